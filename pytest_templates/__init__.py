@@ -1,0 +1,1 @@
+"""The pytest plugin that tests programs built on antiphon."""

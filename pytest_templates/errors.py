@@ -1,0 +1,62 @@
+"""The errors of the test plugin, members of the engine's family.
+
+::
+
+    AntiphonError
+    └── TestingError
+        ├── UnscriptedCall         a scripted model or user was asked and had nothing left to say
+        ├── UnusedSteps            a script still held steps when its test ended
+        ├── CassetteError          a cassette cannot be read or written
+        │   └── CassetteMiss       a request has no recording, and recording is off
+        ├── IsolationViolation     a subroutine changed its parent
+        ├── BudgetExceeded         a test spent more than its budget
+        └── LiveCallRefused        a real model was about to be called by a test that did not ask for it
+"""
+
+from __future__ import annotations
+
+from antiphon.errors import AntiphonError
+
+
+class TestingError(AntiphonError):
+    """The root of the plugin's errors."""
+
+    __test__ = False  # pytest collects classes called Test…; this is none
+
+
+class UnscriptedCall(TestingError):
+    """A scripted model or user was asked and its script had nothing for it."""
+
+
+class UnusedSteps(TestingError):
+    """A script still held steps when its test ended."""
+
+
+class CassetteError(TestingError):
+    """A cassette cannot be read or written; the text names the file and, where there is one, the line."""
+
+
+class CassetteMiss(CassetteError):
+    """A request has no recording, and the record mode does not allow making one.
+
+    Attributes:
+        reason: ``"no-cassette"``, ``"no-match"`` or ``"already-played"``.
+        template_path: The path of the template that asked; ``None`` for a call from outside a template.
+    """
+
+    def __init__(self, text: str, *, reason: str, template_path: str | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.template_path = template_path
+
+
+class IsolationViolation(TestingError):
+    """A subroutine changed its parent."""
+
+
+class BudgetExceeded(TestingError):
+    """A test spent more than its budget."""
+
+
+class LiveCallRefused(TestingError):
+    """A real model was about to be called by a test that did not ask for it."""

@@ -1,0 +1,91 @@
+"""Conversations with language models as trees of templates.
+
+Everything public can be imported from here; ``antiphon.errors`` holds the errors.
+"""
+
+from antiphon.calls import ModelCall, Trace
+from antiphon.connect import connect
+from antiphon.events import Event
+from antiphon.handover import (
+    CleanSessionStrategy,
+    FilteredInheritStrategy,
+    InheritSystemStrategy,
+    LastNMessagesStrategy,
+    SessionInitStrategy,
+)
+from antiphon.interface import ConsoleInterface, UserInterface
+from antiphon.messages import Message, Reply, Role, ToolCall, Usage
+from antiphon.model import Model, ModelSettings
+from antiphon.observers import (
+    Observer,
+    SubroutineEntered,
+    SubroutineExited,
+    TemplateEntered,
+    TemplateExited,
+    observing,
+)
+from antiphon.runner import Runner
+from antiphon.session import Session
+from antiphon.squashing import (
+    FilterByRoleStrategy,
+    LastMessageStrategy,
+    LLMFilteringStrategy,
+    LLMSummarizingStrategy,
+    SquashStrategy,
+)
+from antiphon.templates.base import Template
+from antiphon.templates.flow import BreakTemplate, EndTemplate, IfTemplate, LinearTemplate, LoopTemplate
+from antiphon.templates.generate import AssistantTemplate, GenerateTemplate
+from antiphon.templates.message import MessageTemplate, SystemTemplate, UserTemplate
+from antiphon.templates.subroutine import SubroutineTemplate
+from antiphon.transforms import ExtractCodeBlock, ResetMetadata, SessionTransformer, UpdateMetadata
+
+__all__ = [
+    "AssistantTemplate",
+    "BreakTemplate",
+    "CleanSessionStrategy",
+    "ConsoleInterface",
+    "EndTemplate",
+    "Event",
+    "ExtractCodeBlock",
+    "FilterByRoleStrategy",
+    "FilteredInheritStrategy",
+    "GenerateTemplate",
+    "IfTemplate",
+    "InheritSystemStrategy",
+    "LLMFilteringStrategy",
+    "LLMSummarizingStrategy",
+    "LastMessageStrategy",
+    "LastNMessagesStrategy",
+    "LinearTemplate",
+    "LoopTemplate",
+    "Message",
+    "MessageTemplate",
+    "Model",
+    "ModelCall",
+    "ModelSettings",
+    "Observer",
+    "Reply",
+    "ResetMetadata",
+    "Role",
+    "Runner",
+    "Session",
+    "SessionInitStrategy",
+    "SessionTransformer",
+    "SquashStrategy",
+    "SubroutineEntered",
+    "SubroutineExited",
+    "SubroutineTemplate",
+    "SystemTemplate",
+    "Template",
+    "TemplateEntered",
+    "TemplateExited",
+    "ToolCall",
+    "Trace",
+    "UpdateMetadata",
+    "Usage",
+    "UserInterface",
+    "UserTemplate",
+    "connect",
+    "observing",
+]

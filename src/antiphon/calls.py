@@ -1,0 +1,131 @@
+"""The record of model calls: which template called which model, what was sent, what came back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+from antiphon.copies import Shared
+from antiphon.messages import Message, Reply, Usage
+
+ChosenBy: TypeAlias = Literal["template", "subroutine", "subroutine-runner", "runner", "direct", "override"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking a model at this moment.
+
+    Attributes:
+        template_path: The path of the asking template; ``None`` for a call from outside of templates.
+        template_id: Its id, or for a template without one its path without iterations; ``""`` outside of templates.
+        model: The name of the model that is asked.
+    """
+
+    template_path: str | None
+    template_id: str
+    model: str
+
+
+CURRENT_CALLER: ContextVar[Caller | None] = ContextVar("antiphon_caller", default=None)
+
+
+def current_caller() -> Caller | None:
+    """Who is asking a model in this thread or task, or ``None`` when nobody is."""
+    return CURRENT_CALLER.get()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One call of a model, also one that failed.
+
+    Attributes:
+        template_id: The id of the template that asked; for a template without one its path without iterations; ``""``
+            for a call from outside of templates.
+        template_path: Where in the tree that was, iterations included; ``None`` for a call from outside of templates.
+        model: The name of the model that was requested.
+        served_by: The name that the provider reported, where it did.
+        chosen_by: Whose choice the model was: the template's own, a subroutine's ``model=`` (``"subroutine"``) or
+            ``runner=`` (``"subroutine-runner"``), the runner's, a test option's (``"override"``), or that of code
+            which called the model itself (``"direct"``).
+        messages: What was sent.
+        reply: What came back; ``None`` when the call failed.
+        error: What the call raised; ``None`` when it did not.
+        usage: Tokens and cost, where the provider said them.
+        seconds: How long the call took.
+        depth: How many subroutines deep it was made; 0 outside of any.
+        origin: The model object that was asked, for a forked one the model it was first copied from.
+    """
+
+    template_id: str
+    template_path: str | None
+    model: str
+    served_by: str | None
+    chosen_by: ChosenBy
+    messages: Sequence[Message] = field(repr=False)
+    reply: Reply | None
+    error: BaseException | None
+    usage: Usage | None
+    seconds: float
+    depth: int
+    origin: object = field(repr=False, compare=False)
+
+
+class Trace(Shared):
+    """The model calls of a session or of a test, in the order in which they ended.
+
+    Attributes:
+        calls: The calls; calls made in subroutines are among them.
+    """
+
+    __slots__ = ("calls",)
+
+    def __init__(self, calls: Sequence[ModelCall] = ()) -> None:
+        self.calls: list[ModelCall] = list(calls)
+
+    @property
+    def models(self) -> dict[str, list[str]]:
+        """The names of the models that each template called, in call order, by template id.
+
+        A template without an id stands under its path without iterations, calls from outside of templates under ``""``.
+        """
+        models: dict[str, list[str]] = {}
+        for call in self.calls:
+            models.setdefault(call.template_id, []).append(call.model)
+        return models
+
+    def at(self, path: str) -> list[ModelCall]:
+        """The calls made at a path.
+
+        Args:
+            path: A glob: ``*`` stays within one segment, ``**`` crosses ``/``, ``?`` is one character. For example
+                ``support/turns@*/answer``.
+        """
+        matches = path_pattern(path).fullmatch
+        return [call for call in self.calls if call.template_path is not None and matches(call.template_path)]
+
+    def of(self, template_id: str) -> list[ModelCall]:
+        """The calls made by the template with this id."""
+        return [call for call in self.calls if call.template_id == template_id]
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def __bool__(self) -> bool:
+        return True  # a trace without calls is a trace all the same
+
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self.calls)} calls: {self.models}>"
+
+
+_WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+@lru_cache(maxsize=512)
+def path_pattern(glob: str) -> re.Pattern[str]:
+    """The regular expression of a path glob: ``*`` stays within a segment, ``**`` crosses ``/``."""
+    parts = re.split(r"(\*\*|\*|\?)", glob)
+    return re.compile("".join(_WILDCARDS.get(part) or re.escape(part) for part in parts), re.DOTALL)

@@ -1,0 +1,221 @@
+"""Copies of which no change reaches the original.
+
+Unlike ``copy.deepcopy`` this looks before it copies: what cannot sensibly exist twice (clients, locks, sockets, open
+files, generators, tasks) is shared, everything around it is copied. Nothing is tried and given up half-way, since a
+half-built client complains when it is collected.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime
+import decimal
+import enum
+import fractions
+import re
+import types
+import uuid
+from collections.abc import Callable, Collection
+from functools import lru_cache
+from typing import Any, Protocol, Self, TypeVar, cast, runtime_checkable
+
+from pydantic import BaseModel
+
+from antiphon.errors import AntiphonError, InvalidValue
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Isolating(Protocol):
+    """An object that knows itself what an isolated copy of it is."""
+
+    def __isolate__(self, copier: Copier) -> Self:
+        """Return the copy; what it holds is copied by calling ``copier``."""
+        ...
+
+
+class Shared:
+    """What every copy shares: templates, user interfaces, traces."""
+
+    __slots__ = ()
+
+    def __isolate__(self, copier: Copier) -> Self:
+        """Return the object itself."""
+        return self
+
+
+def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
+    """A deep copy of a value; what cannot be copied is shared.
+
+    Shared are: objects that have to be closed (clients, connections, files, executors), locks and the other primitives
+    of threads and event loops, iterators and generators, functions, classes and modules, and bound methods of objects
+    that are not part of the copy.
+
+    Args:
+        value: Anything.
+        sharing: Further types whose instances are shared.
+    """
+    return Copier(sharing)(value)
+
+
+class Copier:
+    """Copies values; one object met twice is copied once."""
+
+    __slots__ = ("_memo", "_sharing")
+
+    def __init__(self, sharing: tuple[type, ...] = ()) -> None:
+        self._memo: dict[int, tuple[Any, Any]] = {}  # id -> (original, kept alive; copy)
+        self._sharing = sharing
+
+    def __call__(self, value: T) -> T:
+        """The copy of a value."""
+        kind = type(value)
+        if kind in _ATOMS:
+            return value
+        known = self._memo.get(id(value))
+        if known is not None:
+            return cast(T, known[1])
+        copy_container = _CONTAINERS.get(kind)
+        if copy_container is not None:
+            return cast(T, copy_container(self, value))
+        if isinstance(value, self._sharing):
+            return value
+        return cast(T, self._copy_object(value))
+
+    def remember(self, value: Any, copy: T) -> T:
+        """Let ``copy`` stand for ``value`` wherever it is met from now on."""
+        self._memo[id(value)] = (value, copy)
+        return copy
+
+    def _copy_object(self, value: Any) -> Any:
+        kind = type(value)
+        if hasattr(kind, "__isolate__"):
+            return value.__isolate__(self)
+        if kind is types.MethodType:
+            return self._copy_method(value)
+        if _is_shared(kind):
+            return value
+        if hasattr(kind, "__deepcopy__") and not isinstance(value, BaseModel):
+            return self.remember(value, value.__deepcopy__({}))
+        return self._rebuild(value)
+
+    def _copy_method(self, method: types.MethodType) -> Any:
+        owner = self._memo.get(id(method.__self__))
+        return method if owner is None else types.MethodType(method.__func__, owner[1])
+
+    def _rebuild(self, value: Any) -> Any:
+        try:
+            reduced = value.__reduce_ex__(4)
+        except Exception:  # noqa: BLE001  # whatever it says: this object does not exist twice
+            return value
+        if isinstance(reduced, str):  # a global, known by its name
+            return value
+        make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        copy = self.remember(value, make(*map(self, arguments)))
+        if state is not None:
+            _set_state(copy, self(state))
+        for item in items or ():
+            copy.append(self(item))
+        for key, item in pairs or ():
+            copy[self(key)] = self(item)
+        return copy
+
+    def copy_attributes(self, value: T, sharing: Collection[str] = ()) -> T:
+        """A copy made without ``__init__``, attribute by attribute, whatever class the value has.
+
+        Args:
+            value: The object.
+            sharing: Names of attributes that the copy shares with it.
+
+        Raises:
+            InvalidValue: An attribute cannot be copied; the text names it.
+        """
+        copy = self.remember(value, object.__new__(type(value)))
+        for name, item in _attributes(value).items():
+            object.__setattr__(copy, name, item if name in sharing else self._copy_attribute(value, name, item))
+        return copy
+
+    def _copy_attribute(self, owner: object, name: str, item: Any) -> Any:
+        try:
+            return self(item)
+        except AntiphonError:
+            raise
+        except Exception as error:
+            kind = type(owner).__name__
+            raise InvalidValue(
+                f"{kind} cannot be forked: copying its attribute {name!r} raised {error!r}; a model names what its forks "
+                f"are to share in {kind}.shared"
+            ) from error
+
+    def copy_list(self, value: list[Any]) -> list[Any]:
+        """The copy of a list."""
+        copy: list[Any] = self.remember(value, [])
+        copy.extend(map(self, value))
+        return copy
+
+    def copy_dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        """The copy of a dict; keys are copied as well."""
+        copy: dict[Any, Any] = self.remember(value, {})
+        for key, item in value.items():
+            copy[self(key)] = self(item)
+        return copy
+
+    def copy_tuple(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The copy of a tuple."""
+        return self.remember(value, tuple(map(self, value)))
+
+    def copy_set(self, value: set[Any]) -> set[Any]:
+        """The copy of a set."""
+        return self.remember(value, set(map(self, value)))
+
+    def copy_bytearray(self, value: bytearray) -> bytearray:
+        """The copy of a bytearray."""
+        return self.remember(value, bytearray(value))
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    state = object.__getstate__(value)
+    attributes, slots = state if isinstance(state, tuple) else (state, None)
+    return {**(attributes or {}), **(slots or {})}
+
+
+def _set_state(copy: Any, state: Any) -> None:
+    if hasattr(copy, "__setstate__"):
+        copy.__setstate__(state)
+        return
+    attributes, slots = state if isinstance(state, tuple) else (state, None)
+    copy.__dict__.update(attributes or {})
+    for name, item in (slots or {}).items():
+        object.__setattr__(copy, name, item)
+
+
+_ATOMS = frozenset({
+    *(type(None), bool, int, float, complex, str, bytes, range, slice, type, type(Ellipsis), type(NotImplemented)),
+    *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.MappingProxyType),
+    *(decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, builtins.property),
+    *(datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
+})  # fmt: skip
+
+_CONTAINERS: dict[type, Callable[[Copier, Any], Any]] = {
+    list: Copier.copy_list,
+    dict: Copier.copy_dict,
+    tuple: Copier.copy_tuple,
+    set: Copier.copy_set,
+    bytearray: Copier.copy_bytearray,
+}
+
+_HAS_TO_BE_CLOSED = ("close", "aclose", "shutdown", "__exit__", "__aexit__", "__del__", "__next__", "__anext__")
+_CONCURRENCY = frozenset({
+    *("threading", "_thread", "queue", "_queue", "asyncio", "_asyncio", "concurrent", "multiprocessing"),
+    *("contextvars", "_contextvars", "weakref", "socket", "_socket", "ssl", "_ssl", "select", "anyio", "trio"),
+})  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _is_shared(kind: type) -> bool:
+    return (
+        issubclass(kind, type | enum.Enum)
+        or any(hasattr(kind, name) for name in _HAS_TO_BE_CLOSED)
+        or any(base.__module__.partition(".")[0] in _CONCURRENCY for base in kind.__mro__)
+    )

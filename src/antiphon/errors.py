@@ -1,0 +1,156 @@
+"""The errors of the engine: one family, drawn here.
+
+::
+
+    AntiphonError
+    ├── InvalidType (TypeError)            something of the wrong kind was given
+    ├── InvalidValue (ValueError)          something of the right kind with an impossible value was given
+    │   └── RunnerNotSet                   a template generates, and its session has no runner
+    ├── RenderingError                     a template's text cannot be compiled or rendered
+    ├── MessageLimitExceeded               a run added more messages than it may
+    ├── UserInterfaceMissing               a template asks the user, and there is nobody to ask
+    ├── ConnectionNotPossible              a model cannot be connected: an extra or a key is missing
+    └── ModelError                         a model was called and gave no usable answer
+        ├── RateLimitError                 too many requests; says how long to wait
+        ├── AuthenticationError            the key is wrong or may not do this
+        ├── ModelTimeout                   no answer in time
+        ├── ServerError                    the provider failed
+        ├── ContextLengthExceeded          the conversation is longer than the model takes
+        └── BadAnswer                      the answer came, and cannot be used
+
+Every error can be pickled with its data, so that it survives the way between processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AntiphonError(Exception):
+    """The root of the family: catches whatever the engine and its test plugin raise on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from the stored state, not from ``__init__``, whose parameters differ between the errors."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[AntiphonError], args: tuple[Any, ...], state: dict[str, Any]) -> AntiphonError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidType(AntiphonError, TypeError):
+    """Something of the wrong kind was given; the text names what was given and what is accepted."""
+
+
+class InvalidValue(AntiphonError, ValueError):
+    """Something with an impossible value was given; the text names the value and the valid ones."""
+
+
+class RunnerNotSet(InvalidValue):
+    """A template that asks a model was rendered in a session without a runner."""
+
+    def __init__(self) -> None:
+        super().__init__("runner is not set")
+
+
+class RenderingError(AntiphonError):
+    """A template's text cannot be compiled or rendered.
+
+    Attributes:
+        where: The template's path, or its id where it has no path yet; ``None`` when it has neither.
+        source: ``"literal"`` or the file's path.
+        line: The line in that text, counted from 1; ``None`` where it is not known.
+    """
+
+    def __init__(
+        self, text: str, *, where: str | None = None, source: str = "literal", line: int | None = None
+    ) -> None:
+        super().__init__(text)
+        self.where = where
+        self.source = source
+        self.line = line
+
+
+class MessageLimitExceeded(AntiphonError):
+    """A run added more messages than ``max_messages`` allows.
+
+    Attributes:
+        session: The session of the run, with every message that was said.
+        max_messages: The limit.
+    """
+
+    def __init__(self, session: Any, max_messages: int) -> None:
+        super().__init__(
+            f"the run added more than max_messages={max_messages} messages; the session so far is in the error's .session"
+        )
+        self.session = session
+        self.max_messages = max_messages
+
+
+class UserInterfaceMissing(AntiphonError):
+    """A template asks the user, has no default, and the runner has no user interface."""
+
+
+class ConnectionNotPossible(AntiphonError):
+    """A model cannot be connected; the text says what to install or to set."""
+
+
+class ModelError(AntiphonError):
+    """A model was called and gave no usable answer.
+
+    Attributes:
+        model: The name of the model that was asked, where it is known.
+        template_path: The path of the template that asked, where there was one.
+    """
+
+    def __init__(self, text: str, *, model: str | None = None, template_path: str | None = None) -> None:
+        super().__init__(text)
+        self.model = model
+        self.template_path = template_path
+
+
+class RateLimitError(ModelError):
+    """The provider refuses because of too many requests.
+
+    Attributes:
+        retry_after: Seconds to wait as the provider said, or ``None`` when it did not say.
+    """
+
+    def __init__(
+        self, text: str, *, retry_after: float | None = None, model: str | None = None, template_path: str | None = None
+    ) -> None:
+        super().__init__(text, model=model, template_path=template_path)
+        self.retry_after = retry_after
+
+
+class AuthenticationError(ModelError):
+    """The provider does not accept the key, or the key may not do what was asked."""
+
+
+class ModelTimeout(ModelError):
+    """No answer came in time."""
+
+
+class ServerError(ModelError):
+    """The provider failed.
+
+    Attributes:
+        status: The HTTP status, 500 to 599, or ``None`` when the connection itself failed.
+    """
+
+    def __init__(
+        self, text: str, *, status: int | None = None, model: str | None = None, template_path: str | None = None
+    ) -> None:
+        super().__init__(text, model=model, template_path=template_path)
+        self.status = status
+
+
+class ContextLengthExceeded(ModelError):
+    """The conversation is longer than the model takes."""
+
+
+class BadAnswer(ModelError):
+    """An answer came that cannot be used; the text shows it."""

@@ -1,0 +1,79 @@
+"""What a subroutine inherits from its parent."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+from antiphon.copies import isolated
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.messages import Message
+from antiphon.session import Session
+
+
+class SessionInitStrategy(ABC):
+    """Makes a subroutine's session out of its parent's."""
+
+    @abstractmethod
+    def initialize(self, parent_session: Session) -> Session:
+        """Make the session; the parent's must stay as it is.
+
+        Whatever a strategy takes over by reference is copied before the subroutine sees it.
+        """
+
+
+class CleanSessionStrategy(SessionInitStrategy):
+    """No messages, a copy of the metadata."""
+
+    def initialize(self, parent_session: Session) -> Session:
+        """Make the session."""
+        return _heir(parent_session, ())
+
+
+class InheritSystemStrategy(SessionInitStrategy):
+    """The parent's system messages, a copy of the metadata."""
+
+    def initialize(self, parent_session: Session) -> Session:
+        """Make the session."""
+        return _heir(parent_session, (message for message in parent_session.messages if message.role == "system"))
+
+
+class LastNMessagesStrategy(SessionInitStrategy):
+    """The parent's last messages, a copy of the metadata.
+
+    Args:
+        n: How many messages at the most, 0 or more.
+    """
+
+    def __init__(self, n: int) -> None:
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise InvalidType(f"n is a number of messages, not {type(n).__name__}: {n!r}")
+        if n < 0:
+            raise InvalidValue(f"n is a number of messages, 0 or more, not {n}")
+        self.n = n
+
+    def initialize(self, parent_session: Session) -> Session:
+        """Make the session."""
+        return _heir(parent_session, parent_session.messages[-self.n :] if self.n else ())
+
+
+class FilteredInheritStrategy(SessionInitStrategy):
+    """The parent's messages for which a function is true, a copy of the metadata."""
+
+    def __init__(self, filter_fn: Callable[[Message], bool]) -> None:
+        if not callable(filter_fn):
+            raise InvalidType(f"filter_fn is a function of a message, not {type(filter_fn).__name__}: {filter_fn!r}")
+        self.filter_fn = filter_fn
+
+    def initialize(self, parent_session: Session) -> Session:
+        """Make the session."""
+        return _heir(parent_session, filter(self.filter_fn, parent_session.messages))
+
+
+def _heir(parent: Session, messages: Iterable[Message]) -> Session:
+    return Session(messages=detached(messages), metadata=isolated(parent.metadata))
+
+
+def detached(messages: Iterable[Message]) -> list[Message]:
+    """The messages; those that hold something changeable, such as metadata, as copies of their own."""
+    return [isolated(message) if message.metadata or message.tool_calls else message for message in messages]

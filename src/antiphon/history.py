@@ -1,0 +1,125 @@
+"""A session's list of messages, of which a cheap picture can be taken at any time.
+
+A trace keeps what was sent at every call. Copying the conversation at each call would cost memory that grows with the
+square of its length, so a picture is a length over the list itself, which normally only grows. A change of any other
+kind (an item replaced, removed, put in between) first gives the pictures taken so far a copy of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, SupportsIndex, overload
+
+from antiphon.messages import Message
+
+
+class _Backing:
+    """What pictures look at: the live list, until it changes other than at its end."""
+
+    __slots__ = ("messages",)
+
+    def __init__(self, messages: list[Message]) -> None:
+        self.messages = messages
+
+
+class Picture(Sequence[Message]):
+    """The messages as they were at one moment; equal to any list or tuple of the same messages."""
+
+    __slots__ = ("_backing", "_length")
+
+    def __init__(self, backing: _Backing, length: int) -> None:
+        self._backing = backing
+        self._length = length
+
+    def _messages(self) -> list[Message]:
+        return self._backing.messages[: self._length]
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        return self._messages()[index]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._messages())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Picture | list | tuple):
+            return self._messages() == list(other)
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # a picture compares equal to lists, which have no hash either
+
+    def __repr__(self) -> str:
+        return repr(self._messages())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Picture, (_Backing(self._messages()), self._length)
+
+
+class History(list[Message]):
+    """A list of messages; ``picture()`` costs the same however long it is."""
+
+    _backing: _Backing | None = None
+
+    def picture(self) -> Picture:
+        """The messages as they are now, whatever happens to the list afterwards."""
+        backing = self._backing
+        if backing is None:
+            backing = self._backing = _Backing(self)
+        return Picture(backing, len(self))
+
+    def _part_from_pictures(self) -> None:
+        if self._backing is not None:
+            self._backing.messages = list(self)
+            self._backing = None
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._part_from_pictures()
+        super().__setitem__(index, value)
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        self._part_from_pictures()
+        super().__delitem__(index)
+
+    def __imul__(self, times: SupportsIndex) -> History:  # type: ignore[override,misc]  # list says Self
+        self._part_from_pictures()
+        super().__imul__(times)
+        return self
+
+    def insert(self, index: SupportsIndex, message: Message, /) -> None:
+        """Put a message before the one at ``index``."""
+        self._part_from_pictures()
+        super().insert(index, message)
+
+    def pop(self, index: SupportsIndex = -1, /) -> Message:
+        """Remove the message at ``index`` and return it."""
+        self._part_from_pictures()
+        return super().pop(index)
+
+    def remove(self, message: Message, /) -> None:
+        """Remove the first message equal to this one."""
+        self._part_from_pictures()
+        super().remove(message)
+
+    def clear(self) -> None:
+        """Remove every message."""
+        self._part_from_pictures()
+        super().clear()
+
+    def reverse(self) -> None:
+        """Turn the order round."""
+        self._part_from_pictures()
+        super().reverse()
+
+    def sort(self, **options: Any) -> None:
+        """Sort in place, with the options of ``list.sort``."""
+        self._part_from_pictures()
+        super().sort(**options)
+
+    def __reduce__(self) -> tuple[type[History], tuple[Iterable[Message]]]:
+        return History, (list(self),)

@@ -1,0 +1,40 @@
+"""Asking the user."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from antiphon.copies import Shared
+from antiphon.session import Session
+from antiphon.threads import in_thread
+
+
+class UserInterface(Shared, ABC):
+    """Whoever answers when a template asks the user; shared by a runner and its forks."""
+
+    @abstractmethod
+    def ask(self, session: Session, description: str | None, default: str | None) -> str:
+        """Ask the user.
+
+        Args:
+            session: The conversation so far.
+            description: What the template says it wants, if it says so.
+            default: What an empty answer stands for, if anything.
+
+        Returns:
+            What the user says.
+        """
+
+    async def aask(self, session: Session, description: str | None, default: str | None) -> str:
+        """Ask the user without blocking the event loop; by default ``ask`` in a thread."""
+        return await in_thread(self.ask, session, description, default)
+
+
+class ConsoleInterface(UserInterface):
+    """Asks at the terminal, by ``input``."""
+
+    def ask(self, session: Session, description: str | None, default: str | None) -> str:
+        """Ask at the terminal; an empty answer is the default, if there is one."""
+        hint = "" if default is None else f" [{default}]"
+        answer = input(f"{description or 'You'}{hint}: ")
+        return default if not answer and default is not None else answer

@@ -1,0 +1,92 @@
+"""What is said: messages, the tool calls in them, and a provider's reply with what it cost."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+_VALUE = ConfigDict(frozen=True, extra="forbid")
+
+
+class ToolCall(BaseModel):
+    """A model's wish to have a tool run.
+
+    Attributes:
+        id: The provider's name for this call; the tool's answer carries it as ``tool_call_id``.
+        name: The tool's name.
+        arguments: The arguments by name, as the model gave them.
+    """
+
+    model_config = _VALUE
+
+    id: str
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Message(BaseModel):
+    """One message of a conversation; it never changes.
+
+    Attributes:
+        role: Who speaks.
+        content: The text.
+        tool_calls: The tools that an assistant's message asks for.
+        tool_call_id: In a tool's message: the call that it answers.
+        metadata: Whatever the program keeps with the message. It is not sent to models.
+        template_path: Where in the template tree the message was said; ``None`` outside of templates.
+        model: The name of the model that gave the message; ``None`` where none did.
+    """
+
+    model_config = _VALUE
+
+    role: Role
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    template_path: str | None = None
+    model: str | None = None
+
+
+class Usage(BaseModel):
+    """What one model call used up.
+
+    Attributes:
+        input_tokens: Tokens sent, 0 or more.
+        output_tokens: Tokens received, 0 or more.
+        cost: US dollars; ``None`` when the price is not known.
+    """
+
+    model_config = _VALUE
+
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost: Decimal | None = None
+
+
+class Reply(BaseModel):
+    """What a provider answered to one call.
+
+    Attributes:
+        content: The text.
+        tool_calls: The tools that the model asks for.
+        usage: What the call used up, where the provider said it.
+        served_by: The model name that the provider reported, which may differ from the one requested.
+        finish_reason: Why the model stopped, in the provider's words.
+    """
+
+    model_config = _VALUE
+
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage | None = None
+    served_by: str | None = None
+    finish_reason: str | None = None
+
+    def __init__(self, content: str = "", /, **fields: Any) -> None:
+        # The text may stand first without its name, as in Reply("Hello"): scripts are full of these.
+        super().__init__(**({"content": content} | fields))

@@ -1,0 +1,179 @@
+"""Listening to every runner of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from antiphon.calls import ModelCall
+from antiphon.session import Identified, Session
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEntered:
+    """A template is about to be rendered.
+
+    Attributes:
+        template: The template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep; 0 outside of any.
+        session: The session it is rendered in, before its before-transforms.
+    """
+
+    template: Identified
+    path: str
+    depth: int
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateExited:
+    """A template was rendered, or failed.
+
+    Attributes:
+        template: The template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep; 0 outside of any.
+        session: The session as it is after the after-transforms.
+        error: What ended it early: an error, or the signal of a break or an end; ``None`` when it ran to its end.
+    """
+
+    template: Identified
+    path: str
+    depth: int
+    session: Session
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubroutineEntered:
+    """A subroutine begins; its before-transforms have run, its session does not exist yet.
+
+    Attributes:
+        template: The subroutine's template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep its parent is; 0 outside of any.
+        parent: The parent's session.
+    """
+
+    template: Identified
+    path: str
+    depth: int
+    parent: Session
+
+
+@dataclass(frozen=True, slots=True)
+class SubroutineExited:
+    """A subroutine has ended; nothing was squashed into its parent yet.
+
+    Attributes:
+        template: The subroutine's template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep its parent is; 0 outside of any.
+        parent: The parent's session.
+        child: The subroutine's session; ``None`` when it failed before there was one.
+        error: What ended it early; ``None`` when it ran to its end.
+    """
+
+    template: Identified
+    path: str
+    depth: int
+    parent: Session
+    child: Session | None
+    error: BaseException | None
+
+
+class Observer:
+    """Override what you want to hear of; the rest costs nothing.
+
+    Enter and exit come in pairs, also when something fails. The methods are called in the thread or task that does the
+    work, and what they raise ends that work.
+    """
+
+    def on_template_enter(self, event: TemplateEntered) -> None:
+        """A template is about to be rendered."""
+
+    def on_template_exit(self, event: TemplateExited) -> None:
+        """A template was rendered, or failed."""
+
+    def on_model_call(self, call: ModelCall) -> None:
+        """A model was called; the call is complete, also when it failed."""
+
+    def on_subroutine_enter(self, event: SubroutineEntered) -> None:
+        """A subroutine begins."""
+
+    def on_subroutine_exit(self, event: SubroutineExited) -> None:
+        """A subroutine has ended; nothing was squashed yet."""
+
+
+class Listeners:
+    """The methods of the observers that listen now, by what they hear of.
+
+    Each attribute is a tuple that is replaced as a whole, so that runners in other threads may read it at any time.
+    """
+
+    __slots__ = (
+        "_lock",
+        "_observers",
+        "model_call",
+        "subroutine_enter",
+        "subroutine_exit",
+        "template_enter",
+        "template_exit",
+    )
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._observers: tuple[Observer, ...] = ()
+        self._sort()
+
+    def add(self, observer: Observer) -> None:
+        """Let an observer listen."""
+        with self._lock:
+            self._observers += (observer,)
+            self._sort()
+
+    def remove(self, observer: Observer) -> None:
+        """Let an observer stop to listen."""
+        with self._lock:
+            self._observers = tuple(other for other in self._observers if other is not observer)
+            self._sort()
+
+    def _sort(self) -> None:
+        self.template_enter = self._overriding("on_template_enter")
+        self.template_exit = self._overriding("on_template_exit")
+        self.model_call = self._overriding("on_model_call")
+        self.subroutine_enter = self._overriding("on_subroutine_enter")
+        self.subroutine_exit = self._overriding("on_subroutine_exit")
+
+    def _overriding(self, name: str) -> tuple[Callable[[Any], None], ...]:
+        silent = getattr(Observer, name)
+        return tuple(getattr(one, name) for one in self._observers if getattr(type(one), name) is not silent)
+
+
+LISTENERS = Listeners()
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[Observer]:
+    """Let an observer listen to every runner in the process, threads and tasks included.
+
+    Example:
+        >>> class Counter(Observer):
+        ...     calls = 0
+        ...
+        ...     def on_model_call(self, call):
+        ...         self.calls += 1
+        >>> with observing(Counter()) as counter:
+        ...     pass
+        >>> counter.calls
+        0
+    """
+    LISTENERS.add(observer)
+    try:
+        yield observer
+    finally:
+        LISTENERS.remove(observer)

@@ -1,0 +1,101 @@
+"""One real model: where it is reached, and the client that reaches it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from antiphon.errors import ConnectionNotPossible, InvalidValue
+
+try:
+    from pydantic_ai import direct, models
+    from pydantic_ai.exceptions import AgentRunError, UserError
+    from pydantic_ai.providers import Provider, infer_provider_class
+except ImportError as error:
+    raise ConnectionNotPossible(
+        'real models need pydantic-ai: pip install "antiphon[openai]" (or [anthropic], [google])'
+    ) from error
+
+from antiphon.calls import current_caller
+from antiphon.messages import Message, Reply
+from antiphon.model import ModelSettings
+from antiphon.providers import loop
+from antiphon.providers.translation import from_wire, to_ours, to_wire, wire_settings
+
+_EXTRAS = {"openai", "anthropic", "google"}
+
+
+class Connection:
+    """A client for one model.
+
+    Args:
+        name: Provider and model: ``"openai:gpt-4o-mini"``.
+        base_url: Where the provider is reached; ``None`` for where it usually is.
+        api_key: The key; ``None`` takes the provider's environment variable.
+
+    Raises:
+        InvalidValue: There is no such provider.
+        ConnectionNotPossible: The provider's package or key is missing.
+    """
+
+    def __init__(self, name: str, base_url: str | None, api_key: str | None) -> None:
+        self._name = name
+        given = {"base_url": base_url, "api_key": api_key}
+        self._options = {option: value for option, value in given.items() if value is not None}
+        self._model = self._connected()
+
+    def request(self, messages: list[Message], settings: ModelSettings) -> Reply:
+        """Ask the model and wait for its answer; works with and without a running event loop."""
+        return loop.run(self._ask, tuple(messages), settings)
+
+    async def arequest(self, messages: list[Message], settings: ModelSettings) -> Reply:
+        """Ask the model without blocking the event loop."""
+        return await loop.arun(self._ask, tuple(messages), settings)
+
+    async def _ask(self, messages: tuple[Message, ...], settings: ModelSettings) -> Reply:
+        try:
+            response = await direct.model_request(
+                self._model, to_wire(messages), model_settings=wire_settings(settings)
+            )
+            return from_wire(response)
+        except (AgentRunError, UserError) as error:
+            caller = current_caller()
+            raise to_ours(error, self._name, caller.template_path if caller else None) from error
+
+    def _connected(self) -> models.Model:
+        kind, _, model = self._name.partition(":")
+        try:
+            provider = self._provider(kind)
+            if kind == "openai" and _is_elsewhere(provider.base_url):
+                kind = "openai-chat"
+            return models.infer_model(f"{kind}:{model}", lambda _: provider)
+        except ImportError as error:
+            raise self._not_possible(f"{error}", _install_hint(kind)) from error
+        except UserError as error:
+            raise self._not_possible(f"{error}", "set the variable, or pass api_key= to connect()") from error
+
+    def _provider(self, kind: str) -> Provider[Any]:
+        try:
+            provider_class = infer_provider_class(kind)
+        except ValueError as error:
+            raise InvalidValue(
+                f"{self._name!r} names the provider {kind!r}, which pydantic-ai does not know: {error}"
+            ) from error
+        try:
+            return provider_class(**self._options)
+        except TypeError as error:
+            raise InvalidValue(f"the provider {kind!r} does not take {', '.join(self._options)}: {error}") from error
+
+    def _not_possible(self, reason: str, remedy: str) -> ConnectionNotPossible:
+        return ConnectionNotPossible(f"{self._name!r} cannot be connected: {reason}\n  {remedy}")
+
+
+def _is_elsewhere(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    return host != "openai.com" and not host.endswith(".openai.com")
+
+
+def _install_hint(kind: str) -> str:
+    extra = kind.partition("-")[0]
+    package = f'"antiphon[{extra}]"' if extra in _EXTRAS else f'"pydantic-ai-slim[{kind}]"'
+    return f"pip install {package}"

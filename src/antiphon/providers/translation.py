@@ -1,0 +1,118 @@
+"""Between the engine's values and those of pydantic-ai."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from pydantic_ai import exceptions as theirs
+from pydantic_ai import messages as wire
+from pydantic_ai.settings import ModelSettings as WireSettings
+
+from antiphon import errors as ours
+from antiphon.messages import Message, Reply, ToolCall, Usage
+from antiphon.model import ModelSettings
+
+
+def to_wire(messages: Iterable[Message]) -> list[wire.ModelMessage]:
+    """The conversation; neighbouring messages that are not the model's make one request."""
+    conversation: list[wire.ModelMessage] = []
+    for by_model, group in groupby(messages, lambda message: message.role == "assistant"):
+        if by_model:
+            conversation.extend(wire.ModelResponse(parts=_response_parts(message)) for message in group)
+        else:
+            conversation.append(wire.ModelRequest(parts=[_request_part(message) for message in group]))
+    return conversation
+
+
+def _request_part(message: Message) -> wire.ModelRequestPart:
+    if message.role == "system":
+        return wire.SystemPromptPart(content=message.content)
+    if message.role == "tool":
+        name = str(message.metadata.get("tool_name", ""))
+        return wire.ToolReturnPart(tool_name=name, content=message.content, tool_call_id=message.tool_call_id or "")
+    return wire.UserPromptPart(content=message.content)
+
+
+def _response_parts(message: Message) -> list[wire.ModelResponsePart]:
+    parts: list[wire.ModelResponsePart] = [wire.TextPart(content=message.content)] if message.content else []
+    calls = (wire.ToolCallPart(call.name, call.arguments, call.id) for call in message.tool_calls)
+    return [*parts, *calls]
+
+
+def wire_settings(settings: ModelSettings) -> WireSettings:
+    """The settings that were set, under pydantic-ai's names."""
+    given: dict[str, Any] = settings.model_dump(exclude_none=True)
+    if "stop" in given:
+        given["stop_sequences"] = given.pop("stop")
+    return WireSettings(**given)  # type: ignore[typeddict-item]  # a provider's own settings are passed on as given
+
+
+def from_wire(response: wire.ModelResponse) -> Reply:
+    """What was answered, with its usage, its cost where the price is known, and the model that served it."""
+    return Reply(
+        "".join(part.content for part in response.parts if isinstance(part, wire.TextPart)),
+        tool_calls=tuple(_tool_calls(response.parts)),
+        usage=Usage(
+            input_tokens=response.usage.input_tokens,
+            output_tokens=response.usage.output_tokens,
+            cost=_cost(response),
+        ),
+        served_by=response.model_name,
+        finish_reason=response.finish_reason,
+    )
+
+
+def _tool_calls(parts: Sequence[wire.ModelResponsePart]) -> Iterable[ToolCall]:
+    for part in parts:
+        if isinstance(part, wire.ToolCallPart):
+            yield ToolCall(id=part.tool_call_id, name=part.tool_name, arguments=part.args_as_dict())
+
+
+def _cost(response: wire.ModelResponse) -> Decimal | None:
+    if not response.model_name:
+        return None
+    try:
+        return response.cost().total_price
+    except (LookupError, ValueError):  # genai-prices does not know the model, or no usage came
+        return None
+
+
+def to_ours(error: Exception, model: str, template_path: str | None) -> ours.AntiphonError:
+    """The engine's error for one of pydantic-ai's.
+
+    An error of the engine's family that a client library wrapped on its way is taken out again.
+    """
+    wrapped = _wrapped(error)
+    if wrapped is not None:
+        return wrapped
+    asked_by = f", asked by {template_path!r}" if template_path else ""
+    text = f"model {model!r}{asked_by}: {error}"
+    where: dict[str, Any] = {"model": model, "template_path": template_path}
+    status = getattr(error, "status_code", None)
+    match error:
+        case theirs.ModelRateLimitError():
+            return ours.RateLimitError(text, retry_after=error.retry_after, **where)
+        case theirs.ModelAuthenticationError():
+            return ours.AuthenticationError(text, **where)
+        case theirs.ModelContextWindowExceededError():
+            return ours.ContextLengthExceeded(text, **where)
+        case theirs.ModelTimeoutError() | theirs.ModelRequestTimeout():
+            return ours.ModelTimeout(text, **where)
+        case theirs.ModelServerError() | theirs.ModelUnavailableError() | theirs.ModelConnectionError():
+            return ours.ServerError(text, status=status, **where)
+        case theirs.UnexpectedModelBehavior():
+            return ours.BadAnswer(text, **where)
+    return ours.ModelError(text, **where)
+
+
+def _wrapped(error: BaseException | None) -> ours.AntiphonError | None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ours.AntiphonError):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,157 @@
+"""The runner: performs what templates ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
+from typing import Self, TypeVar
+
+from antiphon.connect import as_model
+from antiphon.copies import Copier
+from antiphon.drivers import adrive, drive
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.events import Event
+from antiphon.interface import UserInterface
+from antiphon.messages import Message
+from antiphon.model import Model
+from antiphon.session import Run, Session
+from antiphon.templates.base import Template, begun, ended
+
+
+class Runner:
+    """Holds what templates need: a model for those without one of their own, and whoever answers for the user.
+
+    Args:
+        model: The model, or the name of one such as ``"openai:gpt-4o-mini"``.
+        user_interface: Who is asked where a template asks the user.
+        template: What ``run`` renders where it is given no other.
+
+    Raises:
+        InvalidType: One of them is of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        model: Model | str,
+        user_interface: UserInterface | None = None,
+        template: Template | None = None,
+    ) -> None:
+        self.model = model  # type: ignore[assignment]  # the property's setter takes names as well
+        self.user_interface = _checked(user_interface, UserInterface, "user_interface")
+        self.template = _checked(template, Template, "template")
+
+    @property
+    def model(self) -> Model:
+        """The model for templates without one of their own; a name is taken as well."""
+        return self._model
+
+    @model.setter
+    def model(self, given: Model | str) -> None:
+        self._model = as_model(given)
+
+    def run(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> Session:
+        """Render the template from beginning to end.
+
+        Args:
+            session: The session to work on; a new one where none is given.
+            template: What to render instead of the runner's template.
+            max_messages: How many messages the run may add, those of subroutines included; ``None`` for any number.
+
+        Returns:
+            The session: the one given, unless a transform returned another.
+
+        Raises:
+            MessageLimitExceeded: The run adds more messages than it may; the error carries the session.
+        """
+        steps = self.iter(session, template=template, max_messages=max_messages)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                final: Session = stop.value
+                return final
+
+    async def arun(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> Session:
+        """Render the template without blocking the event loop; the rest is as with ``run``."""
+        run, chosen = self._begun(session, template, max_messages)
+        async with aclosing(self._played(run, chosen)) as steps:
+            async for _ in steps:
+                pass
+        return run.session
+
+    def iter(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> Generator[Message | Event, None, Session]:
+        """Render the template step by step: yields every message when it was said, those of subroutines included.
+
+        Closing the iterator ends the run, with every clean-up on the way. The arguments are those of ``run``, and the
+        session is the generator's return value.
+        """
+        run, chosen = self._begun(session, template, max_messages)
+        try:
+            return (yield from drive(chosen.script(run.session), run))
+        finally:
+            ended(run)
+
+    async def aiter(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> AsyncGenerator[Message | Event]:
+        """Render the template step by step without blocking the event loop; the rest is as with ``iter``."""
+        run, chosen = self._begun(session, template, max_messages)
+        async with aclosing(self._played(run, chosen)) as steps:
+            async for step in steps:
+                yield step
+
+    async def _played(self, run: Run, template: Template) -> AsyncGenerator[Message | Event]:
+        try:
+            async with aclosing(adrive(template.script(run.session), run)) as steps:
+                async for step in steps:
+                    yield step
+        finally:
+            ended(run)
+
+    def fork(self, model: Model | str | None = None) -> Self:
+        """A runner of which no change reaches this one.
+
+        Settings and plain attributes of the runner and of its model are copied. The template, the user interface, what
+        ``Model.shared`` names and what cannot be copied (clients, locks, open files) are shared. The cost depends on
+        what is copied: not on the conversation, nor on the template tree.
+
+        Args:
+            model: The fork's model, taken as it is; without one a copy of this runner's.
+        """
+        copier = Copier()
+        if model is not None:
+            copier.remember(self._model, as_model(model))
+        return copier(self)
+
+    def __isolate__(self, copier: Copier) -> Self:
+        """What ``fork`` makes."""
+        return copier.copy_attributes(self)
+
+    def _begun(
+        self, session: Session | None, template: Template | None, max_messages: int | None
+    ) -> tuple[Run, Template]:
+        chosen = _checked(template, Template, "template") or self.template
+        if chosen is None:
+            raise InvalidValue("nothing to run: give the runner a template, or run() one by template=")
+        if isinstance(max_messages, bool) or not isinstance(max_messages, int | None):
+            raise InvalidType(
+                f"max_messages is a number of messages, not {type(max_messages).__name__}: {max_messages!r}"
+            )
+        session = _checked(session, Session, "session") or Session()
+        session.runner = self
+        return begun(session, max_messages), chosen
+
+
+T = TypeVar("T")
+
+
+def _checked(given: T | None, kind: type[T], parameter: str) -> T | None:
+    if given is None or isinstance(given, kind):
+        return given
+    raise InvalidType(f"{parameter} takes a {kind.__name__}, not {type(given).__name__}: {given!r}")

@@ -1,0 +1,180 @@
+"""The running conversation: its messages, its metadata, and how far it has come."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from antiphon.calls import ChosenBy, Trace
+from antiphon.errors import MessageLimitExceeded
+from antiphon.history import History, Picture
+from antiphon.messages import Message
+
+
+class Identified(Protocol):
+    """Something that may have an id: a template."""
+
+    @property
+    def template_id(self) -> str | None:
+        """The id, or ``None``."""
+        ...
+
+
+class Session(BaseModel):
+    """A conversation.
+
+    Messages and metadata survive ``model_dump_json`` and ``model_validate_json``; the runner and the trace stay behind.
+
+    Attributes:
+        messages: What was said so far, in order.
+        metadata: The program's own values; templates use them as variables.
+        runner: The runner that serves the session; set when a run begins.
+    """
+
+    model_config = ConfigDict(validate_assignment=True, extra="forbid")
+    __slots__ = ("_run",)
+
+    messages: Annotated[list[Message], AfterValidator(History)] = Field(default_factory=History)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    runner: Any = Field(default=None, exclude=True, repr=False)
+
+    def append(self, message: Message) -> None:
+        """Add a message at the end; costs the same however long the conversation is."""
+        self.messages.append(message)
+
+    append.alters_data = True  # type: ignore[attr-defined]  # jinja2's sandbox: no template text may call this
+
+    @property
+    def last(self) -> Message:
+        """The last message.
+
+        Raises:
+            IndexError: The session has no messages.
+        """
+        try:
+            return self.messages[-1]
+        except IndexError:
+            raise IndexError("the session has no messages") from None
+
+    def get_last_message(self) -> Message:
+        """The last message, as ``last``."""
+        return self.last
+
+    @property
+    def trace(self) -> Trace:
+        """The model calls made in this session so far, those of its subroutines included."""
+        return self.run.trace
+
+    @property
+    def template_path(self) -> str | None:
+        """Where in the template tree the session is at this moment; ``None`` when no template runs."""
+        return self.run.path
+
+    @property
+    def run(self) -> Run:
+        """The progress of the session's run; for templates and models, not for programs."""
+        try:
+            return self._run
+        except AttributeError:
+            return self.join(Run(Trace()))
+
+    def join(self, run: Run) -> Run:
+        """Let the session take part in a run; for templates and runners, not for programs."""
+        object.__setattr__(self, "_run", run)
+        return run
+
+    def picture(self) -> Picture:
+        """The messages as they are now; costs the same however many there are."""
+        if type(self.messages) is not History:  # model_copy and model_construct set what they are given
+            self.messages = History(self.messages)
+        return self.messages.picture()  # type: ignore[attr-defined]  # made sure just above
+
+
+class Run:
+    """How far a run has come; the one thing that changes while a session is served.
+
+    A subroutine's session takes part in its parent's run.
+
+    Attributes:
+        trace: The calls of models.
+        session: The innermost session: a subroutine's while it runs. Not set between runs.
+        root: The outermost session. Not set between runs.
+        path: The path of the template that is rendered; ``None`` between runs.
+        template: That template.
+        depth: How many subroutines deep.
+        loops: How many loops are open in the innermost session.
+        chosen_by: Whose choice the innermost session's runner is.
+        asked: The question that is just being put to a model, with whose choice that model was.
+        seen: How many messages of the innermost session were there when the last one was said.
+        added: How many messages the run added.
+        max_messages: How many it may add; ``None`` for any number.
+    """
+
+    __slots__ = (
+        *("trace", "session", "root", "path", "template", "depth", "loops"),
+        *("chosen_by", "asked", "seen", "added", "max_messages"),
+    )
+
+    def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
+        self.trace = trace
+        self.session: Session
+        self.root: Session
+        if session is not None:
+            self.session = self.root = session
+        self.path: str | None = None
+        self.template: Identified | None = None
+        self.depth = 0
+        self.loops = 0
+        self.chosen_by: ChosenBy = "runner"
+        self.asked: tuple[object, ChosenBy] | None = None
+        self.seen = 0 if session is None else len(session.messages)
+        self.added = 0
+        self.max_messages = max_messages
+
+    @property
+    def template_key(self) -> str:
+        """The id of the rendered template, or its path without iterations; ``""`` between runs."""
+        if self.template is not None and self.template.template_id is not None:
+            return self.template.template_id
+        return _ITERATION.sub("", self.path or "")
+
+    def moved_to(self, session: Session) -> None:
+        """Go on in another session, as a transform asks for; calls that it recorded are kept."""
+        previous = self.session
+        if session is previous:
+            return
+        if session.run is not self:
+            self._adopt_calls(session.trace)
+            session.join(self)
+        if session.runner is None:
+            session.runner = previous.runner
+        if previous is self.root:
+            self.root = session
+        self.session = session
+        self.seen = min(self.seen, len(session.messages))
+
+    def _adopt_calls(self, trace: Trace) -> None:
+        known = {id(call) for call in self.trace.calls}
+        self.trace.calls.extend(call for call in trace.calls if id(call) not in known)
+
+    def said(self, message: Message) -> None:
+        """Count a message that a template yielded; append it where the template has not done so.
+
+        Raises:
+            MessageLimitExceeded: The run adds more messages than it may.
+        """
+        messages = self.session.messages
+        if not messages or (messages[-1] is not message and not self._has(message)):
+            messages.append(message)
+        self.seen = len(messages)
+        self.added += 1
+        if self.max_messages is not None and self.added > self.max_messages:
+            raise MessageLimitExceeded(self.root, self.max_messages)
+
+    def _has(self, message: Message) -> bool:
+        return any(message is other for other in self.session.messages[self.seen :])
+
+
+_ITERATION = re.compile(r"@\d+(?=/|$)")

@@ -1,0 +1,29 @@
+"""How a break or an end travels up through the templates that it leaves.
+
+They are no errors: a template between the one that leaves and the one that is left sees them pass like a ``return``,
+with its clean-up and its after-transforms. They never leave a run.
+"""
+
+from __future__ import annotations
+
+from antiphon.session import Session
+
+
+class Leaving(BaseException):
+    """Templates are being left.
+
+    Attributes:
+        session: The session to go on with where the leaving stops.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+
+
+class LeaveLoop(Leaving):
+    """The nearest enclosing loop is left, or the nearest linear template where there is no loop."""
+
+
+class EndConversation(Leaving):
+    """The whole conversation ends."""

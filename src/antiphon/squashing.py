@@ -1,0 +1,149 @@
+"""What returns from a subroutine to its parent."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Generator, Sequence
+from typing import Any, TypeAlias, get_args
+
+from antiphon.connect import ModelSlot
+from antiphon.effects import AskModel, ask
+from antiphon.errors import BadAnswer, InvalidType, InvalidValue
+from antiphon.messages import Message, Role
+from antiphon.model import Model
+from antiphon.session import Session
+
+Squashing: TypeAlias = Generator[AskModel, Any, list[Message]]
+
+
+class SquashStrategy(ABC):
+    """Chooses what returns from a subroutine to its parent.
+
+    A strategy that is given to a template is not changed: every run works on a copy.
+
+    Attributes:
+        parent_session: The parent's session, set by ``initialize``.
+        child_session: The subroutine's session, set by ``initialize``.
+    """
+
+    parent_session: Session
+    child_session: Session
+
+    def initialize(self, parent_session: Session, child_session: Session) -> None:
+        """Take note of the two sessions, just before the subroutine runs."""
+        self.parent_session = parent_session
+        self.child_session = child_session
+
+    @abstractmethod
+    def squash(self, messages: list[Message]) -> list[Message] | Squashing:
+        """Choose.
+
+        Args:
+            messages: What was said in the subroutine, in order; what it inherited is not among it.
+
+        Returns:
+            The messages to append to the parent's session. The method may be a generator that returns them, and ask
+            a model by ``yield from antiphon.effects.ask(session, model)``.
+        """
+
+
+class LastMessageStrategy(SquashStrategy):
+    """The last message; nothing where nothing was said."""
+
+    def squash(self, messages: list[Message]) -> list[Message]:
+        """Choose."""
+        return messages[-1:]
+
+
+class FilterByRoleStrategy(SquashStrategy):
+    """The messages of some roles."""
+
+    def __init__(self, roles: Collection[Role]) -> None:
+        if isinstance(roles, str):
+            raise InvalidType(f"roles is a list of roles, not a text: write [{roles!r}]")
+        unknown = sorted(set(roles) - set(get_args(Role)))
+        if unknown:
+            raise InvalidValue(f"no such roles: {', '.join(unknown)}; there are {', '.join(get_args(Role))}")
+        self.roles = frozenset(roles)
+
+    def squash(self, messages: list[Message]) -> list[Message]:
+        """Choose."""
+        return [message for message in messages if message.role in self.roles]
+
+
+class _AskingStrategy(SquashStrategy):
+    """A strategy that asks a model about the conversation.
+
+    Args:
+        model: The model, or the name of one; without one the subroutine's runner is asked. It is shared, not copied.
+        prompt: What it is told; ``{conversation}`` stands for the messages.
+    """
+
+    model = ModelSlot()
+
+    def __init__(self, model: Model | str | None = None, prompt: str | None = None) -> None:
+        self.model = model
+        self.prompt = self._default_prompt if prompt is None else prompt
+        if "{conversation}" not in self.prompt:
+            raise InvalidValue(f"the prompt of {type(self).__name__} lacks {{conversation}}: {self.prompt!r}")
+
+    _default_prompt: str
+
+    def _asked(self, lines: Sequence[str]) -> Generator[AskModel, Any, Message]:
+        prompt = self.prompt.replace("{conversation}", "\n".join(lines))
+        session = Session(messages=[Message(role="user", content=prompt)], runner=self.child_session.runner)
+        session.join(self.child_session.run)
+        if session.runner is None and self.model is not None:
+            return (yield AskModel(self.model, session, "template"))
+        return (yield from ask(session, self.model))
+
+
+class LLMFilteringStrategy(_AskingStrategy):
+    """The messages that a model chooses; it is to answer with zero-based indices such as ``0,2``, or ``none``.
+
+    Every line of ``{conversation}`` begins with the message's index in brackets. An answer that is no such list, or
+    names a message that is not there, is a ``BadAnswer``.
+    """
+
+    _default_prompt = (
+        "Here is a conversation, each message with its index in brackets:\n\n{conversation}\n\n"
+        "Which messages hold the result? Answer with their indices only, separated by commas, for example 0,2."
+    )
+
+    def squash(self, messages: list[Message]) -> Squashing:
+        """Choose."""
+        if not messages:
+            return []
+        lines = [f"[{index}] {message.role}: {message.content}" for index, message in enumerate(messages)]
+        answer = yield from self._asked(lines)
+        return [messages[index] for index in _indices(answer, len(messages))]
+
+
+class LLMSummarizingStrategy(_AskingStrategy):
+    """One message of the assistant: a model's summary."""
+
+    _default_prompt = "Summarise this conversation in a few sentences:\n\n{conversation}"
+
+    def squash(self, messages: list[Message]) -> Squashing:
+        """Choose."""
+        if not messages:
+            return []
+        summary = yield from self._asked([f"{message.role}: {message.content}" for message in messages])
+        return [summary]
+
+
+_INDEX_LIST = re.compile(r"[\s\[(]*(?:none|(?P<indices>\d+(?:[\s,]+\d+)*))[\s\]).]*", re.IGNORECASE)
+
+
+def _indices(answer: Message, count: int) -> list[int]:
+    listed = _INDEX_LIST.fullmatch(answer.content)
+    indices = [] if listed is None else sorted({int(text) for text in re.findall(r"\d+", listed["indices"] or "")})
+    if listed is None or any(index >= count for index in indices):
+        raise BadAnswer(
+            f"model {answer.model!r} was to choose among messages 0 to {count - 1} with an answer such as 0,2, "
+            f"and said: {answer.content!r}",
+            model=answer.model,
+            template_path=answer.template_path,
+        )
+    return indices

@@ -1,0 +1,1 @@
+"""The templates; programs import them from ``antiphon``."""

@@ -1,0 +1,305 @@
+"""What all templates have in common."""
+
+from __future__ import annotations
+
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from contextlib import aclosing
+from typing import Any, ClassVar, TypedDict, get_args
+
+from antiphon.copies import Shared
+from antiphon.drivers import Script, adrive, drive
+from antiphon.effects import AskModel, ask
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.events import Event
+from antiphon.messages import Message, Role
+from antiphon.model import Model
+from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited
+from antiphon.session import Run, Session
+from antiphon.signals import Leaving
+from antiphon.transforms import Transforms, as_transforms, transformed
+
+logger = logging.getLogger("antiphon")
+
+
+class TemplateOptions(TypedDict, total=False):
+    """The parameters that every template takes.
+
+    Attributes:
+        template_id: The template's name, unique in its tree; without ``/``, ``@`` and white space.
+        before_transform: What is done to the session before the template is rendered.
+        after_transform: What is done to it afterwards; also when a break or an end passes through.
+        enable_logging: Whether the template's messages are logged, at level DEBUG to the logger ``antiphon``.
+    """
+
+    template_id: str | None
+    before_transform: Transforms
+    after_transform: Transforms
+    enable_logging: bool
+
+
+class Template(Shared, ABC):
+    """A node of the conversation tree.
+
+    A template of your own overrides ``_render``, a generator that is given the session and returns it: it may yield
+    messages, ask a model by ``message = yield from self.ask(session)``, and render others by
+    ``session = yield from self.include(child, session)``.
+
+    Templates do not change while they are rendered: one tree may serve many threads and tasks at once.
+
+    Attributes:
+        kind: What the template is called in paths when it has no id; the class's name without ``Template``.
+        template_id: The template's id, or ``None``.
+    """
+
+    kind: ClassVar[str] = "template"
+
+    def __init__(
+        self,
+        template_id: str | None = None,
+        before_transform: Transforms = None,
+        after_transform: Transforms = None,
+        enable_logging: bool = True,
+    ) -> None:
+        _check_id(template_id)
+        self.template_id = template_id
+        self.before_transform = as_transforms(before_transform, "before_transform")
+        self.after_transform = as_transforms(after_transform, "after_transform")
+        self.enable_logging = enable_logging
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.kind = cls.__name__.removesuffix("Template").lower() or "template"
+
+    @property
+    def children(self) -> tuple[Template, ...]:
+        """The templates directly below this one, in order; one that stands in two places is there twice."""
+        return ()
+
+    def walk(self) -> Iterator[Template]:
+        """This template and all below it, parents first; each once."""
+        seen: set[int] = set()
+        waiting: list[Template] = [self]
+        while waiting:
+            template = waiting.pop()
+            if id(template) not in seen:
+                seen.add(id(template))
+                yield template
+                waiting.extend(reversed(template.children))
+
+    def render(self, session: Session) -> Generator[Message | Event, None, Session]:
+        """Render the template; yields what is said as it is said.
+
+        Returns:
+            The session to go on with: the one given, unless a transform returned another.
+        """
+        run = begun(session)
+        try:
+            return (yield from drive(self.script(session), run))
+        finally:
+            ended(run)
+
+    async def arender(self, session: Session) -> AsyncIterator[Message | Event]:
+        """Render the template without blocking the event loop; yields what is said as it is said."""
+        run = begun(session)
+        try:
+            async with aclosing(adrive(self.script(session), run)) as steps:  # type: ignore[type-var]
+                async for step in steps:
+                    yield step
+        finally:
+            ended(run)
+
+    def script(self, session: Session) -> Script:
+        """The whole conversation of the template, as the loops in ``antiphon.drivers`` play it."""
+        within_another = session.run.path is not None
+        try:
+            return (yield from self.include(self, session))
+        except Leaving as leaving:
+            if within_another:
+                raise
+            return leaving.session
+
+    @abstractmethod
+    def _render(self, session: Session) -> Script:
+        """Say what this template says."""
+
+    def ask(self, session: Session, model: Model | str | None = None) -> Generator[AskModel, Message, Message]:
+        """Ask a model to answer the session; for use in ``_render``, with ``yield from``.
+
+        Args:
+            session: The conversation so far.
+            model: The model, or the name of one; without one the runner's.
+
+        Returns:
+            The answer. It is not appended.
+
+        Raises:
+            RunnerNotSet: The session has no runner.
+        """
+        return ask(session, model)
+
+    def include(self, child: Template, session: Session, place: str | None = None) -> Script:
+        """Render another template at this place; for use in ``_render``, with ``yield from``.
+
+        Args:
+            child: The template.
+            session: The conversation so far.
+            place: What the child is called in paths; by default its id, or its kind and place among the children.
+
+        Returns:
+            The session to go on with.
+        """
+        run = session.run
+        outer_path, outer_template = run.path, run.template
+        segment = place or self._place_of(child)
+        run.path = path = segment if outer_path is None else f"{outer_path}/{segment}"
+        run.template = child
+        for listen in LISTENERS.template_enter:
+            listen(TemplateEntered(child, path, run.depth, session))
+        error: BaseException | None = None
+        try:
+            session = yield from child._transformed_render(session)
+            return session
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            run.path = path
+            for listen in LISTENERS.template_exit:
+                listen(TemplateExited(child, path, run.depth, run.session, error))
+            run.path, run.template = outer_path, outer_template
+
+    def _transformed_render(self, session: Session) -> Script:
+        run = session.run
+        session = transformed(session, self.before_transform, run.path)
+        try:
+            session = yield from self._render(session)
+        except Leaving as leaving:
+            leaving.session = self._after(leaving.session)
+            raise
+        except Exception:
+            raise
+        except BaseException:  # the run is closed or cancelled
+            self._after(run.session)
+            raise
+        return self._after(session)
+
+    def _after(self, session: Session) -> Session:
+        return transformed(session, self.after_transform, session.run.path)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """What the children are called in paths: the id, or the kind and the place among the children, from 1."""
+        return tuple(child.template_id or f"{child.kind}-{place}" for place, child in enumerate(self.children, 1))
+
+    def _place_of(self, child: Template) -> str:
+        for other, place in zip(self.children, self.places, strict=True):
+            if other is child:
+                return place
+        return child.template_id or child.kind
+
+    def _say(self, session: Session, content: str, role: Role) -> Generator[Message, None, Session]:
+        message = Message(role=role, content=content, template_path=session.run.path)
+        return (yield from self._add(session, message))
+
+    def _add(self, session: Session, message: Message) -> Generator[Message, None, Session]:
+        session.messages.append(message)
+        if self.enable_logging and logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s: %s", message.template_path, message.role, message.content)
+        yield message
+        return session
+
+
+def begun(session: Session, max_messages: int | None = None) -> Run:
+    """Begin a run of a session; a template that renders another by itself goes on in the run there is."""
+    outer = session.run
+    if outer.path is not None:
+        return outer
+    return session.join(Run(outer.trace, session, max_messages))
+
+
+def ended(run: Run) -> None:
+    """Leave the sessions of a run as they are between runs, with their trace."""
+    if run.path is None:
+        for session in {id(one): one for one in (run.root, run.session)}.values():
+            session.join(Run(run.trace))
+
+
+_ID = re.compile(r"[^/@\s]+")
+
+
+def _check_id(template_id: object) -> None:
+    if template_id is None:
+        return
+    if not isinstance(template_id, str):
+        raise InvalidType(f"template_id is text, not {type(template_id).__name__}: {template_id!r}")
+    if not _ID.fullmatch(template_id):
+        raise InvalidValue(f"a template_id is not empty and has no '/', '@' or white space: {template_id!r}")
+
+
+def check_role(role: object) -> Role:
+    """The role.
+
+    Raises:
+        InvalidValue: There is no such role.
+    """
+    for known in get_args(Role):
+        if role == known:
+            return known  # type: ignore[no-any-return]  # one of Role's own values
+    raise InvalidValue(f"{role!r} is no role; there are {', '.join(get_args(Role))}")
+
+
+def check_children(parent: Template, given: object, parameter: str) -> tuple[Template, ...]:
+    """The templates given to a parameter, as a tuple.
+
+    Raises:
+        InvalidType: Something given is no template.
+    """
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise InvalidType(f"{parameter} takes a list of templates, not {type(given).__name__}: {given!r}")
+    return tuple(check_child(parent, child, f"{parameter}[{index}]") for index, child in enumerate(given))
+
+
+def check_child(parent: Template, given: object, parameter: str) -> Template:
+    """The template given to a parameter.
+
+    Raises:
+        InvalidType: It is no template.
+    """
+    if isinstance(given, Template):
+        return given
+    raise InvalidType(
+        f"{parameter} of {parent.template_id or type(parent).__name__} takes a template, "
+        f"not {type(given).__name__}: {given!r}"
+    )
+
+
+def check_ids(root: Template) -> None:
+    """Make sure that no two templates of a tree have the same id, and no two siblings the same place.
+
+    Raises:
+        InvalidValue: Two have; the text names both places.
+    """
+    known: dict[str, tuple[Template, str]] = {}
+    for path, template in _with_paths(root):
+        name = path if template.template_id is None else template.template_id
+        other, other_path = known.setdefault(name, (template, path))
+        if other is not template:
+            raise InvalidValue(
+                f"two templates are called {name!r}: {other_path} and {path}; template ids are unique in a tree"
+            )
+
+
+def _with_paths(root: Template) -> Iterator[tuple[str, Template]]:
+    seen: set[int] = set()
+    waiting = [(root.template_id or root.kind, root)]
+    while waiting:
+        path, template = waiting.pop()
+        if id(template) in seen:
+            continue
+        seen.add(id(template))
+        yield path, template
+        below = zip(template.places, template.children, strict=True)
+        waiting.extend((f"{path}/{place}", child) for place, child in reversed(list(below)))

@@ -1,0 +1,192 @@
+"""Templates that decide which others are rendered, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self, Unpack
+
+from antiphon.drivers import Script
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.rendering import Content, Text
+from antiphon.session import Session
+from antiphon.signals import EndConversation, LeaveLoop
+from antiphon.templates.base import Template, TemplateOptions, check_child, check_children, check_ids
+
+
+class ControlTemplate(Template):
+    """A template that asks no model itself, and therefore takes none."""
+
+    def __new__(cls, *_arguments: Any, **options: Any) -> Self:
+        """Refuse ``model=``: by a decision of the design models are named where they are asked.
+
+        Raises:
+            InvalidType: A model was given; the text says where to set it instead.
+        """
+        if "model" in options:
+            raise InvalidType(
+                f"{cls.__name__} takes no model: set model= on the generating templates in it, "
+                "or wrap the group in SubroutineTemplate(group, model=...)"
+            )
+        return super().__new__(cls)
+
+
+class LinearTemplate(ControlTemplate):
+    """Renders its templates one after another; an empty one says nothing.
+
+    Args:
+        templates: The templates, in order.
+        **options: See ``TemplateOptions``.
+    """
+
+    def __init__(self, templates: Sequence[Template], **options: Unpack[TemplateOptions]) -> None:
+        super().__init__(**options)
+        self.templates = check_children(self, templates, "templates")
+        self._steps = tuple(zip(self.places, self.templates, strict=True))
+        check_ids(self)
+
+    @property
+    def children(self) -> tuple[Template, ...]:
+        """The templates, in order."""
+        return self.templates
+
+    def _render(self, session: Session) -> Script:
+        try:
+            for place, template in self._steps:
+                session = yield from self.include(template, session, place)
+        except LeaveLoop as leaving:
+            if session.run.loops:
+                raise
+            return leaving.session
+        return session
+
+
+class LoopTemplate(ControlTemplate):
+    """Renders its templates again and again.
+
+    Args:
+        templates: The templates of one turn, in order; at least one.
+        exit_condition: Asked after every template; the loop ends as soon as it is true.
+        exit_loop_count: How many turns at the most, 0 or more; without it and without a condition only a
+            ``BreakTemplate`` or an ``EndTemplate`` leaves the loop.
+        **options: See ``TemplateOptions``.
+
+    Raises:
+        InvalidValue: There are no templates, or the count is negative.
+    """
+
+    def __init__(
+        self,
+        templates: Sequence[Template],
+        exit_condition: Callable[[Session], bool] | None = None,
+        exit_loop_count: int | None = None,
+        **options: Unpack[TemplateOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.templates = check_children(self, templates, "templates")
+        if not self.templates:
+            raise InvalidValue("a loop without templates would turn for ever and say nothing: give it at least one")
+        self.exit_condition = None if exit_condition is None else _condition(exit_condition, "exit_condition")
+        self.exit_loop_count = None if exit_loop_count is None else _count(exit_loop_count)
+        self._steps = tuple(zip(self.places, self.templates, strict=True))
+        check_ids(self)
+
+    @property
+    def children(self) -> tuple[Template, ...]:
+        """The templates of one turn, in order."""
+        return self.templates
+
+    def _render(self, session: Session) -> Script:
+        run = session.run
+        path, loops = run.path, run.loops
+        turn = 0
+        run.loops += 1
+        try:
+            while self.exit_loop_count is None or turn < self.exit_loop_count:
+                turn += 1
+                run.path = f"{path}@{turn}"
+                for place, template in self._steps:
+                    session = yield from self.include(template, session, place)
+                    if self.exit_condition is not None and self.exit_condition(session):
+                        return session
+        except LeaveLoop as leaving:
+            return leaving.session
+        finally:
+            run.path, run.loops = path, loops
+        return session
+
+
+class IfTemplate(ControlTemplate):
+    """Renders one template or another.
+
+    Args:
+        condition: Asked once, with the session.
+        true_template: Rendered when the condition is true.
+        false_template: Rendered when it is not; ``None`` says nothing then.
+        **options: See ``TemplateOptions``.
+    """
+
+    def __init__(
+        self,
+        condition: Callable[[Session], bool],
+        true_template: Template,
+        false_template: Template | None = None,
+        **options: Unpack[TemplateOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.condition = _condition(condition, "condition")
+        self.true_template = check_child(self, true_template, "true_template")
+        self.false_template = None if false_template is None else check_child(self, false_template, "false_template")
+        check_ids(self)
+
+    @property
+    def children(self) -> tuple[Template, ...]:
+        """The template for true and, where there is one, the template for false."""
+        return (self.true_template,) if self.false_template is None else (self.true_template, self.false_template)
+
+    def _render(self, session: Session) -> Script:
+        if self.condition(session):
+            return (yield from self.include(self.true_template, session, self.places[0]))
+        if self.false_template is not None:
+            return (yield from self.include(self.false_template, session, self.places[1]))
+        return session
+
+
+class BreakTemplate(ControlTemplate):
+    """Leaves the nearest enclosing loop, or the nearest linear template where there is no loop."""
+
+    def _render(self, session: Session) -> Script:
+        raise LeaveLoop(session)
+        yield  # what makes this a generator
+
+
+class EndTemplate(ControlTemplate):
+    """Ends the whole conversation.
+
+    Args:
+        farewell_message: What the assistant says before that: Jinja text, or a path to a file; ``None`` for nothing.
+        **options: See ``TemplateOptions``.
+    """
+
+    def __init__(self, farewell_message: Content | None = None, **options: Unpack[TemplateOptions]) -> None:
+        super().__init__(**options)
+        self.farewell_message = farewell_message
+        self._farewell = None if farewell_message is None else Text(farewell_message, template_id=self.template_id)
+
+    def _render(self, session: Session) -> Script:
+        if self._farewell is not None:
+            session = yield from self._say(session, self._farewell.render(session), "assistant")
+        raise EndConversation(session)
+
+
+def _condition(given: Callable[[Session], bool], parameter: str) -> Callable[[Session], bool]:
+    if callable(given) and not isinstance(given, type | Template):
+        return given
+    raise InvalidType(f"{parameter} takes a function of the session, not {type(given).__name__}: {given!r}")
+
+
+def _count(given: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise InvalidType(f"exit_loop_count is a number of turns, not {type(given).__name__}: {given!r}")
+    if given < 0:
+        raise InvalidValue(f"exit_loop_count is a number of turns, 0 or more, not {given}")
+    return given

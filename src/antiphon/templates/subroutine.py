@@ -1,0 +1,172 @@
+"""A part of the conversation that runs on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from inspect import isgenerator
+from typing import Any
+
+from antiphon.calls import ChosenBy
+from antiphon.connect import ModelSlot
+from antiphon.copies import isolated
+from antiphon.drivers import Script, Step
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.handover import CleanSessionStrategy, SessionInitStrategy, detached
+from antiphon.messages import Message
+from antiphon.model import Model
+from antiphon.observers import LISTENERS, SubroutineEntered, SubroutineExited
+from antiphon.runner import Runner
+from antiphon.session import Run, Session
+from antiphon.signals import EndConversation, LeaveLoop
+from antiphon.squashing import LastMessageStrategy, SquashStrategy
+from antiphon.templates.base import Template, check_child, check_ids
+from antiphon.transforms import Transforms
+
+
+class SubroutineTemplate(Template):
+    """Runs a template in a session and with a runner of its own; only squashed messages return to the parent.
+
+    The runner is the one given, or a fork of the parent's: with the model given, or else with a copy of its model.
+    Nothing that the subroutine does to its session or its runner reaches the parent. The template's own transforms act
+    on the parent's session, as any template's do.
+
+    Args:
+        template: What to run.
+        template_id: As with every template; so are the transforms and ``enable_logging``.
+        session_init_strategy: Makes the subroutine's session; by default a clean one with a copy of the metadata.
+        squash_strategy: Chooses what returns to the parent; by default the last message.
+        before_transform: See ``TemplateOptions``.
+        after_transform: See ``TemplateOptions``.
+        runner: The subroutine's runner, used as it is.
+        model: The model of the subroutine's runner, or the name of one.
+        enable_logging: See ``TemplateOptions``.
+
+    Attributes:
+        model: The model, or ``None``; it may be set later.
+
+    Raises:
+        InvalidValue: Both a runner and a model are given.
+    """
+
+    model = ModelSlot()
+
+    def __init__(
+        self,
+        template: Template,
+        template_id: str | None = None,
+        session_init_strategy: SessionInitStrategy | None = None,
+        squash_strategy: SquashStrategy | None = None,
+        before_transform: Transforms = None,
+        after_transform: Transforms = None,
+        runner: Runner | None = None,
+        model: Model | str | None = None,
+        enable_logging: bool = True,
+    ) -> None:
+        super().__init__(template_id, before_transform, after_transform, enable_logging)
+        if runner is not None and model is not None:
+            raise InvalidValue("Cannot set both runner and model - use one or the other")
+        self.template = check_child(self, template, "template")
+        self.session_init_strategy = _checked(session_init_strategy, SessionInitStrategy) or CleanSessionStrategy()
+        self.squash_strategy = _checked(squash_strategy, SquashStrategy) or LastMessageStrategy()
+        self.runner = _checked(runner, Runner)
+        self.model = model
+        check_ids(self)
+
+    @property
+    def children(self) -> tuple[Template, ...]:
+        """The template that is run."""
+        return (self.template,)
+
+    def _render(self, session: Session) -> Script:
+        run = session.run
+        runner, chosen_by = self._runner_for(session)
+        with _inside(run, chosen_by):
+            squashed, said, has_ended = yield from self._run(session, runner)
+        known = {id(message) for message in said}
+        for message in squashed:
+            session.messages.append(message)
+            if id(message) not in known:  # the others were yielded when they were said
+                yield message
+        run.seen = len(session.messages)
+        if has_ended:
+            raise EndConversation(session)
+        return session
+
+    def _run(self, parent: Session, runner: Any) -> Generator[Step, Any, tuple[list[Message], list[Message], bool]]:
+        """Run the subroutine; returns what is to go to the parent, all that was said, and whether it ended it all."""
+        run = parent.run
+        for listen in LISTENERS.subroutine_enter:
+            listen(SubroutineEntered(self, run.path or "", run.depth - 1, parent))
+        child: Session | None = None
+        error: BaseException | None = None
+        has_ended = False
+        try:
+            child = self._child(parent, runner)
+            inherited = {id(message) for message in child.messages}
+            squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
+            squash_strategy.initialize(parent, child)
+            child, has_ended = yield from self._played(child)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            for listen in LISTENERS.subroutine_exit:
+                listen(SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error))
+        said = [message for message in child.messages if id(message) not in inherited]
+        squashed = yield from self._squashed(squash_strategy, list(said))
+        return squashed, said, has_ended
+
+    def _played(self, child: Session) -> Generator[Step, Any, tuple[Session, bool]]:
+        try:
+            return (yield from self.include(self.template, child, self.places[0])), False
+        except LeaveLoop as leaving:
+            return leaving.session, False
+        except EndConversation as leaving:
+            return leaving.session, True
+
+    def _squashed(self, strategy: SquashStrategy, said: list[Message]) -> Generator[Step, Any, list[Message]]:
+        squashed: Any = strategy.squash(said)
+        if isgenerator(squashed):
+            squashed = yield from squashed
+        if isinstance(squashed, list | tuple) and all(isinstance(message, Message) for message in squashed):
+            return list(squashed)
+        raise InvalidType(f"{type(strategy).__name__}.squash returned no list of messages: {squashed!r}")
+
+    def _child(self, parent: Session, runner: Any) -> Session:
+        child = self.session_init_strategy.initialize(parent)
+        if not isinstance(child, Session) or child is parent:
+            raise InvalidType(
+                f"{type(self.session_init_strategy).__name__}.initialize returned "
+                f"{'the parent session itself' if child is parent else repr(child)}; it must return a session of its own"
+            )
+        child = Session(messages=detached(child.messages), metadata=isolated(child.metadata), runner=runner)
+        child.join(parent.run)
+        parent.run.session = child
+        parent.run.seen = len(child.messages)
+        return child
+
+    def _runner_for(self, parent: Session) -> tuple[Any, ChosenBy]:
+        if self.runner is not None:
+            return self.runner, "subroutine-runner"
+        runner: Runner | None = parent.runner
+        if self.model is not None:
+            return (Runner(self.model) if runner is None else runner.fork(self.model)), "subroutine"
+        return (None if runner is None else runner.fork()), parent.run.chosen_by
+
+
+@contextmanager
+def _inside(run: Run, chosen_by: ChosenBy) -> Iterator[None]:
+    """One subroutine deeper, and back again whatever happens."""
+    outer = run.session, run.loops, run.chosen_by, run.depth, run.seen
+    run.loops, run.chosen_by, run.depth = 0, chosen_by, run.depth + 1
+    try:
+        yield
+    finally:
+        run.session, run.loops, run.chosen_by, run.depth, run.seen = outer
+
+
+def _checked(given: Any, kind: type) -> Any:
+    if given is None or isinstance(given, kind):
+        return given
+    raise InvalidType(f"a {kind.__name__} is wanted, not {type(given).__name__}: {given!r}")

@@ -1,0 +1,112 @@
+"""Changes of a session before and after a template."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from antiphon.copies import isolated
+from antiphon.errors import InvalidType
+from antiphon.session import Session
+
+
+class SessionTransformer(ABC):
+    """A change of a session; a plain function from session to session serves as well."""
+
+    @abstractmethod
+    def process(self, session: Session) -> Session:
+        """Change the session, or make another; return the one to go on with."""
+
+
+class UpdateMetadata(SessionTransformer):
+    """Sets metadata: ``UpdateMetadata(topic="weather")``. Every session gets values of its own."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values = values
+
+    def process(self, session: Session) -> Session:
+        """Set the values."""
+        session.metadata.update(isolated(self.values))
+        return session
+
+
+class ResetMetadata(SessionTransformer):
+    """Removes metadata: the keys given, or all where none is. A key that is not there is no error."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+
+    def process(self, session: Session) -> Session:
+        """Remove the keys."""
+        for key in self.keys or tuple(session.metadata):
+            session.metadata.pop(key, None)
+        return session
+
+
+class ExtractCodeBlock(SessionTransformer):
+    """Puts the first code block of the last message into the metadata.
+
+    Args:
+        key: Where in the metadata; ``None`` stands there when the message has no such block.
+        lang: The language named at the block's fence; ``None`` takes a block of any language, or of none.
+    """
+
+    def __init__(self, key: str, lang: str | None = None) -> None:
+        self.key = key
+        self.lang = lang
+
+    def process(self, session: Session) -> Session:
+        """Find the block; its text comes without the fences and without the line break before the last one."""
+        text = session.messages[-1].content if session.messages else ""
+        blocks = _CODE_BLOCK.finditer(text)
+        found = (block["code"] for block in blocks if self.lang in {None, block["lang"]})
+        session.metadata[self.key] = next(found, None)
+        return session
+
+
+# Fences as in CommonMark 0.31, section 4.5: three or more backticks or tildes, closed by at least as many.
+_CODE_BLOCK = re.compile(
+    r"^[ ]{0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<lang>[^\s`]*)[^\n`]*\n(?P<code>.*?)\n?^[ ]{0,3}(?P=fence)[`~]*[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+
+Transform: TypeAlias = SessionTransformer | Callable[[Session], Session]
+Transforms: TypeAlias = Transform | Sequence[Transform] | None
+
+
+def as_transforms(given: Transforms, parameter: str) -> tuple[Transform, ...]:
+    """The transforms of a template's parameter, as a tuple.
+
+    Raises:
+        InvalidType: Something given is no transform.
+    """
+    if given is None:
+        return ()
+    transforms = tuple(given) if isinstance(given, list | tuple) else (given,)
+    for transform in transforms:
+        if not isinstance(transform, SessionTransformer) and (isinstance(transform, type) or not callable(transform)):
+            raise InvalidType(
+                f"{parameter} takes SessionTransformers and functions from session to session, "
+                f"not {type(transform).__name__}: {transform!r}"
+            )
+    return transforms  # type: ignore[return-value]  # each was looked at
+
+
+def transformed(session: Session, transforms: Sequence[Transform], path: str | None) -> Session:
+    """The session after the transforms, in their order.
+
+    Raises:
+        InvalidType: A transform returned something that is no session.
+    """
+    for transform in transforms:
+        result: object = transform.process(session) if isinstance(transform, SessionTransformer) else transform(session)
+        if not isinstance(result, Session):
+            raise InvalidType(
+                f"the transform {transform!r} of the template at {path!r} returned {type(result).__name__}; "
+                "a transform returns the session to go on with"
+            )
+        session.run.moved_to(result)
+        session = result
+    return session
