@@ -72,7 +72,7 @@ def connect(name: str, *, base_url: str | None = None, api_key: str | None = Non
         ConnectionNotPossible: The provider's package or key is missing; the text says what to install or to set.
     """
     model = ConnectedModel(name, base_url=base_url, api_key=api_key, **settings)
-    model._link.connection()  # noqa: SLF001  # complain here and not at the first question
+    model._link.connection()  # complain here and not at the first question
     return model
 
 
@@ -99,7 +99,8 @@ class ModelSlot:
         self._stored = f"_{name}"
 
     def __get__(self, owner: object, owner_type: type) -> Model | None:
-        return None if owner is None else owner.__dict__.get(self._stored)
+        model: Model | None = None if owner is None else owner.__dict__.get(self._stored)
+        return model
 
     def __set__(self, owner: object, given: Model | str | None) -> None:
         owner.__dict__[self._stored] = None if given is None else as_model(given)

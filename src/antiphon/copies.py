@@ -8,14 +8,14 @@ half-built client complains when it is collected.
 from __future__ import annotations
 
 import builtins
-import datetime
+import datetime as dt
 import decimal
 import enum
 import fractions
 import re
 import types
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from functools import lru_cache
 from typing import Any, Protocol, Self, TypeVar, cast, runtime_checkable
 
@@ -75,13 +75,13 @@ class Copier:
             return value
         known = self._memo.get(id(value))
         if known is not None:
-            return cast(T, known[1])
+            return cast("T", known[1])
         copy_container = _CONTAINERS.get(kind)
         if copy_container is not None:
-            return cast(T, copy_container(self, value))
+            return cast("T", copy_container(self, value))
         if isinstance(value, self._sharing):
             return value
-        return cast(T, self._copy_object(value))
+        return cast("T", self._copy_object(value))
 
     def remember(self, value: Any, copy: T) -> T:
         """Let ``copy`` stand for ``value`` wherever it is met from now on."""
@@ -94,11 +94,24 @@ class Copier:
             return value.__isolate__(self)
         if kind is types.MethodType:
             return self._copy_method(value)
-        if _is_shared(kind):
+        if _is_shared(cast("Hashable", kind)):
             return value
-        if hasattr(kind, "__deepcopy__") and not isinstance(value, BaseModel):
+        if isinstance(value, BaseModel):
+            return self._copy_pydantic(value)
+        if hasattr(kind, "__deepcopy__"):
             return self.remember(value, value.__deepcopy__({}))
         return self._rebuild(value)
+
+    def _copy_pydantic(self, value: BaseModel) -> BaseModel:
+        copy = self.remember(value, value.__copy__())
+        for values in (copy.__dict__, copy.__pydantic_extra__, copy.__pydantic_private__):
+            self._copy_values(values or {})
+        return copy
+
+    def _copy_values(self, values: dict[str, Any]) -> None:
+        for name, item in values.items():
+            if type(item) not in _ATOMS:
+                values[name] = self(item)
 
     def _copy_method(self, method: types.MethodType) -> Any:
         owner = self._memo.get(id(method.__self__))
@@ -111,7 +124,8 @@ class Copier:
             return value
         if isinstance(reduced, str):  # a global, known by its name
             return value
-        make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        parts: tuple[Any, ...] = (*reduced, None, None, None)
+        make, arguments, state, items, pairs = parts[:5]
         copy = self.remember(value, make(*map(self, arguments)))
         if state is not None:
             _set_state(copy, self(state))
@@ -133,7 +147,8 @@ class Copier:
         """
         copy = self.remember(value, object.__new__(type(value)))
         for name, item in _attributes(value).items():
-            object.__setattr__(copy, name, item if name in sharing else self._copy_attribute(value, name, item))
+            shared = type(item) in _ATOMS or name in sharing
+            object.__setattr__(copy, name, item if shared else self._copy_attribute(value, name, item))
         return copy
 
     def _copy_attribute(self, owner: object, name: str, item: Any) -> Any:
@@ -144,21 +159,21 @@ class Copier:
         except Exception as error:
             kind = type(owner).__name__
             raise InvalidValue(
-                f"{kind} cannot be forked: copying its attribute {name!r} raised {error!r}; a model names what its forks "
-                f"are to share in {kind}.shared"
+                f"{kind} cannot be forked: copying its attribute {name!r} raised {error!r}; "
+                f"a model names what its forks are to share in {kind}.shared"
             ) from error
 
     def copy_list(self, value: list[Any]) -> list[Any]:
         """The copy of a list."""
         copy: list[Any] = self.remember(value, [])
-        copy.extend(map(self, value))
+        copy.extend([item if type(item) in _ATOMS else self(item) for item in value])
         return copy
 
     def copy_dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         """The copy of a dict; keys are copied as well."""
         copy: dict[Any, Any] = self.remember(value, {})
         for key, item in value.items():
-            copy[self(key)] = self(item)
+            copy[key if type(key) in _ATOMS else self(key)] = item if type(item) in _ATOMS else self(item)
         return copy
 
     def copy_tuple(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -175,7 +190,7 @@ class Copier:
 
 
 def _attributes(value: object) -> dict[str, Any]:
-    state = object.__getstate__(value)
+    state: Any = object.__getstate__(value)
     attributes, slots = state if isinstance(state, tuple) else (state, None)
     return {**(attributes or {}), **(slots or {})}
 
@@ -194,7 +209,7 @@ _ATOMS = frozenset({
     *(type(None), bool, int, float, complex, str, bytes, range, slice, type, type(Ellipsis), type(NotImplemented)),
     *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.MappingProxyType),
     *(decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, builtins.property),
-    *(datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone),
+    *(dt.date, dt.time, dt.datetime, dt.timedelta, dt.timezone),
 })  # fmt: skip
 
 _CONTAINERS: dict[type, Callable[[Copier, Any], Any]] = {
@@ -213,7 +228,7 @@ _CONCURRENCY = frozenset({
 
 
 @lru_cache(maxsize=1024)
-def _is_shared(kind: type) -> bool:
+def _is_shared(kind: type[Any]) -> bool:
     return (
         issubclass(kind, type | enum.Enum)
         or any(hasattr(kind, name) for name in _HAS_TO_BE_CLOSED)

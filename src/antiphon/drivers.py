@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, TypeAlias
 
 from antiphon.effects import Effect
@@ -27,18 +27,21 @@ def drive(script: Script, run: Run) -> Generator[Message | Event, None, Session]
                 session: Session = stop.value
                 return session
             resume, value = script.send, None
-            if isinstance(step, Effect):
+            if isinstance(step, Message):
+                run.said(step)
+                yield step
+            elif isinstance(step, Effect):
                 try:
                     value = step.perform()
                 except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
                     resume, value = script.throw, error
             else:
-                yield _heard(step, run)
+                yield _event(step, run)
     finally:
         script.close()
 
 
-async def adrive(script: Script, run: Run) -> AsyncIterator[Message | Event]:
+async def adrive(script: Script, run: Run) -> AsyncGenerator[Message | Event]:
     """Play a script to its end, without blocking the event loop; its session is ``run.session`` afterwards."""
     resume: Callable[[Any], Step] = script.send
     value: Any = None
@@ -49,23 +52,24 @@ async def adrive(script: Script, run: Run) -> AsyncIterator[Message | Event]:
             except StopIteration:
                 return
             resume, value = script.send, None
-            if isinstance(step, Effect):
+            if isinstance(step, Message):
+                run.said(step)
+                yield step
+            elif isinstance(step, Effect):
                 try:
                     value = await step.aperform()
                 except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
                     resume, value = script.throw, error
             else:
-                yield _heard(step, run)
+                yield _event(step, run)
     finally:
         script.close()
 
 
-def _heard(step: Message | Event, run: Run) -> Message | Event:
-    if isinstance(step, Message):
-        run.said(step)
-    elif not isinstance(step, Event):
-        raise InvalidType(
-            f"the template at {run.path!r} yielded {type(step).__name__}: {step!r}; "
-            "a template yields messages, events and what self.ask() and self.include() yield"
-        )
-    return step
+def _event(step: object, run: Run) -> Event:
+    if isinstance(step, Event):
+        return step
+    raise InvalidType(
+        f"the template at {run.path!r} yielded {type(step).__name__}: {step!r}; "
+        "a template yields messages, events and what self.ask() and self.include() yield"
+    )

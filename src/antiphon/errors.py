@@ -84,7 +84,7 @@ class MessageLimitExceeded(AntiphonError):
 
     def __init__(self, session: Any, max_messages: int) -> None:
         super().__init__(
-            f"the run added more than max_messages={max_messages} messages; the session so far is in the error's .session"
+            f"the run added more than max_messages={max_messages} messages; the error's .session holds what was said"
         )
         self.session = session
         self.max_messages = max_messages

@@ -8,7 +8,7 @@ kind (an item replaced, removed, put in between) first gives the pictures taken 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, SupportsIndex, overload
+from typing import Any, Self, SupportsIndex, overload
 
 from antiphon.messages import Message
 
@@ -86,7 +86,7 @@ class History(list[Message]):
         self._part_from_pictures()
         super().__delitem__(index)
 
-    def __imul__(self, times: SupportsIndex) -> History:  # type: ignore[override,misc]  # list says Self
+    def __imul__(self, times: SupportsIndex) -> Self:
         self._part_from_pictures()
         super().__imul__(times)
         return self

@@ -33,7 +33,7 @@ class UserInterface(Shared, ABC):
 class ConsoleInterface(UserInterface):
     """Asks at the terminal, by ``input``."""
 
-    def ask(self, session: Session, description: str | None, default: str | None) -> str:
+    def ask(self, session: Session, description: str | None, default: str | None) -> str:  # noqa: ARG002
         """Ask at the terminal; an empty answer is the default, if there is one."""
         hint = "" if default is None else f" [{default}]"
         answer = input(f"{description or 'You'}{hint}: ")

@@ -53,8 +53,9 @@ class Text:
         """
         if self._template is None:
             return self._text
+        variables = {**ENVIRONMENT.globals, **session.metadata, "session": session}
         try:
-            return self._template.render(session.metadata, session=session)
+            return _rendered(self._template, variables)
         except Exception as error:
             line = _line_of(error.__traceback__, self._template)
             raise self._failure(error, session.template_path, line, _names_at_hand(session)) from error
@@ -81,6 +82,14 @@ class Text:
     @cached_property
     def _lines(self) -> list[str]:
         return self._text.splitlines()
+
+
+def _rendered(template: Template, variables: dict[str, Any]) -> str:
+    """What ``Template.render`` does, at half the cost: it would copy the global names one by one."""
+    try:
+        return "".join(template.root_render_func(template.new_context(variables, shared=True)))
+    except Exception:  # noqa: BLE001
+        ENVIRONMENT.handle_exception()  # gives the traceback the lines of the text, and raises
 
 
 def _read(path: Path, template_id: str | None) -> str:

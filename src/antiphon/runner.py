@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
-from typing import Self, TypeVar
+from typing import Any, Self
 
 from antiphon.connect import as_model
 from antiphon.copies import Copier
@@ -36,9 +36,11 @@ class Runner:
         user_interface: UserInterface | None = None,
         template: Template | None = None,
     ) -> None:
-        self.model = model  # type: ignore[assignment]  # the property's setter takes names as well
-        self.user_interface = _checked(user_interface, UserInterface, "user_interface")
-        self.template = _checked(template, Template, "template")
+        self.model = model
+        _check(user_interface, UserInterface, "user_interface")
+        _check(template, Template, "template")
+        self.user_interface = user_interface
+        self.template = template
 
     @property
     def model(self) -> Model:
@@ -136,22 +138,21 @@ class Runner:
     def _begun(
         self, session: Session | None, template: Template | None, max_messages: int | None
     ) -> tuple[Run, Template]:
-        chosen = _checked(template, Template, "template") or self.template
+        _check(template, Template, "template")
+        _check(session, Session, "session")
+        chosen = self.template if template is None else template
         if chosen is None:
             raise InvalidValue("nothing to run: give the runner a template, or run() one by template=")
         if isinstance(max_messages, bool) or not isinstance(max_messages, int | None):
             raise InvalidType(
                 f"max_messages is a number of messages, not {type(max_messages).__name__}: {max_messages!r}"
             )
-        session = _checked(session, Session, "session") or Session()
+        if session is None:
+            session = Session()
         session.runner = self
         return begun(session, max_messages), chosen
 
 
-T = TypeVar("T")
-
-
-def _checked(given: T | None, kind: type[T], parameter: str) -> T | None:
-    if given is None or isinstance(given, kind):
-        return given
-    raise InvalidType(f"{parameter} takes a {kind.__name__}, not {type(given).__name__}: {given!r}")
+def _check(given: object, kind: type[Any], parameter: str) -> None:
+    if given is not None and not isinstance(given, kind):
+        raise InvalidType(f"{parameter} takes a {kind.__name__}, not {type(given).__name__}: {given!r}")

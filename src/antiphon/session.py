@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -35,6 +35,8 @@ class Session(BaseModel):
 
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
     __slots__ = ("_run",)
+    if TYPE_CHECKING:
+        _run: ClassVar[Run]  # a slot, set by join(); so said, type checkers do not take it for a field
 
     messages: Annotated[list[Message], AfterValidator(History)] = Field(default_factory=History)
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -87,9 +89,11 @@ class Session(BaseModel):
 
     def picture(self) -> Picture:
         """The messages as they are now; costs the same however many there are."""
-        if type(self.messages) is not History:  # model_copy and model_construct set what they are given
-            self.messages = History(self.messages)
-        return self.messages.picture()  # type: ignore[attr-defined]  # made sure just above
+        messages: object = self.messages
+        if not isinstance(messages, History):  # model_copy and model_construct set what they are given
+            messages = History(self.messages)
+            self.__dict__["messages"] = messages
+        return messages.picture()
 
 
 class Run:

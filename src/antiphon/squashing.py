@@ -80,7 +80,7 @@ class _AskingStrategy(SquashStrategy):
         prompt: What it is told; ``{conversation}`` stands for the messages.
     """
 
-    model = ModelSlot()
+    model: ModelSlot = ModelSlot()
 
     def __init__(self, model: Model | str | None = None, prompt: str | None = None) -> None:
         self.model = model
@@ -94,9 +94,11 @@ class _AskingStrategy(SquashStrategy):
         prompt = self.prompt.replace("{conversation}", "\n".join(lines))
         session = Session(messages=[Message(role="user", content=prompt)], runner=self.child_session.runner)
         session.join(self.child_session.run)
-        if session.runner is None and self.model is not None:
-            return (yield AskModel(self.model, session, "template"))
-        return (yield from ask(session, self.model))
+        model = self.model
+        if session.runner is None and model is not None:
+            answer: Message = yield AskModel(model, session, "template")
+            return answer
+        return (yield from ask(session, model))
 
 
 class LLMFilteringStrategy(_AskingStrategy):

@@ -84,14 +84,14 @@ def as_transforms(given: Transforms, parameter: str) -> tuple[Transform, ...]:
     """
     if given is None:
         return ()
-    transforms = tuple(given) if isinstance(given, list | tuple) else (given,)
+    transforms: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
     for transform in transforms:
         if not isinstance(transform, SessionTransformer) and (isinstance(transform, type) or not callable(transform)):
             raise InvalidType(
                 f"{parameter} takes SessionTransformers and functions from session to session, "
                 f"not {type(transform).__name__}: {transform!r}"
             )
-    return transforms  # type: ignore[return-value]  # each was looked at
+    return tuple(transforms)
 
 
 def transformed(session: Session, transforms: Sequence[Transform], path: str | None) -> Session:

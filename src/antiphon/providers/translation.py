@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai import exceptions as theirs
 from pydantic_ai import messages as wire
@@ -47,7 +47,7 @@ def wire_settings(settings: ModelSettings) -> WireSettings:
     given: dict[str, Any] = settings.model_dump(exclude_none=True)
     if "stop" in given:
         given["stop_sequences"] = given.pop("stop")
-    return WireSettings(**given)  # type: ignore[typeddict-item]  # a provider's own settings are passed on as given
+    return cast("WireSettings", given)  # a provider's own settings are passed on as given
 
 
 def from_wire(response: wire.ModelResponse) -> Reply:

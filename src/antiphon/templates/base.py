@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar, TypedDict, get_args
 
@@ -101,11 +101,11 @@ class Template(Shared, ABC):
         finally:
             ended(run)
 
-    async def arender(self, session: Session) -> AsyncIterator[Message | Event]:
+    async def arender(self, session: Session) -> AsyncGenerator[Message | Event]:
         """Render the template without blocking the event loop; yields what is said as it is said."""
         run = begun(session)
         try:
-            async with aclosing(adrive(self.script(session), run)) as steps:  # type: ignore[type-var]
+            async with aclosing(adrive(self.script(session), run)) as steps:
                 async for step in steps:
                     yield step
         finally:
@@ -160,8 +160,7 @@ class Template(Shared, ABC):
             listen(TemplateEntered(child, path, run.depth, session))
         error: BaseException | None = None
         try:
-            session = yield from child._transformed_render(session)
-            return session
+            return (yield from child._script(session))
         except BaseException as raised:
             error = raised
             raise
@@ -170,6 +169,11 @@ class Template(Shared, ABC):
             for listen in LISTENERS.template_exit:
                 listen(TemplateExited(child, path, run.depth, run.session, error))
             run.path, run.template = outer_path, outer_template
+
+    def _script(self, session: Session) -> Script:
+        if self.before_transform or self.after_transform:
+            return self._transformed_render(session)
+        return self._render(session)
 
     def _transformed_render(self, session: Session) -> Script:
         run = session.run
@@ -200,16 +204,14 @@ class Template(Shared, ABC):
                 return place
         return child.template_id or child.kind
 
-    def _say(self, session: Session, content: str, role: Role) -> Generator[Message, None, Session]:
-        message = Message(role=role, content=content, template_path=session.run.path)
-        return (yield from self._add(session, message))
+    def _say(self, session: Session, content: str, role: Role) -> Message:
+        return self._add(session, Message(role=role, content=content, template_path=session.run.path))
 
-    def _add(self, session: Session, message: Message) -> Generator[Message, None, Session]:
+    def _add(self, session: Session, message: Message) -> Message:
         session.messages.append(message)
         if self.enable_logging and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s %s: %s", message.template_path, message.role, message.content)
-        yield message
-        return session
+        return message
 
 
 def begun(session: Session, max_messages: int | None = None) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 from antiphon.drivers import Script
 from antiphon.errors import InvalidType, InvalidValue
@@ -174,17 +174,17 @@ class EndTemplate(ControlTemplate):
 
     def _render(self, session: Session) -> Script:
         if self._farewell is not None:
-            session = yield from self._say(session, self._farewell.render(session), "assistant")
+            yield self._say(session, self._farewell.render(session), "assistant")
         raise EndConversation(session)
 
 
-def _condition(given: Callable[[Session], bool], parameter: str) -> Callable[[Session], bool]:
-    if callable(given) and not isinstance(given, type | Template):
-        return given
-    raise InvalidType(f"{parameter} takes a function of the session, not {type(given).__name__}: {given!r}")
+def _condition(given: Any, parameter: str) -> Callable[[Session], bool]:
+    if not callable(given) or isinstance(given, type | Template):
+        raise InvalidType(f"{parameter} takes a function of the session, not {type(given).__name__}: {given!r}")
+    return cast("Callable[[Session], bool]", given)
 
 
-def _count(given: int) -> int:
+def _count(given: object) -> int:
     if isinstance(given, bool) or not isinstance(given, int):
         raise InvalidType(f"exit_loop_count is a number of turns, not {type(given).__name__}: {given!r}")
     if given < 0:

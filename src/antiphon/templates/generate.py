@@ -29,18 +29,19 @@ class GenerateTemplate(Template):
         RunnerNotSet: When rendered in a session without a runner, also where the template has a model.
     """
 
-    model = ModelSlot()
+    model: ModelSlot = ModelSlot()
 
     def __init__(self, role: Role, *, model: Model | str | None = None, **options: Unpack[TemplateOptions]) -> None:
         super().__init__(**options)
-        self.role = check_role(role)
+        self.role: Role = check_role(role)
         self.model = model
 
     def _render(self, session: Session) -> Script:
         message = yield from self.ask(session, self.model)
         if message.role != self.role:
             message = message.model_copy(update={"role": self.role})
-        return (yield from self._add(session, message))
+        yield self._add(session, message)
+        return session
 
 
 class AssistantTemplate(GenerateTemplate):
@@ -75,4 +76,5 @@ class AssistantTemplate(GenerateTemplate):
     def _render(self, session: Session) -> Script:
         if self._text is None:
             return (yield from super()._render(session))
-        return (yield from self._say(session, self._text.render(session), "assistant"))
+        yield self._say(session, self._text.render(session), "assistant")
+        return session

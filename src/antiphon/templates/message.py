@@ -32,7 +32,7 @@ class MessageTemplate(Template):
         self, content: Content, role: Role, *, disable_jinja: bool = False, **options: Unpack[TemplateOptions]
     ) -> None:
         super().__init__(**options)
-        self.role = check_role(role)
+        self.role: Role = check_role(role)
         self._text = Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
 
     @property
@@ -41,7 +41,8 @@ class MessageTemplate(Template):
         return self._text.content
 
     def _render(self, session: Session) -> Script:
-        return (yield from self._say(session, self._text.render(session), self.role))
+        yield self._say(session, self._text.render(session), self.role)
+        return session
 
 
 class SystemTemplate(MessageTemplate):
@@ -81,7 +82,8 @@ class UserTemplate(Template):
 
     def _render(self, session: Session) -> Script:
         said = self._text.render(session) if self._text is not None else (yield from self._asked(session))
-        return (yield from self._say(session, said, "user"))
+        yield self._say(session, said, "user")
+        return session
 
     def _asked(self, session: Session) -> Generator[AskUser, str, str]:
         interface = None if session.runner is None else session.runner.user_interface

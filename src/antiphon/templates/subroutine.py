@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from inspect import isgenerator
-from typing import Any
+from typing import Any, cast
 
 from antiphon.calls import ChosenBy
 from antiphon.connect import ModelSlot
@@ -19,7 +19,7 @@ from antiphon.observers import LISTENERS, SubroutineEntered, SubroutineExited
 from antiphon.runner import Runner
 from antiphon.session import Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
-from antiphon.squashing import LastMessageStrategy, SquashStrategy
+from antiphon.squashing import LastMessageStrategy, Squashing, SquashStrategy
 from antiphon.templates.base import Template, check_child, check_ids
 from antiphon.transforms import Transforms
 
@@ -49,7 +49,7 @@ class SubroutineTemplate(Template):
         InvalidValue: Both a runner and a model are given.
     """
 
-    model = ModelSlot()
+    model: ModelSlot = ModelSlot()
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class SubroutineTemplate(Template):
         self.squash_strategy = _checked(squash_strategy, SquashStrategy) or LastMessageStrategy()
         self.runner = _checked(runner, Runner)
         self.model = model
+        (self._place,) = self.places
         check_ids(self)
 
     @property
@@ -100,26 +101,26 @@ class SubroutineTemplate(Template):
             listen(SubroutineEntered(self, run.path or "", run.depth - 1, parent))
         child: Session | None = None
         error: BaseException | None = None
-        has_ended = False
         try:
             child = self._child(parent, runner)
             inherited = {id(message) for message in child.messages}
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
             squash_strategy.initialize(parent, child)
-            child, has_ended = yield from self._played(child)
+            final, has_ended = yield from self._played(child)
+            child = final
         except BaseException as raised:
             error = raised
             raise
         finally:
             for listen in LISTENERS.subroutine_exit:
                 listen(SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error))
-        said = [message for message in child.messages if id(message) not in inherited]
+        said = [message for message in final.messages if id(message) not in inherited]
         squashed = yield from self._squashed(squash_strategy, list(said))
         return squashed, said, has_ended
 
     def _played(self, child: Session) -> Generator[Step, Any, tuple[Session, bool]]:
         try:
-            return (yield from self.include(self.template, child, self.places[0])), False
+            return (yield from self.include(self.template, child, self._place)), False
         except LeaveLoop as leaving:
             return leaving.session, False
         except EndConversation as leaving:
@@ -128,7 +129,7 @@ class SubroutineTemplate(Template):
     def _squashed(self, strategy: SquashStrategy, said: list[Message]) -> Generator[Step, Any, list[Message]]:
         squashed: Any = strategy.squash(said)
         if isgenerator(squashed):
-            squashed = yield from squashed
+            squashed = yield from cast("Squashing", squashed)
         if isinstance(squashed, list | tuple) and all(isinstance(message, Message) for message in squashed):
             return list(squashed)
         raise InvalidType(f"{type(strategy).__name__}.squash returned no list of messages: {squashed!r}")
@@ -137,8 +138,8 @@ class SubroutineTemplate(Template):
         child = self.session_init_strategy.initialize(parent)
         if not isinstance(child, Session) or child is parent:
             raise InvalidType(
-                f"{type(self.session_init_strategy).__name__}.initialize returned "
-                f"{'the parent session itself' if child is parent else repr(child)}; it must return a session of its own"
+                f"{type(self.session_init_strategy).__name__}.initialize must return a session of its own, "
+                f"not {'the parent session' if child is parent else repr(child)}"
             )
         child = Session(messages=detached(child.messages), metadata=isolated(child.metadata), runner=runner)
         child.join(parent.run)
