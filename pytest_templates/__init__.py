@@ -1,1 +1,52 @@
-"""The pytest plugin that tests programs built on antiphon."""
+"""The pytest plugin that tests programs built on antiphon.
+
+Names are imported when they are first used: the plugin is loaded by every pytest run, and costs next to nothing in those
+that have no use for it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_templates.assertions import assert_models
+    from pytest_templates.errors import (
+        BudgetExceeded,
+        CassetteError,
+        CassetteMiss,
+        IsolationViolation,
+        LiveCallRefused,
+        UnscriptedCall,
+        UnusedSteps,
+    )
+    from pytest_templates.isolation import assert_isolated
+    from pytest_templates.scripted import ScriptedModel
+    from pytest_templates.scripted_user import ScriptedUser
+
+__all__ = [
+    "BudgetExceeded",
+    "CassetteError",
+    "CassetteMiss",
+    "IsolationViolation",
+    "LiveCallRefused",
+    "ScriptedModel",
+    "ScriptedUser",
+    "UnscriptedCall",
+    "UnusedSteps",
+    "assert_isolated",
+    "assert_models",
+]
+
+_HOMES = {
+    "ScriptedModel": "scripted",
+    "ScriptedUser": "scripted_user",
+    "assert_isolated": "isolation",
+    "assert_models": "assertions",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -71,7 +71,7 @@ class Copier:
     def __call__(self, value: T) -> T:
         """The copy of a value."""
         kind = type(value)
-        if kind in _ATOMS:
+        if kind in ATOMS:
             return value
         known = self._memo.get(id(value))
         if known is not None:
@@ -94,7 +94,7 @@ class Copier:
             return value.__isolate__(self)
         if kind is types.MethodType:
             return self._copy_method(value)
-        if _is_shared(cast("Hashable", kind)):
+        if is_shared(cast("Hashable", kind)):
             return value
         if isinstance(value, BaseModel):
             return self._copy_pydantic(value)
@@ -104,13 +104,13 @@ class Copier:
 
     def _copy_pydantic(self, value: BaseModel) -> BaseModel:
         copy = self.remember(value, value.__copy__())
-        for values in (copy.__dict__, copy.__pydantic_extra__, copy.__pydantic_private__):
+        for values in (vars(copy), copy.__pydantic_extra__, copy.__pydantic_private__):
             self._copy_values(values or {})
         return copy
 
     def _copy_values(self, values: dict[str, Any]) -> None:
         for name, item in values.items():
-            if type(item) not in _ATOMS:
+            if type(item) not in ATOMS:
                 values[name] = self(item)
 
     def _copy_method(self, method: types.MethodType) -> Any:
@@ -146,8 +146,8 @@ class Copier:
             InvalidValue: An attribute cannot be copied; the text names it.
         """
         copy = self.remember(value, object.__new__(type(value)))
-        for name, item in _attributes(value).items():
-            shared = type(item) in _ATOMS or name in sharing
+        for name, item in attributes(value).items():
+            shared = type(item) in ATOMS or name in sharing
             object.__setattr__(copy, name, item if shared else self._copy_attribute(value, name, item))
         return copy
 
@@ -166,14 +166,14 @@ class Copier:
     def copy_list(self, value: list[Any]) -> list[Any]:
         """The copy of a list."""
         copy: list[Any] = self.remember(value, [])
-        copy.extend([item if type(item) in _ATOMS else self(item) for item in value])
+        copy.extend([item if type(item) in ATOMS else self(item) for item in value])
         return copy
 
     def copy_dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         """The copy of a dict; keys are copied as well."""
         copy: dict[Any, Any] = self.remember(value, {})
         for key, item in value.items():
-            copy[key if type(key) in _ATOMS else self(key)] = item if type(item) in _ATOMS else self(item)
+            copy[key if type(key) in ATOMS else self(key)] = item if type(item) in ATOMS else self(item)
         return copy
 
     def copy_tuple(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -189,23 +189,25 @@ class Copier:
         return self.remember(value, bytearray(value))
 
 
-def _attributes(value: object) -> dict[str, Any]:
+def attributes(value: object) -> dict[str, Any]:
+    """What an object holds, slots included."""
     state: Any = object.__getstate__(value)
-    attributes, slots = state if isinstance(state, tuple) else (state, None)
-    return {**(attributes or {}), **(slots or {})}
+    plain, slots = state if isinstance(state, tuple) else (state, None)
+    return {**(plain or {}), **(slots or {})}
 
 
 def _set_state(copy: Any, state: Any) -> None:
     if hasattr(copy, "__setstate__"):
         copy.__setstate__(state)
         return
-    attributes, slots = state if isinstance(state, tuple) else (state, None)
-    copy.__dict__.update(attributes or {})
+    plain, slots = state if isinstance(state, tuple) else (state, None)
+    copy.__dict__.update(plain or {})
     for name, item in (slots or {}).items():
         object.__setattr__(copy, name, item)
 
 
-_ATOMS = frozenset({
+# What never changes: there is nothing to copy.
+ATOMS: frozenset[type] = frozenset({
     *(type(None), bool, int, float, complex, str, bytes, range, slice, type, type(Ellipsis), type(NotImplemented)),
     *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.MappingProxyType),
     *(decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, builtins.property),
@@ -228,7 +230,8 @@ _CONCURRENCY = frozenset({
 
 
 @lru_cache(maxsize=1024)
-def _is_shared(kind: type[Any]) -> bool:
+def is_shared(kind: type[Any]) -> bool:
+    """Whether copies share objects of this kind, because they cannot sensibly exist twice."""
     return (
         issubclass(kind, type | enum.Enum)
         or any(hasattr(kind, name) for name in _HAS_TO_BE_CLOSED)

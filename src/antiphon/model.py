@@ -116,6 +116,9 @@ class Model(ABC):
         """Answer the session without blocking the event loop; by default ``_send`` in a thread."""
         return await in_thread(self._send, session)
 
+    def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # subclasses may care, and need not
+        """Take note of a call of this model, after it was made; by default nothing is done."""
+
     def __isolate__(self, copier: Copier) -> Self:
         """A fork: attributes are copied, those named in ``shared`` and those that cannot be copied are shared."""
         fork = copier.copy_attributes(self, {*self.shared, "_origin"})
@@ -187,5 +190,6 @@ class _Calling:
             origin=self._model.origin,
         )
         self._session.trace.calls.append(call)
+        self._model._recorded(call)  # of its own kind
         for listen in LISTENERS.model_call:
             listen(call)

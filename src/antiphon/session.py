@@ -92,7 +92,7 @@ class Session(BaseModel):
         messages: object = self.messages
         if not isinstance(messages, History):  # model_copy and model_construct set what they are given
             messages = History(self.messages)
-            self.__dict__["messages"] = messages
+            vars(self)["messages"] = messages
         return messages.picture()
 
 

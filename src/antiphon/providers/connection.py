@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,11 +69,13 @@ class Connection:
             provider = self._provider(kind)
             if kind == "openai" and _is_elsewhere(provider.base_url):
                 kind = "openai-chat"
-            return models.infer_model(f"{kind}:{model}", lambda _: provider)
+            connected = models.infer_model(f"{kind}:{model}", lambda _: provider)
         except ImportError as error:
-            raise self._not_possible(f"{error}", _install_hint(kind)) from error
+            raise self._not_possible("its package is not installed", _install_hint(kind)) from error
         except UserError as error:
-            raise self._not_possible(f"{error}", "set the variable, or pass api_key= to connect()") from error
+            raise self._not_possible(*_missing(str(error))) from error
+        loop.keep_open(provider)
+        return connected
 
     def _provider(self, kind: str) -> Provider[Any]:
         try:
@@ -88,6 +91,16 @@ class Connection:
 
     def _not_possible(self, reason: str, remedy: str) -> ConnectionNotPossible:
         return ConnectionNotPossible(f"{self._name!r} cannot be connected: {reason}\n  {remedy}")
+
+
+def _missing(reason: str) -> tuple[str, str]:
+    variables = re.findall(r"`([A-Z][A-Z0-9_]+)`", reason)
+    if variables:
+        return (
+            "there is no key",
+            f"set the environment variable {' or '.join(variables)}, or pass api_key= to connect()",
+        )
+    return reason, "see the provider's page in the documentation of pydantic-ai"
 
 
 def _is_elsewhere(base_url: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from threading import Lock
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from antiphon.threads import in_thread, in_trio
 T = TypeVar("T")
 
 _starting = Lock()
-_portals: list[BlockingPortal] = []
+_started: list[tuple[BlockingPortal, AsyncExitStack]] = []
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -34,10 +35,26 @@ async def arun(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
     return await asyncio.wrap_future(_portal().start_task_soon(function, *arguments))
 
 
+def keep_open(resource: AbstractAsyncContextManager[object]) -> None:
+    """Enter an async context manager in the loop; it is left when the process ends."""
+    portal, resources = _loop()
+    portal.call(resources.enter_async_context, resource)
+
+
 def _portal() -> BlockingPortal:
+    return _loop()[0]
+
+
+def _loop() -> tuple[BlockingPortal, AsyncExitStack]:
     with _starting:
-        if not _portals:
+        if not _started:
             starting = start_blocking_portal(name="antiphon-models")
-            _portals.append(starting.__enter__())
-            atexit.register(starting.__exit__, None, None, None)
-        return _portals[0]
+            _started.append((starting.__enter__(), AsyncExitStack()))
+            atexit.register(_stop, starting)
+        return _started[0]
+
+
+def _stop(starting: AbstractContextManager[BlockingPortal]) -> None:
+    portal, resources = _started[0]
+    portal.call(resources.aclose)
+    starting.__exit__(None, None, None)

@@ -285,7 +285,7 @@ def check_ids(root: Template) -> None:
         InvalidValue: Two have; the text names both places.
     """
     known: dict[str, tuple[Template, str]] = {}
-    for path, template in _with_paths(root):
+    for path, template in with_paths(root, root.template_id or root.kind):
         name = path if template.template_id is None else template.template_id
         other, other_path = known.setdefault(name, (template, path))
         if other is not template:
@@ -294,9 +294,10 @@ def check_ids(root: Template) -> None:
             )
 
 
-def _with_paths(root: Template) -> Iterator[tuple[str, Template]]:
+def with_paths(root: Template, path: str) -> Iterator[tuple[str, Template]]:
+    """The templates of a tree whose root has a path, each with its own; parents first, each once."""
     seen: set[int] = set()
-    waiting = [(root.template_id or root.kind, root)]
+    waiting = [(path, root)]
     while waiting:
         path, template = waiting.pop()
         if id(template) in seen:

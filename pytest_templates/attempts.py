@@ -1,0 +1,168 @@
+"""One attempt of a test, from setup to teardown: what happened in it, and what must be held against it."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_templates import markers
+from pytest_templates.options import OPTIONS
+from pytest_templates.verdicts import pruned, told, untold
+from pytest_templates.watching import Watch
+
+if TYPE_CHECKING:
+    from antiphon import ModelCall, Trace
+    from pytest_templates.cassettes.library import OpenCassette
+    from pytest_templates.guard import Guard
+
+REPORTED = "templates"  # the attribute of a report that carries what models did
+WATCH = pytest.StashKey[Watch]()
+_ATTEMPT = pytest.StashKey["Attempt"]()
+
+
+class Attempt:
+    """One attempt of one test; a test that is run again begins another.
+
+    Attributes:
+        item: The test.
+        sources: Where the answer of each model call came from.
+        verdicts: What fails the test even where the program swallowed it, in order.
+        failed: Whether a phase of the test failed.
+        cassette: The open cassette of a test marked ``llm_cassette``.
+    """
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.item = item
+        self.options = item.config.stash[OPTIONS]
+        self.sources: list[str] = []
+        self.verdicts: list[Exception] = []
+        self.failed = False
+        self.cassette: OpenCassette | None = None
+        self._settled = 0
+        self._resources = ExitStack()
+
+    @cached_property
+    def guard(self) -> Guard | None:
+        """What watches the subroutines; ``None`` where it is turned off."""
+        if self.options.isolation == "off" or markers.has(self.item, "llm_isolation"):
+            return None
+        from pytest_templates.guard import Guard
+
+        return Guard(self.verdicts.append)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The model calls so far, by any runner, thread or task."""
+        from antiphon import Trace
+
+        return Trace()
+
+    def called(self, call: ModelCall) -> None:
+        """Note a model call, and where its answer came from."""
+        from pytest_templates.report.data import source_of
+
+        self.trace.calls.append(call)
+        self.sources.append(source_of(call, self.cassette))
+
+    def reported(self, report: pytest.TestReport) -> None:
+        """Send what models did in the test along with its last report, as plain data."""
+        if report.when == "teardown" and (self.sources or self.subroutines):
+            from pytest_templates.report.data import rows_of
+
+            vars(report)[REPORTED] = rows_of(self)
+
+    @property
+    def subroutines(self) -> int:
+        """How many subroutines were checked."""
+        guard = vars(self).get("guard")
+        return 0 if guard is None else guard.checked
+
+    def phase(self, name: str) -> Phase:
+        """Hold a phase of the test to what happened in it."""
+        return Phase(self, name)
+
+    def open(self) -> None:
+        """Begin: from now on what the engine does belongs to this attempt."""
+        self.item.config.stash[WATCH].attempt = self
+        mark = markers.read(self.item, "llm_cassette")
+        if mark is not None:
+            from pytest_templates.recording import open_for
+
+            self.cassette = self._resources.enter_context(open_for(self.item, mark, self.options))
+
+    def close(self) -> None:
+        """End: keep a recording if all went well, and let go of everything."""
+        try:
+            if self.cassette is not None and not self.failed:
+                self.cassette.save()
+        finally:
+            self.item.config.stash[WATCH].attempt = None
+            self._resources.close()
+
+    def unsettled(self) -> list[Exception]:
+        """The verdicts that came up since this was last asked."""
+        misses = [] if self.cassette is None else self.cassette.misses
+        self.verdicts.extend(miss for miss in misses if not any(miss is known for known in self.verdicts))
+        unsettled = self.verdicts[self._settled :]
+        self._settled = len(self.verdicts)
+        return unsettled
+
+
+class Phase:
+    """A phase of a test: setup, call or teardown. Fails it for what the program swallowed."""
+
+    def __init__(self, attempt: Attempt, name: str) -> None:
+        self._attempt = attempt
+        self._name = name
+
+    def __enter__(self) -> None:
+        if self._name == "setup":
+            self._attempt.open()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        __tracebackhide__ = True
+        try:
+            self._judge(error)
+        finally:
+            if self._name == "teardown":
+                self._attempt.close()
+
+    def _judge(self, error: BaseException | None) -> None:
+        __tracebackhide__ = True
+        attempt = self._attempt
+        unsettled = attempt.unsettled()
+        skipped = isinstance(error, pytest.skip.Exception)
+        attempt.failed = attempt.failed or bool(unsettled) or not (error is None or skipped)
+        if unsettled and (error is None or skipped):
+            pytest.fail(told(unsettled), pytrace=False)
+        if error is not None:
+            self._explain(error, unsettled)
+
+    def _explain(self, error: BaseException, unsettled: list[Exception]) -> None:
+        """Show what the program swallowed before it failed, and a failure of ours without our own frames."""
+        hidden = untold(unsettled, error)
+        if hidden:
+            self._attempt.item.add_report_section(self._name, "templates", told(hidden))
+        if _is_of_our_family(error) and not self._attempt.item.config.getoption("fulltrace"):
+            error.__traceback__ = pruned(error.__traceback__)
+
+
+def begin(item: pytest.Item) -> Attempt:
+    """Begin an attempt of a test."""
+    attempt = item.stash[_ATTEMPT] = Attempt(item)
+    return attempt
+
+
+def of(item: pytest.Item) -> Attempt:
+    """The attempt of a test that is under way."""
+    return item.stash[_ATTEMPT]
+
+
+def _is_of_our_family(error: BaseException) -> bool:
+    errors = sys.modules.get("antiphon.errors")
+    return errors is not None and isinstance(error, errors.AntiphonError)

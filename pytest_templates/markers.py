@@ -1,0 +1,93 @@
+"""The plugin's markers, and what they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import Signature, signature
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True, slots=True)
+class CassetteMark:
+    """What ``llm_cassette`` asks for.
+
+    Attributes:
+        name: The cassette's name, for cassettes that tests share; ``None`` for one of the test's own.
+        match_on: The names of vcrpy's matchers; ``None`` for method, URI and body.
+        ignore: Dotted paths in the JSON body that are left out of the comparison.
+    """
+
+    name: str | None
+    match_on: tuple[str, ...] | None
+    ignore: tuple[str, ...]
+
+
+def llm_cassette(
+    name: str | None = None, *, match_on: tuple[str, ...] | None = None, ignore: tuple[str, ...] = ()
+) -> CassetteMark:
+    """Replay this test's real model calls from a cassette, or record them."""
+    if name is not None and not isinstance(name, str):
+        raise ValueError(f"name is text, not {name!r}")
+    return CassetteMark(name, None if match_on is None else _texts("match_on", match_on), _texts("ignore", ignore))
+
+
+def llm_isolation(mode: object, *, reason: object) -> None:
+    """Do not watch the subroutines of this test, for a reason."""
+    if mode != "off":
+        raise ValueError(f'the only mode is "off", not {mode!r}')
+    if not isinstance(reason, str) or not reason.strip():
+        raise ValueError("reason says why, and cannot be empty")
+
+
+MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_isolation)}
+
+
+def announce(config: pytest.Config) -> None:
+    """Tell pytest of the markers."""
+    for name, mark in MARKERS.items():
+        config.addinivalue_line("markers", f"{name}{_parameters(mark)}: {mark.__doc__}")
+
+
+def check(item: pytest.Item) -> None:
+    """Refuse a marker whose arguments are wrong, when the test is collected.
+
+    Raises:
+        pytest.UsageError: The text names the test, the marker and what it takes.
+    """
+    for name in MARKERS:
+        for marker in item.iter_markers(name):
+            _read(item, marker)
+
+
+def read(item: pytest.Item, name: str) -> Any:
+    """What the closest marker of a name asks for; ``None`` where the test has none."""
+    marker = item.get_closest_marker(name)
+    return None if marker is None else _read(item, marker)
+
+
+def has(item: pytest.Item, name: str) -> bool:
+    """Whether a test has a marker."""
+    return item.get_closest_marker(name) is not None
+
+
+def _read(item: pytest.Item, marker: pytest.Mark) -> Any:
+    mark = MARKERS[marker.name]
+    try:
+        return mark(*marker.args, **marker.kwargs)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(
+            f"{item.nodeid}: marker {marker.name}: {error}\n  it takes {marker.name}{_parameters(mark)}"
+        ) from error
+
+
+def _parameters(mark: Any) -> str:
+    parameters = signature(mark).parameters.values()
+    return str(Signature([parameter.replace(annotation=Signature.empty) for parameter in parameters]))
+
+
+def _texts(parameter: str, given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not all(isinstance(text, str) for text in given):
+        raise ValueError(f"{parameter} is a list of texts, not {given!r}")
+    return tuple(given)

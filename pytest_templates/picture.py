@@ -1,0 +1,91 @@
+"""Pictures of state: plain data that stays as it is, to be compared with a picture taken later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from antiphon import Message, Model, Session, Template
+from antiphon.copies import ATOMS, Shared, attributes, is_shared
+
+
+class Photographer:
+    """Takes pictures.
+
+    What an isolated copy would share (clients, locks, functions) is pictured by its identity; everything else by its
+    content, so that a change anywhere inside shows.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[Any] = []  # what is pictured by identity stays alive, so that no other takes its id
+        self._within: set[int] = set()
+
+    def session(self, session: Session) -> dict[str, Any]:
+        """A session: its messages, its metadata, its runner with its model."""
+        return {
+            "messages": [self.message(message) for message in session.messages],
+            "metadata": self.value(session.metadata),
+            "runner": self.value(session.runner) if session.runner is None else self._attributes(session.runner),
+        }
+
+    def message(self, message: Message) -> dict[str, Any]:
+        """A message, field by field."""
+        fields = {**vars(message), "object": self._identity(message)}
+        if message.metadata:
+            fields["metadata"] = self.value(message.metadata)
+        if message.tool_calls:
+            fields["tool_calls"] = self.value(message.tool_calls)
+        return fields
+
+    def template(self, template: Template) -> dict[str, Any]:
+        """A template's own attributes; other templates, models and runners in it by their identity."""
+        return {name: self._template_value(item) for name, item in attributes(template).items()}
+
+    def value(self, value: Any) -> Any:
+        """Any value."""
+        kind = type(value)
+        if kind in ATOMS:
+            return value
+        if id(value) in self._within:
+            return f"<the {kind.__name__} around it>"
+        self._within.add(id(value))
+        try:
+            return self._content(value, kind)
+        finally:
+            self._within.discard(id(value))
+
+    def _content(self, value: Any, kind: type) -> Any:
+        if isinstance(value, Mapping):
+            return {self._key(key): self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        if isinstance(value, set | frozenset):
+            return {"a set of": sorted((self.value(item) for item in value), key=repr)}
+        if isinstance(value, BaseModel):
+            return {name: self.value(item) for name, item in (*value, *vars(value).items())}
+        if isinstance(value, bytearray):
+            return bytes(value)
+        if isinstance(value, Model):
+            return self._attributes(value)
+        if isinstance(value, Shared) or is_shared(kind) or not hasattr(value, "__dict__"):
+            return self._identity(value)
+        return self._attributes(value)
+
+    def _attributes(self, value: object) -> dict[str, Any]:
+        left_out = {"_origin", *getattr(value, "shared", ())} if isinstance(value, Model) else set()
+        found = attributes(value).items()
+        return {"object": self._identity(value)} | {n: self.value(item) for n, item in found if n not in left_out}
+
+    def _template_value(self, item: Any) -> Any:
+        if type(item) in ATOMS or not isinstance(item, list | dict | set | bytearray | BaseModel):
+            return item if type(item) in ATOMS else self._identity(item)
+        return self.value(item)
+
+    def _key(self, key: Any) -> Any:
+        return key if type(key) in ATOMS else self._identity(key)
+
+    def _identity(self, value: object) -> str:
+        self._kept.append(value)
+        return f"<{type(value).__name__} at {id(value):#x}>"

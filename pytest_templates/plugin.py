@@ -1,0 +1,75 @@
+"""The plugin's hooks: a switchboard, each hook hands over at once.
+
+This module is imported by every pytest run on a machine where antiphon is installed, so it loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_templates import attempts, markers, options
+from pytest_templates.report.terminal import Summary
+from pytest_templates.watching import Watch
+
+pytest_plugins = ["pytest_templates.fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the options, announce the markers, and watch the engine as soon as a program loads it."""
+    config.stash[options.OPTIONS] = options.read(config)
+    markers.announce(config)
+    config.stash[attempts.WATCH] = Watch.begin()
+    config.pluginmanager.register(Summary(config), "templates-summary")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Watch no longer."""
+    if attempts.WATCH in config.stash:
+        config.stash[attempts.WATCH].end()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse markers with arguments that nobody knows."""
+    markers.check(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Begin an attempt of a test."""
+    __tracebackhide__ = True
+    with attempts.begin(item).phase("setup"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Hold the test to what happened in it, also where the program swallowed it."""
+    __tracebackhide__ = True
+    with attempts.of(item).phase("call"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """End an attempt of a test."""
+    __tracebackhide__ = True
+    with attempts.of(item).phase("teardown"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send what models did in the test along with its last report, as plain data."""
+    report = yield
+    attempts.of(item).reported(report)
+    return report

@@ -1,0 +1,37 @@
+"""The cassette of a marked test."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_templates.markers import CassetteMark
+from pytest_templates.options import Options
+
+if TYPE_CHECKING:
+    from pytest_templates.cassettes.library import OpenCassette
+
+
+def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> AbstractContextManager[OpenCassette]:
+    """Open the cassette of a test.
+
+    Raises:
+        CassetteError: The file cannot be read.
+    """
+    from pytest_templates.cassettes.library import open_cassette
+    from pytest_templates.cassettes.settings import CassetteSettings, cassette_path
+
+    if mark.name is None:
+        path = cassette_path(options.cassettes, item.path.relative_to(item.config.rootpath), item.name)
+    else:
+        path = options.cassettes / f"{mark.name}.yaml"
+    settings = CassetteSettings(
+        path=path,
+        mode=options.record,
+        ignore=mark.ignore,
+        record_command=f'pytest "{item.nodeid}" --templates-record=missing',
+        **({} if mark.match_on is None else {"match_on": mark.match_on}),
+    )
+    return open_cassette(settings)

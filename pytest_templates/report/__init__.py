@@ -1,0 +1,1 @@
+"""What models did in a run: collected, and said."""

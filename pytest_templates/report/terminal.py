@@ -1,0 +1,86 @@
+"""What models did, said at the end of the run."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_templates.attempts import REPORTED
+from pytest_templates.options import OPTIONS
+from pytest_templates.report.data import Line, Row, lines_of
+from pytest_templates.tables import table
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+
+class Summary:
+    """Collects what the reports of tests bring, from every process, and says it.
+
+    Args:
+        config: Where the options stand.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._wants_table = config.stash[OPTIONS].summary
+        self._tests: list[Row] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what a report brings."""
+        brought: Row | None = getattr(report, REPORTED, None)
+        if brought is not None:
+            self._tests.append(brought)
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say it: one line where models were called, and the table where it is wanted."""
+        calls = [call for test in self._tests for call in test["calls"]]
+        lines = lines_of(calls)
+        if self._wants_table:
+            terminalreporter.section("templates")
+            terminalreporter.line(_table(lines) if lines else "no model was called")
+        if calls or self._sum("subroutines"):
+            terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
+
+    def _counts(self, lines: list[Line]) -> list[str]:
+        tokens = sum(line.input_tokens + line.output_tokens for line in lines)
+        counts = [
+            f"{_many(sum(line.calls for line in lines), 'call')} of {_many(len({line.model for line in lines}), 'model')}",
+            _many(tokens, "token"),
+            _cost(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines)),
+        ]
+        played, recorded, checked = self._sum("played"), self._sum("recorded"), self._sum("subroutines")
+        counts += [f"{played} replayed"] if played else []
+        counts += [f"{recorded} recorded"] if recorded else []
+        counts += [f"{_many(checked, 'subroutine')} checked"] if checked else []
+        return counts
+
+    def _sum(self, what: str) -> int:
+        return sum(test[what] for test in self._tests)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _cost(dollars: Decimal, unpriced: int) -> str:
+    known = f"${dollars:.4f}"
+    return f"{known} and {_many(unpriced, 'call')} of unknown price" if unpriced else known
+
+
+def _table(lines: list[Line]) -> str:
+    heads = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
+    return table(heads, [_cells(line) for line in lines])
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    return (
+        line.template or "(no template)",
+        line.model,
+        str(line.calls),
+        f"{line.input_tokens:,}",
+        f"{line.output_tokens:,}",
+        "unknown" if line.unpriced else f"${line.cost:.4f}",
+        ", ".join(line.sources),
+    )

@@ -1,0 +1,49 @@
+"""What fails a test even where its program swallowed the error, and how a failure is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+
+
+def told(verdicts: Sequence[Exception]) -> str:
+    """The text that fails a test: every verdict, first the first."""
+    return "\n\n".join(_told(verdict) for verdict in verdicts)
+
+
+def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exception]:
+    """The verdicts that an error does not show by itself or by what it was raised from."""
+    shown: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and not any(cause is other for other in shown):
+        shown.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return [verdict for verdict in verdicts if not any(verdict is other for other in shown)]
+
+
+def pruned(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of the engine and the plugin: a failure points into the user's program."""
+    if traceback is None:
+        return None
+    rest = pruned(traceback.tb_next)
+    if _is_ours(traceback):
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+
+
+def _told(verdict: Exception) -> str:
+    return f"{type(verdict).__name__}: {verdict}{_place(pruned(verdict.__traceback__))}"
+
+
+def _place(traceback: TracebackType | None) -> str:
+    if traceback is None:
+        return ""
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    code = traceback.tb_frame.f_code
+    return f"\n  it came out of the templates at {code.co_filename}:{traceback.tb_lineno}, in {code.co_name}"
+
+
+def _is_ours(traceback: TracebackType) -> bool:
+    name = str(traceback.tb_frame.f_globals.get("__name__", ""))
+    return name.partition(".")[0] in {"antiphon", "pytest_templates"} and ".demo" not in name
