@@ -119,6 +119,7 @@ class Phase:
     def __init__(self, attempt: Attempt, name: str) -> None:
         self._attempt = attempt
         self._name = name
+        self._root = attempt.item.config.rootpath
 
     def __enter__(self) -> None:
         if self._name == "setup":
@@ -139,7 +140,7 @@ class Phase:
         skipped = isinstance(error, pytest.skip.Exception)
         attempt.failed = attempt.failed or bool(unsettled) or not (error is None or skipped)
         if unsettled and (error is None or skipped):
-            pytest.fail(told(unsettled), pytrace=False)
+            pytest.fail(told(unsettled, self._root), pytrace=False)
         if error is not None:
             self._explain(error, unsettled)
 
@@ -147,9 +148,9 @@ class Phase:
         """Show what the program swallowed before it failed, and a failure of ours without our own frames."""
         hidden = untold(unsettled, error)
         if hidden:
-            self._attempt.item.add_report_section(self._name, "templates", told(hidden))
+            self._attempt.item.add_report_section(self._name, "templates", told(hidden, self._root))
         if _is_of_our_family(error) and not self._attempt.item.config.getoption("fulltrace"):
-            error.__traceback__ = pruned(error.__traceback__)
+            error.__traceback__ = pruned(error.__traceback__, self._root)
 
 
 def begin(item: pytest.Item) -> Attempt:

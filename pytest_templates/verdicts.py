@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 
 
-def told(verdicts: Sequence[Exception]) -> str:
-    """The text that fails a test: every verdict, first the first."""
-    return "\n\n".join(_told(verdict) for verdict in verdicts)
+def told(verdicts: Sequence[Exception], root: Path) -> str:
+    """The text that fails a test: every verdict, first the first, each with its place in the files below the root."""
+    return "\n\n".join(_told(verdict, root) for verdict in verdicts)
 
 
 def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exception]:
@@ -21,18 +22,18 @@ def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exceptio
     return [verdict for verdict in verdicts if not any(verdict is other for other in shown)]
 
 
-def pruned(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of the engine and the plugin: a failure points into the user's program."""
+def pruned(traceback: TracebackType | None, root: Path) -> TracebackType | None:
+    """A traceback with the frames of the user's program alone: those of files below the root that are no library's."""
     if traceback is None:
         return None
-    rest = pruned(traceback.tb_next)
-    if _is_ours(traceback):
+    rest = pruned(traceback.tb_next, root)
+    if not _is_the_users(traceback, root):
         return rest
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
-def _told(verdict: Exception) -> str:
-    return f"{type(verdict).__name__}: {verdict}{_place(pruned(verdict.__traceback__))}"
+def _told(verdict: Exception, root: Path) -> str:
+    return f"{type(verdict).__name__}: {verdict}{_place(pruned(verdict.__traceback__, root))}"
 
 
 def _place(traceback: TracebackType | None) -> str:
@@ -41,9 +42,12 @@ def _place(traceback: TracebackType | None) -> str:
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
     code = traceback.tb_frame.f_code
-    return f"\n  it came out of the templates at {code.co_filename}:{traceback.tb_lineno}, in {code.co_name}"
+    return f"\n  seen at {code.co_filename}:{traceback.tb_lineno}, in {code.co_name}"
 
 
-def _is_ours(traceback: TracebackType) -> bool:
-    name = str(traceback.tb_frame.f_globals.get("__name__", ""))
-    return name.partition(".")[0] in {"antiphon", "pytest_templates"} and ".demo" not in name
+def _is_the_users(traceback: TracebackType, root: Path) -> bool:
+    file = Path(traceback.tb_frame.f_code.co_filename)
+    return file.is_relative_to(root) and "site-packages" not in file.parts and not file.is_relative_to(_PLUGIN)
+
+
+_PLUGIN = Path(__file__).parent

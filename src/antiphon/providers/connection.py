@@ -21,7 +21,7 @@ from antiphon.calls import current_caller
 from antiphon.messages import Message, Reply
 from antiphon.model import ModelSettings
 from antiphon.providers import loop
-from antiphon.providers.translation import from_wire, to_ours, to_wire, wire_settings
+from antiphon.providers.translation import from_wire, to_ours, to_wire, wire_settings, wrapped_error
 
 _EXTRAS = {"openai", "anthropic", "google"}
 
@@ -61,6 +61,9 @@ class Connection:
             return from_wire(response)
         except (AgentRunError, UserError) as error:
             caller = current_caller()
+            wrapped = wrapped_error(error)
+            if wrapped is not None:
+                raise wrapped from None
             raise to_ours(error, self._name, caller.template_path if caller else None) from error
 
     def _connected(self) -> models.Model:

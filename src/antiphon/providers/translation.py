@@ -81,13 +81,7 @@ def _cost(response: wire.ModelResponse) -> Decimal | None:
 
 
 def to_ours(error: Exception, model: str, template_path: str | None) -> ours.AntiphonError:
-    """The engine's error for one of pydantic-ai's.
-
-    An error of the engine's family that a client library wrapped on its way is taken out again.
-    """
-    wrapped = _wrapped(error)
-    if wrapped is not None:
-        return wrapped
+    """The engine's error for one of pydantic-ai's."""
     asked_by = f", asked by {template_path!r}" if template_path else ""
     text = f"model {model!r}{asked_by}: {error}"
     where: dict[str, Any] = {"model": model, "template_path": template_path}
@@ -108,7 +102,8 @@ def to_ours(error: Exception, model: str, template_path: str | None) -> ours.Ant
     return ours.ModelError(text, **where)
 
 
-def _wrapped(error: BaseException | None) -> ours.AntiphonError | None:
+def wrapped_error(error: BaseException | None) -> ours.AntiphonError | None:
+    """An error of the engine's family that a client library wrapped on its way; ``None`` where there is none."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ours.AntiphonError):

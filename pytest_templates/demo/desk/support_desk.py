@@ -1,0 +1,89 @@
+"""A support desk: three models, each for what it is good at.
+
+A small model sorts the request, a second one looks things up in a subroutine that cannot touch the conversation, and a
+third writes the answer. ``real_models`` says where they are reached; tests put scripted ones in their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    Model,
+    Session,
+    SubroutineTemplate,
+    SystemTemplate,
+    Template,
+    UserTemplate,
+    connect,
+)
+
+PROMPTS = Path(__file__).parent / "prompts"
+HANDBOOK = {
+    "delivery": "Parcels take two to four days. After seven days we send the goods again, free of charge.",
+    "refund": "Goods can be returned within 30 days. The money is back within five working days.",
+    "other": "Write to help@example.com; somebody answers within a day.",
+}
+
+
+@dataclass(frozen=True)
+class Models:
+    """Which model does what."""
+
+    triage: Model
+    research: Model
+    answer: Model
+
+
+def real_models(base_url: str = "http://127.0.0.1:8099/v1") -> Models:
+    """Three models of one server that understands OpenAI's chat completions."""
+
+    def model(name: str, max_tokens: int) -> Model:
+        return connect(f"openai:{name}", base_url=base_url, temperature=0, seed=1, max_tokens=max_tokens)
+
+    return Models(triage=model("desk-small", 8), research=model("desk-medium", 60), answer=model("desk-large", 80))
+
+
+def support_desk(models: Models) -> Template:
+    """The conversation, from the customer's request to the desk's answer."""
+    return LinearTemplate(
+        [
+            SystemTemplate("You are the support desk of a small shop. You are brief and friendly."),
+            UserTemplate(description="How can we help?", template_id="request"),
+            UserTemplate(PROMPTS / "triage.jinja"),
+            AssistantTemplate(model=models.triage, template_id="triage", after_transform=note_topic),
+            SubroutineTemplate(research(), "research", model=models.research),
+            UserTemplate(PROMPTS / "answer.jinja"),
+            AssistantTemplate(model=models.answer, template_id="answer"),
+        ],
+        template_id="support",
+    )
+
+
+def research() -> Template:
+    """Looks up what the handbook says; runs on its own, and gives one message back."""
+    return LinearTemplate(
+        [
+            SystemTemplate("You sum up handbooks in one sentence."),
+            UserTemplate(PROMPTS / "research.jinja"),
+            AssistantTemplate(template_id="summary", after_transform=count_look_up),
+        ]
+    )
+
+
+def note_topic(session: Session) -> Session:
+    """Keep what the request is about, as far as the model said something that the handbook knows."""
+    said = session.last.content.lower()
+    topic = next((topic for topic in HANDBOOK if topic in said), "other")
+    session.metadata["topic"] = topic
+    session.metadata["handbook"] = HANDBOOK[topic]
+    return session
+
+
+def count_look_up(session: Session) -> Session:
+    """Count in the customer's record. In a subroutine that is a copy, and the desk's own record stays as it is."""
+    session.metadata["customer"]["look_ups"] += 1
+    return session
