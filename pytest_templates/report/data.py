@@ -96,6 +96,10 @@ def _line(template: str, model: str, calls: list[Row]) -> Line:
         input_tokens=sum(call["input_tokens"] for call in calls),
         output_tokens=sum(call["output_tokens"] for call in calls),
         cost=sum((Decimal(call["cost"]) for call in calls if call["cost"] is not None), Decimal(0)),
-        unpriced=sum(call["cost"] is None and call["source"] in {"cassette", "recorded"} for call in calls),
+        unpriced=sum(_is_unpriced(call) for call in calls),
         sources=tuple(sorted({call["source"] for call in calls})),
     )
+
+
+def _is_unpriced(call: Row) -> bool:
+    return call["cost"] is None and call["error"] is None and call["source"] in {"cassette", "recorded"}

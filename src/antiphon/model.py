@@ -119,6 +119,10 @@ class Model(ABC):
     def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # subclasses may care, and need not
         """Take note of a call of this model, after it was made; by default nothing is done."""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """An isolated copy: see ``antiphon.copies``."""
+        return isolated(self)
+
     def __isolate__(self, copier: Copier) -> Self:
         """A fork: attributes are copied, those named in ``shared`` and those that cannot be copied are shared."""
         fork = copier.copy_attributes(self, {*self.shared, "_origin"})
@@ -129,6 +133,7 @@ class Model(ABC):
 class _Calling:
     """One call of a model, from just before it is asked until it is recorded."""
 
+    _chosen_by: ChosenBy
     __slots__ = ("_caller", "_chosen_by", "_model", "_picture", "_reply", "_session", "_started", "_token")
 
     def __init__(self, model: Model, session: Session) -> None:
@@ -142,8 +147,7 @@ class _Calling:
 
     def __enter__(self) -> Self:
         run = self._session.run
-        asked, run.asked = run.asked, None
-        self._chosen_by: ChosenBy = asked[1] if asked is not None and asked[0] is self._model else "direct"
+        self._chosen_by = run.chooser_of(self._model)
         self._caller = Caller(run.path, run.template_key, self._model.name)
         self._picture = self._session.picture()
         self._token: Token[Caller | None] = CURRENT_CALLER.set(self._caller)

@@ -131,6 +131,10 @@ class Runner:
             copier.remember(self._model, as_model(model))
         return copier(self)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A fork: a copy of a session, for one, must not copy clients."""
+        return self.fork()
+
     def __isolate__(self, copier: Copier) -> Self:
         """What ``fork`` makes."""
         return copier.copy_attributes(self)

@@ -144,6 +144,11 @@ class Run:
             return self.template.template_id
         return _ITERATION.sub("", self.path or "")
 
+    def chooser_of(self, model: object) -> ChosenBy:
+        """Whose choice a model is that is about to be called; a question that is put by an effect counts once."""
+        asked, self.asked = self.asked, None
+        return asked[1] if asked is not None and asked[0] is model else "direct"
+
     def moved_to(self, session: Session) -> None:
         """Go on in another session, as a transform asks for; calls that it recorded are kept."""
         previous = self.session

@@ -163,6 +163,7 @@ class Template(Shared, ABC):
             return (yield from child._script(session))
         except BaseException as raised:
             error = raised
+            _note_place(raised, path)
             raise
         finally:
             run.path = path
@@ -212,6 +213,15 @@ class Template(Shared, ABC):
         if self.enable_logging and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s %s: %s", message.template_path, message.role, message.content)
         return message
+
+
+def _note_place(error: BaseException, path: str) -> None:
+    """Say in which template an error came up: the innermost, and only once."""
+    if isinstance(error, Exception) and not any(note.startswith(_PLACE) for note in getattr(error, "__notes__", ())):
+        error.add_note(f"{_PLACE}{path!r}")
+
+
+_PLACE = "in the template at "
 
 
 def begun(session: Session, max_messages: int | None = None) -> Run:

@@ -136,6 +136,7 @@ class IfTemplate(ControlTemplate):
         self.condition = _condition(condition, "condition")
         self.true_template = check_child(self, true_template, "true_template")
         self.false_template = None if false_template is None else check_child(self, false_template, "false_template")
+        self._steps = dict(zip((True, False), zip(self.places, self.children, strict=True), strict=False))
         check_ids(self)
 
     @property
@@ -144,11 +145,11 @@ class IfTemplate(ControlTemplate):
         return (self.true_template,) if self.false_template is None else (self.true_template, self.false_template)
 
     def _render(self, session: Session) -> Script:
-        if self.condition(session):
-            return (yield from self.include(self.true_template, session, self.places[0]))
-        if self.false_template is not None:
-            return (yield from self.include(self.false_template, session, self.places[1]))
-        return session
+        step = self._steps.get(bool(self.condition(session)))
+        if step is None:
+            return session
+        place, template = step
+        return (yield from self.include(template, session, place))
 
 
 class BreakTemplate(ControlTemplate):

@@ -1,0 +1,46 @@
+"""Every example in the README and in docs/ runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+_BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(r"# (?P<name>\w+\.py)\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> None:
+    examples = {name_of(code): code for code in codes(page)}
+    for name, code in examples.items():
+        (pytester.path / name).write_text(code, encoding="utf-8")
+
+    result = pytester.runpytest_subprocess(
+        "-q", "-p", "no:cacheprovider", "-o", "pythonpath=.", f"--templates-cassettes={cassettes_of(page)}"
+    )
+
+    assert result.ret == 0, result.stdout.str()
+    assert result.parseoutcomes()["passed"] >= 1
+
+
+def test_every_page_has_an_example() -> None:
+    assert all(list(codes(page)) for page in PAGES)
+
+
+def cassettes_of(page: Path) -> Path:
+    return ROOT / "cassettes" / page.stem
+
+
+def codes(page: Path) -> list[str]:
+    return [match["code"] for match in _BLOCK.finditer(page.read_text(encoding="utf-8"))]
+
+
+def name_of(code: str) -> str:
+    found = _FILE.match(code)
+    assert found, f"an example begins with the name of its file, as in '# test_it.py':\n{code}"
+    return found["name"]
