@@ -1,7 +1,7 @@
 """The pytest plugin that tests programs built on antiphon.
 
-Names are imported when they are first used: the plugin is loaded by every pytest run, and costs next to nothing in those
-that have no use for it.
+Names are imported when they are first used: the plugin is loaded by every pytest run, and costs next to nothing in
+those that have no use for it.
 """
 
 from __future__ import annotations

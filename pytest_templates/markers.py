@@ -50,15 +50,20 @@ def announce(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}{_parameters(mark)}: {mark.__doc__}")
 
 
-def check(item: pytest.Item) -> None:
-    """Refuse a marker whose arguments are wrong, when the test is collected.
+def check(collected: object) -> None:
+    """Refuse markers whose arguments are wrong, when their tests are collected.
+
+    Args:
+        collected: What one name in a test module came to: a test, several, or something else.
 
     Raises:
-        pytest.UsageError: The text names the test, the marker and what it takes.
+        pytest.Collector.CollectError: The text names the test, the marker and what it takes.
     """
-    for name in MARKERS:
-        for marker in item.iter_markers(name):
-            _read(item, marker)
+    for item in collected if isinstance(collected, list) else [collected]:
+        if isinstance(item, pytest.Item):
+            for name in MARKERS:
+                for marker in item.iter_markers(name):
+                    _read(item, marker)
 
 
 def read(item: pytest.Item, name: str) -> Any:
@@ -77,7 +82,7 @@ def _read(item: pytest.Item, marker: pytest.Mark) -> Any:
     try:
         return mark(*marker.args, **marker.kwargs)
     except (TypeError, ValueError) as error:
-        raise pytest.UsageError(
+        raise pytest.Collector.CollectError(
             f"{item.nodeid}: marker {marker.name}: {error}\n  it takes {marker.name}{_parameters(mark)}"
         ) from error
 

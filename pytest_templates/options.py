@@ -39,7 +39,7 @@ def add(parser: pytest.Parser) -> None:
         "--templates-record",
         choices=get_args(RecordMode),
         default="none",
-        help="real model calls: 'none' replays only (default), 'missing' records what has no recording, 'all' records anew",
+        help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'all' records anew",
     )
     group.addoption("--templates-cassettes", metavar="DIR", help="where cassettes lie (default: cassettes)")
     group.addoption(

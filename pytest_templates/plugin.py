@@ -36,9 +36,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[attempts.WATCH].end()
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
     """Refuse markers with arguments that nobody knows."""
-    markers.check(item)
+    collected = yield
+    markers.check(collected)
+    return collected
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
     from pytest_templates.cassettes.settings import CassetteSettings, cassette_path
 
     if mark.name is None:
-        path = cassette_path(options.cassettes, item.path.relative_to(item.config.rootpath), item.name)
+        path = cassette_path(options.cassettes, _module(item), _name(item))
     else:
         path = options.cassettes / f"{mark.name}.yaml"
     settings = CassetteSettings(
@@ -35,3 +36,14 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return open_cassette(settings)
+
+
+def _module(item: pytest.Item) -> Path:
+    """The path of the test's module from the root directory; just its name where it lies elsewhere."""
+    root = item.config.rootpath
+    return item.path.relative_to(root) if item.path.is_relative_to(root) else Path(item.path.name)
+
+
+def _name(item: pytest.Item) -> str:
+    classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]
+    return ".".join([*classes, item.name])

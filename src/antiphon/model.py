@@ -119,6 +119,9 @@ class Model(ABC):
     def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # subclasses may care, and need not
         """Take note of a call of this model, after it was made; by default nothing is done."""
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """An isolated copy: see ``antiphon.copies``."""
         return isolated(self)

@@ -136,7 +136,9 @@ class IfTemplate(ControlTemplate):
         self.condition = _condition(condition, "condition")
         self.true_template = check_child(self, true_template, "true_template")
         self.false_template = None if false_template is None else check_child(self, false_template, "false_template")
-        self._steps = dict(zip((True, False), zip(self.places, self.children, strict=True), strict=False))
+        self._steps = {True: (self.places[0], self.true_template)}
+        if self.false_template is not None:
+            self._steps[False] = (self.places[1], self.false_template)
         check_ids(self)
 
     @property
