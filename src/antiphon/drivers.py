@@ -27,16 +27,15 @@ def drive(script: Script, run: Run) -> Generator[Message | Event, None, Session]
                 session: Session = stop.value
                 return session
             resume, value = script.send, None
-            if isinstance(step, Message):
-                run.said(step)
-                yield step
-            elif isinstance(step, Effect):
-                try:
+            try:
+                if isinstance(step, Effect):
                     value = step.perform()
-                except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
-                    resume, value = script.throw, error
-            else:
-                yield _event(step, run)
+                    continue
+                _heard(step, run)
+            except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
+                resume, value = script.throw, error
+                continue
+            yield step
     finally:
         script.close()
 
@@ -52,24 +51,24 @@ async def adrive(script: Script, run: Run) -> AsyncGenerator[Message | Event]:
             except StopIteration:
                 return
             resume, value = script.send, None
-            if isinstance(step, Message):
-                run.said(step)
-                yield step
-            elif isinstance(step, Effect):
-                try:
+            try:
+                if isinstance(step, Effect):
                     value = await step.aperform()
-                except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
-                    resume, value = script.throw, error
-            else:
-                yield _event(step, run)
+                    continue
+                _heard(step, run)
+            except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
+                resume, value = script.throw, error
+                continue
+            yield step
     finally:
         script.close()
 
 
-def _event(step: object, run: Run) -> Event:
-    if isinstance(step, Event):
-        return step
-    raise InvalidType(
-        f"the template at {run.path!r} yielded {type(step).__name__}: {step!r}; "
-        "a template yields messages, events and what self.ask() and self.include() yield"
-    )
+def _heard(step: object, run: Run) -> None:
+    if isinstance(step, Message):
+        run.said(step)
+    elif not isinstance(step, Event):
+        raise InvalidType(
+            f"a template yielded {type(step).__name__}: {step!r}; "
+            "it yields messages, events and what self.ask() and self.include() yield"
+        )
