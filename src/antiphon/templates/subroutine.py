@@ -20,7 +20,8 @@ from antiphon.runner import Runner
 from antiphon.session import Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.squashing import LastMessageStrategy, Squashing, SquashStrategy
-from antiphon.templates.base import Template, check_child, check_ids
+from antiphon.templates.base import Template
+from antiphon.templates.checks import check_child, check_ids
 from antiphon.transforms import Transforms
 
 
