@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -156,7 +157,7 @@ def fail(session: Session) -> Session:
 SPOILING = st.lists(st.sampled_from(sorted(DEEDS)), max_size=4).map(Spoiling)
 LEAVES = st.one_of(
     SPOILING,
-    st.builds(UserTemplate, st.just("{{ 1 + 1 }}"), before_transform=st.none() | st.just(UpdateMetadata(nested=0))),
+    st.builds(UserTemplate, st.just("{{ 1 + 1 }}"), before_transform=st.none() | st.just(UpdateMetadata(topic=[0]))),
     st.builds(BreakTemplate),
     st.builds(EndTemplate, st.none() | st.just("Bye")),
     st.builds(UserTemplate, st.just("never"), before_transform=st.just(fail)),
@@ -243,11 +244,8 @@ def test_clause_4_nothing_that_a_subroutine_does_reaches_its_parent(play, tree):
     session, guard = parent(), Guard()
     runner = RichRunner(Rich(inner=Rich()))
 
-    with observing(guard):
-        try:
-            play(runner, session, template=tree)
-        except OnPurpose:
-            pass
+    with observing(guard), suppress(OnPurpose):
+        play(runner, session, template=tree)
 
     assert guard.checked
     assert not guard.before
