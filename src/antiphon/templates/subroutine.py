@@ -104,7 +104,7 @@ class SubroutineTemplate(Template):
         error: BaseException | None = None
         try:
             child = self._child(parent, runner)
-            inherited = {id(message) for message in child.messages}
+            inherited = {id(message): message for message in child.messages}  # kept, so that no other takes its id
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
             squash_strategy.initialize(parent, child)
             final, has_ended = yield from self._played(child)
