@@ -93,6 +93,6 @@ def _parameters(mark: Any) -> str:
 
 
 def _texts(parameter: str, given: Any) -> tuple[str, ...]:
-    if isinstance(given, str) or not all(isinstance(text, str) for text in given):
+    if not isinstance(given, list | tuple) or not all(isinstance(text, str) for text in given):
         raise ValueError(f"{parameter} is a list of texts, not {given!r}")
     return tuple(given)

@@ -14,7 +14,7 @@ from antiphon.calls import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 from antiphon.copies import Copier, isolated
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.messages import Message, Reply
-from antiphon.observers import LISTENERS
+from antiphon.observers import LISTENERS, tell
 from antiphon.session import Session
 from antiphon.threads import in_thread
 
@@ -200,5 +200,5 @@ class _Calling:
         )
         self._session.trace.calls.append(call)
         self._model._recorded(call)  # of its own kind
-        for listen in LISTENERS.model_call:
-            listen(call)
+        if LISTENERS.model_call:
+            tell(LISTENERS.model_call, call)

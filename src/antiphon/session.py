@@ -46,7 +46,10 @@ class Session(BaseModel):
         """Add a message at the end; costs the same however long the conversation is."""
         self.messages.append(message)
 
-    append.alters_data = True  # type: ignore[attr-defined]  # jinja2's sandbox: no template text may call this
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled: everything but the runner, whose clients stay where they are."""
+        state = super().__getstate__()
+        return {**state, "__dict__": {**state["__dict__"], "runner": None}}
 
     @property
     def last(self) -> Message:

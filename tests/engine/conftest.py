@@ -1,4 +1,4 @@
-"""What the engine's tests share: models that remember what they were told, and one way to play a tree in both worlds."""
+"""What the engine's tests share: models that remember what they were told, and ways to play a tree, sync and async."""
 
 from __future__ import annotations
 

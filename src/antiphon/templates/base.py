@@ -16,7 +16,7 @@ from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
-from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited
+from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
 from antiphon.session import Run, Session
 from antiphon.signals import Leaving
 from antiphon.transforms import Transforms, as_transforms, transformed
@@ -156,10 +156,10 @@ class Template(Shared, ABC):
         segment = place or self._place_of(child)
         run.path = path = segment if outer_path is None else f"{outer_path}/{segment}"
         run.template = child
-        for listen in LISTENERS.template_enter:
-            listen(TemplateEntered(child, path, run.depth, session))
         error: BaseException | None = None
         try:
+            if LISTENERS.template_enter:
+                tell(LISTENERS.template_enter, TemplateEntered(child, path, run.depth, session))
             return (yield from child._script(session))
         except BaseException as raised:
             error = raised
@@ -167,9 +167,11 @@ class Template(Shared, ABC):
             raise
         finally:
             run.path = path
-            for listen in LISTENERS.template_exit:
-                listen(TemplateExited(child, path, run.depth, run.session, error))
-            run.path, run.template = outer_path, outer_template
+            try:
+                if LISTENERS.template_exit:
+                    tell(LISTENERS.template_exit, TemplateExited(child, path, run.depth, run.session, error))
+            finally:
+                run.path, run.template = outer_path, outer_template
 
     def _script(self, session: Session) -> Script:
         if self.before_transform or self.after_transform:

@@ -55,12 +55,12 @@ def check_ids(root: Template) -> None:
     """
     known: dict[str, tuple[Template, str]] = {}
     for path, template in with_paths(root, root.template_id or root.kind):
-        name = path if template.template_id is None else template.template_id
-        other, other_path = known.setdefault(name, (template, path))
-        if other is not template:
-            raise InvalidValue(
-                f"two templates are called {name!r}: {other_path} and {path}; template ids are unique in a tree"
-            )
+        for name in (path, template.template_id or path):
+            other, other_path = known.setdefault(name, (template, path))
+            if other is not template:
+                raise InvalidValue(
+                    f"two templates are called {name!r}: {other_path} and {path}; template ids are unique in a tree"
+                )
 
 
 def with_paths(root: Template, path: str) -> Iterator[tuple[str, Template]]:
