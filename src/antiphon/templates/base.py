@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypedDict
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
 from antiphon.effects import AskModel, ask
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue
 from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
@@ -218,8 +218,10 @@ class Template(Shared, ABC):
 
 
 def _note_place(error: BaseException, path: str) -> None:
-    """Say in which template an error came up: the innermost, and only once."""
-    if isinstance(error, Exception) and not any(note.startswith(_PLACE) for note in getattr(error, "__notes__", ())):
+    """Say in which template a program's own error came up: the innermost, and only once."""
+    if not isinstance(error, Exception) or isinstance(error, AntiphonError):
+        return
+    if not any(note.startswith(_PLACE) for note in getattr(error, "__notes__", ())):
         error.add_note(f"{_PLACE}{path!r}")
 
 
@@ -227,8 +229,17 @@ _PLACE = "in the template at "
 
 
 def begun(session: Session, max_messages: int | None = None) -> Run:
-    """Begin a run of a session; a template that renders another by itself goes on in the run there is."""
+    """Begin a run of a session; a template that renders another by itself goes on in the run there is.
+
+    Raises:
+        InvalidValue: The session is in a run that somebody else has stopped in the middle.
+    """
     outer = session.run
+    if outer.suspended:
+        raise InvalidValue(
+            f"the session is in the middle of a run, at {outer.path!r}: "
+            "go through that run's iterator to its end, or close it"
+        )
     if outer.path is not None:
         return outer
     return session.join(Run(outer.trace, session, max_messages))
