@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from functools import cached_property
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Attempt:
 
     Attributes:
         item: The test.
-        sources: Where the answer of each model call came from.
+        calls: The model calls so far, each with where its answer came from.
         verdicts: What fails the test even where the program swallowed it, in order.
         failed: Whether a phase of the test failed.
         skipped: Whether the test was skipped, by itself or by pytest.
@@ -44,7 +44,7 @@ class Attempt:
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         self.options = item.config.stash[OPTIONS]
-        self.sources: list[str] = []
+        self.calls: list[tuple[ModelCall, str]] = []
         self.verdicts: list[Exception] = []
         self.failed = False
         self.skipped = False
@@ -53,23 +53,35 @@ class Attempt:
         self._settled = 0
         self._told: int | None = None
         self._recorded = 0
+        self._making = Lock()
+        self._guard: Guard | None = None
+        self._trace: Trace | None = None
         self._resources = ExitStack()
 
-    @cached_property
+    @property
     def guard(self) -> Guard | None:
         """What watches the subroutines; ``None`` where it is turned off."""
+        with self._making:
+            if self._guard is None:
+                self._guard = self._made_guard()
+            return self._guard
+
+    def _made_guard(self) -> Guard | None:
         if self.options.isolation == "off" or markers.has(self.item, "llm_isolation"):
             return None
         from pytest_templates.guard import Guard
 
         return Guard(self.verdicts.append)
 
-    @cached_property
+    @property
     def trace(self) -> Trace:
         """The model calls so far, by any runner, thread or task."""
-        from antiphon import Trace
+        with self._making:
+            if self._trace is None:
+                from antiphon import Trace
 
-        return Trace()
+                self._trace = Trace()
+            return self._trace
 
     def called(self, call: ModelCall) -> None:
         """Note a model call, and where its answer came from."""
@@ -77,13 +89,13 @@ class Attempt:
 
         recorded = 0 if self.cassette is None else self.cassette.recorded
         self.trace.calls.append(call)
-        self.sources.append(source_of(call, self.cassette, is_new=recorded > self._recorded))
+        self.calls.append((call, source_of(call, self.cassette, is_new=recorded > self._recorded)))
         self._recorded = recorded
 
     def reported(self, report: pytest.TestReport) -> None:
         """Send what models did in the test along with its last report, as plain data."""
         self._hear(report)
-        if report.when == "teardown" and (self.sources or self.subroutines or self.cassette is not None):
+        if report.when == "teardown" and (self.calls or self.subroutines or self.cassette is not None):
             from pytest_templates.report.data import rows_of
 
             vars(report)[REPORTED] = rows_of(self)
@@ -99,8 +111,7 @@ class Attempt:
     @property
     def subroutines(self) -> int:
         """How many subroutines were checked."""
-        guard = vars(self).get("guard")
-        return 0 if guard is None else guard.checked
+        return 0 if self._guard is None else self._guard.checked
 
     def phase(self, name: str) -> Phase:
         """Hold a phase of the test to what happened in it."""

@@ -16,8 +16,8 @@ from antiphon.copies import ATOMS, Shared, attributes, is_shared
 class Photographer:
     """Takes pictures.
 
-    What an isolated copy would share (clients, locks, functions) is pictured by its identity; everything else by its
-    content, so that a change anywhere inside shows.
+    What an isolated copy would share (clients, locks, functions) is pictured by its identity, a model by its settings,
+    since models may well count and cache; everything else by its content, so that a change anywhere inside shows.
     """
 
     def __init__(self) -> None:
@@ -71,15 +71,14 @@ class Photographer:
         if isinstance(value, bytearray):
             return bytes(value)
         if isinstance(value, Model):
-            return self._attributes(value)
+            return {"object": self._identity(value), "settings": self.value(value.settings)}
         if isinstance(value, Shared) or is_shared(cast("Hashable", kind)) or not attributes(value):
             return self._identity(value)
         return self._attributes(value)
 
     def _attributes(self, value: object) -> dict[str, Any]:
-        left_out = {"_origin", *getattr(value, "shared", ())} if isinstance(value, Model) else set()
-        found = attributes(value).items()
-        return {"object": self._identity(value)} | {n: self.value(item) for n, item in found if n not in left_out}
+        held = {name: self.value(item) for name, item in attributes(value).items()}
+        return {"object": self._identity(value)} | held
 
     def _template_value(self, item: Any) -> Any:
         if type(item) in ATOMS or not isinstance(item, list | dict | set | bytearray | BaseModel):

@@ -28,7 +28,7 @@ def source_of(call: ModelCall, cassette: OpenCassette | None, *, is_new: bool) -
 
 def rows_of(attempt: Attempt) -> Row:
     """What models did in an attempt of a test."""
-    calls = [_call(call, source) for call, source in zip(attempt.trace.calls, attempt.sources, strict=True)]
+    calls = [_call(call, source) for call, source in attempt.calls]
     cassette = attempt.cassette
     return {
         "calls": calls,

@@ -182,7 +182,9 @@ def test_it():
 @pytest.mark.parametrize(
     ("marker", "complaint"),
     [
-        ("5", "name is text, not 5"),
+        ("5", "name is the path of a file below the folder of the cassettes, without .yaml, not 5"),
+        ("'../other'", "name is the path of a file"),
+        ("''", "name is the path of a file"),
         ("mode='all'", "got an unexpected keyword argument 'mode'"),
         ("'a', 'b'", "too many positional arguments|takes from 0 to 1 positional arguments"),
         ("match_on='body'", "match_on is a list of texts, not 'body'"),

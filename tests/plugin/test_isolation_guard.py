@@ -45,7 +45,6 @@ PLACES = [
     ("parent.messages.pop(0)", "messages[0] was removed: user: 'Before.'"),
     ("parent.messages[0].metadata['notes'].append('x')", "messages[0].metadata['notes'][0] was added: 'x'"),
     ("setattr(parent.runner.model.settings, 'temperature', 1.5)", "settings.temperature was 0.0 and is 1.5"),
-    ("parent.runner.model.limits.update(tokens=9)", "limits.tokens was 5 and is 9"),
     ("setattr(parent.runner, 'model', Stateful())", "runner.model"),
     ("setattr(parent.runner, 'note', 'x')", "runner.note was added: 'x'"),
     ("setattr(parent.runner.template.children[0], 'note', 'x')", "templates['support/hello'].note was added: 'x'"),
