@@ -114,7 +114,7 @@ class Run:
         loops: How many loops are open in the innermost session.
         chosen_by: Whose choice the innermost session's runner is.
         asked: The question that is just being put to a model, with whose choice that model was.
-        seen: How many messages of the innermost session were there when the last one was said.
+        tree: The template that the run renders from its root.
         added: How many messages the run added.
         max_messages: How many it may add; ``None`` for any number.
         suspended: Whether whoever goes through the run has stopped at a message.
@@ -122,7 +122,7 @@ class Run:
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "seen", "added", "max_messages", "suspended"),
+        *("chosen_by", "asked", "tree", "added", "max_messages", "suspended"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -137,7 +137,7 @@ class Run:
         self.loops = 0
         self.chosen_by: ChosenBy = "runner"
         self.asked: tuple[object, ChosenBy] | None = None
-        self.seen = 0 if session is None else len(session.messages)
+        self.tree: Any = None
         self.added = 0
         self.max_messages = max_messages
         self.suspended = False
@@ -160,16 +160,16 @@ class Run:
         if session is previous:
             return
         if session.run is not self:
-            self._adopt_calls(session.trace)
+            self.adopt_calls(session.trace)
             session.join(self)
         if session.runner is None:
             session.runner = previous.runner
         if previous is self.root:
             self.root = session
         self.session = session
-        self.seen = min(self.seen, len(session.messages))
 
-    def _adopt_calls(self, trace: Trace) -> None:
+    def adopt_calls(self, trace: Trace) -> None:
+        """Keep the calls that another session recorded on its own."""
         known = {id(call) for call in self.trace.calls}
         self.trace.calls.extend(call for call in trace.calls if id(call) not in known)
 
@@ -180,15 +180,11 @@ class Run:
             MessageLimitExceeded: The run adds more messages than it may.
         """
         messages = self.session.messages
-        if not messages or (messages[-1] is not message and not self._has(message)):
+        if not messages or (messages[-1] is not message and not any(message is other for other in messages)):
             messages.append(message)
-        self.seen = len(messages)
         self.added += 1
         if self.max_messages is not None and self.added > self.max_messages:
             raise MessageLimitExceeded(self.root, self.max_messages)
-
-    def _has(self, message: Message) -> bool:
-        return any(message is other for other in self.session.messages[self.seen :])
 
 
 _ITERATION = re.compile(r"@\d+(?=/|$)")
