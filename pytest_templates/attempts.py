@@ -130,8 +130,10 @@ class Attempt:
         mark = markers.read(self.item, "llm_cassette")
         if mark is not None:
             require_packages("the marker llm_cassette")
-            from pytest_templates.recording import open_for
+            from pytest_templates.recording import open_for, placeholder_keys
 
+            if self.options.record == "none":
+                self._resources.enter_context(placeholder_keys())
             self.cassette = self._resources.enter_context(open_for(self.item, mark, self.options))
 
     def settle(self) -> None:

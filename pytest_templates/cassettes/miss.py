@@ -48,9 +48,17 @@ class MissReport:
 
     def miss(self, reason: str) -> CassetteMiss:
         """The error for this reason: ``"no-cassette"``, ``"no-match"`` or ``"already-played"``."""
-        parts = [self._heading(reason), *self._nearest(), f"Record it with:\n  {self.settings.record_command}"]
+        parts = [self._heading(reason), *self._nearest(), self._remedy(reason)]
         template = self.caller.template_path if self.caller else None
         return CassetteMiss("\n\n".join(parts), reason=reason, template_path=template)
+
+    def _remedy(self, reason: str) -> str:
+        command = self.settings.record_command
+        remedy = f"Record it with:\n  {command}"
+        if reason == "no-match":
+            anew = command.replace("--templates-record=missing", "--templates-record=all")
+            remedy += f"\nor, where it replaces what was recorded before, the whole test anew with:\n  {anew}"
+        return remedy
 
     def _heading(self, reason: str) -> str:
         rows = {"asked by": self._asker(), "cassette": self._cassette(), "reason": f"{reason}: {_WHY[reason]}"}
