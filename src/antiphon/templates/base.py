@@ -17,6 +17,7 @@ from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited
+from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Run, Session
 from antiphon.signals import Leaving
 from antiphon.transforms import Transforms, as_transforms, transformed
@@ -125,12 +126,15 @@ class Template(Shared, ABC):
     def _render(self, session: Session) -> Script:
         """Say what this template says."""
 
-    def ask(self, session: Session, model: Model | str | None = None) -> Generator[AskModel, Message, Message]:
+    def ask(
+        self, session: Session, model: Model | str | None = None, request: Request = ANY_TEXT
+    ) -> Generator[AskModel, Message, Message]:
         """Ask a model to answer the session; for use in ``_render``, with ``yield from``.
 
         Args:
             session: The conversation so far.
             model: The model, or the name of one; without one the runner's.
+            request: What is asked for beside the messages: tools, a type for the answer.
 
         Returns:
             The answer. It is not appended.
@@ -138,7 +142,7 @@ class Template(Shared, ABC):
         Raises:
             RunnerNotSet: The session has no runner.
         """
-        return ask(session, model)
+        return ask(session, model, request)
 
     def include(self, child: Template, session: Session, place: str | None = None) -> Script:
         """Render another template at this place; for use in ``_render``, with ``yield from``.
@@ -261,6 +265,20 @@ def check_role(role: object) -> Role:
         if role == known:
             return known  # type: ignore[no-any-return]  # one of Role's own values
     raise InvalidValue(f"{role!r} is no role; there are {', '.join(get_args(Role))}")
+
+
+def check_count(given: object, parameter: str) -> int:
+    """The number given to a parameter.
+
+    Raises:
+        InvalidType: It is no whole number.
+        InvalidValue: It is less than 0.
+    """
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise InvalidType(f"{parameter} is a number, not {type(given).__name__}: {given!r}")
+    if given < 0:
+        raise InvalidValue(f"{parameter} is a number, 0 or more, not {given}")
+    return given
 
 
 def check_children(parent: Template, given: object, parameter: str) -> tuple[Template, ...]:
