@@ -44,9 +44,10 @@ class Summary:
             terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
 
     def _counts(self, lines: list[Line]) -> list[str]:
+        calls, models = sum(line.calls for line in lines), len({line.model for line in lines})
         tokens = sum(line.input_tokens + line.output_tokens for line in lines)
         counts = [
-            f"{_many(sum(line.calls for line in lines), 'call')} of {_many(len({line.model for line in lines}), 'model')}",
+            f"{_many(calls, 'call')} of {_many(models, 'model')}",
             _many(tokens, "token"),
             _cost(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines)),
         ]

@@ -1,0 +1,153 @@
+"""The text of a missing recording: who asked, why there is none, what came nearest, how to record it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from antiphon.calls import Caller
+from pytest_templates.cassettes.differences import prompt_difference, text_difference
+from pytest_templates.cassettes.documents import Json, JsonError, canonical
+from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, without
+from pytest_templates.cassettes.prompts import prompt_of
+from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.tape import Track
+from pytest_templates.cassettes.values import RecordedRequest
+from pytest_templates.errors import CassetteMiss
+
+_MAX_CANDIDATES: Final = 300
+_MAX_CHARACTERS: Final = 8000  # from either end of a body
+_WORD: Final = re.compile(rb"\w+")
+_WHY: Final = {
+    "no-cassette": "the file does not exist",
+    "no-match": "no recording equals this request",
+    "already-played": "every recording of this request has been played already",
+}
+
+
+@dataclass(frozen=True)
+class MissReport:
+    """What is known about a request without a recording.
+
+    Attributes:
+        settings: Of the cassette.
+        matcher: What had to be equal.
+        request: The request, scrubbed.
+        caller: Who asked.
+        tracks: What the cassette holds.
+    """
+
+    settings: CassetteSettings
+    matcher: Matcher
+    request: RecordedRequest
+    caller: Caller | None
+    tracks: Sequence[Track]
+
+    def miss(self, reason: str) -> CassetteMiss:
+        """The error for this reason: ``"no-cassette"``, ``"no-match"`` or ``"already-played"``."""
+        parts = [self._heading(reason), *self._nearest(), f"Record it with:\n  {self.settings.record_command}"]
+        template = self.caller.template_path if self.caller else None
+        return CassetteMiss("\n\n".join(parts), reason=reason, template_path=template)
+
+    def _heading(self, reason: str) -> str:
+        rows = {"asked by": self._asker(), "cassette": self._cassette(), "reason": f"{reason}: {_WHY[reason]}"}
+        title = f"No recording for {self.request.method} {self.request.uri}"
+        return "\n".join([title, *(f"  {name:<10}{value}" for name, value in rows.items())])
+
+    def _asker(self) -> str:
+        if self.caller is None:
+            return "code outside of templates"
+        return f"{self.caller.template_path or 'code outside of templates'} (model {self.caller.model})"
+
+    def _cassette(self) -> str:
+        if not self.tracks:
+            return str(self.settings.path)
+        left = sum(not track.played for track in self.tracks)
+        return f"{self.settings.path} ({len(self.tracks)} recorded, {left} left to play)"
+
+    def _nearest(self) -> list[str]:
+        if not self.tracks:
+            return []
+        track = nearest(self.request, self.caller, self.tracks)
+        by = f", asked by {track.interaction.template}" if track.interaction.template else ""
+        title = f"Nearest is recording {track.number}{by}{' (played)' if track.played else ''}"
+        differing = self._differing(track.interaction.request)
+        if not differing:
+            return [f"{title}; it is equal."]
+        lines = self._difference(track.interaction.request, differing)
+        return ["\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])]
+
+    def _differing(self, recorded: RecordedRequest) -> list[str]:
+        paths = self.matcher.paths
+        names = self.matcher.match_on
+        return [name for name in names if PARTS[name](recorded, paths) != PARTS[name](self.request, paths)]
+
+    def _difference(self, recorded: RecordedRequest, differing: Sequence[str]) -> list[str]:
+        """Recorded is ``-`` and on the left, requested is ``+`` and on the right."""
+        lines = [f"{name}: {was} -> {now}" for name, was, now in _rows(recorded, self.request) if was != now]
+        return lines + (self._body_difference(recorded) if {"body", "raw_body"} & set(differing) else [])
+
+    def _body_difference(self, recorded: RecordedRequest) -> list[str]:
+        old, new = self._value(recorded), self._value(self.request)
+        if old is None or new is None:
+            return _raw_difference(recorded.body, self.request.body)
+        old_prompt, new_prompt = prompt_of(old), prompt_of(new)
+        if old_prompt and new_prompt:
+            return prompt_difference(old_prompt, new_prompt)
+        return text_difference(_pretty(old), _pretty(new))
+
+    def _value(self, request: RecordedRequest) -> Json:
+        try:
+            return without(canonical(request.body), self.matcher.paths)
+        except JsonError:
+            return None
+
+
+def nearest(request: RecordedRequest, caller: Caller | None, tracks: Sequence[Track]) -> Track:
+    """The recording most like a request: same address, same template, most words in common, not played yet."""
+    words = _words(request.body)
+    template = caller.template_path if caller else None
+
+    def likeness(track: Track) -> tuple[bool, float, bool]:
+        recorded = track.interaction
+        shared = _overlap(words, _words(recorded.request.body)) + (recorded.template == template) / 2
+        return _endpoint(recorded.request) == _endpoint(request), shared, not track.played
+
+    candidates = sorted(
+        tracks, key=lambda track: (_endpoint(track.interaction.request) != _endpoint(request), track.played)
+    )
+    return max(candidates[:_MAX_CANDIDATES], key=likeness)
+
+
+def _endpoint(request: RecordedRequest) -> tuple[str, str, str]:
+    uri = split_uri(request)
+    return request.method, uri.netloc, uri.path
+
+
+def _words(body: bytes) -> frozenset[bytes]:
+    """The words of a body, of a huge one those at its start and end."""
+    return frozenset(_WORD.findall(body[:_MAX_CHARACTERS] + b" " + body[_MAX_CHARACTERS:][-_MAX_CHARACTERS:]))
+
+
+def _overlap(one: frozenset[bytes], other: frozenset[bytes]) -> float:
+    """How much of both is in both, from 0 to 1 (Jaccard's index)."""
+    return len(one & other) / (len(one | other) or 1)
+
+
+def _rows(old: RecordedRequest, new: RecordedRequest) -> list[tuple[str, object, object]]:
+    rows = [("method", old.method, new.method), ("uri", old.uri, new.uri)]
+    return [*rows, *((name, dict(old.headers).get(name), value) for name, value in new.headers)]
+
+
+def _raw_difference(old: bytes, new: bytes) -> list[str]:
+    try:
+        return text_difference(old.decode(), new.decode())
+    except UnicodeDecodeError:
+        return [f"the bodies, {len(old)} and {len(new)} bytes"]
+
+
+def _pretty(value: Json) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,81 @@
+"""What is asked of a cassette: where it lies, what it may record, how requests are matched."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from pytest_templates.options import RecordMode
+
+DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
+
+
+@dataclass(frozen=True)
+class CassetteSettings:
+    """How one cassette is to be used.
+
+    Attributes:
+        path: The file; see `cassette_path`.
+        mode: ``"none"`` replays only, ``"missing"`` replays what is recorded and records the rest, ``"all"`` records
+            everything anew.
+        match_on: What of a request has to be equal for its recording to be replayed: names of vcrpy's matchers.
+        ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
+            ``messages.*.id``.
+        record_command: The command that records what is missing, shown when a recording is missing.
+    """
+
+    path: Path
+    mode: RecordMode = "none"
+    match_on: tuple[str, ...] = DEFAULT_MATCH_ON
+    ignore: tuple[str, ...] = ()
+    record_command: str = "pytest --templates-record=missing"
+
+
+_SUFFIX: Final = ".yaml"
+_MAX_STEM_BYTES: Final = 110
+_HASH_BYTES: Final = 4
+_UNSAFE: Final = re.compile(r"[^\w\[\].,=+@()-]")
+_UNSAFE_START: Final = re.compile(r"^[.\-]+")
+_LOOKS_HASHED: Final = re.compile(rf"-[0-9a-f]{{{2 * _HASH_BYTES}}}$")
+_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+def cassette_path(root: Path, module: Path, test_name: str) -> Path:
+    """The file of a test's cassette: different for every test, valid on every file system.
+
+    Args:
+        root: The folder of all cassettes.
+        module: The test module's path, relative to the root directory of the tests; ``Path()`` for a named cassette.
+        test_name: The test's name in its module, with class and parameters.
+
+    A name that a file system would refuse, cut, or mix up with another (``a?`` and ``a*``, ``Test`` and ``test``) is
+    made safe and gets a short hash of the original.
+    """
+    folder = module.with_suffix("") if module.suffix == ".py" else module
+    inside = ("_up" if part == ".." else part for part in folder.relative_to(folder.anchor).parts)
+    return root.joinpath(*inside, _safe_name(test_name) + _SUFFIX)
+
+
+def _safe_name(name: str) -> str:
+    safe = _UNSAFE_START.sub("_", _UNSAFE.sub("_", unicodedata.normalize("NFC", name))) or "_"
+    safe = _shortened(f"_{safe}" if _RESERVED.match(safe) else safe)
+    if safe == name and _is_unmistakable(name):
+        return safe
+    return f"{safe}-{_short_hash(name)}"
+
+
+def _is_unmistakable(name: str) -> bool:
+    """Whether no other name can lead to the same file, on any file system."""
+    return name.isascii() and name == name.lower() and not _LOOKS_HASHED.search(name)
+
+
+def _shortened(name: str) -> str:
+    return name.encode("utf-8", "replace")[: _MAX_STEM_BYTES - 2 * _HASH_BYTES - 1].decode("utf-8", "ignore")
+
+
+def _short_hash(name: str) -> str:
+    return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=_HASH_BYTES).hexdigest()

@@ -1,0 +1,107 @@
+"""The interactions of one open cassette: which are left to play, which are new. Safe to use from many threads."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from threading import Lock
+
+from pytest_templates.cassettes.values import Interaction
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A recorded interaction with its place.
+
+    Attributes:
+        number: Its place in the cassette, from 1.
+        interaction: What was recorded.
+        played: Whether it was replayed already.
+    """
+
+    number: int
+    interaction: Interaction
+    played: bool
+
+
+class Tape:
+    """Plays each loaded interaction once, in recorded order among equal ones, and takes new ones.
+
+    What is recorded now is not played in the same run: a second equal request is a second recording.
+    """
+
+    def __init__(self, loaded: Sequence[Interaction], fingerprints: Iterable[bytes]) -> None:
+        self._loaded = tuple(loaded)
+        self._queues: defaultdict[bytes, deque[int]] = defaultdict(deque)
+        for index, fingerprint in enumerate(fingerprints):
+            self._queues[fingerprint].append(index)
+        self._played: set[int] = set()
+        self._recorded: dict[int, Interaction] = {}
+        self._orders = count()
+        self._saved = 0
+        self._lock = Lock()
+
+    def take(self, fingerprint: bytes) -> Interaction | None:
+        """The next unplayed interaction with this fingerprint; from now on it counts as played."""
+        with self._lock:
+            queue = self._queues.get(fingerprint)
+            if not queue:
+                return None
+            index = queue.popleft()
+            self._played.add(index)
+            return self._loaded[index]
+
+    def knows(self, fingerprint: bytes) -> bool:
+        """Whether an interaction with this fingerprint was loaded, played or not."""
+        with self._lock:
+            return fingerprint in self._queues
+
+    def reserve(self) -> int:
+        """A place among the new interactions, for a request that is about to be sent."""
+        with self._lock:
+            return next(self._orders)
+
+    def add(self, order: int, interaction: Interaction) -> None:
+        """Take a new interaction in at its reserved place; requests are kept in the order they were sent in."""
+        with self._lock:
+            self._recorded[order] = interaction
+
+    @property
+    def played(self) -> int:
+        """How many loaded interactions were played."""
+        return len(self._played)
+
+    @property
+    def recorded(self) -> int:
+        """How many interactions are new."""
+        return len(self._recorded)
+
+    @property
+    def unused(self) -> int:
+        """How many loaded interactions were not played."""
+        return len(self._loaded) - len(self._played)
+
+    @property
+    def changed(self) -> bool:
+        """Whether there are interactions that were not saved."""
+        return len(self._recorded) > self._saved
+
+    def tracks(self) -> list[Track]:
+        """The loaded interactions as they stand."""
+        with self._lock:
+            return [
+                Track(number, interaction, number - 1 in self._played)
+                for number, interaction in enumerate(self._loaded, 1)
+            ]
+
+    def interactions(self) -> list[Interaction]:
+        """Everything: what was loaded, then what is new."""
+        with self._lock:
+            return [*self._loaded, *(self._recorded[order] for order in sorted(self._recorded))]
+
+    def mark_saved(self, interactions: Sequence[Interaction]) -> None:
+        """Remember that these, an answer of `interactions`, were written."""
+        with self._lock:
+            self._saved = len(interactions) - len(self._loaded)

@@ -1,0 +1,70 @@
+"""What a cassette holds, as values: a request, its response, and who asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TypeAlias
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def header(headers: Headers, name: str) -> str:
+    """The first value of a header, or ``""``; names are lower-case."""
+    return next((value for key, value in headers if key == name), "")
+
+
+def usual_reason(status: int) -> str:
+    """The reason phrase that belongs to a status code; ``""`` for an unknown one."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRequest:
+    """A request as it is kept and matched: without secrets, its body not compressed.
+
+    Attributes:
+        method: In capitals.
+        uri: The whole address, secrets in it replaced.
+        headers: Pairs of lower-case name and value.
+        body: The bytes that were sent; empty for none.
+    """
+
+    method: str
+    uri: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedResponse:
+    """A response as it is kept and replayed.
+
+    Attributes:
+        status: The HTTP status code.
+        reason: The reason phrase; ``""`` where the code's usual one was sent, or none.
+        headers: Pairs of lower-case name and value.
+        body: The bytes that came back, not compressed.
+    """
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One request and its response.
+
+    Attributes:
+        template: The path of the template that asked; ``None`` for a call from outside of templates.
+        model: The name of the model that was asked, where the engine said so.
+        request: What was sent.
+        response: What came back.
+    """
+
+    template: str | None
+    model: str | None
+    request: RecordedRequest
+    response: RecordedResponse

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from antiphon.calls import CURRENT_CALLER, Caller
+from pytest_templates.cassettes.library import OpenCassette, open_cassette
+from pytest_templates.cassettes.settings import CassetteSettings
+
+SECRET_HEADERS = {
+    "openai-organization": "org-hidden",
+    "set-cookie": "session=hidden",
+    "x-request-id": "req-hidden",
+}
+
+
+@dataclass
+class Answer:
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def chat(body: dict[str, Any]) -> Answer:
+    """What a chat endpoint says: the last message in capitals, as JSON or as a stream."""
+    content = str(body["messages"][-1]["content"]).upper() if body.get("messages") else ""
+    if body.get("stream"):
+        return Answer(stream(content.split(" ")), headers={"content-type": "text/event-stream"})
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    reply = {"id": "chat-1", "object": "chat.completion", "created": 1, "model": body.get("model"), "choices": [choice]}
+    return Answer(json.dumps(reply).encode(), headers={"content-type": "application/json"})
+
+
+def stream(words: list[str]) -> bytes:
+    deltas = [{"index": 0, "finish_reason": None, "delta": {"content": word}} for word in words]
+    head = {"id": "chat-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    chunks = [f"data: {json.dumps({**head, 'choices': [delta]})}\n\n" for delta in deltas]
+    return ("".join(chunks) + "data: [DONE]\n\n").encode()
+
+
+class Server:
+    """A server on this machine that counts what reaches it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.bodies: list[bytes] = []
+        self.answer: Callable[[dict[str, Any]], Answer] = chat
+        self.compress = False
+
+    @staticmethod
+    def says(body: bytes, content_type: str = "application/json", status: int = 200, **headers: str) -> Answer:
+        """An answer, for an `answer` of one's own."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Answer(body, status, {"content-type": content_type, **named})
+
+    def handle(self, body: bytes) -> Answer:
+        self.bodies.append(body)
+        answer = self.answer(json.loads(body or b"{}"))
+        if not self.compress:
+            return answer
+        return Answer(gzip.compress(answer.body), answer.status, {**answer.headers, "content-encoding": "gzip"})
+
+
+class _HttpServer(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            answer = state.handle(self.rfile.read(int(self.headers["content-length"] or 0)))
+            self.send_response(answer.status)
+            for name, value in {**SECRET_HEADERS, **answer.headers, "content-length": str(len(answer.body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with _HttpServer(("127.0.0.1", 0), Handler) as http:
+        state = Server(f"http://127.0.0.1:{http.server_port}")
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield state
+        http.shutdown()
+        thread.join()
+
+
+Opener = Callable[..., AbstractContextManager[OpenCassette]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cassettes" / "test_module" / "test_it.yaml"
+
+
+@pytest.fixture
+def cassette(path: Path) -> Opener:
+    """Opens the test's cassette: `with cassette("missing") as opened:`."""
+
+    def opener(mode: Any = "none", environ: dict[str, str] | None = None, **settings: Any) -> Any:
+        return open_cassette(CassetteSettings(path, mode, **settings), environ or {})
+
+    return opener
+
+
+@contextmanager
+def asked_by(template_path: str, model: str = "small") -> Iterator[None]:
+    token = CURRENT_CALLER.set(Caller(template_path, template_path.rpartition("/")[2], model))
+    try:
+        yield
+    finally:
+        CURRENT_CALLER.reset(token)
+
+
+@pytest.fixture
+def caller() -> Callable[..., AbstractContextManager[None]]:
+    """Says who asks: `with caller("support/answer"):`."""
+    return asked_by

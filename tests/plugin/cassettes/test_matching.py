@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_templates.cassettes.matching import PARTS, Matcher
+from pytest_templates.cassettes.scrub import scrub_request
+from pytest_templates.cassettes.secrets import Secrets
+from pytest_templates.cassettes.values import RecordedRequest
+from pytest_templates.errors import CassetteError
+
+JSON_HEADERS = (("content-type", "application/json"),)
+numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def request(body: Any = None, uri: str = "https://host/v1", method: str = "POST", **changes: Any) -> RecordedRequest:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return RecordedRequest(method, uri, changes.get("headers", JSON_HEADERS), raw)
+
+
+def same(one: RecordedRequest, other: RecordedRequest, **settings: Any) -> bool:
+    matcher = Matcher(**settings)
+    return matcher.fingerprint(one) == matcher.fingerprint(other)
+
+
+def reordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: reordered(inner) for key, inner in reversed(value.items())}
+    return [reordered(inner) for inner in value] if isinstance(value, list) else value
+
+
+@given(json_values)
+def test_the_order_of_names_and_the_spaces_do_not_count(value: Any) -> None:
+    other = json.dumps(reordered(value), indent=3).encode()
+    assert same(request(value), request(other))
+
+
+def strict(value: Any) -> Any:
+    """The value with its type, as JSON tells types apart."""
+    if isinstance(value, bool | str | None):
+        return type(value).__name__, value
+    if isinstance(value, dict):
+        return "dict", frozenset((key, strict(inner)) for key, inner in value.items())
+    return tuple(map(strict, value)) if isinstance(value, list) else ("number", value)
+
+
+@given(json_values, json_values)
+def test_different_values_are_different_requests(one: Any, other: Any) -> None:
+    assert same(request(one), request(other)) == (strict(one) == strict(other))
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, "1"), (0, False), (None, False), (None, ""), ([], {})])
+def test_values_that_python_takes_for_equal_or_empty_differ(one: Any, other: Any) -> None:
+    assert not same(request({"a": one}), request({"a": other}))
+
+
+def test_one_and_one_point_zero_are_one_number() -> None:
+    assert same(request(b'{"temperature": 1}'), request(b'{"temperature": 1.0}'))
+
+
+def test_lists_are_compared_in_their_order() -> None:
+    assert not same(request([1, 2]), request([2, 1]))
+
+
+def test_json_is_recognised_without_a_content_type() -> None:
+    assert same(request(b'{"a":1,"b":2}', headers=()), request(b'{"b": 2, "a": 1}', headers=()))
+
+
+@pytest.mark.parametrize("ignored", ["metadata.id", "$.metadata.id", "metadata.*", "*.id", "metadata"])
+def test_an_ignored_path_is_left_out(ignored: str) -> None:
+    assert same(request({"metadata": {"id": 1}}), request({"metadata": {"id": 2}}), ignore=(ignored,))
+
+
+def test_a_star_stands_for_every_item_of_a_list() -> None:
+    one, other = ({"messages": [{"id": f"{n}-{k}", "text": "x"} for k in range(3)]} for n in "ab")
+    assert same(request(one), request(other), ignore=("messages.*.id",))
+    assert not same(request(one), request({"messages": [{"text": "y"}] * 3}), ignore=("messages.*.id",))
+
+
+def test_an_ignored_path_leaves_everything_else_in() -> None:
+    one, other = {"metadata": {"id": 1}, "id": 1}, {"metadata": {"id": 2}, "id": 2}
+    assert not same(request(one), request(other), ignore=("metadata.id",))
+
+
+@pytest.mark.parametrize("path", ["", "a..b", "$", "a."])
+def test_an_empty_path_is_refused(path: str) -> None:
+    with pytest.raises(CassetteError, match="dotted paths"):
+        Matcher(ignore=(path,))
+
+
+def test_an_unknown_matcher_is_refused_with_the_valid_names() -> None:
+    with pytest.raises(CassetteError, match=r"'boddy'.*method, uri, scheme, host, port, path, query, headers, body"):
+        Matcher(match_on=("method", "boddy"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://h/v1?a=1&b=2", "https://h/v1?b=2&a=1"),
+        ("https://h", "https://h/"),
+        ("https://H:443/v1", "HTTPS://h/v1"),
+        ("https://h/v1?a=x%20y", "https://h/v1?a=x+y"),
+    ],
+)
+def test_addresses_that_mean_the_same_match(one: str, other: str) -> None:
+    assert same(request(uri=one), request(uri=other))
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["https://h/v1?a=2&b=", "https://h/v1?a=1", "https://h/v2?a=1&b=", "http://h/v1?a=1&b=", "https://g/v1?a=1&b="],
+)
+def test_addresses_that_differ_do_not_match(other: str) -> None:
+    assert not same(request(uri="https://h/v1?a=1&b="), request(uri=other))
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("method", request(method="PUT")),
+        ("scheme", request(uri="http://host/v1")),
+        ("host", request(uri="https://other/v1")),
+        ("port", request(uri="https://host:8443/v1")),
+        ("path", request(uri="https://host/v2")),
+        ("query", request(uri="https://host/v1?a=1")),
+        ("uri", request(uri="https://host/v2")),
+        ("headers", request(headers=(*JSON_HEADERS, ("accept", "text/plain")))),
+        ("body", request({"a": 1})),
+        ("raw_body", request(b" null")),
+    ],
+)
+def test_each_matcher_sees_its_part_and_no_other(name: str, other: RecordedRequest) -> None:
+    assert not same(request(), other, match_on=(name,))
+    unrelated = {"uri": {"scheme", "host", "port", "path", "query"}, "raw_body": {"body"}}
+    blind = set(PARTS) - {name, "uri", "raw_body", *unrelated.get(name, ()), *({"port"} if name == "scheme" else ())}
+    assert same(request(), other, match_on=tuple(sorted(blind)))
+
+
+def test_every_matcher_of_the_list_is_tested() -> None:
+    assert set(PARTS) == {"method", "scheme", "host", "port", "path", "query", "uri", "headers", "body", "raw_body"}
+
+
+def test_other_bodies_are_compared_by_their_bytes() -> None:
+    plain = (("content-type", "text/plain"),)
+    assert not same(request(b"a b", headers=plain), request(b"a  b", headers=plain))
+    assert not same(request(b"\xff", headers=plain), request(b"\xfe", headers=plain))
+
+
+def multipart(boundary: str, content: str) -> RecordedRequest:
+    body = f'--{boundary}\r\nContent-Disposition: form-data; name="f"\r\n\r\n{content}\r\n--{boundary}--\r\n'
+    headers = (("content-type", f'multipart/form-data; boundary="{boundary}"'),)
+    return scrub_request(request(body.encode(), headers=headers), Secrets(()))
+
+
+def test_the_random_boundary_of_a_form_does_not_count_and_its_content_does() -> None:
+    settings = {"match_on": ("headers", "body", "raw_body")}
+    assert same(multipart("aaaa", "hello"), multipart("bbbb", "hello"), **settings)
+    assert not same(multipart("aaaa", "hello"), multipart("aaaa", "bye"), **settings)
+
+
+def test_a_body_that_only_looks_like_json_is_compared_by_its_bytes() -> None:
+    assert not same(request(b'{"a":1,"a":2}'), request(b'{"a":2}'))
+    assert not same(request(b'{"a":1e400}'), request(b'{"a":1e500}'))

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from antiphon.calls import Caller
+from pytest_templates.cassettes.matching import Matcher
+from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.tape import Track
+from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.errors import CassetteMiss
+
+HEADERS = (("content-type", "application/json"),)
+RESPONSE = RecordedResponse(200, "", (), b"")
+COMMAND = "pytest tests/test_talk.py::test_hello --templates-record=missing"
+
+
+def request(body: Any, uri: str = "https://host/v1/chat") -> RecordedRequest:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return RecordedRequest("POST", uri, HEADERS, raw)
+
+
+def track(body: Any, number: int = 1, *, template: str | None = "support/answer", played: bool = False) -> Track:
+    return Track(number, Interaction(template, "small", request(body), RESPONSE), played)
+
+
+def miss(body: Any, *tracks: Track, reason: str = "no-match", **settings: Any) -> CassetteMiss:
+    caller = settings.pop("caller", Caller("support/answer", "answer", "small"))
+    asked = settings.pop("asked", request(body))
+    cassette = CassetteSettings(Path("c.yaml"), record_command=COMMAND, **settings)
+    return MissReport(cassette, Matcher(cassette.match_on, cassette.ignore), asked, caller, tracks).miss(reason)
+
+
+def chat(*contents: str, **settings: Any) -> dict[str, Any]:
+    roles = ("system", "user", "assistant") * len(contents)
+    messages = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]
+    return {"model": "small", "messages": messages, **settings}
+
+
+def test_a_miss_says_who_asked_what_is_missing_and_how_to_record_it() -> None:
+    error = miss(chat("Be brief."), reason="no-cassette")
+    assert str(error) == (
+        "No recording for POST https://host/v1/chat\n"
+        "  asked by  support/answer (model small)\n"
+        "  cassette  c.yaml\n"
+        "  reason    no-cassette: the file does not exist\n"
+        "\n"
+        "Record it with:\n"
+        f"  {COMMAND}"
+    )
+    assert (error.reason, error.template_path) == ("no-cassette", "support/answer")
+
+
+def test_a_call_from_outside_of_templates_is_said_to_be_one() -> None:
+    error = miss(chat("Hi"), reason="no-cassette", caller=None)
+    assert "asked by  code outside of templates" in str(error)
+    assert error.template_path is None
+
+
+def test_a_miss_survives_the_way_between_processes() -> None:
+    error = miss(chat("Hi"), reason="no-cassette")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.reason, copy.template_path) == (str(error), "no-cassette", "support/answer")
+
+
+def test_the_changed_words_of_the_nearest_prompt_are_shown() -> None:
+    recorded = track(chat("Be brief.", "Where is my order 4711, please?", temperature=0.2, top_p=1))
+    text = str(miss(chat("Be brief.", "Where is my parcel 4712, please?", temperature=0.7, seed=3), recorded))
+    assert "Nearest is recording 1, asked by support/answer; it differs in body:" in text
+    assert "temperature: 0.2 -> 0.7" in text
+    assert "top_p: 1 -> (not set)" in text
+    assert "seed: (not set) -> 3" in text
+    assert "message 1: the same" in text
+    assert "- Where is my [order] 4711" in text
+    assert "+ Where is my [parcel] 4712" in text
+    assert "[4711], please?" in text
+    assert "model:" not in text
+
+
+def test_a_setting_of_another_type_is_shown_as_changed() -> None:
+    assert "logprobs: true -> 1" in str(miss(chat("Hi", logprobs=1), track(chat("Hi", logprobs=True))))
+
+
+def test_a_message_more_or_less_is_shown_as_a_whole() -> None:
+    long, short = chat("Be brief.", "Hello", "Hi!"), chat("Be brief.", "Hello")
+    assert "message 3 (assistant), only in this request:\n    + Hi!" in str(miss(long, track(short)))
+    assert "only recorded, before message 3 (assistant):\n    - Hi!" in str(miss(short, track(long)))
+
+
+def test_changed_white_space_is_made_visible() -> None:
+    text = str(miss(chat("Be brief.\n"), track(chat("Be  brief.\n\n"))))
+    assert "- Be[  ]brief" in text
+    assert r"[\n\n]" in text
+
+
+def test_a_changed_role_is_shown() -> None:
+    old = {"messages": [{"role": "user", "content": "Hi"}]}
+    new = {"messages": [{"role": "developer", "content": "Hi"}]}
+    assert "message 1 (user -> developer):" in str(miss(new, track(old)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            {
+                "system": "Speak as a pirate.",
+                "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+            },
+            {"system": "Speak as a poet.", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
+        ),
+        (
+            {"system": [{"type": "text", "text": "as a pirate."}], "messages": []},
+            {"system": [{"type": "text", "text": "as a poet."}], "messages": []},
+        ),
+        (
+            {"contents": [{"role": "user", "parts": [{"text": "as a pirate."}]}]},
+            {"contents": [{"role": "user", "parts": [{"text": "as a poet."}]}]},
+        ),
+        (
+            {"systemInstruction": {"parts": [{"text": "as a pirate."}]}, "contents": []},
+            {"systemInstruction": {"parts": [{"text": "as a poet."}]}, "contents": []},
+        ),
+        ({"input": "as a pirate."}, {"input": "as a poet."}),
+        ({"instructions": "as a pirate.", "input": "Hi"}, {"instructions": "as a poet.", "input": "Hi"}),
+    ],
+    ids=["anthropic", "anthropic blocks", "google", "google system", "responses", "responses instructions"],
+)
+def test_the_prompts_of_every_provider_are_understood(old: dict[str, Any], new: dict[str, Any]) -> None:
+    text = str(miss(new, track(old)))
+    assert "as a [pirate]." in text
+    assert "as a [poet]." in text
+    assert "message 1 (" in text
+
+
+def test_a_tool_call_is_part_of_its_message() -> None:
+    old, new = (
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"city": city}]}]}
+        for city in ("Oslo", "Rome")
+    )
+    assert "[Rome]" in str(miss(new, track(old)))
+
+
+def test_settings_of_google_are_named_by_their_path() -> None:
+    old, new = ({"contents": [], "generationConfig": {"temperature": heat}} for heat in (0, 1))
+    assert "generationConfig.temperature: 0 -> 1" in str(miss(new, track(old)))
+
+
+def test_other_json_is_shown_as_a_difference_of_lines() -> None:
+    text = str(miss({"b": 1, "a": ["x", "z"]}, track({"a": ["x", "y"], "b": 1})))
+    assert '-    "y"' in text
+    assert '+    "z"' in text
+    assert '"b"' in text
+
+
+def test_text_and_bytes_are_compared_too() -> None:
+    assert "-two\n  +three" in str(miss(b"one\nthree", track(b"one\ntwo")))
+    assert "3 and 1 bytes" in str(miss(b"\xff", track(b"\xfe\xfe\xfe")))
+
+
+def test_another_address_is_shown() -> None:
+    text = str(miss({}, track({}), asked=request({}, "https://host/v2/chat")))
+    assert "it differs in uri:\n  uri: https://host/v1/chat -> https://host/v2/chat" in text
+
+
+def test_ignored_parts_are_not_shown() -> None:
+    old, new = chat("Hi", metadata={"id": 1}, n=1), chat("Hi", metadata={"id": 2}, n=2)
+    text = str(miss(new, track(old), ignore=("metadata.id",)))
+    assert "n: 1 -> 2" in text
+    assert "metadata" not in text
+
+
+def test_the_nearest_is_the_one_with_most_words_in_common() -> None:
+    tracks = (track(chat("a b c d"), 1), track(chat("a b c e f"), 2), track(chat("x y z"), 3))
+    assert "Nearest is recording 2" in str(miss(chat("a b c e g"), *tracks))
+
+
+def test_a_recording_of_the_same_template_is_nearer_than_a_slightly_liker_one() -> None:
+    tracks = (track(chat("a b c d e"), 1, template="other"), track(chat("a b c"), 2))
+    assert "Nearest is recording 2" in str(miss(chat("a b c d f"), *tracks))
+
+
+def test_a_played_recording_is_marked() -> None:
+    text = str(miss(chat("Hi"), track(chat("Hi"), played=True), reason="already-played"))
+    assert "c.yaml (1 recorded, 0 left to play)" in text
+    assert "Nearest is recording 1, asked by support/answer (played); it is equal." in text
+
+
+@pytest.mark.parametrize("shape", ["many messages", "one line", "many lines", "nothing in common"])
+def test_a_huge_prompt_gives_a_text_that_fits_a_screen_in_little_time(shape: str) -> None:
+    line = "word " * 40_000
+    huge = {
+        "many messages": (chat(*map(str, range(3000))), chat(*map(str, range(1, 3001)))),
+        "one line": (chat(line + "old" + line), chat(line + "new" + line)),
+        "many lines": (chat("\n".join(map(str, range(30_000)))), chat("\n".join(map(str, range(7, 30_007))))),
+        "nothing in common": (chat(" ".join(map(str, range(30_000)))), chat(line)),
+    }
+    old, new = huge[shape]
+    started = time.monotonic()
+    text = str(miss(new, *(track(old, number) for number in range(1, 50))))
+    assert time.monotonic() - started < 10  # quadratic comparison would take minutes
+    assert len(text.splitlines()) < 120
+    assert len(text) < 20_000
+    assert ("[newword]" in text) == (shape == "one line")

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.persister import load, write
+from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.errors import CassetteError
+
+REQUEST = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), b'{"a":1}')
+RESPONSE = RecordedResponse(200, "", (("content-type", "text/plain"),), b"fine")
+WHOLE = to_text([Interaction("a/b", "small", REQUEST, RESPONSE), Interaction(None, None, REQUEST, RESPONSE)])
+FROM_VCRPY = """\
+interactions:
+- request:
+    body: null
+    headers: {}
+    method: GET
+    uri: http://host/
+  response:
+    body: {string: hello}
+    headers: {}
+    status: {code: 200, message: OK}
+version: 1
+"""
+
+
+def without_last_lines(count: int) -> str:
+    return "".join(WHOLE.splitlines(keepends=True)[:-count])
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in WHOLE
+    return WHOLE.replace(old, new, 1)
+
+
+DAMAGED = {
+    "empty": ("", 1, "is empty"),
+    "blank": ("\n\n", 1, "is empty"),
+    "no mapping": ("hello\n", 1, "no cassette"),
+    "vcrpy's": (FROM_VCRPY, 2, "written by vcrpy"),
+    "vcrpy's, empty": ("interactions: []\nversion: 1\n", 1, "cut off"),
+    "newer version": (replaced("version: 1", "version: 2"), 1, "version 2.*upgrade"),
+    "strange version": (replaced("version: 1", "version: one"), 1, "'one', which does not exist"),
+    "no end mark": (without_last_lines(2), 34, "cut off: after 2 interactions"),
+    "cut within the last interaction": (without_last_lines(5), 31, "cut off"),
+    "half a line": (WHOLE[: WHOLE.index("method: POST") + 9], 6, "cut off"),
+    "an interaction missing": (
+        WHOLE.replace(WHOLE[WHOLE.index("- template: null") : WHOLE.index("end:")], ""),
+        20,
+        "holds 1",
+    ),
+    "merge conflict": (replaced("  model: small", "<<<<<<< HEAD\n  model: small"), 5, "YAML"),
+    "a tab": (replaced("  model: small", "\tmodel: small"), 4, "YAML"),
+    "a control character": (replaced("small", "sm\x01all"), 4, "YAML"),
+    "a key twice": (replaced("    method: POST", "    method: POST\n    method: PUT"), 6, "twice"),
+    "no method": (replaced("    method: POST\n", ""), 6, "lacks 'method'"),
+    "no response": (replaced("  response:", "  answer:"), 3, "lacks 'response'"),
+    "status is text": (replaced("status: 200", "status: fine"), 14, "impossible 'status'"),
+    "status is impossible": (replaced("status: 200", "status: 7"), 14, "impossible status 7"),
+    "body of unknown kind": (replaced("text: fine", "words: fine"), 18, "body that cannot be read"),
+    "body of bad base64": (replaced("text: fine", 'base64: "###"'), 18, "body that cannot be read"),
+    "body with no JSON value": (replaced("a: 1", "a: .inf"), 11, "body that cannot be read"),
+    "header of a number": (replaced("text/plain", "7"), 16, "header that is no text"),
+    "unknown part": (WHOLE + "extra: 1\n", 37, "unknown part 'extra'"),
+    "too deep": ("version: 1\na: " + "[" * 5000, 2, "YAML|deep"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_an_error_with_path_line_and_remedy(kind: str, path: Path) -> None:
+    text, line, problem = DAMAGED[kind]
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8", newline="")
+    with pytest.raises(CassetteError, match=problem) as caught:
+        load(path)
+    where, _, rest = str(caught.value).removeprefix(f"{path}:").partition(":")
+    assert abs(int(where) - line) <= 1, str(caught.value)
+    assert "version control" in rest
+
+
+@pytest.mark.parametrize("kept", range(0, len(WHOLE), 7))
+def test_a_file_cut_off_anywhere_is_an_error(kept: int, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(WHOLE[:kept], encoding="utf-8")
+    with pytest.raises(CassetteError):
+        load(path)
+
+
+def test_a_file_in_another_encoding_is_an_error(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(WHOLE.replace("small", "klëin").encode("latin-1"))
+    with pytest.raises(CassetteError, match=r":4: .*is not UTF-8"):
+        load(path)
+
+
+def test_a_folder_in_its_place_is_an_error(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(CassetteError, match="cannot be read"):
+        load(path)
+
+
+def test_a_missing_file_holds_nothing(path: Path) -> None:
+    assert load(path) == []
+
+
+def test_a_file_with_the_line_ends_of_windows_is_read(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(WHOLE.replace("\n", "\r\n").encode())
+    assert len(load(path)) == 2
+
+
+def test_writing_makes_the_folders_and_leaves_nothing_else(path: Path) -> None:
+    write(path, WHOLE)
+    write(path, WHOLE)
+    assert path.read_text(encoding="utf-8") == WHOLE
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_the_old_file(path: Path) -> None:
+    write(path, WHOLE)
+    with pytest.raises(UnicodeEncodeError):
+        write(path, "\ud800")
+    assert path.read_text(encoding="utf-8") == WHOLE
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(CassetteError, match="cannot be written"):
+        write(path, WHOLE)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_refusing_file_system_is_an_error_with_the_path(path: Path) -> None:
+    path.parent.parent.mkdir(parents=True)
+    path.parent.write_text("a file where the folder should be")
+    with pytest.raises(CassetteError, match="cannot be written"):
+        write(path, WHOLE)
+
+
+@pytest.fixture
+def reader(path: Path) -> Callable[[], int]:
+    return lambda: len(load(path))
+
+
+def test_a_reader_never_sees_half_a_file(path: Path, reader: Callable[[], int]) -> None:
+    write(path, WHOLE)
+    with path.open(encoding="utf-8") as opened_before:
+        write(path, to_text([]))
+        assert opened_before.read() == WHOLE
+    assert reader() == 0

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_templates.cassettes import yamltext
+
+characters = st.characters(exclude_categories=["Cs"])
+nasty = st.text(st.sampled_from("ab \n\t\r:#-'\"\\|>%@`!&*[]{},?~é\u2028\x85\ufeff\x00😀01e.=<"), max_size=14)
+words = st.sampled_from(
+    [
+        "yes",
+        "Null",
+        "1e3",
+        "~",
+        "0x1f",
+        "1:30",
+        "2024-01-01",
+        "<<",
+        "=",
+        "---",
+        "...",
+        "- a",
+        "a: b",
+        "a #b",
+        ".inf",
+        "a:",
+    ]
+)
+strings = st.text(characters, max_size=30) | nasty | words
+numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+keys = st.text(characters, max_size=20) | nasty | words
+nodes = st.recursive(
+    st.none() | st.booleans() | numbers | strings,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def typed(node: Any) -> Any:
+    """A node in which ``1``, ``1.0`` and ``True`` are different."""
+    if isinstance(node, dict):
+        return {key: typed(value) for key, value in node.items()}
+    return [typed(value) for value in node] if isinstance(node, list) else (type(node), node)
+
+
+@given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
+def test_what_is_written_is_read_back_value_for_value(node: dict[str, Any]) -> None:
+    assert typed(yamltext.load(yamltext.dump(node))) == typed(node)
+
+
+@given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
+def test_any_yaml_reader_reads_the_same_strings(node: dict[str, Any]) -> None:
+    assert yaml.load(yamltext.dump(node), Loader=yaml.SafeLoader) == node
+
+
+@given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
+def test_nothing_is_written_that_an_editor_would_strip(node: dict[str, Any]) -> None:
+    text = yamltext.dump(node)
+    assert text.endswith("\n")
+    assert "\r" not in text
+    assert all(line == line.rstrip(" \t") for line in text.split("\n"))
+
+
+@pytest.mark.parametrize("text", ["You help 😀.\n\nBe short.", "\tindented\n\tcode\n", "  two\nspaces", "end\n\n\n"])
+def test_text_of_several_lines_is_shown_as_a_block(text: str) -> None:
+    written = yamltext.dump({"content": text, "next": 1})
+    assert "content: |" in written
+    assert "😀" in written or "😀" not in text
+    assert yamltext.load(written) == {"content": text, "next": 1}
+
+
+@pytest.mark.parametrize("text", ["a \nb", "a\r\nb", "a\x85\nb", "a\u2028\nb", "a\x07\nb"])
+def test_text_that_a_block_could_lose_is_quoted(text: str) -> None:
+    assert yamltext.dump({"content": text}).startswith('content: "')
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line() -> None:
+    with pytest.raises(yaml.YAMLError) as caught:
+        yamltext.load("a: 1\nb:\n  c: 1\n  c: 2\n")
+    assert caught.value.problem_mark.line == 2  # type: ignore[attr-defined]
+
+
+def test_the_line_of_a_place_is_found() -> None:
+    assert yamltext.line_of("a: 1\nb:\n- c: 1\n- d:\n    e: 2\n", ("b", 1, "d", "e")) == 5
+    assert yamltext.line_of("a: 1\nb:\n- c: 1\n", ("b", 0, "missing")) == 3
