@@ -8,7 +8,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Protocol, Self
 
-from antiphon.calls import CURRENT_CALLER, Caller, ModelCall
+from antiphon.calls import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.messages import Message, Reply
@@ -48,6 +48,8 @@ class Calling:
         *("_caller", "_chosen_by", "_heard", "_model", "_picture", "_reply", "_session", "_started"),
         *("_final", "_text_after"),
     )
+
+    _chosen_by: ChosenBy
 
     def __init__(self, model: Asked, session: Session) -> None:
         if not isinstance(session, Session):

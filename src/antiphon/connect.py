@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Generator
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,10 +51,16 @@ class ConnectedModel(Model):
         self._link = _Link(name, base_url, api_key)
 
     def _send(self, session: Session) -> Reply:
-        return self._link.connection().request(session.messages, self.settings)
+        return self._link.connection().ask(session, self.settings)
 
     async def _asend(self, session: Session) -> Reply:
-        return await self._link.connection().arequest(session.messages, self.settings)
+        return await self._link.connection().aask(session, self.settings)
+
+    def _stream(self, session: Session) -> Generator[str | Reply]:
+        return self._link.connection().stream(session, self.settings)
+
+    def _astream(self, session: Session) -> AsyncGenerator[str | Reply]:
+        return self._link.connection().astream(session, self.settings)
 
 
 def connect(name: str, *, base_url: str | None = None, api_key: str | None = None, **settings: Any) -> Model:

@@ -68,9 +68,10 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
                 if isinstance(step, Effect):
                     if streaming:
                         async with aclosing(step.astream()) as pieces:
-                            async for value in pieces:
-                                if isinstance(value, Event):
-                                    yield value
+                            async for piece in pieces:
+                                value = piece
+                                if isinstance(piece, Event):
+                                    yield piece
                     else:
                         value = await step.aperform()
                     continue

@@ -157,11 +157,13 @@ class Run:
     @contextmanager
     def asking(self, model: object, chosen_by: ChosenBy, request: Request) -> Iterator[None]:
         """Put a question to a model: whose choice it was, and what is asked for beside the messages."""
-        self.asked, self.request = (model, chosen_by), request
+        self.asked = (model, chosen_by)
+        self.request = request
         try:
             yield
         finally:
-            self.asked, self.request = None, ANY_TEXT
+            self.asked = None
+            self.request = ANY_TEXT
 
     def chooser_of(self, model: object) -> ChosenBy:
         """Whose choice a model is that is about to be called; a question that is put by an effect counts once."""

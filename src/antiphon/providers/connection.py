@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from antiphon.errors import ConnectionNotPossible, InvalidValue
 
 try:
     from pydantic_ai import direct, models
+    from pydantic_ai import messages as wire
     from pydantic_ai.exceptions import AgentRunError, UserError
     from pydantic_ai.providers import Provider, infer_provider_class
+    from pydantic_ai.settings import ModelSettings as WireSettings
 except ImportError as error:
     raise ConnectionNotPossible(
         'real models need pydantic-ai: pip install "antiphon[openai]" (or [anthropic], [google])'
     ) from error
 
 from antiphon.calls import current_caller
-from antiphon.messages import Message, Reply
+from antiphon.messages import Reply
 from antiphon.model import ModelSettings
 from antiphon.providers import loop
-from antiphon.providers.translation import from_wire, to_ours, to_wire, wire_settings, wrapped_error
+from antiphon.providers.translation import (
+    from_wire,
+    parameters_for,
+    text_of,
+    to_ours,
+    to_wire,
+    wire_settings,
+    wrapped_error,
+)
+from antiphon.session import Session
 
 _EXTRAS = {"openai", "anthropic", "google"}
+
+
+class _Question(TypedDict):
+    """The arguments of pydantic-ai's direct API."""
+
+    messages: list[wire.ModelMessage]
+    model_settings: WireSettings
+    model_request_parameters: models.ModelRequestParameters
 
 
 class Connection:
@@ -45,20 +66,46 @@ class Connection:
         self._options = {option: value for option, value in given.items() if value is not None}
         self._model = self._connected()
 
-    def request(self, messages: list[Message], settings: ModelSettings) -> Reply:
+    def ask(self, session: Session, settings: ModelSettings) -> Reply:
         """Ask the model and wait for its answer; works with and without a running event loop."""
-        return loop.run(self._ask, tuple(messages), settings)
+        return loop.run(self._ask, self._question(session, settings))
 
-    async def arequest(self, messages: list[Message], settings: ModelSettings) -> Reply:
+    async def aask(self, session: Session, settings: ModelSettings) -> Reply:
         """Ask the model without blocking the event loop."""
-        return await loop.arun(self._ask, tuple(messages), settings)
+        return await loop.arun(self._ask, self._question(session, settings))
 
-    async def _ask(self, messages: tuple[Message, ...], settings: ModelSettings) -> Reply:
+    def stream(self, session: Session, settings: ModelSettings) -> Generator[str | Reply]:
+        """Ask the model, and listen while it speaks; closing this early closes the connection."""
+        return loop.stream(self._listen, self._question(session, settings))
+
+    def astream(self, session: Session, settings: ModelSettings) -> AsyncGenerator[str | Reply]:
+        """Ask the model, and listen while it speaks, without blocking the event loop."""
+        return loop.astream(self._listen, self._question(session, settings))
+
+    def _question(self, session: Session, settings: ModelSettings) -> _Question:
+        return _Question(
+            messages=to_wire(session.messages),
+            model_settings=wire_settings(settings),
+            model_request_parameters=parameters_for(session.request, self._model.profile),
+        )
+
+    async def _ask(self, question: _Question) -> Reply:
+        with self._our_errors():
+            return from_wire(await direct.model_request(self._model, **question))
+
+    async def _listen(self, question: _Question) -> AsyncGenerator[str | Reply]:
+        with self._our_errors():
+            async with direct.model_request_stream(self._model, **question) as response:
+                async for event in response:
+                    text = text_of(event)
+                    if text:
+                        yield text
+                yield from_wire(response.get())
+
+    @contextmanager
+    def _our_errors(self) -> Iterator[None]:
         try:
-            response = await direct.model_request(
-                self._model, to_wire(messages), model_settings=wire_settings(settings)
-            )
-            return from_wire(response)
+            yield
         except (AgentRunError, UserError) as error:
             caller = current_caller()
             wrapped = wrapped_error(error)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, aclosing
+from queue import SimpleQueue
 from threading import Lock
 from typing import TypeVar
 
@@ -33,6 +35,51 @@ async def arun(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
     if in_trio():
         return await in_thread(run, function, *arguments)
     return await asyncio.wrap_future(_portal().start_task_soon(function, *arguments))
+
+
+def stream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> Generator[T]:
+    """Run an async generator in the loop, and yield what it yields; closing this early cancels it, and waits for that."""
+    pieces: SimpleQueue[T | _End] = SimpleQueue()
+    producing = _portal().start_task_soon(_produce, function, arguments, pieces)
+    try:
+        while not isinstance(piece := pieces.get(), _End):
+            yield piece
+        producing.result()
+    finally:
+        _stop_producing(producing, pieces)
+
+
+async def astream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> AsyncGenerator[T]:
+    """Run an async generator in the loop without blocking the caller's own; the rest is as with ``stream``."""
+    pieces: SimpleQueue[T | _End] = SimpleQueue()
+    producing = _portal().start_task_soon(_produce, function, arguments, pieces)
+    try:
+        while not isinstance(piece := await in_thread(pieces.get), _End):
+            yield piece
+        producing.result()
+    finally:
+        _stop_producing(producing, pieces)
+
+
+class _End:
+    """Comes after the last piece."""
+
+
+async def _produce(
+    function: Callable[..., AsyncGenerator[T]], arguments: tuple[object, ...], pieces: SimpleQueue[T | _End]
+) -> None:
+    try:
+        async with aclosing(function(*arguments)) as produced:
+            async for piece in produced:
+                pieces.put(piece)
+    finally:
+        pieces.put(_End())
+
+
+def _stop_producing(producing: Future[None], pieces: SimpleQueue[T | _End]) -> None:
+    if not producing.done() and producing.cancel():
+        while not isinstance(pieces.get(), _End):
+            pass
 
 
 def keep_open(resource: AbstractAsyncContextManager[object]) -> None:

@@ -9,11 +9,16 @@ from typing import Any, cast
 
 from pydantic_ai import exceptions as theirs
 from pydantic_ai import messages as wire
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings as WireSettings
+from pydantic_ai.tools import ToolDefinition
 
 from antiphon import errors as ours
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
+from antiphon.request import Request
 
 
 def to_wire(messages: Iterable[Message]) -> list[wire.ModelMessage]:
@@ -48,6 +53,31 @@ def wire_settings(settings: ModelSettings) -> WireSettings:
     if "stop" in given:
         given["stop_sequences"] = given.pop("stop")
     return cast("WireSettings", given)  # a provider's own settings are passed on as given
+
+
+def parameters_for(request: Request, profile: ModelProfile) -> ModelRequestParameters:
+    """What is asked for beside the messages; an answer of a type by the provider's own means where it has some."""
+    tools = [
+        ToolDefinition(name=tool.name, parameters_json_schema=tool.parameters, description=tool.description)
+        for tool in request.tools
+    ]
+    schema = request.output_schema
+    if schema is None or schema.get("type") != "object" or not profile.get("supports_json_schema_output"):
+        return ModelRequestParameters(function_tools=tools)
+    name = str(schema.get("title", "answer"))
+    return ModelRequestParameters(
+        function_tools=tools, output_mode="native", output_object=OutputObjectDefinition(json_schema=schema, name=name)
+    )
+
+
+def text_of(event: object) -> str:
+    """The text that an event of a stream brings."""
+    match event:
+        case wire.PartStartEvent(part=wire.TextPart(content=text)):
+            return text
+        case wire.PartDeltaEvent(delta=wire.TextPartDelta(content_delta=text)):
+            return text
+    return ""
 
 
 def from_wire(response: wire.ModelResponse) -> Reply:
