@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Any
 
 from antiphon import Session, SubroutineEntered, SubroutineExited, Template
-from antiphon.templates.base import with_paths
+from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.picture import Photographer
 

@@ -5,6 +5,7 @@ Everything public can be imported from here; ``antiphon.errors`` holds the error
 
 from antiphon.calls import ModelCall, Trace
 from antiphon.connect import connect
+from antiphon.drivers import Script
 from antiphon.events import Event
 from antiphon.handover import (
     CleanSessionStrategy,
@@ -69,6 +70,7 @@ __all__ = [
     "ResetMetadata",
     "Role",
     "Runner",
+    "Script",
     "Session",
     "SessionInitStrategy",
     "SessionTransformer",

@@ -99,7 +99,7 @@ class Copier:
         if isinstance(value, BaseModel):
             return self._copy_pydantic(value)
         if hasattr(kind, "__deepcopy__"):
-            return self.remember(value, value.__deepcopy__({}))
+            return self._copy_by_its_own_means(value)
         return self._rebuild(value)
 
     def _copy_pydantic(self, value: BaseModel) -> BaseModel:
@@ -116,6 +116,12 @@ class Copier:
     def _copy_method(self, method: types.MethodType) -> Any:
         owner = self._memo.get(id(method.__self__))
         return method if owner is None else types.MethodType(method.__func__, owner[1])
+
+    def _copy_by_its_own_means(self, value: Any) -> Any:
+        try:
+            return self.remember(value, value.__deepcopy__({}))
+        except Exception:  # noqa: BLE001  # whatever it says: this object does not exist twice
+            return value
 
     def _rebuild(self, value: Any) -> Any:
         try:

@@ -75,5 +75,5 @@ def _heir(parent: Session, messages: Iterable[Message]) -> Session:
 
 
 def detached(messages: Iterable[Message]) -> list[Message]:
-    """The messages; those that hold something changeable, such as metadata, as copies of their own."""
-    return [isolated(message) if message.metadata or message.tool_calls else message for message in messages]
+    """Copies of the messages: a message is frozen, but not what its metadata and its tool calls hold."""
+    return [isolated(message) for message in messages]

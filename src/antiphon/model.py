@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
-from typing import Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -62,15 +62,17 @@ class Model(ABC):
     settings: ModelSettings
     _origin: Model | None = None
 
-    def __new__(cls, *_arguments: Any, **_options: Any) -> Self:
-        """Give the object a name and settings of its own, whether or not the subclass calls ``super().__init__``."""
-        model = super().__new__(cls)
-        if not hasattr(cls, "name"):
-            object.__setattr__(model, "name", cls.__name__)
-        settings = getattr(cls, "settings", None)
-        if settings is None or isinstance(settings, ModelSettings):
-            object.__setattr__(model, "settings", isolated(settings) or ModelSettings())
-        return model
+    if not TYPE_CHECKING:  # type checkers are to look at the subclass's __init__
+
+        def __new__(cls, *_arguments: Any, **_options: Any) -> Self:
+            """Give the object a name and settings of its own, even where ``super().__init__`` is not called."""
+            model = super().__new__(cls)
+            if not hasattr(cls, "name"):
+                object.__setattr__(model, "name", cls.__name__)
+            settings = getattr(cls, "settings", None)
+            if settings is None or isinstance(settings, ModelSettings):
+                object.__setattr__(model, "settings", isolated(settings) or ModelSettings())
+            return model
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from antiphon.calls import ModelCall
 from antiphon.session import Identified, Session
@@ -156,9 +156,11 @@ class Listeners:
 
 LISTENERS = Listeners()
 
+AnObserver = TypeVar("AnObserver", bound=Observer)
+
 
 @contextmanager
-def observing(observer: Observer) -> Iterator[Observer]:
+def observing(observer: AnObserver) -> Iterator[AnObserver]:
     """Let an observer listen to every runner in the process, threads and tasks included.
 
     Example:

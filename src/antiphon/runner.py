@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, Self
 
 from antiphon.connect import as_model
-from antiphon.copies import Copier
+from antiphon.copies import Copier, isolated
 from antiphon.drivers import adrive, drive
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import Event
@@ -145,11 +145,12 @@ class Runner:
         what is copied: not on the conversation, nor on the template tree.
 
         Args:
-            model: The fork's model, taken as it is; without one a copy of this runner's.
+            model: The fork's model, taken as it is; without one a copy of this runner's. This runner's own model, or
+                one that it was copied from, is copied also where it is given.
         """
         copier = Copier()
-        if model is not None:
-            copier.remember(self._model, as_model(model))
+        chosen = self._model if model is None else as_model(model)
+        copier.remember(self._model, isolated(chosen) if chosen.origin is self._model.origin else chosen)
         return copier(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing
-from typing import Any, ClassVar, TypedDict, get_args
+from typing import Any, ClassVar, TypedDict
 
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
@@ -253,84 +253,3 @@ def _check_id(template_id: object) -> None:
         raise InvalidType(f"template_id is text, not {type(template_id).__name__}: {template_id!r}")
     if not _ID.fullmatch(template_id):
         raise InvalidValue(f"a template_id is not empty and has no '/', '@' or white space: {template_id!r}")
-
-
-def check_role(role: object) -> Role:
-    """The role.
-
-    Raises:
-        InvalidValue: There is no such role.
-    """
-    for known in get_args(Role):
-        if role == known:
-            return known  # type: ignore[no-any-return]  # one of Role's own values
-    raise InvalidValue(f"{role!r} is no role; there are {', '.join(get_args(Role))}")
-
-
-def check_count(given: object, parameter: str) -> int:
-    """The number given to a parameter.
-
-    Raises:
-        InvalidType: It is no whole number.
-        InvalidValue: It is less than 0.
-    """
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise InvalidType(f"{parameter} is a number, not {type(given).__name__}: {given!r}")
-    if given < 0:
-        raise InvalidValue(f"{parameter} is a number, 0 or more, not {given}")
-    return given
-
-
-def check_children(parent: Template, given: object, parameter: str) -> tuple[Template, ...]:
-    """The templates given to a parameter, as a tuple.
-
-    Raises:
-        InvalidType: Something given is no template.
-    """
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        raise InvalidType(f"{parameter} takes a list of templates, not {type(given).__name__}: {given!r}")
-    return tuple(check_child(parent, child, f"{parameter}[{index}]") for index, child in enumerate(given))
-
-
-def check_child(parent: Template, given: object, parameter: str) -> Template:
-    """The template given to a parameter.
-
-    Raises:
-        InvalidType: It is no template.
-    """
-    if isinstance(given, Template):
-        return given
-    raise InvalidType(
-        f"{parameter} of {parent.template_id or type(parent).__name__} takes a template, "
-        f"not {type(given).__name__}: {given!r}"
-    )
-
-
-def check_ids(root: Template) -> None:
-    """Make sure that no two templates of a tree have the same id, and no two siblings the same place.
-
-    Raises:
-        InvalidValue: Two have; the text names both places.
-    """
-    known: dict[str, tuple[Template, str]] = {}
-    for path, template in with_paths(root, root.template_id or root.kind):
-        name = path if template.template_id is None else template.template_id
-        other, other_path = known.setdefault(name, (template, path))
-        if other is not template:
-            raise InvalidValue(
-                f"two templates are called {name!r}: {other_path} and {path}; template ids are unique in a tree"
-            )
-
-
-def with_paths(root: Template, path: str) -> Iterator[tuple[str, Template]]:
-    """The templates of a tree whose root has a path, each with its own; parents first, each once."""
-    seen: set[int] = set()
-    waiting = [(path, root)]
-    while waiting:
-        path, template = waiting.pop()
-        if id(template) in seen:
-            continue
-        seen.add(id(template))
-        yield path, template
-        below = zip(template.places, template.children, strict=True)
-        waiting.extend((f"{path}/{place}", child) for place, child in reversed(list(below)))

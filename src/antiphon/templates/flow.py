@@ -10,7 +10,8 @@ from antiphon.errors import InvalidType, InvalidValue
 from antiphon.rendering import Content, Text
 from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
-from antiphon.templates.base import Template, TemplateOptions, check_child, check_children, check_count, check_ids
+from antiphon.templates.base import Template, TemplateOptions
+from antiphon.templates.checks import check_child, check_children, check_count, check_ids
 
 
 class ControlTemplate(Template):
@@ -155,7 +156,14 @@ class IfTemplate(ControlTemplate):
 
 
 class BreakTemplate(ControlTemplate):
-    """Leaves the nearest enclosing loop, or the nearest linear template where there is no loop."""
+    """Leaves the nearest enclosing loop, or the nearest linear template where there is no loop.
+
+    Args:
+        **options: See ``TemplateOptions``.
+    """
+
+    def __init__(self, **options: Unpack[TemplateOptions]) -> None:
+        super().__init__(**options)
 
     def _render(self, session: Session) -> Script:
         raise LeaveLoop(session)

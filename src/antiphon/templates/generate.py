@@ -16,7 +16,8 @@ from antiphon.output import OutputType, problems_of, re_ask
 from antiphon.rendering import Content, Text
 from antiphon.request import Request
 from antiphon.session import Session
-from antiphon.templates.base import Template, TemplateOptions, check_count, check_role
+from antiphon.templates.base import Template, TemplateOptions
+from antiphon.templates.checks import check_count, check_role
 
 
 class GenerateTemplate(Template):

@@ -11,7 +11,8 @@ from antiphon.errors import InvalidType, UserInterfaceMissing
 from antiphon.messages import Role
 from antiphon.rendering import Content, Text
 from antiphon.session import Session
-from antiphon.templates.base import Template, TemplateOptions, check_role
+from antiphon.templates.base import Template, TemplateOptions
+from antiphon.templates.checks import check_role
 
 
 class MessageTemplate(Template):

@@ -20,7 +20,8 @@ from antiphon.runner import Runner
 from antiphon.session import Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.squashing import LastMessageStrategy, Squashing, SquashStrategy
-from antiphon.templates.base import Template, check_child, check_ids
+from antiphon.templates.base import Template
+from antiphon.templates.checks import check_child, check_ids
 from antiphon.transforms import Transforms
 
 
@@ -103,7 +104,7 @@ class SubroutineTemplate(Template):
         error: BaseException | None = None
         try:
             child = self._child(parent, runner)
-            inherited = {id(message) for message in child.messages}
+            inherited = {id(message): message for message in child.messages}  # kept, so that no other takes its id
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
             squash_strategy.initialize(parent, child)
             final, has_ended = yield from self._played(child)

@@ -19,7 +19,8 @@ from antiphon.model import Model
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.signals import EndConversation
-from antiphon.templates.base import Template, TemplateOptions, check_count, check_ids, check_role
+from antiphon.templates.base import Template, TemplateOptions
+from antiphon.templates.checks import check_count, check_ids, check_role
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.tools import Farewell, Tool, told
 

@@ -1,0 +1,12 @@
+"""Runs every benchmark, one after another."""
+
+from __future__ import annotations
+
+import memory
+import startup
+import subroutines
+import turns
+
+if __name__ == "__main__":
+    for benchmark in (turns, subroutines, memory, startup):
+        benchmark.main()

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def root(pytestconfig: pytest.Config) -> Path:
+    return pytestconfig.rootpath
+
+
+@pytest.fixture(scope="session")
+def engine() -> Path:
+    return package_folder("antiphon")
+
+
+@pytest.fixture(scope="session")
+def python_files(root: Path, engine: Path) -> list[Path]:
+    """Every Python file of the project, whether the packages are installed or used from the checkout."""
+    others = [root / name for name in ("tests", "fixtures", "benchmarks", "tools")]
+    folders = [engine, package_folder("pytest_templates"), *others]
+    return [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+
+
+def package_folder(name: str) -> Path:
+    spec = find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+@pytest.fixture
+def loaded_by(tmp_path: Path) -> Callable[..., set[str]]:
+    """The top-level names of all modules that a new interpreter imports, given its arguments."""
+
+    def loaded_by(*arguments: str) -> set[str]:
+        command = [sys.executable, "-X", "importtime", *arguments]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        imported = [line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import ")]
+        return {name.partition(".")[0] for name in imported}
+
+    return loaded_by

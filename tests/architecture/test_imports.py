@@ -1,0 +1,51 @@
+"""What is imported, by what, and when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"antiphon", "jinja2", "pydantic", "pydantic_ai", "vcr", "syrupy", "deepdiff", "openai", "yaml", "anyio"}
+
+
+def test_importing_the_plugin_loads_nothing_heavy(loaded_by: Callable[..., set[str]]) -> None:
+    loaded = loaded_by("-c", "import pytest_templates.plugin")
+
+    assert "pytest_templates" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_a_test_run_that_has_no_use_for_the_plugin_loads_nothing_heavy(
+    loaded_by: Callable[..., set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    (tmp_path / "test_nothing.py").write_text("def test_nothing():\n    pass\n", encoding="utf-8")
+
+    loaded = loaded_by("-m", "pytest", "-p", "pytest_templates.plugin", "test_nothing.py")
+
+    assert "pytest_templates" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_importing_the_engine_loads_no_provider_and_no_test_runner(loaded_by: Callable[..., set[str]]) -> None:
+    loaded = loaded_by("-c", "import antiphon")
+
+    assert "antiphon" in loaded
+    assert loaded & {"pydantic_ai", "openai", "anyio", "yaml", "pytest", "pytest_templates"} == set()
+
+
+def test_naming_a_real_model_loads_no_provider(loaded_by: Callable[..., set[str]]) -> None:
+    loaded = loaded_by("-c", "import antiphon; antiphon.AssistantTemplate(model='openai:gpt-4o-mini')")
+
+    assert loaded & {"pydantic_ai", "openai", "anyio"} == set()
+
+
+def test_imports_run_downward_only(root: Path) -> None:
+    lint = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as lint; lint()"]
+    run = subprocess.run([*lint, "--no-cache"], cwd=root, capture_output=True, text=True, timeout=120, check=False)
+
+    assert run.returncode == 0, run.stdout + run.stderr

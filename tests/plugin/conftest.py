@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+# An inner run takes back what it imported. What is slow to import, or patched while a cassette is open, is imported once.
+import antiphon.providers.connection
+import pytest_templates.cassettes.library
+import pytest_templates.demo
+import pytest_templates.guard
+import pytest_templates.isolation  # noqa: F401
+
+INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+
+PROGRAM = '''
+from antiphon import AssistantTemplate, LinearTemplate, Runner, Session, SubroutineTemplate, UserTemplate
+
+
+def talk(model=None):
+    """One question, and one answer by the template at 'talk/answer'."""
+    return LinearTemplate([UserTemplate("Hello."), AssistantTemplate(model=model, template_id="answer")], "talk")
+
+
+def ask(model, user=None):
+    return Runner(model, user, talk()).run()
+
+
+def swallow(function, *arguments):
+    try:
+        return function(*arguments)
+    except Exception:
+        return None
+
+
+def research(model, meddle=lambda session: session, metadata=None, template_id="research"):
+    """A subroutine whose only answer is followed by some code; returns its parent's session."""
+    inner = LinearTemplate([UserTemplate("Look it up."), AssistantTemplate(after_transform=meddle, template_id="summary")])
+    session = Session(metadata={} if metadata is None else metadata)
+    return Runner(model, template=SubroutineTemplate(inner, template_id)).run(session)
+'''
+
+PRELUDE = """
+import pytest
+
+import antiphon
+from antiphon import *
+from program import *
+from pytest_templates import *
+"""
+
+
+class Project:
+    """A user's project: a small program, tests for it, and runs of pytest over these."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path: Path = pytester.path
+        self.ini()
+        self.file("program.py", PROGRAM)
+
+    def ini(self, text: str = "") -> None:
+        """What else the ini file says."""
+        self.file("pytest.ini", INI + dedent(text))
+
+    def file(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8")
+        return path
+
+    def tests(self, text: str, name: str = "test_it.py") -> None:
+        """A test module that has imported everything there is."""
+        self.file(name, PRELUDE + dedent(text))
+
+    def run(self, *arguments: object) -> pytest.RunResult:
+        """Run the tests in this process."""
+        return self.pytester.runpytest_inprocess("-pno:cacheprovider", *map(str, arguments))
+
+    def run_alone(self, *arguments: object) -> pytest.RunResult:
+        """Run the tests in a process of their own."""
+        return self.pytester.runpytest_subprocess("-pno:cacheprovider", *map(str, arguments))
+
+    def outcomes(self, *arguments: object) -> dict[str, int]:
+        return self.run(*arguments).parseoutcomes()
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    return Project(pytester)
+
+
+class ChatServer:
+    """A server on this machine that speaks chat completions, and counts what reaches it.
+
+    Attributes:
+        url: What ``connect`` takes as its ``base_url``.
+        asked: The last message of each request.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/v1"
+        self.asked: list[str] = []
+
+    def answer(self, body: dict) -> dict:
+        self.asked.append(body["messages"][-1]["content"])
+        message = {"role": "assistant", "content": f"Answer {len(self.asked)}."}
+        return {
+            "id": "chat-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m-2024",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
+        }
+
+
+@pytest.fixture
+def chat_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """A chat server; the programs under test find it by the environment variable CHAT_URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            answer = json.dumps(server.answer(body)).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.daemon_threads = True
+        server = ChatServer(http.server_port)
+        monkeypatch.setenv("CHAT_URL", server.url)
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        http.shutdown()
+        thread.join()

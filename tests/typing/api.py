@@ -1,0 +1,266 @@
+"""The public interface as type checkers see it: read by mypy and pyright, never run.
+
+Every ``type: ignore`` marks something that must be an error; one that is not needed is an error itself.
+"""
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from pathlib import Path
+from typing import Any, assert_type
+
+from antiphon import (
+    AssistantTemplate,
+    BreakTemplate,
+    CleanSessionStrategy,
+    EndTemplate,
+    Event,
+    ExtractCodeBlock,
+    FilteredInheritStrategy,
+    GenerateTemplate,
+    IfTemplate,
+    LinearTemplate,
+    LoopTemplate,
+    Message,
+    MessageTemplate,
+    Model,
+    ModelCall,
+    ModelSettings,
+    Observer,
+    Reply,
+    Role,
+    Runner,
+    Session,
+    SessionTransformer,
+    SquashStrategy,
+    SubroutineEntered,
+    SubroutineTemplate,
+    SystemTemplate,
+    Template,
+    ToolCall,
+    Trace,
+    UpdateMetadata,
+    UserInterface,
+    UserTemplate,
+    connect,
+    observing,
+)
+from antiphon.errors import MessageLimitExceeded, RateLimitError
+
+
+class Echo(Model):
+    """A model needs only `_send`, which may answer with less than a `Reply`."""
+
+    name = "echo"
+    settings = ModelSettings(temperature=0)
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+
+    def _send(self, session: Session) -> str:
+        return self.prefix + session.last.content
+
+
+class Twice(Template):
+    """A template of one's own asks, includes others, and yields messages."""
+
+    def __init__(self, child: Template) -> None:
+        super().__init__(template_id="twice", before_transform=[UpdateMetadata(topic="x"), quiet])
+        self.child = child
+
+    def _render(self, session: Session) -> Generator[Any, Any, Session]:
+        session = yield from self.include(self.child, session)
+        message = yield from self.ask(session, model="openai:x")
+        assert_type(message, Message)
+        yield message
+        return session
+
+
+class Watching(Observer):
+    """An observer overrides what it wants to hear of."""
+
+    def on_model_call(self, call: ModelCall) -> None:
+        """Look at a call."""
+        assert_type(call.messages, Sequence[Message])
+        assert_type(call.reply, Reply | None)
+        assert_type(call.error, BaseException | None)
+        assert_type(call.seconds, float)
+
+    def on_subroutine_enter(self, event: SubroutineEntered) -> None:
+        """Look at a parent."""
+        assert_type(event.parent, Session)
+
+
+class Deaf(Observer):
+    """An observer is given what its method is for, not something else."""
+
+    def on_model_call(self, call: str) -> None:  # type: ignore[override]
+        """Hear nothing."""
+
+
+class Upper(SessionTransformer):
+    """A transform of one's own."""
+
+    def process(self, session: Session) -> Session:
+        """Change nothing."""
+        return session
+
+
+class Nothing(SquashStrategy):
+    """A strategy of one's own."""
+
+    def squash(self, messages: Sequence[Message]) -> list[Message]:
+        """Return nothing to the parent."""
+        return []
+
+
+def quiet(session: Session) -> Session:
+    """Be a transform without a class."""
+    return session
+
+
+def runners(runner: Runner, template: Template, session: Session, interface: UserInterface) -> None:
+    """What a runner is made of, and gives."""
+    Runner(Echo(), interface, template)
+    Runner("openai:x")
+    Runner(1)  # type: ignore[arg-type]
+    Runner(Echo(), user_interface="me")  # type: ignore[arg-type]
+
+    assert_type(runner.run(), Session)
+    assert_type(runner.run(session, template=template, max_messages=3), Session)
+    assert_type(runner.iter(session), Generator[Message | Event, None, Session])
+    assert_type(runner.aiter(session), AsyncGenerator[Message | Event])
+    assert_type(next(runner.iter(session)), Message | Event)
+    assert_type(runner.fork("openai:x"), Runner)
+    assert_type(runner.model, Model)
+    runner.model = Echo()
+    runner.run(template="not a template")  # type: ignore[arg-type]
+
+
+async def awaited(runner: Runner, template: Template, model: Model, session: Session) -> None:
+    """What is the same without blocking the event loop."""
+    assert_type(await runner.arun(session), Session)
+    assert_type(await model.asend(session), Message)
+    async for step in runner.aiter(session):
+        assert_type(step, Message | Event)
+    async for step in template.arender(session):
+        assert_type(step, Message | Event)
+
+
+def sessions(session: Session, trace: Trace) -> None:
+    """What a session holds."""
+    made = Session(messages=[Message(role="user", content="Hello")], metadata={"name": "Ada"})
+    Message(role="robot")  # type: ignore[arg-type]
+    made.append(Message(role="tool", tool_call_id="1"))
+
+    assert_type(session.messages, list[Message])
+    assert_type(session.metadata, dict[str, Any])
+    assert_type(session.last, Message)
+    assert_type(session.get_last_message(), Message)
+    assert_type(session.last.role, Role)
+    assert_type(session.last.tool_calls, tuple[ToolCall, ...])
+    assert_type(session.template_path, str | None)
+    assert_type(session.trace, Trace)
+    assert_type(trace.models, dict[str, list[str]])
+    assert_type(trace.calls, list[ModelCall])
+    assert_type(trace.at("support/**"), list[ModelCall])
+    assert_type(trace.of("answer"), list[ModelCall])
+
+
+def models(template: GenerateTemplate, subroutine: SubroutineTemplate, session: Session) -> None:
+    """Wherever a model is accepted, its name is; what is read back is a model."""
+    GenerateTemplate("assistant", model="openai:x")
+    GenerateTemplate("assistant", model=Echo())
+    GenerateTemplate("assistant", model=1)  # type: ignore[arg-type]
+    GenerateTemplate("robot")  # type: ignore[arg-type]
+    AssistantTemplate(model="openai:x")
+    AssistantTemplate(model=Echo(), template_id="answer")
+    SubroutineTemplate(template, model="openai:x")
+    SubroutineTemplate(template, runner=Runner(Echo()))
+
+    template.model = "openai:x"
+    template.model = Echo()
+    template.model = None
+    template.model = 1  # type: ignore[assignment]
+    assert_type(template.model, Model | None)
+    subroutine.model = "openai:x"
+    assert_type(subroutine.model, Model | None)
+
+    assert_type(connect("openai:x", base_url="http://localhost", api_key="k", temperature=0.5), Model)
+    assert_type(Echo().send(session), Message)
+    assert_type(Echo().settings, ModelSettings)
+    assert_type(Echo().origin, Model)
+
+
+def control_templates_take_no_model(child: Template) -> None:
+    """A decision of the design: models are named where they are asked."""
+    LinearTemplate([child], model="openai:x")  # type: ignore[call-arg]
+    LoopTemplate([child], model=Echo())  # type: ignore[call-arg]
+    IfTemplate(lambda _: True, child, model=Echo())  # type: ignore[call-arg]
+    BreakTemplate(model=Echo())  # type: ignore[call-arg]
+    EndTemplate(model=Echo())  # type: ignore[call-arg]
+
+
+def every_template_takes_the_common_options(child: Template) -> None:
+    """Options are checked by name and by type."""
+    MessageTemplate("x", "user", template_id="t", before_transform=quiet, after_transform=Upper(), enable_logging=False)
+    SystemTemplate("x", template_id="t", before_transform=[quiet, Upper()], after_transform=quiet, enable_logging=False)
+    UserTemplate("x", template_id="t", before_transform=None, after_transform=quiet, enable_logging=False)
+    UserTemplate(
+        description="Your name?", default="Ada", template_id="t", after_transform=ExtractCodeBlock("code", "py")
+    )
+    AssistantTemplate("x", template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    GenerateTemplate("tool", template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    LinearTemplate([child], template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    LoopTemplate([child], None, 3, template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    IfTemplate(
+        asked, child, child, template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False
+    )
+    BreakTemplate(template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    EndTemplate("Bye", template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    SubroutineTemplate(child, "t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    MessageTemplate(Path("prompt.jinja"), "system", disable_jinja=True)
+
+    MessageTemplate("x", "user", template="t")  # type: ignore[call-arg]
+    LinearTemplate([child], template_id=1)  # type: ignore[arg-type]
+    SystemTemplate("x", after_transform="upper")  # type: ignore[arg-type]
+    LoopTemplate(["text"])  # type: ignore[list-item]
+    IfTemplate(quiet_condition, child)  # type: ignore[arg-type]
+
+
+def asked(session: Session) -> bool:
+    """Be a condition."""
+    return bool(session.messages)
+
+
+def quiet_condition(text: str) -> bool:
+    """Be a condition of something else."""
+    return bool(text)
+
+
+def trees(template: Template, session: Session) -> None:
+    """A tree can be walked and rendered."""
+    assert_type(template.children, tuple[Template, ...])
+    assert_type(list(template.walk()), list[Template])
+    assert_type(next(template.render(session)), Message | Event)
+    assert_type(LoopTemplate([template]).templates, tuple[Template, ...])
+
+
+def subroutines(child: Template) -> None:
+    """Strategies are checked."""
+    SubroutineTemplate(child, session_init_strategy=CleanSessionStrategy(), squash_strategy=Nothing())
+    FilteredInheritStrategy(lambda message: message.role == "user")
+    SubroutineTemplate(child, session_init_strategy=Nothing())  # type: ignore[arg-type]
+
+
+def observers() -> None:
+    """What is given to `observing` comes back as what it is."""
+    with observing(Watching()) as watching:
+        assert_type(watching, Watching)
+
+
+def errors(limit: MessageLimitExceeded, rate: RateLimitError) -> None:
+    """Errors carry data."""
+    assert_type(limit.max_messages, int)
+    assert_type(rate.retry_after, float | None)

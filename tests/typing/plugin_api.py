@@ -1,0 +1,53 @@
+"""The plugin's public interface as type checkers see it: read by mypy and pyright, never run.
+
+Every ``type: ignore`` marks something that must be an error; one that is not needed is an error itself.
+"""
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from antiphon import Model, ModelCall, Reply, Runner, Session, Trace, UserInterface
+from antiphon.errors import AntiphonError
+from pytest_templates import (
+    CassetteMiss,
+    IsolationViolation,
+    ScriptedModel,
+    ScriptedUser,
+    UnscriptedCall,
+    assert_isolated,
+    assert_models,
+)
+
+
+def doubles() -> None:
+    """Scripted doubles stand wherever the real thing does."""
+    model = ScriptedModel("first", Reply("second"), lambda session: session.last.content.upper(), name="small")
+    user = ScriptedUser("Ada")
+    as_model: Model = model
+    as_interface: UserInterface = user
+
+    Runner(as_model, as_interface)
+    assert_type(model.remaining, int)
+    ScriptedModel(1)  # type: ignore[arg-type]
+    ScriptedUser(1)  # type: ignore[arg-type]
+
+
+def assertions(trace: Trace, session: Session, model: Model) -> None:
+    """Models are expected by name or by object."""
+    assert_models(trace, {"classify": model})
+    assert_models(session, {"answer": "openai:x"})
+    assert_models([], {})  # type: ignore[arg-type]
+    with assert_isolated(session):
+        pass
+
+
+def calls(model: ScriptedModel) -> None:
+    """What a double was asked."""
+    assert_type(model.calls, list[ModelCall])
+
+
+def errors() -> list[type[AntiphonError]]:
+    """One family."""
+    return [CassetteMiss, IsolationViolation, UnscriptedCall]
