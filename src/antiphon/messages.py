@@ -89,7 +89,8 @@ class Reply(BaseModel):
         tool_calls: The tools that the model asks for.
         usage: What the call used up, where the provider said it.
         served_by: The model name that the provider reported, which may differ from the one requested.
-        finish_reason: Why the model stopped, in the provider's words.
+        finish_reason: Why the model stopped. Real models say ``"stop"``, ``"length"``, ``"tool_call"``,
+            ``"content_filter"`` or ``"error"``, whatever their provider calls it; ``None`` where nothing was said.
     """
 
     model_config = _VALUE

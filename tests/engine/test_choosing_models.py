@@ -81,7 +81,10 @@ def test_clause_1_the_trace_says_whose_choice_each_model_was(play, answering):
 
     session = play(Runner(answering(name="default"), template=template))
 
-    assert [(call.model, call.chosen_by) for call in session.trace.calls] == [("own", "template"), ("default", "runner")]
+    assert [(call.model, call.chosen_by) for call in session.trace.calls] == [
+        ("own", "template"),
+        ("default", "runner"),
+    ]
 
 
 def test_clause_1_a_template_that_names_the_runners_own_model_has_chosen_it(play, answering):
@@ -101,7 +104,9 @@ def test_clause_2_three_models_in_one_tree_each_get_their_calls_with_what_was_sa
             SystemTemplate("Be brief."),
             UserTemplate("My bill"),
             AssistantTemplate(template_id="classify", model=small),
-            LoopTemplate([AssistantTemplate(template_id="answer", model=large)], exit_loop_count=2, template_id="turns"),
+            LoopTemplate(
+                [AssistantTemplate(template_id="answer", model=large)], exit_loop_count=2, template_id="turns"
+            ),
             AssistantTemplate(template_id="close"),
         ],
         template_id="support",

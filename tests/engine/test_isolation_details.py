@@ -30,9 +30,7 @@ def test_clause_4_metadata_added_to_an_inherited_message_without_any_stays_in_th
     session = Session(messages=[Message(role="system", content="x")])
     tag = doing(lambda child: child.messages[0].metadata.update(seen=True))
 
-    play(
-        Runner(answering()), session, template=SubroutineTemplate(tag, session_init_strategy=InheritSystemStrategy())
-    )
+    play(Runner(answering()), session, template=SubroutineTemplate(tag, session_init_strategy=InheritSystemStrategy()))
 
     assert session.messages == [Message(role="system", content="x")]
 
@@ -43,7 +41,9 @@ def test_clause_4_arguments_of_an_inherited_tool_call_stay_as_they_were(play, do
     change = doing(lambda child: child.messages[0].tool_calls[0].arguments["place"].update(city="Bergen"))
 
     play(
-        Runner(answering()), session, template=SubroutineTemplate(change, session_init_strategy=LastNMessagesStrategy(1))
+        Runner(answering()),
+        session,
+        template=SubroutineTemplate(change, session_init_strategy=LastNMessagesStrategy(1)),
     )
 
     assert session.last.tool_calls[0].arguments == {"place": {"city": "Oslo"}}
@@ -62,7 +62,9 @@ def test_clause_4_the_parents_model_is_isolated_also_where_the_subroutine_is_giv
 
     session = play(
         runner,
-        template=SubroutineTemplate(LinearTemplate([doing(heat), UserTemplate("Hi"), AssistantTemplate()]), model=model),
+        template=SubroutineTemplate(
+            LinearTemplate([doing(heat), UserTemplate("Hi"), AssistantTemplate()]), model=model
+        ),
     )
 
     assert model.settings == ModelSettings()
@@ -156,7 +158,9 @@ def test_a_message_said_where_an_inherited_one_was_dropped_returns_to_the_parent
 def test_metadata_that_a_subroutine_sets_stays_in_it(play, doing, answering):
     session = Session(metadata={"topic": "weather"})
     tree = SubroutineTemplate(
-        LinearTemplate([doing(lambda child: child.metadata.update(topic="sport", more=1)), SystemTemplate("{{ topic }}")])
+        LinearTemplate(
+            [doing(lambda child: child.metadata.update(topic="sport", more=1)), SystemTemplate("{{ topic }}")]
+        )
     )
 
     play(Runner(answering()), session, template=tree)

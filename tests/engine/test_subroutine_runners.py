@@ -29,7 +29,9 @@ def test_clause_3_both_a_runner_and_a_model_are_refused(answering):
 def test_clause_3_a_subroutines_own_runner_is_used_as_it_is(play, doing, answering):
     default, own = answering("outer"), answering("own")
     runner, seen = Runner(own), []
-    tree = SubroutineTemplate(LinearTemplate([doing(lambda session: seen.append(session.runner)), ASKING]), runner=runner)
+    tree = SubroutineTemplate(
+        LinearTemplate([doing(lambda session: seen.append(session.runner)), ASKING]), runner=runner
+    )
 
     session = play(Runner(default, template=tree))
 
@@ -75,7 +77,9 @@ def test_clause_3_a_subroutines_model_works_without_a_parent_runner(rendered, do
     assert session.runner is None
 
 
-def test_clause_3_a_subroutine_with_a_model_keeps_the_class_and_attributes_of_the_parents_runner(play, doing, answering):
+def test_clause_3_a_subroutine_with_a_model_keeps_the_class_and_attributes_of_the_parents_runner(
+    play, doing, answering
+):
     class Counting(Runner):
         limit = 3
 
