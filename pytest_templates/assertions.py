@@ -29,11 +29,15 @@ def assert_models(used: Trace | Session, expected: Mapping[str, Model | str]) ->
     Raises:
         AssertionError: Something else was used; the text is a table of template, expected, used, and why that model was
             chosen.
+        InvalidType: That is no trace, or something expected is no model and no name.
 
     Example:
         ``assert_models(session, {"classify": small, "answer": "openai:gpt-4o"})``
     """
     __tracebackhide__ = True
+    for name, model in expected.items():
+        if not isinstance(model, Model | str):
+            raise InvalidType(f"{name!r} is expected to use a model or the name of one, not {model!r}")
     trace = _trace_of(used)
     by_template: dict[str, list[ModelCall]] = {name: [] for name in expected}
     for call in trace.calls:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from functools import cached_property
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_templates import markers
+from pytest_templates.extras import require_packages
 from pytest_templates.options import OPTIONS
 from pytest_templates.verdicts import pruned, told, untold
 from pytest_templates.watching import Watch
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from antiphon import ModelCall, Trace
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
+    from pytest_templates.scripted import ScriptedModel
+    from pytest_templates.scripted_user import ScriptedUser
 
 REPORTED = "templates"  # the attribute of a report that carries what models did
 WATCH = pytest.StashKey[Watch]()
@@ -30,70 +33,116 @@ class Attempt:
 
     Attributes:
         item: The test.
-        sources: Where the answer of each model call came from.
+        calls: The model calls so far, each with where its answer came from.
         verdicts: What fails the test even where the program swallowed it, in order.
         failed: Whether a phase of the test failed.
+        skipped: Whether the test was skipped, by itself or by pytest.
+        scripted: The models and users whose scripts have to be over at the end.
         cassette: The open cassette of a test marked ``llm_cassette``.
     """
 
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         self.options = item.config.stash[OPTIONS]
-        self.sources: list[str] = []
+        self.calls: list[tuple[ModelCall, str]] = []
         self.verdicts: list[Exception] = []
         self.failed = False
+        self.skipped = False
+        self.scripted: list[ScriptedModel | ScriptedUser] = []
         self.cassette: OpenCassette | None = None
         self._settled = 0
+        self._told: int | None = None
+        self._recorded = 0
+        self._making = Lock()
+        self._guard: Guard | None = None
+        self._trace: Trace | None = None
         self._resources = ExitStack()
 
-    @cached_property
+    @property
     def guard(self) -> Guard | None:
         """What watches the subroutines; ``None`` where it is turned off."""
+        with self._making:
+            if self._guard is None:
+                self._guard = self._made_guard()
+            return self._guard
+
+    def _made_guard(self) -> Guard | None:
         if self.options.isolation == "off" or markers.has(self.item, "llm_isolation"):
             return None
         from pytest_templates.guard import Guard
 
         return Guard(self.verdicts.append)
 
-    @cached_property
+    @property
     def trace(self) -> Trace:
         """The model calls so far, by any runner, thread or task."""
-        from antiphon import Trace
+        with self._making:
+            if self._trace is None:
+                from antiphon import Trace
 
-        return Trace()
+                self._trace = Trace()
+            return self._trace
 
     def called(self, call: ModelCall) -> None:
         """Note a model call, and where its answer came from."""
         from pytest_templates.report.data import source_of
 
+        recorded = 0 if self.cassette is None else self.cassette.recorded
         self.trace.calls.append(call)
-        self.sources.append(source_of(call, self.cassette))
+        self.calls.append((call, source_of(call, self.cassette, is_new=recorded > self._recorded)))
+        self._recorded = recorded
 
     def reported(self, report: pytest.TestReport) -> None:
         """Send what models did in the test along with its last report, as plain data."""
-        if report.when == "teardown" and (self.sources or self.subroutines):
+        self._hear(report)
+        if report.when == "teardown" and (self.calls or self.subroutines or self.cassette is not None):
             from pytest_templates.report.data import rows_of
 
             vars(report)[REPORTED] = rows_of(self)
 
+    def _hear(self, report: pytest.TestReport) -> None:
+        """Take a phase's outcome from its report: unittest's tests tell it in no other way."""
+        self.failed = self.failed or report.failed
+        self.skipped = self.skipped or report.skipped
+        if self._told is not None and not report.failed and not hasattr(report, "wasxfail"):
+            self._settled = self._told  # what failed the phase was not heard: it is said again in the next one
+        self._told = None
+
     @property
     def subroutines(self) -> int:
         """How many subroutines were checked."""
-        guard = vars(self).get("guard")
-        return 0 if guard is None else guard.checked
+        return 0 if self._guard is None else self._guard.checked
 
     def phase(self, name: str) -> Phase:
         """Hold a phase of the test to what happened in it."""
         return Phase(self, name)
 
-    def open(self) -> None:
-        """Begin: from now on what the engine does belongs to this attempt."""
+    def begin(self) -> None:
+        """From now on what the engine does belongs to this attempt."""
         self.item.config.stash[WATCH].attempt = self
+
+    def open(self) -> None:
+        """Open what the test's markers ask for."""
+        try:
+            markers.check(self.item)  # tests that are not collected as functions were not looked at yet
+        except pytest.Collector.CollectError as error:
+            pytest.fail(str(error), pytrace=False)
         mark = markers.read(self.item, "llm_cassette")
         if mark is not None:
+            require_packages("the marker llm_cassette")
             from pytest_templates.recording import open_for
 
             self.cassette = self._resources.enter_context(open_for(self.item, mark, self.options))
+
+    def settle(self) -> None:
+        """Hold the test to its scripts: a step that nobody asked for is a verdict.
+
+        A test that failed or was skipped has said why, and what is left over then is no news.
+        """
+        if self.scripted and not self.failed and not self.skipped:
+            from pytest_templates.errors import UnusedSteps
+
+            self.verdicts.extend(UnusedSteps(one.unused) for one in self.scripted if one.remaining)
 
     def close(self) -> None:
         """End: keep a recording if all went well, and let go of everything."""
@@ -109,6 +158,7 @@ class Attempt:
         misses = [] if self.cassette is None else self.cassette.misses
         self.verdicts.extend(miss for miss in misses if not any(miss is known for known in self.verdicts))
         unsettled = self.verdicts[self._settled :]
+        self._told = self._settled if unsettled else None
         self._settled = len(self.verdicts)
         return unsettled
 
@@ -119,11 +169,10 @@ class Phase:
     def __init__(self, attempt: Attempt, name: str) -> None:
         self._attempt = attempt
         self._name = name
-        self._root = attempt.item.config.rootpath
 
     def __enter__(self) -> None:
         if self._name == "setup":
-            self._attempt.open()
+            self._attempt.begin()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         __tracebackhide__ = True
@@ -131,26 +180,49 @@ class Phase:
             self._judge(error)
         finally:
             if self._name == "teardown":
-                self._attempt.close()
+                self._close()
+
+    def _close(self) -> None:
+        __tracebackhide__ = True
+        try:
+            self._attempt.close()
+        except Exception as error:
+            if not _is_of_our_family(error):
+                raise
+            pytest.fail(told([error]), pytrace=False)
 
     def _judge(self, error: BaseException | None) -> None:
         __tracebackhide__ = True
         attempt = self._attempt
+        if self._name == "teardown":
+            attempt.settle()
         unsettled = attempt.unsettled()
         skipped = isinstance(error, pytest.skip.Exception)
+        attempt.skipped = attempt.skipped or skipped
         attempt.failed = attempt.failed or bool(unsettled) or not (error is None or skipped)
         if unsettled and (error is None or skipped):
-            pytest.fail(told(unsettled, self._root), pytrace=False)
+            pytest.fail(told(unsettled), pytrace=False)
         if error is not None:
             self._explain(error, unsettled)
 
     def _explain(self, error: BaseException, unsettled: list[Exception]) -> None:
         """Show what the program swallowed before it failed, and a failure of ours without our own frames."""
+        __tracebackhide__ = True
         hidden = untold(unsettled, error)
         if hidden:
-            self._attempt.item.add_report_section(self._name, "templates", told(hidden, self._root))
+            self._attempt.item.add_report_section(self._name, "templates", told(hidden))
         if _is_of_our_family(error) and not self._attempt.item.config.getoption("fulltrace"):
-            error.__traceback__ = pruned(error.__traceback__, self._root)
+            error.__traceback__ = pruned(error.__traceback__)
+            if error.__traceback__ is None:
+                pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+
+
+class Opening:
+    """Opens what a test's markers ask for: after pytest has seen whether the test is skipped, before its fixtures."""
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Open it."""
+        of(item).open()
 
 
 def begin(item: pytest.Item) -> Attempt:
@@ -161,7 +233,7 @@ def begin(item: pytest.Item) -> Attempt:
 
 def of(item: pytest.Item) -> Attempt:
     """The attempt of a test that is under way."""
-    return item.stash[_ATTEMPT]
+    return item.stash[_ATTEMPT] if _ATTEMPT in item.stash else begin(item)
 
 
 def _is_of_our_family(error: BaseException) -> bool:

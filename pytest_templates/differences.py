@@ -7,6 +7,9 @@ from difflib import SequenceMatcher
 from reprlib import Repr
 from typing import Any
 
+from pytest_templates.extras import HOW_TO_INSTALL
+from pytest_templates.picture import same
+
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = 160
 _REPR.maxdict = _REPR.maxlist = _REPR.maxlevel = 8
@@ -44,10 +47,12 @@ def _said(message: dict[str, Any]) -> str:
 
 
 def _of_values(before: Any, after: Any, prefix: str) -> list[str]:
-    if before == after:
+    if same(before, after):
         return []
-    from deepdiff import DeepDiff  # explains a difference; it would be slow at looking for one
-
+    try:
+        from deepdiff import DeepDiff  # explains a difference; it would be slow at looking for one
+    except ImportError:
+        return [f"{prefix or 'its state'} is not as it was ({HOW_TO_INSTALL} to see in what)"]
     tree = DeepDiff(before, after, view="tree", verbose_level=2)
     levels = [level for changes in tree.values() for level in changes]
     return sorted(

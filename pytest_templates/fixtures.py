@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_templates import attempts
 from pytest_templates.attempts import Attempt
+from pytest_templates.extras import require_packages
 
 if TYPE_CHECKING:
     from antiphon import Trace
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def _llm_attempt(request: pytest.FixtureRequest) -> Attempt:
-    missing = [name for name in ("vcr", "deepdiff", "syrupy") if find_spec(name) is None]
-    if missing:
-        pytest.fail(
-            f'the fixture needs {", ".join(missing)}, which is not installed: pip install "antiphon[pytest]"',
-            pytrace=False,
-        )
+    require_packages("the fixture")
     return attempts.of(request.node)
 
 
 @pytest.fixture
-def scripted_model(_llm_attempt: Attempt) -> Iterator[Callable[..., ScriptedModel]]:
+def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
     """Makes models that play a script: ``scripted_model("first", "second", name="small")``.
 
     Each call of such a model takes the next step; one call too many fails the test, also where the program swallows the
@@ -38,20 +33,17 @@ def scripted_model(_llm_attempt: Attempt) -> Iterator[Callable[..., ScriptedMode
     """
     from pytest_templates.scripted import ScriptedModel
 
-    made: list[ScriptedModel] = []
-
     def make(*steps: Any, name: str = "scripted", allow_unused: bool = False) -> ScriptedModel:
         model = ScriptedModel(*steps, name=name, complain=_llm_attempt.verdicts.append)
         if not allow_unused:
-            made.append(model)
+            _llm_attempt.scripted.append(model)
         return model
 
-    yield make
-    _settle(made, _llm_attempt)
+    return make
 
 
 @pytest.fixture
-def scripted_user(_llm_attempt: Attempt) -> Iterator[Callable[..., ScriptedUser]]:
+def scripted_user(_llm_attempt: Attempt) -> Callable[..., ScriptedUser]:
     """Makes users who give prepared answers: ``scripted_user("My parcel is late.", "Thanks.")``.
 
     A question too many fails the test, also where the program swallows the error, and so do answers that are left at
@@ -59,14 +51,12 @@ def scripted_user(_llm_attempt: Attempt) -> Iterator[Callable[..., ScriptedUser]
     """
     from pytest_templates.scripted_user import ScriptedUser
 
-    made: list[ScriptedUser] = []
-
     def make(*answers: Any) -> ScriptedUser:
-        made.append(ScriptedUser(*answers, complain=_llm_attempt.verdicts.append))
-        return made[-1]
+        user = ScriptedUser(*answers, complain=_llm_attempt.verdicts.append)
+        _llm_attempt.scripted.append(user)
+        return user
 
-    yield make
-    _settle(made, _llm_attempt)
+    return make
 
 
 @pytest.fixture
@@ -81,12 +71,3 @@ def llm_cassette(_llm_attempt: Attempt) -> OpenCassette:
     if _llm_attempt.cassette is None:
         pytest.fail("the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette", pytrace=False)
     return _llm_attempt.cassette
-
-
-def _settle(scripted: list[Any], attempt: Attempt) -> None:
-    """Settle what was scripted; a test that failed has said why, and what is left over then is no news."""
-    if attempt.failed:
-        return
-    left = [f"UnusedSteps: {one.unused}" for one in scripted if one.remaining]
-    if left:
-        pytest.fail("\n\n".join(left), pytrace=False)

@@ -10,7 +10,7 @@ from typing import Any
 from antiphon import Session, SubroutineEntered, SubroutineExited, Template
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.picture import Photographer
+from pytest_templates.picture import Photographer, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,13 @@ class Guard:
     def exited(self, event: SubroutineExited) -> None:
         """Compare the parent with its picture."""
         with self._lock:
-            look = self._looks[id(event.parent), event.path].pop()
+            looks = self._looks.get((id(event.parent), event.path))
+            if not looks:  # it was entered before this test began
+                return
+            look = looks.pop()
             self.checked += 1
         now = _picture(look.photographer, event.parent, event.template, event.path)
-        if now != look.picture:
+        if not same(now, look.picture):
             self._complain(violation(f"the subroutine at {event.path!r} changed its parent", look.picture, now))
 
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from antiphon import Session
 from antiphon.errors import InvalidType
 from pytest_templates.guard import violation
-from pytest_templates.picture import Photographer
+from pytest_templates.picture import Photographer, same
 
 
 class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises is
@@ -45,5 +45,5 @@ class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises i
         if error is not None:
             return
         after = self._photographer.session(self._session)
-        if after != self._before:
+        if not same(after, self._before):
             raise violation("the block changed the session", self._before, after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
@@ -33,11 +33,12 @@ class WhenLoaded(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find the module as Python does, with a loader that tells when it is done."""
+        """Find the module as the others would, with a loader that tells when it is done."""
         if fullname != self._module:
             return None
         self.forget()
-        spec = PathFinder.find_spec(fullname, path, target)
+        specs = (finder.find_spec(fullname, path, target) for finder in tuple(sys.meta_path))
+        spec = next((found for found in specs if found is not None), None)
         if spec is not None and spec.loader is not None:
             spec.loader = _Telling(spec.loader, self._then)
         return spec

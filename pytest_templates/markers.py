@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from inspect import Signature, signature
 from typing import Any
@@ -28,8 +29,8 @@ def llm_cassette(
     name: str | None = None, *, match_on: tuple[str, ...] | None = None, ignore: tuple[str, ...] = ()
 ) -> CassetteMark:
     """Replay this test's real model calls from a cassette, or record them."""
-    if name is not None and not isinstance(name, str):
-        raise ValueError(f"name is text, not {name!r}")
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):  # type: ignore[redundant-expr]
+        raise ValueError(f"name is the path of a file below the folder of the cassettes, without .yaml, not {name!r}")
     return CassetteMark(name, None if match_on is None else _texts("match_on", match_on), _texts("ignore", ignore))
 
 
@@ -40,6 +41,8 @@ def llm_isolation(mode: object, *, reason: object) -> None:
     if not isinstance(reason, str) or not reason.strip():
         raise ValueError("reason says why, and cannot be empty")
 
+
+_NAME = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*")
 
 MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_isolation)}
 
@@ -93,6 +96,6 @@ def _parameters(mark: Any) -> str:
 
 
 def _texts(parameter: str, given: Any) -> tuple[str, ...]:
-    if isinstance(given, str) or not all(isinstance(text, str) for text in given):
+    if not isinstance(given, list | tuple) or not all(isinstance(text, str) for text in given):
         raise ValueError(f"{parameter} is a list of texts, not {given!r}")
     return tuple(given)

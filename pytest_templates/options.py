@@ -41,7 +41,7 @@ def add(parser: pytest.Parser) -> None:
         default="none",
         help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'all' records anew",
     )
-    group.addoption("--templates-cassettes", metavar="DIR", help="where cassettes lie (default: cassettes)")
+    group.addoption("--templates-cassettes", metavar="DIR", help="where cassettes lie (default: cassettes in rootdir)")
     group.addoption(
         "--templates-isolation",
         choices=get_args(Guarding),
@@ -60,14 +60,17 @@ def read(config: pytest.Config) -> Options:
     Raises:
         pytest.UsageError: A value in the ini file is none of the valid ones, which the text lists.
     """
-    folder = config.getoption("--templates-cassettes") or config.getini("templates_cassettes")
+    given = config.getoption("--templates-cassettes")
+    cassettes = config.rootpath / config.getini("templates_cassettes")
+    if given:
+        cassettes = config.invocation_params.dir / given
     isolation = config.getoption("--templates-isolation") or config.getini("templates_isolation")
     if isolation not in get_args(Guarding):
         valid = ", ".join(get_args(Guarding))
         raise pytest.UsageError(f"templates_isolation = {isolation} in {config.inipath}: it takes one of {valid}")
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
-        cassettes=config.rootpath / folder,
+        cassettes=cassettes,
         isolation=cast("Guarding", isolation),
         summary=bool(config.getoption("--templates-summary")),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from array import array
+from collections import deque
+from collections.abc import Hashable, Mapping
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -14,8 +16,8 @@ from antiphon.copies import ATOMS, Shared, attributes, is_shared
 class Photographer:
     """Takes pictures.
 
-    What an isolated copy would share (clients, locks, functions) is pictured by its identity; everything else by its
-    content, so that a change anywhere inside shows.
+    What an isolated copy would share (clients, locks, functions) is pictured by its identity, a model by its settings,
+    since models may well count and cache; everything else by its content, so that a change anywhere inside shows.
     """
 
     def __init__(self) -> None:
@@ -59,24 +61,24 @@ class Photographer:
     def _content(self, value: Any, kind: type) -> Any:
         if isinstance(value, Mapping):
             return {self._key(key): self.value(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple | deque | array):
             return [self.value(item) for item in value]
         if isinstance(value, set | frozenset):
             return {"a set of": sorted((self.value(item) for item in value), key=repr)}
         if isinstance(value, BaseModel):
-            return {name: self.value(item) for name, item in (*value, *vars(value).items())}
+            held = {**vars(value), **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
+            return {name: self.value(item) for name, item in held.items()}
         if isinstance(value, bytearray):
             return bytes(value)
         if isinstance(value, Model):
-            return self._attributes(value)
-        if isinstance(value, Shared) or is_shared(kind) or not hasattr(value, "__dict__"):
+            return {"object": self._identity(value), "settings": self.value(value.settings)}
+        if isinstance(value, Shared) or is_shared(cast("Hashable", kind)) or not attributes(value):
             return self._identity(value)
         return self._attributes(value)
 
     def _attributes(self, value: object) -> dict[str, Any]:
-        left_out = {"_origin", *getattr(value, "shared", ())} if isinstance(value, Model) else set()
-        found = attributes(value).items()
-        return {"object": self._identity(value)} | {n: self.value(item) for n, item in found if n not in left_out}
+        held = {name: self.value(item) for name, item in attributes(value).items()}
+        return {"object": self._identity(value)} | held
 
     def _template_value(self, item: Any) -> Any:
         if type(item) in ATOMS or not isinstance(item, list | dict | set | bytearray | BaseModel):
@@ -89,3 +91,14 @@ class Photographer:
     def _identity(self, value: object) -> str:
         self._kept.append(value)
         return f"<{type(value).__name__} at {id(value):#x}>"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two pictures show the same; ``1``, ``1.0`` and ``True`` are three things."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(item, other[key]) for key, item in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one is other or bool(one == other)

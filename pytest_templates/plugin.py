@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     markers.announce(config)
     config.stash[attempts.WATCH] = Watch.begin()
     config.pluginmanager.register(Summary(config), "templates-summary")
+    config.pluginmanager.register(attempts.Opening(), "templates-opening")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.library import OpenCassette
 
 
+_OPENED = pytest.StashKey[set[Path]]()
+
+
 def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> AbstractContextManager[OpenCassette]:
     """Open the cassette of a test.
 
@@ -28,9 +31,12 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         path = cassette_path(options.cassettes, _module(item), _name(item))
     else:
         path = options.cassettes / f"{mark.name}.yaml"
+    shared = item.config.stash.setdefault(_OPENED, set())
+    again, mode = path in shared, options.record
+    shared.add(path)
     settings = CassetteSettings(
         path=path,
-        mode=options.record,
+        mode="missing" if mode == "all" and again else mode,  # what another test has just recorded is kept
         ignore=mark.ignore,
         record_command=f'pytest "{item.nodeid}" --templates-record=missing',
         **({} if mark.match_on is None else {"match_on": mark.match_on}),

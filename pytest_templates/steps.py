@@ -57,8 +57,7 @@ def checked_model_steps(steps: Sequence[Any], owner: str) -> Sequence[ModelStep]
     """
     kinds = (str, BaseModel, BaseException)
     for number, step in enumerate(steps, 1):
-        raises = isinstance(step, type) and issubclass(step, BaseException)
-        if not isinstance(step, kinds) and not raises and (isinstance(step, type) or not callable(step)):
+        if not isinstance(step, kinds) and not _is_error(step) and (isinstance(step, type) or not callable(step)):
             raise InvalidType(
                 f"step {number} of {owner} is {type(step).__name__}: {shown(step)}\n"
                 "  a step is a text, a Reply, a pydantic object, an exception, or a function of the session"
@@ -88,16 +87,20 @@ def played(step: ModelStep, session: Session, owner: str, number: int) -> Answer
         BaseException: The one that the step holds.
         InvalidType: A function returned nothing that a model could say.
     """
-    if isinstance(step, BaseException) or (isinstance(step, type) and issubclass(step, BaseException)):
-        raise step
+    if isinstance(step, BaseException) or _is_error(step):
+        raise cast("BaseException", step)
     if isinstance(step, str | Reply | Message):
         return step
     if isinstance(step, BaseModel):
         return step.model_dump_json()
     said = cast("Callable[[Session], Any]", step)(session)
-    if isinstance(said, str | BaseModel | BaseException):
+    if isinstance(said, str | BaseModel | BaseException) or _is_error(said):
         return played(said, session, owner, number)
     raise InvalidType(f"step {number} of {owner}, {shown(step)}, returned {type(said).__name__}: {shown(said)}")
+
+
+def _is_error(step: object) -> bool:
+    return isinstance(step, type) and issubclass(step, BaseException)
 
 
 _REPR = Repr()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 
-def told(verdicts: Sequence[Exception], root: Path) -> str:
-    """The text that fails a test: every verdict, first the first, each with its place in the files below the root."""
-    return "\n\n".join(_told(verdict, root) for verdict in verdicts)
+def told(verdicts: Sequence[Exception]) -> str:
+    """The text that fails a test: every verdict, first the first, each with its place in the user's program."""
+    return "\n\n".join(_told(verdict) for verdict in verdicts)
 
 
 def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exception]:
@@ -22,18 +23,18 @@ def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exceptio
     return [verdict for verdict in verdicts if not any(verdict is other for other in shown)]
 
 
-def pruned(traceback: TracebackType | None, root: Path) -> TracebackType | None:
-    """A traceback with the frames of the user's program alone: those of files below the root that are no library's."""
+def pruned(traceback: TracebackType | None) -> TracebackType | None:
+    """A traceback with the frames of the user's program alone: none of a library's, and none of ours."""
     if traceback is None:
         return None
-    rest = pruned(traceback.tb_next, root)
-    if not _is_the_users(traceback, root):
+    rest = pruned(traceback.tb_next)
+    if not _is_the_users(traceback):
         return rest
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
-def _told(verdict: Exception, root: Path) -> str:
-    return f"{type(verdict).__name__}: {verdict}{_place(pruned(verdict.__traceback__, root))}"
+def _told(verdict: Exception) -> str:
+    return f"{type(verdict).__name__}: {verdict}{_place(pruned(verdict.__traceback__))}"
 
 
 def _place(traceback: TracebackType | None) -> str:
@@ -45,9 +46,11 @@ def _place(traceback: TracebackType | None) -> str:
     return f"\n  seen at {code.co_filename}:{traceback.tb_lineno}, in {code.co_name}"
 
 
-def _is_the_users(traceback: TracebackType, root: Path) -> bool:
+def _is_the_users(traceback: TracebackType) -> bool:
+    module = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
     file = Path(traceback.tb_frame.f_code.co_filename)
-    return file.is_relative_to(root) and "site-packages" not in file.parts and not file.is_relative_to(_PLUGIN)
+    installed = "site-packages" in file.parts or file.is_relative_to(_STANDARD_LIBRARY)
+    return not installed and module not in {"antiphon", "pytest_templates"}
 
 
-_PLUGIN = Path(__file__).parent
+_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))

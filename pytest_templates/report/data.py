@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 
-def source_of(call: ModelCall, cassette: OpenCassette | None) -> str:
+def source_of(call: ModelCall, cassette: OpenCassette | None, *, is_new: bool) -> str:
     """Where the answer to a call came from: a script, a cassette (replayed or just recorded), or the model itself."""
     from antiphon.connect import ConnectedModel
     from pytest_templates.scripted import ScriptedModel
@@ -23,12 +23,12 @@ def source_of(call: ModelCall, cassette: OpenCassette | None) -> str:
         return "script"
     if cassette is None or not isinstance(call.origin, ConnectedModel):
         return "model"
-    return "recorded" if cassette.recorded else "cassette"
+    return "recorded" if is_new else "cassette"
 
 
 def rows_of(attempt: Attempt) -> Row:
     """What models did in an attempt of a test."""
-    calls = [_call(call, source) for call, source in zip(attempt.trace.calls, attempt.sources, strict=True)]
+    calls = [_call(call, source) for call, source in attempt.calls]
     cassette = attempt.cassette
     return {
         "calls": calls,

@@ -40,7 +40,7 @@ class Summary:
         if self._wants_table:
             terminalreporter.section("templates")
             terminalreporter.line(_table(lines) if lines else "no model was called")
-        if calls or self._sum("subroutines"):
+        if any((calls, self._sum("subroutines"), self._sum("played"), self._sum("recorded"))):
             terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
 
     def _counts(self, lines: list[Line]) -> list[str]:

@@ -12,7 +12,7 @@ from antiphon.calls import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.messages import Message, Reply
-from antiphon.observers import LISTENERS
+from antiphon.observers import LISTENERS, tell
 from antiphon.session import Session
 
 
@@ -164,8 +164,8 @@ class Calling:
         )
         self._session.trace.calls.append(call)
         self._model._recorded(call)  # of its own kind
-        for listen in LISTENERS.model_call:
-            listen(call)
+        if LISTENERS.model_call:
+            tell(LISTENERS.model_call, call)
 
 
 class _Asking:

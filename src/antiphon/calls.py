@@ -148,11 +148,11 @@ class Trace(Shared):
         return f"<Trace of {len(self.calls)} calls: {self.models}>"
 
 
-_WILDCARDS = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+_WILDCARDS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 @lru_cache(maxsize=512)
 def path_pattern(glob: str) -> re.Pattern[str]:
     """The regular expression of a path glob: ``*`` stays within a segment, ``**`` crosses ``/``."""
-    parts = re.split(r"(\*\*|\*|\?)", glob)
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
     return re.compile("".join(_WILDCARDS.get(part) or re.escape(part) for part in parts), re.DOTALL)

@@ -49,8 +49,8 @@ def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
     """A deep copy of a value; what cannot be copied is shared.
 
     Shared are: objects that have to be closed (clients, connections, files, executors), locks and the other primitives
-    of threads and event loops, iterators and generators, functions, classes and modules, and bound methods of objects
-    that are not part of the copy.
+    of threads and event loops, iterators and generators, functions, classes and modules. A bound method becomes one of
+    the copied object.
 
     Args:
         value: Anything.
@@ -114,8 +114,8 @@ class Copier:
                 values[name] = self(item)
 
     def _copy_method(self, method: types.MethodType) -> Any:
-        owner = self._memo.get(id(method.__self__))
-        return method if owner is None else types.MethodType(method.__func__, owner[1])
+        owner = self(method.__self__)
+        return method if owner is method.__self__ else types.MethodType(method.__func__, owner)
 
     def _copy_by_its_own_means(self, value: Any) -> Any:
         try:
@@ -132,7 +132,11 @@ class Copier:
             return value
         parts: tuple[Any, ...] = (*reduced, None, None, None)
         make, arguments, state, items, pairs = parts[:5]
-        copy = self.remember(value, make(*map(self, arguments)))
+        arguments = [self(argument) for argument in arguments]
+        try:
+            copy = self.remember(value, make(*arguments))
+        except Exception:  # noqa: BLE001  # it cannot be made from what it says of itself
+            return value
         if state is not None:
             _set_state(copy, self(state))
         for item in items or ():
@@ -184,7 +188,9 @@ class Copier:
 
     def copy_tuple(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
         """The copy of a tuple."""
-        return self.remember(value, tuple(map(self, value)))
+        items = tuple(map(self, value))
+        known = self._memo.get(id(value))  # where the tuple holds itself, by way of its items
+        return self.remember(value, items) if known is None else cast("tuple[Any, ...]", known[1])
 
     def copy_set(self, value: set[Any]) -> set[Any]:
         """The copy of a set."""
@@ -207,7 +213,8 @@ def _set_state(copy: Any, state: Any) -> None:
         copy.__setstate__(state)
         return
     plain, slots = state if isinstance(state, tuple) else (state, None)
-    copy.__dict__.update(plain or {})
+    if plain:
+        copy.__dict__.update(plain)
     for name, item in (slots or {}).items():
         object.__setattr__(copy, name, item)
 

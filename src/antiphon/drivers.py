@@ -42,8 +42,11 @@ def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Mes
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
                 resume, value = script.throw, error
                 continue
+            run.suspended = True
             yield step
+            run.suspended = False
     finally:
+        run.suspended = False
         script.close()
 
 
@@ -79,8 +82,11 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
                 resume, value = script.throw, error
                 continue
+            run.suspended = True
             yield step
+            run.suspended = False
     finally:
+        run.suspended = False
         script.close()
 
 

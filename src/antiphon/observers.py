@@ -154,6 +154,22 @@ class Listeners:
         return tuple(getattr(one, name) for one in self._observers if getattr(type(one), name) is not silent)
 
 
+def tell(listeners: tuple[Callable[[Any], None], ...], event: object) -> None:
+    """Tell every listener of an event, also where one of them raises.
+
+    Raises:
+        BaseException: What the first of them raised that did.
+    """
+    raised: BaseException | None = None
+    for listen in listeners:
+        try:
+            listen(event)
+        except BaseException as error:  # noqa: BLE001  # raised below, when the others were told
+            raised = raised or error
+    if raised is not None:
+        raise raised
+
+
 LISTENERS = Listeners()
 
 AnObserver = TypeVar("AnObserver", bound=Observer)

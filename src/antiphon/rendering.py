@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from antiphon.errors import InvalidType, RenderingError
@@ -16,7 +16,18 @@ from antiphon.session import Session
 
 Content: TypeAlias = str | Path
 
-ENVIRONMENT = ImmutableSandboxedEnvironment(
+# What a text may look at in its session. The rest would let it ask models, or meddle with the run.
+_OPEN = frozenset({"messages", "metadata", "last", "get_last_message", "template_path"})
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, Session) and attr not in _OPEN:
+            return False
+        return super().is_safe_attribute(obj, attr, value)
+
+
+ENVIRONMENT = _Sandbox(
     undefined=StrictUndefined,
     autoescape=False,  # prompts are text, not HTML: quotes and angle brackets arrive as they are
     keep_trailing_newline=True,
@@ -63,8 +74,8 @@ class Text:
     def _compiled(self, template_id: str | None) -> Template:
         try:
             return ENVIRONMENT.from_string(self._text)
-        except TemplateSyntaxError as error:
-            raise self._failure(error, template_id, error.lineno, "") from error
+        except Exception as error:
+            raise self._failure(error, template_id, getattr(error, "lineno", None), "") from error
 
     def _failure(self, error: Exception, where: str | None, line: int | None, hint: str) -> RenderingError:
         reason = str(error) or type(error).__name__
@@ -81,7 +92,7 @@ class Text:
 
     @cached_property
     def _lines(self) -> list[str]:
-        return self._text.splitlines()
+        return _LINE_BREAK.split(self._text)
 
 
 def _rendered(template: Template, variables: dict[str, Any]) -> str:
@@ -112,6 +123,7 @@ def _line_of(traceback: TracebackType | None, template: Template) -> int | None:
     return line
 
 
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")  # what jinja2 counts
 _QUOTED = re.compile(r"'([^']+)'")
 
 

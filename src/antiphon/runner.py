@@ -173,6 +173,8 @@ class Runner:
             raise InvalidType(
                 f"max_messages is a number of messages, not {type(max_messages).__name__}: {max_messages!r}"
             )
+        if max_messages is not None and max_messages < 0:
+            raise InvalidValue(f"max_messages is a number of messages, 0 or more, not {max_messages}")
         if session is None:
             session = Session()
         session.runner = self

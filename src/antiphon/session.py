@@ -49,7 +49,10 @@ class Session(BaseModel):
         """Add a message at the end; costs the same however long the conversation is."""
         self.messages.append(message)
 
-    append.alters_data = True  # type: ignore[attr-defined]  # jinja2's sandbox: no template text may call this
+    def __getstate__(self) -> dict[Any, Any]:
+        """What is pickled: everything but the runner, whose clients stay where they are."""
+        state = super().__getstate__()
+        return {**state, "__dict__": {**state["__dict__"], "runner": None}}
 
     @property
     def last(self) -> Message:
@@ -123,11 +126,12 @@ class Run:
         seen: How many messages of the innermost session were there when the last one was said.
         added: How many messages the run added.
         max_messages: How many it may add; ``None`` for any number.
+        suspended: Whether whoever goes through the run has stopped at a message.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "request", "seen", "added", "max_messages"),
+        *("chosen_by", "asked", "request", "seen", "added", "max_messages", "suspended"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -146,6 +150,7 @@ class Run:
         self.seen = 0 if session is None else len(session.messages)
         self.added = 0
         self.max_messages = max_messages
+        self.suspended = False
 
     @property
     def template_key(self) -> str:

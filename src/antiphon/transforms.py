@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 from antiphon.copies import isolated
@@ -86,12 +87,17 @@ def as_transforms(given: Transforms, parameter: str) -> tuple[Transform, ...]:
         return ()
     transforms: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
     for transform in transforms:
-        if not isinstance(transform, SessionTransformer) and (isinstance(transform, type) or not callable(transform)):
+        if not isinstance(transform, SessionTransformer) and not is_plain_function(transform):
             raise InvalidType(
                 f"{parameter} takes SessionTransformers and functions from session to session, "
                 f"not {type(transform).__name__}: {transform!r}"
             )
     return tuple(transforms)
+
+
+def is_plain_function(given: object) -> bool:
+    """Whether something can be called for its result: no class, and no async function."""
+    return callable(given) and not isinstance(given, type) and not iscoroutinefunction(given)
 
 
 def transformed(session: Session, transforms: Sequence[Transform], path: str | None) -> Session:

@@ -87,7 +87,6 @@ THINGS = {
     "asyncio event": asyncio.Event,
     "asyncio semaphore": asyncio.Semaphore,
     "asyncio queue": asyncio.Queue,
-    "bound method of a client": lambda: AsyncClient().aclose,
 }
 
 
@@ -108,6 +107,15 @@ def test_clause_5_a_model_that_holds_what_cannot_be_copied_is_forked_and_shares_
     assert fork.nested["thing"] is thing
     assert fork.nested is not model.nested
     assert fork.nested["plain"] is not model.nested["plain"]
+
+
+def test_clause_5_a_model_that_holds_a_method_of_a_client_is_forked_and_calls_the_same_client():
+    client = AsyncClient()
+
+    fork = Runner(Holding(client.aclose)).fork().model
+
+    assert fork.thing.__self__ is client
+    assert fork.nested["thing"].__self__ is client
 
 
 def test_clause_5_a_model_that_holds_an_open_file_is_forked_and_shares_it(tmp_path):

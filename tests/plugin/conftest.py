@@ -9,22 +9,24 @@ from textwrap import dedent
 
 import pytest
 
-# An inner run takes back what it imported. What is slow to import, or patched while a cassette is open, is imported once.
-import antiphon.providers.connection
+# An inner run takes back what it imported: what is slow to import, or patched by cassettes, is imported once.
 import pytest_templates.cassettes.library
 import pytest_templates.demo
 import pytest_templates.guard
 import pytest_templates.isolation  # noqa: F401
+from antiphon import connect
 
-INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
+
+INI = "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n"
 
 PROGRAM = '''
 from antiphon import AssistantTemplate, LinearTemplate, Runner, Session, SubroutineTemplate, UserTemplate
 
-
 def talk(model=None):
     """One question, and one answer by the template at 'talk/answer'."""
-    return LinearTemplate([UserTemplate("Hello."), AssistantTemplate(model=model, template_id="answer")], "talk")
+    answer = AssistantTemplate(model=model, template_id="answer")
+    return LinearTemplate([UserTemplate("Hello."), answer], template_id="talk")
 
 
 def ask(model, user=None):
@@ -38,11 +40,12 @@ def swallow(function, *arguments):
         return None
 
 
-def research(model, meddle=lambda session: session, metadata=None, template_id="research"):
+def research(model, meddle=lambda session: session, metadata=None):
     """A subroutine whose only answer is followed by some code; returns its parent's session."""
-    inner = LinearTemplate([UserTemplate("Look it up."), AssistantTemplate(after_transform=meddle, template_id="summary")])
+    summary = AssistantTemplate(after_transform=meddle, template_id="summary")
+    inner = LinearTemplate([UserTemplate("Look it up."), summary])
     session = Session(metadata={} if metadata is None else metadata)
-    return Runner(model, template=SubroutineTemplate(inner, template_id)).run(session)
+    return Runner(model, template=SubroutineTemplate(inner, "research")).run(session)
 '''
 
 PRELUDE = """
@@ -86,13 +89,24 @@ class Project:
         """Run the tests in a process of their own."""
         return self.pytester.runpytest_subprocess("-pno:cacheprovider", *map(str, arguments))
 
+    @staticmethod
+    def says(result: pytest.RunResult, *texts: str) -> None:
+        """The run's output holds these texts as they are, in this order."""
+        output, end = str(result.stdout), 0
+        for text in texts:
+            start = output.find(text, end)
+            where = " after what comes before it" if text in output else ""
+            assert start >= 0, f"{text!r} is not said{where}"
+            end = start + len(text)
+
     def outcomes(self, *arguments: object) -> dict[str, int]:
         return self.run(*arguments).parseoutcomes()
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
+        monkeypatch.delenv(name, raising=False)
     return Project(pytester)
 
 

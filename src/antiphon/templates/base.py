@@ -12,11 +12,11 @@ from typing import Any, ClassVar, TypedDict
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
 from antiphon.effects import AskModel, ask
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue
 from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
-from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited
+from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Run, Session
 from antiphon.signals import Leaving
@@ -160,10 +160,10 @@ class Template(Shared, ABC):
         segment = place or self._place_of(child)
         run.path = path = segment if outer_path is None else f"{outer_path}/{segment}"
         run.template = child
-        for listen in LISTENERS.template_enter:
-            listen(TemplateEntered(child, path, run.depth, session))
         error: BaseException | None = None
         try:
+            if LISTENERS.template_enter:
+                tell(LISTENERS.template_enter, TemplateEntered(child, path, run.depth, session))
             return (yield from child._script(session))
         except BaseException as raised:
             error = raised
@@ -171,9 +171,11 @@ class Template(Shared, ABC):
             raise
         finally:
             run.path = path
-            for listen in LISTENERS.template_exit:
-                listen(TemplateExited(child, path, run.depth, run.session, error))
-            run.path, run.template = outer_path, outer_template
+            try:
+                if LISTENERS.template_exit:
+                    tell(LISTENERS.template_exit, TemplateExited(child, path, run.depth, run.session, error))
+            finally:
+                run.path, run.template = outer_path, outer_template
 
     def _script(self, session: Session) -> Script:
         if self.before_transform or self.after_transform:
@@ -220,8 +222,10 @@ class Template(Shared, ABC):
 
 
 def _note_place(error: BaseException, path: str) -> None:
-    """Say in which template an error came up: the innermost, and only once."""
-    if isinstance(error, Exception) and not any(note.startswith(_PLACE) for note in getattr(error, "__notes__", ())):
+    """Say in which template a program's own error came up: the innermost, and only once."""
+    if not isinstance(error, Exception) or isinstance(error, AntiphonError):
+        return
+    if not any(note.startswith(_PLACE) for note in getattr(error, "__notes__", ())):
         error.add_note(f"{_PLACE}{path!r}")
 
 
@@ -229,8 +233,17 @@ _PLACE = "in the template at "
 
 
 def begun(session: Session, max_messages: int | None = None) -> Run:
-    """Begin a run of a session; a template that renders another by itself goes on in the run there is."""
+    """Begin a run of a session; a template that renders another by itself goes on in the run there is.
+
+    Raises:
+        InvalidValue: The session is in a run that somebody else has stopped in the middle.
+    """
     outer = session.run
+    if outer.suspended:
+        raise InvalidValue(
+            f"the session is in the middle of a run, at {outer.path!r}: "
+            "go through that run's iterator to its end, or close it"
+        )
     if outer.path is not None:
         return outer
     return session.join(Run(outer.trace, session, max_messages))

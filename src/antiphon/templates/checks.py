@@ -67,14 +67,14 @@ def check_ids(root: Template) -> None:
     Raises:
         InvalidValue: Two have; the text names both places.
     """
-    known: dict[str, tuple[Template, str]] = {}
+    known: dict[tuple[str, str | None], tuple[Template, str]] = {}
     for path, template in with_paths(root, root.template_id or root.kind):
-        name = path if template.template_id is None else template.template_id
-        other, other_path = known.setdefault(name, (template, path))
-        if other is not template:
-            raise InvalidValue(
-                f"two templates are called {name!r}: {other_path} and {path}; template ids are unique in a tree"
-            )
+        for name in (("path", path), ("id", template.template_id)):
+            other, other_path = known.setdefault(name, (template, path))
+            if other is not template and name[1] is not None:
+                raise InvalidValue(
+                    f"two templates are called {name[1]!r}: {other_path} and {path}; template ids are unique in a tree"
+                )
 
 
 def with_paths(root: Template, path: str) -> Iterator[tuple[str, Template]]:

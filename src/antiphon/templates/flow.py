@@ -12,6 +12,7 @@ from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_child, check_children, check_count, check_ids
+from antiphon.transforms import is_plain_function
 
 
 class ControlTemplate(Template):
@@ -190,6 +191,8 @@ class EndTemplate(ControlTemplate):
 
 
 def _condition(given: Any, parameter: str) -> Callable[[Session], bool]:
-    if not callable(given) or isinstance(given, type | Template):
-        raise InvalidType(f"{parameter} takes a function of the session, not {type(given).__name__}: {given!r}")
+    if not is_plain_function(given) or isinstance(given, Template):
+        raise InvalidType(
+            f"{parameter} takes a function of the session that is not async, not {type(given).__name__}: {given!r}"
+        )
     return cast("Callable[[Session], bool]", given)

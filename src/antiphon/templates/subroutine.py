@@ -15,7 +15,7 @@ from antiphon.errors import InvalidType, InvalidValue
 from antiphon.handover import CleanSessionStrategy, SessionInitStrategy, detached
 from antiphon.messages import Message
 from antiphon.model import Model
-from antiphon.observers import LISTENERS, SubroutineEntered, SubroutineExited
+from antiphon.observers import LISTENERS, SubroutineEntered, SubroutineExited, tell
 from antiphon.runner import Runner
 from antiphon.session import Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
@@ -98,11 +98,10 @@ class SubroutineTemplate(Template):
     def _run(self, parent: Session, runner: Any) -> Generator[Step, Any, tuple[list[Message], list[Message], bool]]:
         """Run the subroutine; returns what is to go to the parent, all that was said, and whether it ended it all."""
         run = parent.run
-        for listen in LISTENERS.subroutine_enter:
-            listen(SubroutineEntered(self, run.path or "", run.depth - 1, parent))
         child: Session | None = None
         error: BaseException | None = None
         try:
+            tell(LISTENERS.subroutine_enter, SubroutineEntered(self, run.path or "", run.depth - 1, parent))
             child = self._child(parent, runner)
             inherited = {id(message): message for message in child.messages}  # kept, so that no other takes its id
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
@@ -113,8 +112,10 @@ class SubroutineTemplate(Template):
             error = raised
             raise
         finally:
-            for listen in LISTENERS.subroutine_exit:
-                listen(SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error))
+            tell(
+                LISTENERS.subroutine_exit,
+                SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error),
+            )
         said = [message for message in final.messages if id(message) not in inherited]
         squashed = yield from self._squashed(squash_strategy, list(said))
         return squashed, said, has_ended

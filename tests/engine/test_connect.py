@@ -1,0 +1,112 @@
+"""Naming and connecting real models, as far as that needs no network."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import pytest
+
+from antiphon import AssistantTemplate, LinearTemplate, Runner, SubroutineTemplate, UserTemplate, connect
+from antiphon.errors import AntiphonError, ConnectionNotPossible
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("name", ["gpt-4o-mini", "openai:", ":gpt-4o-mini", ":", ""])
+@pytest.mark.parametrize(
+    "use", [connect, Runner, lambda name: AssistantTemplate(model=name), lambda name: Runner("a:b").fork(name)]
+)
+def test_a_name_without_a_provider_or_a_model_is_refused_at_once(use, name):
+    with pytest.raises(ValueError, match=r'does not name a model: write "provider:model", as in "openai:gpt-4o-mini"'):
+        use(name)
+
+
+@pytest.mark.parametrize("wrong", [42, None, b"openai:gpt-4o-mini", ["openai:gpt-4o-mini"]])
+def test_connect_takes_text(wrong):
+    with pytest.raises(TypeError, match="a model's name is text such as"):
+        connect(wrong)
+
+
+@pytest.mark.parametrize("wrong", [42, b"openai:gpt-4o-mini", ["openai:gpt-4o-mini"], object, lambda session: "x"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        Runner,
+        lambda model: AssistantTemplate(model=model),
+        lambda model: SubroutineTemplate(UserTemplate("x"), model=model),
+        lambda model: Runner("a:b").fork(model),
+        lambda model: setattr(AssistantTemplate(), "model", model),
+    ],
+)
+def test_what_is_neither_a_model_nor_a_name_is_a_type_error_that_names_it(use, wrong):
+    with pytest.raises(TypeError, match="model takes a Model or a name") as caught:
+        use(wrong)
+
+    assert repr(wrong) in str(caught.value)
+    assert type(wrong).__name__ in str(caught.value)
+
+
+def test_a_missing_key_says_which_variable_to_set():
+    with pytest.raises(ConnectionNotPossible) as caught:
+        connect("openai:gpt-4o-mini")
+
+    assert "'openai:gpt-4o-mini' cannot be connected: there is no key" in str(caught.value)
+    assert "set the environment variable OPENAI_API_KEY, or pass api_key= to connect()" in str(caught.value)
+    assert isinstance(caught.value, AntiphonError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_missing_key_of_a_model_known_by_name_is_said_when_it_is_first_asked(play):
+    runner = Runner("openai:gpt-4o-mini", template=LinearTemplate([UserTemplate("x"), AssistantTemplate()]))
+
+    with pytest.raises(ConnectionNotPossible, match="OPENAI_API_KEY"):
+        play(runner)
+
+
+def test_an_unknown_provider_is_refused_naming_it():
+    with pytest.raises(ValueError, match="names the provider 'nobody'"):
+        connect("nobody:model")
+
+
+def test_a_missing_package_of_a_provider_says_what_to_install(monkeypatch):
+    for module in ("anthropic", "pydantic_ai.providers.anthropic", "pydantic_ai.models.anthropic"):
+        monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(ConnectionNotPossible, match=r'pip install "antiphon\[anthropic\]"'):
+        connect("anthropic:claude-haiku-4-5", api_key="unused")
+
+
+def test_without_the_package_for_real_models_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydantic_ai", None)
+    monkeypatch.delitem(sys.modules, "antiphon.providers.connection", raising=False)
+
+    with pytest.raises(ConnectionNotPossible, match=r'pip install "antiphon\[openai\]"'):
+        connect("openai:gpt-4o-mini", api_key="unused")
+
+
+def test_connected_models_carry_their_settings_and_forks_share_the_connection():
+    model = connect("openai:gpt-4o-mini", api_key="unused", temperature=0.5, top_k=3)
+    fork = Runner(model).fork().model
+
+    assert model.name == "openai:gpt-4o-mini"
+    assert fork.settings.model_dump(exclude_none=True) == {"temperature": 0.5, "top_k": 3}
+    assert fork.settings is not model.settings
+    assert fork.origin is model
+
+
+def test_the_representation_of_a_model_names_it_and_no_key():
+    model = connect("openai:gpt-4o-mini", api_key="sk-very-secret")
+
+    assert "openai:gpt-4o-mini" in repr(model)
+    assert "sk-very-secret" not in repr(model) + repr(vars(model))
+
+
+@pytest.mark.parametrize("settings", [{"temperature": -1}, {"max_tokens": 0}])
+def test_impossible_settings_are_refused(settings):
+    with pytest.raises(ValueError, match="greater than"):
+        connect("openai:gpt-4o-mini", api_key="unused", **settings)

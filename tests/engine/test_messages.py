@@ -1,0 +1,114 @@
+"""Messages, tool calls, usage and replies."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from antiphon import Message, Reply, Session, ToolCall, Usage
+
+TEXT = st.text(max_size=20)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(TEXT, values, max_size=3),
+    max_leaves=6,
+)
+METADATA = st.dictionaries(TEXT, JSON, max_size=3)
+MESSAGES = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=TEXT,
+    tool_calls=st.lists(st.builds(ToolCall, id=TEXT, name=TEXT, arguments=METADATA), max_size=2).map(tuple),
+    tool_call_id=st.none() | TEXT,
+    metadata=METADATA,
+    template_path=st.none() | TEXT,
+    model=st.none() | TEXT,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(message=MESSAGES)
+def test_a_message_comes_back_from_json_as_it_was(message):
+    assert Message.model_validate_json(message.model_dump_json()) == message
+
+
+@settings(max_examples=50, deadline=None)
+@given(messages=st.lists(MESSAGES, max_size=4), metadata=METADATA)
+def test_a_session_comes_back_from_json_as_it_was(messages, metadata):
+    session = Session(messages=messages, metadata=metadata)
+
+    back = Session.model_validate_json(session.model_dump_json())
+
+    assert (back.messages, back.metadata) == (messages, metadata)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (Message(role="user", content="Hi"), "content"),
+        (ToolCall(id="1", name="look"), "name"),
+        (Usage(), "input_tokens"),
+        (Reply("Hi"), "content"),
+    ],
+)
+def test_values_are_frozen(value, field):
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(value, field, 1)
+
+
+@pytest.mark.parametrize("role", ["", "User", "robot", None, 1])
+def test_an_unknown_role_is_refused(role):
+    with pytest.raises(ValidationError, match="'system', 'user', 'assistant' or 'tool'"):
+        Message(role=role, content="x")
+
+
+def test_a_message_needs_only_its_role():
+    message = Message(role="user")
+
+    assert (message.content, message.tool_calls, message.tool_call_id, message.metadata) == ("", (), None, {})
+    assert (message.template_path, message.model) == (None, None)
+
+
+def test_two_messages_do_not_share_their_metadata():
+    one, other = Message(role="user"), Message(role="user")
+    one.metadata["seen"] = True
+
+    assert other.metadata == {}
+
+
+@pytest.mark.parametrize("kind", [Message, ToolCall, Usage, Reply])
+def test_a_misspelt_field_is_refused(kind):
+    fields = {"role": "user"} if kind is Message else {"id": "1", "name": "n"} if kind is ToolCall else {}
+
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        kind(**fields, contents="x")
+
+
+def test_a_cost_is_kept_to_the_last_digit():
+    usage = Usage(input_tokens=3, output_tokens=4, cost=Decimal("0.000001230"))
+
+    assert Usage.model_validate_json(usage.model_dump_json()).cost == Decimal("0.000001230")
+
+
+@pytest.mark.parametrize("tokens", ["input_tokens", "output_tokens"])
+def test_fewer_than_no_tokens_are_refused(tokens):
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        Usage(**{tokens: -1})
+
+
+def test_the_text_of_a_reply_may_stand_first_without_its_name():
+    assert Reply("Hi", served_by="x") == Reply(content="Hi", served_by="x")
+
+
+def test_a_reply_has_nothing_by_default():
+    assert Reply().model_dump() == {
+        "content": "",
+        "tool_calls": (),
+        "usage": None,
+        "served_by": None,
+        "finish_reason": None,
+    }

@@ -1,0 +1,268 @@
+"""Observers hear of everything, in pairs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from antiphon import (
+    AssistantTemplate,
+    BreakTemplate,
+    EndTemplate,
+    LinearTemplate,
+    LoopTemplate,
+    Message,
+    Observer,
+    Runner,
+    Session,
+    SessionInitStrategy,
+    SubroutineTemplate,
+    UserTemplate,
+    observing,
+)
+
+
+class Listening(Observer):
+    """Keeps what it hears, as (what, path), and the events."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str | None]] = []
+        self.events: list[object] = []
+
+    def on_template_enter(self, event):
+        self._note("enter", event)
+
+    def on_template_exit(self, event):
+        self._note("exit", event)
+
+    def on_subroutine_enter(self, event):
+        self._note("sub enter", event)
+
+    def on_subroutine_exit(self, event):
+        self._note("sub exit", event)
+
+    def on_model_call(self, call):
+        self.heard.append(("call", call.template_path))
+        self.events.append(call)
+
+    def _note(self, what: str, event) -> None:
+        self.heard.append((what, event.path))
+        self.events.append(event)
+
+    def unpaired(self) -> list[tuple[str, str | None]]:
+        open_: list[tuple[str, str | None]] = []
+        for what, path in self.heard:
+            if what.endswith("enter"):
+                open_.append((what, path))
+            elif what.endswith("exit"):
+                assert open_.pop() == (what.replace("exit", "enter"), path)
+        return open_
+
+
+TREE = LinearTemplate(
+    [UserTemplate("x"), SubroutineTemplate(LinearTemplate([UserTemplate("y"), AssistantTemplate()]), "s")]
+)
+
+
+def test_everything_is_heard_in_order(play, answering):
+    with observing(Listening()) as listening:
+        play(Runner(answering()), template=TREE)
+
+    assert listening.heard == [
+        ("enter", "linear"),
+        ("enter", "linear/user-1"),
+        ("exit", "linear/user-1"),
+        ("enter", "linear/s"),
+        ("sub enter", "linear/s"),
+        ("enter", "linear/s/linear-1"),
+        ("enter", "linear/s/linear-1/user-1"),
+        ("exit", "linear/s/linear-1/user-1"),
+        ("enter", "linear/s/linear-1/assistant-2"),
+        ("call", "linear/s/linear-1/assistant-2"),
+        ("exit", "linear/s/linear-1/assistant-2"),
+        ("exit", "linear/s/linear-1"),
+        ("sub exit", "linear/s"),
+        ("exit", "linear/s"),
+        ("exit", "linear"),
+    ]
+
+
+def test_events_say_which_template_which_session_and_how_deep(play, answering):
+    session = Session()
+    with observing(Listening()) as listening:
+        play(Runner(answering()), session, template=TREE)
+
+    entered, sub_entered, call, sub_exited = (listening.events[index] for index in (3, 4, 9, 12))
+    assert (entered.template, entered.session, entered.depth) == (TREE.children[1], session, 0)
+    assert (sub_entered.template, sub_entered.parent, sub_entered.depth) == (TREE.children[1], session, 0)
+    assert call is session.trace.calls[0]
+    assert (sub_exited.parent, sub_exited.error, sub_exited.depth) == (session, None, 0)
+    assert [message.content for message in sub_exited.child.messages] == ["y", "ok"]
+
+
+@pytest.mark.parametrize("index", [0, 2, 4, 9, 12])
+def test_events_are_frozen(index, play, answering):
+    with observing(Listening()) as listening:
+        play(Runner(answering()), template=TREE)
+
+    with pytest.raises(FrozenInstanceError):
+        listening.events[index].depth = 9
+
+
+def fail(session: Session) -> Session:
+    raise RuntimeError("on purpose")
+
+
+class Failing(SessionInitStrategy):
+    def initialize(self, parent_session: Session) -> Session:
+        return fail(parent_session)
+
+
+FAILING = {
+    "template": UserTemplate("{{ nope }}"),
+    "before-transform": LinearTemplate([UserTemplate("x", before_transform=fail)]),
+    "after-transform": LinearTemplate([UserTemplate("x", after_transform=fail)]),
+    "in a subroutine": SubroutineTemplate(LoopTemplate([UserTemplate("{{ nope }}")])),
+    "subroutine's strategy": SubroutineTemplate(UserTemplate("x"), session_init_strategy=Failing()),
+    "model": LinearTemplate([UserTemplate("x"), AssistantTemplate()]),
+}
+
+
+@pytest.mark.parametrize("place", FAILING)
+def test_enter_and_exit_come_in_pairs_also_when_something_fails(place, play, answering):
+    session = Session()
+    with observing(Listening()) as listening, pytest.raises(Exception, match=r"nope|on purpose|down") as caught:
+        play(Runner(answering(RuntimeError("down"))), session, template=FAILING[place])
+
+    assert listening.unpaired() == []
+    assert listening.heard[-1] == ("exit", FAILING[place].kind)
+    assert listening.events[-1].error is caught.value
+
+
+@pytest.mark.parametrize("leaving", [BreakTemplate, EndTemplate])
+def test_enter_and_exit_come_in_pairs_when_a_break_or_end_passes(leaving, play, answering):
+    tree = LinearTemplate([LoopTemplate([SubroutineTemplate(LoopTemplate([leaving()]))], exit_loop_count=2)])
+    with observing(Listening()) as listening:
+        play(Runner(answering()), template=tree)
+
+    assert listening.unpaired() == []
+
+
+def test_enter_and_exit_come_in_pairs_when_a_run_is_closed(answering):
+    with observing(Listening()) as listening:
+        steps = Runner(answering()).iter(template=LoopTemplate([SubroutineTemplate(TREE)]))
+        next(steps)
+        steps.close()
+
+    assert listening.unpaired() == []
+    assert listening.heard
+
+
+def test_a_cancelled_run_is_left_with_the_cancellation(answering):
+    class Stuck(answering):
+        async def _asend(self, session: Session) -> str:
+            await asyncio.Event().wait()
+
+    async def cancelled() -> None:
+        await asyncio.wait_for(Runner(Stuck()).arun(template=TREE), 0.01)
+
+    with observing(Listening()) as listening, pytest.raises(TimeoutError):
+        asyncio.run(cancelled())
+
+    assert listening.unpaired() == []
+    exits = [event for event in listening.events if type(event).__name__ == "TemplateExited"]
+    assert isinstance(exits[-1].error, asyncio.CancelledError)
+
+
+def test_calls_that_fail_are_heard_with_their_error(play, answering):
+    with observing(Listening()) as listening, pytest.raises(RuntimeError):
+        play(Runner(answering(RuntimeError("down"))), template=FAILING["model"])
+
+    assert [str(event.error) for event in listening.events if hasattr(event, "chosen_by")] == ["down"]
+
+
+def test_an_observer_hears_only_while_it_is_observing_and_all_that_observe_hear(play, answering):
+    runner = Runner(answering(), template=UserTemplate("x"))
+    with observing(Listening()) as outer:
+        with observing(Listening()) as inner:
+            play(runner)
+        play(runner)
+    play(runner)
+
+    assert (len(inner.heard), len(outer.heard)) == (2, 4)
+
+
+def test_an_observer_that_observes_twice_is_no_error(play, answering):
+    listening = Listening()
+    with observing(listening), observing(Listening()):
+        pass
+    with observing(listening):
+        play(Runner(answering()), template=UserTemplate("x"))
+
+    assert len(listening.heard) == 2
+
+
+def test_threads_and_tasks_are_heard_too(answering):
+    runner = Runner(answering(), template=UserTemplate("x"))
+
+    async def tasks() -> None:
+        await asyncio.gather(runner.arun(), runner.arun())
+
+    with observing(Listening()) as listening:
+        thread = threading.Thread(target=runner.run)
+        thread.start()
+        thread.join()
+        asyncio.run(tasks())
+
+    assert len(listening.heard) == 6
+
+
+def test_direct_calls_are_heard(answering):
+    with observing(Listening()) as listening:
+        answering().send(Session(messages=[Message(role="user", content="x")]))
+
+    assert listening.heard == [("call", None)]
+
+
+METHODS = ["on_template_enter", "on_template_exit", "on_subroutine_enter", "on_subroutine_exit", "on_model_call"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_an_observer_raises_ends_the_work_and_leaves_the_session_usable(method, play, answering):
+    def refuse(self, event):
+        raise RuntimeError("no more")
+
+    session = Session()
+    with (
+        observing(type("Refusing", (Observer,), {method: refuse})()),
+        pytest.raises(RuntimeError, match="no more"),
+    ):
+        play(Runner(answering()), session, template=TREE)
+
+    assert session.template_path is None
+    play(Runner(answering()), session, template=TREE)
+    assert session.messages[-1].template_path == "linear/s/linear-1/assistant-2"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_an_observer_raises_leaves_the_others_with_whole_pairs(method, play, answering):
+    def refuse(self, event):
+        raise RuntimeError("no more")
+
+    with (
+        observing(Listening()) as before,
+        observing(type("Refusing", (Observer,), {method: refuse})()),
+        observing(Listening()) as after,
+        pytest.raises(RuntimeError, match="no more"),
+    ):
+        play(Runner(answering()), template=TREE)
+
+    assert (before.unpaired(), after.unpaired()) == ([], [])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_observers_methods_do_nothing_by_default(method):
+    assert getattr(Observer(), method)(object()) is None

@@ -1,0 +1,206 @@
+"""Who called which model: the trace and its paths."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from antiphon import (
+    AssistantTemplate,
+    IfTemplate,
+    LinearTemplate,
+    LoopTemplate,
+    Message,
+    ModelCall,
+    Runner,
+    Session,
+    SubroutineTemplate,
+    Trace,
+    UserTemplate,
+)
+
+
+def support() -> LinearTemplate:
+    inner = LinearTemplate([UserTemplate("Inside"), AssistantTemplate(template_id="inner"), AssistantTemplate()])
+    return LinearTemplate(
+        [
+            UserTemplate("Hi"),
+            AssistantTemplate(template_id="classify"),
+            LoopTemplate(
+                [AssistantTemplate(template_id="answer"), SubroutineTemplate(inner, "look-up")],
+                exit_loop_count=2,
+                template_id="turns",
+            ),
+            IfTemplate(lambda session: True, AssistantTemplate()),
+        ],
+        template_id="support",
+    )
+
+
+@pytest.fixture
+def trace(play, answering) -> Trace:
+    return play(Runner(answering(name="m")), template=support()).trace
+
+
+PATHS = [
+    "support/classify",
+    "support/turns@1/answer",
+    "support/turns@1/look-up/linear-1/inner",
+    "support/turns@1/look-up/linear-1/assistant-3",
+    "support/turns@2/answer",
+    "support/turns@2/look-up/linear-1/inner",
+    "support/turns@2/look-up/linear-1/assistant-3",
+    "support/if-4/assistant-1",
+]
+
+
+def test_calls_stand_in_order_with_their_paths_subroutines_included(trace):
+    assert [call.template_path for call in trace.calls] == PATHS
+    assert [call.depth for call in trace.calls] == [0, 0, 1, 1, 0, 1, 1, 0]
+
+
+def test_models_are_plain_data_by_id_or_else_by_path_without_iterations(trace):
+    assert trace.models == {
+        "classify": ["m"],
+        "answer": ["m", "m"],
+        "inner": ["m", "m"],
+        "support/turns/look-up/linear-1/assistant-3": ["m", "m"],
+        "support/if-4/assistant-1": ["m"],
+    }
+    assert type(trace.models) is dict
+
+
+@pytest.mark.parametrize(
+    ("glob", "found"),
+    [
+        ("support/classify", [0]),
+        ("support/turns@1/answer", [1]),
+        ("support/turns@*/answer", [1, 4]),
+        ("support/turns@?/answer", [1, 4]),
+        ("support/*", [0]),
+        ("support/*/*", [1, 4, 7]),
+        ("support/**", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("**", [0, 1, 2, 3, 4, 5, 6, 7]),
+        ("**/inner", [2, 5]),
+        ("*", []),
+        ("classify", []),
+        ("support/turns/answer", []),
+        ("support/turns@1", []),
+        ("support.classify", []),
+        ("support/[c]lassify", []),
+        ("", []),
+    ],
+)
+def test_a_star_stays_within_a_segment_and_two_stars_cross_them(glob, found, trace):
+    assert [trace.calls.index(call) for call in trace.at(glob)] == found
+
+
+def test_calls_of_a_template_are_found_by_its_id(trace):
+    assert [call.template_path for call in trace.of("answer")] == [PATHS[1], PATHS[4]]
+    assert trace.of("support/if-4/assistant-1") == [trace.calls[-1]]
+    assert trace.of("no such") == []
+
+
+def test_a_trace_knows_its_length_and_is_true_also_when_it_is_empty(trace):
+    assert len(trace) == 8
+    assert bool(Trace())
+    assert len(Trace()) == 0
+    assert "8 calls" in repr(trace)
+
+
+def test_calls_keep_what_was_sent_also_when_the_session_changes_later(play, answering):
+    session = play(Runner(answering("a")), template=LinearTemplate([UserTemplate("Hi"), AssistantTemplate()]))
+    session.messages.clear()
+
+    assert [message.content for message in session.trace.calls[0].messages] == ["Hi"]
+
+
+def test_direct_calls_stand_under_the_empty_name(answering):
+    session = Session(messages=[Message(role="user", content="Hi")])
+    answering(name="m").send(session)
+
+    assert session.trace.models == {"": ["m"]}
+    assert session.trace.at("**") == []
+    assert session.trace.calls[0].chosen_by == "direct"
+
+
+def test_a_direct_call_from_within_a_template_stands_at_its_path(play, doing, answering):
+    direct = answering(name="direct")
+    session = Session(messages=[Message(role="user", content="Hi")])
+
+    play(Runner(answering()), session, template=doing(lambda one: direct.send(one), template_id="here"))
+
+    (call,) = session.trace.calls
+    assert (call.template_id, call.template_path, call.chosen_by) == ("here", "here", "direct")
+
+
+def test_a_call_is_frozen_and_compares_by_its_data(trace):
+    call = trace.calls[0]
+
+    assert isinstance(call, ModelCall)
+    with pytest.raises(AttributeError):
+        call.model = "other"
+    assert call == call
+    assert call != trace.calls[1]
+
+
+def test_failed_calls_stand_in_the_trace_with_their_error(play, answering):
+    error = RuntimeError("down")
+    session = Session()
+
+    with pytest.raises(RuntimeError):
+        play(Runner(answering(error)), session, template=LinearTemplate([UserTemplate("Hi"), AssistantTemplate()]))
+
+    (call,) = session.trace.calls
+    assert (call.error, call.reply, call.template_path) == (error, None, "linear/assistant-2")
+
+
+def test_an_error_says_in_which_template_it_came_up_once_and_the_innermost(play, answering):
+    tree = LinearTemplate([SubroutineTemplate(LinearTemplate([UserTemplate("x"), AssistantTemplate()]), "sub")])
+
+    with pytest.raises(RuntimeError) as caught:
+        play(Runner(answering(RuntimeError("down"))), template=tree)
+
+    assert str(caught.value) == "down"
+    assert caught.value.__notes__ == ["in the template at 'linear/sub/linear-1/assistant-2'"]
+
+
+def test_the_session_is_at_the_path_of_the_template_that_is_rendered(play, doing, answering):
+    paths: list[str | None] = []
+    look = [doing(lambda session: paths.append(session.template_path)) for _ in range(2)]
+    tree = LinearTemplate([LoopTemplate([look[0]], exit_loop_count=2), SubroutineTemplate(look[1])])
+
+    play(Runner(answering()), template=tree)
+
+    assert paths == ["linear/loop-1@1/doing-1", "linear/loop-1@2/doing-1", "linear/subroutine-2/doing-1"]
+
+
+def test_loops_in_loops_carry_an_iteration_each(play, doing, answering):
+    paths: list[str] = []
+    look = doing(lambda session: paths.append(session.template_path), template_id="x")
+    inner = LoopTemplate([look], exit_loop_count=2, template_id="inner")
+
+    play(Runner(answering()), template=LoopTemplate([inner], exit_loop_count=2, template_id="outer"))
+
+    assert paths == [f"outer@{n}/inner@{m}/x" for n in (1, 2) for m in (1, 2)]
+
+
+def test_the_name_of_a_model_is_that_at_the_time_of_the_call(play, doing, answering):
+    model = answering(name="before")
+    rename = doing(lambda session: setattr(model, "name", "after"))
+    tree = LinearTemplate([UserTemplate("x"), AssistantTemplate(template_id="a"), rename, AssistantTemplate()])
+
+    trace = play(Runner(model), template=tree).trace
+
+    assert trace.models == {"a": ["before"], "linear/assistant-4": ["after"]}
+
+
+def test_an_id_that_looks_like_a_pattern_is_found_as_it_is_written(play, answering):
+    tree = LinearTemplate([UserTemplate("x"), AssistantTemplate(template_id="a.b(c)+")])
+
+    trace = play(Runner(answering()), template=tree).trace
+
+    assert len(trace.at("linear/a.b(c)+")) == 1
+    assert trace.at("linear/aXb(c)+") == []
+    assert re.escape("a.b(c)+") not in trace.models

@@ -1,0 +1,251 @@
+"""The marker llm_cassette and the fixture of the same name."""
+
+from __future__ import annotations
+
+import pytest
+
+REAL = """
+import os
+
+def real(name="m"):
+    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
+"""
+
+
+@pytest.fixture
+def recorded(project, chat_server):
+    """A project with one test whose call of a real model is recorded."""
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette
+def test_it():
+    assert ask(real()).last.content == "Answer 1."
+"""
+    )
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+    assert chat_server.asked == ["Hello."]
+    return project
+
+
+def test_a_recorded_call_is_replayed_without_the_model(recorded, chat_server):
+    result = recorded.run()
+
+    result.assert_outcomes(passed=1)
+    assert chat_server.asked == ["Hello."]
+    result.stdout.fnmatch_lines(["templates: 1 call of 1 model, 13 tokens, *, 1 replayed"])
+
+
+def test_a_cassette_lies_in_a_folder_of_the_module_and_is_named_after_the_test(project, chat_server):
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette
+class TestDesk:
+    @pytest.mark.parametrize("name", ["small", "large"])
+    def test_method(self, name):
+        ask(real(name))
+""",
+        "tests/desk/test_answers.py",
+    )
+
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+
+    folder = project.path / "cassettes/tests/desk/test_answers"
+    names = sorted(file.name for file in folder.iterdir())
+    assert len(names) == 2
+    assert all("TestDesk.test_method[" in name for name in names)
+    assert all("template: talk/answer" in file.read_text() for file in folder.iterdir())
+
+
+def test_a_call_without_a_recording_fails_with_the_template_and_the_command_that_records_it(recorded, chat_server):
+    (recorded.path / "cassettes/test_it/test_it.yaml").unlink()
+
+    result = recorded.run()
+
+    result.assert_outcomes(failed=1)
+    assert len(chat_server.asked) == 1
+    recorded.says(
+        result,
+        "CassetteMiss: No recording for POST http://127.0.0.1:",
+        "asked by  talk/answer (model openai:m)",
+        "no-cassette: the file does not exist",
+        'pytest "test_it.py::test_it" --templates-record=missing',
+    )
+
+
+def test_a_call_without_a_recording_fails_the_test_also_where_the_program_swallows_it(project, chat_server):
+    project.tests(REAL + "\n@pytest.mark.llm_cassette\ndef test_it():\n    swallow(ask, real())\n")
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    assert chat_server.asked == []
+    project.says(result, "CassetteMiss: No recording for POST", "asked by  talk/answer")
+
+
+def test_a_changed_prompt_shows_the_difference_to_the_nearest_recording(recorded):
+    program = recorded.path / "program.py"
+    program.write_text(program.read_text().replace("Hello.", "Good evening."))
+
+    result = recorded.run()
+
+    result.assert_outcomes(failed=1)
+    recorded.says(result, "no-match: no recording equals this request", "- [Hello].", "+ [Good evening].")
+
+
+def test_the_fixture_gives_the_open_cassette(recorded, project):
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette
+def test_it(llm_cassette, request):
+    assert llm_cassette.path == request.config.rootpath / "cassettes" / "test_it" / "test_it.yaml"
+    assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (0, 0, 1)
+    ask(real())
+    assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (1, 0, 0)
+"""
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_the_fixture_is_refused_without_the_marker(project):
+    project.tests("def test_it(llm_cassette):\n    pass\n")
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette")
+
+
+def test_a_named_cassette_is_shared_by_tests(project, chat_server):
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette("shared")
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_it(name, llm_cassette):
+    ask(real(name))
+    assert llm_cassette.path.name == "shared.yaml"
+"""
+    )
+
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+
+    assert [file.name for file in (project.path / "cassettes").iterdir()] == ["shared.yaml"]
+    project.run().assert_outcomes(passed=2)
+    assert len(chat_server.asked) == 2
+
+
+def test_a_named_cassette_keeps_what_every_test_recorded_when_all_is_recorded_anew(project, chat_server):
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette("shared")
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_it(name):
+    ask(real(name))
+"""
+    )
+    project.run("--templates-record=all").assert_outcomes(passed=2)
+
+    project.run().assert_outcomes(passed=2)
+
+
+def test_paths_of_the_body_can_be_left_out_of_the_comparison(recorded, project):
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette(ignore=["model"])
+def test_it():
+    assert ask(real("another")).last.content == "Answer 1."
+"""
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_another_matcher_can_be_asked_for(recorded, project):
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette(match_on=["method", "uri"])
+def test_it():
+    assert ask(real("another")).last.content == "Answer 1."
+"""
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+@pytest.mark.parametrize(
+    ("marker", "complaint"),
+    [
+        ("5", "name is the path of a file below the folder of the cassettes, without .yaml, not 5"),
+        ("'../other'", "name is the path of a file"),
+        ("''", "name is the path of a file"),
+        ("mode='all'", "got an unexpected keyword argument 'mode'"),
+        ("'a', 'b'", "too many positional arguments|takes from 0 to 1 positional arguments"),
+        ("match_on='body'", "match_on is a list of texts, not 'body'"),
+        ("ignore=[5]", r"ignore is a list of texts, not \[5\]"),
+        ("ignore=None", "ignore is a list of texts, not None"),
+    ],
+)
+def test_a_marker_with_other_arguments_is_refused_when_tests_are_collected(project, marker, complaint):
+    project.tests(f"@pytest.mark.llm_cassette({marker})\ndef test_it():\n    pass\n")
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    result.stdout.re_match_lines([rf".*test_it.py::test_it: marker llm_cassette: .*({complaint})"])
+    project.says(result, "it takes llm_cassette(name=None, *, match_on=None, ignore=())")
+
+
+def test_a_matcher_that_nobody_knows_is_refused_with_the_valid_ones(project):
+    project.tests("@pytest.mark.llm_cassette(match_on=['bodie'])\ndef test_it():\n    pass\n")
+
+    result = project.run()
+
+    assert "passed" not in result.parseoutcomes()
+    result.stdout.re_match_lines([r".*bodie.*"])
+    assert all(name in str(result.stdout) for name in ("method", "uri", "body"))
+
+
+def test_a_marked_test_that_is_skipped_does_not_look_at_its_cassette(project):
+    project.tests("@pytest.mark.skip(reason='not here')\n@pytest.mark.llm_cassette\ndef test_it():\n    pass\n")
+    project.file("cassettes/test_it/test_it.yaml", "damaged: yes\n")
+
+    assert project.outcomes() == {"skipped": 1}
+
+
+def test_a_damaged_cassette_fails_its_test_once_and_names_the_file(project):
+    project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    pass\n\ndef test_other():\n    pass\n")
+    project.file("cassettes/test_it/test_it.yaml", "damaged: yes\n")
+
+    result = project.run()
+
+    assert result.parseoutcomes() == {"passed": 1, "errors": 1}
+    project.says(result, "CassetteError", "test_it.yaml:1: the cassette is no cassette")
+
+
+def test_calls_of_bare_clients_are_replayed_and_counted(project, chat_server):
+    project.tests(
+        """
+import os
+from openai import OpenAI
+
+@pytest.mark.llm_cassette
+def test_it():
+    with OpenAI(base_url=os.environ["CHAT_URL"], api_key="x", max_retries=0) as client:
+        said = client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello."}])
+    assert said.choices[0].message.content == "Answer 1."
+"""
+    )
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+
+    result = project.run()
+
+    result.assert_outcomes(passed=1)
+    assert len(chat_server.asked) == 1
+    result.stdout.fnmatch_lines(["templates: *1 replayed"])

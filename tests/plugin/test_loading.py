@@ -1,0 +1,146 @@
+"""What the plugin loads, and when."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+AT_THE_END = """
+import sys
+
+HEAVY = ("antiphon", "vcr", "deepdiff", "pydantic_ai", "yaml")
+
+def pytest_unconfigure():
+    print("loaded:", [name for name in HEAVY if name in sys.modules])
+"""
+
+
+def loaded(result) -> str:
+    return next(line for line in result.outlines if line.startswith("loaded:"))
+
+
+def test_a_suite_that_never_imports_the_engine_does_not_load_it(project):
+    project.file("conftest.py", AT_THE_END)
+    project.file("test_it.py", "def test_it():\n    pass\n")
+
+    result = project.run_alone("--templates-summary")
+
+    result.assert_outcomes(passed=1)
+    assert loaded(result) == "loaded: []"
+
+
+def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(project):
+    project.file("conftest.py", AT_THE_END)
+    project.tests("def test_it(scripted_model, llm_trace):\n    research(scripted_model('one'))\n")
+
+    result = project.run_alone()
+
+    result.assert_outcomes(passed=1)
+    assert loaded(result) == "loaded: ['antiphon']"
+
+
+def test_an_engine_that_is_imported_inside_of_a_test_is_watched_from_then_on(project):
+    project.file(
+        "test_it.py",
+        """
+        import sys
+
+        def test_first():
+            assert "antiphon" not in sys.modules
+
+        def test_meddles():
+            from program import research
+            from pytest_templates import ScriptedModel
+
+            notes = []
+            research(ScriptedModel("one"), lambda child: notes.append("x") or child, {"notes": notes})
+
+        def test_is_traced(scripted_model, llm_trace):
+            from program import ask
+
+            ask(scripted_model("one"))
+            assert llm_trace.models == {"answer": ["scripted"]}
+        """,
+    )
+
+    result = project.run_alone()
+
+    result.assert_outcomes(passed=2, failed=1)
+    project.says(
+        result, "IsolationViolation: ", "templates: 2 calls of 1 model, 0 tokens, $0.0000, 1 subroutine checked"
+    )
+
+
+MISSING = """
+import importlib.util
+import sys
+
+MISSING = {"vcr", "deepdiff", "syrupy"}
+
+class Missing:
+    def find_spec(self, fullname, path, target=None):
+        if fullname.partition(".")[0] in MISSING:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+def find_spec(name, package=None, found=importlib.util.find_spec):
+    return None if name.partition(".")[0] in MISSING else found(name, package)
+
+sys.meta_path.insert(0, Missing())
+importlib.util.find_spec = find_spec
+"""
+
+
+@pytest.fixture
+def without_packages(project, monkeypatch):
+    """Runs pytest as if the packages of the extra were not installed."""
+    project.file("without/sitecustomize.py", MISSING)
+    monkeypatch.setenv("PYTHONPATH", str(project.path / "without"), prepend=os.pathsep)
+    return lambda *arguments: project.run_alone("-pno:syrupy", *arguments)
+
+
+def test_without_the_plugins_packages_pytest_starts_and_other_tests_run(project, without_packages):
+    project.tests(
+        """
+        def test_plain():
+            research(ScriptedModel("one"))
+
+        @pytest.mark.parametrize("name", ["scripted_model", "scripted_user", "llm_trace", "llm_cassette"])
+        def test_fixture(request, name):
+            request.getfixturevalue(name)
+        """
+    )
+
+    result = without_packages("--templates-summary")
+
+    result.assert_outcomes(passed=1, failed=4)
+    told = 'the fixture needs vcr, deepdiff, syrupy, which is not installed: pip install "antiphon[pytest]"'
+    assert str(result.stdout).count(told) == 4
+
+
+def test_without_the_plugins_packages_a_marked_test_says_what_to_install(project, without_packages):
+    project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    pass\n\ndef test_other():\n    pass\n")
+
+    result = without_packages()
+
+    result.assert_outcomes(passed=1, errors=1)
+    project.says(result, 'pip install "antiphon[pytest]"')
+
+
+def test_without_the_plugins_packages_a_violation_is_told_all_the_same_or_says_what_to_install(
+    project, without_packages
+):
+    project.tests(
+        """
+        def test_it():
+            notes = []
+            research(ScriptedModel("one"), lambda child: notes.append("x") or child, {"notes": notes})
+        """
+    )
+
+    result = without_packages()
+
+    result.assert_outcomes(failed=1)
+    output = str(result.stdout)
+    assert "IsolationViolation" in output
+    assert "metadata" in output or 'pip install "antiphon[pytest]"' in output

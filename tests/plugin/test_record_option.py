@@ -1,0 +1,188 @@
+"""--templates-record: which calls of real models are recorded; --templates-cassettes: where."""
+
+from __future__ import annotations
+
+import pytest
+
+REAL = """
+import os
+
+def real(name="m"):
+    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
+
+@pytest.mark.llm_cassette
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_it(name):
+    ask(real(name))
+"""
+
+
+@pytest.fixture
+def files(project):
+    """The recordings, by file."""
+    return lambda folder="cassettes": {file: file.read_bytes() for file in (project.path / folder).rglob("*.yaml")}
+
+
+def test_nothing_is_recorded_unless_it_is_wanted(project, chat_server, files):
+    project.tests(REAL)
+
+    project.run().assert_outcomes(failed=2)
+    project.run("--templates-record=none").assert_outcomes(failed=2)
+
+    assert chat_server.asked == []
+    assert files() == {}
+
+
+def test_missing_records_what_has_no_recording_and_replays_the_rest(project, chat_server, files):
+    project.tests(REAL)
+    project.run("--templates-record=missing", "-k", "small").assert_outcomes(passed=1)
+    [(small, before)] = files().items()
+
+    result = project.run("--templates-record=missing")
+
+    result.assert_outcomes(passed=2)
+    assert len(chat_server.asked) == 2
+    assert len(files()) == 2
+    assert files()[small] == before
+    result.stdout.fnmatch_lines(["templates: 2 calls of 2 models, *, 1 replayed, 1 recorded"])
+
+
+def test_missing_does_not_touch_cassettes_that_miss_nothing(project, chat_server, files):
+    project.tests(REAL)
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+    times = {file: file.stat().st_mtime_ns for file in files()}
+
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+
+    assert {file: file.stat().st_mtime_ns for file in files()} == times
+    assert len(chat_server.asked) == 2
+
+
+def test_all_records_anew(project, chat_server, files):
+    project.tests(REAL)
+    project.run("--templates-record=all").assert_outcomes(passed=2)
+    before = files()
+
+    result = project.run("--templates-record=all")
+
+    result.assert_outcomes(passed=2)
+    assert len(chat_server.asked) == 4
+    assert files().keys() == before.keys()
+    assert all(files()[file] != before[file] for file in before)  # the server numbers its answers
+    result.stdout.fnmatch_lines(["templates: *, 2 recorded"])
+
+
+@pytest.mark.parametrize("mode", ["changed", "once", ""])
+def test_another_mode_is_refused_with_the_valid_ones(project, mode):
+    result = project.run(f"--templates-record={mode}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.re_match_lines(
+        [rf".*--templates-record: invalid choice: '{mode}' \(choose from '?none.*missing.*all'?\)"]
+    )
+
+
+FAILING = {
+    "the test": "def test_it():\n    ask(real())\n    assert False",
+    "its teardown": "@pytest.fixture\ndef broken():\n    yield\n    assert False\n\n"
+    "@pytest.mark.llm_cassette\ndef test_it(broken):\n    ask(real())",
+    "a verdict": "def test_it(scripted_model):\n    ask(real())\n    swallow(ask, scripted_model())",
+    "steps that are left": "def test_it(scripted_model):\n    scripted_model('left')\n    ask(real())",
+    "a unittest": "class TestIt(__import__('unittest').TestCase):\n    def test_it(self):\n        ask(real())\n"
+    "        self.assertEqual(1, 2)",
+}
+
+
+@pytest.mark.parametrize("failing", FAILING.values(), ids=FAILING)
+def test_what_a_failing_test_recorded_is_not_kept(project, chat_server, files, failing):
+    marked = "" if failing.startswith("@") else "@pytest.mark.llm_cassette\n"
+    project.tests(REAL.partition("@pytest")[0] + marked + failing)
+
+    result = project.run("--templates-record=all")
+
+    outcomes = result.parseoutcomes()
+    assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 1
+    assert chat_server.asked == ["Hello."]
+    assert files() == {}
+
+
+BARE = """
+import json
+import os
+from urllib.request import Request, urlopen
+
+class Bare(Model):
+    # Asks with what Python brings along: fast to load in every worker.
+
+    def __init__(self, name):
+        self.name = name
+
+    def _send(self, session):
+        body = {"model": self.name, "messages": [{"role": "user", "content": session.last.content}]}
+        url = os.environ["CHAT_URL"] + "/chat/completions"
+        headers = {"content-type": "application/json"}
+        with urlopen(Request(url, json.dumps(body).encode(), headers)) as answer:
+            said = json.load(answer)
+        usage = Usage(input_tokens=said["usage"]["prompt_tokens"], output_tokens=said["usage"]["completion_tokens"])
+        return Reply(content=said["choices"][0]["message"]["content"], usage=usage)
+
+@pytest.mark.llm_cassette
+@pytest.mark.parametrize("number", range(6))
+def test_it(number):
+    ask(Bare(f"m{number}"))
+"""
+
+
+def test_every_worker_records_and_replays_and_the_summary_adds_up(project, chat_server, files):
+    project.tests(BARE)
+
+    recorded = project.run("-n2", "--templates-record=missing")
+    before = files()
+    replayed = project.run("-n2")
+
+    recorded.assert_outcomes(passed=6)
+    recorded.stdout.fnmatch_lines(["templates: 6 calls of 6 models, 78 tokens, *, 6 recorded"])
+    replayed.assert_outcomes(passed=6)
+    replayed.stdout.fnmatch_lines(["templates: 6 calls of 6 models, 78 tokens, *, 6 replayed"])
+    assert len(chat_server.asked) == 6
+    assert len(before) == 6
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("ini", "arguments", "folder"),
+    [
+        ("templates_cassettes = tapes", [], "tapes"),
+        ("", ["--templates-cassettes=tapes/new"], "tapes/new"),
+        ("templates_cassettes = tapes", ["--templates-cassettes=elsewhere"], "elsewhere"),
+    ],
+)
+def test_cassettes_lie_where_the_option_or_the_ini_key_says(project, chat_server, files, ini, arguments, folder):
+    project.ini(ini)
+    project.tests(REAL.replace(', "large"', ""))
+
+    project.run("--templates-record=missing", *arguments).assert_outcomes(passed=1)
+
+    assert len(files(folder)) == 1
+    assert not (project.path / "cassettes").exists()
+    project.run(*arguments).assert_outcomes(passed=1)
+    assert len(chat_server.asked) == 1
+
+
+def test_cassettes_may_lie_outside_of_the_project(project, chat_server, tmp_path_factory):
+    project.tests(REAL)
+    folder = tmp_path_factory.mktemp("tapes")
+
+    project.run("--templates-record=missing", f"--templates-cassettes={folder}").assert_outcomes(passed=2)
+
+    assert len([*folder.rglob("*.yaml")]) == 2
+
+
+def test_cassettes_lie_below_the_root_directory_wherever_pytest_is_started(project, chat_server, files, monkeypatch):
+    project.tests(REAL, "tests/test_it.py")
+    monkeypatch.chdir(project.path / "tests")
+    monkeypatch.syspath_prepend(project.path)
+
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+
+    assert {file.parent for file in files()} == {project.path / "cassettes/tests/test_it"}

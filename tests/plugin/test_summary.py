@@ -1,0 +1,162 @@
+"""What is said at the end of a run: one line always, and the table with --templates-summary."""
+
+from __future__ import annotations
+
+TESTS = """
+from decimal import Decimal
+
+def priced(text):
+    return Reply(content=text, usage=Usage(input_tokens=1000, output_tokens=200, cost=Decimal("0.0125")))
+
+@pytest.mark.parametrize("number", range(4))
+def test_priced(scripted_model, number):
+    ask(scripted_model(priced("one"), name="small"))
+
+def test_research(scripted_model):
+    research(scripted_model("two", name="large"))
+
+def test_direct(scripted_model):
+    scripted_model("three", name="large").send(Session(messages=[Message(role="user", content="Hello.")]))
+
+class Echo(Model):
+    def _send(self, session):
+        return session.last.content
+
+def test_another_model():
+    ask(Echo())
+"""
+LINE = "templates: 7 calls of 3 models, 4,800 tokens, $0.0500, 1 subroutine checked"
+
+
+def table(result) -> list[list[str]]:
+    """The cells of the table, line by line."""
+    lines = str(result.stdout).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.strip("= ") == "templates")
+    body = lines[start + 1 : lines.index(next(line for line in lines if line.startswith("templates:")))]
+    return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in body]
+
+
+def test_a_run_that_calls_models_ends_with_one_line(project):
+    project.tests(TESTS)
+
+    result = project.run()
+
+    assert str(result.stdout).splitlines().count(LINE) == 1
+    result.stdout.no_fnmatch_line("*answers from*")
+
+
+def test_a_run_that_calls_no_model_says_nothing(project):
+    project.tests("def test_it():\n    pass\n")
+
+    result = project.run()
+
+    result.stdout.no_fnmatch_line("*templates:*")
+
+
+def test_the_table_adds_up_calls_tokens_and_cost_by_template_and_model(project):
+    project.tests(TESTS)
+
+    result = project.run("--templates-summary")
+
+    assert table(result) == [
+        ["template", "model", "calls", "tokens in", "tokens out", "cost", "answers from"],
+        ["answer", "small", "4", "4,000", "800", "$0.0500", "script"],
+        ["summary", "large", "1", "0", "0", "$0.0000", "script"],
+        ["(no template)", "large", "1", "0", "0", "$0.0000", "script"],
+        ["answer", "Echo", "1", "0", "0", "$0.0000", "model"],
+    ]
+    assert LINE in str(result.stdout)
+
+
+def test_the_line_and_the_table_add_up_over_workers(project):
+    project.tests(TESTS)
+
+    result = project.run("-n2", "--templates-summary")
+
+    assert str(result.stdout).splitlines().count(LINE) == 1
+    assert sorted(table(result)[1:])[1] == ["answer", "Echo", "1", "0", "0", "$0.0000", "model"]
+    assert ["answer", "small", "4", "4,000", "800", "$0.0500", "script"] in table(result)
+
+
+def test_the_table_of_a_run_that_calls_no_model_says_so(project):
+    project.tests("def test_it():\n    pass\n")
+
+    result = project.run("--templates-summary")
+
+    result.stdout.fnmatch_lines(["=* templates =*", "no model was called"])
+
+
+def test_calls_of_failed_tests_and_of_fixtures_count(project):
+    project.tests(
+        """
+        @pytest.fixture
+        def greeted(scripted_model):
+            ask(scripted_model("one"))
+            yield
+            ask(scripted_model("two"))
+
+        def test_fails(greeted):
+            assert False
+
+        def test_call_fails(scripted_model):
+            ask(scripted_model(KeyError("gone")))
+
+        @pytest.fixture
+        def broken(scripted_model):
+            ask(scripted_model("three"))
+            raise KeyError("gone")
+
+        def test_setup_fails(broken):
+            pass
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=2, errors=1)
+    result.stdout.fnmatch_lines(["templates: 4 calls of 1 model, *"])
+
+
+def test_an_unknown_price_of_a_real_model_is_said(project, chat_server):
+    project.tests(
+        """
+        import os
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            ask(connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x"))
+        """
+    )
+
+    recorded = project.run("--templates-record=missing", "--templates-summary")
+    replayed = project.run("--templates-summary")
+
+    line = "templates: 1 call of 1 model, 13 tokens, $0.0000 and 1 call of unknown price, 1"
+    project.says(recorded, f"{line} recorded")
+    project.says(replayed, f"{line} replayed")
+    assert table(recorded)[1] == ["answer", "openai:m", "1", "10", "3", "unknown", "recorded"]
+    assert table(replayed)[1] == ["answer", "openai:m", "1", "10", "3", "unknown", "cassette"]
+
+
+def test_the_table_tells_replayed_answers_from_recorded_ones_within_a_test(project, chat_server):
+    project.tests(
+        """
+        import os
+        ROUNDS = [("first", "Hi."), ("second", "Hello.")]
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            model = connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
+            for name, text in ROUNDS:
+                talk = LinearTemplate([UserTemplate(text), AssistantTemplate(template_id=name)])
+                Runner(model, template=talk).run()
+        """
+    )
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+    test = project.path / "test_it.py"
+    test.write_text(test.read_text().replace("Hi.", "Good evening."))
+
+    result = project.run("--templates-record=missing", "--templates-summary")
+
+    result.assert_outcomes(passed=1)
+    assert [(line[0], line[-1]) for line in table(result)[1:]] == [("first", "recorded"), ("second", "cassette")]
