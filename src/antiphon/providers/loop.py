@@ -144,4 +144,19 @@ def _loop() -> tuple[BlockingPortal, AsyncExitStack]:
 def _stop(starting: AbstractContextManager[BlockingPortal]) -> None:
     portal, resources = _started[0]
     portal.call(resources.aclose)
+    portal.call(_forgive_unfinished_generators)
     starting.__exit__(None, None, None)
+
+
+async def _forgive_unfinished_generators() -> None:
+    """Say nothing of generators that cannot be closed when the loop ends.
+
+    A client whose stream failed leaves a chain of them half way, held by the traceback. The loop closes all links at
+    once, each closes the next, and so it is complained that one is closed already.
+    """
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "asyncgen" not in context:
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(handle)
