@@ -148,7 +148,9 @@ class Attempt:
         """End: keep a recording if all went well, and let go of everything."""
         try:
             if self.cassette is not None and not self.failed:
-                self.cassette.save()
+                from pytest_templates.recording import save
+
+                save(self.item, self.cassette)
         finally:
             self.item.config.stash[WATCH].attempt = None
             self._resources.close()

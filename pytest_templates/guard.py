@@ -65,9 +65,8 @@ def violation(what: str, before: dict[str, Any], after: dict[str, Any]) -> Isola
 
 def _picture(photographer: Photographer, parent: Session, subroutine: Any, path: str) -> dict[str, Any]:
     trees: list[tuple[str, Template]] = [(path, subroutine)]
-    root = getattr(parent.runner, "template", None)
-    if isinstance(root, Template):
-        trees.append((root.template_id or root.kind, root))
+    roots = (parent.run.tree, getattr(parent.runner, "template", None))
+    trees += [(root.template_id or root.kind, root) for root in roots if isinstance(root, Template)]
     templates = {id(template): (place, template) for top, tree in trees for place, template in with_paths(tree, top)}
     pictures = {place: photographer.template(template) for place, template in templates.values()}
     return {**photographer.session(parent), "templates": pictures}

@@ -33,25 +33,28 @@ class WhenLoaded(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find the module as the others would, with a loader that tells when it is done."""
+        """Find the module as the others would, with a loader that tells everybody who waits when it is done."""
         if fullname != self._module:
             return None
-        self.forget()
+        waiting = [one for one in sys.meta_path if isinstance(one, WhenLoaded) and one._module == fullname]
+        for one in waiting:
+            one.forget()
         specs = (finder.find_spec(fullname, path, target) for finder in tuple(sys.meta_path))
         spec = next((found for found in specs if found is not None), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Telling(spec.loader, self._then)
+            spec.loader = _Telling(spec.loader, [one._then for one in waiting])
         return spec
 
 
 class _Telling(Loader):
-    def __init__(self, loader: Loader, then: Callable[[], None]) -> None:
+    def __init__(self, loader: Loader, told: Sequence[Callable[[], None]]) -> None:
         self._loader = loader
-        self._then = then
+        self._told = told
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        self._then()
+        for then in self._told:
+            then()

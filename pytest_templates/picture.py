@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Hashable, Mapping
+from functools import cached_property
 from typing import Any, cast
 
 from pydantic import BaseModel
 
-from antiphon import Message, Model, Session, Template
+from antiphon import Message, Model, Session, SubroutineTemplate, Template
 from antiphon.copies import ATOMS, Shared, attributes, is_shared
 
 
@@ -34,16 +35,20 @@ class Photographer:
 
     def message(self, message: Message) -> dict[str, Any]:
         """A message, field by field."""
-        fields = {**vars(message), "object": self._identity(message)}
-        if message.metadata:
-            fields["metadata"] = self.value(message.metadata)
+        fields = {**vars(message), "object": self._identity(message), "metadata": self.value(message.metadata)}
         if message.tool_calls:
             fields["tool_calls"] = self.value(message.tool_calls)
         return fields
 
     def template(self, template: Template) -> dict[str, Any]:
-        """A template's own attributes; other templates, models and runners in it by their identity."""
-        return {name: self._template_value(item) for name, item in attributes(template).items()}
+        """A template's own attributes; other templates and runners in it by their identity, models by their settings.
+
+        What a subroutine does to the settings of its own model is its own affair.
+        """
+        held = {name: self._template_value(item) for name, item in attributes(template).items()}
+        if isinstance(template, SubroutineTemplate):
+            held["_model"] = self._identity(template.model)
+        return held
 
     def value(self, value: Any) -> Any:
         """Any value."""
@@ -77,11 +82,12 @@ class Photographer:
         return self._attributes(value)
 
     def _attributes(self, value: object) -> dict[str, Any]:
-        held = {name: self.value(item) for name, item in attributes(value).items()}
+        computed = {name for name in attributes(value) if isinstance(getattr(type(value), name, None), cached_property)}
+        held = {name: self.value(item) for name, item in attributes(value).items() if name not in computed}
         return {"object": self._identity(value)} | held
 
     def _template_value(self, item: Any) -> Any:
-        if type(item) in ATOMS or not isinstance(item, list | dict | set | bytearray | BaseModel):
+        if type(item) in ATOMS or not isinstance(item, list | dict | set | bytearray | BaseModel | Model):
             return item if type(item) in ATOMS else self._identity(item)
         return self.value(item)
 

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.library import OpenCassette
 
 
-_OPENED = pytest.StashKey[set[Path]]()
+_SAVED = pytest.StashKey[set[Path]]()
+
+
+def save(item: pytest.Item, cassette: OpenCassette) -> None:
+    """Save the cassette of a test that passed.
+
+    Raises:
+        CassetteError: The file cannot be written, or would hold a secret.
+    """
+    cassette.save()
+    item.config.stash.setdefault(_SAVED, set()).add(cassette.path)
 
 
 def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> AbstractContextManager[OpenCassette]:
@@ -31,9 +41,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         path = cassette_path(options.cassettes, _module(item), _name(item))
     else:
         path = options.cassettes / f"{mark.name}.yaml"
-    shared = item.config.stash.setdefault(_OPENED, set())
-    again, mode = path in shared, options.record
-    shared.add(path)
+    again, mode = path in item.config.stash.get(_SAVED, set()), options.record
     settings = CassetteSettings(
         path=path,
         mode="missing" if mode == "all" and again else mode,  # what another test has just recorded is kept

@@ -55,11 +55,6 @@ class Secrets:
             text = replaced
         return text
 
-    def replace_bytes(self, body: bytes) -> bytes:
-        """The bytes with every secret replaced by a placeholder."""
-        text = body.decode("utf-8", "surrogateescape")
-        return self.replace(text).encode("utf-8", "surrogateescape")
-
     def find(self, text: str) -> Leak | None:
         """The first secret in a text, if there is one."""
         found = self._pattern.search(text)

@@ -66,7 +66,8 @@ class Calling:
     def __enter__(self) -> Self:
         run = self._session.run
         self._chosen_by = run.chooser_of(self._model)
-        self._caller = Caller(run.path, run.template_key, self._model.name)
+        template_id = "" if self._chosen_by == "direct" else run.template_key
+        self._caller = Caller(run.path, template_id, self._model.name)
         self._picture = self._session.picture()
         self._started = perf_counter()
         return self

@@ -21,7 +21,8 @@ class Caller:
 
     Attributes:
         template_path: The path of the asking template; ``None`` for a call from outside of templates.
-        template_id: Its id, or for a template without one its path without iterations; ``""`` outside of templates.
+        template_id: Its id, or for a template without one its path without iterations; ``""`` where code called the
+            model itself.
         model: The name of the model that is asked.
     """
 
@@ -44,7 +45,7 @@ class ModelCall:
 
     Attributes:
         template_id: The id of the template that asked; for a template without one its path without iterations; ``""``
-            for a call from outside of templates.
+            where no template asked but code that called the model itself.
         template_path: Where in the tree that was, iterations included; ``None`` for a call from outside of templates.
         model: The name of the model that was requested.
         served_by: The name that the provider reported, where it did.

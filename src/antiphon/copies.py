@@ -17,22 +17,13 @@ import types
 import uuid
 from collections.abc import Callable, Collection, Hashable
 from functools import lru_cache
-from typing import Any, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import Any, Self, TypeVar, cast
 
 from pydantic import BaseModel
 
 from antiphon.errors import AntiphonError, InvalidValue
 
 T = TypeVar("T")
-
-
-@runtime_checkable
-class Isolating(Protocol):
-    """An object that knows itself what an isolated copy of it is."""
-
-    def __isolate__(self, copier: Copier) -> Self:
-        """Return the copy; what it holds is copied by calling ``copier``."""
-        ...
 
 
 class Shared:
@@ -130,13 +121,18 @@ class Copier:
             return value
         if isinstance(reduced, str):  # a global, known by its name
             return value
-        parts: tuple[Any, ...] = (*reduced, None, None, None)
-        make, arguments, state, items, pairs = parts[:5]
-        arguments = [self(argument) for argument in arguments]
         try:
-            copy = self.remember(value, make(*arguments))
+            return self._rebuilt(value, *reduced)
+        except RecursionError:
+            raise
         except Exception:  # noqa: BLE001  # it cannot be made from what it says of itself
+            self._memo.pop(id(value), None)
             return value
+
+    def _rebuilt(
+        self, value: Any, make: Any, arguments: Any, state: Any = None, items: Any = None, pairs: Any = None, *_: Any
+    ) -> Any:
+        copy = self.remember(value, make(*map(self, arguments)))
         if state is not None:
             _set_state(copy, self(state))
         for item in items or ():
@@ -196,6 +192,10 @@ class Copier:
         """The copy of a set."""
         return self.remember(value, set(map(self, value)))
 
+    def copy_proxy(self, value: types.MappingProxyType[Any, Any]) -> types.MappingProxyType[Any, Any]:
+        """The copy of a read-only view: a view of a copy."""
+        return self.remember(value, types.MappingProxyType(self(dict(value))))
+
     def copy_bytearray(self, value: bytearray) -> bytearray:
         """The copy of a bytearray."""
         return self.remember(value, bytearray(value))
@@ -222,7 +222,7 @@ def _set_state(copy: Any, state: Any) -> None:
 # What never changes: there is nothing to copy.
 ATOMS: frozenset[type] = frozenset({
     *(type(None), bool, int, float, complex, str, bytes, range, slice, type, type(Ellipsis), type(NotImplemented)),
-    *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType, types.MappingProxyType),
+    *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType),
     *(decimal.Decimal, fractions.Fraction, uuid.UUID, re.Pattern, builtins.property),
     *(dt.date, dt.time, dt.datetime, dt.timedelta, dt.timezone),
 })  # fmt: skip
@@ -233,6 +233,7 @@ _CONTAINERS: dict[type, Callable[[Copier, Any], Any]] = {
     tuple: Copier.copy_tuple,
     set: Copier.copy_set,
     bytearray: Copier.copy_bytearray,
+    types.MappingProxyType: Copier.copy_proxy,
 }
 
 _HAS_TO_BE_CLOSED = ("close", "aclose", "shutdown", "__exit__", "__aexit__", "__del__", "__next__", "__anext__")

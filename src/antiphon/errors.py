@@ -167,7 +167,13 @@ class OutputError(BadAnswer):
     """
 
     def __init__(
-        self, text: str, *, answer: str, problems: str, model: str | None = None, template_path: str | None = None
+        self,
+        text: str,
+        *,
+        answer: str = "",
+        problems: str = "",
+        model: str | None = None,
+        template_path: str | None = None,
     ) -> None:
         super().__init__(text, model=model, template_path=template_path)
         self.answer = answer

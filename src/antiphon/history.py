@@ -39,7 +39,11 @@ class Picture(Sequence[Message]):
     @overload
     def __getitem__(self, index: slice) -> list[Message]: ...
     def __getitem__(self, index: int | slice) -> Message | list[Message]:
-        return self._messages()[index]
+        if isinstance(index, slice):
+            return self._messages()[index]
+        if not -self._length <= index < self._length:
+            raise IndexError(f"there are {self._length} messages, and none at {index}")
+        return self._backing.messages[index if index >= 0 else self._length + index]
 
     def __len__(self) -> int:
         return self._length

@@ -127,7 +127,7 @@ class Model(ABC):
 
     @final
     async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
-        """Ask the model, and listen while it speaks, without blocking the event loop; the rest is as with ``stream``."""
+        """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
         with Calling(self, session) as calling:
             async with aclosing(self._astream(session)) as pieces:
                 while (piece := await calling.anext_of(pieces)) is not None:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any, Self
 
 from antiphon.connect import as_model
-from antiphon.copies import Copier, isolated
+from antiphon.copies import Copier
 from antiphon.drivers import adrive, drive
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import Event
@@ -150,7 +150,8 @@ class Runner:
         """
         copier = Copier()
         chosen = self._model if model is None else as_model(model)
-        copier.remember(self._model, isolated(chosen) if chosen.origin is self._model.origin else chosen)
+        if chosen.origin is not self._model.origin:
+            copier.remember(self._model, chosen)
         return copier(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -177,8 +178,9 @@ class Runner:
             raise InvalidValue(f"max_messages is a number of messages, 0 or more, not {max_messages}")
         if session is None:
             session = Session()
+        run = begun(session, max_messages)
         session.runner = self
-        return begun(session, max_messages), chosen
+        return run, chosen
 
 
 def _check(given: object, kind: type[Any], parameter: str) -> None:

@@ -131,7 +131,7 @@ class Run:
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "request", "seen", "added", "max_messages", "suspended"),
+        *("chosen_by", "asked", "request", "tree", "added", "max_messages", "suspended"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -147,7 +147,7 @@ class Run:
         self.chosen_by: ChosenBy = "runner"
         self.asked: tuple[object, ChosenBy] | None = None
         self.request = ANY_TEXT
-        self.seen = 0 if session is None else len(session.messages)
+        self.tree: Any = None
         self.added = 0
         self.max_messages = max_messages
         self.suspended = False
@@ -181,16 +181,16 @@ class Run:
         if session is previous:
             return
         if session.run is not self:
-            self._adopt_calls(session.trace)
+            self.adopt_calls(session.trace)
             session.join(self)
         if session.runner is None:
             session.runner = previous.runner
         if previous is self.root:
             self.root = session
         self.session = session
-        self.seen = min(self.seen, len(session.messages))
 
-    def _adopt_calls(self, trace: Trace) -> None:
+    def adopt_calls(self, trace: Trace) -> None:
+        """Keep the calls that another session recorded on its own."""
         known = {id(one) for one in (*self.trace.calls, *self.trace.tools)}
         self.trace.calls.extend(call for call in trace.calls if id(call) not in known)
         self.trace.tools.extend(run for run in trace.tools if id(run) not in known)
@@ -202,15 +202,11 @@ class Run:
             MessageLimitExceeded: The run adds more messages than it may.
         """
         messages = self.session.messages
-        if not messages or (messages[-1] is not message and not self._has(message)):
+        if not messages or (messages[-1] is not message and not any(message is other for other in messages)):
             messages.append(message)
-        self.seen = len(messages)
         self.added += 1
         if self.max_messages is not None and self.added > self.max_messages:
             raise MessageLimitExceeded(self.root, self.max_messages)
-
-    def _has(self, message: Message) -> bool:
-        return any(message is other for other in self.session.messages[self.seen :])
 
 
 _ITERATION = re.compile(r"@\d+(?=/|$)")

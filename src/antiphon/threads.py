@@ -18,7 +18,7 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
     Works under asyncio and, where the program has loaded it, under trio.
     """
     if in_trio():
-        result: T = await sys.modules["trio"].to_thread.run_sync(function, *arguments)
+        result: T = await sys.modules["trio"].to_thread.run_sync(function, *arguments, abandon_on_cancel=True)
         return result
     return await asyncio.to_thread(function, *arguments)
 

@@ -36,7 +36,7 @@ class Tool(Shared, Generic[P, R]):
     can still be called as the function it is.
 
     Args:
-        function: The function, sync or async. What it returns is told to the model: text as it is, anything else as JSON.
+        function: The function, sync or async. What it returns is told to the model: text as it is, all else as JSON.
         name: What the model calls it; by default the function's name.
         description: What the model is told of it; by default the docstring up to its sections.
         reraise: Whether an exception of the function ends the run; by default it is told to the model.

@@ -7,7 +7,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing
-from typing import Any, ClassVar, TypedDict
+from types import GeneratorType
+from typing import Any, ClassVar, TypedDict, cast
 
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
@@ -115,6 +116,8 @@ class Template(Shared, ABC):
     def script(self, session: Session) -> Script:
         """The whole conversation of the template, as the loops in ``antiphon.drivers`` play it."""
         within_another = session.run.path is not None
+        if not within_another:
+            session.run.tree = self
         try:
             return (yield from self.include(self, session))
         except Leaving as leaving:
@@ -164,7 +167,7 @@ class Template(Shared, ABC):
         try:
             if LISTENERS.template_enter:
                 tell(LISTENERS.template_enter, TemplateEntered(child, path, run.depth, session))
-            return (yield from child._script(session))
+            return _returned((yield from _checked(child._script(session), child)), run, child)
         except BaseException as raised:
             error = raised
             _note_place(raised, path)
@@ -192,8 +195,11 @@ class Template(Shared, ABC):
             raise
         except Exception:
             raise
-        except BaseException:  # the run is closed or cancelled
-            self._after(run.session)
+        except BaseException as leaving:  # the run is closed or cancelled, and stays so whatever a transform says
+            try:
+                self._after(run.session)
+            except Exception as error:  # noqa: BLE001
+                leaving.add_note(f"an after-transform of the template at {run.path!r} raised {error!r}")
             raise
         return self._after(session)
 
@@ -219,6 +225,25 @@ class Template(Shared, ABC):
         if self.enable_logging and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s %s: %s", message.template_path, message.role, message.content)
         return message
+
+
+def _checked(script: object, template: Template) -> Script:
+    if isinstance(script, GeneratorType):
+        return cast("Script", script)
+    raise InvalidType(
+        f"{type(template).__name__}._render is no generator: it yields messages, or `yield from` self.ask() and "
+        "self.include(), and ends with `return session`"
+    )
+
+
+def _returned(result: object, run: Run, template: Template) -> Session:
+    if not isinstance(result, Session):
+        raise InvalidType(
+            f"{type(template).__name__}._render at {run.path!r} returned {type(result).__name__}; "
+            "it ends with `return session`"
+        )
+    run.moved_to(result)
+    return result
 
 
 def _note_place(error: BaseException, path: str) -> None:

@@ -90,7 +90,6 @@ class SubroutineTemplate(Template):
             session.messages.append(message)
             if id(message) not in known:  # the others were yielded when they were said
                 yield message
-        run.seen = len(session.messages)
         if has_ended:
             raise EndConversation(session)
         return session
@@ -137,16 +136,17 @@ class SubroutineTemplate(Template):
         raise InvalidType(f"{type(strategy).__name__}.squash returned no list of messages: {squashed!r}")
 
     def _child(self, parent: Session, runner: Any) -> Session:
-        child = self.session_init_strategy.initialize(parent)
+        strategy = isolated(self.session_init_strategy, sharing=(Model,))
+        child = strategy.initialize(parent)
         if not isinstance(child, Session) or child is parent:
             raise InvalidType(
                 f"{type(self.session_init_strategy).__name__}.initialize must return a session of its own, "
                 f"not {'the parent session' if child is parent else repr(child)}"
             )
+        parent.run.adopt_calls(child.trace)
         child = Session(messages=detached(child.messages), metadata=isolated(child.metadata), runner=runner)
         child.join(parent.run)
         parent.run.session = child
-        parent.run.seen = len(child.messages)
         return child
 
     def _runner_for(self, parent: Session) -> tuple[Any, ChosenBy]:
@@ -161,12 +161,12 @@ class SubroutineTemplate(Template):
 @contextmanager
 def _inside(run: Run, chosen_by: ChosenBy) -> Iterator[None]:
     """One subroutine deeper, and back again whatever happens."""
-    outer = run.session, run.loops, run.chosen_by, run.depth, run.seen
+    outer = run.session, run.loops, run.chosen_by, run.depth
     run.loops, run.chosen_by, run.depth = 0, chosen_by, run.depth + 1
     try:
         yield
     finally:
-        run.session, run.loops, run.chosen_by, run.depth, run.seen = outer
+        run.session, run.loops, run.chosen_by, run.depth = outer
 
 
 def _checked(given: Any, kind: type) -> Any:

@@ -140,7 +140,7 @@ class ToolingTemplate(Template):
         parent = Session(messages=list(session.messages), metadata={**session.metadata, "request": request})
         parent.runner = session.runner
         parent.join(run)
-        before, seen = len(parent.messages), run.seen
+        before = len(parent.messages)
         run.session = parent
         try:
             yield from self.include(subroutine, parent)
@@ -148,7 +148,7 @@ class ToolingTemplate(Template):
         except EndConversation:
             ended = True
         finally:
-            run.session, run.seen = session, seen
+            run.session = session
         text = "\n\n".join(message.content for message in parent.messages[before:])
         return _Ended(text) if ended else text
 
