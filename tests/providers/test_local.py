@@ -48,7 +48,7 @@ def test_connecting_says_what_to_install(missing: str) -> None:
 def test_a_name_says_what_to_install_when_the_model_is_asked(missing: str) -> None:
     runner = Runner(NAME, template=LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")]))
 
-    with pytest.raises(ConnectionNotPossible, match=missing) as caught:
+    with pytest.raises(ConnectionNotPossible, match=missing):
         runner.run()
 
 
