@@ -1,4 +1,7 @@
-"""Record every cassette of this repository anew, from the model that tools/serve_model.py serves."""
+"""Record every cassette of this repository anew, from the model that tools/serve_model.py serves.
+
+For Google's wire format tools/google_gateway.py is put in front of it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,21 @@ def record_page(page: Path) -> None:
         record(Path(folder), "-o", "pythonpath=.", f"--templates-cassettes={cassettes_of(page)}")
 
 
+def record_providers() -> None:
+    """Record how models behave through the wire formats of their providers."""
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "tools" / "google_gateway.py")], stdout=subprocess.PIPE
+    ) as gateway:
+        try:
+            if gateway.stdout is not None:
+                gateway.stdout.readline()  # it serves from now on
+            record(ROOT, "tests/providers/test_recorded.py")
+        finally:
+            gateway.terminate()
+
+
 if __name__ == "__main__":
     record(ROOT / "pytest_templates" / "demo" / "desk")
     for page in PAGES:
         record_page(page)
+    record_providers()

@@ -3,10 +3,10 @@
 Everything public can be imported from here; ``antiphon.errors`` holds the errors.
 """
 
-from antiphon.calls import ModelCall, Trace
+from antiphon.calls import ModelCall, ToolRun, Trace
 from antiphon.connect import connect
 from antiphon.drivers import Script
-from antiphon.events import Event
+from antiphon.events import Event, TextDelta
 from antiphon.handover import (
     CleanSessionStrategy,
     FilteredInheritStrategy,
@@ -25,6 +25,7 @@ from antiphon.observers import (
     TemplateExited,
     observing,
 )
+from antiphon.request import Request
 from antiphon.runner import Runner
 from antiphon.session import Session
 from antiphon.squashing import (
@@ -39,16 +40,21 @@ from antiphon.templates.flow import BreakTemplate, EndTemplate, IfTemplate, Line
 from antiphon.templates.generate import AssistantTemplate, GenerateTemplate
 from antiphon.templates.message import MessageTemplate, SystemTemplate, UserTemplate
 from antiphon.templates.subroutine import SubroutineTemplate
+from antiphon.templates.toolcalling import ToolingTemplate
+from antiphon.terminal import CommandLineRunner
+from antiphon.tools import Farewell, Tool, tool
 from antiphon.transforms import ExtractCodeBlock, ResetMetadata, SessionTransformer, UpdateMetadata
 
 __all__ = [
     "AssistantTemplate",
     "BreakTemplate",
     "CleanSessionStrategy",
+    "CommandLineRunner",
     "ConsoleInterface",
     "EndTemplate",
     "Event",
     "ExtractCodeBlock",
+    "Farewell",
     "FilterByRoleStrategy",
     "FilteredInheritStrategy",
     "GenerateTemplate",
@@ -67,6 +73,7 @@ __all__ = [
     "ModelSettings",
     "Observer",
     "Reply",
+    "Request",
     "ResetMetadata",
     "Role",
     "Runner",
@@ -82,7 +89,11 @@ __all__ = [
     "Template",
     "TemplateEntered",
     "TemplateExited",
+    "TextDelta",
+    "Tool",
     "ToolCall",
+    "ToolRun",
+    "ToolingTemplate",
     "Trace",
     "UpdateMetadata",
     "Usage",
@@ -90,4 +101,5 @@ __all__ = [
     "UserTemplate",
     "connect",
     "observing",
+    "tool",
 ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from antiphon.copies import Shared
 from antiphon.messages import Message, Reply, Usage
@@ -57,6 +57,7 @@ class ModelCall:
         error: What the call raised; ``None`` when it did not.
         usage: Tokens and cost, where the provider said them.
         seconds: How long the call took.
+        seconds_to_text: How long it took until the first text came; ``None`` where the answer was not streamed.
         depth: How many subroutines deep it was made; 0 outside of any.
         origin: The model object that was asked, for a forked one the model it was first copied from.
     """
@@ -71,8 +72,32 @@ class ModelCall:
     error: BaseException | None
     usage: Usage | None
     seconds: float
+    seconds_to_text: float | None
     depth: int
     origin: object = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """One run of a tool that a model asked for, also one that failed.
+
+    Attributes:
+        template_id: As with ``ModelCall``.
+        template_path: As with ``ModelCall``.
+        tool: The name that the model asked for.
+        arguments: The arguments as the model gave them.
+        result: What the model was told.
+        error: What went wrong; ``None`` when nothing did.
+        seconds: How long it took.
+    """
+
+    template_id: str
+    template_path: str | None
+    tool: str
+    arguments: Mapping[str, Any]
+    result: str
+    error: Exception | None
+    seconds: float
 
 
 class Trace(Shared):
@@ -80,12 +105,14 @@ class Trace(Shared):
 
     Attributes:
         calls: The calls; calls made in subroutines are among them.
+        tools: The runs of tools that models asked for.
     """
 
-    __slots__ = ("calls",)
+    __slots__ = ("calls", "tools")
 
-    def __init__(self, calls: Sequence[ModelCall] = ()) -> None:
+    def __init__(self, calls: Sequence[ModelCall] = (), tools: Sequence[ToolRun] = ()) -> None:
         self.calls: list[ModelCall] = list(calls)
+        self.tools: list[ToolRun] = list(tools)
 
     @property
     def models(self) -> dict[str, list[str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Generator
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue
@@ -15,13 +16,22 @@ if TYPE_CHECKING:
     from antiphon.providers.connection import Connection  # heavy: imported when a real model is first asked
 
 
+class RealModel(Protocol):
+    """What tells a model object of pydantic-ai: it knows its provider, and how it is reached."""
+
+    @property
+    def model_id(self) -> str:
+        """Provider and model: ``"openai:gpt-4o-mini"``."""
+        ...
+
+
 class _Link(Shared):
     """Where a model is reached; connected when it is first needed, once for a model and all its forks."""
 
     __slots__ = ("_address", "_connecting", "_connection")
 
-    def __init__(self, name: str, base_url: str | None, api_key: str | None) -> None:
-        self._address = (name, base_url, api_key)
+    def __init__(self, **address: Any) -> None:
+        self._address = address
         self._connecting = Lock()
         self._connection: Connection | None = None
 
@@ -30,8 +40,17 @@ class _Link(Shared):
             if self._connection is None:
                 from antiphon.providers.connection import Connection
 
-                self._connection = Connection(*self._address)
+                self._connection = Connection(**self._address)
             return self._connection
+
+    def check(self) -> None:
+        """Raise what the first question would; a model that runs here has to be installed, too."""
+        provider, _, model = self._address["name"].partition(":")
+        if provider == "local":
+            from antiphon.providers.local import weights_of
+
+            weights_of(model)
+        self.connection()
 
 
 class ConnectedModel(Model):
@@ -43,37 +62,58 @@ class ConnectedModel(Model):
 
     shared: ClassVar[frozenset[str]] = frozenset({"_link"})
 
-    def __init__(self, name: str, *, base_url: str | None = None, api_key: str | None = None, **settings: Any) -> None:
-        _check_name(name)
-        self.name = name
+    def __init__(
+        self, model: str | RealModel, *, base_url: str | None = None, api_key: str | None = None, **settings: Any
+    ) -> None:
         self.settings = ModelSettings(**settings)
-        self._link = _Link(name, base_url, api_key)
+        if isinstance(model, str):
+            self.name = _checked_name(model)
+            self._link = _Link(name=model, base_url=base_url, api_key=api_key)
+        else:
+            self.name = _name_of(model, base_url, api_key)
+            self._link = _Link(name=self.name, model=model)
 
     def _send(self, session: Session) -> Reply:
-        return self._link.connection().request(session.messages, self.settings)
+        return self._link.connection().ask(session, self.settings)
 
     async def _asend(self, session: Session) -> Reply:
-        return await self._link.connection().arequest(session.messages, self.settings)
+        return await self._link.connection().aask(session, self.settings)
+
+    def _stream(self, session: Session) -> Generator[str | Reply]:
+        return self._link.connection().stream(session, self.settings)
+
+    def _astream(self, session: Session) -> AsyncGenerator[str | Reply]:
+        return self._link.connection().astream(session, self.settings)
 
 
-def connect(name: str, *, base_url: str | None = None, api_key: str | None = None, **settings: Any) -> Model:
+def connect(
+    model: str | RealModel, *, base_url: str | None = None, api_key: str | None = None, **settings: Any
+) -> Model:
     """Connect a real model.
 
     Args:
-        name: Provider and model, as in ``"openai:gpt-4o-mini"``; any provider of pydantic-ai's direct API.
+        model: Provider and model, as in ``"openai:gpt-4o-mini"``; any provider of pydantic-ai's direct API.
             ``"openai:…"`` speaks OpenAI's own protocol, and with a ``base_url`` that is not OpenAI's the chat
             completions that compatible servers understand; ``"openai-chat:…"`` and ``"openai-responses:…"`` force one.
-        base_url: Where the provider is reached; ``None`` for where it usually is.
-        api_key: The key; ``None`` takes the provider's environment variable.
-        **settings: The model's settings, as in ``ModelSettings``.
+            ``"local:smollm2-135m"`` is a small model that runs on this machine, in a process started with the first
+            question and stopped with this process; its answers are the same from run to run.
+            Or a model object of pydantic-ai, such as its ``FallbackModel``; it is asked in an event loop of the
+            engine's own, so an HTTP client that it was given should not be in use elsewhere.
+        base_url: Where the provider is reached; ``None`` for where it usually is. A model object knows that itself.
+        api_key: The key; ``None`` takes the provider's environment variable. A model object has its own.
+        **settings: The model's settings, as in ``ModelSettings``. Settings of pydantic-ai are taken as well:
+            ``timeout`` (seconds to wait for each piece of an answer), ``request_timeout`` (seconds for all of it) and
+            ``max_retries`` (how often a request that failed is sent again before its error comes here; clients of
+            OpenAI and Anthropic do it twice by themselves, with a wait that the provider may dictate; 0 for never).
 
     Raises:
+        InvalidType: That is neither a name nor a model object.
         InvalidValue: The name has no provider, or one that nobody knows.
         ConnectionNotPossible: The provider's package or key is missing; the text says what to install or to set.
     """
-    model = ConnectedModel(name, base_url=base_url, api_key=api_key, **settings)
-    model._link.connection()  # complain here and not at the first question
-    return model
+    connected = ConnectedModel(model, base_url=base_url, api_key=api_key, **settings)
+    connected._link.check()  # complain here and not at the first question
+    return connected
 
 
 def as_model(given: Model | str, parameter: str = "model") -> Model:
@@ -106,9 +146,20 @@ class ModelSlot:
         owner.__dict__[self._stored] = None if given is None else as_model(given)
 
 
-def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise InvalidType(f'a model\'s name is text such as "openai:gpt-4o-mini", not {type(name).__name__}: {name!r}')
+def _checked_name(name: str) -> str:
     provider, _, model = name.partition(":")
     if not provider or not model:
         raise InvalidValue(f'{name!r} does not name a model: write "provider:model", as in "openai:gpt-4o-mini"')
+    return name
+
+
+def _name_of(model: object, base_url: str | None, api_key: str | None) -> str:
+    name = getattr(model, "model_id", None)
+    if not isinstance(name, str) or isinstance(model, type):
+        raise InvalidType(
+            'connect takes the name of a model, such as "openai:gpt-4o-mini", or a model object of pydantic-ai, '
+            f"not {type(model).__name__}: {model!r}"
+        )
+    if base_url is not None or api_key is not None:
+        raise InvalidValue(f"the model object {name!r} knows its address and key: leave out base_url and api_key")
+    return name

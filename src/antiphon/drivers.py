@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 from antiphon.effects import Effect
@@ -15,8 +16,14 @@ Step: TypeAlias = Message | Event | Effect
 Script: TypeAlias = Generator[Step, Any, Session]
 
 
-def drive(script: Script, run: Run) -> Generator[Message | Event, None, Session]:
-    """Play a script to its end, doing what it asks for; yields what it says, returns its session."""
+def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Message | Event, None, Session]:
+    """Play a script to its end, doing what it asks for; yields what it says, returns its session.
+
+    Args:
+        script: The script.
+        run: The run it belongs to.
+        streaming: Whether models are listened to while they speak.
+    """
     resume: Callable[[Any], Step] = script.send
     value: Any = None
     try:
@@ -29,7 +36,7 @@ def drive(script: Script, run: Run) -> Generator[Message | Event, None, Session]
             resume, value = script.send, None
             try:
                 if isinstance(step, Effect):
-                    value = step.perform()
+                    value = (yield from step.stream()) if streaming else step.perform()
                     continue
                 _heard(step, run)
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
@@ -43,8 +50,14 @@ def drive(script: Script, run: Run) -> Generator[Message | Event, None, Session]
         script.close()
 
 
-async def adrive(script: Script, run: Run) -> AsyncGenerator[Message | Event]:
-    """Play a script to its end, without blocking the event loop; its session is ``run.session`` afterwards."""
+async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncGenerator[Message | Event]:
+    """Play a script to its end, without blocking the event loop; its session is ``run.session`` afterwards.
+
+    Args:
+        script: The script.
+        run: The run it belongs to.
+        streaming: Whether models are listened to while they speak.
+    """
     resume: Callable[[Any], Step] = script.send
     value: Any = None
     try:
@@ -56,7 +69,14 @@ async def adrive(script: Script, run: Run) -> AsyncGenerator[Message | Event]:
             resume, value = script.send, None
             try:
                 if isinstance(step, Effect):
-                    value = await step.aperform()
+                    if streaming:
+                        async with aclosing(step.astream()) as pieces:
+                            async for piece in pieces:
+                                value = piece
+                                if isinstance(piece, Event):
+                                    yield piece
+                    else:
+                        value = await step.aperform()
                     continue
                 _heard(step, run)
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
 from dataclasses import dataclass
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any
 
 from antiphon.calls import ChosenBy
 from antiphon.connect import as_model
 from antiphon.errors import RunnerNotSet
+from antiphon.events import Event
 from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
+from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
+from antiphon.threads import in_thread, run_to_end
+from antiphon.tools import Tool
 
 
 class Effect(ABC):
@@ -29,6 +36,15 @@ class Effect(ABC):
     async def aperform(self) -> Any:
         """Do it without blocking the event loop."""
 
+    def stream(self) -> Generator[Event, None, Any]:
+        """Do it, and yield what happens meanwhile; by default that is nothing."""
+        return self.perform()
+        yield  # what makes this a generator
+
+    async def astream(self) -> AsyncGenerator[Any]:
+        """Do it without blocking the event loop, and yield what happens meanwhile; the last value is the answer."""
+        yield await self.aperform()
+
 
 @dataclass(frozen=True, slots=True)
 class AskModel(Effect):
@@ -37,16 +53,34 @@ class AskModel(Effect):
     model: Model
     session: Session
     chosen_by: ChosenBy
+    request: Request = ANY_TEXT
 
     def perform(self) -> Message:
         """Ask, blocking."""
-        self.session.run.asked = (self.model, self.chosen_by)
-        return self.model.send(self.session)
+        with self.session.run.asking(self.model, self.chosen_by, self.request):
+            return self.model.send(self.session)
 
     async def aperform(self) -> Message:
         """Ask without blocking the event loop."""
-        self.session.run.asked = (self.model, self.chosen_by)
-        return await self.model.asend(self.session)
+        with self.session.run.asking(self.model, self.chosen_by, self.request):
+            return await self.model.asend(self.session)
+
+    def stream(self) -> Generator[Event, None, Any]:
+        """Ask, and yield what the model says while it speaks."""
+        asking = self.session.run.asking(self.model, self.chosen_by, self.request)
+        with asking, closing(self.model.stream(self.session)) as pieces:
+            for piece in pieces:
+                if isinstance(piece, Message):
+                    return piece
+                yield piece
+        raise AssertionError("a stream ends with its message")
+
+    async def astream(self) -> AsyncGenerator[Any]:
+        """Ask without blocking the event loop, and yield what the model says while it speaks; at last the message."""
+        with self.session.run.asking(self.model, self.chosen_by, self.request):
+            async with aclosing(self.model.astream(self.session)) as pieces:
+                async for piece in pieces:
+                    yield piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +101,29 @@ class AskUser(Effect):
         return await self.interface.aask(self.session, self.description, self.default)
 
 
-def ask(session: Session, model: Model | str | None = None) -> Generator[AskModel, Message, Message]:
+@dataclass(frozen=True, slots=True)
+class RunTool(Effect):
+    """Run a tool's function; the answer is what it returns."""
+
+    tool: Tool[..., Any]
+    arguments: dict[str, Any]
+
+    def perform(self) -> Any:
+        """Run it, blocking; an async function in an event loop of its own."""
+        if iscoroutinefunction(self.tool.function):
+            return run_to_end(self.tool.function, self.arguments)
+        return self.tool.function(**self.arguments)
+
+    async def aperform(self) -> Any:
+        """Run it without blocking the event loop; a sync function in a thread."""
+        if iscoroutinefunction(self.tool.function):
+            return await self.tool.function(**self.arguments)
+        return await in_thread(partial(self.tool.function, **self.arguments))
+
+
+def ask(
+    session: Session, model: Model | str | None = None, request: Request = ANY_TEXT
+) -> Generator[AskModel, Message, Message]:
     """Ask a model to answer a session: the one given, or else the runner's. The one place where that is decided.
 
     Raises:
@@ -77,5 +133,5 @@ def ask(session: Session, model: Model | str | None = None) -> Generator[AskMode
     if runner is None:
         raise RunnerNotSet
     if model is not None:
-        return (yield AskModel(as_model(model), session, "template"))
-    return (yield AskModel(runner.model, session, session.run.chosen_by))
+        return (yield AskModel(as_model(model), session, "template", request))
+    return (yield AskModel(runner.model, session, session.run.chosen_by, request))

@@ -16,7 +16,9 @@
         ├── ModelTimeout                   no answer in time
         ├── ServerError                    the provider failed
         ├── ContextLengthExceeded          the conversation is longer than the model takes
-        └── BadAnswer                      the answer came, and cannot be used
+        ├── BadAnswer                      the answer came, and cannot be used
+        │   └── OutputError                it does not fit the output type, after every re-ask
+        └── ToolRoundsExceeded             the model asks for tools again and again
 
 Every error can be pickled with its data, so that it survives the way between processes.
 """
@@ -154,3 +156,29 @@ class ContextLengthExceeded(ModelError):
 
 class BadAnswer(ModelError):
     """An answer came that cannot be used; the text shows it."""
+
+
+class OutputError(BadAnswer):
+    """An answer does not fit the output type, after every re-ask.
+
+    Attributes:
+        answer: The last answer.
+        problems: What was wrong with it, for people and for models.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        answer: str = "",
+        problems: str = "",
+        model: str | None = None,
+        template_path: str | None = None,
+    ) -> None:
+        super().__init__(text, model=model, template_path=template_path)
+        self.answer = answer
+        self.problems = problems
+
+
+class ToolRoundsExceeded(ModelError):
+    """A model asks for tools once more after the last round."""

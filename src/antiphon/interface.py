@@ -31,10 +31,17 @@ class UserInterface(Shared, ABC):
 
 
 class ConsoleInterface(UserInterface):
-    """Asks at the terminal, by ``input``."""
+    """Asks at the terminal, by ``input``.
+
+    Attributes:
+        answered: The last answer.
+    """
+
+    answered: str | None = None
 
     def ask(self, session: Session, description: str | None, default: str | None) -> str:  # noqa: ARG002
         """Ask at the terminal; an empty answer is the default, if there is one."""
         hint = "" if default is None else f" [{default}]"
         answer = input(f"{description or 'You'}{hint}: ")
-        return default if not answer and default is not None else answer
+        self.answered = default if not answer and default is not None else answer
+        return self.answered

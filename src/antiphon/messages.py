@@ -43,6 +43,8 @@ class Message(BaseModel):
 
     model_config = _VALUE
 
+    __slots__ = ("_parsed",)
+
     role: Role
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -50,6 +52,17 @@ class Message(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
     template_path: str | None = None
     model: str | None = None
+
+    @property
+    def parsed(self) -> Any:
+        """The object that the answer was asked to be; ``None`` where none was. It is in no JSON, and no comparison."""
+        return getattr(self, "_parsed", None)
+
+    def with_parsed(self, parsed: object) -> Message:
+        """A copy of the message that holds an object."""
+        message = self.model_copy()
+        object.__setattr__(message, "_parsed", parsed)
+        return message
 
 
 class Usage(BaseModel):
@@ -76,7 +89,8 @@ class Reply(BaseModel):
         tool_calls: The tools that the model asks for.
         usage: What the call used up, where the provider said it.
         served_by: The model name that the provider reported, which may differ from the one requested.
-        finish_reason: Why the model stopped, in the provider's words.
+        finish_reason: Why the model stopped. Real models say ``"stop"``, ``"length"``, ``"tool_call"``,
+            ``"content_filter"`` or ``"error"``, whatever their provider calls it; ``None`` where nothing was said.
     """
 
     model_config = _VALUE

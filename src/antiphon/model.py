@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextvars import Token
-from time import perf_counter
-from types import TracebackType
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from antiphon.calls import CURRENT_CALLER, Caller, ChosenBy, ModelCall
+from antiphon.calling import Calling
+from antiphon.calls import ModelCall
 from antiphon.copies import Copier, isolated
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType
+from antiphon.events import TextDelta
 from antiphon.messages import Message, Reply
-from antiphon.observers import LISTENERS, tell
 from antiphon.session import Session
 from antiphon.threads import in_thread
 
@@ -76,7 +76,7 @@ class Model(ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for name in ("send", "asend"):
+        for name in ("send", "asend", "stream", "astream"):
             if name in cls.__dict__:
                 raise InvalidType(
                     f"{cls.__name__} overrides {name}(), which records the call; override _{name}() instead"
@@ -101,14 +101,39 @@ class Model(ABC):
             InvalidValue: The session has no messages.
             InvalidType: The model answered with something that is no ``Reply``, ``Message`` or text.
         """
-        with _Calling(self, session) as calling:
+        with Calling(self, session) as calling, calling.asking():
             return calling.answered(self._send(session))
 
     @final
     async def asend(self, session: Session) -> Message:
         """Ask the model without blocking the event loop; the rest is as with ``send``."""
-        with _Calling(self, session) as calling:
+        with Calling(self, session) as calling, calling.asking():
             return calling.answered(await self._asend(session))
+
+    @final
+    def stream(self, session: Session) -> Generator[TextDelta | Message]:
+        """Ask the model, and listen while it speaks; the rest is as with ``send``.
+
+        Closing the generator early closes the connection; what came until then is recorded.
+
+        Yields:
+            A ``TextDelta`` for every piece of text, and at last the whole answer as a message.
+        """
+        with Calling(self, session) as calling, closing(self._stream(session)) as pieces:
+            while (piece := calling.next_of(pieces)) is not None:
+                yield piece
+            message = calling.spoken()
+        yield message
+
+    @final
+    async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
+        """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
+        with Calling(self, session) as calling:
+            async with aclosing(self._astream(session)) as pieces:
+                while (piece := await calling.anext_of(pieces)) is not None:
+                    yield piece
+            message = calling.spoken()
+        yield message
 
     @abstractmethod
     def _send(self, session: Session) -> Reply | Message | str:
@@ -117,6 +142,17 @@ class Model(ABC):
     async def _asend(self, session: Session) -> Reply | Message | str:
         """Answer the session without blocking the event loop; by default ``_send`` in a thread."""
         return await in_thread(self._send, session)
+
+    def _stream(self, session: Session) -> Generator[str | Reply | Message]:
+        """Answer the session piece by piece: texts, and at last a ``Reply`` where there is more to say than text.
+
+        Without this method the whole answer of ``_send`` is one piece.
+        """
+        yield self._send(session)
+
+    async def _astream(self, session: Session) -> AsyncGenerator[str | Reply | Message]:
+        """Answer the session piece by piece without blocking the event loop; by default ``_asend``'s answer in one."""
+        yield await self._asend(session)
 
     def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # subclasses may care, and need not
         """Take note of a call of this model, after it was made; by default nothing is done."""
@@ -133,73 +169,3 @@ class Model(ABC):
         fork = copier.copy_attributes(self, {*self.shared, "_origin"})
         object.__setattr__(fork, "_origin", self.origin)
         return fork
-
-
-class _Calling:
-    """One call of a model, from just before it is asked until it is recorded."""
-
-    _chosen_by: ChosenBy
-    __slots__ = ("_caller", "_chosen_by", "_model", "_picture", "_reply", "_session", "_started", "_token")
-
-    def __init__(self, model: Model, session: Session) -> None:
-        if not isinstance(session, Session):
-            raise InvalidType(f"model {model.name!r} answers a Session, not {type(session).__name__}: {session!r}")
-        if not session.messages:
-            raise InvalidValue(f"model {model.name!r} was given an empty session: there is nothing to answer")
-        self._model = model
-        self._session = session
-        self._reply: Reply | None = None
-
-    def __enter__(self) -> Self:
-        run = self._session.run
-        self._chosen_by = run.chooser_of(self._model)
-        template_id = "" if self._chosen_by == "direct" else run.template_key
-        self._caller = Caller(run.path, template_id, self._model.name)
-        self._picture = self._session.picture()
-        self._token: Token[Caller | None] = CURRENT_CALLER.set(self._caller)
-        self._started = perf_counter()
-        return self
-
-    def answered(self, answer: Reply | Message | str) -> Message:
-        """Take the model's answer; returns it as a message."""
-        if isinstance(answer, str):
-            answer = Reply(answer)
-        if isinstance(answer, Reply):
-            self._reply = answer
-            return Message(
-                role="assistant",
-                content=answer.content,
-                tool_calls=answer.tool_calls,
-                template_path=self._caller.template_path,
-                model=self._caller.model,
-            )
-        if isinstance(answer, Message):
-            self._reply = Reply(answer.content, tool_calls=answer.tool_calls)
-            return answer.model_copy(update={"template_path": self._caller.template_path, "model": self._caller.model})
-        raise InvalidType(
-            f"model {self._model.name!r} answered with {type(answer).__name__}: {answer!r}; "
-            f"{type(self._model).__name__}._send must return a Reply, a Message or text"
-        )
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        seconds = perf_counter() - self._started
-        CURRENT_CALLER.reset(self._token)
-        reply = self._reply
-        call = ModelCall(
-            template_id=self._caller.template_id,
-            template_path=self._caller.template_path,
-            model=self._caller.model,
-            served_by=None if reply is None else reply.served_by,
-            chosen_by=self._chosen_by,
-            messages=self._picture,
-            reply=reply,
-            error=error,
-            usage=None if reply is None else reply.usage,
-            seconds=seconds,
-            depth=self._session.run.depth,
-            origin=self._model.origin,
-        )
-        self._session.trace.calls.append(call)
-        self._model._recorded(call)  # of its own kind
-        if LISTENERS.model_call:
-            tell(LISTENERS.model_call, call)

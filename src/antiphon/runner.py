@@ -108,9 +108,30 @@ class Runner:
             async for step in steps:
                 yield step
 
-    async def _played(self, run: Run, template: Template) -> AsyncGenerator[Message | Event]:
+    def stream(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> Generator[Message | Event, None, Session]:
+        """Render the template step by step, as ``iter`` does, with ``TextDelta`` events while models speak."""
+        run, chosen = self._begun(session, template, max_messages)
         try:
-            async with aclosing(adrive(template.script(run.session), run)) as steps:
+            return (yield from drive(chosen.script(run.session), run, streaming=True))
+        finally:
+            ended(run)
+
+    async def astream(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> AsyncGenerator[Message | Event]:
+        """Render the template step by step, as ``aiter`` does, with ``TextDelta`` events while models speak."""
+        run, chosen = self._begun(session, template, max_messages)
+        async with aclosing(self._played(run, chosen, streaming=True)) as steps:
+            async for step in steps:
+                yield step
+
+    async def _played(
+        self, run: Run, template: Template, *, streaming: bool = False
+    ) -> AsyncGenerator[Message | Event]:
+        try:
+            async with aclosing(adrive(template.script(run.session), run, streaming=streaming)) as steps:
                 async for step in steps:
                     yield step
         finally:

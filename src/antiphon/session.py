@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -11,6 +13,7 @@ from antiphon.calls import ChosenBy, Trace
 from antiphon.errors import MessageLimitExceeded
 from antiphon.history import History, Picture
 from antiphon.messages import Message
+from antiphon.request import ANY_TEXT, Request
 
 
 class Identified(Protocol):
@@ -78,6 +81,11 @@ class Session(BaseModel):
         return self.run.path
 
     @property
+    def request(self) -> Request:
+        """What is asked of the model beside the messages, while it is called: tools, a type for its answer."""
+        return self.run.request
+
+    @property
     def run(self) -> Run:
         """The progress of the session's run; for templates and models, not for programs."""
         try:
@@ -113,8 +121,9 @@ class Run:
         depth: How many subroutines deep.
         loops: How many loops are open in the innermost session.
         chosen_by: Whose choice the innermost session's runner is.
-        asked: The question that is just being put to a model, with whose choice that model was.
-        tree: The template that the run renders from its root.
+        asked: The model that is just being asked, with whose choice it was.
+        request: What it is asked for beside the messages.
+        seen: How many messages of the innermost session were there when the last one was said.
         added: How many messages the run added.
         max_messages: How many it may add; ``None`` for any number.
         suspended: Whether whoever goes through the run has stopped at a message.
@@ -122,7 +131,7 @@ class Run:
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "tree", "added", "max_messages", "suspended"),
+        *("chosen_by", "asked", "request", "tree", "added", "max_messages", "suspended"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -137,6 +146,7 @@ class Run:
         self.loops = 0
         self.chosen_by: ChosenBy = "runner"
         self.asked: tuple[object, ChosenBy] | None = None
+        self.request = ANY_TEXT
         self.tree: Any = None
         self.added = 0
         self.max_messages = max_messages
@@ -148,6 +158,17 @@ class Run:
         if self.template is not None and self.template.template_id is not None:
             return self.template.template_id
         return _ITERATION.sub("", self.path or "")
+
+    @contextmanager
+    def asking(self, model: object, chosen_by: ChosenBy, request: Request) -> Iterator[None]:
+        """Put a question to a model: whose choice it was, and what is asked for beside the messages."""
+        self.asked = (model, chosen_by)
+        self.request = request
+        try:
+            yield
+        finally:
+            self.asked = None
+            self.request = ANY_TEXT
 
     def chooser_of(self, model: object) -> ChosenBy:
         """Whose choice a model is that is about to be called; a question that is put by an effect counts once."""
@@ -170,8 +191,9 @@ class Run:
 
     def adopt_calls(self, trace: Trace) -> None:
         """Keep the calls that another session recorded on its own."""
-        known = {id(call) for call in self.trace.calls}
+        known = {id(one) for one in (*self.trace.calls, *self.trace.tools)}
         self.trace.calls.extend(call for call in trace.calls if id(call) not in known)
+        self.trace.tools.extend(run for run in trace.tools if id(run) not in known)
 
     def said(self, message: Message) -> None:
         """Count a message that a template yielded; append it where the template has not done so.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -19,6 +21,20 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
         result: T = await sys.modules["trio"].to_thread.run_sync(function, *arguments, abandon_on_cancel=True)
         return result
     return await asyncio.to_thread(function, *arguments)
+
+
+def run_to_end(function: Callable[..., Awaitable[T]], arguments: dict[str, Any]) -> T:
+    """Run an async function from blocking code: in an event loop of its own, in a thread where one runs already."""
+
+    async def call() -> T:
+        return await function(**arguments)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(call())
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, asyncio.run, call()).result()
 
 
 def in_trio() -> bool:

@@ -28,7 +28,7 @@ def test_a_name_without_a_provider_or_a_model_is_refused_at_once(use, name):
 
 @pytest.mark.parametrize("wrong", [42, None, b"openai:gpt-4o-mini", ["openai:gpt-4o-mini"]])
 def test_connect_takes_text(wrong):
-    with pytest.raises(TypeError, match="a model's name is text such as"):
+    with pytest.raises(TypeError, match="connect takes the name of a model"):
         connect(wrong)
 
 

@@ -75,7 +75,7 @@ def test_a_call_is_recorded_with_all_that_is_known_of_it(send, session):
 @pytest.mark.parametrize("answer", [None, 42, ["Hello"], b"Hello", {"content": "Hello"}, Reply])
 def test_another_answer_is_a_type_error_that_names_the_model_and_is_recorded(answer, send, session):
     with pytest.raises(
-        TypeError, match=r"model 'Fixed' answered with .*must return a Reply, a Message or text"
+        TypeError, match=r"model 'Fixed' answered with .*must answer with a Reply, a Message or text"
     ) as caught:
         send(Fixed(answer), session)
 

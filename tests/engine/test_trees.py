@@ -182,7 +182,7 @@ def test_what_is_no_condition_is_refused(wrong):
 
 @pytest.mark.parametrize("wrong", [1.5, "3", True])
 def test_a_number_of_turns_must_be_a_number(wrong):
-    with pytest.raises(TypeError, match="exit_loop_count is a number of turns"):
+    with pytest.raises(TypeError, match="exit_loop_count is a number"):
         LoopTemplate([say()], exit_loop_count=wrong)
 
 

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from antiphon.errors import ConnectionNotPossible, InvalidValue
+from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue
 
 try:
     from pydantic_ai import direct, models
+    from pydantic_ai import messages as wire
     from pydantic_ai.exceptions import AgentRunError, UserError
+    from pydantic_ai.profiles import ModelProfile
     from pydantic_ai.providers import Provider, infer_provider_class
+    from pydantic_ai.settings import ModelSettings as WireSettings
 except ImportError as error:
     raise ConnectionNotPossible(
-        'real models need pydantic-ai: pip install "antiphon[openai]" (or [anthropic], [google])'
+        'real models need pydantic-ai: pip install "antiphon[openai]" (or [anthropic], [google], [local])'
     ) from error
 
 from antiphon.calls import current_caller
-from antiphon.messages import Message, Reply
+from antiphon.messages import Reply
 from antiphon.model import ModelSettings
 from antiphon.providers import loop
-from antiphon.providers.translation import from_wire, to_ours, to_wire, wire_settings, wrapped_error
+from antiphon.providers.translation import (
+    MISREAD,
+    from_wire,
+    parameters_for,
+    text_of,
+    to_ours,
+    to_wire,
+    wire_settings,
+    wrapped_error,
+)
+from antiphon.session import Session
 
-_EXTRAS = {"openai", "anthropic", "google"}
+_EXTRAS = {"openai", "anthropic", "google", "local"}
+
+
+class _Question(TypedDict):
+    """The arguments of pydantic-ai's direct API."""
+
+    messages: list[wire.ModelMessage]
+    model_settings: WireSettings
+    model_request_parameters: models.ModelRequestParameters
 
 
 class Connection:
@@ -33,33 +56,73 @@ class Connection:
         name: Provider and model: ``"openai:gpt-4o-mini"``.
         base_url: Where the provider is reached; ``None`` for where it usually is.
         api_key: The key; ``None`` takes the provider's environment variable.
+        model: A model object of pydantic-ai, which knows all of this itself.
 
     Raises:
+        InvalidType: That is no model object.
         InvalidValue: There is no such provider.
         ConnectionNotPossible: The provider's package or key is missing.
     """
 
-    def __init__(self, name: str, base_url: str | None, api_key: str | None) -> None:
+    def __init__(
+        self, name: str, base_url: str | None = None, api_key: str | None = None, *, model: object = None
+    ) -> None:
         self._name = name
         given = {"base_url": base_url, "api_key": api_key}
         self._options = {option: value for option, value in given.items() if value is not None}
-        self._model = self._connected()
+        self._model = self._connected() if model is None else _checked(model)
+        loop.keep_open(self._model)
 
-    def request(self, messages: list[Message], settings: ModelSettings) -> Reply:
+    def ask(self, session: Session, settings: ModelSettings) -> Reply:
         """Ask the model and wait for its answer; works with and without a running event loop."""
-        return loop.run(self._ask, tuple(messages), settings)
+        return loop.run(self._ask, self._question(session, settings))
 
-    async def arequest(self, messages: list[Message], settings: ModelSettings) -> Reply:
+    async def aask(self, session: Session, settings: ModelSettings) -> Reply:
         """Ask the model without blocking the event loop."""
-        return await loop.arun(self._ask, tuple(messages), settings)
+        return await loop.arun(self._ask, self._question(session, settings))
 
-    async def _ask(self, messages: tuple[Message, ...], settings: ModelSettings) -> Reply:
+    def stream(self, session: Session, settings: ModelSettings) -> Generator[str | Reply]:
+        """Ask the model, and listen while it speaks; closing this early closes the connection."""
+        return loop.stream(self._listen, self._question(session, settings))
+
+    def astream(self, session: Session, settings: ModelSettings) -> AsyncGenerator[str | Reply]:
+        """Ask the model, and listen while it speaks, without blocking the event loop."""
+        return loop.astream(self._listen, self._question(session, settings))
+
+    def _question(self, session: Session, settings: ModelSettings) -> _Question:
+        return _Question(
+            messages=to_wire(session.messages),
+            model_settings=wire_settings(settings),
+            model_request_parameters=parameters_for(session.request, self._profile()),
+        )
+
+    def _profile(self) -> ModelProfile:
+        """What the model can do; nothing is known of one that hands the question on to others."""
         try:
-            response = await direct.model_request(
-                self._model, to_wire(messages), model_settings=wire_settings(settings)
-            )
-            return from_wire(response)
-        except (AgentRunError, UserError) as error:
+            return self._model.profile
+        except NotImplementedError:
+            return ModelProfile()
+
+    async def _ask(self, question: _Question) -> Reply:
+        with self._our_errors():
+            return from_wire(await direct.model_request(self._model, **question))
+
+    async def _listen(self, question: _Question) -> AsyncGenerator[str | Reply]:
+        with self._our_errors():
+            async with direct.model_request_stream(self._model, **question) as response:
+                async for event in response:
+                    text = text_of(event)
+                    if text:
+                        yield text
+                yield from_wire(response.get())
+
+    @contextmanager
+    def _our_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except AntiphonError:
+            raise
+        except (AgentRunError, UserError, *MISREAD) as error:
             caller = current_caller()
             wrapped = wrapped_error(error)
             if wrapped is not None:
@@ -69,16 +132,21 @@ class Connection:
     def _connected(self) -> models.Model:
         kind, _, model = self._name.partition(":")
         try:
-            provider = self._provider(kind)
-            if kind == "openai" and _is_elsewhere(provider.base_url):
+            provider = self._local_provider(model) if kind == "local" else self._provider(kind)
+            if kind == "local" or (kind == "openai" and _is_elsewhere(provider.base_url)):
                 kind = "openai-chat"
-            connected = models.infer_model(f"{kind}:{model}", lambda _: provider)
+            return models.infer_model(f"{kind}:{model}", lambda _: provider)
         except ImportError as error:
             raise self._not_possible("its package is not installed", _install_hint(kind)) from error
         except UserError as error:
             raise self._not_possible(*_missing(str(error))) from error
-        loop.keep_open(provider)
-        return connected
+
+    def _local_provider(self, model: str) -> Provider[Any]:
+        from antiphon.providers.local_route import local_provider  # needs packages of its own
+
+        if self._options:
+            raise InvalidValue(f"{self._name!r} runs in this process's care: leave out {', '.join(self._options)}")
+        return local_provider(model)
 
     def _provider(self, kind: str) -> Provider[Any]:
         try:
@@ -94,6 +162,12 @@ class Connection:
 
     def _not_possible(self, reason: str, remedy: str) -> ConnectionNotPossible:
         return ConnectionNotPossible(f"{self._name!r} cannot be connected: {reason}\n  {remedy}")
+
+
+def _checked(model: object) -> models.Model:
+    if not isinstance(model, models.Model):
+        raise InvalidType(f"connect takes a model object of pydantic-ai, not {type(model).__name__}: {model!r}")
+    return model
 
 
 def _missing(reason: str) -> tuple[str, str]:

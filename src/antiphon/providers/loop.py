@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, aclosing, suppress
+from dataclasses import dataclass
+from math import inf
+from queue import SimpleQueue
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from antiphon.threads import in_thread, in_trio
+from antiphon.threads import in_trio
 
 T = TypeVar("T")
 
@@ -24,15 +28,98 @@ _started: list[tuple[BlockingPortal, AsyncExitStack]] = []
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
-    """Run an async function in the loop and wait; context variables go with it."""
-    return _portal().call(function, *arguments)
+    """Run an async function in the loop and wait; context variables go with it. Interrupting this cancels it."""
+    running = _portal().start_task_soon(function, *arguments)
+    try:
+        return running.result()
+    except BaseException:
+        running.cancel()
+        raise
 
 
 async def arun(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
     """Run an async function in the loop without blocking the caller's own; cancelling this cancels it."""
+    running, ended = _portal().start_task_soon(function, *arguments), _mailbox()
+    running.add_done_callback(ended.put)
+    try:
+        await ended.get()
+    except BaseException:
+        running.cancel()
+        raise
+    return running.result()
+
+
+def stream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> Generator[T]:
+    """Run an async generator in the loop; yields what it yields. Closing this early cancels it, and waits for that."""
+    pieces: SimpleQueue[T | _End] = SimpleQueue()
+    producing = _portal().start_task_soon(_produce, function, arguments, pieces.put)
+    try:
+        while not isinstance(piece := pieces.get(), _End):
+            yield piece
+        producing.result()
+    finally:
+        if producing.cancel():
+            while not isinstance(pieces.get(), _End):
+                pass
+
+
+async def astream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> AsyncGenerator[T]:
+    """Run an async generator in the loop without blocking the caller's own; closing this early cancels it."""
+    pieces = _mailbox()
+    producing = _portal().start_task_soon(_produce, function, arguments, pieces.put)
+    try:
+        while not isinstance(piece := await pieces.get(), _End):
+            yield piece
+        producing.result()
+    finally:
+        producing.cancel()
+
+
+class _End:
+    """Comes after the last piece."""
+
+
+async def _produce(
+    function: Callable[..., AsyncGenerator[T]], arguments: tuple[object, ...], put: Callable[[T | _End], None]
+) -> None:
+    try:
+        async with aclosing(function(*arguments)) as produced:
+            async for piece in produced:
+                put(piece)
+    finally:
+        put(_End())
+
+
+@dataclass(frozen=True, slots=True)
+class _Mailbox:
+    """Brings things from another thread to a task.
+
+    Attributes:
+        put: Called in any thread; where the task's event loop has ended nobody waits, and nothing is done.
+        get: Called by the task.
+    """
+
+    put: Callable[[Any], None]
+    get: Callable[[], Awaitable[Any]]
+
+
+def _mailbox() -> _Mailbox:
+    """A mailbox for the running task, of asyncio or of trio."""
     if in_trio():
-        return await in_thread(run, function, *arguments)
-    return await asyncio.wrap_future(_portal().start_task_soon(function, *arguments))
+        trio = sys.modules["trio"]
+        send, receive = trio.open_memory_channel(inf)
+        token, ended = trio.lowlevel.current_trio_token(), trio.RunFinishedError
+        return _Mailbox(lambda piece: _unless(ended, token.run_sync_soon, send.send_nowait, piece), receive.receive)
+    pieces: asyncio.Queue[Any] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    return _Mailbox(
+        lambda piece: _unless(RuntimeError, loop.call_soon_threadsafe, pieces.put_nowait, piece), pieces.get
+    )
+
+
+def _unless(ended: type[Exception], call_soon: Callable[..., object], function: Callable[..., Any], thing: Any) -> None:
+    with suppress(ended):
+        call_soon(function, thing)
 
 
 def keep_open(resource: AbstractAsyncContextManager[object]) -> None:
@@ -57,4 +144,19 @@ def _loop() -> tuple[BlockingPortal, AsyncExitStack]:
 def _stop(starting: AbstractContextManager[BlockingPortal]) -> None:
     portal, resources = _started[0]
     portal.call(resources.aclose)
+    portal.call(_forgive_unfinished_generators)
     starting.__exit__(None, None, None)
+
+
+async def _forgive_unfinished_generators() -> None:
+    """Say nothing of generators that cannot be closed when the loop ends.
+
+    A client whose stream failed leaves a chain of them half way, held by the traceback. The loop closes all links at
+    once, each closes the next, and so it is complained that one is closed already.
+    """
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if "asyncgen" not in context:
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
@@ -9,11 +10,16 @@ from typing import Any, cast
 
 from pydantic_ai import exceptions as theirs
 from pydantic_ai import messages as wire
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.output import OutputMode, OutputObjectDefinition
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings as WireSettings
+from pydantic_ai.tools import ToolDefinition
 
 from antiphon import errors as ours
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
+from antiphon.request import Request
 
 
 def to_wire(messages: Iterable[Message]) -> list[wire.ModelMessage]:
@@ -50,8 +56,48 @@ def wire_settings(settings: ModelSettings) -> WireSettings:
     return cast("WireSettings", given)  # a provider's own settings are passed on as given
 
 
+def parameters_for(request: Request, profile: ModelProfile) -> ModelRequestParameters:
+    """What is asked for beside the messages.
+
+    An answer of a type is asked for by the provider's own means where it has some for this model and this type, else
+    by an instruction that shows the model the schema.
+    """
+    tools = [
+        ToolDefinition(name=tool.name, parameters_json_schema=tool.parameters, description=tool.description)
+        for tool in request.tools
+    ]
+    schema = request.output_schema
+    if schema is None:
+        return ModelRequestParameters(function_tools=tools)
+    if schema.get("type") != "object":  # providers take objects only
+        instruction = wire.InstructionPart(_FITTING_JSON.format(schema=json.dumps(schema)))
+        return ModelRequestParameters(function_tools=tools, instruction_parts=[instruction])
+    wanted = OutputObjectDefinition(json_schema=schema, name=str(schema.get("title", "answer")))
+    mode: OutputMode = "native" if profile.get("supports_json_schema_output") else "prompted"
+    return ModelRequestParameters(function_tools=tools, output_mode=mode, output_object=wanted)
+
+
+_FITTING_JSON = "Answer with JSON that fits this schema, and with nothing before or after it:\n\n{schema}"
+
+
+def text_of(event: object) -> str:
+    """The text that an event of a stream brings."""
+    match event:
+        case wire.PartStartEvent(part=wire.TextPart(content=text)):
+            return text
+        case wire.PartDeltaEvent(delta=wire.TextPartDelta(content_delta=text)):
+            return text
+    return ""
+
+
 def from_wire(response: wire.ModelResponse) -> Reply:
-    """What was answered, with its usage, its cost where the price is known, and the model that served it."""
+    """What was answered, with its usage, its cost where the price is known, and the model that served it.
+
+    Raises:
+        UnexpectedModelBehavior: Nothing of what came was recognised; an answer that is empty tells at least its reason.
+    """
+    if not (response.parts or response.provider_details or response.usage.has_values()):
+        raise theirs.UnexpectedModelBehavior("what came holds no text, no tool calls, and no reason for that")
     return Reply(
         "".join(part.content for part in response.parts if isinstance(part, wire.TextPart)),
         tool_calls=tuple(_tool_calls(response.parts)),
@@ -68,6 +114,7 @@ def from_wire(response: wire.ModelResponse) -> Reply:
 def _tool_calls(parts: Sequence[wire.ModelResponsePart]) -> Iterable[ToolCall]:
     for part in parts:
         if isinstance(part, wire.ToolCallPart):
+            # What is no JSON object comes as {"INVALID_JSON": what came}: it fits no tool, and the model is told.
             yield ToolCall(id=part.tool_call_id, name=part.tool_name, arguments=part.args_as_dict())
 
 
@@ -81,13 +128,15 @@ def _cost(response: wire.ModelResponse) -> Decimal | None:
 
 
 def to_ours(error: Exception, model: str, template_path: str | None) -> ours.AntiphonError:
-    """The engine's error for one of pydantic-ai's."""
+    """The engine's error for one of pydantic-ai's, or one of ``MISREAD``."""
     asked_by = f", asked by {template_path!r}" if template_path else ""
     text = f"model {model!r}{asked_by}: {error}"
     where: dict[str, Any] = {"model": model, "template_path": template_path}
     status = getattr(error, "status_code", None)
     match error:
         case theirs.ModelRateLimitError():
+            return ours.RateLimitError(text, retry_after=error.retry_after, **where)
+        case theirs.ModelQuotaExceededError() if status == _TOO_MANY_REQUESTS:
             return ours.RateLimitError(text, retry_after=error.retry_after, **where)
         case theirs.ModelAuthenticationError():
             return ours.AuthenticationError(text, **where)
@@ -99,7 +148,16 @@ def to_ours(error: Exception, model: str, template_path: str | None) -> ours.Ant
             return ours.ServerError(text, status=status, **where)
         case theirs.UnexpectedModelBehavior():
             return ours.BadAnswer(text, **where)
+        case theirs.ModelAPIError() if type(error) is theirs.ModelAPIError and not error.in_stream:
+            return ours.BadAnswer(text, **where)  # no refusal of any category: what came could not be decoded
+        case _ if isinstance(error, MISREAD):
+            return ours.BadAnswer(f"{text} ({type(error).__name__}, while the answer was read)", **where)
     return ours.ModelError(text, **where)
+
+
+_TOO_MANY_REQUESTS = 429
+MISREAD = (ValueError, TypeError, LookupError, AttributeError, AssertionError)
+"""What client libraries raise, unwrapped, over answers of a shape that they do not expect."""
 
 
 def wrapped_error(error: BaseException | None) -> ours.AntiphonError | None:

@@ -18,6 +18,7 @@ from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
+from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Run, Session
 from antiphon.signals import Leaving
 from antiphon.transforms import Transforms, as_transforms, transformed
@@ -128,12 +129,15 @@ class Template(Shared, ABC):
     def _render(self, session: Session) -> Script:
         """Say what this template says."""
 
-    def ask(self, session: Session, model: Model | str | None = None) -> Generator[AskModel, Message, Message]:
+    def ask(
+        self, session: Session, model: Model | str | None = None, request: Request = ANY_TEXT
+    ) -> Generator[AskModel, Message, Message]:
         """Ask a model to answer the session; for use in ``_render``, with ``yield from``.
 
         Args:
             session: The conversation so far.
             model: The model, or the name of one; without one the runner's.
+            request: What is asked for beside the messages: tools, a type for the answer.
 
         Returns:
             The answer. It is not appended.
@@ -141,7 +145,7 @@ class Template(Shared, ABC):
         Raises:
             RunnerNotSet: The session has no runner.
         """
-        return ask(session, model)
+        return ask(session, model, request)
 
     def include(self, child: Template, session: Session, place: str | None = None) -> Script:
         """Render another template at this place; for use in ``_render``, with ``yield from``.

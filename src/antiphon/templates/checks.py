@@ -22,6 +22,20 @@ def check_role(role: object) -> Role:
     raise InvalidValue(f"{role!r} is no role; there are {', '.join(get_args(Role))}")
 
 
+def check_count(given: object, parameter: str) -> int:
+    """The number given to a parameter.
+
+    Raises:
+        InvalidType: It is no whole number.
+        InvalidValue: It is less than 0.
+    """
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise InvalidType(f"{parameter} is a number, not {type(given).__name__}: {given!r}")
+    if given < 0:
+        raise InvalidValue(f"{parameter} is a number, 0 or more, not {given}")
+    return given
+
+
 def check_children(parent: Template, given: object, parameter: str) -> tuple[Template, ...]:
     """The templates given to a parameter, as a tuple.
 

@@ -11,7 +11,7 @@ from antiphon.rendering import Content, Text
 from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.templates.base import Template, TemplateOptions
-from antiphon.templates.checks import check_child, check_children, check_ids
+from antiphon.templates.checks import check_child, check_children, check_count, check_ids
 from antiphon.transforms import is_plain_function
 
 
@@ -88,7 +88,7 @@ class LoopTemplate(ControlTemplate):
         if not self.templates:
             raise InvalidValue("a loop without templates would turn for ever and say nothing: give it at least one")
         self.exit_condition = None if exit_condition is None else _condition(exit_condition, "exit_condition")
-        self.exit_loop_count = None if exit_loop_count is None else _count(exit_loop_count)
+        self.exit_loop_count = None if exit_loop_count is None else check_count(exit_loop_count, "exit_loop_count")
         self._steps = tuple(zip(self.places, self.templates, strict=True))
         check_ids(self)
 
@@ -196,11 +196,3 @@ def _condition(given: Any, parameter: str) -> Callable[[Session], bool]:
             f"{parameter} takes a function of the session that is not async, not {type(given).__name__}: {given!r}"
         )
     return cast("Callable[[Session], bool]", given)
-
-
-def _count(given: object) -> int:
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise InvalidType(f"exit_loop_count is a number of turns, not {type(given).__name__}: {given!r}")
-    if given < 0:
-        raise InvalidValue(f"exit_loop_count is a number of turns, 0 or more, not {given}")
-    return given

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Generator
+from typing import Any, Unpack
+
+from pydantic import ValidationError
 
 from antiphon.connect import ModelSlot
-from antiphon.drivers import Script
-from antiphon.errors import InvalidValue
-from antiphon.messages import Role
+from antiphon.drivers import Script, Step
+from antiphon.errors import InvalidValue, OutputError
+from antiphon.messages import Message, Role
 from antiphon.model import Model
+from antiphon.output import OutputType, problems_of, re_ask
 from antiphon.rendering import Content, Text
+from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.templates.base import Template, TemplateOptions
-from antiphon.templates.checks import check_role
+from antiphon.templates.checks import check_count, check_role
 
 
 class GenerateTemplate(Template):
@@ -21,6 +26,10 @@ class GenerateTemplate(Template):
     Args:
         role: Who says it; a model's answer is given this role.
         model: The model, or the name of one such as ``"openai:gpt-4o-mini"``; without one the runner's is asked.
+        output_type: What the answer has to be: anything that pydantic can validate. The model is asked for JSON, and
+            the message's ``parsed`` holds the object.
+        retries: How often a model whose answer does not fit is told what is wrong, and asked again; 0 or more.
+        disable_jinja: Without meaning here; templates that have a content of their own take it.
         **options: See ``TemplateOptions``.
 
     Attributes:
@@ -28,21 +37,62 @@ class GenerateTemplate(Template):
 
     Raises:
         RunnerNotSet: When rendered in a session without a runner, also where the template has a model.
+        OutputError: When rendered: the last answer does not fit either.
     """
 
     model: ModelSlot = ModelSlot()
 
-    def __init__(self, role: Role, *, model: Model | str | None = None, **options: Unpack[TemplateOptions]) -> None:
+    def __init__(
+        self,
+        role: Role,
+        *,
+        model: Model | str | None = None,
+        output_type: Any = None,
+        retries: int = 0,
+        disable_jinja: bool = False,  # noqa: ARG002  # contract
+        **options: Unpack[TemplateOptions],
+    ) -> None:
         super().__init__(**options)
         self.role: Role = check_role(role)
         self.model = model
+        self.output_type = output_type
+        self.retries = check_count(retries, "retries")
+        self._output: OutputType[Any] | None = None if output_type is None else OutputType(output_type)
 
     def _render(self, session: Session) -> Script:
-        message = yield from self.ask(session, self.model)
-        if message.role != self.role:
-            message = message.model_copy(update={"role": self.role})
+        message = yield from self._generated(session)
         yield self._add(session, message)
         return session
+
+    def _generated(self, session: Session) -> Generator[Step, Any, Message]:
+        if self._output is None:
+            return self._cast((yield from self.ask(session, self.model)))
+        request = Request(output_type=self.output_type)
+        retries = self.retries
+        while True:
+            message = self._cast((yield from self.ask(session, self.model, request)))
+            try:
+                return message.with_parsed(self._output.parsed(message.content))
+            except ValidationError as error:
+                problems = problems_of(error)
+            yield self._add(session, message)
+            if not retries:
+                raise self._unfit(message, problems)
+            retries -= 1
+            yield self._say(session, re_ask(problems), "user")
+
+    def _unfit(self, message: Message, problems: str) -> OutputError:
+        return OutputError(
+            f"model {message.model!r} was to answer the template at {message.template_path!r} with "
+            f"{self.output_type!r}, and said: {message.content!r}\n{problems}",
+            answer=message.content,
+            problems=problems,
+            model=message.model,
+            template_path=message.template_path,
+        )
+
+    def _cast(self, message: Message) -> Message:
+        return message if message.role == self.role else message.model_copy(update={"role": self.role})
 
 
 class AssistantTemplate(GenerateTemplate):
@@ -50,7 +100,9 @@ class AssistantTemplate(GenerateTemplate):
 
     Args:
         content: As with ``MessageTemplate``; without content a model is asked.
-        model: As with ``GenerateTemplate``.
+        model: As with ``GenerateTemplate``; so are ``output_type`` and ``retries``.
+        output_type: See there.
+        retries: See there.
         disable_jinja: Whether the content is said as it stands.
         **options: See ``TemplateOptions``.
 
@@ -63,10 +115,12 @@ class AssistantTemplate(GenerateTemplate):
         content: Content | None = None,
         *,
         model: Model | str | None = None,
+        output_type: Any = None,
+        retries: int = 0,
         disable_jinja: bool = False,
         **options: Unpack[TemplateOptions],
     ) -> None:
-        super().__init__("assistant", model=model, **options)
+        super().__init__("assistant", model=model, output_type=output_type, retries=retries, **options)
         if content is not None and model is not None:
             raise InvalidValue("an AssistantTemplate with a content asks no model: leave out content or model")
         self.content = content

@@ -1,0 +1,166 @@
+"""``antiphon``: conversations in the terminal, and pictures of template trees."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from antiphon.connect import connect
+from antiphon.conversation import Conversation, check_writable, resumed, save
+from antiphon.drawing import as_mermaid, as_text
+from antiphon.errors import AntiphonError
+from antiphon.interface import ConsoleInterface
+from antiphon.loading import load
+from antiphon.runner import Runner
+from antiphon.session import Session
+
+DEFAULT_MODEL = "local:smollm2-135m"
+DONE, FAILED, NOT_BEGUN, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: The words after the program's name; those of this process where none are given.
+
+    Returns:
+        The exit status: 0 when all went well, 1 when a conversation failed, 2 when it could not begin, 130 when the
+        user interrupted it.
+    """
+    _never_fail_on_characters()
+    given = _parser().parse_args(arguments)
+    try:
+        status: int = given.command(given)
+        sys.stdout.flush()
+    except AntiphonError as error:
+        return _complain(error, NOT_BEGUN)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    template = argparse.ArgumentParser(add_help=False)
+    template.add_argument(
+        "template",
+        metavar="MODULE:TEMPLATE",
+        help="a template, or a function without parameters that returns one; modules in the current folder are found",
+    )
+    parser = argparse.ArgumentParser(
+        prog="antiphon", description="Conversations with language models as trees of templates."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands.add_parser("run", parents=[template], help="hold a conversation in this terminal"))
+    show = commands.add_parser("show", parents=[template], help="draw the tree, with its models and tools")
+    show.add_argument("--mermaid", action="store_true", help="as a flowchart in Mermaid's language")
+    show.set_defaults(command=_show)
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--model", metavar="M", help=f"the model of templates that name none (default: {DEFAULT_MODEL})")
+    run.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        dest="metadata",
+        type=_setting,
+        action="append",
+        default=[],
+        help="a value for the templates: JSON where it is some, else text; may be repeated",
+    )
+    run.add_argument("--save", metavar="FILE", type=Path, help="where the session is saved, however it ends")
+    run.add_argument(
+        "--resume",
+        metavar="FILE",
+        type=Path,
+        help="a saved session to go on with: the template begins anew, after what was said before",
+    )
+    run.set_defaults(command=_run)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _show(given: argparse.Namespace) -> int:
+    draw = as_mermaid if given.mermaid else as_text
+    print(draw(load(given.template)))
+    return DONE
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.save is not None:
+        check_writable(given.save)
+    session = Session() if given.resume is None else resumed(given.resume)
+    session.metadata.update(given.metadata)
+    template = load(given.template)
+    model = DEFAULT_MODEL if given.model is None else connect(given.model)  # the default may not be needed
+    conversation = Conversation(Runner(model, ConsoleInterface(), template), session)
+    _edit_lines()
+    try:
+        status = _held(conversation)
+    finally:
+        is_saved = given.save is None or _saved(conversation, given.save)
+    return status if is_saved else FAILED
+
+
+def _held(conversation: Conversation) -> int:
+    try:
+        conversation.hold()
+    except EOFError:
+        print()
+    except KeyboardInterrupt:
+        print()
+        return INTERRUPTED
+    except AntiphonError as error:
+        return _complain(error, FAILED)
+    return DONE
+
+
+def _saved(conversation: Conversation, file: Path) -> bool:
+    try:
+        save(conversation.session, file)
+    except AntiphonError as error:
+        _complain(error, FAILED)
+        return False
+    print(f"antiphon: saved as {file}", file=sys.stderr)
+    return True
+
+
+def _complain(error: AntiphonError, status: int) -> int:
+    print("\n".join([f"antiphon: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+    return status
+
+
+def _edit_lines() -> None:
+    """Let the user edit what is typed, where Python can do that."""
+    with suppress(ImportError):
+        import_module("readline")
+
+
+def _never_fail_on_characters() -> None:
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""A template whose model may ask for tools."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Unpack
+
+from pydantic import ValidationError
+
+from antiphon.calls import ToolRun
+from antiphon.connect import ModelSlot
+from antiphon.drivers import Script, Step
+from antiphon.effects import RunTool
+from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded
+from antiphon.messages import Message, Role, ToolCall
+from antiphon.model import Model
+from antiphon.request import Request
+from antiphon.session import Session
+from antiphon.signals import EndConversation
+from antiphon.templates.base import Template, TemplateOptions
+from antiphon.templates.checks import check_count, check_ids, check_role
+from antiphon.templates.subroutine import SubroutineTemplate
+from antiphon.tools import Farewell, Tool, told
+
+
+class ToolingTemplate(Template):
+    """Asks a model that may ask for tools: runs them, tells it their results, and asks again, until it answers in text.
+
+    Every answer, also one that only asks for tools, is said, and so is every tool's result, as a message of the role
+    ``tool``. A tool that does not exist, arguments that do not fit, and a tool that raises are told to the model as an
+    error result, and stand in ``session.trace.tools``; a tool made with ``reraise=True`` ends the run instead. A tool
+    that returns ``Farewell(message)`` ends the conversation.
+
+    Args:
+        tools: The tools: ``Tool`` objects, or functions to make tools of.
+        role: Who says the answer in text.
+        model: As with ``GenerateTemplate``.
+        max_rounds: How often tools may be run, 0 or more.
+        **options: See ``TemplateOptions``.
+
+    Raises:
+        InvalidValue: Two tools have one name.
+        ToolRoundsExceeded: When rendered: the model asks for tools once more after the last round.
+    """
+
+    model: ModelSlot = ModelSlot()
+
+    def __init__(
+        self,
+        tools: Sequence[Any],
+        role: Role = "assistant",
+        *,
+        model: Model | str | None = None,
+        max_rounds: int = 8,
+        **options: Unpack[TemplateOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.tools = _checked(tools)
+        self.role: Role = check_role(role)
+        self.model = model
+        self.max_rounds = check_count(max_rounds, "max_rounds")
+        self._by_name = {tool.name: tool for tool in self.tools}
+        self._subroutines = {tool.name: _subroutine(tool) for tool in self.tools if tool.template is not None}
+        check_ids(self)
+
+    @property
+    def children(self) -> tuple[Template, ...]:
+        """The subroutines among the tools."""
+        return tuple(self._subroutines.values())
+
+    def _render(self, session: Session) -> Script:
+        request = Request(tools=self.tools)
+        message = yield from self.ask(session, self.model, request)
+        for _ in range(self.max_rounds):
+            if not message.tool_calls:
+                break
+            yield self._add(session, message)
+            for call in message.tool_calls:
+                session = yield from self._answered(session, call)
+            message = yield from self.ask(session, self.model, request)
+        if not message.tool_calls:
+            yield self._add(session, message if message.role == self.role else self._recast(message))
+            return session
+        raise ToolRoundsExceeded(
+            f"model {message.model!r} asks for {', '.join(call.name for call in message.tool_calls)} after "
+            f"max_rounds={self.max_rounds} rounds of tools",
+            model=message.model,
+            template_path=message.template_path,
+        )
+
+    def _recast(self, message: Message) -> Message:
+        return message.model_copy(update={"role": self.role})
+
+    def _answered(self, session: Session, call: ToolCall) -> Script:
+        """Run what a call asks for, and say its result; a farewell ends the conversation."""
+        started = perf_counter()
+        try:
+            result, error = (yield from self._result(session, call)), None
+        except Exception as raised:  # noqa: BLE001  # the model is told of it, and the trace holds it
+            result, error = None, raised
+        run = session.run
+        text = f"Error: {_explained(error)}" if error is not None else _text(result)
+        run.trace.tools.append(
+            ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, perf_counter() - started)
+        )
+        tool = self._by_name.get(call.name)
+        if error is not None and tool is not None and tool.reraise:
+            raise error
+        message = Message(
+            role="tool",
+            content=text,
+            tool_call_id=call.id,
+            metadata={"tool_name": call.name},
+            template_path=run.path,
+        )
+        yield self._add(session, message)
+        if isinstance(result, Farewell):
+            yield self._say(session, result.message, "assistant")
+        if isinstance(result, Farewell | _Ended):
+            raise EndConversation(session)
+        return session
+
+    def _result(self, session: Session, call: ToolCall) -> Generator[Step, Any, Any]:
+        tool = self._by_name.get(call.name)
+        if tool is None:
+            raise InvalidValue(f"there is no tool {call.name!r}; there are {', '.join(self._by_name)}")
+        arguments = tool.checked(call.arguments)
+        subroutine = self._subroutines.get(call.name)
+        if subroutine is None:
+            return (yield RunTool(tool, arguments))
+        return (yield from self._run_subroutine(subroutine, session, arguments["request"]))
+
+    def _run_subroutine(
+        self, subroutine: SubroutineTemplate, session: Session, request: str
+    ) -> Generator[Step, Any, str | _Ended]:
+        """Run a subroutine beside the conversation: what it gives back is the tool's result, and nothing else."""
+        run = session.run
+        parent = Session(messages=list(session.messages), metadata={**session.metadata, "request": request})
+        parent.runner = session.runner
+        parent.join(run)
+        before = len(parent.messages)
+        run.session = parent
+        try:
+            yield from self.include(subroutine, parent)
+            ended = False
+        except EndConversation:
+            ended = True
+        finally:
+            run.session = session
+        text = "\n\n".join(message.content for message in parent.messages[before:])
+        return _Ended(text) if ended else text
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What a subroutine gave back that ended the conversation."""
+
+    text: str
+
+
+def _checked(tools: Sequence[Any]) -> tuple[Tool[..., Any], ...]:
+    if not isinstance(tools, list | tuple):
+        raise InvalidType(f"tools takes a list of tools, not {type(tools).__name__}: {tools!r}")
+    checked = tuple(given if isinstance(given, Tool) else Tool(given) for given in tools)
+    names = [tool.name for tool in checked]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidValue(f"two tools are called {', '.join(map(repr, twice))}: a model could not tell them apart")
+    return checked
+
+
+def _subroutine(tool: Tool[..., Any]) -> SubroutineTemplate:
+    template = tool.template
+    return template if isinstance(template, SubroutineTemplate) else SubroutineTemplate(template, tool.name)
+
+
+def _text(result: object) -> str:
+    if isinstance(result, Farewell):
+        return told(result.message)
+    return told(result.text if isinstance(result, _Ended) else result)
+
+
+def _explained(error: Exception) -> str:
+    """What a model is told of an error: enough to do better, and no more."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,153 @@
+"""A runner for the terminal: prints the conversation as it goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from typing import TextIO
+
+from antiphon.events import Event, TextDelta
+from antiphon.interface import ConsoleInterface, UserInterface
+from antiphon.messages import Message, ToolCall
+from antiphon.model import Model
+from antiphon.runner import Runner
+from antiphon.session import Run, Session
+from antiphon.templates.base import Template
+
+
+class CommandLineRunner(Runner):
+    """Prints every message when it is said, answers of models while they speak, with their path and model.
+
+    Args:
+        model: As with ``Runner``.
+        user_interface: Who is asked; by default the user at this terminal.
+        template: As with ``Runner``.
+    """
+
+    def __init__(
+        self, model: Model | str, user_interface: UserInterface | None = None, template: Template | None = None
+    ) -> None:
+        super().__init__(model, user_interface or ConsoleInterface(), template)
+
+    def iter(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> Generator[Message | Event, None, Session]:
+        """Render the template step by step, and print it."""
+        steps = self.stream(session, template=template, max_messages=max_messages)
+        with closing(steps):
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as stop:
+                    final: Session = stop.value
+                    return final
+                if not isinstance(step, TextDelta):
+                    yield step
+
+    def stream(
+        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    ) -> Generator[Message | Event, None, Session]:
+        """Render the template step by step, with what models say while they speak, and print it."""
+        printer = Printer(self.user_interface)
+        steps = super().stream(session, template=template, max_messages=max_messages)
+        with closing(steps), closing(printer):
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as stop:
+                    final: Session = stop.value
+                    return final
+                printer.show(step)
+                yield step
+
+    async def _played(
+        self, run: Run, template: Template, *, streaming: bool = False
+    ) -> AsyncGenerator[Message | Event]:
+        printer = Printer(self.user_interface)
+        with closing(printer):
+            async with aclosing(super()._played(run, template, streaming=True)) as steps:
+                async for step in steps:
+                    printer.show(step)
+                    if streaming or not isinstance(step, TextDelta):
+                        yield step
+
+
+class Printer:
+    """Prints messages and pieces of messages.
+
+    Args:
+        user_interface: What the user said to a console is on the screen already, and not printed again.
+        out: Where to; standard output where nothing else is given. A terminal gets colours, unless the environment
+            variable ``NO_COLOR`` is set.
+    """
+
+    def __init__(self, user_interface: UserInterface | None = None, out: TextIO | None = None) -> None:
+        self._interface = user_interface
+        self._out = out or sys.stdout
+        self._coloured = self._out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._speaking = False
+
+    def show(self, step: Message | Event) -> None:
+        """Print a step of a conversation."""
+        if isinstance(step, TextDelta):
+            self._write(f"{'' if self._speaking else self._speaker('assistant')}{printable(step.text)}")
+            self._speaking = True
+        elif isinstance(step, Message):
+            self._show_message(step)
+            self._speaking = False
+
+    def close(self) -> None:
+        """End the line, where what a model says was broken off."""
+        if self._speaking:
+            self._write("\n")
+        self._speaking = False
+
+    def _show_message(self, message: Message) -> None:
+        calls = ", ".join(_called(call) for call in message.tool_calls)
+        if self._speaking:
+            self._write(f"{' ' * bool(calls)}{calls}{self._source(message)}\n")
+        elif not self._typed(message):
+            said = " ".join(part for part in (printable(message.content), calls) if part)
+            self._write(f"{self._speaker(_name(message))}{said}{self._source(message)}\n")
+
+    def _typed(self, message: Message) -> bool:
+        """Whether the user has just typed it, at a console."""
+        console = self._interface if isinstance(self._interface, ConsoleInterface) else None
+        return console is not None and message.role == "user" and message.content is console.answered
+
+    def _speaker(self, name: str) -> str:
+        return self._styled(_BOLD, f"{printable(name)}:") + " "
+
+    def _source(self, message: Message) -> str:
+        by = " · ".join(printable(part) for part in (message.template_path, message.model) if part)
+        return f"  {self._styled(_DIM, f'[{by}]')}" if by else ""
+
+    def _styled(self, style: str, text: str) -> str:
+        return f"{style}{text}{_PLAIN}" if self._coloured else text
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+_BOLD, _DIM, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
+
+
+def printable(text: str) -> str:
+    """A text without what would steer the terminal: a model's answer moves no cursor and sets no title."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _name(message: Message) -> str:
+    tool = message.metadata.get("tool_name")
+    return f"{message.role} {tool}" if message.role == "tool" and tool else message.role
+
+
+def _called(call: ToolCall) -> str:
+    arguments = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in call.arguments.items()
+    )
+    return printable(f"{call.name}({arguments})")

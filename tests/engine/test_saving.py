@@ -1,0 +1,234 @@
+"""Conversations at the terminal that are saved, broken off, and gone on with."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from antiphon import Session
+from antiphon.cli import main
+
+NUMBERS = count(1)
+PROGRAM = """
+import antiphon
+from antiphon import AssistantTemplate, LinearTemplate, LoopTemplate, Model, SystemTemplate, UserTemplate
+
+
+class Echo(Model):
+    name = "echo"
+
+    def _send(self, session):
+        return f"You said: {session.last.content}"
+
+
+turns = LoopTemplate(
+    [UserTemplate(description="You", template_id="question"), AssistantTemplate(model=Echo(), template_id="answer")],
+    template_id="turns",
+)
+tree = LinearTemplate([SystemTemplate("You speak {{ language | default('English') }}."), turns], template_id="talk")
+LOOP = []
+LOOP.append(LOOP)
+"""
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Writes a module into the current folder, under a name that no other test uses."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    written: list[str] = []
+
+    def write(code: str) -> str:
+        written.append(f"saving_program_{next(NUMBERS)}")
+        (tmp_path / f"{written[-1]}.py").write_text(code, encoding="utf-8")
+        return written[-1]
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def program(module: Write) -> str:
+    return module(PROGRAM)
+
+
+@pytest.fixture
+def typing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Types lines at the terminal; after them the input is at its end."""
+
+    def typing(*lines: str) -> None:
+        monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+
+    return typing
+
+
+def saved(file: Path) -> Session:
+    return Session.model_validate_json(file.read_bytes())
+
+
+def test_the_end_of_input_ends_the_conversation_with_the_session_saved(
+    program: str, typing: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typing("Hello.")
+
+    assert main(["run", f"{program}:tree", "--save", "s.json"]) == 0
+    assert [message.role for message in saved(tmp_path / "s.json").messages] == ["system", "user", "assistant"]
+    assert capsys.readouterr().err == "antiphon: saved as s.json\n"
+
+
+def test_a_resumed_conversation_goes_on_after_what_was_said(
+    program: str, typing: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typing("One.")
+    main(["run", f"{program}:tree", "--save", "s.json", "--set", "language=Latin"])
+    capsys.readouterr()
+    typing("Two.")
+
+    assert main(["run", f"{program}:tree", "--resume", "s.json", "--save", "s.json"]) == 0
+    session = saved(tmp_path / "s.json")
+    assert [message.content for message in session.messages] == [
+        "You speak Latin.",
+        "One.",
+        "You said: One.",
+        "Two.",
+        "You said: Two.",
+    ]
+    assert session.metadata == {"language": "Latin"}
+    assert capsys.readouterr().out.splitlines() == [
+        "system: You speak Latin.  [talk/system-1]",
+        "user: One.  [talk/turns@1/question]",
+        "assistant: You said: One.  [talk/turns@1/answer · echo]",
+        "You: assistant: You said: Two.  [talk/turns@1/answer · echo]",
+        "You: ",
+    ]
+
+
+def test_a_system_message_that_has_changed_is_said_again(
+    program: str, typing: Callable[..., None], tmp_path: Path
+) -> None:
+    typing("One.")
+    main(["run", f"{program}:tree", "--save", "s.json"])
+    typing()
+
+    main(["run", f"{program}:tree", "--resume", "s.json", "--save", "s.json", "--set", "language=Greek"])
+
+    assert [message.role for message in saved(tmp_path / "s.json").messages] == [
+        "system",
+        "user",
+        "assistant",
+        "system",
+    ]
+
+
+def test_a_session_that_a_transform_put_in_place_of_the_first_is_saved(
+    module: Write, typing: Callable[..., None], tmp_path: Path
+) -> None:
+    name = module(
+        PROGRAM
+        + "\nanother = LinearTemplate([UserTemplate(), UserTemplate()], before_transform="
+        + "lambda session: antiphon.Session(metadata={'new': True}))\n"
+    )
+    typing("Hello.")
+
+    assert main(["run", f"{name}:another", "--save", "s.json"]) == 0
+    assert saved(tmp_path / "s.json").metadata == {"new": True}
+    assert saved(tmp_path / "s.json").last.content == "Hello."
+
+
+def test_what_has_no_json_form_does_not_cost_the_conversation(
+    module: Write, typing: Callable[..., None], tmp_path: Path
+) -> None:
+    name = module(PROGRAM + "\nodd = LinearTemplate([tree], before_transform=antiphon.UpdateMetadata(model=Echo()))\n")
+    typing("Grüße!")
+
+    assert main(["run", f"{name}:odd", "--save", "s.json"]) == 0
+    assert saved(tmp_path / "s.json").metadata == {"model": "<Echo 'echo'>"}
+    assert "Grüße!" in (tmp_path / "s.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("value", ["'\\ud800'", "LOOP"])
+def test_what_cannot_be_saved_at_all_is_said(
+    module: Write, value: str, typing: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = module(PROGRAM + f"\nodd = LinearTemplate([tree], before_transform=antiphon.UpdateMetadata(bad={value}))\n")
+    typing("Hello.")
+
+    assert main(["run", f"{name}:odd", "--save", "s.json"]) == 1
+    assert "the session could not be saved as s.json: " in capsys.readouterr().err
+
+
+def test_a_save_that_is_broken_off_leaves_the_old_file(
+    program: str, typing: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "s.json").write_text("old", encoding="utf-8")
+    typing("Hello.")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    assert main(["run", f"{program}:tree", "--save", "s.json"]) == 1
+    assert (tmp_path / "s.json").read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.glob(".s.json*")) == []
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    read = ""
+    while text not in read:
+        char = process.stdout.read(1)
+        assert char, read
+        read += char
+    return read
+
+
+SLOW = """
+import time
+
+def speak(self, session):
+    yield "Well"
+    time.sleep(60)
+
+Echo._stream = speak
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "until", "roles"),
+    [("", "answer · echo]\nYou: ", ["system", "user", "assistant"]), (SLOW, "assistant: Well", ["system", "user"])],
+    ids=["at the prompt", "while the model speaks"],
+)
+def test_ctrl_c_ends_the_conversation_with_the_session_saved(
+    module: Write, tmp_path: Path, more: str, until: str, roles: list[str]
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "antiphon.cli", "run", f"{module(PROGRAM + more)}:tree", "--save", "s.json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write("Hello.\n")
+        process.stdin.flush()
+        read_until(process, until)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+
+    assert (process.returncode, error) == (130, "antiphon: saved as s.json\n")
+    assert out.strip() == ""
+    assert [message.role for message in saved(tmp_path / "s.json").messages] == roles

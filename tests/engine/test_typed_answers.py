@@ -1,0 +1,124 @@
+"""Answers of a type: asked for, validated, asked for again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel
+
+from antiphon import AssistantTemplate, GenerateTemplate, LinearTemplate, Message, Runner, Session, UserTemplate
+from antiphon.errors import InvalidType, InvalidValue, OutputError
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+def tree(output_type: object, **options: object) -> LinearTemplate:
+    return LinearTemplate(
+        [UserTemplate("Who?"), AssistantTemplate(output_type=output_type, template_id="who", **options)],
+        template_id="t",
+    )
+
+
+@pytest.mark.parametrize(
+    ("output_type", "answer", "parsed"),
+    [
+        (Person, '{"name": "Ada", "age": 36}', Person(name="Ada", age=36)),
+        (Person, '```json\n{"name": "Ada", "age": 36}\n```', Person(name="Ada", age=36)),
+        (Person, '\n```\n{"name": "Ada", "age": 36}\n```\n', Person(name="Ada", age=36)),
+        (list[int], "[1, 2]", [1, 2]),
+        (Point, '{"x": 1, "y": 2}', Point(1, 2)),
+        (Literal["yes", "no"], '"yes"', "yes"),
+    ],
+)
+def test_the_message_holds_the_object(output_type, answer, parsed, play, answering):
+    session = play(Runner(answering(answer)), template=tree(output_type))
+
+    assert session.last.parsed == parsed
+    assert session.last.content == answer
+
+
+def test_the_model_sees_what_is_asked_of_it_while_it_is_called_and_only_then(play, answering):
+    seen = []
+
+    class Looking(answering):
+        def _send(self, session):
+            seen.append((session.request.output_type, session.request.output_schema))
+            return super()._send(session)
+
+    template = LinearTemplate([tree(Person), AssistantTemplate()])
+    play(Runner(Looking('{"name": "Ada", "age": 36}', "ok")), template=template)
+
+    assert seen == [(Person, Person.model_json_schema()), (None, None)]
+
+
+def test_the_object_is_in_no_json_and_no_comparison(play, answering):
+    session = play(Runner(answering('{"name": "Ada", "age": 36}')), template=tree(Person))
+
+    assert "parsed" not in session.model_dump()["messages"][-1]
+    assert Session.model_validate_json(session.model_dump_json()).last == session.last
+    assert Message(role="user").parsed is None
+
+
+def test_a_model_is_told_what_was_wrong_and_asked_again(play, answering):
+    model = answering('{"name": "Ada"}', "what?", '{"name": "Ada", "age": 36}')
+
+    session = play(Runner(model), template=tree(Person, retries=2))
+
+    assert session.last.parsed == Person(name="Ada", age=36)
+    assert [(message.role, message.content.splitlines()[0]) for message in session.messages] == [
+        ("user", "Who?"),
+        ("assistant", '{"name": "Ada"}'),
+        ("user", "Your answer could not be used:"),
+        ("assistant", "what?"),
+        ("user", "Your answer could not be used:"),
+        ("assistant", '{"name": "Ada", "age": 36}'),
+    ]
+    assert "- age: Field required" in session.messages[2].content
+    assert len(session.trace.calls) == 3
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_an_answer_that_never_fits_is_an_error_that_shows_it(retries, play, answering):
+    session = Session()
+
+    with pytest.raises(OutputError, match=r"'t/who' with .*Person.*, and said: 'no'") as caught:
+        play(Runner(answering("no")), session, template=tree(Person, retries=retries))
+
+    assert caught.value.answer == "no"
+    assert "Invalid JSON" in caught.value.problems
+    assert caught.value.template_path == "t/who"
+    assert len(session.trace.calls) == retries + 1
+    assert session.last.content == "no"
+
+
+def test_the_role_of_a_typed_answer_can_be_set(play, answering):
+    template = LinearTemplate([UserTemplate("x"), GenerateTemplate("user", output_type=int)])
+
+    session = play(Runner(answering("3")), template=template)
+
+    assert (session.last.role, session.last.parsed) == ("user", 3)
+
+
+def test_a_type_that_nobody_can_validate_is_refused():
+    class Strange:
+        pass
+
+    with pytest.raises(InvalidType, match="output_type takes a type that pydantic can validate"):
+        AssistantTemplate(output_type=Strange)
+
+
+@pytest.mark.parametrize(("retries", "error"), [(-1, InvalidValue), ("2", InvalidType), (True, InvalidType)])
+def test_a_wrong_number_of_retries_is_refused(retries, error):
+    with pytest.raises(error, match="retries is a number"):
+        AssistantTemplate(output_type=int, retries=retries)
