@@ -1,38 +1,18 @@
-"""The text of templates: jinja2 in one sandboxed environment."""
+"""The text of templates: rendered for a session, or the error says where and why not."""
 
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeAlias
 
-from jinja2 import StrictUndefined, Template
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Template, TemplateSyntaxError
 
 from antiphon.errors import InvalidType, RenderingError
 from antiphon.session import Session
+from antiphon.sources import ENVIRONMENT, Content, Source
 
-Content: TypeAlias = str | Path
-
-# What a text may look at in its session. The rest would let it ask models, or meddle with the run.
-_OPEN = frozenset({"messages", "metadata", "last", "get_last_message", "template_path"})
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, Session) and attr not in _OPEN:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
-
-
-ENVIRONMENT = _Sandbox(
-    undefined=StrictUndefined,
-    autoescape=False,  # prompts are text, not HTML: quotes and angle brackets arrive as they are
-    keep_trailing_newline=True,
-    cache_size=0,
-)
+Place: TypeAlias = tuple[str, int | None]  # the name of a text, and a line from 1
 
 
 class Text:
@@ -52,9 +32,8 @@ class Text:
         if not isinstance(content, str | Path):
             raise InvalidType(f"content is text or a pathlib.Path to a file, not {type(content).__name__}: {content!r}")
         self.content = content
-        self._source = "literal" if isinstance(content, str) else str(content)
-        self._text = content if isinstance(content, str) else _read(content, template_id)
-        self._template = None if disable_jinja or "{" not in self._text else self._compiled(template_id)
+        self._source = _read(content, template_id)
+        self._template = None if disable_jinja or "{" not in self._source.text else self._compiled(template_id)
 
     def render(self, session: Session) -> str:
         """The text for a session: its metadata are the variables, ``session`` is the session itself.
@@ -63,36 +42,43 @@ class Text:
             RenderingError: Whatever goes wrong, undefined names and failing filters included.
         """
         if self._template is None:
-            return self._text
+            return self._source.text
         variables = {**ENVIRONMENT.globals, **session.metadata, "session": session}
         try:
             return _rendered(self._template, variables)
         except Exception as error:
-            line = _line_of(error.__traceback__, self._template)
-            raise self._failure(error, session.template_path, line, _names_at_hand(session)) from error
+            place = _place_of(error, self._source.name)
+            raise self._failure(error, session.template_path, place, _names_at_hand(session)) from error
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names that the text takes from the metadata, in the files it includes as well."""
+        return frozenset() if self._template is None else self._source.variables
 
     def _compiled(self, template_id: str | None) -> Template:
         try:
-            return ENVIRONMENT.from_string(self._text)
+            return self._source.compiled()
         except Exception as error:
-            raise self._failure(error, template_id, getattr(error, "lineno", None), "") from error
+            place = _place_of(error, self._source.name)
+            raise self._failure(error, template_id, place, "") from error
 
-    def _failure(self, error: Exception, where: str | None, line: int | None, hint: str) -> RenderingError:
+    def _failure(self, error: Exception, where: str | None, place: Place, hint: str) -> RenderingError:
         reason = str(error) or type(error).__name__
-        place = f"template {where!r}" if where else "a template without an id"
-        at = f"{self._source}, line {line}" if line else self._source
-        text = f"{place} cannot be rendered: {reason}\n  {at}{self._excerpt(line, reason)}{hint}"
-        return RenderingError(text, where=where, source=self._source, line=line)
+        template = f"template {where!r}" if where else "a template without an id"
+        source, line = place
+        at = f"{source}, line {line}" if line else source
+        text = f"{template} cannot be rendered: {reason}\n  {at}{self._excerpt(place, reason)}{hint}"
+        return RenderingError(text, where=where, source=source, line=line)
 
-    def _excerpt(self, line: int | None, reason: str) -> str:
-        if line is None or not 1 <= line <= len(self._lines):
+    def _excerpt(self, place: Place, reason: str) -> str:
+        source, line = place
+        if line is None:
             return ""
-        shown, column = _shortened(self._lines[line - 1], _column(self._lines[line - 1], reason))
+        lines = _LINE_BREAK.split(self._source.text_of(source))
+        if not 1 <= line <= len(lines):
+            return ""
+        shown, column = _shortened(lines[line - 1], _column(lines[line - 1], reason))
         return f"\n    {shown}\n    {' ' * column}^"
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        return _LINE_BREAK.split(self._text)
 
 
 def _rendered(template: Template, variables: dict[str, Any]) -> str:
@@ -103,24 +89,26 @@ def _rendered(template: Template, variables: dict[str, Any]) -> str:
         ENVIRONMENT.handle_exception()  # gives the traceback the lines of the text, and raises
 
 
-def _read(path: Path, template_id: str | None) -> str:
+def _read(content: Content, template_id: str | None) -> Source:
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n")
+        return Source(content)
     except (OSError, UnicodeDecodeError) as error:
         place = f"template {template_id!r}" if template_id else "a template without an id"
-        text = f"the content of {place} cannot be read from {path}: {error}"
-        raise RenderingError(text, where=template_id, source=str(path)) from error
+        text = f"the content of {place} cannot be read from {content}: {error}"
+        raise RenderingError(text, where=template_id, source=str(content)) from error
 
 
-def _line_of(traceback: TracebackType | None, template: Template) -> int | None:
-    """The line of the text in which rendering failed; jinja2 puts frames of its templates into the traceback."""
-    line = None
+def _place_of(error: Exception, source: str) -> Place:
+    """The text and the line in which it failed: jinja2 puts frames of its templates into the traceback."""
+    if isinstance(error, TemplateSyntaxError):
+        return error.filename or source, error.lineno
+    place: Place = (source, None)
+    traceback = error.__traceback__
     while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_globals.get("__jinja_template__") is template or frame.f_code.co_filename == "<template>":
-            line = traceback.tb_lineno
+        if "__jinja_exception__" in traceback.tb_frame.f_globals:
+            place = (traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
-    return line
+    return place
 
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")  # what jinja2 counts

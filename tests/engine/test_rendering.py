@@ -132,7 +132,7 @@ def test_an_error_in_a_file_names_the_file(tmp_path, failure):
         ("{{ name | int + name }}", "unsupported operand"),
         ("{{ things | sum }}", "unsupported operand"),
         ("{{ name() }}", "not callable"),
-        ("{% include 'other' %}", "no loader"),
+        ("{% include name %}", "no loader"),
         ("{{ fail() }}", "on purpose"),
         ("{% for x in 5 %}{% endfor %}", "not iterable"),
         ("{{ nope.deep.deeper }}", "'nope' is undefined"),

@@ -18,6 +18,7 @@ from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
+from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Run, Session
 from antiphon.signals import Leaving
@@ -90,6 +91,12 @@ class Template(Shared, ABC):
                 seen.add(id(template))
                 yield template
                 waiting.extend(reversed(template.children))
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names that the texts of this template and of those below take from the metadata, defaults or not."""
+        texts = (getattr(template, "_text", None) for template in self.walk())
+        return frozenset(name for text in texts if isinstance(text, Text) for name in text.variables)
 
     def render(self, session: Session) -> Generator[Message | Event, None, Session]:
         """Render the template; yields what is said as it is said.

@@ -7,9 +7,10 @@ from typing import Any, Self, Unpack, cast
 
 from antiphon.drivers import Script
 from antiphon.errors import InvalidType, InvalidValue
-from antiphon.rendering import Content, Text
+from antiphon.rendering import Text
 from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
+from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_child, check_children, check_count, check_ids
 from antiphon.transforms import is_plain_function
@@ -182,11 +183,11 @@ class EndTemplate(ControlTemplate):
     def __init__(self, farewell_message: Content | None = None, **options: Unpack[TemplateOptions]) -> None:
         super().__init__(**options)
         self.farewell_message = farewell_message
-        self._farewell = None if farewell_message is None else Text(farewell_message, template_id=self.template_id)
+        self._text = None if farewell_message is None else Text(farewell_message, template_id=self.template_id)
 
     def _render(self, session: Session) -> Script:
-        if self._farewell is not None:
-            yield self._say(session, self._farewell.render(session), "assistant")
+        if self._text is not None:
+            yield self._say(session, self._text.render(session), "assistant")
         raise EndConversation(session)
 
 

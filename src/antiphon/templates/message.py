@@ -9,8 +9,9 @@ from antiphon.drivers import Script
 from antiphon.effects import AskUser
 from antiphon.errors import InvalidType, UserInterfaceMissing
 from antiphon.messages import Role
-from antiphon.rendering import Content, Text
+from antiphon.rendering import Text
 from antiphon.session import Session
+from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_role
 
