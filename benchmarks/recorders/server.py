@@ -1,0 +1,105 @@
+"""A loopback model that says which question it was asked, and counts."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+EVENTS = 10
+SECONDS_BETWEEN_EVENTS = 0.05
+
+
+class Served:
+    """What the model was asked so far."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.url = ""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    served: Served
+
+    def do_POST(self) -> None:
+        given = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if "chat/completions" not in self.path:
+            self._answer(given or b"{}", self.headers.get("content-type", "application/json"))
+            return
+        body = json.loads(given)
+        text = body["messages"][-1]["content"]
+        self.served.asked.append(text)
+        if body.get("stream"):
+            self._stream(text)
+        else:
+            self._answer(json.dumps(_completion(body["model"], text)).encode(), "application/json")
+
+    do_GET = do_PUT = do_POST  # noqa: N815  # the names that http.server looks for
+
+    def _answer(self, content: bytes, kind: str) -> None:
+        zipped = "gzip" in self.headers.get("accept-encoding", "")
+        content = gzip.compress(content) if zipped else content
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        if zipped:
+            self.send_header("content-encoding", "gzip")
+        for name, value in self.headers.items():
+            if name.lower().startswith("x-echo-"):
+                self.send_header(name[7:], value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _stream(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        try:
+            for number in range(EVENTS):
+                chunk = {"index": 0, "delta": {"content": f"{text}{number} "}, "finish_reason": None}
+                event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [chunk]}
+                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                self.wfile.flush()
+                time.sleep(SECONDS_BETWEEN_EVENTS)
+            self.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            pass  # the client left
+        self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _completion(model: str, text: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": f"{model} heard {text}"}
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+
+
+@contextmanager
+def serving() -> Iterator[Served]:
+    """Serve for the length of a block."""
+    served = Served()
+    handler = type("Handler", (_Handler,), {"served": served})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    served.url = f"http://127.0.0.1:{server.server_address[1]}"
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield served
+    finally:
+        server.shutdown()
+        server.server_close()
