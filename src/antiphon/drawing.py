@@ -94,9 +94,7 @@ def _model_below(template: Template, name: str, inherited: str) -> str:
 
 
 def _facts(template: Template, inherited: str) -> Iterator[str]:
-    content = getattr(template, "content", None)
-    if isinstance(content, Path):
-        yield f"says {content.name}"
+    yield from _text_facts(template)
     match template:
         case UserTemplate() if template.content is None:
             yield f"asks the user: {template.description}" if template.description else "asks the user"
@@ -117,6 +115,14 @@ def _facts(template: Template, inherited: str) -> Iterator[str]:
         yield f"answers as {wanted.__name__ if isinstance(wanted, type) else wanted}"
     if isinstance(template, ToolingTemplate):
         yield f"tools: {', '.join(tool.name for tool in template.tools) or 'none'}"
+
+
+def _text_facts(template: Template) -> Iterator[str]:
+    content = getattr(template, "content", None)
+    if isinstance(content, Path):
+        yield f"says {content.name}"
+    if not template.children and template.variables:
+        yield f"needs {', '.join(sorted(template.variables))}"
 
 
 def _subroutine_facts(template: SubroutineTemplate) -> Iterator[str]:

@@ -41,7 +41,9 @@ class ConsoleInterface(UserInterface):
 
     def ask(self, session: Session, description: str | None, default: str | None) -> str:  # noqa: ARG002
         """Ask at the terminal; an empty answer is the default, if there is one."""
+        question = description or "You"
         hint = "" if default is None else f" [{default}]"
-        answer = input(f"{description or 'You'}{hint}: ")
+        end = " " if question.endswith(("?", ":")) and not hint else ": "
+        answer = input(f"{question}{hint}{end}")
         self.answered = default if not answer and default is not None else answer
         return self.answered

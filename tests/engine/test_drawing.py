@@ -55,6 +55,16 @@ def desk() -> Template:
     )
 
 
+def test_a_text_is_drawn_with_the_variables_it_needs() -> None:
+    tree = LinearTemplate([SystemTemplate("{{ tone }}, {{ name }}"), EndTemplate("Bye, {{ name }}.")])
+
+    assert as_text(tree).splitlines() == [
+        "linear (linear)",
+        "├── system-1 (system)  needs name, tone",
+        "└── end-2 (end)        needs name",
+    ]
+
+
 def test_a_tree_is_drawn_with_ids_kinds_models_overrides_and_tools() -> None:
     assert as_text(desk()).splitlines() == [
         "support (linear)",

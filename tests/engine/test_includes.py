@@ -184,7 +184,9 @@ def test_a_tree_lists_the_variables_of_all_its_texts():
     tree = LinearTemplate(
         [
             SystemTemplate("{{ tone }}"),
-            LoopTemplate([UserTemplate(), IfTemplate(says_goodbye, EndTemplate("Bye, {{ name }}."))], exit_loop_count=1),
+            LoopTemplate(
+                [UserTemplate(), IfTemplate(says_goodbye, EndTemplate("Bye, {{ name }}."))], exit_loop_count=1
+            ),
             SubroutineTemplate(UserTemplate("{{ question }}")),
             AssistantTemplate(),
         ]

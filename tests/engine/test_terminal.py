@@ -84,7 +84,7 @@ def test_every_message_is_printed_with_its_path_and_model(
 
     assert capsys.readouterr().out == (
         "system: Be kind.  [talk/system-1]\n"
-        "Who?: "  # what is typed here is on the screen already
+        "Who? "  # what is typed here is on the screen already
         "assistant: Hello, Ada.  [talk/answer · small]\n"
     )
 
@@ -150,7 +150,7 @@ def test_an_answer_that_the_user_also_gave_is_printed(
 
     CommandLineRunner(answering("y", name="small"), template=greeting()).run()
 
-    assert capsys.readouterr().out.endswith("Who?: assistant: y  [talk/answer · small]\n")
+    assert capsys.readouterr().out.endswith("Who? assistant: y  [talk/answer · small]\n")
 
 
 def test_no_message_steers_the_terminal() -> None:

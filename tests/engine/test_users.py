@@ -123,7 +123,7 @@ async def test_an_interface_may_answer_asynchronously(answering):
 @pytest.mark.parametrize(
     ("typed", "description", "default", "prompt", "answer"),
     [
-        ("Ada\n", "Name?", None, "Name?: ", "Ada"),
+        ("Ada\n", "Name?", None, "Name? ", "Ada"),
         ("\n", "Name?", "Bob", "Name? [Bob]: ", "Bob"),
         ("Ada\n", None, "Bob", "You [Bob]: ", "Ada"),
         ("\n", None, None, "You: ", ""),
