@@ -24,6 +24,7 @@ from pydantic import BaseModel
 from antiphon.errors import AntiphonError, InvalidValue
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 class Shared:
@@ -88,12 +89,13 @@ class Copier:
         if is_shared(cast("Hashable", kind)):
             return value
         if isinstance(value, BaseModel):
-            return self._copy_pydantic(value)
+            return self.copy_pydantic(value)
         if hasattr(kind, "__deepcopy__"):
             return self._copy_by_its_own_means(value)
         return self._rebuild(value)
 
-    def _copy_pydantic(self, value: BaseModel) -> BaseModel:
+    def copy_pydantic(self, value: M) -> M:
+        """A copy of a pydantic object, and of everything it holds."""
         copy = self.remember(value, value.__copy__())
         for values in (vars(copy), copy.__pydantic_extra__, copy.__pydantic_private__):
             self._copy_values(values or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
@@ -60,9 +61,33 @@ class Message(BaseModel):
 
     def with_parsed(self, parsed: object) -> Message:
         """A copy of the message that holds an object."""
-        message = self.model_copy()
-        object.__setattr__(message, "_parsed", parsed)
-        return message
+        return _holding(self.model_copy(), parsed)
+
+    def __copy__(self) -> Message:
+        copy = super().__copy__()
+        return copy if self.parsed is None else _holding(copy, self.parsed)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Message:
+        copy = super().__deepcopy__(memo)
+        return copy if self.parsed is None else _holding(copy, deepcopy(self.parsed, memo))
+
+    def __isolate__(self, copier: Any) -> Message:
+        """An isolated copy: see ``antiphon.copies``."""
+        copy: Message = copier.copy_pydantic(self)
+        return copy if self.parsed is None else _holding(copy, copier(self.parsed))
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return {**super().__getstate__(), "parsed": self.parsed}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        if state.get("parsed") is not None:
+            _holding(self, state["parsed"])
+
+
+def _holding(message: Message, parsed: object) -> Message:
+    object.__setattr__(message, "_parsed", parsed)
+    return message
 
 
 class Usage(BaseModel):

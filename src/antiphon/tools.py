@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -57,7 +58,9 @@ class Tool(Shared, Generic[P, R]):
         if not callable(function):
             raise InvalidType(f"a tool is made of a function, not {type(function).__name__}: {function!r}")
         self.function = function
-        self.name = name or function.__name__
+        self.name = name or str(getattr(function, "__name__", ""))
+        if not self.name:
+            raise InvalidValue(f"a tool made of {function!r} needs a name: give it one by name=")
         documented, parameters = _docstring(function)
         self.description = description or documented
         if not self.description:
@@ -140,15 +143,24 @@ def _request(request: str) -> str:
 
 
 def _arguments_model(function: Callable[..., Any], name: str, documented: dict[str, str]) -> type[BaseModel]:
-    hints = get_type_hints(function, include_extras=True)
+    hints = get_type_hints(_written(function), include_extras=True)
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "self":
+            raise InvalidType(f"the tool {name!r} takes self: make it of an object's method, as in Tool(desk.look_up)")
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY}:
             raise InvalidType(f"the tool {name!r} takes {parameter}: a model gives every argument by its name")
         default = ... if parameter.default is parameter.empty else parameter.default
         description = documented.get(parameter.name)
         fields[parameter.name] = (hints.get(parameter.name, Any), Field(default, description=description))
     return create_model(name, __config__=_STRICT, **fields)
+
+
+def _written(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the type hints of a function stand: behind a ``partial``, or in the class of an object."""
+    while isinstance(function, partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import dataclass
 from typing import Literal
 
 import pytest
 from pydantic import BaseModel
 
-from antiphon import AssistantTemplate, GenerateTemplate, LinearTemplate, Message, Runner, Session, UserTemplate
+from antiphon import (
+    AssistantTemplate,
+    GenerateTemplate,
+    LastNMessagesStrategy,
+    LinearTemplate,
+    Message,
+    Runner,
+    Session,
+    SubroutineTemplate,
+    UserTemplate,
+)
 from antiphon.errors import InvalidType, InvalidValue, OutputError
 
 
@@ -122,3 +134,33 @@ def test_a_type_that_nobody_can_validate_is_refused():
 def test_a_wrong_number_of_retries_is_refused(retries, error):
     with pytest.raises(error, match="retries is a number"):
         AssistantTemplate(output_type=int, retries=retries)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda message: message.model_copy(), lambda m: pickle.loads(pickle.dumps(m))],
+    ids=["copy", "deepcopy", "model_copy", "pickle"],
+)
+def test_copies_of_a_message_hold_the_object_too(copied):
+    message = Message(role="assistant", content="{}").with_parsed(Person(name="Ada", age=36))
+
+    assert copied(message).parsed == Person(name="Ada", age=36)
+    assert copied(Message(role="user")).parsed is None
+
+
+def test_what_a_subroutine_inherits_holds_a_copy_of_the_object(play, answering):
+    def grow_older(session):
+        session.messages[1].parsed.age += 1
+        return session
+
+    inner = LinearTemplate([UserTemplate("And now?", before_transform=grow_older), AssistantTemplate()])
+    person = AssistantTemplate(output_type=Person)
+    inherits = SubroutineTemplate(inner, session_init_strategy=LastNMessagesStrategy(5))
+
+    session = play(
+        Runner(answering('{"name": "Ada", "age": 36}', "Older.")),
+        template=LinearTemplate([UserTemplate("Who?"), person, inherits]),
+    )
+
+    assert session.messages[1].parsed == Person(name="Ada", age=36)
+    assert session.last.content == "Older."

@@ -77,8 +77,7 @@ class ToolingTemplate(Template):
             if not message.tool_calls:
                 break
             yield self._add(session, message)
-            for call in message.tool_calls:
-                session = yield from self._answered(session, call)
+            yield from self._answered(session, message.tool_calls)
             message = yield from self.ask(session, self.model, request)
         if not message.tool_calls:
             yield self._add(session, message if message.role == self.role else self._recast(message))
@@ -93,8 +92,27 @@ class ToolingTemplate(Template):
     def _recast(self, message: Message) -> Message:
         return message.model_copy(update={"role": self.role})
 
-    def _answered(self, session: Session, call: ToolCall) -> Script:
-        """Run what a call asks for, and say its result; a farewell ends the conversation."""
+    def _answered(self, session: Session, calls: Sequence[ToolCall]) -> Generator[Step, Any, None]:
+        """Run what the calls ask for, and say their results; a farewell ends the conversation.
+
+        Every call gets a result, also one that is not run because another ended the conversation: providers refuse a
+        conversation in which a call stands without one.
+        """
+        for number, call in enumerate(calls, 1):
+            result, error = yield from self._run(session, call)
+            ends = error is not None or isinstance(result, Farewell | _Ended)
+            if ends:
+                for left in calls[number:]:
+                    yield self._tell(session, left, "Not run: the conversation has ended.")
+            if error is not None:
+                raise error
+            if isinstance(result, Farewell):
+                yield self._say(session, result.message, "assistant")
+            if ends:
+                raise EndConversation(session)
+
+    def _run(self, session: Session, call: ToolCall) -> Generator[Step, Any, tuple[Any, Exception | None]]:
+        """Run what a call asks for, and say its result; an error is returned where its tool wants it raised."""
         started = perf_counter()
         try:
             result, error = (yield from self._result(session, call)), None
@@ -105,22 +123,14 @@ class ToolingTemplate(Template):
         run.trace.tools.append(
             ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, perf_counter() - started)
         )
+        yield self._tell(session, call, text)
         tool = self._by_name.get(call.name)
-        if error is not None and tool is not None and tool.reraise:
-            raise error
-        message = Message(
-            role="tool",
-            content=text,
-            tool_call_id=call.id,
-            metadata={"tool_name": call.name},
-            template_path=run.path,
-        )
-        yield self._add(session, message)
-        if isinstance(result, Farewell):
-            yield self._say(session, result.message, "assistant")
-        if isinstance(result, Farewell | _Ended):
-            raise EndConversation(session)
-        return session
+        return result, error if tool is not None and tool.reraise else None
+
+    def _tell(self, session: Session, call: ToolCall, text: str) -> Message:
+        metadata, path = {"tool_name": call.name}, session.run.path
+        message = Message(role="tool", content=text, tool_call_id=call.id, metadata=metadata, template_path=path)
+        return self._add(session, message)
 
     def _result(self, session: Session, call: ToolCall) -> Generator[Step, Any, Any]:
         tool = self._by_name.get(call.name)
