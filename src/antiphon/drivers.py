@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any, TypeAlias
 
 from antiphon.effects import Effect
@@ -36,7 +36,7 @@ def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Mes
             resume, value = script.send, None
             try:
                 if isinstance(step, Effect):
-                    value = (yield from step.stream()) if streaming else step.perform()
+                    value = (yield from _listened(step, run)) if streaming else step.perform()
                     continue
                 _heard(step, run)
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
@@ -74,7 +74,8 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
                             async for piece in pieces:
                                 value = piece
                                 if isinstance(piece, Event):
-                                    yield piece
+                                    with run.waiting():
+                                        yield piece
                     else:
                         value = await step.aperform()
                     continue
@@ -88,6 +89,18 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
     finally:
         run.suspended = False
         script.close()
+
+
+def _listened(effect: Effect, run: Run) -> Generator[Event, None, Any]:
+    """Do what an effect asks for, and yield what happens meanwhile; returns the answer."""
+    with closing(effect.stream()) as pieces:
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration as stop:
+                return stop.value
+            with run.waiting():
+                yield piece
 
 
 def _heard(step: object, run: Run) -> None:

@@ -14,8 +14,8 @@ from antiphon.events import Event
 from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
-from antiphon.session import Run, Session
-from antiphon.templates.base import Template, begun, ended
+from antiphon.session import Run, Session, begun, ended
+from antiphon.templates.base import Template
 
 
 class Runner:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.calls import ChosenBy, Trace
-from antiphon.errors import MessageLimitExceeded
+from antiphon.errors import InvalidValue, MessageLimitExceeded
 from antiphon.history import History, Picture
 from antiphon.messages import Message
 from antiphon.request import ANY_TEXT, Request
@@ -170,6 +170,15 @@ class Run:
             self.asked = None
             self.request = ANY_TEXT
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait until whoever goes through the run asks for the next step."""
+        self.suspended = True
+        try:
+            yield
+        finally:
+            self.suspended = False
+
     def chooser_of(self, model: object) -> ChosenBy:
         """Whose choice a model is that is about to be called; a question that is put by an effect counts once."""
         asked, self.asked = self.asked, None
@@ -210,3 +219,45 @@ class Run:
 
 
 _ITERATION = re.compile(r"@\d+(?=/|$)")
+
+
+def begun(session: Session, max_messages: int | None = None) -> Run:
+    """Begin a run of a session.
+
+    Raises:
+        InvalidValue: The session is in a run already.
+    """
+    outer = session.run
+    _check_free(outer)
+    if outer.path is not None:
+        raise InvalidValue(
+            f"the session is in a run already, at {outer.path!r}: a run needs a session of its own. To run a part of a "
+            "tree with another runner, put it into the tree as SubroutineTemplate(template, runner=...)"
+        )
+    return session.join(Run(outer.trace, session, max_messages))
+
+
+def joined(session: Session) -> Run:
+    """Take part in the run that the session is in, as a template does that renders another by itself, or begin one.
+
+    Raises:
+        InvalidValue: The session is in a run that somebody else has stopped in the middle.
+    """
+    outer = session.run
+    _check_free(outer)
+    return begun(session) if outer.path is None else outer
+
+
+def _check_free(run: Run) -> None:
+    if run.suspended:
+        raise InvalidValue(
+            f"the session is in the middle of a run, at {run.path!r}: "
+            "go through that run's iterator to its end, or close it"
+        )
+
+
+def ended(run: Run) -> None:
+    """Leave the sessions of a run as they are between runs, with their trace."""
+    if run.path is None:
+        for session in {id(one): one for one in (run.root, run.session)}.values():
+            session.join(Run(run.trace))

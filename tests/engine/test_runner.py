@@ -171,19 +171,6 @@ def test_a_template_is_not_changed_by_its_runs(play, answering):
     assert {id(template): dict(vars(template)) for template in tree.walk()} == before
 
 
-def test_a_session_that_is_left_in_the_middle_of_a_run_is_not_run_again(answering):
-    session = Session()
-    template = LinearTemplate([SystemTemplate("a"), SystemTemplate("b")])
-    steps = Runner(answering()).iter(session, template=template)
-    next(steps)
-
-    with pytest.raises(ValueError, match="in the middle of a run, at 'linear/system-1'"):
-        Runner(answering()).run(session, template=template)
-
-    steps.close()
-    assert Runner(answering()).run(session, template=template) is session
-
-
 def test_a_negative_limit_is_refused(play, answering):
     with pytest.raises(ValueError, match="0 or more, not -1"):
         play(Runner(answering()), template=SystemTemplate("a"), max_messages=-1)

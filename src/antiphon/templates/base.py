@@ -20,7 +20,7 @@ from antiphon.model import Model
 from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
-from antiphon.session import Run, Session
+from antiphon.session import Run, Session, ended, joined
 from antiphon.signals import Leaving
 from antiphon.transforms import Transforms, as_transforms, transformed
 
@@ -104,7 +104,7 @@ class Template(Shared, ABC):
         Returns:
             The session to go on with: the one given, unless a transform returned another.
         """
-        run = begun(session)
+        run = joined(session)
         try:
             return (yield from drive(self.script(session), run))
         finally:
@@ -112,7 +112,7 @@ class Template(Shared, ABC):
 
     async def arender(self, session: Session) -> AsyncGenerator[Message | Event]:
         """Render the template without blocking the event loop; yields what is said as it is said."""
-        run = begun(session)
+        run = joined(session)
         try:
             async with aclosing(adrive(self.script(session), run)) as steps:
                 async for step in steps:
@@ -262,30 +262,6 @@ def _note_place(error: BaseException, path: str) -> None:
 
 
 _PLACE = "in the template at "
-
-
-def begun(session: Session, max_messages: int | None = None) -> Run:
-    """Begin a run of a session; a template that renders another by itself goes on in the run there is.
-
-    Raises:
-        InvalidValue: The session is in a run that somebody else has stopped in the middle.
-    """
-    outer = session.run
-    if outer.suspended:
-        raise InvalidValue(
-            f"the session is in the middle of a run, at {outer.path!r}: "
-            "go through that run's iterator to its end, or close it"
-        )
-    if outer.path is not None:
-        return outer
-    return session.join(Run(outer.trace, session, max_messages))
-
-
-def ended(run: Run) -> None:
-    """Leave the sessions of a run as they are between runs, with their trace."""
-    if run.path is None:
-        for session in {id(one): one for one in (run.root, run.session)}.values():
-            session.join(Run(run.trace))
 
 
 _ID = re.compile(r"[^/@\s]+")
