@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote_plus
 
+from pytest_templates.cassettes.arrivals import EVENTS, LINES, aligned, has_type
 from pytest_templates.cassettes.decoding import decoded
 from pytest_templates.cassettes.documents import Json, JsonError, dumps, may_be_json, parse, style_of
 from pytest_templates.cassettes.policy import REQUEST_HEADERS, RESPONSE_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
 from pytest_templates.cassettes.secrets import PLACEHOLDER, Secrets
 from pytest_templates.cassettes.values import (
+    Arrival,
     Headers,
     Interaction,
     RecordedRequest,
@@ -57,11 +60,14 @@ def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResp
     """The response as it may be kept."""
     body = _unpacked(response.headers, response.body)
     headers = _allowed(response.headers, RESPONSE_HEADERS, secrets)
+    body, arrivals = _stream(headers, replace(response, body=body), secrets)
     return RecordedResponse(
         status=response.status,
         reason=_reason(response, secrets),
         headers=headers,
-        body=_body(headers, body, secrets),
+        body=body,
+        arrivals=arrivals,
+        cut=response.cut,
     )
 
 
@@ -111,10 +117,21 @@ def _reason(response: RecordedResponse, secrets: Secrets) -> str:
     return _text(reason, secrets).encode("ascii", "replace").decode("ascii")
 
 
+def _stream(headers: Headers, response: RecordedResponse, secrets: Secrets) -> tuple[bytes, tuple[Arrival, ...]]:
+    """The body, and the pieces in which it came as far as these can still be told."""
+    if has_type(headers, EVENTS + LINES):
+        response = replace(response, arrivals=aligned(headers, response.body, response.arrivals))
+        pieces = [_body(headers, piece, secrets) for piece in response.pieces]
+        times = [arrival.at for arrival in response.arrivals]
+        return b"".join(pieces), tuple(map(Arrival, map(len, pieces), times)) if times else ()
+    body = _body(headers, response.body, secrets)
+    return body, response.arrivals if len(body) == len(response.body) else ()
+
+
 def _body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
     kind = header(headers, "content-type").lower()
     text = body.decode("utf-8", "surrogateescape")
-    if kind.startswith("text/event-stream"):
+    if kind.startswith(EVENTS + LINES):
         text = _EVENT_LINE.sub(lambda line: (line[1] or "") + _document(line[2], secrets), text)
     elif may_be_json(headers, body):
         text = _document(text, secrets)
