@@ -35,7 +35,8 @@ class Speaker:
     """Says what it was told to, piece by piece, to everyone who asks.
 
     Attributes:
-        script: Bytes to say, events to wait for, ``"drop"`` to break off, ``"wait"`` to say nothing until the client leaves.
+        script: Bytes to say, events to wait for, ``"drop"`` to break off, ``"wait"`` to say no more until the client
+            leaves.
         headers: Of its answer.
         asked: How often it was asked.
         left: Set when a client closed the connection before the end.
@@ -194,9 +195,11 @@ def openai_sync(url: str, hear: Hear) -> None:
 
 
 async def openai_async(url: str, hear: Hear) -> None:
-    async with openai.AsyncOpenAI(base_url=url, api_key="k", max_retries=0) as client:
-        async with await client.chat.completions.create(model="m", messages=MESSAGES, stream=True) as chunks:
-            await aheard((chunk.choices[0].delta.content async for chunk in chunks), hear)
+    async with (
+        openai.AsyncOpenAI(base_url=url, api_key="k", max_retries=0) as client,
+        await client.chat.completions.create(model="m", messages=MESSAGES, stream=True) as chunks,
+    ):
+        await aheard((chunk.choices[0].delta.content async for chunk in chunks), hear)
 
 
 def anthropic_sync(url: str, hear: Hear) -> None:
@@ -208,9 +211,11 @@ def anthropic_sync(url: str, hear: Hear) -> None:
 
 
 async def anthropic_async(url: str, hear: Hear) -> None:
-    async with anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as client:
-        async with await client.messages.create(model="m", messages=MESSAGES, max_tokens=9, stream=True) as events:
-            await aheard((one.delta.text async for one in events), hear)  # type: ignore[union-attr]
+    async with (
+        anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0) as client,
+        await client.messages.create(model="m", messages=MESSAGES, max_tokens=9, stream=True) as events,
+    ):
+        await aheard((one.delta.text async for one in events), hear)  # type: ignore[union-attr]
 
 
 def google_sync(url: str, hear: Hear) -> None:
