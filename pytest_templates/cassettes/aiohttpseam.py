@@ -6,7 +6,7 @@ aiohttp writes forms while it sends them; vcrpy sees the objects they are made o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any, Final
 
@@ -51,8 +51,7 @@ def _form(data: Any) -> Any:
         return data()
     if isinstance(data, aiohttp.MultipartWriter):
         return data
-    is_form = isinstance(data, (dict, list, tuple)) or type(data).__name__.startswith("MultiDict")
-    return aiohttp.FormData(data)() if is_form else None
+    return aiohttp.FormData(data)() if isinstance(data, (Mapping, list, tuple)) else None
 
 
 def _with_type(session: Any, headers: Any, content_type: str) -> Any:

@@ -14,7 +14,7 @@ from typing import Final
 from pytest_templates.cassettes import aiohttpseam, transports, vcrseam
 from pytest_templates.cassettes.gates import gate_patches
 from pytest_templates.cassettes.logs import quiet_logs
-from pytest_templates.cassettes.patches import Patch
+from pytest_templates.cassettes.patches import Patch, Seam
 from pytest_templates.cassettes.recorder import Recorder
 from pytest_templates.cassettes.routing import routed_to
 from pytest_templates.cassettes.unreset import without_reset
@@ -58,6 +58,8 @@ class _Patches:
                     self._undo.close()
 
     def _apply(self) -> ExitStack:
+        for seam in filter(Seam.is_loaded, _SEAMS):
+            seam.value()  # vcrpy would leave out what is not there
         with ExitStack() as stack:
             stack.enter_context(without_reset())
             stack.enter_context(quiet_logs())
@@ -75,8 +77,8 @@ class _Patches:
 
     def _check(self) -> None:
         """See that every loaded library goes through what was put there."""
-        for seam in _SEAMS:
-            if seam.is_loaded() and id(seam.value()) not in self._values:
+        for seam in filter(Seam.is_loaded, _SEAMS):
+            if id(seam.value()) not in self._values:
                 raise seam.lost()
 
 
