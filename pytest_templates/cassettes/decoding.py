@@ -80,12 +80,15 @@ class _Deflated:
     """Undoes deflate, whose header its first piece has or lacks."""
 
     def __init__(self) -> None:
-        self._inflate: Any = None
+        self._inflater: Any = None
 
     def __call__(self, piece: bytes) -> bytes:
-        if self._inflate is None and piece:
-            self._inflate = zlib.decompressobj(_DEFLATE[0] if _has_zlib_header(piece) else _DEFLATE[1]).decompress
-        return self._inflate(piece) if piece else b""
+        if not piece:
+            return piece
+        if self._inflater is None:
+            self._inflater = zlib.decompressobj(_DEFLATE[0] if _has_zlib_header(piece) else _DEFLATE[1])
+        whole: bytes = self._inflater.decompress(piece)
+        return whole
 
 
 def _has_zlib_header(piece: bytes) -> bool:
