@@ -160,6 +160,50 @@ def test_a_stream_that_nobody_closed_is_saved_as_far_as_it_was_read(cassette: An
         answer.close()
 
 
+@libraries
+def test_closing_an_answer_closes_its_connection_while_the_client_lives_on(
+    library: Any, cassette: Any, speaker: Any
+) -> None:
+    speaker.script = [b"data: one\n\n", "wait"]
+    with cassette("missing") as opened, library.Client() as client:
+        answer = client.send(client.build_request("POST", speaker.url, json={}), stream=True)
+        lines = answer.iter_lines()
+        assert next(lines) == "data: one"
+        answer.close()
+        assert opened.recorded == 1
+        assert speaker.left.wait(10)
+        lines.close()
+
+
+@libraries
+def test_the_same_holds_in_an_event_loop(library: Any, cassette: Any, speaker: Any) -> None:
+    speaker.script = [b"data: one\n\n", "wait"]
+
+    async def leave() -> None:
+        async with library.AsyncClient() as client:
+            answer = await client.send(client.build_request("POST", speaker.url, json={}), stream=True)
+            lines = answer.aiter_lines()
+            assert await anext(lines) == "data: one"
+            await answer.aclose()
+            assert await asyncio.to_thread(speaker.left.wait, 10)
+            await lines.aclose()
+
+    with cassette("missing") as opened:
+        asyncio.run(leave())
+        assert opened.recorded == 1
+
+
+@libraries
+def test_a_stream_whose_iterator_was_dropped_was_left(library: Any, cassette: Any, speaker: Any) -> None:
+    speaker.script = [b"data: one\n\n", "wait"]
+    with cassette("missing") as opened, library.Client() as client:
+        answer = client.send(client.build_request("POST", speaker.url, json={}), stream=True)
+        assert next(answer.iter_lines()) == "data: one"
+        assert speaker.left.wait(10)
+        assert opened.recorded == 1
+        answer.close()
+
+
 def test_an_answer_whose_body_nobody_wants_is_kept(cassette: Any, speaker: Any, path: Path) -> None:
     speaker.script = ["wait"]
     for mode in ("missing", "none"):
