@@ -134,7 +134,7 @@ def _asked(request: VcrRequest) -> _Asked:
 
 def _recorded_request(request: VcrRequest) -> RecordedRequest:
     return RecordedRequest(
-        method=_text(request.method),
+        method=_text(request.method).upper(),
         uri=str(request.uri),
         headers=_headers(request.headers.items()),
         body=_bytes(read_body(request)),
