@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from pytest_templates.cassettes.values import Arrival, Headers, header
@@ -40,26 +41,38 @@ def separator(text: str) -> str:
 
 
 def aligned(headers: Headers, body: bytes, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
-    """The same pieces, each of whole units; those of other bodies as they are."""
-    if not arrivals or not has_type(headers, EVENTS + LINES):
-        return tuple(arrivals)
+    """The same pieces, each of whole units; those of bodies without units as they are."""
+    return transferred(headers, body, body, arrivals)
+
+
+def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
+    """The pieces of a body for what became of it, each of whole units; none where they cannot be told any more.
+
+    Args:
+        headers: Of both bodies.
+        old: The body that came in these pieces.
+        new: The same one with other texts in its units.
+        arrivals: The pieces.
+    """
+    if not has_type(headers, EVENTS + LINES):
+        return tuple(arrivals) if len(old) == len(new) else ()
+    old_ends, new_ends = _unit_ends(headers, old), _unit_ends(headers, new)
+    if not arrivals or len(old_ends) != len(new_ends):
+        return ()
+    units = [bisect_right(old_ends, size) for size in accumulate(arrival.size for arrival in arrivals)]
+    ends = [new_ends[count - 1] if count else 0 for count in units]
+    times = [arrival.at for arrival, (before, end) in zip(arrivals, pairwise([0, *ends]), strict=True) if end > before]
+    whole = sorted({*ends} - {0})
+    return _between([0, *whole[:-1], len(new)], times or [arrivals[-1].at])
+
+
+def _between(ends: Sequence[int], times: Sequence[float]) -> tuple[Arrival, ...]:
+    return tuple(Arrival(end - start, at) for (start, end), at in zip(pairwise(ends), times, strict=True))
+
+
+def _unit_ends(headers: Headers, body: bytes) -> list[int]:
     end_mark = b"\n" if has_type(headers, LINES) else separator(body.decode("latin-1")).encode()
-    ends = [found.end() for found in re.finditer(re.escape(end_mark), body)]
-    pieces = list(_whole_units(ends, arrivals))
-    rest = len(body) - sum(piece.size for piece in pieces)
-    if pieces and rest:
-        pieces[-1] = Arrival(pieces[-1].size + rest, pieces[-1].at)
-    return tuple(pieces) or (Arrival(len(body), arrivals[-1].at),)
-
-
-def _whole_units(ends: Sequence[int], arrivals: Sequence[Arrival]) -> Iterator[Arrival]:
-    received = given = 0
-    for arrival in arrivals:
-        received += arrival.size
-        count = bisect_right(ends, received)
-        if count and ends[count - 1] > given:
-            yield Arrival(ends[count - 1] - given, arrival.at)
-            given = ends[count - 1]
+    return [found.end() for found in re.finditer(re.escape(end_mark), body)]
 
 
 def stamp(nodes: Sequence[dict[str, Any]], sizes: Sequence[int], arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:

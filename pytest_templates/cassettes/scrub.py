@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote_plus
 
-from pytest_templates.cassettes.arrivals import EVENTS, LINES, aligned, has_type
+from pytest_templates.cassettes.arrivals import EVENTS, LINES, transferred
 from pytest_templates.cassettes.decoding import decoded
 from pytest_templates.cassettes.documents import Json, JsonError, dumps, may_be_json, parse, style_of
 from pytest_templates.cassettes.policy import REQUEST_HEADERS, RESPONSE_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
 from pytest_templates.cassettes.secrets import PLACEHOLDER, Secrets
 from pytest_templates.cassettes.values import (
-    Arrival,
     Headers,
     Interaction,
     RecordedRequest,
@@ -60,13 +58,13 @@ def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResp
     """The response as it may be kept."""
     body = _unpacked(response.headers, response.body)
     headers = _allowed(response.headers, RESPONSE_HEADERS, secrets)
-    body, arrivals = _stream(headers, replace(response, body=body), secrets)
+    scrubbed = _body(headers, body, secrets)
     return RecordedResponse(
         status=response.status,
         reason=_reason(response, secrets),
         headers=headers,
-        body=body,
-        arrivals=arrivals,
+        body=scrubbed,
+        arrivals=transferred(headers, body, scrubbed, response.arrivals),
         cut=response.cut,
     )
 
@@ -115,17 +113,6 @@ def _reason(response: RecordedResponse, secrets: Secrets) -> str:
     """The reason phrase where it is an unusual one; clients take nothing but ASCII."""
     reason = "" if response.reason == usual_reason(response.status) else response.reason
     return _text(reason, secrets).encode("ascii", "replace").decode("ascii")
-
-
-def _stream(headers: Headers, response: RecordedResponse, secrets: Secrets) -> tuple[bytes, tuple[Arrival, ...]]:
-    """The body, and the pieces in which it came as far as these can still be told."""
-    if has_type(headers, EVENTS + LINES):
-        response = replace(response, arrivals=aligned(headers, response.body, response.arrivals))
-        pieces = [_body(headers, piece, secrets) for piece in response.pieces]
-        times = [arrival.at for arrival in response.arrivals]
-        return b"".join(pieces), tuple(map(Arrival, map(len, pieces), times)) if times else ()
-    body = _body(headers, response.body, secrets)
-    return body, response.arrivals if len(body) == len(response.body) else ()
 
 
 def _body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
