@@ -40,7 +40,8 @@ class CassetteMiss(CassetteError):
     """A request has no recording, and the record mode does not allow making one.
 
     Attributes:
-        reason: ``"no-cassette"``, ``"no-match"`` or ``"already-played"``.
+        reason: ``"no-cassette"``, ``"no-match"``, ``"already-played"``, or ``"left-early"`` for a stream that is read
+            further than it was when it was recorded.
         template_path: The path of the template that asked; ``None`` for a call from outside a template.
     """
 

@@ -22,8 +22,23 @@
     end:
       interactions: 1
 
-A body is one of ``json`` (a value, with the ``style`` it was written in), ``events`` (a stream), ``text`` and
-``base64``; there is none where nothing was sent. A text that ends before the end mark was cut off.
+A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
+``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
+``at``, in seconds since the request was sent; a part without one came together with the part before it. A body that
+ended before its time has a ``cut``, by the ``client`` or by an error of httpx. A text that ends before the end mark was
+cut off.
+
+::
+
+        body:
+          events:
+          - at: 0.412
+            data: {...}
+          - at: 0.431
+            data: {...}
+          cut:
+            at: 0.44
+            by: client
 """
 
 from __future__ import annotations

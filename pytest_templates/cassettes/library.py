@@ -10,13 +10,15 @@ from pathlib import Path
 from antiphon.calls import Caller, current_caller
 from pytest_templates.cassettes import persister
 from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.interception import Decision, intercepting
+from pytest_templates.cassettes.interception import intercepting
 from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.recorder import Decision
 from pytest_templates.cassettes.scrub import scrub, scrub_request
 from pytest_templates.cassettes.secrets import Secrets, secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.tape import Tape
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteMiss
@@ -26,15 +28,16 @@ from pytest_templates.errors import CassetteMiss
 def open_cassette(settings: CassetteSettings, environ: Mapping[str, str] = os.environ) -> Iterator[OpenCassette]:
     """Replay and record the requests that are made in a block.
 
-    Nothing is written when the block ends: call `OpenCassette.save`. Interception is process-wide, so one cassette is
-    open at a time; threads and tasks may share it.
+    Nothing is written when the block ends: call `OpenCassette.save`. Several cassettes may be open at once, each in a
+    thread or task of its own; threads that know of no cassette belong to the only one that is open.
 
     Args:
         settings: Which cassette, and what it may do.
         environ: The environment whose secret values are kept out of the file.
 
     Raises:
-        CassetteError: The file is damaged or no cassette, or a setting names what does not exist.
+        CassetteError: The file is damaged or no cassette, a setting names what does not exist, or a library that is
+            loaded cannot be caught.
     """
     cassette = OpenCassette(settings, environ)
     with intercepting(cassette):
@@ -48,12 +51,14 @@ class OpenCassette:
         settings: What was asked for.
         path: The file.
         misses: Every request that had no recording and could not be sent, also where the program swallowed the error.
+        takes: The responses that are being recorded now.
     """
 
     def __init__(self, settings: CassetteSettings, environ: Mapping[str, str]) -> None:
         self.settings = settings
         self.path: Path = settings.path
         self.misses: list[CassetteMiss] = []
+        self.takes = Takes()
         self._environ = environ
         self._matcher = Matcher(settings.match_on, settings.ignore)
         self._exists = settings.path.exists()
@@ -78,11 +83,13 @@ class OpenCassette:
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
 
-        In mode ``"missing"`` the new interactions follow the old ones, in mode ``"all"`` they replace them.
+        In mode ``"missing"`` the new interactions follow the old ones, in mode ``"all"`` they replace them. A stream
+        that nobody has read to its end is kept as far as it was read.
 
         Raises:
             CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is.
         """
+        self.takes.end()
         if self.settings.mode == "none" or not self._tape.changed:
             return
         interactions = self._tape.interactions()
@@ -112,6 +119,13 @@ class OpenCassette:
         template, model = (decision.caller.template_path, decision.caller.model) if decision.caller else (None, None)
         interaction = Interaction(template, model, decision.request, response)
         self._tape.add(decision.order, scrub(interaction, self._secrets()))
+
+    def read_past(self, decision: Decision) -> CassetteMiss:
+        """The error for a program that reads on where the one that was recorded had left the stream."""
+        report = MissReport(self.settings, self._matcher, decision.request, decision.caller, self._tape.tracks())
+        miss = report.miss("left-early")
+        self.misses.append(miss)
+        return miss
 
     def _loaded(self) -> list[Interaction]:
         """What the file holds, scrubbed by today's environment; nothing in mode ``"all"``, which replaces it."""

@@ -25,6 +25,7 @@ _WHY: Final = {
     "no-cassette": "the file does not exist",
     "no-match": "no recording equals this request",
     "already-played": "every recording of this request has been played already",
+    "left-early": "the answer was not read to its end when it was recorded, and is read further now",
 }
 
 
@@ -47,22 +48,26 @@ class MissReport:
     tracks: Sequence[Track]
 
     def miss(self, reason: str) -> CassetteMiss:
-        """The error for this reason: ``"no-cassette"``, ``"no-match"`` or ``"already-played"``."""
-        parts = [self._heading(reason), *self._nearest(), self._remedy(reason)]
+        """The error for this reason: one of `CassetteMiss.reason`."""
+        nearest = [] if reason == "left-early" else self._nearest()
+        parts = [self._heading(reason), *nearest, self._remedy(reason)]
         template = self.caller.template_path if self.caller else None
         return CassetteMiss("\n\n".join(parts), reason=reason, template_path=template)
 
     def _remedy(self, reason: str) -> str:
         command = self.settings.record_command
+        anew = command.replace("--templates-record=missing", "--templates-record=all")
+        if reason == "left-early":
+            return f"Record the whole test anew with:\n  {anew}"
         remedy = f"Record it with:\n  {command}"
         if reason == "no-match":
-            anew = command.replace("--templates-record=missing", "--templates-record=all")
             remedy += f"\nor, where it replaces what was recorded before, the whole test anew with:\n  {anew}"
         return remedy
 
     def _heading(self, reason: str) -> str:
         rows = {"asked by": self._asker(), "cassette": self._cassette(), "reason": f"{reason}: {_WHY[reason]}"}
-        title = f"No recording for {self.request.method} {self.request.uri}"
+        what = "The recording ends early" if reason == "left-early" else "No recording"
+        title = f"{what} for {self.request.method} {self.request.uri}"
         return "\n".join([title, *(f"  {name:<10}{value}" for name, value in rows.items())])
 
     def _asker(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from pytest_templates.cassettes.bodies import decode_body, encode_body
-from pytest_templates.cassettes.values import Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.bodies import decode_response_body, encode_body, encode_response_body
+from pytest_templates.cassettes.values import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
 
 Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
 
@@ -35,7 +35,7 @@ def _request_node(request: RecordedRequest) -> dict[str, Any]:
 
 
 def _response_node(response: RecordedResponse) -> dict[str, Any]:
-    body = encode_body(response.body, response.headers, exact=False)
+    body = encode_response_body(response)
     reason = {"reason": response.reason} if response.reason else {}
     node = {"status": response.status, **reason, "headers": _header_node(response.headers)}
     return node if body is None else {**node, "body": body}
@@ -69,16 +69,19 @@ def _request(node: dict[str, Any], place: Place) -> RecordedRequest:
         method=field(node, "method", str, place),
         uri=field(node, "uri", str, place),
         headers=_headers(node, place),
-        body=_body(node, place),
+        body=_body(node, place)[0],
     )
 
 
 def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
+    body, arrivals, cut = _body(node, place)
     return RecordedResponse(
         status=_status(node, place),
         reason=field({"reason": "", **node}, "reason", str, place),
         headers=_headers(node, place),
-        body=_body(node, place),
+        body=body,
+        arrivals=arrivals,
+        cut=cut,
     )
 
 
@@ -101,9 +104,9 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _body(node: dict[str, Any], place: Place) -> bytes:
+def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Arrival, ...], Cut | None]:
     try:
-        return decode_body(node.get("body"))
+        return decode_response_body(node.get("body"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise FaultError(
             f"has a body that cannot be read ({type(error).__name__}: {error})", (*place, "body")

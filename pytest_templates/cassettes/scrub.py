@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote_plus
 
+from pytest_templates.cassettes.arrivals import EVENTS, LINES, transferred
 from pytest_templates.cassettes.decoding import decoded
 from pytest_templates.cassettes.documents import Json, JsonError, dumps, may_be_json, parse, style_of
 from pytest_templates.cassettes.policy import REQUEST_HEADERS, RESPONSE_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
@@ -57,11 +58,14 @@ def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResp
     """The response as it may be kept."""
     body = _unpacked(response.headers, response.body)
     headers = _allowed(response.headers, RESPONSE_HEADERS, secrets)
+    scrubbed = _body(headers, body, secrets)
     return RecordedResponse(
         status=response.status,
         reason=_reason(response, secrets),
         headers=headers,
-        body=_body(headers, body, secrets),
+        body=scrubbed,
+        arrivals=transferred(headers, body, scrubbed, response.arrivals),
+        cut=response.cut,
     )
 
 
@@ -114,7 +118,7 @@ def _reason(response: RecordedResponse, secrets: Secrets) -> str:
 def _body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
     kind = header(headers, "content-type").lower()
     text = body.decode("utf-8", "surrogateescape")
-    if kind.startswith("text/event-stream"):
+    if kind.startswith(EVENTS + LINES):
         text = _EVENT_LINE.sub(lambda line: (line[1] or "") + _document(line[2], secrets), text)
     elif may_be_json(headers, body):
         text = _document(text, secrets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -37,6 +38,32 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A piece of a streamed body: what came at once.
+
+    Attributes:
+        size: How many bytes of the body it is.
+        at: When it came, in seconds since the request was sent.
+    """
+
+    size: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a body was broken off before its end.
+
+    Attributes:
+        at: When, in seconds since the request was sent.
+        by: ``"client"`` where the program left early, else the name of the error that httpx raised.
+    """
+
+    at: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedResponse:
     """A response as it is kept and replayed.
 
@@ -45,12 +72,22 @@ class RecordedResponse:
         reason: The reason phrase; ``""`` where the code's usual one was sent, or none.
         headers: Pairs of lower-case name and value.
         body: The bytes that came back, not compressed.
+        arrivals: The pieces in which a stream came; together they are the body. Empty for a body that is one piece.
+        cut: Where the body was broken off; ``None`` where it came to its end.
     """
 
     status: int
     reason: str
     headers: Headers
     body: bytes
+    arrivals: tuple[Arrival, ...] = ()
+    cut: Cut | None = None
+
+    @property
+    def pieces(self) -> list[bytes]:
+        """The body in the pieces in which it came."""
+        ends = [0, *accumulate(arrival.size for arrival in self.arrivals)]
+        return [self.body[start:end] for start, end in pairwise(ends)] if self.arrivals else [self.body]
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,16 @@ def test_every_client_gets_the_same_live_and_replayed(program: Any, compress: bo
     assert recorded
 
 
+def test_a_client_that_leaves_with_the_whole_answer_in_hand_was_not_early(cassette: Any, server: Any) -> None:
+    server.answer = lambda _: server.says(b"whole", "text/plain")
+    with cassette("missing") as opened, httpx2.Client() as client:
+        with client.stream("POST", server.url, json={}) as answer:
+            assert next(answer.iter_bytes()) == b"whole"
+        opened.save()
+    with cassette("none"), httpx2.Client() as client:
+        assert client.post(server.url, json={}).text == "whole"
+
+
 @pytest.mark.parametrize("program", [with_urllib, with_http_client])
 def test_the_clients_of_the_standard_library_get_the_same(program: Any, cassette: Any, server: Any) -> None:
     recorded, replay = replayed(cassette, server, program)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.format import from_text, to_text
-from pytest_templates.cassettes.values import Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.arrivals import aligned
+from pytest_templates.cassettes.format import FormatError, from_text, to_text
+from pytest_templates.cassettes.values import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
 
 JSON_TYPE: Headers = (("content-type", "application/json"),)
 TEXT_TYPE: Headers = (("content-type", "text/plain; charset=utf-8"),)
@@ -90,6 +92,55 @@ def test_any_other_body_survives_byte_for_byte(body: bytes) -> None:
 @example('data:{"a":1}\n\ndata: {"a":1} \n\n')
 def test_a_stream_survives_byte_for_byte(text: str) -> None:
     assert body_after(text.encode(), STREAM_TYPE) == text.encode()
+
+
+LINES_TYPE: Headers = (("content-type", "application/x-ndjson"),)
+times = st.floats(0, 1000).map(lambda seconds: round(seconds, 3))
+
+
+@given(
+    st.lists(st.tuples(pieces.map(str.encode) | st.binary(min_size=1, max_size=9), times), min_size=1),
+    st.sampled_from([STREAM_TYPE, LINES_TYPE, TEXT_TYPE, JSON_TYPE]),
+    st.none() | st.builds(Cut, times, st.sampled_from(["client", "ReadError"])),
+)
+@example([(b"data: one\n\nda", 0.1), (b"ta: two\n\n", 0.2)], STREAM_TYPE, None)
+@example([(b'{"a":1}\n{"a"', 0.1), (b":2}\n", 0.2)], LINES_TYPE, None)
+def test_the_pieces_of_a_stream_survive(said: list[tuple[bytes, float]], headers: Headers, cut: Cut | None) -> None:
+    arrivals = tuple(Arrival(len(piece), at) for piece, at in said)
+    body = b"".join(piece for piece, _ in said)
+    one = interaction(b"", headers)
+    one = replace(one, response=replace(one.response, body=body, arrivals=arrivals, cut=cut))
+    again = reloaded(one)
+    if headers != JSON_TYPE or len(said) > 1:
+        assert again.response.body == body
+    assert b"".join(again.response.pieces) == again.response.body
+    assert {arrival.at for arrival in again.response.arrivals} <= {at for _, at in said}
+    assert again.response.cut == cut
+    assert reloaded(again) == again
+    assert to_text([again]) == to_text([one])
+    if headers == TEXT_TYPE and len(said) > 1:
+        assert again.response.arrivals == arrivals
+
+
+@given(st.lists(st.tuples(st.lists(pieces).map("".join).map(str.encode), times), min_size=1))
+def test_a_stream_is_cut_where_events_end(said: list[tuple[bytes, float]]) -> None:
+    arrivals = tuple(Arrival(len(piece), at) for piece, at in said)
+    body = b"".join(piece for piece, _ in said)
+    for headers, ends in ((STREAM_TYPE, (b"\n\n", b"\r\n\r\n")), (LINES_TYPE, (b"\n",))):
+        found = aligned(headers, body, arrivals)
+        assert sum(arrival.size for arrival in found) == len(body)
+        assert aligned(headers, body, found) == found
+        *whole, _ = RecordedResponse(200, "", headers, body, found).pieces
+        assert all(piece.endswith(ends) for piece in whole)
+
+
+@pytest.mark.parametrize("at", ["-1", "soon", "true", ".inf", ".nan"])
+def test_a_time_that_is_none_is_refused_with_its_line(at: str) -> None:
+    one = interaction(b"data: x\n\n", STREAM_TYPE)
+    text = to_text([one]).replace("- data: x", f"- at: {at}\n        data: x")
+    with pytest.raises(FormatError, match="no time in seconds") as caught:
+        from_text(text)
+    assert caught.value.line == text[: text.index("events:")].count("\n") + 1
 
 
 def test_a_damaged_json_body_survives_byte_for_byte() -> None:

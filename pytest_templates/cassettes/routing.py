@@ -1,0 +1,64 @@
+"""Which cassette a request belongs to: the one of its context, else the only one that is open.
+
+A thread or task belongs to the cassette that was open where it was started, if it inherited the context variables of
+that place; tasks do, threads of `asyncio.to_thread` and of the engine too. Any other code, such as a thread pool that
+was made before the test, belongs to the only cassette that is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import Lock
+
+from pytest_templates.cassettes.recorder import Recorder
+from pytest_templates.errors import CassetteError
+
+_HERE: ContextVar[Recorder | None] = ContextVar("cassette", default=None)
+_OPEN: list[Recorder] = []
+_LOCK = Lock()
+
+
+@contextmanager
+def routed_to(recorder: Recorder) -> Iterator[None]:
+    """Let the requests of this context go to a recorder, for the length of a block."""
+    before = _HERE.get()
+    _HERE.set(recorder)
+    with _LOCK:
+        _OPEN.append(recorder)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _OPEN.remove(recorder)
+        if _HERE.get() is recorder:  # not so where the block is left in another task than it was entered
+            _HERE.set(before)
+
+
+def recorder_for(method: str, uri: str) -> Recorder:
+    """The recorder that a request of this context belongs to.
+
+    Raises:
+        CassetteError: Several are open and the context does not say which, or none is open any more.
+    """
+    here = _HERE.get()
+    with _LOCK:
+        recorders = tuple(_OPEN)
+    if here is not None and here in recorders:
+        return here
+    if len(recorders) == 1:
+        return recorders[0]
+    raise CassetteError(_undecided(f"{method} {uri.partition('?')[0]}", recorders))
+
+
+def _undecided(request: str, recorders: tuple[Recorder, ...]) -> str:
+    if not recorders:
+        return f"{request}: this connection was made for a cassette that has been closed. Make a new client."
+    return "\n".join(
+        [
+            f"{request}: {len(recorders)} cassettes are open, and this code runs in the context of none of them:",
+            *(f"  {recorder.path}" for recorder in recorders),
+            "Start its thread in the context of a test: asyncio.to_thread(f), or pool.submit(copy_context().run, f).",
+        ]
+    )

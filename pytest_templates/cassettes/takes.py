@@ -1,0 +1,127 @@
+"""Responses while they are recorded: piece by piece, as the client gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from time import perf_counter
+from typing import Final
+
+from pytest_templates.cassettes.arrivals import is_over, is_stream
+from pytest_templates.cassettes.decoding import piecewise
+from pytest_templates.cassettes.values import Arrival, Cut, Headers, RecordedResponse, header
+
+CLIENT: Final = "client"  # who cut a response short
+_DECIMALS: Final = 3  # of seconds
+
+
+class Take:
+    """One response that is being recorded.
+
+    Args:
+        head: The response without its body.
+        streamed: Whether the client asked to get the body in pieces.
+        started: When the request was sent, by `time.perf_counter`.
+        record: Takes the whole response; called once.
+
+    Attributes:
+        has_ended: Whether the whole response was recorded.
+
+    Raises:
+        CassetteError: The body is compressed in a way that cannot be undone.
+    """
+
+    def __init__(
+        self,
+        head: RecordedResponse,
+        *,
+        streamed: bool,
+        started: float,
+        record: Callable[[RecordedResponse], None],
+    ) -> None:
+        self.has_ended = False
+        self._head = head
+        self._keeps_pieces = streamed or is_stream(head.headers)
+        self._started = started
+        self._record = record
+        self._decode = piecewise(header(head.headers, "content-encoding"))
+        self._body = bytearray()
+        self._arrivals: list[Arrival] = []
+        self._received = 0  # bytes, as they were sent
+        self._lock = Lock()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hear how the reading of the body ends."""
+        try:
+            yield
+        except Exception as error:
+            self._end(type(error).__name__)
+            raise
+        except BaseException:  # it was cancelled, or its iterator was dropped
+            self.leave()
+            raise
+        self._end(None)
+
+    def piece(self, data: bytes) -> None:
+        """Take the next bytes of the body, as they were sent."""
+        self._received += len(data)
+        try:
+            decoded = self._decode(data)
+        except Exception:  # noqa: BLE001 - each package has an error of its own; the client is told by its library
+            self._end("DecodingError")
+            return
+        if decoded and not self.has_ended:
+            self._arrivals.append(Arrival(len(decoded), self._now()))
+            self._body += decoded
+
+    def leave(self) -> None:
+        """The client reads no further."""
+        self._end(None if self._is_whole() else CLIENT)
+
+    def _end(self, by: str | None) -> None:
+        with self._lock:
+            ended, self.has_ended = self.has_ended, True
+        if not ended:
+            self._record(self._response(None if by is None else Cut(self._now(), by)))
+
+    def _response(self, cut: Cut | None) -> RecordedResponse:
+        return RecordedResponse(
+            status=self._head.status,
+            reason=self._head.reason,
+            headers=_decoded_headers(self._head.headers),
+            body=bytes(self._body),
+            arrivals=tuple(self._arrivals) if self._keeps_pieces else (),
+            cut=cut,
+        )
+
+    def _is_whole(self) -> bool:
+        """Whether nothing was left to come: many clients do not read on to see the end."""
+        length = header(self._head.headers, "content-length")
+        return length == str(self._received) or is_over(self._head.headers, bytes(self._body))
+
+    def _now(self) -> float:
+        return round(perf_counter() - self._started, _DECIMALS)
+
+
+class Takes:
+    """The responses that are being recorded for one cassette."""
+
+    def __init__(self) -> None:
+        self._takes: list[Take] = []
+        self._lock = Lock()
+
+    def add(self, take: Take) -> None:
+        """One more."""
+        with self._lock:
+            self._takes = [*(other for other in self._takes if not other.has_ended), take]
+
+    def end(self) -> None:
+        """End those that nobody read to their end: they were left where they stand."""
+        for take in self._takes:
+            take.leave()
+
+
+def _decoded_headers(headers: Headers) -> Headers:
+    return tuple((name, value) for name, value in headers if name != "content-encoding")
