@@ -173,6 +173,9 @@ class Gateway(BaseHTTPRequestHandler):
         else:
             self._send(200, Answer(found["model"]).whole(json.loads(response.read())))
 
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing of requests; of errors it is said."""
+
     def _send(self, status: int, value: Json) -> None:
         body = json.dumps(value).encode()
         self.send_response(status)
