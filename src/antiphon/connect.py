@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -10,6 +10,7 @@ from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
+from antiphon.providers.options import check_address, check_key
 from antiphon.session import Session
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ class _Link(Shared):
                 self._connection = Connection(**self._address)
             return self._connection
 
-    def check(self) -> None:
-        """Raise what the first question would; a model that runs here has to be installed, too."""
+    def check(self, settings: Iterable[str]) -> None:
+        """Raise what the first question would; a model that runs here has to be installed, and know these settings."""
         provider, _, model = self._address["name"].partition(":")
         if provider == "local":
             from antiphon.providers.local import weights_of
 
             weights_of(model)
-        self.connection()
+        self.connection().check_settings(settings)
 
 
 class ConnectedModel(Model):
@@ -68,6 +69,8 @@ class ConnectedModel(Model):
         self.settings = ModelSettings(**settings)
         if isinstance(model, str):
             self.name = _checked_name(model)
+            check_address(base_url)
+            check_key(api_key)
             self._link = _Link(name=model, base_url=base_url, api_key=api_key)
         else:
             self.name = _name_of(model, base_url, api_key)
@@ -104,15 +107,18 @@ def connect(
         **settings: The model's settings, as in ``ModelSettings``. Settings of pydantic-ai are taken as well:
             ``timeout`` (seconds to wait for each piece of an answer), ``request_timeout`` (seconds for all of it) and
             ``max_retries`` (how often a request that failed is sent again before its error comes here; clients of
-            OpenAI and Anthropic do it twice by themselves, with a wait that the provider may dictate; 0 for never).
+            OpenAI and Anthropic do it twice by themselves, with a wait that the provider may dictate; 0 for never),
+            ``extra_body`` and ``extra_headers`` (sent as they are), and those of a provider, such as
+            ``anthropic_thinking``. A model object that hands questions on to others takes any.
 
     Raises:
-        InvalidType: That is neither a name nor a model object.
-        InvalidValue: The name has no provider, or one that nobody knows.
+        InvalidType: That is neither a name nor a model object, or the address or the key is no text.
+        InvalidValue: The name has no provider, or one that nobody knows; the address or the key cannot be one; or the
+            model does not know a setting.
         ConnectionNotPossible: The provider's package or key is missing; the text says what to install or to set.
     """
     connected = ConnectedModel(model, base_url=base_url, api_key=api_key, **settings)
-    connected._link.check()  # complain here and not at the first question
+    connected._link.check(settings)  # complain here and not at the first question
     return connected
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import select
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
@@ -59,6 +61,8 @@ WIRES = [
     wire("anthropic", 8099, "claude-haiku-4-5", "claude-haiku-4-5-20251001"),
     wire("google", 8098, "gemini-2.5-flash-lite", "gemini-2.5-flash-lite"),
 ]
+# What "openai:" speaks with OpenAI itself.
+PLAYED = [*WIRES, wire("openai-responses", 8099, "gpt-4o-mini", "gpt-4o-mini-2024-07-18", "/v1")]
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("behaviour", "wire", "mode"), cases)
         return
     if "wire" in wanted:
-        metafunc.parametrize("wire", WIRES, ids=str)
+        metafunc.parametrize("wire", PLAYED, ids=str)
     if "mode" in wanted:
         metafunc.parametrize("mode", MODES, ids=str)
 
@@ -139,6 +143,8 @@ class Provider:
         url: Where it is reached.
         asked: The requests, in order.
         left: Set when a client closed the connection before it had the whole answer.
+        keeps_open: Whether connections are kept open after an answer, as real providers do.
+        connections: Those that are open.
     """
 
     url: str
@@ -146,6 +152,8 @@ class Provider:
     left: threading.Event = field(default_factory=threading.Event)
     arrived: threading.Event = field(default_factory=threading.Event)
     answers: list[dict[str, Any]] = field(default_factory=list)
+    keeps_open: bool = False
+    connections: set[socket.socket] = field(default_factory=set)
 
     def plays(self, *answers: dict[str, Any]) -> None:
         """What it answers, one request after another; the last one again and again.
@@ -170,6 +178,16 @@ class Provider:
 class Handler(BaseHTTPRequestHandler):
     provider: Provider
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        if self.provider.keeps_open:
+            self.protocol_version = "HTTP/1.1"
+        self.provider.connections.add(self.request)
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        self.provider.connections.discard(self.request)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -233,6 +251,9 @@ def provider() -> Iterator[Provider]:
         thread.start()
         yield PlayingHandler.provider
         server.shutdown()
+        for connection in list(PlayingHandler.provider.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
@@ -246,4 +267,4 @@ def any_stream(request: pytest.FixtureRequest) -> Mode:
 @pytest.fixture
 def wires() -> dict[str, Wire]:
     """The wire formats by their names."""
-    return {str(wire): wire for wire in WIRES}
+    return {str(wire): wire for wire in PLAYED}

@@ -149,6 +149,21 @@ def test_a_quota_that_is_used_up_is_a_rate_limit_where_the_provider_says_too_man
     check(error, RateLimitError if refusal["status"] == 429 else ModelError, session, wire)
 
 
+def test_a_client_waits_and_asks_again_where_it_is_told_to(provider: Any, wire: Any, mode: Any) -> None:
+    wait = 0.05 if "google" not in str(wire) else 1  # Google's client heeds no header
+    refusal = {**wire.answers["rate limit"], "headers": {"retry-after-ms": "50"}}
+    provider.plays(refusal, wire.answers["stream" if mode.streams else "text"])
+    session = Session()
+
+    mode.play(Runner(provider.connect(wire, max_retries=1), template=TREE), session)
+
+    (call,) = session.trace.calls
+    assert session.last.content == "The parcel is late."
+    assert call.error is None
+    assert call.seconds >= wait
+    assert len(provider.asked) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "retries"), [("openai", 0), ("openai", 2), ("anthropic", 0), ("anthropic", 2), ("google", 0)]
 )

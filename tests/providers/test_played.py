@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import closing
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -202,6 +205,45 @@ def test_cancelling_a_run_cancels_its_request(provider: Any, wire: Any, how: str
 
     assert provider.left.wait(5)
     assert isinstance(session.trace.calls[0].error, asyncio.CancelledError)
+
+
+class Interrupted(BaseException):
+    """As Ctrl-C, and no reason for pytest to stop."""
+
+
+@contextmanager
+def interrupting(provider: Any) -> Iterator[None]:
+    """Interrupt this thread when a request has arrived."""
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    def wait_and_interrupt() -> None:
+        if provider.arrived.wait(5):
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    thread = threading.Thread(target=wait_and_interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs the signals of Unix")
+@pytest.mark.parametrize("how", ["run", "stream", "stream, half way"])
+def test_interrupting_a_blocking_call_cancels_its_request(provider: Any, wire: Any, how: str) -> None:
+    provider.plays(spoken_half(wire) if how.endswith("half way") else {"status": 0, "then": "stall"})
+    runner, session = Runner(provider.connect(wire), template=TREE), Session()
+
+    with interrupting(provider), pytest.raises(Interrupted):
+        runner.run(session) if how == "run" else list(runner.stream(session))
+
+    assert provider.left.wait(5)
+    assert isinstance(session.trace.calls[0].error, Interrupted)
 
 
 @pytest.mark.parametrize("how", ["asend", "astream"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
@@ -13,7 +13,6 @@ from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, I
 try:
     from pydantic_ai import direct, models
     from pydantic_ai import messages as wire
-    from pydantic_ai.exceptions import AgentRunError, UserError
     from pydantic_ai.profiles import ModelProfile
     from pydantic_ai.providers import Provider, infer_provider_class
     from pydantic_ai.settings import ModelSettings as WireSettings
@@ -26,19 +25,12 @@ from antiphon.calls import current_caller
 from antiphon.messages import Reply
 from antiphon.model import ModelSettings
 from antiphon.providers import loop
-from antiphon.providers.translation import (
-    MISREAD,
-    from_wire,
-    parameters_for,
-    text_of,
-    to_ours,
-    to_wire,
-    wire_settings,
-    wrapped_error,
-)
+from antiphon.providers.addresses import Address
+from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
+from antiphon.providers.known_settings import check_settings
+from antiphon.providers.remedies import missing_option, missing_package, unknown_provider
+from antiphon.providers.translation import from_wire, parameters_for, text_of, to_wire, wire_settings
 from antiphon.session import Session
-
-_EXTRAS = {"openai", "anthropic", "google", "local"}
 
 
 class _Question(TypedDict):
@@ -71,7 +63,15 @@ class Connection:
         given = {"base_url": base_url, "api_key": api_key}
         self._options = {option: value for option, value in given.items() if value is not None}
         self._model = self._connected() if model is None else _checked(model)
-        loop.keep_open(self._model)
+        loop.keep_open(self._model, self)
+
+    def check_settings(self, given: Iterable[str]) -> None:
+        """Make sure that the model knows the settings with these names.
+
+        Raises:
+            InvalidValue: It does not know one of them; the text says which one may have been meant.
+        """
+        check_settings(given, self._model, self._name)
 
     def ask(self, session: Session, settings: ModelSettings) -> Reply:
         """Ask the model and wait for its answer; works with and without a running event loop."""
@@ -122,46 +122,57 @@ class Connection:
             yield
         except AntiphonError:
             raise
-        except (AgentRunError, UserError, *MISREAD) as error:
-            caller = current_caller()
+        except FAILURES as error:
             wrapped = wrapped_error(error)
             if wrapped is not None:
                 raise wrapped from None
-            raise to_ours(error, self._name, caller.template_path if caller else None) from error
+            raise to_ours(error, self._asked()) from error
+
+    def _asked(self) -> Asked:
+        """Who asks what: for the text of an error."""
+        caller = current_caller()
+        url = None if self._name.startswith("local:") else self._model.base_url  # a local one's is none that listens
+        return Asked(self._name, caller.template_path if caller else None, Address.of(url))
 
     def _connected(self) -> models.Model:
         kind, _, model = self._name.partition(":")
-        try:
-            provider = self._local_provider(model) if kind == "local" else self._provider(kind)
-            if kind == "local" or (kind == "openai" and _is_elsewhere(provider.base_url)):
-                kind = "openai-chat"
+        provider = self._local_provider(model) if kind == "local" else self._provider(kind)
+        if kind == "local" or (kind == "openai" and _is_elsewhere(provider.base_url)):
+            kind = "openai-chat"
+        with self._complaints(type(provider)):
             return models.infer_model(f"{kind}:{model}", lambda _: provider)
-        except ImportError as error:
-            raise self._not_possible("its package is not installed", _install_hint(kind)) from error
-        except UserError as error:
-            raise self._not_possible(*_missing(str(error))) from error
 
     def _local_provider(self, model: str) -> Provider[Any]:
-        from antiphon.providers.local_route import local_provider  # needs packages of its own
-
         if self._options:
             raise InvalidValue(f"{self._name!r} runs in this process's care: leave out {', '.join(self._options)}")
-        return local_provider(model)
+        with self._complaints():
+            from antiphon.providers.local_route import local_provider  # needs packages of its own
+
+            return local_provider(model)
 
     def _provider(self, kind: str) -> Provider[Any]:
-        try:
-            provider_class = infer_provider_class(kind)
-        except ValueError as error:
-            raise InvalidValue(
-                f"{self._name!r} names the provider {kind!r}, which pydantic-ai does not know: {error}"
-            ) from error
-        try:
+        with self._complaints():
+            try:
+                provider_class = infer_provider_class(kind)
+            except ValueError as error:
+                raise unknown_provider(self._name) from error
+        refused = [option for option in self._options if option not in signature(provider_class).parameters]
+        if refused:
+            raise InvalidValue(f"{self._name!r}: the provider {kind!r} does not take {', '.join(refused)}")
+        with self._complaints(provider_class):
             return provider_class(**self._options)
-        except TypeError as error:
-            raise InvalidValue(f"the provider {kind!r} does not take {', '.join(self._options)}: {error}") from error
 
-    def _not_possible(self, reason: str, remedy: str) -> ConnectionNotPossible:
-        return ConnectionNotPossible(f"{self._name!r} cannot be connected: {reason}\n  {remedy}")
+    @contextmanager
+    def _complaints(self, provider: type[Provider[Any]] | None = None) -> Iterator[None]:
+        """Say what to do about what a provider, or the client that it makes, complains of."""
+        try:
+            yield
+        except AntiphonError:
+            raise
+        except ImportError as error:
+            raise missing_package(self._name) from error
+        except Exception as error:
+            raise missing_option(self._name, str(error), provider) from error
 
 
 def _checked(model: object) -> models.Model:
@@ -170,22 +181,6 @@ def _checked(model: object) -> models.Model:
     return model
 
 
-def _missing(reason: str) -> tuple[str, str]:
-    variables = re.findall(r"`([A-Z][A-Z0-9_]+)`", reason)
-    if variables:
-        return (
-            "there is no key",
-            f"set the environment variable {' or '.join(variables)}, or pass api_key= to connect()",
-        )
-    return reason, "see the provider's page in the documentation of pydantic-ai"
-
-
 def _is_elsewhere(base_url: str) -> bool:
     host = urlsplit(base_url).hostname or ""
     return host != "openai.com" and not host.endswith(".openai.com")
-
-
-def _install_hint(kind: str) -> str:
-    extra = kind.partition("-")[0]
-    package = f'"antiphon[{extra}]"' if extra in _EXTRAS else f'"pydantic-ai-slim[{kind}]"'
-    return f"pip install {package}"

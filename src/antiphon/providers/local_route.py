@@ -28,9 +28,10 @@ def local_provider(model: str) -> OpenAIProvider:
     """
     check_model(model)
     client = httpx2.AsyncClient(transport=_Transport(model))
-    loop.keep_open(client)
     base_url = f"http://{model}.localhost/v1"
-    return OpenAIProvider(openai_client=AsyncOpenAI(base_url=base_url, api_key="none", http_client=client))
+    provider = OpenAIProvider(openai_client=AsyncOpenAI(base_url=base_url, api_key="none", http_client=client))
+    loop.keep_open(client, provider)
+    return provider
 
 
 class _Transport(httpx2.AsyncHTTPTransport):

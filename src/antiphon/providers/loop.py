@@ -10,7 +10,7 @@ import asyncio
 import atexit
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 from math import inf
 from queue import SimpleQueue
@@ -19,12 +19,13 @@ from typing import Any, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from antiphon.providers.resources import Resources
 from antiphon.threads import in_trio
 
 T = TypeVar("T")
 
 _starting = Lock()
-_started: list[tuple[BlockingPortal, AsyncExitStack]] = []
+_started: list[tuple[BlockingPortal, Resources]] = []
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -122,28 +123,29 @@ def _unless(ended: type[Exception], call_soon: Callable[..., object], function: 
         call_soon(function, thing)
 
 
-def keep_open(resource: AbstractAsyncContextManager[object]) -> None:
-    """Enter an async context manager in the loop; it is left when the process ends."""
+def keep_open(resource: AbstractAsyncContextManager[object], owner: object) -> None:
+    """Enter an async context manager in the loop; it is left when its owner is collected, or the process ends."""
     portal, resources = _loop()
-    portal.call(resources.enter_async_context, resource)
+    portal.call(resources.enter, resource, owner)
 
 
 def _portal() -> BlockingPortal:
     return _loop()[0]
 
 
-def _loop() -> tuple[BlockingPortal, AsyncExitStack]:
+def _loop() -> tuple[BlockingPortal, Resources]:
     with _starting:
         if not _started:
             starting = start_blocking_portal(name="antiphon-models")
-            _started.append((starting.__enter__(), AsyncExitStack()))
+            portal = starting.__enter__()
+            _started.append((portal, Resources(portal.call(asyncio.get_running_loop))))
             atexit.register(_stop, starting)
         return _started[0]
 
 
 def _stop(starting: AbstractContextManager[BlockingPortal]) -> None:
     portal, resources = _started[0]
-    portal.call(resources.aclose)
+    portal.call(resources.leave_all)
     portal.call(_forgive_unfinished_generators)
     starting.__exit__(None, None, None)
 

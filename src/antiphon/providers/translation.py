@@ -16,7 +16,6 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings as WireSettings
 from pydantic_ai.tools import ToolDefinition
 
-from antiphon import errors as ours
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
 from antiphon.request import Request
@@ -95,7 +94,10 @@ def from_wire(response: wire.ModelResponse) -> Reply:
 
     Raises:
         UnexpectedModelBehavior: Nothing of what came was recognised; an answer that is empty tells at least its reason.
+            Or the answer has yet to be made, and would be fetched later, which is not done here.
     """
+    if response.state == "suspended" and not response.parts:
+        raise theirs.UnexpectedModelBehavior("the answer has yet to be made, and is not fetched later")
     if not (response.parts or response.provider_details or response.usage.has_values()):
         raise theirs.UnexpectedModelBehavior("what came holds no text, no tool calls, and no reason for that")
     return Reply(
@@ -125,47 +127,3 @@ def _cost(response: wire.ModelResponse) -> Decimal | None:
         return response.cost().total_price
     except (LookupError, ValueError):  # genai-prices does not know the model, or no usage came
         return None
-
-
-def to_ours(error: Exception, model: str, template_path: str | None) -> ours.AntiphonError:
-    """The engine's error for one of pydantic-ai's, or one of ``MISREAD``."""
-    asked_by = f", asked by {template_path!r}" if template_path else ""
-    text = f"model {model!r}{asked_by}: {error}"
-    where: dict[str, Any] = {"model": model, "template_path": template_path}
-    status = getattr(error, "status_code", None)
-    match error:
-        case theirs.ModelRateLimitError():
-            return ours.RateLimitError(text, retry_after=error.retry_after, **where)
-        case theirs.ModelQuotaExceededError() if status == _TOO_MANY_REQUESTS:
-            return ours.RateLimitError(text, retry_after=error.retry_after, **where)
-        case theirs.ModelAuthenticationError():
-            return ours.AuthenticationError(text, **where)
-        case theirs.ModelContextWindowExceededError():
-            return ours.ContextLengthExceeded(text, **where)
-        case theirs.ModelTimeoutError() | theirs.ModelRequestTimeout():
-            return ours.ModelTimeout(text, **where)
-        case theirs.ModelServerError() | theirs.ModelUnavailableError() | theirs.ModelConnectionError():
-            return ours.ServerError(text, status=status, **where)
-        case theirs.UnexpectedModelBehavior():
-            return ours.BadAnswer(text, **where)
-        case theirs.ModelAPIError() if type(error) is theirs.ModelAPIError and not error.in_stream:
-            return ours.BadAnswer(text, **where)  # no refusal of any category: what came could not be decoded
-        case _ if isinstance(error, MISREAD):
-            return ours.BadAnswer(f"{text} ({type(error).__name__}, while the answer was read)", **where)
-    return ours.ModelError(text, **where)
-
-
-_TOO_MANY_REQUESTS = 429
-MISREAD = (ValueError, TypeError, LookupError, AttributeError, AssertionError)
-"""What client libraries raise, unwrapped, over answers of a shape that they do not expect."""
-
-
-def wrapped_error(error: BaseException | None) -> ours.AntiphonError | None:
-    """An error of the engine's family that a client library wrapped on its way; ``None`` where there is none."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, ours.AntiphonError):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None

@@ -1,0 +1,161 @@
+"""Connections of real models end in order: with the model that opened them, and with the process."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from antiphon import Message, Session, connect
+from antiphon.model import ModelSettings
+from antiphon.providers.connection import Connection
+
+# In a process of its own: here the plugin's trace holds the models that a test asks.
+PROGRAM = dedent(
+    """
+    import asyncio, gc, sys, time
+    from antiphon import Message, Session, connect
+
+    name, url, end = sys.argv[1:]
+    model = connect(name, base_url=url, api_key="dummy-key", max_retries=0, max_tokens=100)
+    session = Session(messages=[Message(role="user", content="Where is my parcel?")])
+
+    async def asend():
+        return await model.asend(session)
+
+    async def send_in_a_loop():
+        return model.send(session)
+
+    async def astream(leave=False):
+        async for piece in (pieces := model.astream(session)):
+            if leave:
+                return await pieces.aclose()
+
+    async def forget():
+        pieces = model.astream(session)
+        return await anext(pieces)
+
+    list(model.stream(session)), asyncio.run(astream())
+    left = model.stream(session)
+    next(left), left.close(), asyncio.run(astream(leave=True))
+    forgotten = model.stream(session)
+    next(forgotten), asyncio.run(forget())
+    for _ in range(2):
+        model.send(session), asyncio.run(asend()), asyncio.run(send_in_a_loop())
+    if end == "without the model":
+        del model, session, forgotten, left  # a session's trace knows whom it asked
+        for _ in range(20):
+            gc.collect(), time.sleep(0.02)
+    print("asked", flush=True)
+    sys.stdin.read()
+    """
+)
+QUESTION = Session(messages=[Message(role="user", content="Where is my parcel?")])
+ONE_ANSWER = ModelSettings(max_tokens=100, max_retries=0)  # type: ignore[call-arg]  # of pydantic-ai's
+
+
+@contextmanager
+def program(provider: Any, wire: Any, end: str) -> Iterator[subprocess.Popen[str]]:
+    """A program that has asked a model in every way there is, and is about to end."""
+    provider.keeps_open = True
+    provider.plays(*[wire.answers["stream"]] * 6, wire.answers["text"])
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, wire.played, provider.url + wire.root, end]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "asked\n", running.communicate()[1]
+        yield running
+
+
+def closed(provider: Any) -> bool:
+    """Whether no connection is open any more, soon enough."""
+    until = time.monotonic() + 5
+    while provider.connections and time.monotonic() < until:
+        time.sleep(0.01)
+    return not provider.connections
+
+
+def test_a_process_ends_without_a_word_about_what_was_open(provider: Any, wire: Any) -> None:
+    with program(provider, wire, "with the model") as running:
+        assert provider.connections
+
+        said = running.communicate(timeout=30)
+
+    assert (said, running.returncode) == (("", ""), 0)
+    assert closed(provider)
+
+
+def test_a_model_that_nobody_has_any_more_closes_its_connections(provider: Any, wire: Any) -> None:
+    with program(provider, wire, "without the model") as running:
+        assert closed(provider)
+        assert running.poll() is None
+
+        said = running.communicate(timeout=30)
+
+    assert (said, running.returncode) == (("", ""), 0)
+
+
+def in_a_thread(drop: Callable[[], None]) -> None:
+    thread = threading.Thread(target=drop)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("where", [lambda drop: drop(), in_a_thread], ids=["here", "in a thread"])
+def test_it_does_not_matter_where_a_connection_is_collected(provider: Any, wire: Any, where: Any) -> None:
+    provider.keeps_open = True
+    provider.plays(wire.answers["text"])
+    connections = [Connection(wire.played, provider.url + wire.root, "dummy-key")]
+    connections[0].ask(QUESTION, ONE_ANSWER)
+    assert len(provider.connections) == 1
+
+    where(connections.clear)
+
+    assert closed(provider)
+
+
+def test_a_stream_that_is_being_heard_keeps_its_connection(provider: Any, wire: Any) -> None:
+    provider.keeps_open = True
+    provider.plays(wire.answers["stream"])
+
+    with closing(Connection(wire.played, provider.url + wire.root, "dummy-key").stream(QUESTION, ONE_ANSWER)) as pieces:
+        gc.collect()
+        assert [piece for piece in pieces if isinstance(piece, str)] == ["The parcel", " is late."]
+
+    del pieces
+    gc.collect()
+    assert closed(provider)
+
+
+def test_a_fork_keeps_the_connections_open(provider: Any, wire: Any) -> None:
+    provider.keeps_open = True
+    provider.plays(wire.answers["text"])
+    models = [provider.connect(wire)]
+    models[0].send(QUESTION)
+
+    models.append(models.pop().__deepcopy__({}))
+    gc.collect()
+
+    assert models[0].send(QUESTION).content == "The parcel is late."
+    assert len(provider.connections) == 1
+
+
+def test_a_model_object_is_left_when_nobody_asks_it_and_can_be_connected_again(provider: Any, wires: Any) -> None:
+    provider.keeps_open = True
+    provider.plays(wires["openai"].answers["text"])
+    theirs = OpenAIChatModel("gpt-4o-mini", provider=OpenAIProvider(base_url=provider.url + "/v1", api_key="dummy-key"))
+
+    Connection("openai:gpt-4o-mini", model=theirs).ask(QUESTION, ONE_ANSWER)
+    assert closed(provider)
+
+    assert connect(theirs).send(QUESTION).content == "The parcel is late."
