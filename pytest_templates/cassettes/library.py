@@ -9,6 +9,7 @@ from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
 from pytest_templates.cassettes import persister
+from pytest_templates.cassettes.credentials import Credentials
 from pytest_templates.cassettes.format import to_text
 from pytest_templates.cassettes.interception import intercepting
 from pytest_templates.cassettes.leaks import refuse_leaks
@@ -16,7 +17,7 @@ from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.recorder import Decision
 from pytest_templates.cassettes.scrub import scrub, scrub_request
-from pytest_templates.cassettes.secrets import Secrets, secrets_of
+from pytest_templates.cassettes.secrets import Secrets
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.tape import Tape
@@ -59,7 +60,7 @@ class OpenCassette:
         self.path: Path = settings.path
         self.misses: list[CassetteMiss] = []
         self.takes = Takes()
-        self._environ = environ
+        self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
         self._exists = settings.path.exists()
         loaded = self._loaded()
@@ -80,6 +81,11 @@ class OpenCassette:
         """How many recorded interactions were loaded and not replayed yet."""
         return self._tape.unused
 
+    @property
+    def secrets(self) -> Secrets:
+        """What may not be kept: secret values of the environment, and the keys that requests were sent with."""
+        return self._credentials.secrets()
+
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
 
@@ -93,7 +99,7 @@ class OpenCassette:
         if self.settings.mode == "none" or not self._tape.changed:
             return
         interactions = self._tape.interactions()
-        secrets = self._secrets()
+        secrets = self.secrets
         text = to_text([scrub(interaction, secrets) for interaction in interactions])
         refuse_leaks(self.path, text, secrets)
         persister.write(self.path, text)
@@ -105,7 +111,8 @@ class OpenCassette:
         Raises:
             CassetteMiss: It has no recording left, and the mode does not allow to send it.
         """
-        request, caller = scrub_request(request, self._secrets()), current_caller()
+        self._credentials.learn(request)
+        request, caller = scrub_request(request, self.secrets), current_caller()
         fingerprint = self._matcher.fingerprint(request)
         replay = self._tape.take(fingerprint)
         if replay is not None:
@@ -118,7 +125,7 @@ class OpenCassette:
         """Keep the response to a request that was sent, without its secrets."""
         template, model = (decision.caller.template_path, decision.caller.model) if decision.caller else (None, None)
         interaction = Interaction(template, model, decision.request, response)
-        self._tape.add(decision.order, scrub(interaction, self._secrets()))
+        self._tape.add(decision.order, scrub(interaction, self.secrets))
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
@@ -131,11 +138,8 @@ class OpenCassette:
         """What the file holds, scrubbed by today's environment; nothing in mode ``"all"``, which replaces it."""
         if self.settings.mode == "all":
             return []
-        secrets = self._secrets()
+        secrets = self.secrets
         return [scrub(interaction, secrets) for interaction in persister.load(self.path)]
-
-    def _secrets(self) -> Secrets:
-        return secrets_of(self._environ)
 
     def _miss(self, request: RecordedRequest, caller: Caller | None, fingerprint: bytes) -> CassetteMiss:
         report = MissReport(self.settings, self._matcher, request, caller, self._tape.tracks())
