@@ -44,11 +44,17 @@ def find_leaks(text: str, secrets: Secrets) -> list[Finding]:
 
 
 def refuse_leaks(path: Path, text: str, secrets: Secrets) -> None:
-    """Raise when a text about to be written holds a secret.
+    """Raise when a text about to be written holds a secret, or the name of its file.
 
     Raises:
         CassetteError: Says what it is and where it stands, never the value.
     """
+    named = secrets.find(path.name)
+    if named:
+        raise CassetteError(
+            f"{secrets.replace(str(path))}: the cassette was not written, because its name would hold {named.what}.\n"
+            'Give the parameter of the test an id: pytest.param(..., id="...").'
+        )
     findings = find_leaks(text, secrets)
     if findings:
         first, *others = findings

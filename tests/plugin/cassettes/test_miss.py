@@ -11,6 +11,7 @@ import pytest
 from antiphon.calls import Caller
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.tape import Track
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
@@ -34,7 +35,9 @@ def miss(body: Any, *tracks: Track, reason: str = "no-match", **settings: Any) -
     caller = settings.pop("caller", Caller("support/answer", "answer", "small"))
     asked = settings.pop("asked", request(body))
     cassette = CassetteSettings(Path("c.yaml"), record_command=COMMAND, **settings)
-    return MissReport(cassette, Matcher(cassette.match_on, cassette.ignore), asked, caller, tracks).miss(reason)
+    return MissReport(
+        cassette, Matcher(cassette.match_on, cassette.ignore), asked, caller, tracks, secrets_of({})
+    ).miss(reason)
 
 
 def chat(*contents: str, **settings: Any) -> dict[str, Any]:
