@@ -20,7 +20,7 @@ _BEFORE: Final = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 _DIGIT: Final = r"(?=[A-Za-z_-]{0,200}[0-9])"  # there is one in what follows
 _WORD: Final = _DIGIT + "[A-Za-z0-9]"
 _TEXT: Final = _DIGIT + "[A-Za-z0-9_-]"
-_END: Final = r"(?![A-Za-z0-9_+/=-])"
+_END: Final = r"(?![A-Za-z0-9_-])"
 _GAP: Final = r"(?:\s|\\[nrt])"  # white space, also as JSON writes it
 
 
