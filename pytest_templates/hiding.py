@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_templates.cassettes.secrets import Secrets
 
-_SAID = ("longrepr", "sections", "user_properties")
+_SAID = ("longrepr", "sections", "user_properties", "wasxfail")
 
 
 def hide(report: pytest.TestReport, secrets: Secrets, *also: str) -> None:

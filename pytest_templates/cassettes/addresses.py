@@ -14,8 +14,8 @@ _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
 def scrub_uri(uri: str, secrets: Secrets) -> str:
     """The address without user, secret parameters and secret values."""
-    start, mark, query = _USER.sub(rf"\g<1>{PLACEHOLDER}@", uri).partition("?")
-    query, fragment_mark, fragment = query.partition("#")
+    address, fragment_mark, fragment = _USER.sub(rf"\g<1>{PLACEHOLDER}@", uri).partition("#")
+    start, mark, query = address.partition("?")
     path = "/".join(_part(part, secrets) for part in start.split("/"))
     return secrets.replace(path + mark + scrub_form(query, secrets) + fragment_mark + _part(fragment, secrets))
 
