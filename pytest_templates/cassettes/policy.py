@@ -83,12 +83,15 @@ CREDENTIAL_HEADERS: Final = frozenset(
 SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 NO_SECRET_NAME: Final = re.compile(r"TOKENIZ|KEYBOARD", re.IGNORECASE)
 HOST: Final = re.compile(r"https?://[^/?#@\s]+/?")
-# everyday words of eight letters or more, in small letters: to replace them would spoil prompts and answers
+# words of eight letters or more, in small letters: to replace them would spoil prompts, answers and the file itself
 COMMON_VALUES: Final = frozenset(
     [
-        *("administrator", "anonymous", "anything", "changeme", "customer", "database", "development"),
-        *("disabled", "document", "everything", "external", "internal", "lm-studio", "localhost", "not-needed"),
-        *("notneeded", "optional", "password", "placeholder", "postgres", "postgresql", "production", "redacted"),
-        *("required", "sandbox", "something", "standard", "template", "undefined", "username", "whatever"),
+        *("administrator", "anonymous", "anything", "changeme", "customer", "database", "development", "disabled"),
+        *("document", "everything", "external", "internal", "lm-studio", "localhost", "not-needed", "notneeded"),
+        *("optional", "password", "placeholder", "postgres", "postgresql", "production", "redacted", "required"),
+        *("something", "standard", "undefined", "username", "whatever"),
+        *("application", "application/json", "arguments", "assistant", "compact-ascii", "content-type", "developer"),
+        *("function", "indented", "interactions", "max_tokens", "messages", "reasoning", "response", "spaced-ascii"),
+        *("streaming", "temperature", "template", "text/event-stream", "text/plain", "unfinished"),
     ]
 )
