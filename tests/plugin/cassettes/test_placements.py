@@ -290,12 +290,3 @@ def test_a_variable_that_is_gone_when_the_file_is_written_counts(site: Site, cas
         with pytest.raises(Exception, match=r"MY_TOKEN in line \d+ \(interaction 1, response body\)"):
             opened.save()
     assert not path.exists()
-
-
-@pytest.mark.parametrize("key", ["EMPTY", "anything", "localhost"])
-def test_a_word_that_stands_for_a_key_stays_in_what_is_said(key: str, site: Site, cassette: Any, path: Any) -> None:
-    site.answer = said(json.dumps({"says": f"Is {key} all right?"}).encode())
-    with cassette("missing") as opened, httpx2.Client(headers={"authorization": f"Bearer {key}"}) as client:
-        client.post(site.url, json={})
-        opened.save()
-    assert f"Is {key} all right?" in path.read_text()
