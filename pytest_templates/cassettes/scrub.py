@@ -1,8 +1,8 @@
 """What of an interaction may be kept: no keys, no cookies, no names of organisations, nothing compressed.
 
 Headers are kept by an allow-list. Secret query parameters, form fields and JSON members, the user in an address, and
-the secret values of the environment are replaced by a placeholder. The scrubbed form is what is stored and what is
-matched, and scrubbing it once more changes nothing.
+whatever `Secrets` finds are replaced by a placeholder. The scrubbed form is what is stored and what is matched, and
+scrubbing it once more changes nothing.
 """
 
 from __future__ import annotations

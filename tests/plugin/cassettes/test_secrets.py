@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pytest_templates.cassettes.addresses import scrub_uri
 from pytest_templates.cassettes.credentials import Credentials
 from pytest_templates.cassettes.documents import STYLES, dumps
 from pytest_templates.cassettes.format import from_text, to_text
@@ -108,6 +109,11 @@ def test_what_is_no_key_of_a_request_is_not_learned(header: str, value: str) -> 
         assert credentials.secrets().find(text) is None
 
 
+def test_a_path_that_is_escaped_without_need_hides_nothing() -> None:
+    secrets = secrets_of({"A_KEY": "kX3fZq9aB7"})
+    assert scrub_uri("https://h/%6bX3fZq9aB%37/x#%6bX3fZq9aB7", secrets) == "https://h/REDACTED/x#REDACTED"
+
+
 def test_two_secret_names_in_one_object_stay_two() -> None:
     secrets = secrets_of({"A_KEY": "kX3fZq9aB7", "B_KEY": "Q2m5wQ2m5w"})
     body = b'{"kX3fZq9aB7":1,"Q2m5wQ2m5w":2,"REDACTED":3}'
@@ -134,7 +140,7 @@ def test_answers_of_several_choices_are_read_each_for_itself() -> None:
 
 
 def test_a_leak_is_told_by_interaction_part_and_line() -> None:
-    text = to_text([interaction(), interaction(b'{"n":12345678}', b"\xff\x00 12345678")])
+    text = to_text([interaction(), interaction(b'{"n":12345678}', b"\xff" + b"x" * 70 + b"12345678")])
     findings = find_leaks(text, secrets_of({"PIN_SECRET": "12345678"}))
     lines = text.split("\n")
     assert [finding.place for finding in findings] == ["interaction 2, request body", "interaction 2, response body"]
