@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_templates.assertions import assert_models
+    from pytest_templates.cassettes.values import Interaction, RecordedRequest
     from pytest_templates.errors import (
         BudgetExceeded,
         CassetteError,
@@ -28,8 +29,10 @@ __all__ = [
     "BudgetExceeded",
     "CassetteError",
     "CassetteMiss",
+    "Interaction",
     "IsolationViolation",
     "LiveCallRefused",
+    "RecordedRequest",
     "ScriptedModel",
     "ScriptedUser",
     "UnscriptedCall",
@@ -39,6 +42,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Interaction": "cassettes.values",
+    "RecordedRequest": "cassettes.values",
     "ScriptedModel": "scripted",
     "ScriptedUser": "scripted_user",
     "assert_isolated": "isolation",

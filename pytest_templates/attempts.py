@@ -93,12 +93,17 @@ class Attempt:
         self._recorded = recorded
 
     def reported(self, report: pytest.TestReport) -> None:
-        """Send what models did in the test along with its last report, as plain data."""
+        """Send what models did in the test along with its last report, as plain data; hide what a cassette hides."""
         self._hear(report)
         if report.when == "teardown" and (self.calls or self.subroutines or self.cassette is not None):
             from pytest_templates.report.data import rows_of
 
             vars(report)[REPORTED] = rows_of(self)
+        if markers.has(self.item, "llm_cassette"):
+            from pytest_templates.cassettes.secrets import secrets_of
+            from pytest_templates.hiding import hide
+
+            hide(report, secrets_of() if self.cassette is None else self.cassette.secrets, REPORTED)
 
     def _hear(self, report: pytest.TestReport) -> None:
         """Take a phase's outcome from its report: unittest's tests tell it in no other way."""

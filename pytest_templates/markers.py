@@ -67,6 +67,8 @@ def check(collected: object) -> None:
             for name in MARKERS:
                 for marker in item.iter_markers(name):
                     _read(item, marker)
+            if has(item, "llm_cassette"):
+                _refuse_secrets(item)
 
 
 def read(item: pytest.Item, name: str) -> Any:
@@ -88,6 +90,19 @@ def _read(item: pytest.Item, marker: pytest.Mark) -> Any:
         raise pytest.Collector.CollectError(
             f"{item.nodeid}: marker {marker.name}: {error}\n  it takes {marker.name}{_parameters(mark)}"
         ) from error
+
+
+def _refuse_secrets(item: pytest.Item) -> None:
+    """Refuse a test whose name holds a key: pytest prints it, and the cassette would be called after it."""
+    from pytest_templates.cassettes.secrets import secrets_of
+
+    secrets = secrets_of()
+    leak = secrets.find(item.nodeid)
+    if leak:
+        raise pytest.Collector.CollectError(
+            f"{secrets.replace(item.nodeid)}: the name of this test holds {leak.what}, and its cassette would be named "
+            'after it\n  give the parameter an id: pytest.param(..., id="...")'
+        )
 
 
 def _parameters(mark: Any) -> str:

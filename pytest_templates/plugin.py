@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_templates import attempts, markers, options
+from pytest_templates import attempts, hooks, markers, options
 from pytest_templates.report.terminal import Summary
 from pytest_templates.watching import Watch
 
@@ -20,6 +20,11 @@ pytest_plugins = ["pytest_templates.fixtures"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     options.add(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Announce the hooks that this plugin calls."""
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -69,11 +74,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Send what models did in the test along with its last report, as plain data."""
+    """Send what models did in the test along with its last report, as plain data, and no secret in any."""
     report = yield
     attempts.of(item).reported(report)
     return report

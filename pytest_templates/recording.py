@@ -54,6 +54,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
     """
     from pytest_templates.cassettes.library import open_cassette
     from pytest_templates.cassettes.settings import CassetteSettings, cassette_path
+    from pytest_templates.customs import rules_for
 
     if mark.name is None:
         path = cassette_path(options.cassettes, _module(item), _name(item))
@@ -67,7 +68,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         record_command=f'pytest "{item.nodeid}" --templates-record=missing',
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
-    return open_cassette(settings)
+    return open_cassette(settings, rules=rules_for(item))
 
 
 def _module(item: pytest.Item) -> Path:

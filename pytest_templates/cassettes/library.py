@@ -9,23 +9,27 @@ from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
 from pytest_templates.cassettes import persister
+from pytest_templates.cassettes.credentials import Credentials
 from pytest_templates.cassettes.format import to_text
 from pytest_templates.cassettes.interception import intercepting
 from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.recorder import Decision
-from pytest_templates.cassettes.scrub import scrub, scrub_request
-from pytest_templates.cassettes.secrets import Secrets, secrets_of
+from pytest_templates.cassettes.rules import UNANSWERED, Rules, in_pieces
+from pytest_templates.cassettes.scrub import scrub
+from pytest_templates.cassettes.secrets import Secrets
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.takes import Takes
-from pytest_templates.cassettes.tape import Tape
+from pytest_templates.cassettes.tape import Opinion, Tape
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.errors import CassetteMiss
+from pytest_templates.errors import CassetteError, CassetteMiss
 
 
 @contextmanager
-def open_cassette(settings: CassetteSettings, environ: Mapping[str, str] = os.environ) -> Iterator[OpenCassette]:
+def open_cassette(
+    settings: CassetteSettings, environ: Mapping[str, str] = os.environ, rules: Rules | None = None
+) -> Iterator[OpenCassette]:
     """Replay and record the requests that are made in a block.
 
     Nothing is written when the block ends: call `OpenCassette.save`. Several cassettes may be open at once, each in a
@@ -34,12 +38,13 @@ def open_cassette(settings: CassetteSettings, environ: Mapping[str, str] = os.en
     Args:
         settings: Which cassette, and what it may do.
         environ: The environment whose secret values are kept out of the file.
+        rules: What is added to the built-in scrubbing and matching.
 
     Raises:
         CassetteError: The file is damaged or no cassette, a setting names what does not exist, or a library that is
             loaded cannot be caught.
     """
-    cassette = OpenCassette(settings, environ)
+    cassette = OpenCassette(settings, environ, rules or Rules())
     with intercepting(cassette):
         yield cassette
 
@@ -50,16 +55,18 @@ class OpenCassette:
     Attributes:
         settings: What was asked for.
         path: The file.
-        misses: Every request that had no recording and could not be sent, also where the program swallowed the error.
+        misses: What was wrong with every request that could be neither replayed nor sent, also where the program
+            swallowed the error: mostly that it has no recording.
         takes: The responses that are being recorded now.
     """
 
-    def __init__(self, settings: CassetteSettings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: CassetteSettings, environ: Mapping[str, str], rules: Rules) -> None:
         self.settings = settings
         self.path: Path = settings.path
-        self.misses: list[CassetteMiss] = []
+        self.misses: list[CassetteError] = []
         self.takes = Takes()
-        self._environ = environ
+        self._rules = rules
+        self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
         self._exists = settings.path.exists()
         loaded = self._loaded()
@@ -80,6 +87,11 @@ class OpenCassette:
         """How many recorded interactions were loaded and not replayed yet."""
         return self._tape.unused
 
+    @property
+    def secrets(self) -> Secrets:
+        """What may not be kept: secret values of the environment, and the keys that requests were sent with."""
+        return self._credentials.secrets()
+
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
 
@@ -93,7 +105,7 @@ class OpenCassette:
         if self.settings.mode == "none" or not self._tape.changed:
             return
         interactions = self._tape.interactions()
-        secrets = self._secrets()
+        secrets = self.secrets
         text = to_text([scrub(interaction, secrets) for interaction in interactions])
         refuse_leaks(self.path, text, secrets)
         persister.write(self.path, text)
@@ -104,10 +116,16 @@ class OpenCassette:
 
         Raises:
             CassetteMiss: It has no recording left, and the mode does not allow to send it.
+            CassetteError: A rule of the project failed.
         """
-        request, caller = scrub_request(request, self._secrets()), current_caller()
+        with self._noting_errors():
+            return self._decision(request, current_caller())
+
+    def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
+        self._credentials.learn(request)
+        request = self._kept(_interaction(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
-        replay = self._tape.take(fingerprint)
+        replay = self._tape.take(fingerprint, self._opinion(request))
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
@@ -116,14 +134,32 @@ class OpenCassette:
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
-        template, model = (decision.caller.template_path, decision.caller.model) if decision.caller else (None, None)
-        interaction = Interaction(template, model, decision.request, response)
-        self._tape.add(decision.order, scrub(interaction, self._secrets()))
+        with self._noting_errors():
+            interaction = self._kept(_interaction(decision.caller, decision.request, response))
+            self._tape.add(decision.order, interaction)
+
+    def _kept(self, interaction: Interaction) -> Interaction:
+        """An interaction as it may be kept: by the built-in rules, and by those of the project between them."""
+        secrets, rule = self.secrets, self._rules.scrub
+        scrubbed = scrub(interaction, secrets)
+        return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
+
+    def _opinion(self, request: RecordedRequest) -> Opinion | None:
+        rule = self._rules.match
+        return None if rule is None else (lambda recorded: rule(request, recorded.request))
+
+    @contextmanager
+    def _noting_errors(self) -> Iterator[None]:
+        """Keep an error that the program may swallow."""
+        try:
+            yield
+        except CassetteError as error:
+            self.misses.append(error)
+            raise
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
-        report = MissReport(self.settings, self._matcher, decision.request, decision.caller, self._tape.tracks())
-        miss = report.miss("left-early")
+        miss = self._report(decision.request, decision.caller).miss("left-early")
         self.misses.append(miss)
         return miss
 
@@ -131,25 +167,26 @@ class OpenCassette:
         """What the file holds, scrubbed by today's environment; nothing in mode ``"all"``, which replaces it."""
         if self.settings.mode == "all":
             return []
-        secrets = self._secrets()
-        return [scrub(interaction, secrets) for interaction in persister.load(self.path)]
-
-    def _secrets(self) -> Secrets:
-        return secrets_of(self._environ)
+        return [self._kept(interaction) for interaction in persister.load(self.path)]
 
     def _miss(self, request: RecordedRequest, caller: Caller | None, fingerprint: bytes) -> CassetteMiss:
-        report = MissReport(self.settings, self._matcher, request, caller, self._tape.tracks())
-        miss = report.miss(self._reason(fingerprint))
-        self.misses.append(miss)
-        return miss
+        return self._report(request, caller).miss(self._reason(fingerprint))
+
+    def _report(self, request: RecordedRequest, caller: Caller | None) -> MissReport:
+        return MissReport(self.settings, self._matcher, request, caller, self._tape.tracks(), self.secrets)
 
     def _reason(self, fingerprint: bytes) -> str:
         if not self._exists:
             return "no-cassette"
-        return "already-played" if self._tape.knows(fingerprint) else "no-match"
+        return "already-played" if self._tape.has_played(fingerprint) else "no-match"
 
     def __bool__(self) -> bool:
         return True  # an open cassette is one, also while it is empty
 
     def __repr__(self) -> str:
         return f"<OpenCassette {self.path}: {self.played} played, {self.recorded} recorded, {self.unused} unused>"
+
+
+def _interaction(caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
+    template, model = (caller.template_path, caller.model) if caller else (None, None)
+    return Interaction(template, model, request, response)

@@ -13,6 +13,7 @@ from pytest_templates.cassettes.differences import prompt_difference, text_diffe
 from pytest_templates.cassettes.documents import Json, JsonError, canonical
 from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, without
 from pytest_templates.cassettes.prompts import prompt_of
+from pytest_templates.cassettes.secrets import Secrets
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.tape import Track
 from pytest_templates.cassettes.values import RecordedRequest
@@ -39,6 +40,7 @@ class MissReport:
         request: The request, scrubbed.
         caller: Who asked.
         tracks: What the cassette holds.
+        secrets: What the text may not hold.
     """
 
     settings: CassetteSettings
@@ -46,13 +48,14 @@ class MissReport:
     request: RecordedRequest
     caller: Caller | None
     tracks: Sequence[Track]
+    secrets: Secrets
 
     def miss(self, reason: str) -> CassetteMiss:
         """The error for this reason: one of `CassetteMiss.reason`."""
         nearest = [] if reason == "left-early" else self._nearest()
         parts = [self._heading(reason), *nearest, self._remedy(reason)]
         template = self.caller.template_path if self.caller else None
-        return CassetteMiss("\n\n".join(parts), reason=reason, template_path=template)
+        return CassetteMiss(self.secrets.replace("\n\n".join(parts)), reason=reason, template_path=template)
 
     def _remedy(self, reason: str) -> str:
         command = self.settings.record_command
@@ -89,7 +92,8 @@ class MissReport:
         title = f"Nearest is recording {track.number}{by}{' (played)' if track.played else ''}"
         differing = self._differing(track.interaction.request)
         if not differing:
-            return [f"{title}; it is equal."]
+            refused = "" if track.played else ", and a hook pytest_templates_match refuses it"
+            return [f"{title}; it is equal{refused}."]
         lines = self._difference(track.interaction.request, differing)
         return ["\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])]
 

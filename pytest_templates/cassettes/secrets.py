@@ -1,23 +1,25 @@
-"""Secret values of the environment: found and replaced in every form in which they travel."""
+"""Secrets, found and replaced in every form in which they travel."""
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
-from urllib.parse import quote, quote_plus
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from pytest_templates.cassettes.forms import forms_of
+from pytest_templates.cassettes.policy import COMMON_VALUES, HOST, NO_SECRET_NAME, SECRET_NAME
+from pytest_templates.cassettes.shapes import keys_in
 
 PLACEHOLDER: Final = "REDACTED"
-_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
-_ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
-_INDENTATION: Final = re.compile(r"(?m)^ +")
 _MIN_LENGTH: Final = 8  # characters; shorter values are words that occur by chance
 _MAX_PASSES: Final = 5
+_PATH_STARTS: Final = ("/", "~", "./", "../", "C:\\")
+
+Values: TypeAlias = Mapping[str, str]  # secret values, each with what it is, in words for an error
+Span: TypeAlias = tuple[int, int, str]  # start, end, and what it is
 
 
 @dataclass(frozen=True)
@@ -25,84 +27,111 @@ class Leak:
     """A secret that stands in a text.
 
     Attributes:
-        name: The environment variable whose value it is.
+        what: What it is, such as ``the value of the environment variable OPENAI_API_KEY``; never the secret itself.
         line: The line it begins on, from 1.
     """
 
-    name: str
+    what: str
     line: int
 
 
 class Secrets:
-    """The secret values of one environment.
+    """What may not be kept: some values, in every form, and whatever looks like a key of a known provider.
 
-    A variable counts as secret when its name holds KEY, TOKEN, SECRET, PASSWORD or CREDENTIAL and its value has eight
-    characters or more.
+    Args:
+        values: The values, each with what it is in words.
     """
 
-    def __init__(self, values: tuple[tuple[str, str], ...]) -> None:
-        forms = [(form, name) for name, value in reversed(values) for form in _forms(value)]
-        longest_first = sorted({form for form, _ in forms}, key=len, reverse=True)
-        self._names = {form.lower(): name for form, name in forms}
-        self._pattern = re.compile("|".join(map(_form_pattern, longest_first)) or r"(?!)")
+    def __init__(self, values: Values) -> None:
+        longest_first = sorted(values, key=len, reverse=True)
+        self._forms = [form for value in longest_first for form in forms_of(value, values[value])]
 
     def replace(self, text: str) -> str:
-        """The text with every secret replaced by a placeholder."""
+        """The text with a placeholder for every secret."""
         for _ in range(_MAX_PASSES):
-            replaced = self._pattern.sub(PLACEHOLDER, text)
-            if replaced == text:
+            spans = self.spans(text)
+            if not spans:
                 break
-            text = replaced
+            text = _cut_out(text, spans)
         return text
 
     def find(self, text: str) -> Leak | None:
         """The first secret in a text, if there is one."""
-        found = self._pattern.search(text)
-        return Leak(self._names[found[0].lower()], text.count("\n", 0, found.start()) + 1) if found else None
+        return next(iter(self.find_all(text)), None)
+
+    def find_all(self, text: str) -> list[Leak]:
+        """Every secret in a text, in order."""
+        return [Leak(what, text.count("\n", 0, start) + 1) for start, _, what in self.spans(text)]
+
+    def spans(self, text: str) -> list[Span]:
+        """Where secrets are in a text, in order; what overlaps is one."""
+        return _merged(sorted(self._found(text)))
+
+    def _found(self, text: str) -> Iterator[Span]:
+        for form in self._forms:
+            yield from form.found_in(text)
+        yield from keys_in(text)
 
 
 def secrets_of(environ: Mapping[str, str] = os.environ) -> Secrets:
     """The secrets of an environment as it is now."""
-    return _secrets(tuple(sorted(pair for pair in environ.items() if _is_secret(*pair))))
+    return secrets_for(values_of(environ))
+
+
+def secrets_for(values: Values) -> Secrets:
+    """What keeps these values out of a file; made once for equal values."""
+    return _secrets(tuple(sorted(values.items())))
+
+
+def values_of(environ: Mapping[str, str] = os.environ) -> Values:
+    """The secret values of an environment.
+
+    A variable counts as secret when its name holds KEY, TOKEN, SECRET, PASSWORD or CREDENTIAL and its value has eight
+    characters or more; not where the value is an everyday word, a file that exists or the address of a host, nor where
+    the name speaks of a tokenizer or a keyboard.
+    """
+    named = {name: value.strip() for name, value in environ.items() if SECRET_NAME.search(name)}
+    return {
+        value: f"the value of the environment variable {name}"
+        for name, value in sorted(named.items(), reverse=True)
+        if is_telling(value) and not NO_SECRET_NAME.search(name) and not _is_place(value)
+    }
+
+
+def is_telling(value: str) -> bool:
+    """Whether a value, where it occurs, does not occur by chance."""
+    return len(value) >= _MIN_LENGTH and value.lower() not in COMMON_VALUES and value != PLACEHOLDER
 
 
 @lru_cache(maxsize=16)
 def _secrets(values: tuple[tuple[str, str], ...]) -> Secrets:
-    return Secrets(values)
+    return Secrets(dict(values))
 
 
-def _is_secret(name: str, value: str) -> bool:
-    long_enough = len(value.strip()) >= _MIN_LENGTH
-    return long_enough and bool(_NAME.search(name)) and value.strip() not in PLACEHOLDER
+def _is_place(value: str) -> bool:
+    """Whether a value says where something is: a secret that looks like a path does not exist as a file."""
+    return bool(HOST.fullmatch(value)) or (value.startswith(_PATH_STARTS) and _exists(value))
 
 
-def _form_pattern(form: str) -> str:
-    """The form as a pattern; the letters in the escapes of an address may be large or small."""
-    return _ESCAPE.sub(lambda escape: f"(?i:{escape[0]})", re.escape(form))
+def _exists(value: str) -> bool:
+    try:
+        return Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
+        return False
 
 
-def _forms(value: str) -> Iterator[str]:
-    """Plain, base64, URL-encoded and JSON-escaped."""
-    value = value.strip()
-    yield value
-    yield _INDENTATION.sub("", value)
-    yield from _url_forms(value)
-    yield from (json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    yield json.dumps(value)[1:-1].replace("/", r"\/")
-    yield from _base64_forms(value.encode("utf-8", "surrogateescape"))
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    merged: list[Span] = []
+    for start, end, what in spans:
+        if merged and start < merged[-1][1]:
+            begin, until, first = merged[-1]
+            merged[-1] = (begin, max(until, end), first)
+        else:
+            merged.append((start, end, what))
+    return merged
 
 
-def _url_forms(value: str) -> Iterator[str]:
-    raw = value.encode("utf-8", "surrogateescape")
-    yield from (quote(raw), quote(raw, safe=""), quote_plus(raw))
-
-
-def _base64_forms(raw: bytes) -> Iterator[str]:
-    """The value in base64, alone or behind other bytes: what it looks like depends on how many, modulo three."""
-    yield base64.b64encode(raw).decode()
-    yield base64.urlsafe_b64encode(raw).decode()
-    for before in range(3):
-        first, last = (0, 2, 3)[before], (before + len(raw)) // 3 * 4
-        core = base64.b64encode(bytes(before) + raw).decode()[first:last]
-        yield core
-        yield core.translate(str.maketrans("+/", "-_"))
+def _cut_out(text: str, spans: list[Span]) -> str:
+    ends = [0, *(end for _, end, _ in spans)]
+    starts = [*(start for start, _, _ in spans), len(text)]
+    return PLACEHOLDER.join(text[end:start] for end, start in zip(ends, starts, strict=True))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from threading import Lock
+from typing import TypeAlias
 
 from pytest_templates.cassettes.values import Interaction
+
+Opinion: TypeAlias = Callable[[Interaction], "bool | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ class Tape:
 
     def __init__(self, loaded: Sequence[Interaction], fingerprints: Iterable[bytes]) -> None:
         self._loaded = tuple(loaded)
+        self._fingerprints = tuple(fingerprints)
         self._queues: defaultdict[bytes, deque[int]] = defaultdict(deque)
-        for index, fingerprint in enumerate(fingerprints):
+        for index, fingerprint in enumerate(self._fingerprints):
             self._queues[fingerprint].append(index)
         self._played: set[int] = set()
         self._recorded: dict[int, Interaction] = {}
@@ -43,20 +47,35 @@ class Tape:
         self._saved = 0
         self._lock = Lock()
 
-    def take(self, fingerprint: bytes) -> Interaction | None:
-        """The next unplayed interaction with this fingerprint; from now on it counts as played."""
+    def take(self, fingerprint: bytes, opinion: Opinion | None = None) -> Interaction | None:
+        """The next unplayed interaction with this fingerprint; from now on it counts as played.
+
+        Args:
+            fingerprint: Of the request.
+            opinion: May refuse an interaction with the fingerprint by ``False``, and where none is left accept one
+                with another by ``True``.
+        """
         with self._lock:
-            queue = self._queues.get(fingerprint)
-            if not queue:
+            index = next(self._candidates(fingerprint, opinion), None)
+            if index is None:
                 return None
-            index = queue.popleft()
+            self._queues[self._fingerprints[index]].remove(index)
             self._played.add(index)
             return self._loaded[index]
 
-    def knows(self, fingerprint: bytes) -> bool:
-        """Whether an interaction with this fingerprint was loaded, played or not."""
+    def _candidates(self, fingerprint: bytes, opinion: Opinion | None) -> Iterator[int]:
+        equal = self._queues.get(fingerprint, ())
+        if opinion is None:
+            yield from equal
+        else:
+            others = (index for index in range(len(self._loaded)) if index not in self._played and index not in equal)
+            yield from (index for index in equal if opinion(self._loaded[index]) is not False)
+            yield from (index for index in others if opinion(self._loaded[index]) is True)
+
+    def has_played(self, fingerprint: bytes) -> bool:
+        """Whether interactions with this fingerprint were loaded, and every one of them was played."""
         with self._lock:
-            return fingerprint in self._queues
+            return fingerprint in self._queues and not self._queues[fingerprint]
 
     def reserve(self) -> int:
         """A place among the new interactions, for a request that is about to be sent."""

@@ -6,13 +6,16 @@ Every ``type: ignore`` marks something that must be an error; one that is not ne
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_type
 
 from antiphon import Model, ModelCall, Reply, Runner, Session, Trace, UserInterface
 from antiphon.errors import AntiphonError
 from pytest_templates import (
     CassetteMiss,
+    Interaction,
     IsolationViolation,
+    RecordedRequest,
     ScriptedModel,
     ScriptedUser,
     UnscriptedCall,
@@ -51,3 +54,11 @@ def calls(model: ScriptedModel) -> None:
 def errors() -> list[type[AntiphonError]]:
     """One family."""
     return [CassetteMiss, IsolationViolation, UnscriptedCall]
+
+
+def hooks(interaction: Interaction, request: RecordedRequest) -> Interaction:
+    """What hooks are given is frozen; a changed one is made with ``replace``."""
+    assert_type(request.body, bytes)
+    assert_type(interaction.template, str | None)
+    request.uri = "https://host"  # type: ignore[misc]
+    return replace(interaction, request=replace(interaction.request, body=b""))

@@ -11,6 +11,7 @@ import pytest
 from antiphon.calls import Caller
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.tape import Track
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
@@ -34,13 +35,20 @@ def miss(body: Any, *tracks: Track, reason: str = "no-match", **settings: Any) -
     caller = settings.pop("caller", Caller("support/answer", "answer", "small"))
     asked = settings.pop("asked", request(body))
     cassette = CassetteSettings(Path("c.yaml"), record_command=COMMAND, **settings)
-    return MissReport(cassette, Matcher(cassette.match_on, cassette.ignore), asked, caller, tracks).miss(reason)
+    matcher, secrets = Matcher(cassette.match_on, cassette.ignore), secrets_of({"SITE_KEY": "kX3fZq9aB7"})
+    return MissReport(cassette, matcher, asked, caller, tracks, secrets).miss(reason)
 
 
 def chat(*contents: str, **settings: Any) -> dict[str, Any]:
     roles = ("system", "user", "assistant") * len(contents)
     messages = [{"role": role, "content": content} for role, content in zip(roles, contents, strict=False)]
     return {"model": "small", "messages": messages, **settings}
+
+
+def test_a_miss_holds_no_secret_wherever_it_came_from() -> None:
+    caller = Caller("support/kX3fZq9aB7", "kX3fZq9aB7", "openai:kX3fZq9aB7")
+    error = miss(chat("Be brief."), caller=caller, reason="no-cassette")
+    assert "asked by  support/REDACTED (model openai:REDACTED)" in str(error)
 
 
 def test_a_miss_says_who_asked_what_is_missing_and_how_to_record_it() -> None:

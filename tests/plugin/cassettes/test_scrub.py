@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_templates.cassettes.addresses import scrub_uri
 from pytest_templates.cassettes.format import from_text, to_text
 from pytest_templates.cassettes.leaks import refuse_leaks
-from pytest_templates.cassettes.scrub import scrub, scrub_uri
+from pytest_templates.cassettes.scrub import scrub
 from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.cassettes.values import Headers, Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteError
@@ -158,7 +159,7 @@ def test_a_secret_in_template_model_method_and_header_is_replaced() -> None:
 def test_a_file_that_would_hold_a_secret_is_refused_saying_where(tmp_path: Path) -> None:
     secrets = secrets_of({"PIN_SECRET": "12345678"})
     text = to_text([interaction(), interaction(response=((), b'{"n":12345678}'))])
-    with pytest.raises(CassetteError, match=r"PIN_SECRET in line \d+ \(interaction 2, response\)") as caught:
+    with pytest.raises(CassetteError, match=r"PIN_SECRET in line \d+ \(interaction 2, response body\)") as caught:
         refuse_leaks(tmp_path / "c.yaml", text, secrets)
     assert "12345678" not in str(caught.value)
 

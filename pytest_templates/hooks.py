@@ -1,0 +1,47 @@
+"""The hooks that the plugin calls: a project's ``conftest.py``, or a plugin of its own, adds rules to recordings.
+
+What a hook is given and what it returns is a frozen value; make a changed one with `dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_templates.cassettes.values import Interaction, RecordedRequest
+
+
+@pytest.hookspec
+def pytest_templates_scrub(interaction: Interaction) -> Interaction | None:
+    """Take out of a recording what the built-in rules leave in it, such as names of customers.
+
+    Every implementation is asked, one after the other, each about what the one before it returned; the built-in rules
+    apply before and after. A request is also scrubbed when its recording is looked up: then there is no response yet,
+    its status is 0 and its body empty. What is read from a cassette is scrubbed once more, so twice has to give what
+    once gives.
+
+    Args:
+        interaction: A request and its response, without the secrets that the plugin knows.
+
+    Returns:
+        The changed interaction, or ``None`` for no change.
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_templates_match(request: RecordedRequest, recorded: RecordedRequest) -> bool | None:
+    """Say whether a recording answers a request, where the built-in comparison is too strict or too lenient.
+
+    Asked in recorded order, and about recordings that were not replayed yet: first about those that equal the request,
+    of which ``False`` refuses one, then about the others, of which ``True`` accepts one. The first answer that is not
+    ``None`` counts.
+
+    Args:
+        request: The request that is made, scrubbed.
+        recorded: The request of a recording.
+
+    Returns:
+        ``True``, ``False``, or ``None`` to leave it to the others, and to the built-in comparison at last.
+    """

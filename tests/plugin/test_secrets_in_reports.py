@@ -1,0 +1,171 @@
+"""What a run says of a test with a cassette holds no secret: not on the screen, and not in its files."""
+
+from __future__ import annotations
+
+import pytest
+
+SECRET = "kX3f-Zq9-aB7w-Q2m5"
+
+CLIENT = """
+    import logging
+    import os
+    import urllib.request
+
+    def get(path, **headers):
+        request = urllib.request.Request(os.environ["CHAT_URL"] + path, headers=headers)
+        return urllib.request.urlopen(request).read()
+"""
+
+FAILURES = {
+    "an exception": """
+        raise RuntimeError(f"401 for https://host/v1?key={os.environ['SITE_KEY']}")
+    """,
+    "a chain of exceptions": """
+        try:
+            raise KeyError(os.environ["SITE_KEY"])
+        except KeyError as error:
+            raise RuntimeError("no") from error
+    """,
+    "an assertion": """
+        assert {"key": os.environ["SITE_KEY"]} == {}
+    """,
+    "what was printed": """
+        print("using", os.environ["SITE_KEY"])
+        assert False
+    """,
+    "what was logged": """
+        logging.getLogger("client").warning("sending %s", os.environ["SITE_KEY"])
+        assert False
+    """,
+    "local variables": """
+        headers = {"authorization": os.environ["SITE_KEY"]}
+        assert False
+    """,
+    "a skip": """
+        pytest.skip(os.environ["SITE_KEY"])
+    """,
+    "an expected failure": """
+        pytest.xfail(os.environ["SITE_KEY"])
+    """,
+    "a missing recording": """
+        get("/" + os.environ["SITE_KEY"])
+    """,
+    "a missing recording that the program swallows": """
+        swallow(get, "/" + os.environ["SITE_KEY"])
+    """,
+    "a property": """
+        request.node.user_properties.append(("key", os.environ["SITE_KEY"]))
+    """,
+}
+
+
+def run_of(project, monkeypatch, body, marker="@pytest.mark.llm_cassette", *arguments):
+    monkeypatch.setenv("SITE_KEY", SECRET)
+    project.tests(f"{CLIENT}\n    {marker}\n    def test_it(request):{body}")
+    return project.run("-rA", "--showlocals", "--junitxml=report.xml", *arguments)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_report_holds_no_secret(failure, project, chat_server, monkeypatch):
+    result = run_of(project, monkeypatch, FAILURES[failure])
+
+    said = str(result.stdout) + str(result.stderr) + (project.path / "report.xml").read_text()
+    assert SECRET not in said
+    assert "REDACTED" in said
+
+
+@pytest.mark.parametrize("style", ["short", "line", "native"])
+def test_a_traceback_holds_no_secret_in_any_style(style, project, chat_server, monkeypatch):
+    body = FAILURES["a chain of exceptions"].replace('"no"', 'f"no {error}"')
+
+    result = run_of(project, monkeypatch, body, "@pytest.mark.llm_cassette", f"--tb={style}")
+
+    assert SECRET not in str(result.stdout)
+    assert "REDACTED" in str(result.stdout)
+
+
+@pytest.mark.parametrize("failure", ["an exception", "what was printed"])
+def test_the_reports_of_other_tests_are_left_alone(failure, project, chat_server, monkeypatch):
+    assert SECRET in str(run_of(project, monkeypatch, FAILURES[failure], "").stdout)
+
+
+def test_a_report_holds_no_secret_when_it_comes_from_a_worker(project, chat_server, monkeypatch):
+    result = run_of(project, monkeypatch, FAILURES["an exception"], "@pytest.mark.llm_cassette", "-n1")
+
+    result.assert_outcomes(failed=1)
+    assert SECRET not in str(result.stdout)
+
+
+def test_a_key_of_a_client_is_hidden_as_one_of_the_environment_is(project, chat_server):
+    project.tests(
+        f"""
+        import os
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            model = connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="{SECRET[:9]}" + "{SECRET[9:]}")
+            raise RuntimeError(ask(model).last.content + " {SECRET[:9]}" + "{SECRET[9:]}")
+        """
+    )
+
+    result = project.run("--templates-record=missing")
+
+    result.assert_outcomes(failed=1)
+    project.says(result, "RuntimeError: Answer 1. REDACTED")
+    assert SECRET not in str(result.stdout)
+
+
+def test_a_variable_that_a_fixture_takes_back_is_hidden_until_the_last_report(project):
+    project.tests(
+        f"""
+        @pytest.fixture
+        def site_key(monkeypatch):
+            monkeypatch.setenv("SITE_KEY", "{SECRET[:9]}" + "{SECRET[9:]}")
+
+        @pytest.fixture
+        def speaking():
+            yield
+            print("the key was {SECRET[:9]}" + "{SECRET[9:]}")
+            raise RuntimeError("{SECRET[:9]}" + "{SECRET[9:]}")
+
+        @pytest.mark.llm_cassette
+        def test_it(speaking, site_key, llm_cassette):
+            pass
+        """
+    )
+
+    result = project.run("-rA")
+
+    result.assert_outcomes(passed=1, errors=1)
+    project.says(result, "the key was REDACTED")
+    assert SECRET not in str(result.stdout)
+
+
+PARAMETERS = """
+    import os
+
+    @pytest.mark.parametrize("key", [pytest.param({}, {})])
+    @pytest.mark.llm_cassette
+    def test_it(key, llm_cassette):
+        assert key
+"""
+
+
+@pytest.mark.parametrize("value", ["os.environ['SITE_KEY']", "'gsk' + '_' + 'a1B2c3D4' * 6"])
+def test_a_test_that_is_named_after_a_key_is_refused(value, project, monkeypatch):
+    monkeypatch.setenv("SITE_KEY", SECRET)
+    project.tests(PARAMETERS.format(value, "id=None"))
+
+    result = project.run("-v")
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "test_it.py::test_it[REDACTED]: the name of this test holds", 'pytest.param(..., id="...")')
+    assert SECRET not in str(result.stdout)
+    assert "a1B2c3D4a1B2c3D4" not in str(result.stdout)
+
+
+def test_a_parameter_with_an_id_may_be_a_key(project, monkeypatch):
+    monkeypatch.setenv("SITE_KEY", SECRET)
+    project.tests(PARAMETERS.format("os.environ['SITE_KEY']", "id='the key'"))
+
+    assert project.outcomes() == {"passed": 1}
