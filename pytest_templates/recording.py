@@ -65,6 +65,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         mode="missing" if mode == "all" and again else mode,  # what another test has just recorded is kept
         ignore=mark.ignore,
         record_command=f'pytest "{item.nodeid}" --templates-record=missing',
+        store=options.store,
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return open_cassette(settings)

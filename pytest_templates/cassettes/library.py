@@ -18,6 +18,7 @@ from pytest_templates.cassettes.recorder import Decision
 from pytest_templates.cassettes.scrub import scrub, scrub_request
 from pytest_templates.cassettes.secrets import Secrets, secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.store import Store
 from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.tape import Tape
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
@@ -61,8 +62,10 @@ class OpenCassette:
         self.takes = Takes()
         self._environ = environ
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self._exists = settings.path.exists()
-        loaded = self._loaded()
+        self._store = settings.store or Store(settings.path.parent)
+        found = None if settings.mode == "all" else persister.existing(self.path, self._store)
+        self._exists = found is not None
+        loaded = [scrub(interaction, self._secrets()) for interaction in found or []]
         self._tape = Tape(loaded, (self._matcher.fingerprint(interaction.request) for interaction in loaded))
 
     @property
@@ -96,7 +99,7 @@ class OpenCassette:
         secrets = self._secrets()
         text = to_text([scrub(interaction, secrets) for interaction in interactions])
         refuse_leaks(self.path, text, secrets)
-        persister.write(self.path, text)
+        persister.write(self.path, text, self._store)
         self._tape.mark_saved(interactions)
 
     def decide(self, request: RecordedRequest) -> Decision:
@@ -126,13 +129,6 @@ class OpenCassette:
         miss = report.miss("left-early")
         self.misses.append(miss)
         return miss
-
-    def _loaded(self) -> list[Interaction]:
-        """What the file holds, scrubbed by today's environment; nothing in mode ``"all"``, which replaces it."""
-        if self.settings.mode == "all":
-            return []
-        secrets = self._secrets()
-        return [scrub(interaction, secrets) for interaction in persister.load(self.path)]
 
     def _secrets(self) -> Secrets:
         return secrets_of(self._environ)

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from pytest_templates.cassettes.store import Store
 from pytest_templates.options import RecordMode
 
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
@@ -26,6 +27,7 @@ class CassetteSettings:
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
         record_command: The command that records what is missing, shown when a recording is missing.
+        store: Where the cassette lies; ``None`` for a file that belongs to no store.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class CassetteSettings:
     match_on: tuple[str, ...] = DEFAULT_MATCH_ON
     ignore: tuple[str, ...] = ()
     record_command: str = "pytest --templates-record=missing"
+    store: Store | None = None
 
 
 _SUFFIX: Final = ".yaml"
