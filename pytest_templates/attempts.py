@@ -134,7 +134,8 @@ class Attempt:
 
             if self.options.record == "none":
                 self._resources.enter_context(placeholder_keys())
-            self.cassette = self._resources.enter_context(open_for(self.item, mark, self.options))
+            self.cassette = open_for(self.item, mark, self.options)
+            self._resources.enter_context(self.cassette.playing())
 
     def settle(self) -> None:
         """Hold the test to its scripts: a step that nobody asked for is a verdict.
@@ -147,15 +148,22 @@ class Attempt:
             self.verdicts.extend(UnusedSteps(one.unused) for one in self.scripted if one.remaining)
 
     def close(self) -> None:
-        """End: keep a recording if all went well, and let go of everything."""
+        """End: let go of everything, and keep a recording if all went well."""
         try:
-            if self.cassette is not None and not self.failed:
-                from pytest_templates.recording import save
-
-                save(self.item, self.cassette)
+            self._resources.close()
+        except BaseException:
+            self.failed = True
+            raise
         finally:
             self.item.config.stash[WATCH].attempt = None
-            self._resources.close()
+            self._keep_recording()
+
+    def _keep_recording(self) -> None:
+        if self.cassette is not None:
+            if self.failed:
+                self.cassette.drop()
+            else:
+                self.cassette.save()
 
     def unsettled(self) -> list[Exception]:
         """The verdicts that came up since this was last asked."""

@@ -8,17 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
-from pytest_templates.cassettes import persister
-from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.file import CassetteFile
 from pytest_templates.cassettes.interception import intercepting
-from pytest_templates.cassettes.leaks import refuse_leaks
+from pytest_templates.cassettes.journal import Journal
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.persister import writing
 from pytest_templates.cassettes.recorder import Decision
 from pytest_templates.cassettes.scrub import scrub, scrub_request
 from pytest_templates.cassettes.secrets import Secrets, secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.store import Store
 from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.tape import Tape
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
@@ -29,8 +28,8 @@ from pytest_templates.errors import CassetteMiss
 def open_cassette(settings: CassetteSettings, environ: Mapping[str, str] = os.environ) -> Iterator[OpenCassette]:
     """Replay and record the requests that are made in a block.
 
-    Nothing is written when the block ends: call `OpenCassette.save`. Several cassettes may be open at once, each in a
-    thread or task of its own; threads that know of no cassette belong to the only one that is open.
+    What is recorded is dropped when the block ends: call `OpenCassette.save`. Several cassettes may be open at once,
+    each in a thread or task of its own; threads that know of no cassette belong to the only one that is open.
 
     Args:
         settings: Which cassette, and what it may do.
@@ -41,32 +40,52 @@ def open_cassette(settings: CassetteSettings, environ: Mapping[str, str] = os.en
             loaded cannot be caught.
     """
     cassette = OpenCassette(settings, environ)
-    with intercepting(cassette):
-        yield cassette
+    try:
+        with cassette.playing():
+            yield cassette
+    finally:
+        cassette.drop()
 
 
 class OpenCassette:
     """A cassette in use.
+
+    Args:
+        settings: Which cassette, and what it may do.
+        environ: The environment whose secret values are kept out of the file.
 
     Attributes:
         settings: What was asked for.
         path: The file.
         misses: Every request that had no recording and could not be sent, also where the program swallowed the error.
         takes: The responses that are being recorded now.
+        dropped: How many interactions were dropped.
     """
 
-    def __init__(self, settings: CassetteSettings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: CassetteSettings, environ: Mapping[str, str] = os.environ) -> None:
         self.settings = settings
         self.path: Path = settings.path
         self.misses: list[CassetteMiss] = []
         self.takes = Takes()
+        self.dropped = 0
+        self._is_over = False
         self._environ = environ
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self._store = settings.store or Store(settings.path.parent)
-        found = None if settings.mode == "all" else persister.existing(self.path, self._store)
+        self._file = CassetteFile(settings, self._matcher, environ)
+        self._journal = Journal(self._file.store, settings.path, settings.author.test)
+        found = self._file.load()
         self._exists = found is not None
-        loaded = [scrub(interaction, self._secrets()) for interaction in found or []]
-        self._tape = Tape(loaded, (self._matcher.fingerprint(interaction.request) for interaction in loaded))
+        self._tape = Tape(found or [], self._left(), self._fingerprint)
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Answer the requests of a block. `save` or `drop` what was recorded, in the block or behind it."""
+        try:
+            with intercepting(self):
+                yield
+        finally:
+            self.takes.end()
+            self._is_over = True
 
     @property
     def played(self) -> int:
@@ -86,21 +105,37 @@ class OpenCassette:
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
 
-        In mode ``"missing"`` the new interactions follow the old ones, in mode ``"all"`` they replace them. A stream
-        that nobody has read to its end is kept as far as it was read.
+        New interactions follow the old ones; in mode ``"all"`` they replace what this run has not recorded. See
+        `file` for what becomes of recordings that others have made meanwhile. A stream that nobody has read to its end
+        is kept as far as it was read.
 
         Raises:
-            CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is.
+            CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is,
+                and what was recorded is left to the next recording of the test.
         """
         self.takes.end()
-        if self.settings.mode == "none" or not self._tape.changed:
+        unsaved = self._tape.unsaved()
+        if not unsaved and not self._journal.exists:
             return
-        interactions = self._tape.interactions()
-        secrets = self._secrets()
-        text = to_text([scrub(interaction, secrets) for interaction in interactions])
-        refuse_leaks(self.path, text, secrets)
-        persister.write(self.path, text, self._store)
-        self._tape.mark_saved(interactions)
+        try:
+            with writing(self.path, self._file.store), self._file.store.lock():
+                self._file.add(list(unsaved.values()))
+                self._tape.mark_saved(unsaved)
+                self._journal.remove()
+        finally:
+            self._journal.leave()
+
+    def drop(self) -> None:
+        """Forget what was recorded: the test has failed. The old file stays as it is.
+
+        Raises:
+            CassetteError: The file system refuses.
+        """
+        self.takes.end()
+        self.dropped = len(self._tape.unsaved())
+        if self._journal.exists:
+            with writing(self.path, self._file.store), self._file.store.lock():
+                self._journal.remove()
 
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
@@ -121,7 +156,26 @@ class OpenCassette:
         """Keep the response to a request that was sent, without its secrets."""
         template, model = (decision.caller.template_path, decision.caller.model) if decision.caller else (None, None)
         interaction = Interaction(template, model, decision.request, response)
-        self._tape.add(decision.order, scrub(interaction, self._secrets()))
+        secrets = self._secrets()
+        scrubbed = scrub(interaction, secrets)
+        self._tape.add(decision.order, scrubbed)
+        if not self._is_over:
+            with writing(self.path, self._file.store):
+                self._journal.append(decision.order, scrubbed, secrets)
+
+    def _left(self) -> list[Interaction]:
+        """What a killed run has left of this test's recordings."""
+        if self.settings.mode == "none":
+            return []
+        with writing(self.path, self._file.store):
+            if self.settings.mode != "all":
+                secrets = self._secrets()
+                return [scrub(interaction, secrets) for interaction in self._journal.take_over()]
+            self._journal.discard_left()
+        return []
+
+    def _fingerprint(self, interaction: Interaction) -> bytes:
+        return self._matcher.fingerprint(interaction.request)
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""

@@ -15,6 +15,21 @@ from pytest_templates.options import RecordMode
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
 
 
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Whose recordings are added to a cassette.
+
+    Attributes:
+        test: The test's node id; its journal is found again by it.
+        run: The id of the run, the same in all of its processes; ``""`` where no other test uses the cassette.
+        place: The place of the test among the tests of the run.
+    """
+
+    test: str = ""
+    run: str = ""
+    place: int = 0
+
+
 @dataclass(frozen=True)
 class CassetteSettings:
     """How one cassette is to be used.
@@ -28,6 +43,7 @@ class CassetteSettings:
             ``messages.*.id``.
         record_command: The command that records what is missing, shown when a recording is missing.
         store: Where the cassette lies; ``None`` for a file that belongs to no store.
+        author: Whose recordings are added to it.
     """
 
     path: Path
@@ -36,6 +52,7 @@ class CassetteSettings:
     ignore: tuple[str, ...] = ()
     record_command: str = "pytest --templates-record=missing"
     store: Store | None = None
+    author: Author = Author()
 
 
 _SUFFIX: Final = ".yaml"

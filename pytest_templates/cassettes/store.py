@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import ETIMEDOUT
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _WORKPLACE: Final = ".journal"
 _IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
 _PATIENCE: Final = 60  # seconds; what is done under the lock takes milliseconds
 _POLL: Final = 0.005  # seconds
+_KEPT: Final = 14 * 24 * 3600  # seconds
 
 
 class Store:
@@ -53,6 +55,14 @@ class Store:
             OSError: The file system refuses; the old file stays as it is.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.put(path, content)
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Make or replace any file in the folder on this machine, wholly or not at all. Needs the lock.
+
+        Raises:
+            OSError: The file system refuses; the old file stays as it is.
+        """
         unfinished = self.workplace / _UNFINISHED
         with unfinished.open("wb") as file:
             file.write(content)
@@ -113,17 +123,24 @@ class Store:
             ignore.write_text("*\n", encoding="utf-8")
 
     def _tidy(self) -> None:
-        """Leave nothing behind where nothing is under way."""
-        (self.workplace / _UNFINISHED).unlink(missing_ok=True)
-        if {path.name for path in self.workplace.iterdir()} <= {_IGNORE, _LOCK}:
-            (self.workplace / _IGNORE).unlink()
-            try:
-                (self.workplace / _LOCK).unlink()
-            except OSError:  # Windows keeps the file of a lock that is held
-                self._hide()
-                return
-            with suppress(OSError):  # another process was quick to take the lock anew
-                self.workplace.rmdir()
+        """Leave nothing behind where nothing is under way, and of what killed runs have left nothing for ever."""
+        own = {self.workplace / name for name in (_IGNORE, _LOCK)}
+        others = set(self.workplace.iterdir()) - own
+        done = {path for path in others if path.name == _UNFINISHED or time() - path.stat().st_mtime > _KEPT}
+        for path in done:
+            path.unlink()
+        if others == done:
+            self._vanish()
+
+    def _vanish(self) -> None:
+        (self.workplace / _IGNORE).unlink()
+        try:
+            (self.workplace / _LOCK).unlink()
+        except OSError:  # Windows keeps the file of a lock that is held
+            self._hide()
+            return
+        with suppress(OSError):  # another process was quick to take the lock anew
+            self.workplace.rmdir()
 
 
 def is_url(location: str) -> bool:
