@@ -35,8 +35,8 @@ class Attempt:
         item: The test.
         calls: The model calls so far, each with where its answer came from.
         verdicts: What fails the test even where the program swallowed it, in order.
-        failed: Whether a phase of the test failed.
-        skipped: Whether the test was skipped, by itself or by pytest.
+        failed: Whether a phase of the test failed, and was not expected to.
+        skipped: Whether the test was skipped, by itself or by pytest, or failed as expected.
         scripted: The models and users whose scripts have to be over at the end.
         cassette: The open cassette of a test marked ``llm_cassette``.
     """
@@ -104,6 +104,8 @@ class Attempt:
         """Take a phase's outcome from its report: unittest's tests tell it in no other way."""
         self.failed = self.failed or report.failed
         self.skipped = self.skipped or report.skipped
+        if report.skipped and hasattr(report, "wasxfail") and not self.verdicts:
+            self.failed = False  # it did what its author expects of it
         if self._told is not None and not report.failed and not hasattr(report, "wasxfail"):
             self._settled = self._told  # what failed the phase was not heard: it is said again in the next one
         self._told = None
