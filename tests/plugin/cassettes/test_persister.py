@@ -57,7 +57,7 @@ DAMAGED = {
         20,
         "holds 1",
     ),
-    "merge conflict": (replaced("  model: small", "<<<<<<< HEAD\n  model: small"), 5, "YAML"),
+    "merge conflict": (replaced("  model: small", "<<<<<<< HEAD\n  model: small"), 4, "merge conflict"),
     "a tab": (replaced("  model: small", "\tmodel: small"), 4, "YAML"),
     "a control character": (replaced("small", "sm\x01all"), 4, "YAML"),
     "a key twice": (replaced("    method: POST", "    method: POST\n    method: PUT"), 6, "twice"),
