@@ -12,18 +12,14 @@ New interactions are added to what the file holds at that moment, as if the test
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from pytest_templates.cassettes import ledger
 from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.ledger import Ledger
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.persister import existing
-from pytest_templates.cassettes.scrub import scrub
-from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.store import Store
 from pytest_templates.cassettes.values import Interaction
 
 
@@ -33,23 +29,31 @@ class CassetteFile:
     Args:
         settings: Which, and who adds to it.
         matcher: Says which requests are equal.
-        environ: The environment whose secret values are kept out of the file.
+        clean: Gives an interaction as it may be kept.
+        refuse: Raises where a text may not be written.
 
     Attributes:
         store: Where it lies.
     """
 
-    def __init__(self, settings: CassetteSettings, matcher: Matcher, environ: Mapping[str, str]) -> None:
-        self.store = settings.store or Store(settings.path.parent)
+    def __init__(
+        self,
+        settings: CassetteSettings,
+        matcher: Matcher,
+        clean: Callable[[Interaction], Interaction],
+        refuse: Callable[[str], None],
+    ) -> None:
+        self.store = settings.home
         self._path = settings.path
         self._author = settings.author
         self._matcher = matcher
-        self._environ = environ
+        self._clean = clean
+        self._refuse = refuse
         self._is_replaced = settings.mode == "all"
         self._known: Counter[bytes] = Counter()
 
     def load(self) -> list[Interaction] | None:
-        """What it holds, scrubbed by today's environment; ``None`` where there is none, or where it will be replaced.
+        """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
 
         Raises:
             CassetteError: It cannot be read, or is damaged.
@@ -75,8 +79,8 @@ class CassetteFile:
     def _current(self) -> list[Interaction] | None:
         if self._is_replaced and self._ledger() is None:
             return None
-        found, secrets = existing(self._path, self.store), secrets_of(self._environ)
-        return None if found is None else [scrub(interaction, secrets) for interaction in found]
+        found = existing(self._path, self.store)
+        return None if found is None else [self._clean(interaction) for interaction in found]
 
     def _unless_recorded_by_others(self, new: Sequence[Interaction], current: Counter[bytes]) -> list[Interaction]:
         by_others = current - self._known
@@ -99,9 +103,8 @@ class CassetteFile:
             ledger.keep(self.store, self._path, kept.with_group(self._author.place, len(added)))
 
     def _text(self, interactions: Sequence[Interaction]) -> str:
-        secrets = secrets_of(self._environ)
-        text = to_text([scrub(interaction, secrets) for interaction in interactions])
-        refuse_leaks(self._path, text, secrets)
+        text = to_text([self._clean(interaction) for interaction in interactions])
+        self._refuse(text)
         return text
 
     def _ledger(self) -> Ledger | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 
 from pytest_templates.cassettes.secrets import Leak, Secrets
@@ -13,7 +12,7 @@ _INDENTATION: Final = re.compile(r"(?m)^ +")
 _SECTION: Final = re.compile(r"  (request|response):")
 
 
-def refuse_leaks(path: Path, text: str, secrets: Secrets) -> None:
+def refuse_leaks(place: str, text: str, secrets: Secrets) -> None:
     """Raise when a text about to be written holds a secret.
 
     Raises:
@@ -22,7 +21,7 @@ def refuse_leaks(path: Path, text: str, secrets: Secrets) -> None:
     leak = secrets.find(text) or secrets.find(_INDENTATION.sub("", text))
     if leak:
         raise CassetteError(
-            f"{path}: the cassette was not written, because it would hold the value of the environment variable "
+            f"{place}: the cassette was not written, because it would hold the value of the environment variable "
             f"{leak.name} in line {leak.line} ({_place(text, leak)}).\n"
             "It stands where no placeholder can. Keep it out of what is sent, or unset the variable to record."
         )

@@ -11,6 +11,7 @@ from antiphon.calls import Caller, current_caller
 from pytest_templates.cassettes.file import CassetteFile
 from pytest_templates.cassettes.interception import intercepting
 from pytest_templates.cassettes.journal import Journal
+from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.persister import writing
@@ -56,7 +57,7 @@ class OpenCassette:
 
     Attributes:
         settings: What was asked for.
-        path: The file.
+        path: The file; that of its copy on this machine where the cassette lies behind a URL.
         misses: Every request that had no recording and could not be sent, also where the program swallowed the error.
         takes: The responses that are being recorded now.
         dropped: How many interactions were dropped.
@@ -71,7 +72,7 @@ class OpenCassette:
         self._is_over = False
         self._environ = environ
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self._file = CassetteFile(settings, self._matcher, environ)
+        self._file = CassetteFile(settings, self._matcher, self._clean, self._refuse)
         self._journal = Journal(self._file.store, settings.path, settings.author.test)
         found = self._file.load()
         self._exists = found is not None
@@ -156,12 +157,11 @@ class OpenCassette:
         """Keep the response to a request that was sent, without its secrets."""
         template, model = (decision.caller.template_path, decision.caller.model) if decision.caller else (None, None)
         interaction = Interaction(template, model, decision.request, response)
-        secrets = self._secrets()
-        scrubbed = scrub(interaction, secrets)
-        self._tape.add(decision.order, scrubbed)
+        cleaned = self._clean(interaction)
+        self._tape.add(decision.order, cleaned)
         if not self._is_over:
             with writing(self.path, self._file.store):
-                self._journal.append(decision.order, scrubbed, secrets)
+                self._journal.append(decision.order, cleaned, self._secrets())
 
     def _left(self) -> list[Interaction]:
         """What a killed run has left of this test's recordings."""
@@ -169,10 +169,15 @@ class OpenCassette:
             return []
         with writing(self.path, self._file.store):
             if self.settings.mode != "all":
-                secrets = self._secrets()
-                return [scrub(interaction, secrets) for interaction in self._journal.take_over()]
+                return [self._clean(interaction) for interaction in self._journal.take_over()]
             self._journal.discard_left()
         return []
+
+    def _clean(self, interaction: Interaction) -> Interaction:
+        return scrub(interaction, self._secrets())
+
+    def _refuse(self, text: str) -> None:
+        refuse_leaks(self.settings.place, text, self._secrets())
 
     def _fingerprint(self, interaction: Interaction) -> bytes:
         return self._matcher.fingerprint(interaction.request)
@@ -202,4 +207,5 @@ class OpenCassette:
         return True  # an open cassette is one, also while it is empty
 
     def __repr__(self) -> str:
-        return f"<OpenCassette {self.path}: {self.played} played, {self.recorded} recorded, {self.unused} unused>"
+        counts = f"{self.played} played, {self.recorded} recorded, {self.unused} unused"
+        return f"<OpenCassette {self.settings.place}: {counts}>"

@@ -54,6 +54,16 @@ class CassetteSettings:
     store: Store | None = None
     author: Author = Author()
 
+    @property
+    def home(self) -> Store:
+        """Where the cassette lies."""
+        return self.store or Store(self.path.parent)
+
+    @property
+    def place(self) -> str:
+        """How the cassette is called in what users read."""
+        return self.home.place(self.path)
+
 
 _SUFFIX: Final = ".yaml"
 _MAX_STEM_BYTES: Final = 110

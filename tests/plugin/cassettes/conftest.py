@@ -161,15 +161,11 @@ def tester(path: Path) -> Iterator[Callable[..., Tester]]:
     """Makes tests that use the same cassette: `tester("test_a", mode="all", run="1", place=2)`."""
 
     def make(
-        test: str = "test_it",
-        mode: Any = "missing",
-        run: str = "",
-        place: int = 0,
-        store: Store | None = None,
-        **environ,
+        test: str = "test_it", mode: Any = "missing", run: str = "", place: int = 0, store: Any = None, **environ: str
     ) -> Tester:
-        author = Author(test, run, place)
-        settings = CassetteSettings(path, mode, store=store or Store(path.parent.parent), author=author)
+        chosen = store or Store(path.parent.parent)
+        file = path if store is None else store.folder / path.name
+        settings = CassetteSettings(file, mode, store=chosen, author=Author(test, run, place))
         opened.append(OpenCassette(settings, environ))
         return Tester(opened[-1])
 
