@@ -96,7 +96,9 @@ def _author(item: pytest.Item, mark: CassetteMark, options: Options) -> Author:
 
     if mark.name is None or options.record == "none":
         return Author(item.nodeid)
-    return Author(item.nodeid, item.config.stash[_RUN].id, item.session.items.index(item))
+    items = item.session.items
+    place = next((place for place, other in enumerate(items) if other is item), len(items))
+    return Author(item.nodeid, item.config.stash[_RUN].id, place)
 
 
 def _module(item: pytest.Item) -> Path:
