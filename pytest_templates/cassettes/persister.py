@@ -34,7 +34,7 @@ def existing(path: Path, store: Store | None = None) -> list[Interaction] | None
     place = store.place(path)
     try:
         content = store.read(path)
-        return None if content is None else from_text(_text(content))
+        return None if content is None else from_text(content.decode("utf-8"))
     except FormatError as error:
         raise _error(place, error.line, str(error)) from error
     except UnicodeDecodeError as error:
@@ -66,11 +66,6 @@ def writing(path: Path, store: Store) -> Iterator[None]:
     except OSError as error:
         problem = error.strerror or error
         raise CassetteError(f"{store.place(path)}: the cassette cannot be written: {problem}") from error
-
-
-def _text(content: bytes) -> str:
-    """The text of a file, without what git and editors of Windows change in it: a mark at its start, line ends."""
-    return content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def _error(place: str, line: int, problem: str) -> CassetteError:

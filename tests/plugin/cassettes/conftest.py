@@ -144,7 +144,7 @@ class Tester:
     def __init__(self, cassette: OpenCassette) -> None:
         self.cassette = cassette
 
-    def asks(self, content: str, answer: str = "fine") -> str:
+    def asks(self, content: Any, answer: str = "fine") -> str:
         """Ask a question; the answer is what the model says where it is asked."""
         body = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
         request = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), body)
