@@ -35,8 +35,8 @@ class Attempt:
         item: The test.
         calls: The model calls so far, each with where its answer came from.
         verdicts: What fails the test even where the program swallowed it, in order.
-        failed: Whether a phase of the test failed.
-        skipped: Whether the test was skipped, by itself or by pytest.
+        failed: Whether a phase of the test failed, and was not expected to.
+        skipped: Whether the test was skipped, by itself or by pytest, or failed as expected.
         scripted: The models and users whose scripts have to be over at the end.
         cassette: The open cassette of a test marked ``llm_cassette``.
     """
@@ -109,6 +109,8 @@ class Attempt:
         """Take a phase's outcome from its report: unittest's tests tell it in no other way."""
         self.failed = self.failed or report.failed
         self.skipped = self.skipped or report.skipped
+        if report.skipped and hasattr(report, "wasxfail") and not self.verdicts:
+            self.failed = False  # it did what its author expects of it
         if self._told is not None and not report.failed and not hasattr(report, "wasxfail"):
             self._settled = self._told  # what failed the phase was not heard: it is said again in the next one
         self._told = None
@@ -139,7 +141,8 @@ class Attempt:
 
             if self.options.record == "none":
                 self._resources.enter_context(placeholder_keys())
-            self.cassette = self._resources.enter_context(open_for(self.item, mark, self.options))
+            self.cassette = open_for(self.item, mark, self.options)
+            self._resources.enter_context(self.cassette.playing())
 
     def settle(self) -> None:
         """Hold the test to its scripts: a step that nobody asked for is a verdict.
@@ -152,15 +155,22 @@ class Attempt:
             self.verdicts.extend(UnusedSteps(one.unused) for one in self.scripted if one.remaining)
 
     def close(self) -> None:
-        """End: keep a recording if all went well, and let go of everything."""
+        """End: let go of everything, and keep a recording if all went well."""
         try:
-            if self.cassette is not None and not self.failed:
-                from pytest_templates.recording import save
-
-                save(self.item, self.cassette)
+            self._resources.close()
+        except BaseException:
+            self.failed = True
+            raise
         finally:
             self.item.config.stash[WATCH].attempt = None
-            self._resources.close()
+            self._keep_recording()
+
+    def _keep_recording(self) -> None:
+        if self.cassette is not None:
+            if self.failed:
+                self.cassette.drop()
+            else:
+                self.cassette.save()
 
     def unsettled(self) -> list[Exception]:
         """The verdicts that came up since this was last asked."""

@@ -8,6 +8,9 @@ from typing import Literal, TypeAlias, cast, get_args
 
 import pytest
 
+from pytest_templates.cassettes.store import Store, store_at
+from pytest_templates.extras import HOW_TO_REACH
+
 RecordMode: TypeAlias = Literal["none", "missing", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
 
@@ -18,15 +21,20 @@ class Options:
 
     Attributes:
         record: Which model calls are recorded.
-        cassettes: The folder of the cassettes, absolute.
+        store: Where the cassettes lie.
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
     """
 
     record: RecordMode
-    cassettes: Path
+    store: Store
     isolation: Guarding
     summary: bool
+
+    @property
+    def cassettes(self) -> Path:
+        """The folder of the cassettes, absolute; that of their copies where they lie behind a URL."""
+        return self.store.folder
 
 
 OPTIONS = pytest.StashKey[Options]()
@@ -41,7 +49,11 @@ def add(parser: pytest.Parser) -> None:
         default="none",
         help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'all' records anew",
     )
-    group.addoption("--templates-cassettes", metavar="DIR", help="where cassettes lie (default: cassettes in rootdir)")
+    group.addoption(
+        "--templates-cassettes",
+        metavar="DIR",
+        help="where cassettes lie: a folder, or a URL (default: cassettes in rootdir)",
+    )
     group.addoption(
         "--templates-isolation",
         choices=get_args(Guarding),
@@ -60,17 +72,25 @@ def read(config: pytest.Config) -> Options:
     Raises:
         pytest.UsageError: A value in the ini file is none of the valid ones, which the text lists.
     """
-    given = config.getoption("--templates-cassettes")
-    cassettes = config.rootpath / config.getini("templates_cassettes")
-    if given:
-        cassettes = config.invocation_params.dir / given
     isolation = config.getoption("--templates-isolation") or config.getini("templates_isolation")
     if isolation not in get_args(Guarding):
         valid = ", ".join(get_args(Guarding))
         raise pytest.UsageError(f"templates_isolation = {isolation} in {config.inipath}: it takes one of {valid}")
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
-        cassettes=cassettes,
+        store=_store(config),
         isolation=cast("Guarding", isolation),
         summary=bool(config.getoption("--templates-summary")),
     )
+
+
+def _store(config: pytest.Config) -> Store:
+    given = config.getoption("--templates-cassettes")
+    location = given or config.getini("templates_cassettes")
+    base = config.invocation_params.dir if given else config.rootpath
+    try:
+        return store_at(location, base, config.rootpath / ".antiphon_cache")
+    except ImportError as error:
+        raise pytest.UsageError(
+            f"cassettes at {location} need fsspec, which is not installed: {HOW_TO_REACH}"
+        ) from error

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
 from pytest_templates.markers import CassetteMark
-from pytest_templates.options import Options
+from pytest_templates.options import OPTIONS, Options
 
 if TYPE_CHECKING:
     from pytest_templates.cassettes.library import OpenCassette
+    from pytest_templates.cassettes.settings import Author
 
 
 _KEYS = tuple(
     f"{provider}_API_KEY"
     for provider in ("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS", "GOOGLE", "GROQ", "MISTRAL", "OPENAI")
 )
-_SAVED = pytest.StashKey[set[Path]]()
+_RUN = pytest.StashKey["Run"]()
+_RUN_ID = "templates_run"
 
 
 @contextmanager
@@ -36,23 +39,40 @@ def placeholder_keys() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def save(item: pytest.Item, cassette: OpenCassette) -> None:
-    """Save the cassette of a test that passed.
+class Run:
+    """This run, the same in all of its processes: its id tells recordings that belong to it from older ones.
 
-    Raises:
-        CassetteError: The file cannot be written, or would hold a secret.
+    Args:
+        config: Of this process, a worker's or the one that users started.
     """
-    cassette.save()
-    item.config.stash.setdefault(_SAVED, set()).add(cassette.path)
+
+    def __init__(self, config: pytest.Config) -> None:
+        worker = getattr(config, "workerinput", None)
+        self._is_worker = worker is not None
+        self._options = config.stash[OPTIONS]
+        self.id: str = uuid4().hex if worker is None else worker[_RUN_ID]
+        config.stash[_RUN] = self
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of xdist."""
+        node.workerinput[_RUN_ID] = self.id
+
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing behind that was of use for this run only."""
+        if self._options.record != "none" and not self._is_worker:
+            from pytest_templates.cassettes import ledger
+
+            ledger.forget(self._options.store, self.id)
 
 
-def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> AbstractContextManager[OpenCassette]:
+def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> OpenCassette:
     """Open the cassette of a test.
 
     Raises:
         CassetteError: The file cannot be read.
     """
-    from pytest_templates.cassettes.library import open_cassette
+    from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.cassettes.settings import CassetteSettings, cassette_path
     from pytest_templates.customs import rules_for
 
@@ -60,15 +80,26 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         path = cassette_path(options.cassettes, _module(item), _name(item))
     else:
         path = options.cassettes / f"{mark.name}.yaml"
-    again, mode = path in item.config.stash.get(_SAVED, set()), options.record
     settings = CassetteSettings(
         path=path,
-        mode="missing" if mode == "all" and again else mode,  # what another test has just recorded is kept
+        mode=options.record,
         ignore=mark.ignore,
         record_command=f'pytest "{item.nodeid}" --templates-record=missing',
+        store=options.store,
+        author=_author(item, mark, options),
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
-    return open_cassette(settings, rules=rules_for(item))
+    return OpenCassette(settings, rules=rules_for(item))
+
+
+def _author(item: pytest.Item, mark: CassetteMark, options: Options) -> Author:
+    from pytest_templates.cassettes.settings import Author
+
+    if mark.name is None or options.record == "none":
+        return Author(item.nodeid)
+    items = item.session.items
+    place = next((place for place, other in enumerate(items) if other is item), len(items))
+    return Author(item.nodeid, item.config.stash[_RUN].id, place)
 
 
 def _module(item: pytest.Item) -> Path:

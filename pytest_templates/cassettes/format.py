@@ -43,6 +43,7 @@ cut off.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -53,6 +54,7 @@ from pytest_templates.cassettes.nodes import FaultError, field, interaction_at, 
 from pytest_templates.cassettes.values import Interaction
 
 VERSION: Final = 1
+_CONFLICT: Final = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)  # what is written there is indented
 
 
 class FormatError(ValueError):
@@ -79,6 +81,9 @@ def from_text(text: str) -> list[Interaction]:
     Raises:
         FormatError: The text is damaged, cut off, of a newer version, or no cassette at all.
     """
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        raise FormatError("holds the marks of a merge conflict", text.count("\n", 0, conflict.start()) + 1)
     try:
         return _interactions(yamltext.load(text))
     except yaml.YAMLError as error:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 
 from pytest_templates.cassettes.secrets import Leak, Secrets
@@ -43,16 +43,21 @@ def find_leaks(text: str, secrets: Secrets) -> list[Finding]:
     return [Finding(what, line, _place(text, line)) for line, what in leaks]
 
 
-def refuse_leaks(path: Path, text: str, secrets: Secrets) -> None:
+def refuse_leaks(place: str, text: str, secrets: Secrets) -> None:
     """Raise when a text about to be written holds a secret, or the name of its file.
+
+    Args:
+        place: Where it is to be written.
+        text: The text.
+        secrets: What must not be in either.
 
     Raises:
         CassetteError: Says what it is and where it stands, never the value.
     """
-    named = secrets.find(path.name)
+    named = secrets.find(PurePath(place).name)
     if named:
         raise CassetteError(
-            f"{secrets.replace(str(path))}: the cassette was not written, because its name would hold {named.what}.\n"
+            f"{secrets.replace(place)}: the cassette was not written, because its name would hold {named.what}.\n"
             'Give the parameter of the test an id: pytest.param(..., id="...").'
         )
     findings = find_leaks(text, secrets)
@@ -60,7 +65,7 @@ def refuse_leaks(path: Path, text: str, secrets: Secrets) -> None:
         first, *others = findings
         more = f"; there are {len(others)} more" if others else ""
         raise CassetteError(
-            f"{path}: the cassette was not written, because it would hold {first.what} in line {first.line} "
+            f"{place}: the cassette was not written, because it would hold {first.what} in line {first.line} "
             f"({first.place}){more}.\n"
             f"It stands where no placeholder can. {_remedy(first)}"
         )

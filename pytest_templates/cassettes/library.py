@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
-from pytest_templates.cassettes import persister
 from pytest_templates.cassettes.credentials import Credentials
-from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.file import CassetteFile
 from pytest_templates.cassettes.interception import intercepting
+from pytest_templates.cassettes.journal import Journal
 from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.persister import writing
 from pytest_templates.cassettes.recorder import Decision
 from pytest_templates.cassettes.rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.scrub import scrub
@@ -32,8 +33,8 @@ def open_cassette(
 ) -> Iterator[OpenCassette]:
     """Replay and record the requests that are made in a block.
 
-    Nothing is written when the block ends: call `OpenCassette.save`. Several cassettes may be open at once, each in a
-    thread or task of its own; threads that know of no cassette belong to the only one that is open.
+    What is recorded is dropped when the block ends: call `OpenCassette.save`. Several cassettes may be open at once,
+    each in a thread or task of its own; threads that know of no cassette belong to the only one that is open.
 
     Args:
         settings: Which cassette, and what it may do.
@@ -45,32 +46,56 @@ def open_cassette(
             loaded cannot be caught.
     """
     cassette = OpenCassette(settings, environ, rules or Rules())
-    with intercepting(cassette):
-        yield cassette
+    try:
+        with cassette.playing():
+            yield cassette
+    finally:
+        cassette.drop()
 
 
 class OpenCassette:
     """A cassette in use.
 
+    Args:
+        settings: Which cassette, and what it may do.
+        environ: The environment whose secret values are kept out of the file.
+
     Attributes:
         settings: What was asked for.
-        path: The file.
+        path: The file; that of its copy on this machine where the cassette lies behind a URL.
         misses: What was wrong with every request that could be neither replayed nor sent, also where the program
             swallowed the error: mostly that it has no recording.
         takes: The responses that are being recorded now.
+        dropped: How many interactions were dropped.
     """
 
-    def __init__(self, settings: CassetteSettings, environ: Mapping[str, str], rules: Rules) -> None:
+    def __init__(
+        self, settings: CassetteSettings, environ: Mapping[str, str] = os.environ, rules: Rules | None = None
+    ) -> None:
         self.settings = settings
         self.path: Path = settings.path
         self.misses: list[CassetteError] = []
         self.takes = Takes()
-        self._rules = rules
+        self.dropped = 0
+        self._is_over = False
+        self._rules = rules or Rules()
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self._exists = settings.path.exists()
-        loaded = self._loaded()
-        self._tape = Tape(loaded, (self._matcher.fingerprint(interaction.request) for interaction in loaded))
+        self._file = CassetteFile(settings, self._matcher, self._kept, self._refuse)
+        self._journal = Journal(self._file.store, settings.path, settings.author.test)
+        found = self._file.load()
+        self._exists = found is not None
+        self._tape = Tape(found or [], self._left(), self._fingerprint)
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Answer the requests of a block. `save` or `drop` what was recorded, in the block or behind it."""
+        try:
+            with intercepting(self):
+                yield
+        finally:
+            self.takes.end()
+            self._is_over = True
 
     @property
     def played(self) -> int:
@@ -95,21 +120,37 @@ class OpenCassette:
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
 
-        In mode ``"missing"`` the new interactions follow the old ones, in mode ``"all"`` they replace them. A stream
-        that nobody has read to its end is kept as far as it was read.
+        New interactions follow the old ones; in mode ``"all"`` they replace what this run has not recorded. See
+        `file` for what becomes of recordings that others have made meanwhile. A stream that nobody has read to its end
+        is kept as far as it was read.
 
         Raises:
-            CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is.
+            CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is,
+                and what was recorded is left to the next recording of the test.
         """
         self.takes.end()
-        if self.settings.mode == "none" or not self._tape.changed:
+        unsaved = self._tape.unsaved()
+        if not unsaved and not self._journal.exists:
             return
-        interactions = self._tape.interactions()
-        secrets = self.secrets
-        text = to_text([scrub(interaction, secrets) for interaction in interactions])
-        refuse_leaks(self.path, text, secrets)
-        persister.write(self.path, text)
-        self._tape.mark_saved(interactions)
+        try:
+            with writing(self.path, self._file.store), self._file.store.lock():
+                self._file.add(list(unsaved.values()))
+                self._tape.mark_saved(unsaved)
+                self._journal.remove()
+        finally:
+            self._journal.leave()
+
+    def drop(self) -> None:
+        """Forget what was recorded: the test has failed. The old file stays as it is.
+
+        Raises:
+            CassetteError: The file system refuses.
+        """
+        self.takes.end()
+        self.dropped = len(self._tape.unsaved())
+        if self._journal.exists:
+            with writing(self.path, self._file.store), self._file.store.lock():
+                self._journal.remove()
 
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
@@ -137,6 +178,10 @@ class OpenCassette:
         with self._noting_errors():
             interaction = self._kept(_interaction(decision.caller, decision.request, response))
             self._tape.add(decision.order, interaction)
+        if not self._is_over:
+            # `save` meets the error, too; here, a client would take it for a failed call and pay again
+            with suppress(OSError):
+                self._journal.append(decision.order, interaction, self.secrets)
 
     def _kept(self, interaction: Interaction) -> Interaction:
         """An interaction as it may be kept: by the built-in rules, and by those of the project between them."""
@@ -144,9 +189,25 @@ class OpenCassette:
         scrubbed = scrub(interaction, secrets)
         return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
 
+    def _left(self) -> list[Interaction]:
+        """What a killed run has left of this test's recordings."""
+        if self.settings.mode == "none":
+            return []
+        with writing(self.path, self._file.store):
+            if self.settings.mode != "all":
+                return [self._kept(interaction) for interaction in self._journal.take_over()]
+            self._journal.discard_left()
+        return []
+
     def _opinion(self, request: RecordedRequest) -> Opinion | None:
         rule = self._rules.match
         return None if rule is None else (lambda recorded: rule(request, recorded.request))
+
+    def _refuse(self, text: str) -> None:
+        refuse_leaks(self.settings.place, text, self.secrets)
+
+    def _fingerprint(self, interaction: Interaction) -> bytes:
+        return self._matcher.fingerprint(interaction.request)
 
     @contextmanager
     def _noting_errors(self) -> Iterator[None]:
@@ -163,12 +224,6 @@ class OpenCassette:
         self.misses.append(miss)
         return miss
 
-    def _loaded(self) -> list[Interaction]:
-        """What the file holds, scrubbed by today's environment; nothing in mode ``"all"``, which replaces it."""
-        if self.settings.mode == "all":
-            return []
-        return [self._kept(interaction) for interaction in persister.load(self.path)]
-
     def _miss(self, request: RecordedRequest, caller: Caller | None, fingerprint: bytes) -> CassetteMiss:
         return self._report(request, caller).miss(self._reason(fingerprint))
 
@@ -184,7 +239,8 @@ class OpenCassette:
         return True  # an open cassette is one, also while it is empty
 
     def __repr__(self) -> str:
-        return f"<OpenCassette {self.path}: {self.played} played, {self.recorded} recorded, {self.unused} unused>"
+        counts = f"{self.played} played, {self.recorded} recorded, {self.unused} unused"
+        return f"<OpenCassette {self.settings.place}: {counts}>"
 
 
 def _interaction(caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:

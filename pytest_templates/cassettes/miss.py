@@ -80,9 +80,9 @@ class MissReport:
 
     def _cassette(self) -> str:
         if not self.tracks:
-            return str(self.settings.path)
+            return self.settings.place
         left = sum(not track.played for track in self.tracks)
-        return f"{self.settings.path} ({len(self.tracks)} recorded, {left} left to play)"
+        return f"{self.settings.place} ({len(self.tracks)} recorded, {left} left to play)"
 
     def _nearest(self) -> list[str]:
         if not self.tracks:

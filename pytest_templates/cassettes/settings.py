@@ -9,9 +9,25 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from pytest_templates.cassettes.store import Store
 from pytest_templates.options import RecordMode
 
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Whose recordings are added to a cassette.
+
+    Attributes:
+        test: The test's node id; its journal is found again by it.
+        run: The id of the run, the same in all of its processes; ``""`` where no other test uses the cassette.
+        place: The place of the test among the tests of the run.
+    """
+
+    test: str = ""
+    run: str = ""
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,8 @@ class CassetteSettings:
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
         record_command: The command that records what is missing, shown when a recording is missing.
+        store: Where the cassette lies; ``None`` for a file that belongs to no store.
+        author: Whose recordings are added to it.
     """
 
     path: Path
@@ -33,6 +51,18 @@ class CassetteSettings:
     match_on: tuple[str, ...] = DEFAULT_MATCH_ON
     ignore: tuple[str, ...] = ()
     record_command: str = "pytest --templates-record=missing"
+    store: Store | None = None
+    author: Author = Author()
+
+    @property
+    def home(self) -> Store:
+        """Where the cassette lies."""
+        return self.store or Store(self.path.parent)
+
+    @property
+    def place(self) -> str:
+        """How the cassette is called in what users read."""
+        return self.home.place(self.path)
 
 
 _SUFFIX: Final = ".yaml"

@@ -32,19 +32,28 @@ class Track:
 class Tape:
     """Plays each loaded interaction once, in recorded order among equal ones, and takes new ones.
 
-    What is recorded now is not played in the same run: a second equal request is a second recording.
+    What is recorded now is not played in the same run: a second equal request is a second recording. What a killed run
+    has left is played behind what the cassette holds, and is as good as recorded now once it was.
+
+    Args:
+        kept: What the cassette holds.
+        left: What a killed run has left.
+        fingerprint: What of an interaction has to be equal for it to be played.
     """
 
-    def __init__(self, loaded: Sequence[Interaction], fingerprints: Iterable[bytes]) -> None:
-        self._loaded = tuple(loaded)
-        self._fingerprints = tuple(fingerprints)
+    def __init__(
+        self, kept: Sequence[Interaction], left: Sequence[Interaction], fingerprint: Callable[[Interaction], bytes]
+    ) -> None:
+        self._loaded = (*kept, *left)
+        self._kept = len(kept)
+        self._fingerprints = tuple(map(fingerprint, self._loaded))
         self._queues: defaultdict[bytes, deque[int]] = defaultdict(deque)
-        for index, fingerprint in enumerate(self._fingerprints):
-            self._queues[fingerprint].append(index)
+        for index, known in enumerate(self._fingerprints):
+            self._queues[known].append(index)
         self._played: set[int] = set()
-        self._recorded: dict[int, Interaction] = {}
-        self._orders = count()
-        self._saved = 0
+        self._new: dict[int, Interaction] = {}  # not saved yet, by index: what was left comes before what is recorded
+        self._orders = count(len(self._loaded))
+        self._recorded = 0
         self._lock = Lock()
 
     def take(self, fingerprint: bytes, opinion: Opinion | None = None) -> Interaction | None:
@@ -61,6 +70,8 @@ class Tape:
                 return None
             self._queues[self._fingerprints[index]].remove(index)
             self._played.add(index)
+            if index >= self._kept:
+                self._new[index] = self._loaded[index]
             return self._loaded[index]
 
     def _candidates(self, fingerprint: bytes, opinion: Opinion | None) -> Iterator[int]:
@@ -85,7 +96,8 @@ class Tape:
     def add(self, order: int, interaction: Interaction) -> None:
         """Take a new interaction in at its reserved place; requests are kept in the order they were sent in."""
         with self._lock:
-            self._recorded[order] = interaction
+            self._new[order] = interaction
+            self._recorded += 1
 
     @property
     def played(self) -> int:
@@ -94,18 +106,13 @@ class Tape:
 
     @property
     def recorded(self) -> int:
-        """How many interactions are new."""
-        return len(self._recorded)
+        """How many interactions were recorded."""
+        return self._recorded
 
     @property
     def unused(self) -> int:
         """How many loaded interactions were not played."""
         return len(self._loaded) - len(self._played)
-
-    @property
-    def changed(self) -> bool:
-        """Whether there are interactions that were not saved."""
-        return len(self._recorded) > self._saved
 
     def tracks(self) -> list[Track]:
         """The loaded interactions as they stand."""
@@ -115,12 +122,13 @@ class Tape:
                 for number, interaction in enumerate(self._loaded, 1)
             ]
 
-    def interactions(self) -> list[Interaction]:
-        """Everything: what was loaded, then what is new."""
+    def unsaved(self) -> dict[int, Interaction]:
+        """What the cassette does not hold yet, in the order in which it was sent, by keys for `mark_saved`."""
         with self._lock:
-            return [*self._loaded, *(self._recorded[order] for order in sorted(self._recorded))]
+            return dict(sorted(self._new.items()))
 
-    def mark_saved(self, interactions: Sequence[Interaction]) -> None:
-        """Remember that these, an answer of `interactions`, were written."""
+    def mark_saved(self, keys: Iterable[int]) -> None:
+        """Remember that these keys of `unsaved` were written."""
         with self._lock:
-            self._saved = len(interactions) - len(self._loaded)
+            for key in keys:
+                del self._new[key]

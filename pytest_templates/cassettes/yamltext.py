@@ -107,12 +107,19 @@ def _float(value: float) -> str:
 
 
 class _Loader(_FastLoader):
-    """Reads plain values only, and refuses a mapping that names a key twice."""
+    """Reads plain values only, and refuses a mapping that names a key twice and a value that is not what it says."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute, without dates and merges
         first: [pair for pair in pairs if pair[0].rpartition(":")[2] in {"null", "bool", "int", "float"}]
         for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # PyYAML lets them through, without the place
+            problem = f"a value cannot be read ({error})"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep)
@@ -125,7 +132,7 @@ def load(text: str) -> Node:
     """Read a YAML document.
 
     Raises:
-        yaml.YAMLError: The text is no YAML, or names a key twice in one mapping.
+        yaml.YAMLError: The text is no YAML, names a key twice in one mapping, or holds a value that is none.
     """
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with fewer types
 

@@ -33,7 +33,8 @@ def rows_of(attempt: Attempt) -> Row:
     return {
         "calls": calls,
         "played": 0 if cassette is None else cassette.played,
-        "recorded": 0 if cassette is None else cassette.recorded,
+        "recorded": 0 if cassette is None or cassette.dropped else cassette.recorded,
+        "dropped": 0 if cassette is None else cassette.dropped,
         "subroutines": attempt.subroutines,
     }
 

@@ -40,7 +40,7 @@ class Summary:
         if self._wants_table:
             terminalreporter.section("templates")
             terminalreporter.line(_table(lines) if lines else "no model was called")
-        if any((calls, self._sum("subroutines"), self._sum("played"), self._sum("recorded"))):
+        if calls or any(map(self._sum, ("subroutines", "played", "recorded", "dropped"))):
             terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
 
     def _counts(self, lines: list[Line]) -> list[str]:
@@ -51,9 +51,10 @@ class Summary:
             _many(tokens, "token"),
             _cost(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines)),
         ]
-        played, recorded, checked = self._sum("played"), self._sum("recorded"), self._sum("subroutines")
+        played, recorded, dropped, checked = map(self._sum, ("played", "recorded", "dropped", "subroutines"))
         counts += [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
+        counts += [f"{_many(dropped, 'recording')} dropped because the test failed"] if dropped else []
         counts += [f"{_many(checked, 'subroutine')} checked"] if checked else []
         return counts
 

@@ -103,6 +103,51 @@ def test_what_a_failing_test_recorded_is_not_kept(project, chat_server, files, f
     outcomes = result.parseoutcomes()
     assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 1
     assert chat_server.asked == ["Hello."]
+    assert [*(project.path / "cassettes").iterdir()] == []
+    result.stdout.fnmatch_lines(["templates: *, 1 recording dropped because the test failed"])
+
+
+EXPECTED = {
+    "marked": "@pytest.mark.xfail(strict=True)\n@pytest.mark.llm_cassette\n"
+    "def test_it():\n    ask(real())\n    assert False",
+    "called": "@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n    pytest.xfail('not yet')",
+}
+
+
+@pytest.mark.parametrize("expected", EXPECTED.values(), ids=EXPECTED)
+def test_what_a_test_recorded_that_failed_as_expected_is_kept(project, chat_server, files, expected):
+    project.tests(REAL.partition("@pytest")[0] + expected)
+
+    result = project.run("--templates-record=missing")
+
+    result.assert_outcomes(xfailed=1)
+    result.stdout.fnmatch_lines(["templates: *, 1 recorded"])
+    assert len(files()) == 1
+    project.run().assert_outcomes(xfailed=1)
+    assert len(chat_server.asked) == 1
+
+
+UNEXPECTED = {
+    "it passed": "    pass",
+    "its teardown failed": "    broken()\n    assert False",
+    "the program swallowed a verdict": "    swallow(ask, scripted_model())\n    assert False",
+}
+
+
+@pytest.mark.parametrize("unexpected", UNEXPECTED.values(), ids=UNEXPECTED)
+def test_what_a_test_recorded_is_not_kept_where_it_went_otherwise_than_expected(
+    project, chat_server, files, unexpected
+):
+    project.tests(
+        REAL.partition("@pytest")[0]
+        + "@pytest.fixture\ndef broken():\n    fails = []\n    yield lambda: fails.append(1)\n    assert not fails\n\n"
+        + "@pytest.mark.xfail(strict=True)\n@pytest.mark.llm_cassette\n"
+        + f"def test_it(broken, scripted_model):\n    ask(real())\n{unexpected}\n"
+    )
+
+    project.run("--templates-record=missing")
+
+    assert chat_server.asked == ["Hello."]
     assert files() == {}
 
 

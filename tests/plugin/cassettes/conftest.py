@@ -14,7 +14,10 @@ import pytest
 
 from antiphon.calls import CURRENT_CALLER, Caller
 from pytest_templates.cassettes.library import OpenCassette, open_cassette
-from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.settings import Author, CassetteSettings
+from pytest_templates.cassettes.store import Store
+from pytest_templates.cassettes.values import RecordedRequest, RecordedResponse
 
 SECRET_HEADERS = {
     "openai-organization": "org-hidden",
@@ -133,3 +136,56 @@ def asked_by(template_path: str, model: str = "small") -> Iterator[None]:
 def caller() -> Callable[..., AbstractContextManager[None]]:
     """Says who asks: `with caller("support/answer"):`."""
     return asked_by
+
+
+class Tester:
+    """Stands for one test: opens a cassette, and asks it without any HTTP library."""
+
+    def __init__(self, cassette: OpenCassette) -> None:
+        self.cassette = cassette
+
+    def asks(self, content: Any, answer: str = "fine") -> str:
+        """Ask a question; the answer is what the model says where it is asked."""
+        body = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
+        request = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), body)
+        decision = self.cassette.decide(request)
+        if decision.replay is None:
+            response = RecordedResponse(200, "", (("content-type", "text/plain"),), answer.encode())
+            self.cassette.record(decision, response)
+            return answer
+        return decision.replay.response.body.decode()
+
+
+@pytest.fixture
+def tester(path: Path) -> Iterator[Callable[..., Tester]]:
+    """Makes tests that use the same cassette: `tester("test_a", mode="all", run="1", place=2)`."""
+
+    def make(
+        test: str = "test_it", mode: Any = "missing", run: str = "", place: int = 0, store: Any = None, **environ: str
+    ) -> Tester:
+        chosen = store or Store(path.parent.parent)
+        file = path if store is None else store.folder / path.name
+        settings = CassetteSettings(file, mode, store=chosen, author=Author(test, run, place))
+        opened.append(OpenCassette(settings, environ))
+        return Tester(opened[-1])
+
+    opened: list[OpenCassette] = []
+    yield make
+    for cassette in opened:
+        cassette.drop()
+
+
+@pytest.fixture
+def workplace(path: Path) -> Path:
+    return path.parent.parent / ".journal"
+
+
+@pytest.fixture
+def asked(path: Path) -> Callable[[], list[str]]:
+    """What the cassette holds: the questions, each with its answer where it is not the usual one."""
+
+    def read() -> list[str]:
+        said = [(json.loads(one.request.body)["messages"][0]["content"], one.response.body) for one in load(path)]
+        return [question if answer == b"fine" else f"{question}: {answer.decode()}" for question, answer in said]
+
+    return read

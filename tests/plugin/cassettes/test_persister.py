@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,7 +57,7 @@ DAMAGED = {
         20,
         "holds 1",
     ),
-    "merge conflict": (replaced("  model: small", "<<<<<<< HEAD\n  model: small"), 5, "YAML"),
+    "merge conflict": (replaced("  model: small", "<<<<<<< HEAD\n  model: small"), 4, "merge conflict"),
     "a tab": (replaced("  model: small", "\tmodel: small"), 4, "YAML"),
     "a control character": (replaced("small", "sm\x01all"), 4, "YAML"),
     "a key twice": (replaced("    method: POST", "    method: POST\n    method: PUT"), 6, "twice"),
@@ -153,3 +157,33 @@ def test_a_reader_never_sees_half_a_file(path: Path, reader: Callable[[], int]) 
         write(path, to_text([]))
         assert opened_before.read() == WHOLE
     assert reader() == 0
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from pytest_templates.cassettes.persister import write
+
+texts = [Path(name).read_text() for name in sys.argv[2:]]
+while True:
+    for text in texts:
+        write(Path(sys.argv[1]), text)
+        print(flush=True)
+"""
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_a_kill_at_any_moment_leaves_the_old_file_or_the_whole_new_one(round_: int, path: Path, tmp_path: Path) -> None:
+    one = Interaction("a/b", "small", REQUEST, RecordedResponse(200, "", (("content-type", "text/plain"),), b"x" * 99))
+    texts = [to_text([one] * 500), to_text([one] * 1500)]
+    for number, text in enumerate(texts):
+        (tmp_path / str(number)).write_text(text)
+    command = [sys.executable, "-c", WRITER, str(path), str(tmp_path / "0"), str(tmp_path / "1")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        time.sleep(random.uniform(0, 0.03))
+        writer.kill()
+    assert path.read_text() in texts
+    write(path, WHOLE)
+    assert [*path.parent.iterdir()] == [path]

@@ -151,7 +151,7 @@ def test_a_leak_is_told_by_interaction_part_and_line() -> None:
 
 def test_a_file_that_is_named_after_a_secret_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CassetteError, match=r"test_it\[REDACTED\].yaml: .* its name would hold") as caught:
-        refuse_leaks(tmp_path / "test_it[kX3fZq9aB7].yaml", to_text([]), secrets_of({"A_KEY": "kX3fZq9aB7"}))
+        refuse_leaks(str(tmp_path / "test_it[kX3fZq9aB7].yaml"), to_text([]), secrets_of({"A_KEY": "kX3fZq9aB7"}))
     assert "kX3fZq9aB7" not in str(caught.value)
 
 

@@ -1,0 +1,114 @@
+"""The file of a cassette, which other tests and processes may be adding to at the same time.
+
+New interactions are added to what the file holds at that moment, as if the tests had recorded one after the other:
+
+- A recording of a request that another test has recorded meanwhile is not added: later, that test would have played it.
+  In replay it plays the other's answer. So a cassette holds a request as often as the test that asks it most often
+  needs it, whichever of them recorded it.
+- The interactions of one run stand in the order of its tests, whichever was done first.
+- In mode ``"all"`` the first test of a run that is saved replaces what there was, the others add to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from pytest_templates.cassettes import ledger
+from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.ledger import Ledger
+from pytest_templates.cassettes.matching import Matcher
+from pytest_templates.cassettes.persister import existing
+from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.values import Interaction
+
+
+class CassetteFile:
+    """The file of a cassette.
+
+    Args:
+        settings: Which, and who adds to it.
+        matcher: Says which requests are equal.
+        clean: Gives an interaction as it may be kept.
+        refuse: Raises where a text may not be written.
+
+    Attributes:
+        store: Where it lies.
+    """
+
+    def __init__(
+        self,
+        settings: CassetteSettings,
+        matcher: Matcher,
+        clean: Callable[[Interaction], Interaction],
+        refuse: Callable[[str], None],
+    ) -> None:
+        self.store = settings.home
+        self._path = settings.path
+        self._author = settings.author
+        self._matcher = matcher
+        self._clean = clean
+        self._refuse = refuse
+        self._is_replaced = settings.mode == "all"
+        self._known: Counter[bytes] = Counter()
+
+    def load(self) -> list[Interaction] | None:
+        """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
+
+        Raises:
+            CassetteError: It cannot be read, or is damaged.
+        """
+        found = self._current()
+        self._known = self._count(found or [])
+        return found
+
+    def add(self, new: Sequence[Interaction]) -> None:
+        """Add interactions, in one step. Needs the store's lock.
+
+        Raises:
+            CassetteError: A secret would reach the disk, or the file was damaged meanwhile.
+            OSError: It cannot be read or written.
+        """
+        current = self._current() or []
+        added = self._unless_recorded_by_others(new, self._count(current))
+        if added:
+            self._write(current, added)
+        self._known += self._count(new)
+        self._is_replaced = False
+
+    def _current(self) -> list[Interaction] | None:
+        if self._is_replaced and self._ledger() is None:
+            return None
+        found = existing(self._path, self.store)
+        return None if found is None else [self._clean(interaction) for interaction in found]
+
+    def _unless_recorded_by_others(self, new: Sequence[Interaction], current: Counter[bytes]) -> list[Interaction]:
+        by_others = current - self._known
+        added = []
+        for interaction in new:
+            fingerprint = self._matcher.fingerprint(interaction.request)
+            if not by_others[fingerprint]:
+                added.append(interaction)
+            by_others[fingerprint] = max(0, by_others[fingerprint] - 1)
+        return added
+
+    def _write(self, current: list[Interaction], added: list[Interaction]) -> None:
+        kept = self._ledger()
+        if kept is None or kept.total != len(current):
+            kept = Ledger(self._author.run, before=len(current))
+        index = kept.index(self._author.place)
+        text = self._text([*current[:index], *added, *current[index:]])
+        self.store.replace(self._path, text.encode("utf-8"))
+        if self._author.run:
+            ledger.keep(self.store, self._path, kept.with_group(self._author.place, len(added)))
+
+    def _text(self, interactions: Sequence[Interaction]) -> str:
+        text = to_text([self._clean(interaction) for interaction in interactions])
+        self._refuse(text)
+        return text
+
+    def _ledger(self) -> Ledger | None:
+        return ledger.ledger_of(self.store, self._path, self._author.run) if self._author.run else None
+
+    def _count(self, interactions: Sequence[Interaction]) -> Counter[bytes]:
+        return Counter(self._matcher.fingerprint(interaction.request) for interaction in interactions)

@@ -1,0 +1,187 @@
+"""Where cassettes lie: in a folder, or, as `remote` has it, behind any URL that fsspec knows.
+
+A cassette is named by its path below the store's folder. Beside the cassettes there is a workplace, a hidden folder for
+the lock, for journals and for files that are not whole yet. It is there only while something is recorded, or after a
+run that was killed; git ignores it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import ETIMEDOUT
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_WORKPLACE: Final = ".journal"
+_IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
+_PATIENCE: Final = 60  # seconds; what is done under the lock takes milliseconds
+_POLL: Final = 0.005  # seconds
+_KEPT: Final = 14 * 24 * 3600  # seconds
+
+
+class Store:
+    """Cassettes in a folder of this machine.
+
+    Attributes:
+        folder: The folder of all cassettes; it need not exist.
+        workplace: The hidden folder. What lies in it may be touched by whoever holds the lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.workplace = folder / _WORKPLACE
+
+    def place(self, path: Path) -> str:
+        """How a cassette is called in what users read."""
+        return str(path)
+
+    def read(self, path: Path) -> bytes | None:
+        """What a cassette's file holds; ``None`` where there is none. Raises `OSError`."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Replace a cassette, wholly or not at all; its folder is made where it is missing. Needs the lock.
+
+        Raises:
+            OSError: The file system refuses; the old file stays as it is.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.put(path, content)
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Make or replace any file in the folder on this machine, wholly or not at all. Needs the lock.
+
+        Raises:
+            OSError: The file system refuses; the old file stays as it is.
+        """
+        unfinished = self.workplace / _UNFINISHED
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(_permissions(path))
+        unfinished.replace(path)
+        _sync_folder(path.parent)
+
+    def remove(self, path: Path) -> None:
+        """Delete a cassette. Needs the lock. Raises `OSError`."""
+        path.unlink(missing_ok=True)
+
+    def paths(self) -> list[Path]:
+        """Every file that could be a cassette, in order. Raises `OSError`."""
+        return sorted(path for path in self.folder.rglob("*.yaml") if path.is_file() and not self._is_hidden(path))
+
+    def _is_hidden(self, path: Path) -> bool:
+        return any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only one, of all processes and threads of this machine, that changes what lies here.
+
+        The system lets go of it when the process dies. It cannot be taken twice by one thread.
+
+        Raises:
+            OSError: The file system refuses, or another process has held the lock for a minute.
+        """
+        lock = self._taken()
+        try:
+            self._hide()
+            yield
+        finally:
+            try:
+                self._tidy()
+            finally:
+                lock.release()
+
+    def _taken(self) -> BaseFileLock:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.workplace / _LOCK, timeout=_PATIENCE, poll_interval=_POLL)
+        while True:
+            with suppress(FileExistsError):
+                self.workplace.mkdir(parents=True)
+            try:
+                lock.acquire()
+            except FileNotFoundError:
+                continue  # another process has just tidied up
+            except Timeout as error:
+                raise OSError(ETIMEDOUT, f"another process has held {lock.lock_file} for a minute") from error
+            return lock
+
+    def _hide(self) -> None:
+        ignore = self.workplace / _IGNORE
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+
+    def _tidy(self) -> None:
+        """Leave nothing behind where nothing is under way, and of what killed runs have left nothing for ever."""
+        own = {self.workplace / name for name in (_IGNORE, _LOCK)}
+        others = set(self.workplace.iterdir()) - own
+        done = {path for path in others if path.name == _UNFINISHED or time() - path.stat().st_mtime > _KEPT}
+        for path in done:
+            path.unlink()
+        if others == done:
+            self._vanish()
+
+    def _vanish(self) -> None:
+        (self.workplace / _IGNORE).unlink()
+        try:
+            (self.workplace / _LOCK).unlink()
+        except OSError:  # Windows keeps the file of a lock that is held
+            self._hide()
+            return
+        with suppress(OSError):  # another process was quick to take the lock anew
+            self.workplace.rmdir()
+
+
+def is_url(location: str) -> bool:
+    """Whether a location of cassettes is a URL, not the path of a folder."""
+    return "://" in location
+
+
+def store_at(location: str, base: Path, cache: Path) -> Store:
+    """The store at a location.
+
+    Args:
+        location: The path of a folder, or a URL.
+        base: What a relative path starts from.
+        cache: A folder for copies of what lies behind URLs.
+
+    Raises:
+        ImportError: A URL is given, and fsspec is not installed.
+    """
+    if location.startswith("file://"):
+        from urllib.request import url2pathname
+
+        return Store(Path(url2pathname(location.removeprefix("file://"))))
+    if not is_url(location):
+        return Store(base / location)
+    from pytest_templates.cassettes.remote import RemoteStore
+
+    return RemoteStore(location, cache)
+
+
+def _permissions(path: Path) -> int:
+    """Those of the file that is replaced."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mode & 0o777
+    return 0o644
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a crash, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

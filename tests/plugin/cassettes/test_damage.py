@@ -1,0 +1,115 @@
+"""What happens to the files of cassettes outside of this program: cut off, edited, merged, converted."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.persister import load, write
+from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.errors import CassetteError
+
+BODY = {"messages": [{"role": "user", "content": "Hello 😀,\n\n  how are\tyou?\r\n\n"}], "seed": 1.5, "stop": None}
+EVENTS = b'event: delta\ndata: {"text": "Fi"}\n\ndata: {"text": "ne.\\r\\n"}\n\ndata: [DONE]\n\n'
+REQUEST = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), json.dumps(BODY).encode())
+RESPONSE = RecordedResponse(200, "", (("content-type", "text/event-stream"),), EVENTS)
+INTERACTIONS = [Interaction("support/answer", "small", REQUEST, RESPONSE)] * 11
+WHOLE = to_text(INTERACTIONS).encode()
+
+
+def loaded(content: bytes) -> list[Interaction]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "one.yaml")
+        path.write_bytes(content)
+        return load(path)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, len(WHOLE) - 2))
+def test_a_cassette_that_is_cut_off_anywhere_is_never_loaded(end: int) -> None:
+    with pytest.raises(CassetteError, match=r"one\.yaml:\d+: the cassette "):
+        loaded(WHOLE[:end])
+
+
+def test_a_cassette_without_its_last_line_break_has_lost_nothing() -> None:
+    assert loaded(WHOLE[:-1]) == INTERACTIONS
+
+
+BITS = ["&a ", "*a", "<<: *a\n", "? ", "[", "}", "- ", "'", '"', "|", ": ", "#", "@", "\t", "---\n", "%YAML 9\n"]
+BITS += ["!!python/object:os.system ", "!!binary ", "!!set ", "!!int x", "!!bool x", "!!timestamp x", "9" * 5000]
+BITS += ["\0", "\r", "\u2028", "\ufeff"]
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, len(WHOLE)), st.integers(0, 60), st.sampled_from(BITS).map(str.encode) | st.binary(max_size=3))
+def test_a_damaged_cassette_is_loaded_whole_or_refused_with_its_line(start: int, cut: int, put: bytes) -> None:
+    try:
+        assert len(loaded(WHOLE[:start] + put + WHOLE[start + cut :])) == 11
+    except CassetteError as error:
+        assert ".yaml:" in str(error)  # noqa: PT017 - it may be loaded as well
+
+
+@pytest.mark.parametrize("style", ["merge", "diff3"])
+def test_a_merge_conflict_is_called_so(style: str, path: Path) -> None:
+    lines = WHOLE.decode().splitlines(keepends=True)
+    base = "||||||| base\n  model: medium\n" if style == "diff3" else ""
+    lines[3] = f"<<<<<<< HEAD\n  model: small\n{base}=======\n  model: large\n>>>>>>> other\n"
+    write(path, "".join(lines))
+    with pytest.raises(CassetteError, match=r":4: the cassette holds the marks of a merge conflict\.\nRestore"):
+        load(path)
+
+
+def test_a_merge_that_repeats_the_end_mark_is_refused() -> None:
+    one, two = (to_text(INTERACTIONS[:1]) for _ in range(2))
+    with pytest.raises(CassetteError, match="a key stands twice"):
+        loaded((one + two).encode())
+
+
+def test_prompts_that_look_like_conflicts_are_none() -> None:
+    body = b"<<<<<<< HEAD\n=======\n>>>>>>> other\n"
+    one = Interaction(None, None, REQUEST, RecordedResponse(200, "", (("content-type", "text/plain"),), body))
+    assert loaded(to_text([one]).encode()) == [one]
+
+
+def test_the_line_ends_and_the_mark_of_windows_change_nothing() -> None:
+    assert loaded(WHOLE.replace(b"\n", b"\r\n")) == INTERACTIONS
+    assert loaded(b"\xef\xbb\xbf" + WHOLE) == INTERACTIONS
+    assert loaded(b"\xef\xbb\xbf" + WHOLE.replace(b"\n", b"\r\n")) == INTERACTIONS
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "cp1252"])
+def test_other_encodings_are_refused(encoding: str) -> None:
+    text = WHOLE.decode().replace("😀", "ë")
+    with pytest.raises(CassetteError, match=r":\d+: the cassette is not UTF-8"):
+        loaded(text.encode(encoding))
+
+
+FOREIGN = {
+    "pytest-recording's": "interactions:\n- request:\n    body: null\n    headers: {}\n    method: GET\n"
+    "    uri: http://host/\n  response:\n    body: {string: hello}\n    status: {code: 200, message: OK}\nversion: 1\n",
+    "JSON": '{"version": 1, "interactions": [{"request": {}, "response": {}}]}',
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_cassettes_of_others_are_named_as_such(kind: str) -> None:
+    with pytest.raises(CassetteError, match="was written by vcrpy, not by this plugin"):
+        loaded(FOREIGN[kind].encode())
+
+
+def test_a_link_that_leads_nowhere_and_a_circle_of_links(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.symlink_to(path)
+    with pytest.raises(CassetteError, match="cannot be read"):
+        load(path)
+
+
+def test_every_recording_of_this_project_is_whole() -> None:
+    folder = Path(__file__).parents[3] / "cassettes"
+    assert all(load(path) for path in folder.rglob("*.yaml"))

@@ -1,0 +1,266 @@
+"""What is left of a test whose process was killed, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_templates.errors import CassetteError
+
+
+@pytest.fixture
+def killed(tester: Any, workplace: Path) -> Callable[..., Path]:
+    """Leaves what a test leaves that asks some questions and is killed then; gives the journal."""
+
+    def leave(*contents: str, test: str = "test_it") -> Path:
+        others = {file: file.read_bytes() for file in workplace.glob("*.jsonl")}
+        for file in others:
+            file.unlink()
+        killed = tester(test)
+        for content in contents:
+            killed.asks(content, f"{content}, before the kill")
+        [journal] = workplace.glob("*.jsonl")
+        written = journal.read_bytes()
+        killed.cassette.drop()
+        workplace.mkdir(parents=True, exist_ok=True)
+        for file, content in {**others, journal: written}.items():
+            file.write_bytes(content)
+        return journal
+
+    return leave
+
+
+def test_what_is_recorded_is_on_the_disk_at_once(tester: Any, workplace: Path) -> None:
+    recording = tester("test_desk.py::test_it")
+    recording.asks("one", "eïns")
+    [journal] = workplace.glob("*.jsonl")
+    heading, record = journal.read_text(encoding="utf-8").splitlines()
+    assert json.loads(heading)["test"] == "test_desk.py::test_it"
+    assert json.loads(heading)["cassette"] == "test_module/test_it.yaml"
+    assert json.loads(record)["interaction"]["response"]["body"] == {"text": "eïns"}
+    recording.asks("two")
+    assert len(journal.read_text(encoding="utf-8").splitlines()) == 3
+    recording.cassette.drop()
+
+
+def test_a_test_that_passed_leaves_its_cassette_and_nothing_else(tester: Any, path: Path) -> None:
+    recording = tester()
+    recording.asks("one")
+    recording.cassette.save()
+    assert [file for file in path.parent.parent.rglob("*") if file.is_file()] == [path]
+    assert [*path.parent.parent.iterdir()] == [path.parent]
+
+
+def test_a_test_that_failed_leaves_the_old_cassette_and_nothing_else(tester: Any, path: Path, asked: Any) -> None:
+    for content, keep in [("one", True), ("two", False)]:
+        recording = tester()
+        recording.asks(content)
+        recording.cassette.save() if keep else recording.cassette.drop()
+    assert asked() == ["one"]
+    assert [*path.parent.parent.iterdir()] == [path.parent]
+    assert recording.cassette.dropped == 1
+
+
+def test_what_a_killed_run_recorded_is_played_and_not_paid_for_again(killed: Any, tester: Any, asked: Any) -> None:
+    killed("one", "two")
+    again = tester()
+    assert [again.asks(content) for content in ("one", "two", "three")] == [
+        "one, before the kill",
+        "two, before the kill",
+        "fine",
+    ]
+    assert (again.cassette.played, again.cassette.recorded) == (2, 1)
+    again.cassette.save()
+    assert asked() == ["one: one, before the kill", "two: two, before the kill", "three"]
+
+
+def test_a_run_that_is_killed_again_and_again_gets_on(tester: Any, workplace: Path, asked: Any) -> None:
+    for number in range(5):
+        recording = tester()
+        for content in range(number + 1):
+            recording.asks(str(content), f"in run {number}")
+        content = {file: file.read_bytes() for file in workplace.glob("*.jsonl")}
+        recording.cassette.drop()
+        workplace.mkdir(parents=True, exist_ok=True)
+        [file.write_bytes(text) for file, text in content.items()]
+    last = tester()
+    assert [last.asks(str(content)) for content in range(5)] == [f"in run {number}" for number in range(5)]
+    last.cassette.save()
+    assert len(asked()) == 5
+
+
+def test_a_kill_between_writing_the_cassette_and_removing_the_journal_doubles_nothing(
+    killed: Any, tester: Any, asked: Any, workplace: Path
+) -> None:
+    journal = killed("one", "two")
+    content = journal.read_bytes()
+    for _ in range(2):
+        recording = tester()
+        recording.asks("one")
+        recording.asks("two")
+        recording.cassette.save()
+        assert len(asked()) == 2
+        workplace.mkdir(exist_ok=True)
+        journal.write_bytes(content)
+
+
+def test_requests_come_in_the_order_they_were_sent_in_not_in_that_of_their_answers(
+    killed: Any, tester: Any, asked: Any
+) -> None:
+    journal = killed("one", "two")
+    heading, one, two = journal.read_text().splitlines(keepends=True)
+    journal.write_text(heading + two + one)
+    again = tester()
+    again.asks("two")
+    again.asks("one")
+    again.cassette.save()
+    assert [question[:3] for question in asked()] == ["one", "two"]
+
+
+def test_a_journal_torn_anywhere_gives_what_is_whole(killed: Any, tester: Any, workplace: Path) -> None:
+    journal = killed("one", "two")
+    content = journal.read_bytes()
+    for end in range(0, len(content), 3):
+        workplace.mkdir(exist_ok=True)
+        journal.write_bytes(content[:end])
+        again = tester()
+        assert again.cassette.unused == max(0, content[:end].count(b"\n") - 1)
+        assert again.cassette.unused == len([one for one in ("one", "two") if "kill" in again.asks(one)])
+        again.cassette.drop()
+
+
+def test_what_is_recorded_behind_a_torn_line_is_whole(killed: Any, tester: Any, workplace: Path) -> None:
+    journal = killed("one", "two")
+    journal.write_bytes(journal.read_bytes()[:-9])
+    again = tester()
+    again.asks("two")
+    content = journal.read_bytes()
+    again.cassette.drop()
+    workplace.mkdir()
+    journal.write_bytes(content)
+    assert tester().asks("two") == "fine"
+
+
+@pytest.mark.parametrize("damage", ["{}", "no JSON", '{"order": 0}', "[]", '{"journal": 2}'])
+def test_a_journal_damaged_within_is_an_error_with_its_line(killed: Any, tester: Any, damage: str) -> None:
+    journal = killed("one", "two")
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([lines[0], damage, lines[2]]) + "\n")
+    with pytest.raises(CassetteError, match=rf"{journal}:2: this journal .* cannot be read: .*\nDelete it"):
+        tester()
+
+
+def test_what_the_test_does_not_ask_any_more_is_not_kept(killed: Any, tester: Any, asked: Any, workplace: Path) -> None:
+    killed("one", "an old prompt")
+    again = tester()
+    again.asks("one")
+    again.asks("a new prompt")
+    again.cassette.save()
+    assert asked() == ["one: one, before the kill", "a new prompt"]
+    assert not workplace.exists()
+
+
+def test_a_test_that_fails_after_all_drops_what_was_left(killed: Any, tester: Any, path: Path, workplace: Path) -> None:
+    killed("one")
+    again = tester()
+    again.asks("one")
+    again.asks("two")
+    again.cassette.drop()
+    assert again.cassette.dropped == 2
+    assert not workplace.exists()
+    assert not path.exists()
+
+
+def test_recording_anew_plays_nothing_of_it(killed: Any, tester: Any, asked: Any) -> None:
+    killed("one")
+    anew = tester(mode="all")
+    assert anew.asks("one") == "fine"
+    anew.cassette.save()
+    assert asked() == ["one"]
+    assert tester().cassette.unused == 1
+
+
+def test_replaying_leaves_it_where_it_is(killed: Any, tester: Any) -> None:
+    journal = killed("one")
+    replaying = tester(mode="none")
+    assert replaying.cassette.unused == 0
+    replaying.cassette.drop()
+    assert journal.exists()
+
+
+def test_another_test_does_not_touch_it(killed: Any, tester: Any, asked: Any) -> None:
+    journal = killed("one", test="test_other")
+    for mode in ("missing", "all"):
+        recording = tester("test_it", mode)
+        assert recording.asks("one") == "fine"
+        recording.cassette.save()
+        assert journal.exists()
+    tester("test_other").cassette.save()
+
+
+def test_a_living_journal_is_not_taken_over(tester: Any) -> None:
+    living = tester()
+    living.asks("one", "by the living")
+    for mode in ("missing", "all"):
+        other = tester(mode=mode)
+        assert other.asks("one") == "fine"
+        other.cassette.drop()
+    living.cassette.save()
+    assert tester().asks("one") == "by the living"
+
+
+def test_of_several_that_were_left_the_one_that_got_furthest_counts(killed: Any, tester: Any, workplace: Path) -> None:
+    for contents in (["one"], ["one", "two", "three"], ["one", "two"]):
+        killed(*contents)
+    assert len([*workplace.glob("*.jsonl")]) == 3
+    again = tester()
+    assert again.cassette.unused == 3
+    again.cassette.drop()
+    assert not workplace.exists()
+
+
+def test_one_that_nobody_asks_for_does_not_stay_for_ever(killed: Any, tester: Any) -> None:
+    old, young = killed("one", test="test_gone"), killed("one", test="test_also_gone")
+    os.utime(old, (0, 0))
+    recording = tester()
+    recording.asks("one")
+    recording.cassette.save()
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_secret_is_not_in_it(tester: Any, workplace: Path) -> None:
+    recording = tester(MY_KEY="abcdefghij", PIN_SECRET="12345678")
+    recording.asks("my key is abcdefghij", "abcdefghij")
+    recording.asks(12345678)  # a number has no placeholder
+    [journal] = workplace.glob("*.jsonl")
+    assert "abcdefghij" not in journal.read_text()
+    assert "12345678" not in journal.read_text()
+    with pytest.raises(CassetteError, match="PIN_SECRET"):
+        recording.cassette.save()
+
+
+def test_what_cannot_be_saved_is_left_to_the_next_recording(tester: Any, path: Path) -> None:
+    recording = tester()
+    recording.asks("one", "paid for")
+    path.mkdir(parents=True)
+    with pytest.raises(CassetteError, match="cannot be"):
+        recording.cassette.save()
+    path.rmdir()
+    again = tester()
+    assert again.asks("one") == "paid for"
+    again.cassette.save()
+
+
+def test_git_does_not_see_it(tester: Any, path: Path) -> None:
+    tester().asks("one")
+    root = path.parent.parent
+    subprocess.run(["git", "init", "-q", str(root)], check=True, timeout=20)
+    status = subprocess.run(["git", "-C", str(root), "status", "--short"], capture_output=True, check=True, timeout=20)
+    assert status.stdout == b""
