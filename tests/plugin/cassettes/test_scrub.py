@@ -160,7 +160,7 @@ def test_a_file_that_would_hold_a_secret_is_refused_saying_where(tmp_path: Path)
     secrets = secrets_of({"PIN_SECRET": "12345678"})
     text = to_text([interaction(), interaction(response=((), b'{"n":12345678}'))])
     with pytest.raises(CassetteError, match=r"PIN_SECRET in line \d+ \(interaction 2, response body\)") as caught:
-        refuse_leaks(tmp_path / "c.yaml", text, secrets)
+        refuse_leaks(str(tmp_path / "c.yaml"), text, secrets)
     assert "12345678" not in str(caught.value)
 
 
@@ -168,7 +168,7 @@ def test_a_secret_of_several_lines_is_found_in_block_text(tmp_path: Path) -> Non
     pem = "-----BEGIN KEY-----\nabc\ndef\n-----END KEY-----"
     text = to_text([interaction(response=((), f"x\n{pem}\n".encode()))])
     with pytest.raises(CassetteError, match="PRIVATE_KEY"):
-        refuse_leaks(tmp_path / "c.yaml", text, secrets_of({"PRIVATE_KEY": pem}))
+        refuse_leaks(str(tmp_path / "c.yaml"), text, secrets_of({"PRIVATE_KEY": pem}))
 
 
 secret_values = st.text(
@@ -210,7 +210,7 @@ def test_no_secret_survives_and_the_file_can_still_be_read(drawn: tuple[str, Int
     secret, one = drawn
     secrets = secrets_of({"SOME_KEY": secret})
     text = to_text([scrub(one, secrets)])
-    refuse_leaks(Path("c.yaml"), text, secrets)
+    refuse_leaks("c.yaml", text, secrets)
     assert from_text(text) != []
 
 
