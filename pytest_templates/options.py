@@ -10,6 +10,7 @@ import pytest
 
 RecordMode: TypeAlias = Literal["none", "missing", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
+Unused: TypeAlias = Literal["report", "fail", "ignore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,14 @@ class Options:
         cassettes: The folder of the cassettes, absolute.
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
+        unused: What happens after a full run that left recordings unused.
     """
 
     record: RecordMode
     cassettes: Path
     isolation: Guarding
     summary: bool
+    unused: Unused
 
 
 OPTIONS = pytest.StashKey[Options]()
@@ -52,6 +55,11 @@ def add(parser: pytest.Parser) -> None:
     )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
+    parser.addini(
+        "templates_unused",
+        "what a full run does with recordings that it did not use: report, fail or ignore",
+        default="report",
+    )
 
 
 def read(config: pytest.Config) -> Options:
@@ -65,12 +73,18 @@ def read(config: pytest.Config) -> Options:
     if given:
         cassettes = config.invocation_params.dir / given
     isolation = config.getoption("--templates-isolation") or config.getini("templates_isolation")
-    if isolation not in get_args(Guarding):
-        valid = ", ".join(get_args(Guarding))
-        raise pytest.UsageError(f"templates_isolation = {isolation} in {config.inipath}: it takes one of {valid}")
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
         cassettes=cassettes,
-        isolation=cast("Guarding", isolation),
+        isolation=cast("Guarding", _one_of(config, Guarding, "templates_isolation", isolation)),
         summary=bool(config.getoption("--templates-summary")),
+        unused=cast("Unused", _one_of(config, Unused, "templates_unused", config.getini("templates_unused"))),
     )
+
+
+def _one_of(config: pytest.Config, kind: object, name: str, value: str) -> str:
+    """The value, where it is one of the kind's."""
+    if value not in get_args(kind):
+        valid = ", ".join(get_args(kind))
+        raise pytest.UsageError(f"{name} = {value} in {config.inipath}: it takes one of {valid}")
+    return value
