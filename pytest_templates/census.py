@@ -112,8 +112,9 @@ class Census:
 def whole_of(config: pytest.Config) -> list[Path]:
     """Where all tests lie: ``testpaths``, or the root directory."""
     root = config.rootpath
-    listed = [root / path for pattern in config.getini("testpaths") for path in glob(pattern, root_dir=root, recursive=True)]
-    return listed or [root]
+    patterns = config.getini("testpaths")
+    listed = [glob(pattern, root_dir=root, recursive=True) for pattern in patterns]  # noqa: PTH207 - may be absolute
+    return [root / path for paths in listed for path in paths] or [root]
 
 
 def _last_line(text: str) -> str:

@@ -1,7 +1,7 @@
 """What a model answered, and what it cost, from the body of its response: in the words of OpenAI, Anthropic and Google.
 
-A body is one JSON document or, for a stream, many; each document holds pieces of the answer, and some of them a count of
-tokens. Where a count comes several times, as in Anthropic's streams, the last one holds.
+A body is one JSON document or, for a stream, many; each document holds pieces of the answer, and some of them a count
+of tokens. Where a count comes several times, as in Anthropic's streams, the last one holds.
 """
 
 from __future__ import annotations

@@ -24,6 +24,11 @@ def yaml_files_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.yaml") if path.is_file() and not _is_hidden(path, folder))
 
 
+def left_behind_in(folder: Path) -> list[Path]:
+    """The temporary files below a folder, in order: of runs that were killed while they wrote a cassette."""
+    return sorted(path for path in folder.rglob(".*.tmp") if path.is_file())
+
+
 def orphans(found: Found, folder: Path, root: Path) -> list[Path]:
     """The cassettes of a folder that no test has.
 
