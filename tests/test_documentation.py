@@ -33,7 +33,7 @@ def test_every_page_has_an_example() -> None:
 
 
 def cassettes_of(page: Path) -> Path:
-    return ROOT / "cassettes" / page.stem
+    return ROOT / "docs" / "cassettes" / page.stem
 
 
 def codes(page: Path) -> list[str]:

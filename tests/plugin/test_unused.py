@@ -40,10 +40,13 @@ NEWS = "unused recordings"
 
 
 @pytest.fixture
-def recorded(project, chat_server):
-    """A project whose tests were recorded, and use everything that they recorded."""
+def recorded(project, record, monkeypatch):
+    """A project whose tests use everything that was recorded for them."""
+    monkeypatch.setenv("CHAT_URL", "http://chat.test/v1")
     project.tests(TESTS)
-    project.run("--templates-record=missing").assert_outcomes(passed=4)
+    for name in ("ada", "bob"):
+        record(f"test_it/test_greets[{name}]", f"I am {name}.", "Bye.")
+    record("both", "One.", "Two.")
     return project
 
 
@@ -77,8 +80,8 @@ def test_interactions_that_no_test_plays_are_named_with_what_they_ask(recorded):
         result,
         NEWS,
         "never played:",
-        "  cassettes/test_it/test_greets[ada].yaml\n    2  talk/assistant-2  user: Bye.",
-        "  cassettes/test_it/test_greets[bob].yaml\n    2  talk/assistant-2  user: Bye.",
+        "  cassettes/test_it/test_greets[ada].yaml\n    2  talk/answer  user: Bye.",
+        "  cassettes/test_it/test_greets[bob].yaml\n    2  talk/answer  user: Bye.",
         "--templates-record=all",
     )
 
@@ -94,17 +97,19 @@ def test_a_cassette_without_a_test_is_named_with_the_command_that_removes_it(rec
 
 
 def test_a_cassette_whose_module_is_gone_has_no_test(recorded):
-    recorded.tests(TESTS, "test_other.py")
-    recorded.path.joinpath("test_it.py").unlink()
-    recorded.run("--templates-record=missing").assert_outcomes(passed=4)
+    recorded.path.joinpath("test_it.py").rename("test_other.py")
+    recorded.path.joinpath("cassettes/test_it").rename("cassettes/test_other")
+    recorded.path.joinpath("cassettes/both.yaml").unlink()
+    recorded.tests("def test_it():\n    pass\n")
+    recorded.path.joinpath("test_other.py").unlink()
 
-    recorded.says(recorded.run(), "without a test:", "test_it/test_greets[ada].yaml", "test_it/test_greets[bob].yaml")
+    recorded.says(recorded.run(), "without a test:", "test_other/test_greets[ada].yaml", "test_greets[bob]")
 
 
 def test_a_cassette_that_tests_share_is_used_by_all_of_them_together(recorded):
     change(recorded, 'say("Two.")', "pass")
 
-    recorded.says(recorded.run(), "cassettes/both.yaml\n    2  talk/assistant-2  user: Two.")
+    recorded.says(recorded.run(), "cassettes/both.yaml\n    2  talk/answer  user: Two.")
 
 
 def test_workers_add_up(recorded):
@@ -113,7 +118,7 @@ def test_workers_add_up(recorded):
 
     result = recorded.run("-n2")
 
-    recorded.says(result, NEWS, "cassettes/both.yaml\n    2  talk/assistant-2  user: Two.")
+    recorded.says(result, NEWS, "cassettes/both.yaml\n    2  talk/answer  user: Two.")
     assert "[ada]" not in str(result.stdout)
 
 
@@ -205,7 +210,9 @@ def test_a_run_in_which_something_went_wrong_says_nothing(recorded, failing):
 
 
 @pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
-@pytest.mark.parametrize("tells", ["config.hook.pytest_deselected(items=items[1:])", "pass"], ids=["tells", "is silent"])
+@pytest.mark.parametrize(
+    "tells", ["config.hook.pytest_deselected(items=items[1:])", "pass"], ids=["tells", "is silent"]
+)
 def test_a_plugin_that_takes_tests_away_makes_a_run_partial(recorded, tells, workers):
     recorded.file("conftest.py", f"def pytest_collection_modifyitems(config, items):\n    {tells}\n    del items[1:]\n")
 
