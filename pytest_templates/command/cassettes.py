@@ -11,12 +11,14 @@ from typing import Any, Final, TypeAlias
 from pytest_templates.command.survey import collected, folder_of, where
 
 _FOLDER: Final = "the folder of the cassettes (default: as pytest finds it, by its ini file and options)"
+_STATUS: Final = "exit status: 0 when all is well, 1 when the command found something, 2 when it could not do its work"
 Given: TypeAlias = argparse.Namespace
 
 
 def add(commands: Any) -> None:
     """Add the commands to those of the program."""
-    parser = commands.add_parser("cassettes", help="list, show, check, prune, scrub and import recorded model calls")
+    does = "list, show, check, prune, scrub and import recorded model calls"
+    parser = commands.add_parser("cassettes", help=does, description=f"{does.capitalize()}.", epilog=_STATUS)
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
     _command(inner, "list", "say what there is, and which test it belongs to", _list)
 
@@ -42,7 +44,7 @@ def add(commands: Any) -> None:
 
 
 def _command(commands: Any, name: str, does: str, run: Callable[[Given], int]) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
     parser.add_argument("--folder", metavar="DIR", type=Path, help=_FOLDER)
     parser.set_defaults(run=run)
     return parser

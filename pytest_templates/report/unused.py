@@ -144,7 +144,7 @@ class Unused:
             for path, numbers in self._leftovers.unplayed.items():
                 yield f"  {self._shown(path)}"
                 yield from (f"    {line}" for line in _interactions(path, numbers))
-            yield "  What a test needs, and nothing else, is kept when it records anew: --templates-record=all"
+            yield "  To drop these, record their tests anew with --templates-record=all"
         if self._leftovers.orphans:
             yield "without a test:"
             yield from (f"  {self._shown(path)}" for path in self._leftovers.orphans)
