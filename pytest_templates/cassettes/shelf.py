@@ -25,8 +25,9 @@ def yaml_files_in(folder: Path) -> list[Path]:
 
 
 def left_behind_in(folder: Path) -> list[Path]:
-    """The temporary files below a folder, in order: of runs that were killed while they wrote a cassette."""
-    return sorted(path for path in folder.rglob(".*.tmp") if path.is_file())
+    """What runs that were killed left below a folder, in order: files that are not whole, and journals."""
+    journals = (path for path in folder.glob(".journal/*") if path.name not in {".gitignore", "lock"})
+    return sorted(path for path in (*folder.rglob(".*.tmp"), *journals) if path.is_file())
 
 
 def orphans(found: Found, folder: Path, root: Path) -> list[Path]:

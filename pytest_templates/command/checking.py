@@ -22,8 +22,12 @@ SCRUB = "python -m pytest_templates cassettes scrub"
 
 def check_folder(folder: Path, say: Callable[[str], None]) -> int:
     """Check every file of a folder; returns 1 where something was found, else 0."""
-    left = [f"{shown(path)}: was left behind by a run that was cut off; remove it" for path in left_behind_in(folder)]
-    return _told([*_findings(yaml_files_in(folder)), *left], len(yaml_files_in(folder)), say)
+    files = yaml_files_in(folder)
+    left = [
+        f"{shown(path)}: was left by a run that was killed while it recorded. Record again what it did, or remove it."
+        for path in left_behind_in(folder)
+    ]
+    return _told([*_findings(files), *left], len(files), say)
 
 
 def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:

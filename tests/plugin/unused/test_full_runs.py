@@ -76,12 +76,12 @@ def test_a_run_in_which_something_went_wrong_says_nothing(recorded, bye_is_gone,
 @pytest.mark.parametrize(
     "tells", ["config.hook.pytest_deselected(items=items[1:])", "pass"], ids=["tells", "is silent"]
 )
-def test_a_plugin_that_takes_tests_away_makes_a_run_partial(recorded, tells, workers):
+def test_a_plugin_that_takes_tests_away_makes_a_run_partial(recorded, bob_is_gone, tells, workers):
     recorded.file("conftest.py", f"def pytest_collection_modifyitems(config, items):\n    {tells}\n    del items[1:]\n")
 
     result = recorded.run(*workers)
 
-    result.assert_outcomes(passed=1, deselected=3 if tells != "pass" and not workers else 0)
+    result.assert_outcomes(passed=1, deselected=2 if tells != "pass" and not workers else 0)
     assert NEWS not in str(result.stdout)
 
 
@@ -174,12 +174,13 @@ def pytest_runtest_protocol(item, nextitem):
 """
 
 
-def test_of_a_test_that_is_run_again_the_last_attempt_counts(recorded, change):
+def test_of_a_test_that_is_run_again_the_last_attempt_counts(recorded, change, record):
     recorded.file("conftest.py", AGAIN)
+    record("both", "One.", "Two.", "Three.")
     new = 'test_one(request):\n    assert request.node.attempt == 2\n    say("One.")'
     change('test_one():\n    say("One.")', new)
 
     result = recorded.run()
 
     assert result.ret == 0
-    assert NEWS not in str(result.stdout)
+    recorded.says(result, "cassettes/both.yaml\n    3  talk/answer  user: Three.\n  To drop")
