@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pytest_templates.cassettes.bodies import encode_body
 from pytest_templates.cassettes.documents import Json, JsonError, dumps, parse
 from pytest_templates.cassettes.values import RecordedResponse
 
-_INPUT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount")
-_OUTPUT: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount")
+_INPUT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_eval_count")
+_OUTPUT: Final = ("completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count")
 _MORE_INPUT: Final = ("cache_creation_input_tokens", "cache_read_input_tokens")  # Anthropic counts these apart
 _MORE_OUTPUT: Final = ("thoughtsTokenCount",)  # and Google these
 _TEXTS: Final = ("text", "thinking", "refusal")
@@ -38,7 +37,7 @@ class Answer:
 
 def answer_of(response: RecordedResponse) -> Answer:
     """The answer in a response."""
-    documents = list(_documents(response))
+    documents = _documents(response)
     counts: dict[str, int] = {}
     for document in documents:
         counts |= _counts(document)
@@ -46,19 +45,20 @@ def answer_of(response: RecordedResponse) -> Answer:
     return Answer(text.strip("\n"), _sum(counts, _INPUT, _MORE_INPUT), _sum(counts, _OUTPUT, _MORE_OUTPUT))
 
 
-def _documents(response: RecordedResponse) -> Iterator[dict[str, Json]]:
-    """The JSON objects of a body: one, those of a list, or those of the events of a stream."""
-    node = encode_body(response.body, response.headers, exact=False) or {}
-    values = [event.get("data") for event in node["events"]] if "events" in node else [_json(node)]
-    for value in values:
-        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict))
-
-
-def _json(node: dict[str, Json]) -> Json:
-    if "json" in node:
-        return node["json"]
+def _documents(response: RecordedResponse) -> list[dict[str, Json]]:
+    """The JSON objects of a body: one, those of a list, or those of the events or lines of a stream."""
+    text = response.body.decode("utf-8", "replace")
     try:
-        return parse(node.get("text", ""))  # what YAML could not hold
+        values = [parse(text)]
+    except JsonError:
+        values = [_json(line.removeprefix("data:")) for line in text.splitlines()]
+    listed = (value if isinstance(value, list) else [value] for value in values)
+    return [one for values in listed for one in values if isinstance(one, dict)]
+
+
+def _json(text: str) -> Json:
+    try:
+        return parse(text)
     except JsonError:
         return None
 
@@ -66,6 +66,7 @@ def _json(node: dict[str, Json]) -> Json:
 def _counts(document: dict[str, Json]) -> dict[str, int]:
     holders = [document, *(_object(document, name) for name in ("message", "response"))]
     usages = [_object(holder, name) for holder in holders for name in ("usage", "usageMetadata")]
+    usages += [document] if "done" in document else []  # Ollama's
     return {name: count for usage in usages for name, count in usage.items() if isinstance(count, int)}
 
 
@@ -82,6 +83,8 @@ def _pieces(document: dict[str, Json]) -> Iterator[str]:
             yield from _part(part)
     for part in [*_objects(document, "content"), *_outputs(document)]:  # Anthropic; OpenAI, responses
         yield from _part(part)
+    if "done" in document:  # Ollama
+        yield from _spoken(_object(document, "message"))
     yield from _event(document)
 
 

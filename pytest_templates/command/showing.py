@@ -43,7 +43,8 @@ def _interaction(number: int, interaction: Interaction, *, full: bool) -> Iterat
         "" if answer.input_tokens is None else f", {answer.input_tokens:,} tokens in, {answer.output_tokens or 0:,} out"
     )
     request, response = interaction.request, interaction.response
-    yield f"   {request.method} {request.uri}: status {response.status}{tokens}"
+    cut_off = "" if response.cut is None else f", broken off after {response.cut.at} s by {response.cut.by}"
+    yield f"   {request.method} {request.uri}: status {response.status}{tokens}{cut_off}"
     for message in prompt.messages if prompt else ():
         yield from _text(message.role, message.text, full=full)
     if prompt is None and request.body:

@@ -1,4 +1,4 @@
-"""What a model said and what it cost, from the bodies of three providers, whole and streamed."""
+"""What a model said and what it cost, from the bodies of providers, whole and streamed."""
 
 from __future__ import annotations
 
@@ -95,6 +95,16 @@ SPOKEN = {
             "candidates": [{"content": {"parts": [{"text": "sunny."}]}}],
             "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 3},
         },
+    ),
+    "ollama, streamed": response(
+        b'{"message": {"role": "assistant", "content": "It is "}, "done": false}\n'
+        b'{"message": {"content": "sunny."}, "done": true, "prompt_eval_count": 7, "eval_count": 3}\n',
+        "application/x-ndjson",
+    ),
+    "chat, without spaces": response(
+        b'data:{"choices":[{"delta":{"content":"It is sunny."}}],"usage":'
+        b'{"prompt_tokens":7,"completion_tokens":3}}\n\ndata:[DONE]\n\n',
+        "text/event-stream",
     ),
     "google, as a list": whole(
         [

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+
+from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.values import Cut
 
 GREETS_ADA = """\
 cassettes/test_it/test_greets[ada].yaml: 2 interactions, 20 tokens in, 6 out
@@ -88,3 +94,12 @@ def test_a_damaged_file_is_one_clear_error(desk, cassettes):
     assert (outcome.status, outcome.out) == (2, "")
     assert outcome.err.startswith("error: cassettes/both.yaml:4: the cassette is not readable as YAML")
     assert "Traceback" not in outcome.err
+
+
+def test_a_stream_that_broke_off_is_told(desk, cassettes, record):
+    path = record("broken", "Hello.")
+    [interaction] = load(path)
+    cut = replace(interaction.response, cut=Cut(0.5, "ReadError"))
+    path.write_text(to_text([replace(interaction, response=cut)]))
+
+    assert "3 out, broken off after 0.5 s by ReadError\n" in cassettes("show", "--folder", "cassettes", "broken").out
