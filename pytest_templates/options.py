@@ -13,6 +13,7 @@ from pytest_templates.extras import HOW_TO_REACH
 
 RecordMode: TypeAlias = Literal["none", "missing", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
+Unused: TypeAlias = Literal["report", "fail", "ignore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +25,14 @@ class Options:
         store: Where the cassettes lie.
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
+        unused: What happens after a full run that left recordings unused.
     """
 
     record: RecordMode
     store: Store
     isolation: Guarding
     summary: bool
+    unused: Unused
 
     @property
     def cassettes(self) -> Path:
@@ -64,6 +67,11 @@ def add(parser: pytest.Parser) -> None:
     )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
+    parser.addini(
+        "templates_unused",
+        "what a full run does with recordings that it did not use: report, fail or ignore",
+        default="report",
+    )
 
 
 def read(config: pytest.Config) -> Options:
@@ -73,14 +81,12 @@ def read(config: pytest.Config) -> Options:
         pytest.UsageError: A value in the ini file is none of the valid ones, which the text lists.
     """
     isolation = config.getoption("--templates-isolation") or config.getini("templates_isolation")
-    if isolation not in get_args(Guarding):
-        valid = ", ".join(get_args(Guarding))
-        raise pytest.UsageError(f"templates_isolation = {isolation} in {config.inipath}: it takes one of {valid}")
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
         store=_store(config),
-        isolation=cast("Guarding", isolation),
+        isolation=cast("Guarding", _one_of(config, Guarding, "templates_isolation", isolation)),
         summary=bool(config.getoption("--templates-summary")),
+        unused=cast("Unused", _one_of(config, Unused, "templates_unused", config.getini("templates_unused"))),
     )
 
 
@@ -94,3 +100,11 @@ def _store(config: pytest.Config) -> Store:
         raise pytest.UsageError(
             f"cassettes at {location} need fsspec, which is not installed: {HOW_TO_REACH}"
         ) from error
+
+
+def _one_of(config: pytest.Config, kind: object, name: str, value: str) -> str:
+    """The value, where it is one of the kind's."""
+    if value not in get_args(kind):
+        valid = ", ".join(get_args(kind))
+        raise pytest.UsageError(f"{name} = {value} in {config.inipath}: it takes one of {valid}")
+    return value

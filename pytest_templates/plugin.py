@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_templates import attempts, hooks, markers, options, recording
+from pytest_templates.report import unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.watching import Watch
 
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Summary(config), "templates-summary")
     config.pluginmanager.register(attempts.Opening(), "templates-opening")
     config.pluginmanager.register(recording.Run(config), "templates-run")
+    unused.watch(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -73,13 +73,10 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> OpenCas
         CassetteError: The file cannot be read.
     """
     from pytest_templates.cassettes.library import OpenCassette
-    from pytest_templates.cassettes.settings import CassetteSettings, cassette_path
+    from pytest_templates.cassettes.settings import CassetteSettings
     from pytest_templates.customs import rules_for
 
-    if mark.name is None:
-        path = cassette_path(options.cassettes, _module(item), _name(item))
-    else:
-        path = options.cassettes / f"{mark.name}.yaml"
+    path = path_for(item, mark, options)
     settings = CassetteSettings(
         path=path,
         mode=options.record,
@@ -102,10 +99,19 @@ def _author(item: pytest.Item, mark: CassetteMark, options: Options) -> Author:
     return Author(item.nodeid, item.config.stash[_RUN].id, place)
 
 
-def _module(item: pytest.Item) -> Path:
-    """The path of the test's module from the root directory; just its name where it lies elsewhere."""
-    root = item.config.rootpath
-    return item.path.relative_to(root) if item.path.is_relative_to(root) else Path(item.path.name)
+def path_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Path:
+    """The file of a test's cassette."""
+    from pytest_templates.cassettes.settings import cassette_path
+
+    if mark.name is not None:
+        return options.cassettes / f"{mark.name}.yaml"
+    return cassette_path(options.cassettes, module_of(item), _name(item))
+
+
+def module_of(node: pytest.Item | pytest.File) -> Path:
+    """The path of a test's module from the root directory; just its name where it lies elsewhere."""
+    root = node.config.rootpath
+    return node.path.relative_to(root) if node.path.is_relative_to(root) else Path(node.path.name)
 
 
 def _name(item: pytest.Item) -> str:

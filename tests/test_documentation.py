@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+_CONSOLE = re.compile(r"^```console\n\$ (?P<command>python .*)\n(?P<output>[^`]+)^```$", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# (?P<name>\w+\.py)\n")
+
+
+def commands(page: Path) -> list[tuple[str, str]]:
+    """The commands of a page with what they say, where it shows that."""
+    return _CONSOLE.findall(page.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -28,12 +37,23 @@ def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> No
     assert result.parseoutcomes()["passed"] >= 1
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
+def test_the_commands_of_a_page_say_what_it_shows(page: Path, pytester: pytest.Pytester) -> None:
+    shutil.copytree(cassettes_of(page), pytester.path / "cassettes")
+    pytester.makeini("[pytest]")
+
+    for command, output in commands(page):
+        result = pytester.run(sys.executable, *shlex.split(command)[1:])
+
+        assert f"{result.stdout}\n" == output
+
+
 def test_every_page_has_an_example() -> None:
     assert all(list(codes(page)) for page in PAGES)
 
 
 def cassettes_of(page: Path) -> Path:
-    return ROOT / "cassettes" / page.stem
+    return ROOT / "docs" / "cassettes" / page.stem
 
 
 def codes(page: Path) -> list[str]:

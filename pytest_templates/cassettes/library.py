@@ -117,6 +117,11 @@ class OpenCassette:
         """What may not be kept: secret values of the environment, and the keys that requests were sent with."""
         return self._credentials.secrets()
 
+    @property
+    def unplayed(self) -> tuple[int, ...]:
+        """The numbers, from 1, of the recorded interactions that were not replayed yet."""
+        return tuple(track.number for track in self._tape.tracks() if not track.played)
+
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
 

@@ -27,14 +27,19 @@ def source_of(call: ModelCall, cassette: OpenCassette | None, *, is_new: bool) -
 
 
 def rows_of(attempt: Attempt) -> Row:
-    """What models did in an attempt of a test."""
+    """What models did in an attempt of a test.
+
+    Which interactions were not played is told of a test that passed: no other says what it needs.
+    """
     calls = [_call(call, source) for call, source in attempt.calls]
     cassette = attempt.cassette
+    passed = not attempt.failed and not attempt.skipped
     return {
         "calls": calls,
         "played": 0 if cassette is None else cassette.played,
         "recorded": 0 if cassette is None or cassette.dropped else cassette.recorded,
         "dropped": 0 if cassette is None else cassette.dropped,
+        "unplayed": list(cassette.unplayed) if cassette is not None and passed else None,
         "subroutines": attempt.subroutines,
     }
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from textwrap import dedent
@@ -15,6 +15,8 @@ import pytest_templates.demo
 import pytest_templates.guard
 import pytest_templates.isolation  # noqa: F401
 from antiphon import connect
+from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
 
 connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
 
@@ -108,6 +110,30 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
         monkeypatch.delenv(name, raising=False)
     return Project(pytester)
+
+
+@pytest.fixture
+def record(project: Project) -> Callable[..., Path]:
+    """Writes a cassette of questions that the template "talk/answer" asked: ``record("name", "Hello.", "Bye.")``."""
+
+    def write(name: str, *questions: str, answer: str = "Yes.") -> Path:
+        text = to_text([chat(question, answer) for question in questions])
+        return project.file(f"cassettes/{name}.yaml", text)
+
+    return write
+
+
+def chat(question: str, answer: str) -> Interaction:
+    """A question to the model "small", and its answer."""
+    headers, message = (("content-type", "application/json"),), {"role": "assistant", "content": answer}
+    asked = {"model": "small", "messages": [{"role": "user", "content": question}]}
+    said = {"choices": [{"message": message}], "usage": {"prompt_tokens": 10, "completion_tokens": 3}}
+    return Interaction(
+        "talk/answer",
+        "openai:small",
+        RecordedRequest("POST", "http://chat.test/v1/chat/completions", headers, json.dumps(asked).encode()),
+        RecordedResponse(200, "", headers, json.dumps(said).encode()),
+    )
 
 
 class ChatServer:

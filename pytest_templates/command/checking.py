@@ -1,0 +1,82 @@
+"""``cassettes check``: are the files whole, and free of secrets?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from pytest_templates.cassettes import yamltext
+from pytest_templates.cassettes.leaks import find_leaks
+from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.scrub import scrub
+from pytest_templates.cassettes.secrets import Secrets, secrets_of
+from pytest_templates.cassettes.shelf import left_behind_in, yaml_files_in
+from pytest_templates.cassettes.values import Interaction
+from pytest_templates.command.listing import many
+from pytest_templates.command.scrubbing import changes
+from pytest_templates.command.survey import shown
+from pytest_templates.errors import CassetteError
+
+SCRUB = "python -m pytest_templates cassettes scrub"
+
+
+def check_folder(folder: Path, say: Callable[[str], None]) -> int:
+    """Check every file of a folder; returns 1 where something was found, else 0."""
+    files = yaml_files_in(folder)
+    left = [
+        f"{shown(path)}: was left by a run that was killed while it recorded. Record again what it did, or remove it."
+        for path in left_behind_in(folder)
+    ]
+    return _told([*_findings(files), *left], len(files), say)
+
+
+def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:
+    """Check some files; returns 1 where something was found, else 0.
+
+    Raises:
+        CassetteError: One of them does not exist.
+    """
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise CassetteError(f"{missing[0]}: there is no such file")
+    return _told(list(_findings(paths)), len(paths), say)
+
+
+def _told(findings: Sequence[str], files: int, say: Callable[[str], None]) -> int:
+    for finding in findings:
+        say(finding)
+    say(f"{many(files, 'file')} checked, {many(len(findings), 'problem')} found")
+    return int(bool(findings))
+
+
+def _findings(paths: Sequence[Path]) -> Iterator[str]:
+    secrets = secrets_of(os.environ)
+    for path in paths:
+        try:
+            interactions = load(path)
+        except CassetteError as error:
+            yield _on_one_line(error, path)
+        else:
+            yield from _secrets_in(path, interactions, secrets)
+
+
+def _on_one_line(error: CassetteError, path: Path) -> str:
+    """The error with the path as it is said here; what to do follows on the same line."""
+    return str(error).replace(str(path), shown(path), 1).replace("\n", " ")
+
+
+def _secrets_in(path: Path, interactions: Sequence[Interaction], secrets: Secrets) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    leaks = find_leaks(text, secrets)
+    for leak in leaks:
+        yield (
+            f"{shown(path)}:{leak.line}: holds {leak.what} ({leak.place}). "
+            f"Replace it with `{SCRUB}`, and change the key where others have seen the file."
+        )
+    lines = {leak.line for leak in leaks}
+    for number, interaction in enumerate(interactions):
+        for place, what in changes(interaction, scrub(interaction, secrets)):
+            line = yamltext.line_of(text, ("interactions", number, *place))
+            if line not in lines:
+                yield f"{shown(path)}:{line}: {what} is not kept as it is by today's rules. Clean it with `{SCRUB}`."

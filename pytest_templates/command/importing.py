@@ -1,0 +1,34 @@
+"""``cassettes import``: take over a cassette that vcrpy or pytest-recording wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pytest_templates.cassettes import persister
+from pytest_templates.cassettes.foreign import load_vcr
+from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.leaks import refuse_leaks
+from pytest_templates.cassettes.scrub import scrub
+from pytest_templates.cassettes.secrets import secrets_of
+from pytest_templates.command.listing import many
+from pytest_templates.command.survey import shown
+from pytest_templates.errors import CassetteError
+
+
+def import_cassette(source: Path, target: Path, say: Callable[[str], None], *, overwrite: bool) -> int:
+    """Write what a cassette of vcrpy's holds as one of ours: decoded, and without secrets; returns 0.
+
+    Raises:
+        CassetteError: The source is no cassette of vcrpy's, or the target exists and is not to be overwritten.
+    """
+    if target.exists() and not overwrite:
+        raise CassetteError(f"{shown(target)} exists: --yes replaces it")
+    secrets = secrets_of(os.environ)
+    interactions = [scrub(interaction, secrets) for interaction in load_vcr(source)]
+    text = to_text(interactions)
+    refuse_leaks(str(target), text, secrets)
+    persister.write(target, text)
+    say(f"{many(len(interactions), 'interaction')} of {shown(source)} written to {shown(target)}")
+    return 0

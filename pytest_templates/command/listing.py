@@ -1,0 +1,119 @@
+"""``cassettes list``: what there is, and whose it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pytest_templates.cassettes.answers import answer_of
+from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.reading import model_of
+from pytest_templates.cassettes.shelf import cassettes_in, orphans
+from pytest_templates.cassettes.values import Interaction
+from pytest_templates.command.ages import age, times_of
+from pytest_templates.command.survey import Survey
+from pytest_templates.errors import CassetteError
+from pytest_templates.tables import table
+
+_HEADS: Final = ("cassette", "interactions", "templates", "models", "tokens in", "tokens out", "age", "size", "tests")
+_SHOWN: Final = 2  # names in a cell
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A cassette in the list.
+
+    Attributes:
+        name: Its path in the folder of the cassettes.
+        interactions: What it holds; ``None`` where it cannot be read.
+        tests: The node ids of its tests, or why there are none.
+        seconds: How old it is.
+        size: In bytes.
+    """
+
+    name: str
+    interactions: Sequence[Interaction] | None
+    tests: Sequence[str]
+    seconds: float
+    size: int
+
+
+def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+    """Say what there is; returns 1 where a file cannot be read, else 0."""
+    paths = cassettes_in(survey.folder)
+    times, now = times_of(paths, survey.folder), time.time()
+    without_test = set(_without_test(survey, complain))
+    lines = [_line(path, survey, path in without_test, now - times[path], complain) for path in paths]
+    if lines:
+        say(table(_HEADS, [_cells(line) for line in lines]))
+    say(_totals(lines, len(without_test)))
+    return int(any(line.interactions is None for line in lines))
+
+
+def _without_test(survey: Survey, complain: Callable[[str], None]) -> list[Path]:
+    found = survey.found
+    if found is None or found["errors"]:
+        complain("which cassettes have no test is not known, as not every test could be collected:")
+        for name, reason in (found["errors"] if found else {}).items():
+            complain(f"  {name}: {reason}")
+        return []
+    return orphans(found, survey.folder, survey.root)
+
+
+def _line(path: Path, survey: Survey, is_orphan: bool, seconds: float, complain: Callable[[str], None]) -> Line:
+    name = path.relative_to(survey.folder).as_posix()
+    owners = survey.found["owners"].get(name) if survey.found else None
+    try:
+        interactions = load(path)
+    except CassetteError as error:
+        complain(str(error))
+        interactions = None
+    tests = owners or (["no test"] if is_orphan else ["not known"])
+    return Line(name, interactions, tests, seconds, path.stat().st_size)
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    about = (age(line.seconds), _size(line.size), _some(line.tests))
+    if line.interactions is None:
+        return (line.name, "damaged", "", "", "", "", *about)
+    templates = [interaction.template or "(none)" for interaction in line.interactions]
+    models = [model_of(interaction) or "(none)" for interaction in line.interactions]
+    asked, said = tokens_of(line.interactions)
+    return (line.name, str(len(templates)), _some(templates), _some(models), f"{asked:,}", f"{said:,}", *about)
+
+
+def tokens_of(interactions: Iterable[Interaction]) -> tuple[int, int]:
+    """How many tokens were read and written, where the responses say so."""
+    answers = [answer_of(interaction.response) for interaction in interactions]
+    return sum(answer.input_tokens or 0 for answer in answers), sum(answer.output_tokens or 0 for answer in answers)
+
+
+def _totals(lines: Sequence[Line], without_test: int) -> str:
+    interactions = [interaction for line in lines for interaction in line.interactions or ()]
+    parts = [
+        many(len(lines), "cassette"),
+        *([f"{without_test} without a test"] if without_test else []),
+        many(len(interactions), "interaction"),
+        many(sum(tokens_of(interactions)), "token"),
+        _size(sum(line.size for line in lines)),
+    ]
+    return ", ".join(parts)
+
+
+def many(count: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    different = list(dict.fromkeys(names))
+    more = len(different) - _SHOWN
+    return ", ".join(different[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1000:,.1f} kB"

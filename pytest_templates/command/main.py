@@ -1,0 +1,51 @@
+"""The command line as a whole: which commands there are, and how they fail."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytest_templates.command import cassettes
+from pytest_templates.demo import record_demo, run_demo
+from pytest_templates.errors import TestingError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: The words after the program's name; those of this process where none are given.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when the command found something, 2 when it could not do its work.
+    """
+    given = _parser().parse_args(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a model has said
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()
+    except TestingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pytest_templates", description="Tools around the pytest plugin.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    demo = commands.add_parser("demo", help="copy a small program with its tests to a new folder, and run them offline")
+    demo.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path("antiphon-demo"))
+    demo.add_argument(
+        "--live",
+        action="store_true",
+        help="record it anew from a real model on this machine (pip install antiphon[local])",
+    )
+    demo.set_defaults(run=lambda given: (record_demo if given.live else run_demo)(given.folder))
+    cassettes.add(commands)
+    return parser

@@ -1,0 +1,168 @@
+"""Recordings that nobody uses any more, said after a full run: only such a run knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_templates.attempts import REPORTED
+from pytest_templates.census import Census, Found, whole_of
+from pytest_templates.options import OPTIONS
+from pytest_templates.report.data import Row
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+_SENT: Final = "templates_census"  # where a worker puts what it collected
+_NARROWING: Final = (
+    *("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "pyargs"),  # some tests only
+    *("lf", "failedfirst", "stepwise", "stepwise_skip", "maxfail"),  # looking for a failure
+    *("collectonly", "setuponly", "setupplan"),  # no test runs
+)
+
+
+def watch(config: pytest.Config) -> None:
+    """Look after unused recordings in the role of this process: a worker tells the controller what it collected."""
+    if config.stash[OPTIONS].unused == "ignore":
+        return
+    census = Census()
+    config.pluginmanager.register(census, "templates-census")
+    role = Worker(census) if hasattr(config, "workerinput") else Unused(config, census)
+    config.pluginmanager.register(role, "templates-unused")
+
+
+def wants_everything(config: pytest.Config) -> bool:
+    """Whether a run is asked for every test, and goes on to the end."""
+    if config.stash[OPTIONS].record != "none" or any(getattr(config.option, name, None) for name in _NARROWING):
+        return False
+    given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
+    return all(any(path.resolve().is_relative_to(one) for one in given) for path in whole_of(config))
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What a full run did not use.
+
+    Attributes:
+        unplayed: The numbers of the interactions that were never played, by the file they are in.
+        orphans: The files that no test has.
+    """
+
+    unplayed: dict[Path, list[int]]
+    orphans: list[Path]
+
+    def __bool__(self) -> bool:
+        return bool(self.unplayed or self.orphans)
+
+
+class Worker:
+    """Sends what a worker of pytest-xdist collected."""
+
+    def __init__(self, census: Census) -> None:
+        self._census = census
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Send it."""
+        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
+        output[_SENT] = self._census.found
+
+
+class Unused:
+    """Adds up what the tests of a run played, and says what is left over.
+
+    Args:
+        config: Where the options stand.
+        census: What this process collects.
+    """
+
+    def __init__(self, config: pytest.Config, census: Census) -> None:
+        self._config = config
+        self._options = config.stash[OPTIONS]
+        self._census = census
+        self._sent: list[Found | None] = []
+        self._unplayed: dict[str, list[int] | None] = {}
+        self._leftovers = Leftovers({}, [])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what a test that is over did not play; the last of several attempts counts."""
+        if report.when == "teardown":
+            brought: Row = getattr(report, REPORTED, {})
+            self._unplayed[report.nodeid] = brought.get("unplayed")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker collected."""
+        self._sent.append(getattr(node, "workeroutput", {}).get(_SENT))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Look for what is left over, and fail the run where that is wanted."""
+        found = self._found()
+        if found is None or exitstatus != pytest.ExitCode.OK or not wants_everything(self._config):
+            return
+        self._leftovers = self._left_by(found)
+        if self._leftovers and self._options.unused == "fail" and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say it."""
+        if self._leftovers:
+            terminalreporter.section("unused recordings")
+            for line in self._lines():
+                terminalreporter.line(line)
+
+    def _found(self) -> Found | None:
+        """What was collected, where all of it was run."""
+        collected = self._sent or [self._census.found]
+        found = collected[0]
+        whole = all(one is not None and one["whole"] for one in collected)
+        return found if found is not None and whole and len(self._unplayed) == found["tests"] else None
+
+    def _left_by(self, found: Found) -> Leftovers:
+        folder = self._options.cassettes
+        if not folder.is_dir():
+            return Leftovers({}, [])
+        from pytest_templates.cassettes.shelf import orphans
+
+        unplayed = {folder / name: left for name in sorted(found["owners"]) if (left := self._left_in(name, found))}
+        return Leftovers(unplayed, orphans(found, folder, self._config.rootpath))
+
+    def _left_in(self, name: str, found: Found) -> list[int]:
+        """The interactions that no test of a cassette played; none where one of its tests was not seen to its end."""
+        left = [self._unplayed.get(test) for test in found["owners"][name]]
+        if None in left or (found["left_out"] and name.rpartition("/")[0] not in found["modules"]):
+            return []
+        return sorted(set.intersection(*(set(numbers or ()) for numbers in left)))
+
+    def _lines(self) -> Iterator[str]:
+        if self._leftovers.unplayed:
+            yield "never played:"
+            for path, numbers in self._leftovers.unplayed.items():
+                yield f"  {self._shown(path)}"
+                yield from (f"    {line}" for line in _interactions(path, numbers))
+            yield "  To drop these, record their tests anew with --templates-record=all"
+        if self._leftovers.orphans:
+            yield "without a test:"
+            yield from (f"  {self._shown(path)}" for path in self._leftovers.orphans)
+            yield "  Remove these files with: python -m pytest_templates cassettes prune --yes"
+        if self._options.unused == "fail":
+            yield "The run fails for this, as templates_unused = fail asks."
+
+    def _shown(self, path: Path) -> str:
+        here = self._config.invocation_params.dir
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _interactions(path: Path, numbers: list[int]) -> Iterator[str]:
+    from pytest_templates.cassettes.persister import load
+    from pytest_templates.cassettes.reading import opening_of
+
+    interactions = load(path)
+    width = len(str(numbers[-1]))
+    for number in numbers:
+        interaction = interactions[number - 1]
+        yield f"{number:>{width}}  {interaction.template or '(no template)'}  {opening_of(interaction)}".rstrip()

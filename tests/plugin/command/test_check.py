@@ -1,0 +1,83 @@
+"""`cassettes check`: damage and secrets, each with its line and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+SECRET = "correct-horse-battery"
+
+
+@pytest.fixture
+def dirty(desk, record):
+    """A project of which one cassette holds what no cassette should."""
+    path = record("dirty", "Hello.", f"My key is {SECRET}.")
+    text = path.read_text().replace(
+        "      content-type: application/json\n", "      x-trace: abc\n      content-type: application/json\n", 1
+    )
+    path.write_text(text)
+    return desk
+
+
+def test_clean_cassettes_pass(desk, cassettes):
+    outcome = cassettes("check")
+
+    assert (outcome.status, outcome.out, outcome.err) == (0, "3 files checked, 0 problems found\n", "")
+
+
+def test_secrets_and_headers_are_named_with_their_lines_and_never_shown(dirty, cassettes, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    lines = (dirty.path / "cassettes/dirty.yaml").read_text().splitlines()
+    header = next(number for number, line in enumerate(lines, 1) if "x-trace" in line)
+    secret = next(number for number, line in enumerate(lines, 1) if SECRET in line)
+
+    outcome = cassettes("check", "--folder", "cassettes")
+
+    assert outcome.status == 1
+    assert f"cassettes/dirty.yaml:{header}: the request's header x-trace is not kept" in outcome.out
+    assert f"cassettes/dirty.yaml:{secret}: " in outcome.out
+    assert "the environment variable SOME_API_KEY" in outcome.out
+    assert "cassettes scrub" in outcome.out
+    assert SECRET not in outcome.out + outcome.err
+
+
+def test_damage_is_named_with_its_line(desk, cassettes):
+    path = desk.path / "cassettes/both.yaml"
+    path.write_text(path.read_text().partition("end:")[0])
+    desk.file("cassettes/vcr.yaml", "interactions:\n- request: {}\n  response: {}\nversion: 1\n")
+    last = len(path.read_text().splitlines())
+
+    outcome = cassettes("check", "--folder", "cassettes")
+
+    assert outcome.status == 1
+    assert f"cassettes/both.yaml:{last}: the cassette is cut off" in outcome.out
+    assert "cassettes/vcr.yaml:2: the cassette was written by vcrpy" in outcome.out
+    assert outcome.out.endswith("4 files checked, 2 problems found\n")
+
+
+def test_files_can_be_given_as_a_hook_does(desk, cassettes):
+    desk.file("cassettes/bad.yaml", "")
+
+    assert cassettes("check", "cassettes/both.yaml").out == "1 file checked, 0 problems found\n"
+    outcome = cassettes("check", "cassettes/both.yaml", "cassettes/bad.yaml")
+    assert outcome.status == 1
+    assert outcome.out.startswith("cassettes/bad.yaml:1: the cassette is empty")
+
+
+def test_a_file_that_does_not_exist_is_an_error(desk, cassettes):
+    outcome = cassettes("check", "cassettes/gone.yaml")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "error: cassettes/gone.yaml: there is no such file\n"
+
+
+def test_files_that_a_killed_run_left_are_found(desk, cassettes):
+    desk.file("cassettes/test_it/.abc.tmp", "half")
+    desk.file("cassettes/.journal/abc.jsonl", "half")
+    desk.file("cassettes/.journal/lock", "")
+
+    outcome = cassettes("check", "--folder", "cassettes")
+
+    assert outcome.status == 1
+    assert "cassettes/test_it/.abc.tmp: was left by a run" in outcome.out
+    assert "cassettes/.journal/abc.jsonl: was left by a run" in outcome.out
+    assert outcome.out.endswith("3 files checked, 2 problems found\n")

@@ -1,0 +1,45 @@
+"""The hook for pre-commit."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def hook(request):
+    [hook] = yaml.safe_load((request.config.rootpath / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    return hook
+
+
+def test_the_hook_checks_the_files_that_it_is_given(desk, hook):
+    python, *words = shlex.split(hook["entry"])
+    desk.file("cassettes/bad.yaml", "")
+
+    runs = [
+        subprocess.run([sys.executable, *words, *files], cwd=desk.path, capture_output=True, text=True, check=False)
+        for files in (["cassettes/both.yaml"], ["cassettes/both.yaml", "cassettes/bad.yaml"])
+    ]
+
+    assert python == "python"
+    assert [run.returncode for run in runs] == [0, 1]
+    assert "cassettes/bad.yaml:1: the cassette is empty" in runs[1].stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "is_checked"),
+    [
+        ("cassettes/test_it/test_it.yaml", True),
+        ("parts/desk/cassettes/both.yaml", True),
+        ("cassettes/notes.txt", False),
+        ("mycassettes/both.yaml", False),
+        ("docs/both.yaml", False),
+    ],
+)
+def test_the_hook_is_given_cassettes_only(hook, path, is_checked):
+    assert bool(re.search(hook["files"], path)) == is_checked

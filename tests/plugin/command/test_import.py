@@ -1,0 +1,147 @@
+"""`cassettes import`: a cassette of vcrpy's becomes one of ours."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+import vcr
+import yaml
+
+from pytest_templates.cassettes.persister import load
+
+SECRET = "correct-horse-battery"
+ASKED = {"model": "small", "messages": [{"role": "user", "content": "Hello."}]}
+
+
+@pytest.fixture
+def recorded(project, chat_server) -> Path:
+    """A cassette that vcrpy recorded."""
+    path = project.path / "old/test_it.yaml"
+    headers = {"content-type": "application/json", "authorization": f"Bearer {SECRET}"}
+    with vcr.use_cassette(str(path)):
+        urlopen(Request(f"{chat_server.url}/chat/completions?key=abc", json.dumps(ASKED).encode(), headers)).read()
+    return path
+
+
+def test_a_recording_of_vcrpy_plays_as_one_of_ours(project, cassettes, recorded):
+    url = load_url(recorded)
+    project.tests(f"""
+        import json
+        from urllib.request import Request, urlopen
+
+        @pytest.mark.llm_cassette
+        def test_it(llm_cassette):
+            request = Request({url!r}, {json.dumps(ASKED).encode()!r}, {{"content-type": "application/json"}})
+            assert json.load(urlopen(request))["choices"][0]["message"]["content"] == "Answer 1."
+            assert llm_cassette.unused == 0
+    """)
+
+    outcome = cassettes("import", "old/test_it.yaml", "--test", "test_it.py::test_it")
+
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out == "1 interaction of old/test_it.yaml written to cassettes/test_it/test_it.yaml\n"
+    assert SECRET not in (project.path / "cassettes/test_it/test_it.yaml").read_text()
+    assert cassettes("check").status == 0
+    project.run().assert_outcomes(passed=1)
+
+
+def load_url(path: Path) -> str:
+    return yaml.safe_load(path.read_text())["interactions"][0]["request"]["uri"]
+
+
+def test_values_of_the_environment_are_replaced(project, cassettes, recorded, monkeypatch):
+    recorded.write_text(recorded.read_text().replace("Answer 1.", SECRET))
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+
+    cassettes("import", recorded, "-o", "new.yaml")
+
+    [interaction] = load(project.path / "new.yaml")
+    assert b"REDACTED" in interaction.response.body
+    assert interaction.request.uri.endswith("?key=REDACTED")
+    assert interaction.request.headers == (("content-type", "application/json"),)
+
+
+RESPONSE = json.dumps({"choices": [{"message": {"role": "assistant", "content": "Yes."}}]})
+JSON_HEADER = {"Content-Type": ["application/json"]}
+FORMATS = {
+    "compressed": {
+        "status": {"code": 200, "message": "OK"},
+        "headers": JSON_HEADER | {"Content-Encoding": ["gzip"]},
+        "body": {"string": gzip.compress(RESPONSE.encode())},
+    },
+    "headers without lists": {
+        "status": {"code": 200, "message": "OK"},
+        "headers": {"Content-Type": "application/json"},
+        "body": {"string": RESPONSE},
+    },
+    "httpx of old": {"status_code": 200, "http_version": "HTTP/1.1", "headers": JSON_HEADER, "content": RESPONSE},
+}
+
+
+@pytest.mark.parametrize("response", FORMATS.values(), ids=FORMATS)
+def test_the_formats_of_several_years_are_read(project, cassettes, response):
+    request = {"method": "POST", "uri": "http://chat.test/v1", "headers": JSON_HEADER, "body": json.dumps(ASKED)}
+    old = {"version": 1, "interactions": [{"request": request, "response": response}]}
+    project.file("old.yaml", yaml.dump(old))
+
+    assert cassettes("import", "old.yaml", "-o", "new.yaml").status == 0
+
+    [interaction] = load(project.path / "new.yaml")
+    assert json.loads(interaction.response.body) == json.loads(RESPONSE)
+    assert interaction.response.headers == (("content-type", "application/json"),)
+    assert json.loads(interaction.request.body) == ASKED
+    assert "=> answer: Yes." in cassettes("show", "new.yaml").out
+
+
+def test_a_cassette_that_exists_is_replaced_only_when_that_is_wanted(project, cassettes, recorded):
+    existing = project.file("new.yaml", "mine")
+
+    outcome = cassettes("import", recorded, "-o", "new.yaml")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "error: new.yaml exists: --yes replaces it\n"
+    assert existing.read_text() == "mine"
+    assert cassettes("import", recorded, "-o", "new.yaml", "--yes").status == 0
+    assert load(existing)
+
+
+REFUSED = {
+    "not there": (None, "cannot be read: No such file or directory"),
+    "no yaml": ("interactions: [", "old.yaml:1: the file is no YAML"),
+    "python objects": ("interactions: !!python/object:os.x {}", "the file is no YAML"),
+    "something else": ("- a list", "has no list of interactions"),
+    "one of ours": ("version: 1\ninteractions: []\nend:\n  interactions: 0\n", "is no cassette of vcrpy's"),
+    "a broken one": ("interactions:\n- request: {method: GET, uri: x}\n", "interaction 1 lacks 'response'"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_cassette_of_vcrpy_is_refused(project, cassettes, text, why):
+    if text is not None:
+        project.file("old.yaml", text)
+
+    outcome = cassettes("import", "old.yaml", "-o", "new.yaml")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert len(outcome.err.splitlines()) == 1
+    assert why in outcome.err
+    assert not (project.path / "new.yaml").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--test", "x", "-o", "y"]], ids=["no target", "two targets"])
+def test_one_target_is_needed(cassettes, words):
+    with pytest.raises(SystemExit) as end:
+        cassettes("import", "old.yaml", *words)
+
+    assert end.value.code == 2
+
+
+def test_a_test_is_named_by_its_node_id(project, cassettes, recorded):
+    outcome = cassettes("import", recorded, "--folder", "cassettes", "--test", "test_it")
+
+    assert outcome.status == 2
+    assert "'test_it' is no node id of a test" in outcome.err

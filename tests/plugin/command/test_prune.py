@@ -1,0 +1,116 @@
+"""`cassettes prune`: cassettes without a test are listed, and removed when that is wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def files(desk):
+    return lambda: sorted(path.relative_to(desk.path).as_posix() for path in desk.path.rglob("cassettes/**/*.yaml"))
+
+
+@pytest.fixture
+def left_over(desk, record):
+    """A project with cassettes whose tests are gone: one of a module, and a whole module."""
+    record("test_it/test_gone", "Hello.")
+    record("test_gone/test_it", "Hello.")
+    return desk
+
+
+def test_cassettes_without_a_test_are_listed_and_stay(left_over, cassettes, files):
+    before = files()
+
+    outcome = cassettes("prune")
+
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out == (
+        "cassettes/test_gone/test_it.yaml\ncassettes/test_it/test_gone.yaml\n"
+        "2 cassettes without a test: --yes removes them\n"
+    )
+    assert files() == before
+
+
+def test_yes_removes_them_and_folders_that_are_empty_then(left_over, cassettes, files):
+    outcome = cassettes("prune", "--yes")
+
+    assert outcome.status == 0
+    assert "2 cassettes without a test removed" in outcome.out
+    assert files() == [
+        "cassettes/both.yaml",
+        *(f"cassettes/test_it/test_greets[{name}].yaml" for name in ("ada", "bob")),
+    ]
+    assert not (left_over.path / "cassettes/test_gone").exists()
+    assert cassettes("prune", "--yes").out == "every cassette has a test\n"
+
+
+def test_nothing_is_removed_when_a_module_cannot_be_imported(left_over, cassettes, files):
+    left_over.file("test_it.py", "import nothing_of_this_name\n")
+    before = files()
+
+    outcome = cassettes("prune", "--yes")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "nothing is removed" in outcome.err
+    assert "test_it.py: ModuleNotFoundError" in outcome.err
+    assert files() == before
+
+
+@pytest.mark.parametrize("conftest", ["import nothing_of_this_name", "raise SystemExit(3)"])
+def test_nothing_is_removed_when_pytest_does_not_start(left_over, cassettes, files, conftest):
+    left_over.file("conftest.py", conftest)
+    before = files()
+
+    outcome = cassettes("prune", "--yes")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: pytest does not start here: ")
+    assert files() == before
+
+
+def test_nothing_is_removed_where_there_are_no_tests(left_over, cassettes, files):
+    left_over.path.joinpath("test_it.py").unlink()
+    before = files()
+
+    outcome = cassettes("prune", "--yes")
+
+    assert outcome.status == 2
+    assert "there are no tests" in outcome.err
+    assert files() == before
+
+
+KEEPING = {
+    "ignored by a conftest": ("conftest.py", "collect_ignore = ['test_it.py']\n"),
+    "skipped as a whole": ("test_it.py", "import pytest\npytest.skip('later', allow_module_level=True)\n"),
+    "beyond testpaths": ("pytest.ini", "[pytest]\npythonpath = .\ntestpaths = tests\n"),
+    "deselected for good": ("pytest.ini", "[pytest]\npythonpath = .\naddopts = -m nothing --ignore test_it.py\n"),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), KEEPING.values(), ids=KEEPING)
+def test_what_may_belong_to_a_test_that_was_not_collected_stays(desk, cassettes, files, name, text):
+    desk.file("tests/test_other.py", "def test_other():\n    pass\n")
+    desk.path.joinpath("cassettes/both.yaml").unlink()
+    desk.file(name, text)
+
+    outcome = cassettes("prune", "--yes")
+
+    assert outcome.out == "every cassette has a test\n"
+    assert len(files()) == 2
+
+
+def test_what_failed_last_makes_no_difference(left_over, cassettes, files):
+    left_over.ini("addopts = --lf --sw -n2")
+    left_over.file("test_bad.py", "def test_bad():\n    assert False\n")
+    left_over.pytester.runpytest_inprocess("-p", "no:xdist", "-o", "addopts=")
+
+    assert "2 cassettes without a test removed" in cassettes("prune", "--yes").out
+
+
+def test_files_of_other_programs_stay(left_over, cassettes, files):
+    left_over.file("cassettes/vcr.yaml", "interactions: []\nversion: 1\n")
+    left_over.file("cassettes/notes.yaml", "- of the team\n")
+
+    cassettes("prune", "--yes")
+
+    assert {"cassettes/vcr.yaml", "cassettes/notes.yaml"} < set(files())

@@ -1,0 +1,105 @@
+"""`cassettes show`: what was asked and answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_templates.cassettes.format import to_text
+from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.values import Cut
+
+GREETS_ADA = """\
+cassettes/test_it/test_greets[ada].yaml: 2 interactions, 20 tokens in, 6 out
+
+1. talk/answer  openai:small
+   POST http://chat.test/v1/chat/completions: status 200, 10 tokens in, 3 out
+   user: I am ada.
+   => answer: Yes.
+
+2. talk/answer  openai:small
+   POST http://chat.test/v1/chat/completions: status 200, 10 tokens in, 3 out
+   user: Bye.
+   => answer: Yes.
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cassettes/test_it/test_greets[ada].yaml",
+        "test_it/test_greets[ada].yaml",
+        "test_it/test_greets[ada]",
+        "test_it.py::test_greets[ada]",
+        "greets[ADA]",
+    ],
+)
+def test_a_cassette_is_found_by_path_by_test_and_by_a_part_of_its_name(desk, cassettes, name):
+    outcome = cassettes("show", "--folder", "cassettes", name)
+
+    assert (outcome.status, outcome.out, outcome.err) == (0, GREETS_ADA, "")
+
+
+def test_a_part_of_several_names_lists_them(desk, cassettes):
+    outcome = cassettes("show", "greets")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == (
+        "error: 'greets' is a part of 2 names; give one of them:\n"
+        "  test_it/test_greets[ada]\n  test_it/test_greets[bob]\n"
+    )
+
+
+def test_a_whole_name_is_no_part_of_another(desk, cassettes, record):
+    record("both_of_them", "Hello.")
+
+    assert cassettes("show", "--folder", "cassettes", "both").status == 0
+
+
+def test_an_unknown_name_is_refused_with_close_ones(desk, cassettes):
+    outcome = cassettes("show", "--folder", "cassettes", "boht")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == "error: no cassette in cassettes is called 'boht': did you mean both?\n"
+    assert "`cassettes list` shows what there is" in cassettes("show", "--folder", "cassettes", "xyzzy").err
+
+
+def test_long_texts_are_cut_unless_all_is_wanted(desk, cassettes, record):
+    record("long", "\n".join(f"line {number}" for number in range(20)), answer="x" * 1000)
+
+    cut = cassettes("show", "--folder", "cassettes", "long").out
+    full = cassettes("show", "--folder", "cassettes", "long", "--full").out
+
+    assert "     line 5\n     … 14 lines more: --full\n" in cut
+    assert max(map(len, cut.splitlines())) < 200
+    assert "     line 19\n" in full
+    assert "x" * 1000 in full
+
+
+def test_a_model_cannot_steer_the_terminal(desk, cassettes, record):
+    record("evil", "Hello.", answer="\x1b[2Jgone\x07")
+
+    outcome = cassettes("show", "--folder", "cassettes", "evil")
+
+    assert "\\x1b[2Jgone\\x07" in outcome.out
+    assert "\x1b" not in outcome.out
+
+
+def test_a_damaged_file_is_one_clear_error(desk, cassettes):
+    desk.file("cassettes/both.yaml", "version: 1\ninteractions:\n- template: [\n")
+
+    outcome = cassettes("show", "cassettes/both.yaml")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: cassettes/both.yaml:4: the cassette is not readable as YAML")
+    assert "Traceback" not in outcome.err
+
+
+def test_a_stream_that_broke_off_is_told(desk, cassettes, record):
+    path = record("broken", "Hello.")
+    [interaction] = load(path)
+    cut = replace(interaction.response, cut=Cut(0.5, "ReadError"))
+    path.write_text(to_text([replace(interaction, response=cut)]))
+
+    assert "3 out, broken off after 0.5 s by ReadError\n" in cassettes("show", "--folder", "cassettes", "broken").out
