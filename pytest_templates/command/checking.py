@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pytest_templates.cassettes import yamltext
+from pytest_templates.cassettes.leaks import find_leaks
 from pytest_templates.cassettes.persister import load
 from pytest_templates.cassettes.scrub import scrub
 from pytest_templates.cassettes.secrets import Secrets, secrets_of
@@ -67,14 +68,15 @@ def _on_one_line(error: CassetteError, path: Path) -> str:
 
 def _secrets_in(path: Path, interactions: Sequence[Interaction], secrets: Secrets) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
-    leak = secrets.find(text)
-    if leak is not None:
+    leaks = find_leaks(text, secrets)
+    for leak in leaks:
         yield (
-            f"{shown(path)}:{leak.line}: holds the value of the environment variable {leak.name}. "
+            f"{shown(path)}:{leak.line}: holds {leak.what} ({leak.place}). "
             f"Replace it with `{SCRUB}`, and change the key where others have seen the file."
         )
+    said = {leak.place for leak in leaks}
     for number, interaction in enumerate(interactions):
         for place, what in changes(interaction, scrub(interaction, secrets)):
-            line = yamltext.line_of(text, ("interactions", number, *place))
-            if leak is None or leak.line != line:
+            if f"interaction {number + 1}, {' '.join(place[:2]) if place[1:] else 'heading'}" not in said:
+                line = yamltext.line_of(text, ("interactions", number, *place))
                 yield f"{shown(path)}:{line}: {what} is not kept as it is by today's rules. Clean it with `{SCRUB}`."
