@@ -74,9 +74,9 @@ def _secrets_in(path: Path, interactions: Sequence[Interaction], secrets: Secret
             f"{shown(path)}:{leak.line}: holds {leak.what} ({leak.place}). "
             f"Replace it with `{SCRUB}`, and change the key where others have seen the file."
         )
-    lines = {leak.line for leak in leaks}
+    said = {leak.place for leak in leaks}
     for number, interaction in enumerate(interactions):
         for place, what in changes(interaction, scrub(interaction, secrets)):
-            line = yamltext.line_of(text, ("interactions", number, *place))
-            if line not in lines:
+            if f"interaction {number + 1}, {' '.join(place[:2]) if place[1:] else 'heading'}" not in said:
+                line = yamltext.line_of(text, ("interactions", number, *place))
                 yield f"{shown(path)}:{line}: {what} is not kept as it is by today's rules. Clean it with `{SCRUB}`."

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_templates.cassettes import persister
+from pytest_templates.cassettes.credentials import Credentials
 from pytest_templates.cassettes.foreign import load_vcr
 from pytest_templates.cassettes.format import to_text
 from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.scrub import scrub
-from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.command.listing import many
 from pytest_templates.command.survey import shown
 from pytest_templates.errors import CassetteError
@@ -25,8 +25,11 @@ def import_cassette(source: Path, target: Path, say: Callable[[str], None], *, o
     """
     if target.exists() and not overwrite:
         raise CassetteError(f"{shown(target)} exists: --yes replaces it")
-    secrets = secrets_of(os.environ)
-    interactions = [scrub(interaction, secrets) for interaction in load_vcr(source)]
+    recorded, credentials = load_vcr(source), Credentials(os.environ)
+    for interaction in recorded:
+        credentials.learn(interaction.request)  # the keys that it was sent with
+    secrets = credentials.secrets()
+    interactions = [scrub(interaction, secrets) for interaction in recorded]
     text = to_text(interactions)
     refuse_leaks(str(target), text, secrets)
     persister.write(target, text)

@@ -10,7 +10,6 @@ from pathlib import Path
 from pytest_templates.cassettes import persister
 from pytest_templates.cassettes.format import to_text
 from pytest_templates.cassettes.leaks import refuse_leaks
-from pytest_templates.cassettes.nodes import Place
 from pytest_templates.cassettes.scrub import scrub
 from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.cassettes.shelf import cassettes_in
@@ -55,7 +54,7 @@ def scrub_folder(folder: Path, say: Callable[[str], None], complain: Callable[[s
     return status
 
 
-def changes(old: Interaction, new: Interaction) -> Iterator[tuple[Place, str]]:
+def changes(old: Interaction, new: Interaction) -> Iterator[tuple[tuple[str, ...], str]]:
     """What of an interaction is different, each with its place in the interaction and in words."""
     pairs = [("template", old.template, new.template), ("model", old.model, new.model)]
     yield from (((name,), f"the {name}") for name, was, now in pairs if was != now)

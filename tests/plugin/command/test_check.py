@@ -35,7 +35,8 @@ def test_secrets_and_headers_are_named_with_their_lines_and_never_shown(dirty, c
     assert outcome.status == 1
     assert f"cassettes/dirty.yaml:{header}: the request's header x-trace is not kept" in outcome.out
     assert f"cassettes/dirty.yaml:{secret}: " in outcome.out
-    assert "the environment variable SOME_API_KEY" in outcome.out
+    assert "the environment variable SOME_API_KEY (interaction 2, request body)" in outcome.out
+    assert outcome.out.endswith("4 files checked, 2 problems found\n")
     assert "cassettes scrub" in outcome.out
     assert SECRET not in outcome.out + outcome.err
 

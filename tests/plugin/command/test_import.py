@@ -65,6 +65,14 @@ def test_values_of_the_environment_are_replaced(project, cassettes, recorded, mo
     assert interaction.request.headers == (("content-type", "application/json"),)
 
 
+def test_the_keys_that_requests_were_sent_with_are_replaced_everywhere(project, cassettes, recorded):
+    recorded.write_text(recorded.read_text().replace("Answer 1.", f"Your key is {SECRET}."))
+
+    assert cassettes("import", recorded, "-o", "new.yaml").status == 0
+
+    assert SECRET not in (project.path / "new.yaml").read_text()
+
+
 RESPONSE = json.dumps({"choices": [{"message": {"role": "assistant", "content": "Yes."}}]})
 JSON_HEADER = {"Content-Type": ["application/json"]}
 FORMATS = {
