@@ -17,7 +17,7 @@ from pytest_templates.verdicts import pruned, told, untold
 from pytest_templates.watching import Watch
 
 if TYPE_CHECKING:
-    from antiphon import ModelCall, Trace
+    from antiphon import LiveCall, ModelCall, Trace
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
     from pytest_templates.scripted import ScriptedModel
@@ -82,6 +82,19 @@ class Attempt:
 
                 self._trace = Trace()
             return self._trace
+
+    def calling(self, event: LiveCall) -> None:
+        """Object to a call of a real model that the test did not ask for.
+
+        Raises:
+            LiveCallRefused: The test is marked neither ``llm_cassette`` nor ``llm_live``.
+        """
+        from pytest_templates.live import is_double, refusal
+
+        if self.cassette is None and not markers.has(self.item, "llm_live") and not is_double(event):
+            refused = refusal(self.item, event)
+            self.verdicts.append(refused)
+            raise refused
 
     def called(self, call: ModelCall) -> None:
         """Note a model call, and where its answer came from."""

@@ -21,12 +21,14 @@ class Options:
         cassettes: The folder of the cassettes, absolute.
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
+        live: Whether tests marked ``llm_live`` run.
     """
 
     record: RecordMode
     cassettes: Path
     isolation: Guarding
     summary: bool
+    live: bool
 
 
 OPTIONS = pytest.StashKey[Options]()
@@ -50,6 +52,7 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--templates-summary", action="store_true", help="print which template called which model, with tokens and cost"
     )
+    group.addoption("--templates-live", action="store_true", help="run tests marked llm_live, which call real models")
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
 
@@ -73,4 +76,5 @@ def read(config: pytest.Config) -> Options:
         cassettes=cassettes,
         isolation=cast("Guarding", isolation),
         summary=bool(config.getoption("--templates-summary")),
+        live=bool(config.getoption("--templates-live")),
     )

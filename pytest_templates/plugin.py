@@ -50,6 +50,12 @@ def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
     return collected
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests that call real models, unless they are wanted."""
+    if not config.stash[options.OPTIONS].live:
+        markers.skip_live(items)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Begin an attempt of a test."""
