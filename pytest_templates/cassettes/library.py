@@ -23,6 +23,7 @@ from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.tape import Opinion, Tape
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.clients import passed_on
 from pytest_templates.errors import CassetteError, CassetteMiss
 
 
@@ -129,7 +130,7 @@ class OpenCassette:
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
-            raise self._miss(request, caller, fingerprint)
+            raise passed_on(self._miss(request, caller, fingerprint))
         return Decision(request, caller, order=self._tape.reserve())
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
