@@ -170,7 +170,7 @@ class Attempt:
     def close(self) -> None:
         """End: keep a recording if all went well, and let go of everything."""
         try:
-            if self.cassette is not None and not self.failed:
+            if self.cassette is not None and not self.failed and not self.skipped:
                 from pytest_templates.recording import save
 
                 save(self.item, self.cassette)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, cast, get_args
 
 import pytest
 
-RecordMode: TypeAlias = Literal["none", "missing", "all"]
+RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
 
 
@@ -41,7 +41,8 @@ def add(parser: pytest.Parser) -> None:
         "--templates-record",
         choices=get_args(RecordMode),
         default="none",
-        help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'all' records anew",
+        help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'changed' also "
+        "drops what is not used any more, 'all' records anew",
     )
     group.addoption("--templates-cassettes", metavar="DIR", help="where cassettes lie (default: cassettes in rootdir)")
     group.addoption(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.markers import CassetteMark
-from pytest_templates.options import Options
+from pytest_templates.options import Options, RecordMode
 
 if TYPE_CHECKING:
     from pytest_templates.cassettes.library import OpenCassette
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 _KEYS = tuple(
     f"{provider}_API_KEY"
     for provider in ("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS", "GOOGLE", "GROQ", "MISTRAL", "OPENAI")
+)
+_CAUTION = (
+    "The environment variable CI is set, so no cassette is begun here, whatever --templates-record says:\n"
+    "record it elsewhere and commit it, or unset CI."
 )
 _SAVED = pytest.StashKey[set[Path]]()
 
@@ -60,15 +67,40 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         path = cassette_path(options.cassettes, _module(item), _name(item))
     else:
         path = options.cassettes / f"{mark.name}.yaml"
-    again, mode = path in item.config.stash.get(_SAVED, set()), options.record
+    refused = options.record != "none" and _in_ci() and not path.exists()
     settings = CassetteSettings(
         path=path,
-        mode="missing" if mode == "all" and again else mode,  # what another test has just recorded is kept
+        mode="none" if refused else _mode(item, mark, path, options.record),
         ignore=mark.ignore,
-        record_command=f'pytest "{item.nodeid}" --templates-record=missing',
+        record_command=record_command(item),
+        caution=_CAUTION if refused else "",
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return open_cassette(settings, rules=rules_for(item))
+
+
+def record_command(item: pytest.Item) -> str:
+    """The command that runs a test as it was run now, to be typed where pytest was started; without a record mode."""
+    started = item.config.invocation_params.dir
+    inside = item.nodeid.partition("::")[1:]
+    words = ["pytest", Path(os.path.relpath(item.path, started)).as_posix() + "".join(inside)]
+    given = item.config.getoption("--templates-cassettes")
+    if given:
+        words.append(f"--templates-cassettes={given}")
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def _mode(item: pytest.Item, mark: CassetteMark, path: Path, wanted: RecordMode) -> RecordMode:
+    """What may be done with a cassette: what belongs to other tests is kept."""
+    if wanted == "all" and path in item.config.stash.get(_SAVED, set()):
+        return "missing"  # another test has just recorded it
+    if wanted == "changed" and mark.name is not None:
+        return "missing"  # what this test does not use may be another's
+    return wanted
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").strip().lower() not in {"", "0", "false", "no", "off"}
 
 
 def _module(item: pytest.Item) -> Path:

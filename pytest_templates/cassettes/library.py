@@ -70,7 +70,7 @@ class OpenCassette:
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
         self._exists = settings.path.exists()
-        loaded = self._loaded()
+        loaded = self._written = self._loaded()
         self._tape = Tape(loaded, (self._matcher.fingerprint(interaction.request) for interaction in loaded))
 
     @property
@@ -94,23 +94,24 @@ class OpenCassette:
         return self._credentials.secrets()
 
     def save(self) -> None:
-        """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
+        """Write what was recorded, in one step; does nothing when nothing is new, and never in mode ``"none"``.
 
-        In mode ``"missing"`` the new interactions follow the old ones, in mode ``"all"`` they replace them. A stream
-        that nobody has read to its end is kept as far as it was read.
+        In mode ``"missing"`` the new interactions follow the old ones, in mode ``"all"`` they replace them. In mode
+        ``"changed"`` the old ones that were not used are dropped; where nothing at all was used the file stays. A
+        stream that nobody has read to its end is kept as far as it was read.
 
         Raises:
             CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is.
         """
         self.takes.end()
-        if self.settings.mode == "none" or not self._tape.changed:
+        interactions = self._tape.used() if self.settings.mode == "changed" else self._tape.interactions()
+        if self.settings.mode == "none" or interactions in ([], self._written):
             return
-        interactions = self._tape.interactions()
         secrets = self.secrets
         text = to_text([scrub(interaction, secrets) for interaction in interactions])
         refuse_leaks(self.path, text, secrets)
         persister.write(self.path, text)
-        self._tape.mark_saved(interactions)
+        self._written = interactions
 
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
@@ -126,7 +127,7 @@ class OpenCassette:
         self._credentials.learn(request)
         request = self._kept(_interaction(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
-        replay = self._tape.take(fingerprint, self._opinion(request))
+        replay = self._tape.take(fingerprint, caller, self._opinion(request))
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
@@ -160,7 +161,7 @@ class OpenCassette:
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
-        miss = self._report(decision.request, decision.caller).miss("left-early")
+        miss = passed_on(self._report(decision.request, decision.caller).miss("left-early"))
         self.misses.append(miss)
         return miss
 

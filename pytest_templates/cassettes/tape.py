@@ -9,6 +9,7 @@ from itertools import count
 from threading import Lock
 from typing import TypeAlias
 
+from antiphon.calls import Caller
 from pytest_templates.cassettes.values import Interaction
 
 Opinion: TypeAlias = Callable[[Interaction], "bool | None"]
@@ -42,16 +43,17 @@ class Tape:
         for index, fingerprint in enumerate(self._fingerprints):
             self._queues[fingerprint].append(index)
         self._played: set[int] = set()
+        self._replayed: dict[int, Interaction] = {}
         self._recorded: dict[int, Interaction] = {}
         self._orders = count()
-        self._saved = 0
         self._lock = Lock()
 
-    def take(self, fingerprint: bytes, opinion: Opinion | None = None) -> Interaction | None:
-        """The next unplayed interaction with this fingerprint; from now on it counts as played.
+    def take(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
+        """The next unplayed interaction with this fingerprint; from now on it counts as played, by this caller.
 
         Args:
             fingerprint: Of the request.
+            caller: Who asks.
             opinion: May refuse an interaction with the fingerprint by ``False``, and where none is left accept one
                 with another by ``True``.
         """
@@ -61,7 +63,8 @@ class Tape:
                 return None
             self._queues[self._fingerprints[index]].remove(index)
             self._played.add(index)
-            return self._loaded[index]
+            replayed = self._replayed[next(self._orders)] = self._loaded[index].asked_by(caller)
+            return replayed
 
     def _candidates(self, fingerprint: bytes, opinion: Opinion | None) -> Iterator[int]:
         equal = self._queues.get(fingerprint, ())
@@ -78,7 +81,7 @@ class Tape:
             return fingerprint in self._queues and not self._queues[fingerprint]
 
     def reserve(self) -> int:
-        """A place among the new interactions, for a request that is about to be sent."""
+        """A place among the interactions of this run, for a request that is about to be sent."""
         with self._lock:
             return next(self._orders)
 
@@ -102,11 +105,6 @@ class Tape:
         """How many loaded interactions were not played."""
         return len(self._loaded) - len(self._played)
 
-    @property
-    def changed(self) -> bool:
-        """Whether there are interactions that were not saved."""
-        return len(self._recorded) > self._saved
-
     def tracks(self) -> list[Track]:
         """The loaded interactions as they stand."""
         with self._lock:
@@ -120,7 +118,8 @@ class Tape:
         with self._lock:
             return [*self._loaded, *(self._recorded[order] for order in sorted(self._recorded))]
 
-    def mark_saved(self, interactions: Sequence[Interaction]) -> None:
-        """Remember that these, an answer of `interactions`, were written."""
+    def used(self) -> list[Interaction]:
+        """What was replayed and what is new, in the order in which it was asked for."""
         with self._lock:
-            self._saved = len(interactions) - len(self._loaded)
+            used = self._replayed | self._recorded
+            return [used[order] for order in sorted(used)]

@@ -13,15 +13,15 @@ ELSEWHERE = "192.0.2.7"  # an address for documentation: it leads nowhere (RFC 5
 NAME = "api.example.invalid"
 
 REACHING = {
-    "connect": f"socket.socket().connect(('{ELSEWHERE}', 443))",
-    "connect by name": f"socket.socket().connect(('{NAME}', 443))",
-    "connect, IPv6": "socket.socket(socket.AF_INET6).connect(('2001:db8::7', 443))",
-    "connect_ex": f"socket.socket().connect_ex(('{ELSEWHERE}', 443))",
+    "connect": f"tcp('connect', ('{ELSEWHERE}', 443))",
+    "connect by name": f"tcp('connect', ('{NAME}', 443))",
+    "connect, IPv6": "tcp('connect', ('2001:db8::7', 443), socket.AF_INET6)",
+    "connect_ex": f"tcp('connect_ex', ('{ELSEWHERE}', 443))",
     "create_connection": f"socket.create_connection(('{ELSEWHERE}', 443), timeout=1)",
-    "a datagram": f"udp().sendto(b'x', ('{ELSEWHERE}', 53))",
-    "a datagram with flags": f"udp().sendto(b'x', 0, ('{ELSEWHERE}', 53))",
-    "a message": f"udp().sendmsg([b'x'], [], 0, ('{ELSEWHERE}', 53))",
-    "a broadcast": "udp().sendto(b'x', ('255.255.255.255', 53))",
+    "a datagram": f"udp('sendto', b'x', ('{ELSEWHERE}', 53))",
+    "a datagram with flags": f"udp('sendto', b'x', 0, ('{ELSEWHERE}', 53))",
+    "a message": f"udp('sendmsg', [b'x'], [], 0, ('{ELSEWHERE}', 53))",
+    "a broadcast": "udp('sendto', b'x', ('255.255.255.255', 53))",
     "getaddrinfo": f"socket.getaddrinfo('{NAME}', 443)",
     "getaddrinfo, as bytes": f"socket.getaddrinfo(host=b'{NAME}', port=443)",
     "gethostbyname": f"socket.gethostbyname('{NAME}')",
@@ -34,8 +34,8 @@ REACHING = {
     "asyncio, sock_connect": f"asyncio.run(sock_connect('{ELSEWHERE}'))",
     "asyncio, a datagram": f"asyncio.run(datagram('{ELSEWHERE}'))",
     "asyncio, look-up": f"asyncio.run(look_up('{NAME}'))",
-    "trio": f"trio.run(trio.open_tcp_stream, '{NAME}', 443)",
-    "trio by address": f"trio.run(trio.open_tcp_stream, '{ELSEWHERE}', 443)",
+    "trio": f"trio.run(trio_stream, '{NAME}', 443)",
+    "trio by address": f"trio.run(trio_stream, '{ELSEWHERE}', 443)",
     "anyio": f"anyio.run(anyio.connect_tcp, '{NAME}', 443)",
     "uvloop": f"uvloop_run(open_connection('{NAME}'))",
     "uvloop by address": f"uvloop_run(open_connection('{ELSEWHERE}'))",
@@ -46,12 +46,20 @@ REACHING = {
 HELPERS = """
 import asyncio, os, socket, threading
 import anyio, trio
-from contextlib import closing
 
 pytestmark = pytest.mark.llm_cassette
 
-def udp():
-    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def tcp(method, address, family=socket.AF_INET):
+    with socket.socket(family) as client:
+        return getattr(client, method)(address)
+
+def udp(method, *arguments):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        return getattr(client, method)(*arguments)
+
+async def trio_stream(*address):
+    async with await trio.open_tcp_stream(*address):
+        pass
 
 def threaded(function):
     thread = threading.Thread(target=swallow, args=(function,))
@@ -89,7 +97,6 @@ UVLOOP = find_spec("uvloop") is not None  # there is none for Windows
 @pytest.fixture
 def evaluated(project):
     """Runs a test for each of some expressions, which it evaluates while its cassette is replayed."""
-    project.ini("filterwarnings = ignore::ResourceWarning")
 
     def run(expressions: dict[str, str], test: str = "eval(expression)", before: str = "") -> pytest.RunResult:
         known = {how: expression for how, expression in expressions.items() if UVLOOP or "uvloop" not in expression}
@@ -136,11 +143,11 @@ def test_a_host_that_is_reached_for_again_and_again_is_said_once(evaluated):
 
 HERE = {
     "loopback": "socket.create_connection(served()).close()",
-    "connect_ex": "assert connect_ex(served()) == 0",
+    "connect_ex": "assert tcp('connect_ex', served()) == 0",
     "by name": "socket.create_connection(('localhost', served()[1])).close()",
     "unspecified": "socket.create_connection(('0.0.0.0', served()[1])).close()",
     "mapped": "mapped(served()[1])",
-    "a datagram": "udp().sendto(b'x', ('127.0.0.1', 9))",
+    "a datagram": "udp('sendto', b'x', ('127.0.0.1', 9))",
     "a pair": "[one.close() for one in socket.socketpair()]",
     "a Unix socket": "unix()",
     "netlink": "netlink()",
@@ -149,7 +156,7 @@ HERE = {
     "an address that is only shown": f"socket.getnameinfo(('{ELSEWHERE}', 80), socket.NI_NUMERICHOST)",
     "this machine by its name": "swallow_os(lambda: socket.gethostbyname(socket.gethostname()))",
     "asyncio": "asyncio.run(open_connection(*served()))",
-    "trio": "trio.run(trio.open_tcp_stream, *served())",
+    "trio": "trio.run(trio_stream, *served())",
     "uvloop": "uvloop_run(open_connection(*served()))",
     "a server of its own": "socket.create_server(('127.0.0.1', 0)).close()",
 }
@@ -159,10 +166,6 @@ def served():
 
     url = urlsplit(os.environ["CHAT_URL"])
     return url.hostname, url.port
-
-def connect_ex(address):
-    with socket.socket() as client:
-        return client.connect_ex(address)
 
 def mapped(port):
     try:
