@@ -220,7 +220,10 @@ def test_it():
     assert project.outcomes(*arguments) == {"passed": 1}
 
 
-def test_everything_is_as_before_when_the_test_has_ended(project):
+@pytest.mark.parametrize("loaded", ["", "import uvloop"], ids=["uvloop not loaded", "uvloop loaded"])
+def test_everything_is_as_before_when_the_test_has_ended(project, loaded):
+    if loaded and not UVLOOP:
+        pytest.skip("needs uvloop")
     project.tests(
         f"""
 import socket
@@ -231,7 +234,7 @@ def state():
     return (dict(vars(socket.socket)), dict(vars(socket)), list(sys.meta_path),
             uvloop and dict(vars(uvloop.Loop)))
 
-{"import uvloop" if find_spec("uvloop") else ""}
+{loaded}
 BEFORE = state()
 
 @pytest.mark.llm_cassette
