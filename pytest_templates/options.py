@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -22,6 +23,7 @@ class Options:
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
         live: Whether tests marked ``llm_live`` run.
+        max_cost: What calls of real models may cost in this run, in US dollars; ``None`` for any sum.
     """
 
     record: RecordMode
@@ -29,6 +31,7 @@ class Options:
     isolation: Guarding
     summary: bool
     live: bool
+    max_cost: Decimal | None
 
 
 OPTIONS = pytest.StashKey[Options]()
@@ -54,6 +57,9 @@ def add(parser: pytest.Parser) -> None:
         "--templates-summary", action="store_true", help="print which template called which model, with tokens and cost"
     )
     group.addoption("--templates-live", action="store_true", help="run tests marked llm_live, which call real models")
+    group.addoption(
+        "--templates-max-cost", metavar="USD", help="call no real model any more when its calls have cost as much"
+    )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
 
@@ -62,7 +68,7 @@ def read(config: pytest.Config) -> Options:
     """The options as the user gave them.
 
     Raises:
-        pytest.UsageError: A value in the ini file is none of the valid ones, which the text lists.
+        pytest.UsageError: A value is none of the valid ones, which the text lists.
     """
     given = config.getoption("--templates-cassettes")
     cassettes = config.rootpath / config.getini("templates_cassettes")
@@ -78,4 +84,17 @@ def read(config: pytest.Config) -> Options:
         isolation=cast("Guarding", isolation),
         summary=bool(config.getoption("--templates-summary")),
         live=bool(config.getoption("--templates-live")),
+        max_cost=_dollars(config.getoption("--templates-max-cost")),
     )
+
+
+def _dollars(given: str | None) -> Decimal | None:
+    if given is None:
+        return None
+    try:
+        dollars = Decimal(given)
+    except InvalidOperation:
+        dollars = Decimal("NaN")
+    if not dollars.is_finite() or dollars < 0:
+        raise pytest.UsageError(f"--templates-max-cost={given}: it takes US dollars, 0 or more, such as 0.50")
+    return dollars

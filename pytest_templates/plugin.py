@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_templates import attempts, hooks, markers, options
+from pytest_templates.costs import LEDGER, Ledger
 from pytest_templates.report.terminal import Summary
 from pytest_templates.watching import Watch
 
@@ -30,10 +31,20 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, announce the markers, and watch the engine as soon as a program loads it."""
     config.stash[options.OPTIONS] = options.read(config)
+    limit = config.stash[options.OPTIONS].max_cost
+    if limit is not None:
+        config.stash[LEDGER] = Ledger.of(config, limit)
     markers.announce(config)
     config.stash[attempts.WATCH] = Watch.begin()
     config.pluginmanager.register(Summary(config), "templates-summary")
     config.pluginmanager.register(attempts.Opening(), "templates-opening")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let a worker of xdist add to what the run has cost."""
+    if LEDGER in node.config.stash:
+        node.config.stash[LEDGER].share(node.workerinput)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

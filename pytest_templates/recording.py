@@ -18,6 +18,7 @@ from pytest_templates.options import Options, RecordMode
 
 if TYPE_CHECKING:
     from pytest_templates.cassettes.library import OpenCassette
+    from pytest_templates.costs import Spending
 
 
 _KEYS = tuple(
@@ -53,8 +54,16 @@ def save(item: pytest.Item, cassette: OpenCassette) -> None:
     item.config.stash.setdefault(_SAVED, set()).add(cassette.path)
 
 
-def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> AbstractContextManager[OpenCassette]:
+def open_for(
+    item: pytest.Item, mark: CassetteMark, options: Options, spending: Spending | None
+) -> AbstractContextManager[OpenCassette]:
     """Open the cassette of a test.
+
+    Args:
+        item: The test.
+        mark: What its marker says.
+        options: What the run's options say.
+        spending: What the test may spend; ``None`` for any sum.
 
     Raises:
         CassetteError: The file cannot be read.
@@ -74,6 +83,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Abstrac
         ignore=mark.ignore,
         record_command=record_command(item),
         caution=_CAUTION if refused else "",
+        before_sending=None if spending is None else spending.check,
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return open_cassette(settings, rules=rules_for(item))

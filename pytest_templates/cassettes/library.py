@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
@@ -66,6 +67,7 @@ class OpenCassette:
         self.path: Path = settings.path
         self.misses: list[CassetteError] = []
         self.takes = Takes()
+        self._answered: list[tuple[str | None, str | None]] = []
         self._rules = rules
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
@@ -132,13 +134,17 @@ class OpenCassette:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
             raise passed_on(self._miss(request, caller, fingerprint))
+        if self.settings.before_sending is not None:
+            self.settings.before_sending()
         return Decision(request, caller, order=self._tape.reserve())
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
+        interaction = _interaction(decision.caller, decision.request, response)
+        if response.status < HTTPStatus.BAD_REQUEST:
+            self._answered.append((interaction.template, interaction.model))
         with self._noting_errors():
-            interaction = self._kept(_interaction(decision.caller, decision.request, response))
-            self._tape.add(decision.order, interaction)
+            self._tape.add(decision.order, self._kept(interaction))
 
     def _kept(self, interaction: Interaction) -> Interaction:
         """An interaction as it may be kept: by the built-in rules, and by those of the project between them."""
@@ -165,6 +171,19 @@ class OpenCassette:
         self.misses.append(miss)
         return miss
 
+    def was_sent(self, template: str | None, model: str | None) -> bool:
+        """Whether a model answered somebody's request, and was not just replayed; each answer is told once.
+
+        Args:
+            template: The path of the template that asked; ``None`` for a call from outside of templates.
+            model: The name of the model; ``None`` where a client was used without the engine.
+        """
+        try:
+            self._answered.remove((template, model))
+        except ValueError:
+            return False
+        return True
+
     def _loaded(self) -> list[Interaction]:
         """What the file holds, scrubbed by today's environment; nothing in mode ``"all"``, which replaces it."""
         if self.settings.mode == "all":
@@ -190,5 +209,4 @@ class OpenCassette:
 
 
 def _interaction(caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
-    template, model = (caller.template_path, caller.model) if caller else (None, None)
-    return Interaction(template, model, request, response)
+    return Interaction(None, None, request, response).asked_by(caller)

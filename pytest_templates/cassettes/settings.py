@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -27,6 +28,7 @@ class CassetteSettings:
             ``messages.*.id``.
         record_command: The command that runs the test, shown with a record mode when a recording is missing.
         caution: What else is to be said then; ``""`` for nothing.
+        before_sending: Called before a request is sent, where given; what it raises keeps it from being sent.
     """
 
     path: Path
@@ -35,6 +37,7 @@ class CassetteSettings:
     ignore: tuple[str, ...] = ()
     record_command: str = "pytest"
     caution: str = ""
+    before_sending: Callable[[], None] | None = None
 
 
 _SUFFIX: Final = ".yaml"
