@@ -86,6 +86,19 @@ class SubroutineExited:
     error: BaseException | None
 
 
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A real model is about to be called.
+
+    Attributes:
+        model: The name of the model.
+        path: The path of the template that asks; ``None`` for a call from outside of templates.
+    """
+
+    model: str
+    path: str | None
+
+
 class Observer:
     """Override what you want to hear of; the rest costs nothing.
 
@@ -101,6 +114,9 @@ class Observer:
 
     def on_model_call(self, call: ModelCall) -> None:
         """A model was called; the call is complete, also when it failed."""
+
+    def on_live_call(self, event: LiveCall) -> None:
+        """A real model is about to be called; what is raised here keeps it from being called."""
 
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:
         """A subroutine begins."""
@@ -118,6 +134,7 @@ class Listeners:
     __slots__ = (
         "_lock",
         "_observers",
+        "live_call",
         "model_call",
         "subroutine_enter",
         "subroutine_exit",
@@ -145,6 +162,7 @@ class Listeners:
     def _sort(self) -> None:
         self.template_enter = self._overriding("on_template_enter")
         self.template_exit = self._overriding("on_template_exit")
+        self.live_call = self._overriding("on_live_call")
         self.model_call = self._overriding("on_model_call")
         self.subroutine_enter = self._overriding("on_subroutine_enter")
         self.subroutine_exit = self._overriding("on_subroutine_exit")
