@@ -86,11 +86,18 @@ def _refusal(test: str, host: str) -> NetworkRefused:
 # Where a call leads to: each function takes a method's arguments, and returns the other host, or None.
 
 
-def _of_address(sock: socket.socket, address: object, *_: object) -> str | None:
+def _of_address(sock: socket.socket, address: object) -> str | None:
     if sock.family not in {socket.AF_INET, socket.AF_INET6} or not isinstance(address, tuple) or not address:
         return None
     host, *port = address[:2]
     return None if _is_here(host) else ":".join([_text(host), *map(str, port)])
+
+
+def _of_connect(sock: socket.socket, address: object) -> str | None:
+    host = _of_address(sock, address)
+    if host is not None:
+        sock.close()  # what clients do themselves after an OSError; the refusal is none
+    return host
 
 
 def _of_datagram(sock: socket.socket, _data: object, *rest: object) -> str | None:
@@ -128,8 +135,8 @@ def _of_endpoint(
 
 
 _METHODS: Final[Mapping[str, Elsewhere]] = {
-    "connect": _of_address,
-    "connect_ex": _of_address,
+    "connect": _of_connect,
+    "connect_ex": _of_connect,
     "sendto": _of_datagram,
     "sendmsg": _of_message,
 }

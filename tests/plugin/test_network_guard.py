@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 
 import anyio  # noqa: F401  # slow to import, and needed in inner runs
@@ -192,109 +191,16 @@ def swallow_os(function):
 """
 
 
+def test_no_socket_is_left_open_by_a_refusal(evaluated, project):
+    project.ini("filterwarnings = error")
+
+    result = evaluated({"create_connection": REACHING["create_connection"]}, "swallow(lambda: eval(expression))")
+
+    assert "unclosed" not in str(result.stdout) + str(result.stderr)
+    result.assert_outcomes(failed=1)
+
+
 def test_services_on_this_machine_stay_open(evaluated, chat_server):
     result = evaluated(HERE, "exec(expression)", SERVICES)
 
     assert set(result.parseoutcomes()) == {"passed"}
-
-
-@pytest.mark.parametrize(
-    ("marker", "arguments"),
-    [("", []), ("@pytest.mark.llm_live('why')", ["--templates-live"]), ("@pytest.mark.llm_cassette", ["recording"])],
-    ids=["no marker", "live", "recording"],
-)
-def test_nothing_is_patched_in_other_tests(project, marker, arguments):
-    project.tests(
-        f"""
-import socket
-
-{marker}
-def test_it():
-    assert "connect" not in vars(socket.socket)
-    assert socket.getaddrinfo.__code__.co_filename == socket.__file__
-"""
-    )
-    arguments = ["--templates-record=missing"] if arguments == ["recording"] else arguments
-
-    assert project.outcomes(*arguments) == {"passed": 1}
-
-
-@pytest.mark.parametrize("loaded", ["", "import uvloop"], ids=["uvloop not loaded", "uvloop loaded"])
-def test_everything_is_as_before_when_the_test_has_ended(project, loaded):
-    if loaded and not UVLOOP:
-        pytest.skip("needs uvloop")
-    project.tests(
-        f"""
-import socket
-import sys
-
-def state():
-    uvloop = sys.modules.get("uvloop")
-    return (dict(vars(socket.socket)), dict(vars(socket)), list(sys.meta_path),
-            uvloop and dict(vars(uvloop.Loop)))
-
-{loaded}
-BEFORE = state()
-
-@pytest.mark.llm_cassette
-@pytest.mark.parametrize("how", ["passes", "fails", "is refused"])
-def test_it(how):
-    assert state() != BEFORE
-    assert how != "fails"
-    if how == "is refused":
-        socket.create_connection(("{ELSEWHERE}", 443))
-
-def test_after():
-    assert state() == BEFORE
-"""
-    )
-
-    assert project.outcomes() == {"passed": 2, "failed": 2}
-
-
-def test_fixtures_of_the_test_are_held_back_as_well(project):
-    project.tests(
-        f"""
-import socket
-
-@pytest.fixture
-def reached():
-    yield
-    swallow(socket.create_connection, ("{ELSEWHERE}", 443))
-
-@pytest.mark.llm_cassette
-def test_it(reached):
-    pass
-"""
-    )
-
-    result = project.run()
-
-    assert result.parseoutcomes() == {"passed": 1, "errors": 1}
-    project.says(result, f"NetworkRefused: test_it.py::test_it reaches for {ELSEWHERE}:443")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
-def test_a_forked_process_inherits_the_guard(project):
-    project.tests(
-        f"""
-{HELPERS}
-import multiprocessing
-from pytest_templates.errors import NetworkRefused
-
-def child():
-    try:
-        {REACHING["connect"]}
-    except NetworkRefused:
-        os._exit(7)
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_it():
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join()
-    assert process.exitcode == 7
-"""
-    )
-
-    assert project.outcomes() == {"passed": 1}
