@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -20,12 +20,24 @@ if TYPE_CHECKING:
     from antiphon import ModelCall, Trace
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
-    from pytest_templates.scripted import ScriptedModel
-    from pytest_templates.scripted_user import ScriptedUser
 
 REPORTED = "templates"  # the attribute of a report that carries what models did
 WATCH = pytest.StashKey[Watch]()
 _ATTEMPT = pytest.StashKey["Attempt"]()
+
+
+class Settled(Protocol):
+    """What a test has to use up."""
+
+    @property
+    def remaining(self) -> int:
+        """How much is left."""
+        ...
+
+    @property
+    def unused(self) -> str:
+        """What is left, in words."""
+        ...
 
 
 class Attempt:
@@ -37,7 +49,7 @@ class Attempt:
         verdicts: What fails the test even where the program swallowed it, in order.
         failed: Whether a phase of the test failed.
         skipped: Whether the test was skipped, by itself or by pytest.
-        scripted: The models and users whose scripts have to be over at the end.
+        scripted: What has to be used up at the end: the scripts of models and users, faults.
         cassette: The open cassette of a test marked ``llm_cassette``.
     """
 
@@ -48,7 +60,7 @@ class Attempt:
         self.verdicts: list[Exception] = []
         self.failed = False
         self.skipped = False
-        self.scripted: list[ScriptedModel | ScriptedUser] = []
+        self.scripted: list[Settled] = []
         self.cassette: OpenCassette | None = None
         self._settled = 0
         self._told: int | None = None

@@ -36,7 +36,7 @@ class Fault:
         error: The class of the error that the program gets, if it gets one.
         text: What the error says.
         details: What else the error holds.
-        after: How many characters of the answer arrive before the error; ``None`` where the model is not asked at all.
+        after: How many characters of the answer arrive before the error; with 0 the model is not asked at all.
         seconds: How long it takes until then, in virtual time.
         change: What becomes of the answer, where one arrives.
     """
@@ -45,7 +45,7 @@ class Fault:
     error: type[ModelError] | None = None
     text: str = ""
     details: dict[str, Any] = field(default_factory=dict)
-    after: int | None = None
+    after: int = 0
     seconds: float = 0.0
     change: Callable[[Reply, Session], Reply] | None = None
 
@@ -117,7 +117,8 @@ def dropped(after: int = 0) -> Fault:
     """The connection breaks while the answer arrives: ``ServerError`` without a status.
 
     Args:
-        after: How many characters of the answer arrive before, 0 or more; a program that does not stream gets none.
+        after: How many characters of the answer arrive before, where the program streams; with 0 the model is not even
+            asked, with more it is, and its answer is used up.
     """
     _check_count("after", after)
     return Fault(f"dropped(after={after})", ServerError, "the connection broke off", {"status": None}, after=after)

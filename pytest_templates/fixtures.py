@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ from pytest_templates.extras import require_packages
 if TYPE_CHECKING:
     from antiphon import Trace
     from pytest_templates.cassettes.library import OpenCassette
+    from pytest_templates.faulting import Faults
     from pytest_templates.scripted import ScriptedModel
     from pytest_templates.scripted_user import ScriptedUser
 
@@ -71,3 +72,17 @@ def llm_cassette(_llm_attempt: Attempt) -> OpenCassette:
     if _llm_attempt.cassette is None:
         pytest.fail("the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette", pytrace=False)
     return _llm_attempt.cassette
+
+
+@pytest.fixture
+def llm_faults(_llm_attempt: Attempt) -> Iterator[Faults]:
+    """Puts faults on chosen templates: ``llm_faults.at("support/triage", faults.rate_limited(), times=2)``.
+
+    The model that the template asks may be a scripted one, or a real one on a cassette. Waiting takes no time in such a
+    test, and a fault that did not happen fails it at teardown.
+    """
+    from pytest_templates.faulting import faults_in_place
+
+    with faults_in_place() as faults:
+        _llm_attempt.scripted.append(faults)
+        yield faults
