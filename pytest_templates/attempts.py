@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from antiphon import ModelCall, Trace
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
+    from pytest_templates.script import Script
 
 REPORTED = "templates"  # the attribute of a report that carries what models did
 WATCH = pytest.StashKey[Watch]()
@@ -49,6 +50,7 @@ class Attempt:
         verdicts: What fails the test even where the program swallowed it, in order.
         failed: Whether a phase of the test failed.
         skipped: Whether the test was skipped, by itself or by pytest.
+        script: What scripted models without steps of their own play.
         scripted: What has to be used up at the end: the scripts of models and users, faults.
         cassette: The open cassette of a test marked ``llm_cassette``.
     """
@@ -61,6 +63,7 @@ class Attempt:
         self.failed = False
         self.skipped = False
         self.scripted: list[Settled] = []
+        self.script: Script | None = None
         self.cassette: OpenCassette | None = None
         self._settled = 0
         self._told: int | None = None
@@ -139,6 +142,13 @@ class Attempt:
             markers.check(self.item)  # tests that are not collected as functions were not looked at yet
         except pytest.Collector.CollectError as error:
             pytest.fail(str(error), pytrace=False)
+        script = markers.read(self.item, "llm_script")
+        if script is not None:
+            require_packages("the marker llm_script")
+            from pytest_templates.script_files import load_script
+
+            self.script = load_script(self.options.fixtures / script)
+            self.scripted.append(self.script)
         mark = markers.read(self.item, "llm_cassette")
         if mark is not None:
             require_packages("the marker llm_cassette")

@@ -30,13 +30,15 @@ def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
     """Makes models that play a script: ``scripted_model("first", "second", name="small")``.
 
     Each call of such a model takes the next step; one call too many fails the test, also where the program swallows the
-    error, and so do steps that are left at teardown, unless the model was made with ``allow_unused=True``.
+    error, and so do steps that are left at teardown, unless the model was made with ``allow_unused=True``. In a test
+    marked ``llm_script``, models without steps play from its file.
     """
     from pytest_templates.scripted import ScriptedModel
 
     def make(*steps: Any, name: str = "scripted", allow_unused: bool = False) -> ScriptedModel:
-        model = ScriptedModel(*steps, name=name, complain=_llm_attempt.verdicts.append)
-        if not allow_unused:
+        script = None if steps else _llm_attempt.script
+        model = ScriptedModel(*steps, name=name, script=script, complain=_llm_attempt.verdicts.append)
+        if not allow_unused and script is None:
             _llm_attempt.scripted.append(model)
         return model
 

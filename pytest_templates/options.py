@@ -19,12 +19,14 @@ class Options:
     Attributes:
         record: Which model calls are recorded.
         cassettes: The folder of the cassettes, absolute.
+        fixtures: The folder of the script files, absolute.
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
     """
 
     record: RecordMode
     cassettes: Path
+    fixtures: Path
     isolation: Guarding
     summary: bool
 
@@ -51,6 +53,7 @@ def add(parser: pytest.Parser) -> None:
         "--templates-summary", action="store_true", help="print which template called which model, with tokens and cost"
     )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
+    parser.addini("templates_fixtures", "where script files lie", default="fixtures")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
 
 
@@ -71,6 +74,7 @@ def read(config: pytest.Config) -> Options:
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
         cassettes=cassettes,
+        fixtures=config.rootpath / config.getini("templates_fixtures"),
         isolation=cast("Guarding", isolation),
         summary=bool(config.getoption("--templates-summary")),
     )

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from antiphon import Session
 from antiphon.calls import Caller, path_pattern
 from pytest_templates.steps import ModelStep, Place, shown
+from pytest_templates.tables import counted
 
 Pattern: TypeAlias = str | re.Pattern[str]
 
@@ -134,7 +135,17 @@ class Script:
         """How many steps are left, those of rules without end aside."""
         return sum(part.remaining for part in self._parts)
 
-    def listed(self) -> list[str]:
+    @property
+    def unused(self) -> str:
+        """What is left, in words."""
+        return (
+            f"{self.owner} was asked {counted(self._taken, 'time')} and still holds {self.remaining} of its steps:\n"
+            f"{self.listed()}\n"
+            "  take out the steps that are too many, find out why the program asked less often, or allow it by "
+            "allow_unused=True"
+        )
+
+    def listed(self) -> str:
         """The steps that are left, a line each."""
         with self._lock:
-            return [line for part in self._parts for line in part.listed()]
+            return "\n".join(f"    {line}" for part in self._parts for line in part.listed())

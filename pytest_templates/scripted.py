@@ -26,6 +26,7 @@ class ScriptedModel(Model):
         *steps: Texts, ``Reply`` and ``Message`` objects, ``CallTool``, ``Stream`` and ``Fail``, pydantic objects (said
             as JSON), exceptions (raised), and functions of the session that return one of these.
         name: What the model is called in traces.
+        script: A script that several models play from; it replaces the steps.
         complain: Told of every call that the script has nothing for, besides the error that is raised.
 
     Attributes:
@@ -43,11 +44,15 @@ class ScriptedModel(Model):
     shared: ClassVar[frozenset[str]] = frozenset({"_script", "_complain", "calls"})
 
     def __init__(
-        self, *steps: ModelStep, name: str = "scripted", complain: Callable[[Exception], None] | None = None
+        self,
+        *steps: ModelStep,
+        name: str = "scripted",
+        script: Script | None = None,
+        complain: Callable[[Exception], None] | None = None,
     ) -> None:
         self.name = name
         self.calls: list[ModelCall] = []
-        self._script = Script(self._title, checked_model_steps(steps, self._title))
+        self._script = script or Script(self._title, checked_model_steps(steps, self._title))
         self._complain = complain
 
     def on(
@@ -89,13 +94,7 @@ class ScriptedModel(Model):
     @property
     def unused(self) -> str:
         """What is left of the script, in words."""
-        return (
-            f"{self._title} was asked {counted(self._script.taken, 'time')} "
-            f"and still holds {self.remaining} of its steps:\n"
-            f"{self._left()}\n"
-            "  take out the steps that are too many, find out why the program asked less often, or allow it by "
-            "allow_unused=True"
-        )
+        return self._script.unused
 
     @property
     def _title(self) -> str:
@@ -126,9 +125,6 @@ class ScriptedModel(Model):
     def _recorded(self, call: ModelCall) -> None:
         self.calls.append(call)
 
-    def _left(self) -> str:
-        return "\n".join(f"    {line}" for line in self._script.listed())
-
     def _unscripted(self, session: Session) -> UnscriptedCall:
         caller = current_caller()
         path = None if caller is None else caller.template_path
@@ -136,7 +132,7 @@ class ScriptedModel(Model):
         taken = counted(self._script.taken, "step")
         over = f"its script is over, with {taken} played"
         if self.remaining:
-            over = f"its script has nothing for that: it played {taken}, and still holds\n{self._left()}"
+            over = f"its script has nothing for that: it played {taken}, and still holds\n{self._script.listed()}"
         error = UnscriptedCall(
             f"{self._title} was asked {by} and {over}\n"
             f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
