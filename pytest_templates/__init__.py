@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_templates import faults
     from pytest_templates.assertions import assert_models
     from pytest_templates.cassettes.values import Interaction, RecordedRequest
     from pytest_templates.errors import (
@@ -24,30 +25,39 @@ if TYPE_CHECKING:
     from pytest_templates.isolation import assert_isolated
     from pytest_templates.scripted import ScriptedModel
     from pytest_templates.scripted_user import ScriptedUser
+    from pytest_templates.steps import CallTool, Fail, Stream
 
 __all__ = [
     "BudgetExceeded",
+    "CallTool",
     "CassetteError",
     "CassetteMiss",
+    "Fail",
     "Interaction",
     "IsolationViolation",
     "LiveCallRefused",
     "RecordedRequest",
     "ScriptedModel",
     "ScriptedUser",
+    "Stream",
     "UnscriptedCall",
     "UnusedSteps",
     "assert_isolated",
     "assert_models",
+    "faults",
 ]
 
 _HOMES = {
+    "CallTool": "steps",
+    "Fail": "steps",
     "Interaction": "cassettes.values",
     "RecordedRequest": "cassettes.values",
     "ScriptedModel": "scripted",
     "ScriptedUser": "scripted_user",
+    "Stream": "steps",
     "assert_isolated": "isolation",
     "assert_models": "assertions",
+    "faults": "faults",
 }
 
 
@@ -56,4 +66,5 @@ if not TYPE_CHECKING:  # for type checkers, only the names above exist
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+        home = import_module(f"{__name__}.{_HOMES.get(name, 'errors')}")
+        return home if name == "faults" else getattr(home, name)

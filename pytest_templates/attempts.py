@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from threading import Lock
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -14,19 +12,31 @@ from pytest_templates import markers
 from pytest_templates.costs import LEDGER, Spending
 from pytest_templates.extras import require_packages
 from pytest_templates.options import OPTIONS
-from pytest_templates.verdicts import pruned, told, untold
 from pytest_templates.watching import Watch
 
 if TYPE_CHECKING:
     from antiphon import LiveCall, ModelCall, Trace
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
-    from pytest_templates.scripted import ScriptedModel
-    from pytest_templates.scripted_user import ScriptedUser
+    from pytest_templates.script import Script
 
 REPORTED = "templates"  # the attribute of a report that carries what models did
 WATCH = pytest.StashKey[Watch]()
 _ATTEMPT = pytest.StashKey["Attempt"]()
+
+
+class Settled(Protocol):
+    """What a test has to use up."""
+
+    @property
+    def remaining(self) -> int:
+        """How much is left."""
+        ...
+
+    @property
+    def unused(self) -> str:
+        """What is left, in words."""
+        ...
 
 
 class Attempt:
@@ -38,7 +48,8 @@ class Attempt:
         verdicts: What fails the test even where the program swallowed it, in order.
         failed: Whether a phase of the test failed, and was not expected to.
         skipped: Whether the test was skipped, by itself or by pytest, or failed as expected.
-        scripted: The models and users whose scripts have to be over at the end.
+        script: What scripted models without steps of their own play.
+        scripted: What has to be used up at the end: the scripts of models and users, faults.
         cassette: The open cassette of a test marked ``llm_cassette``.
         spending: What the test may spend; ``None`` for any sum.
     """
@@ -51,7 +62,8 @@ class Attempt:
         self.failed = False
         self.skipped = False
         self._failed_as_expected = False
-        self.scripted: list[ScriptedModel | ScriptedUser] = []
+        self.scripted: list[Settled] = []
+        self.script: Script | None = None
         self.cassette: OpenCassette | None = None
         ledger = item.config.stash.get(LEDGER, None)
         self.spending = None if ledger is None else Spending(ledger, item.nodeid, self.verdicts.append)
@@ -152,10 +164,6 @@ class Attempt:
         """How many subroutines were checked."""
         return 0 if self._guard is None else self._guard.checked
 
-    def phase(self, name: str) -> Phase:
-        """Hold a phase of the test to what happened in it."""
-        return Phase(self, name)
-
     def begin(self) -> None:
         """From now on what the engine does belongs to this attempt."""
         self.item.config.stash[WATCH].attempt = self
@@ -166,6 +174,13 @@ class Attempt:
             markers.check(self.item)  # tests that are not collected as functions were not looked at yet
         except pytest.Collector.CollectError as error:
             pytest.fail(str(error), pytrace=False)
+        script = markers.read(self.item, "llm_script")
+        if script is not None:
+            require_packages("the marker llm_script")
+            from pytest_templates.script_files import load_script
+
+            self.script = load_script(self.options.fixtures / script)
+            self.scripted.append(self.script)
         mark = markers.read(self.item, "llm_cassette")
         if mark is not None:
             require_packages("the marker llm_cassette")
@@ -217,60 +232,6 @@ class Attempt:
         return unsettled
 
 
-class Phase:
-    """A phase of a test: setup, call or teardown. Fails it for what the program swallowed."""
-
-    def __init__(self, attempt: Attempt, name: str) -> None:
-        self._attempt = attempt
-        self._name = name
-
-    def __enter__(self) -> None:
-        if self._name == "setup":
-            self._attempt.begin()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        __tracebackhide__ = True
-        try:
-            self._judge(error)
-        finally:
-            if self._name == "teardown":
-                self._close()
-
-    def _close(self) -> None:
-        __tracebackhide__ = True
-        try:
-            self._attempt.close()
-        except Exception as error:
-            if not _is_of_our_family(error):
-                raise
-            pytest.fail(told([error]), pytrace=False)
-
-    def _judge(self, error: BaseException | None) -> None:
-        __tracebackhide__ = True
-        attempt = self._attempt
-        if self._name == "teardown":
-            attempt.settle()
-        unsettled = attempt.unsettled()
-        skipped = isinstance(error, pytest.skip.Exception)
-        attempt.skipped = attempt.skipped or skipped
-        attempt.failed = attempt.failed or bool(unsettled) or not (error is None or skipped)
-        if unsettled and (error is None or skipped):
-            pytest.fail(told(unsettled), pytrace=False)
-        if error is not None:
-            self._explain(error, unsettled)
-
-    def _explain(self, error: BaseException, unsettled: list[Exception]) -> None:
-        """Show what the program swallowed before it failed, and a failure of ours without our own frames."""
-        __tracebackhide__ = True
-        hidden = untold(unsettled, error)
-        if hidden:
-            self._attempt.item.add_report_section(self._name, "templates", told(hidden))
-        if _is_of_our_family(error) and not self._attempt.item.config.getoption("fulltrace"):
-            error.__traceback__ = pruned(error.__traceback__)
-            if error.__traceback__ is None:
-                pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
-
-
 class Opening:
     """Opens what a test's markers ask for: after pytest has seen whether the test is skipped, before its fixtures."""
 
@@ -288,8 +249,3 @@ def begin(item: pytest.Item) -> Attempt:
 def of(item: pytest.Item) -> Attempt:
     """The attempt of a test that is under way."""
     return item.stash[_ATTEMPT] if _ATTEMPT in item.stash else begin(item)
-
-
-def _is_of_our_family(error: BaseException) -> bool:
-    errors = sys.modules.get("antiphon.errors")
-    return errors is not None and isinstance(error, errors.AntiphonError)

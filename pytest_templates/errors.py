@@ -6,6 +6,7 @@
     └── TestingError
         ├── UnscriptedCall         a scripted model or user was asked and had nothing left to say
         ├── UnusedSteps            a script still held steps when its test ended
+        ├── ScriptError            a script file cannot be read
         ├── CassetteError          a cassette cannot be read or written
         │   └── CassetteMiss       a request has no recording, and recording is off
         ├── IsolationViolation     a subroutine changed its parent
@@ -31,6 +32,10 @@ class UnscriptedCall(TestingError):
 
 class UnusedSteps(TestingError):
     """A script still held steps when its test ended."""
+
+
+class ScriptError(TestingError):
+    """A script file cannot be read; the text names the file and, where there is one, the line."""
 
 
 class CassetteError(TestingError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +14,7 @@ from pytest_templates.extras import require_packages
 if TYPE_CHECKING:
     from antiphon import Trace
     from pytest_templates.cassettes.library import OpenCassette
+    from pytest_templates.faulting import Faults
     from pytest_templates.scripted import ScriptedModel
     from pytest_templates.scripted_user import ScriptedUser
 
@@ -29,13 +30,15 @@ def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
     """Makes models that play a script: ``scripted_model("first", "second", name="small")``.
 
     Each call of such a model takes the next step; one call too many fails the test, also where the program swallows the
-    error, and so do steps that are left at teardown, unless the model was made with ``allow_unused=True``.
+    error, and so do steps that are left at teardown, unless the model was made with ``allow_unused=True``. In a test
+    marked ``llm_script``, models without steps play from its file.
     """
     from pytest_templates.scripted import ScriptedModel
 
     def make(*steps: Any, name: str = "scripted", allow_unused: bool = False) -> ScriptedModel:
-        model = ScriptedModel(*steps, name=name, complain=_llm_attempt.verdicts.append)
-        if not allow_unused:
+        script = None if steps else _llm_attempt.script
+        model = ScriptedModel(*steps, name=name, script=script, complain=_llm_attempt.verdicts.append)
+        if not allow_unused and script is None:
             _llm_attempt.scripted.append(model)
         return model
 
@@ -71,3 +74,17 @@ def llm_cassette(_llm_attempt: Attempt) -> OpenCassette:
     if _llm_attempt.cassette is None:
         pytest.fail("the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette", pytrace=False)
     return _llm_attempt.cassette
+
+
+@pytest.fixture
+def llm_faults(_llm_attempt: Attempt) -> Iterator[Faults]:
+    """Puts faults on chosen templates: ``llm_faults.at("support/triage", faults.rate_limited(), times=2)``.
+
+    The model that the template asks may be a scripted one, or a real one on a cassette. Waiting takes no time in such a
+    test, and a fault that did not happen fails it at teardown.
+    """
+    from pytest_templates.faulting import faults_in_place
+
+    with faults_in_place() as faults:
+        _llm_attempt.scripted.append(faults)
+        yield faults

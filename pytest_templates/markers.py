@@ -40,6 +40,13 @@ def llm_live(reason: object) -> str:
     return _reason(reason)
 
 
+def llm_script(path: str) -> str:
+    """Let scripted models without steps of their own play the script in a file below fixtures/."""
+    if not isinstance(path, str) or not _FILE.fullmatch(path):  # type: ignore[redundant-expr]
+        raise ValueError(f"path is that of a .yaml file below the folder of the fixtures, not {path!r}")
+    return path
+
+
 def llm_isolation(mode: object, *, reason: object) -> None:
     """Do not watch the subroutines of this test, for a reason."""
     if mode != "off":
@@ -49,7 +56,9 @@ def llm_isolation(mode: object, *, reason: object) -> None:
 
 _NAME = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*")
 
-MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_live, llm_isolation)}
+_FILE = re.compile(_NAME.pattern + r"\.ya?ml")
+
+MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_live, llm_script, llm_isolation)}
 
 
 def announce(config: pytest.Config) -> None:

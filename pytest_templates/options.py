@@ -24,6 +24,7 @@ class Options:
     Attributes:
         record: Which model calls are recorded.
         store: Where the cassettes lie.
+        fixtures: The folder of the script files, absolute.
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
         unused: What happens after a full run that left recordings unused.
@@ -33,6 +34,7 @@ class Options:
 
     record: RecordMode
     store: Store
+    fixtures: Path
     isolation: Guarding
     summary: bool
     unused: Unused
@@ -76,6 +78,7 @@ def add(parser: pytest.Parser) -> None:
         "--templates-max-cost", metavar="USD", help="call no real model any more when its calls have cost as much"
     )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
+    parser.addini("templates_fixtures", "where script files lie", default="fixtures")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
     parser.addini(
         "templates_unused",
@@ -94,6 +97,7 @@ def read(config: pytest.Config) -> Options:
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
         store=_store(config),
+        fixtures=config.rootpath / config.getini("templates_fixtures"),
         isolation=cast("Guarding", _one_of(config, Guarding, "templates_isolation", isolation)),
         summary=bool(config.getoption("--templates-summary")),
         unused=cast("Unused", _one_of(config, Unused, "templates_unused", config.getini("templates_unused"))),

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_templates import attempts, hooks, markers, options, recording
 from pytest_templates.costs import LEDGER, Ledger
+from pytest_templates.phases import Phase
 from pytest_templates.report import unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.watching import Watch
@@ -74,7 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Begin an attempt of a test."""
     __tracebackhide__ = True
-    with attempts.begin(item).phase("setup"):
+    with Phase(attempts.begin(item), "setup"):
         return (yield)
 
 
@@ -82,7 +83,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Hold the test to what happened in it, also where the program swallowed it."""
     __tracebackhide__ = True
-    with attempts.of(item).phase("call"):
+    with Phase(attempts.of(item), "call"):
         return (yield)
 
 
@@ -90,7 +91,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """End an attempt of a test."""
     __tracebackhide__ = True
-    with attempts.of(item).phase("teardown"):
+    with Phase(attempts.of(item), "teardown"):
         return (yield)
 
 

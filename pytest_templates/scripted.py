@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import AsyncGenerator, Callable, Generator
 from textwrap import indent
 from typing import ClassVar
 
 from antiphon import Model, ModelCall, Session
 from antiphon.calls import current_caller
+from antiphon.errors import InvalidType, InvalidValue
 from pytest_templates.errors import UnscriptedCall, UnusedSteps
-from pytest_templates.steps import Answer, ModelStep, Steps, checked_model_steps, played
+from pytest_templates.script import Condition, Pattern, Script
+from pytest_templates.steps import Answer, ModelStep, Stream, checked_model_steps, played
+from pytest_templates.tables import counted
 
 
 class ScriptedModel(Model):
-    """A model that plays a script: each call takes the next step.
+    """A model that plays a script: rules for chosen calls, and steps for all others, one a call, in order.
 
     The script is shared by every copy of the model, so that a subroutine's fork plays on from where its parent is.
     Tests make one by the fixture ``scripted_model``, which settles it at teardown.
 
     Args:
-        *steps: Texts, ``Reply`` and ``Message`` objects, pydantic objects (said as JSON), exceptions (raised), and
-            functions of the session that return one of these.
+        *steps: Texts, ``Reply`` and ``Message`` objects, ``CallTool``, ``Stream`` and ``Fail``, pydantic objects (said
+            as JSON), exceptions (raised), and functions of the session that return one of these.
         name: What the model is called in traces.
+        script: A script that several models play from; it replaces the steps.
         complain: Told of every call that the script has nothing for, besides the error that is raised.
 
     Attributes:
@@ -32,24 +37,50 @@ class ScriptedModel(Model):
 
     Example:
         >>> model = ScriptedModel("Hello!", lambda session: session.last.content.upper())
-        >>> model.remaining
-        2
+        >>> model.on(template="classify").reply("billing", times=2).remaining
+        4
     """
 
-    shared: ClassVar[frozenset[str]] = frozenset({"_steps", "_complain", "calls"})
+    shared: ClassVar[frozenset[str]] = frozenset({"_script", "_complain", "calls"})
 
     def __init__(
-        self, *steps: ModelStep, name: str = "scripted", complain: Callable[[Exception], None] | None = None
+        self,
+        *steps: ModelStep,
+        name: str = "scripted",
+        script: Script | None = None,
+        complain: Callable[[Exception], None] | None = None,
     ) -> None:
         self.name = name
         self.calls: list[ModelCall] = []
-        self._steps = Steps(checked_model_steps(steps, self._title))
+        self._script = script or Script(self._title, checked_model_steps(steps, self._title))
         self._complain = complain
+
+    def on(
+        self, *, template: Pattern | None = None, prompt: Pattern | None = None, model: Pattern | None = None
+    ) -> Rule:
+        """Say something to chosen calls: ``model.on(template="classify").reply("billing")``.
+
+        Rules are tried in the order in which they were written, before the steps. One that has nothing left is passed
+        over.
+
+        Args:
+            template: The id of the template that asks, or a glob of its path (``*`` stays within a segment, ``**``
+                crosses ``/``), or a regular expression to be found in its path.
+            prompt: A text, or a regular expression, to be found in the last message that is sent.
+            model: A glob of the name of the model that is asked, or a regular expression to be found in it.
+
+        Raises:
+            InvalidType: Something is neither text nor a compiled regular expression.
+        """
+        for parameter, given in (("template", template), ("prompt", prompt), ("model", model)):
+            if given is not None and not isinstance(given, str | re.Pattern):
+                raise InvalidType(f"{parameter} takes a text or re.compile(...), not {type(given).__name__}: {given!r}")
+        return Rule(self, Condition(template, prompt, model))
 
     @property
     def remaining(self) -> int:
-        """How many steps are left."""
-        return len(self._steps)
+        """How many steps are left, those that are said for ever aside."""
+        return self._script.remaining
 
     def assert_complete(self) -> None:
         """Make sure that every step was played.
@@ -63,26 +94,33 @@ class ScriptedModel(Model):
     @property
     def unused(self) -> str:
         """What is left of the script, in words."""
-        return (
-            f"{self._title} was asked {self._steps.taken} times and still holds {self.remaining} of its steps:\n"
-            f"{self._steps.listed()}\n"
-            "  take out the steps that are too many, find out why the program asked less often, or allow it by "
-            "allow_unused=True"
-        )
+        return self._script.unused
 
     @property
     def _title(self) -> str:
         return f"scripted_model {self.name!r}"
 
     def _send(self, session: Session) -> Answer:
-        taken = self._steps.take()
-        if taken is None:
-            raise self._unscripted(session)
-        step, number = taken
-        return played(step, session, self._title, number)
+        said = self._next(session)
+        return "".join(said.pieces) if isinstance(said, Stream) else said
 
     async def _asend(self, session: Session) -> Answer:
         return self._send(session)
+
+    def _stream(self, session: Session) -> Generator[Answer]:
+        said = self._next(session)
+        yield from said.pieces if isinstance(said, Stream) else (said,)
+
+    async def _astream(self, session: Session) -> AsyncGenerator[Answer]:
+        for piece in self._stream(session):
+            yield piece
+
+    def _next(self, session: Session) -> Answer | Stream:
+        taken = self._script.take(current_caller(), session)
+        if taken is None:
+            raise self._unscripted(session)
+        step, place = taken
+        return played(step, session, place)
 
     def _recorded(self, call: ModelCall) -> None:
         self.calls.append(call)
@@ -91,11 +129,49 @@ class ScriptedModel(Model):
         caller = current_caller()
         path = None if caller is None else caller.template_path
         by = "by code outside of templates" if path is None else f"by the template at {path!r}"
+        taken = counted(self._script.taken, "step")
+        over = f"its script is over, with {taken} played"
+        if self.remaining:
+            over = f"its script has nothing for that: it played {taken}, and still holds\n{self._script.listed()}"
         error = UnscriptedCall(
-            f"{self._title} was asked {by} and its script is over: all {self._steps.taken} steps were played\n"
+            f"{self._title} was asked {by} and {over}\n"
             f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
             f"  add a step, or find out why the program asks once more"
         )
         if self._complain is not None:
             self._complain(error)
         return error
+
+
+class Rule:
+    """What a scripted model says to chosen calls; made by ``ScriptedModel.on``."""
+
+    def __init__(self, model: ScriptedModel, condition: Condition) -> None:
+        self._model = model
+        self._condition = condition
+
+    def reply(self, *steps: ModelStep, times: int | None = 1) -> ScriptedModel:
+        """Say these steps, one a call, in order.
+
+        Args:
+            *steps: As with ``ScriptedModel``.
+            times: How often they are played, as a whole, 1 or more; ``None`` for ever: then none is ever left over.
+
+        Returns:
+            The model.
+
+        Raises:
+            InvalidType: A step is nothing that a model could say; the text names its place.
+            InvalidValue: There is no step, or ``times`` is less than 1.
+        """
+        if times is not None and (isinstance(times, bool) or not isinstance(times, int)):
+            raise InvalidType(f"times is a number, or None for ever, not {type(times).__name__}: {times!r}")
+        owner = f"{self._condition} of {self._model._title}"
+        if not steps or (times is not None and times < 1):
+            wrong = "without a step" if not steps else f"with times={times}"
+            raise InvalidValue(f"{owner}: reply() {wrong} says nothing: give it a step, and times=1 or more")
+        self._model._script.add(self._condition, checked_model_steps(steps, owner), times)
+        return self._model
+
+    def __repr__(self) -> str:
+        return f"<Rule {self._condition} of {self._model._title}>"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Lock
 
 from antiphon import Session, UserInterface
 from antiphon.errors import InvalidType
 from pytest_templates.errors import UnscriptedCall, UnusedSteps
-from pytest_templates.steps import Steps, UserStep, checked_user_steps, shown
+from pytest_templates.steps import UserStep, checked_user_steps, shown
+from pytest_templates.tables import counted
 
 
 class ScriptedUser(UserInterface):
@@ -24,13 +26,15 @@ class ScriptedUser(UserInterface):
     """
 
     def __init__(self, *answers: UserStep, complain: Callable[[Exception], None] | None = None) -> None:
-        self._steps = Steps(checked_user_steps(answers, "scripted_user"))
+        self._answers: Sequence[UserStep] = checked_user_steps(answers, "scripted_user")
+        self._given = 0
+        self._lock = Lock()
         self._complain = complain
 
     @property
     def remaining(self) -> int:
         """How many answers are left."""
-        return len(self._steps)
+        return len(self._answers) - self._given
 
     def ask(self, session: Session, description: str | None, default: str | None) -> str:  # noqa: ARG002
         """Give the next answer.
@@ -39,10 +43,12 @@ class ScriptedUser(UserInterface):
             UnscriptedCall: None is left.
             InvalidType: A function returned no text.
         """
-        taken = self._steps.take()
-        if taken is None:
-            raise self._unscripted(session, description)
-        step, number = taken
+        with self._lock:
+            number = self._given + 1
+            if number > len(self._answers):
+                raise self._unscripted(session, description)
+            self._given = number
+        step = self._answers[number - 1]
         answer: object = step if isinstance(step, str) else step(session)
         if isinstance(answer, str):
             return answer
@@ -66,16 +72,19 @@ class ScriptedUser(UserInterface):
     @property
     def unused(self) -> str:
         """What is left of the script, in words."""
+        left = enumerate(self._answers[self._given :], self._given + 1)
+        listed = "\n".join(f"    {number}. {shown(answer)}" for number, answer in left)
         return (
-            f"scripted_user was asked {self._steps.taken} times and still holds {self.remaining} answers:\n"
-            f"{self._steps.listed()}\n"
+            f"scripted_user was asked {counted(self._given, 'time')} "
+            f"and still holds {counted(self.remaining, 'answer')}:\n"
+            f"{listed}\n"
             "  take out the answers that are too many, or find out why the program asked less often"
         )
 
     def _unscripted(self, session: Session, description: str | None) -> UnscriptedCall:
         error = UnscriptedCall(
             f"scripted_user was asked by the template at {session.template_path!r} and its script is over: "
-            f"all {self._steps.taken} answers were given\n"
+            f"all its answers ({self._given}) were given\n"
             f"  the template wants: {description or 'what the user says'}\n"
             "  add an answer, or find out why the program asks once more"
         )

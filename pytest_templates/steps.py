@@ -1,71 +1,124 @@
-"""The steps of a script: checked when they are written, played one by one."""
+"""The steps of a script: what a model or a user says, checked when it is written."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from reprlib import Repr
-from threading import Lock
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
 
-from antiphon import Message, Reply, Session
+from antiphon import Message, Reply, Session, ToolCall
 from antiphon.errors import InvalidType
+from pytest_templates.faults import Fault
 
 Answer: TypeAlias = Reply | Message | str
-ModelStep: TypeAlias = Answer | BaseModel | BaseException | type[BaseException] | Callable[[Session], Any]
+ModelStep: TypeAlias = (
+    "Answer | CallTool | Stream | Fail | BaseModel | BaseException | type[BaseException] | Callable[[Session], Any]"
+)
 UserStep: TypeAlias = str | Callable[[Session], str]
 
-Step = TypeVar("Step")
+
+class CallTool:
+    """A step in which the model asks for a tool: ``CallTool("get_weather", city="Oslo")``.
+
+    Args:
+        name: The tool.
+        **arguments: What the model gives it; it need not be what the tool takes.
+
+    Raises:
+        InvalidType: The name is no text.
+    """
+
+    __slots__ = ("arguments", "name")
+
+    def __init__(self, name: str, /, **arguments: Any) -> None:
+        if not isinstance(name, str):
+            raise InvalidType(f"CallTool takes the name of a tool, not {type(name).__name__}: {name!r}")
+        self.name = name
+        self.arguments = arguments
+
+    def __repr__(self) -> str:
+        given = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
+        return f"CallTool({self.name!r}{given})"
 
 
-class Steps(Generic[Step]):
-    """The steps that are left, in order; taken by any thread, each once."""
+class Stream:
+    """A step that is said in these pieces where the program listens to a stream, and as a whole elsewhere.
 
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self._left = deque(steps)
-        self._taken = 0
-        self._lock = Lock()
+    Args:
+        *pieces: The pieces of the text, in order.
 
-    def take(self) -> tuple[Step, int] | None:
-        """The next step and its number, from 1; ``None`` when none is left."""
-        with self._lock:
-            if not self._left:
-                return None
-            self._taken += 1
-            return self._left.popleft(), self._taken
+    Raises:
+        InvalidType: A piece is no text.
+    """
 
-    @property
-    def taken(self) -> int:
-        """How many steps were taken."""
-        return self._taken
+    __slots__ = ("pieces",)
 
-    def __len__(self) -> int:
-        return len(self._left)
+    def __init__(self, *pieces: str) -> None:
+        for number, piece in enumerate(pieces, 1):
+            if not isinstance(piece, str):
+                raise InvalidType(f"piece {number} of a Stream is text, not {type(piece).__name__}: {piece!r}")
+        self.pieces = pieces
 
-    def listed(self) -> str:
-        """The steps that are left, a line each."""
-        return "\n".join(f"    {number}. {shown(step)}" for number, step in enumerate(self._left, self._taken + 1))
+    def __repr__(self) -> str:
+        return f"Stream({', '.join(map(repr, self.pieces))})"
 
 
-def checked_model_steps(steps: Sequence[Any], owner: str) -> Sequence[ModelStep]:
+class Fail:
+    """A step in which the model fails: ``Fail(faults.rate_limited(retry_after=2))``.
+
+    Args:
+        fault: What goes wrong: one of the ``faults``, or an exception.
+
+    Raises:
+        InvalidType: That is neither.
+    """
+
+    __slots__ = ("fault",)
+
+    def __init__(self, fault: Fault | BaseException | type[BaseException]) -> None:
+        if not isinstance(fault, Fault) and not _is_exception(fault):
+            raise InvalidType(f"Fail takes one of the faults, or an exception, not {type(fault).__name__}: {fault!r}")
+        self.fault = fault
+
+    def __repr__(self) -> str:
+        return f"Fail({self.fault!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step stands.
+
+    Attributes:
+        owner: Whose script it is.
+        name: Which step of it, such as ``step 2``.
+        number: How many steps of the script were played with this one; ids of tool calls are made of it.
+    """
+
+    owner: str
+    name: str
+    number: int
+
+
+def checked_model_steps(steps: Sequence[Any], owner: str) -> tuple[ModelStep, ...]:
     """The steps of a model's script.
 
     Raises:
         InvalidType: One is nothing that a model could say; the text names its place.
     """
-    kinds = (str, BaseModel, BaseException)
     for number, step in enumerate(steps, 1):
-        if not isinstance(step, kinds) and not _is_error(step) and (isinstance(step, type) or not callable(step)):
+        if not _is_model_step(step):
             raise InvalidType(
                 f"step {number} of {owner} is {type(step).__name__}: {shown(step)}\n"
-                "  a step is a text, a Reply, a pydantic object, an exception, or a function of the session"
+                "  a step is a text, a Reply, a CallTool, a Stream, a Fail, a pydantic object, an exception, "
+                "or a function of the session"
             )
-    return steps
+    return tuple(steps)
 
 
-def checked_user_steps(steps: Sequence[Any], owner: str) -> Sequence[UserStep]:
+def checked_user_steps(steps: Sequence[Any], owner: str) -> tuple[UserStep, ...]:
     """The answers of a user's script.
 
     Raises:
@@ -77,30 +130,45 @@ def checked_user_steps(steps: Sequence[Any], owner: str) -> Sequence[UserStep]:
                 f"answer {number} of {owner} is {type(step).__name__}: {shown(step)}\n"
                 "  an answer is a text, or a function of the session that returns one"
             )
-    return steps
+    return tuple(steps)
 
 
-def played(step: ModelStep, session: Session, owner: str, number: int) -> Answer:
-    """What a model says at this step.
+def played(step: ModelStep, session: Session, place: Place) -> Answer | Stream:
+    """What a model says at a step; every ``Reply`` and ``Message`` is a fresh one.
 
     Raises:
         BaseException: The one that the step holds.
         InvalidType: A function returned nothing that a model could say.
     """
-    if isinstance(step, BaseException) or _is_error(step):
-        raise cast("BaseException", step)
-    if isinstance(step, str | Reply | Message):
-        return step
-    if isinstance(step, BaseModel):
-        return step.model_dump_json()
+    match step:
+        case str() | Stream():
+            return step
+        case Reply() | Message():
+            return step.model_copy(deep=True)
+        case CallTool():
+            return Reply(tool_calls=(ToolCall(id=f"call_{place.number}", name=step.name, arguments=step.arguments),))
+        case BaseModel():
+            return step.model_dump_json()
+        case Fail(fault=Fault() as fault):
+            return fault.alone(session)
+        case Fail():
+            raise cast("BaseException", step.fault)
+        case _ if _is_exception(step):
+            raise cast("BaseException", step)
     said = cast("Callable[[Session], Any]", step)(session)
-    if isinstance(said, str | BaseModel | BaseException) or _is_error(said):
-        return played(said, session, owner, number)
-    raise InvalidType(f"step {number} of {owner}, {shown(step)}, returned {type(said).__name__}: {shown(said)}")
+    if _is_model_step(said) and (_is_exception(said) or not callable(said)):
+        return played(said, session, place)
+    raise InvalidType(f"{place.name} of {place.owner}, {shown(step)}, returned {type(said).__name__}: {shown(said)}")
 
 
-def _is_error(step: object) -> bool:
-    return isinstance(step, type) and issubclass(step, BaseException)
+def _is_model_step(step: object) -> bool:
+    if isinstance(step, str | BaseModel | CallTool | Stream | Fail) or _is_exception(step):
+        return True
+    return callable(step) and not isinstance(step, type)
+
+
+def _is_exception(step: object) -> bool:
+    return isinstance(step, BaseException) or (isinstance(step, type) and issubclass(step, BaseException))
 
 
 _REPR = Repr()

@@ -1,4 +1,4 @@
-"""Plain text tables."""
+"""Plain text: tables, and numbers of things."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in everything) for column in range(len(heads))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in everything)
     return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, such as ``1 call`` and ``1,200 calls``."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"

@@ -17,6 +17,7 @@ from antiphon.events import Event
 from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
+from antiphon.replacing import chosen
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
 from antiphon.threads import in_thread, run_to_end
@@ -132,6 +133,8 @@ def ask(
     runner = session.runner
     if runner is None:
         raise RunnerNotSet
-    if model is not None:
-        return (yield AskModel(as_model(model), session, "template", request))
-    return (yield AskModel(runner.model, session, session.run.chosen_by, request))
+    if model is None:
+        choice = chosen(runner.model, session.run.chosen_by, session)
+    else:
+        choice = chosen(as_model(model), "template", session)
+    return (yield AskModel(choice.model, session, choice.chosen_by, request))

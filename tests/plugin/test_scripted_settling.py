@@ -18,7 +18,7 @@ def test_a_call_too_many_fails_with_the_template_the_prompt_and_what_was_played(
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E *UnscriptedCall: scripted_model 'small' was asked by the template at 'talk/answer' and its *: all 1 *",
+            "E *UnscriptedCall: scripted_model 'small' was asked by the template at 'talk/answer' *with 1 step played",
             "E * user: Hello.",
         ]
     )

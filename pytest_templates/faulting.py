@@ -1,0 +1,225 @@
+"""Faults put on chosen templates, over whatever model they ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import replace
+from threading import Lock
+
+from antiphon import Message, Model, ModelCall, Reply, Session
+from antiphon.calls import path_pattern
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.replacing import Choice, replacing
+from pytest_templates.errors import UnusedSteps
+from pytest_templates.faults import Fault
+from pytest_templates.tables import counted
+from pytest_templates.virtual_time import VirtualTime, virtual_time
+
+
+class Faults:
+    """Puts faults on templates: ``llm_faults.at("support/triage", faults.timeout(), times=2)``.
+
+    Attributes:
+        time: The virtual time that waiting takes in the test; nobody waits.
+    """
+
+    def __init__(self, time: VirtualTime) -> None:
+        self.time = time
+        self._placed: list[_Placed] = []
+
+    def at(self, path: str, fault: Fault, *, times: int | None = 1) -> None:
+        """Let a fault happen when a template asks its model.
+
+        Args:
+            path: The id of the template, or a glob of its path, iterations included: ``support/turns@2/answer``.
+            fault: What goes wrong: one of the ``faults``.
+            times: How often, 1 or more, and then the model answers as it would have; ``None`` for ever. Several faults
+                on one template happen one after another.
+
+        Raises:
+            InvalidType: Something given is of the wrong kind.
+            InvalidValue: ``times`` is less than 1.
+        """
+        if not isinstance(path, str):
+            raise InvalidType(f"path is the id or the path of a template, not {type(path).__name__}: {path!r}")
+        if not isinstance(fault, Fault):
+            raise InvalidType(f"fault takes one of the faults, such as faults.timeout(), not {fault!r}")
+        if times is not None and (isinstance(times, bool) or not isinstance(times, int)):
+            raise InvalidType(f"times is a number, or None for ever, not {type(times).__name__}: {times!r}")
+        if times is not None and times < 1:
+            raise InvalidValue(f"times is 1 or more, not {times}")
+        self._placed.append(_Placed(path, fault, times))
+
+    @property
+    def waited(self) -> float:
+        """How many seconds the program would have waited so far."""
+        return self.time.waited
+
+    @property
+    def remaining(self) -> int:
+        """How many faults have not happened, those that happen for ever aside."""
+        return sum(placed.left or 0 for placed in self._placed)
+
+    @property
+    def unused(self) -> str:
+        """Which faults have not happened, in words."""
+        rows = [
+            f"    at {one.path!r}: {one.fault!r}, {counted(one.left, 'time')} more" for one in self._placed if one.left
+        ]
+        listed = "\n".join(rows)
+        return (
+            f"llm_faults still holds faults that did not happen:\n{listed}\n"
+            "  no template of that id or path asked a model so often: see llm_trace.models, or take the fault out"
+        )
+
+    def assert_complete(self) -> None:
+        """Make sure that every fault has happened.
+
+        Raises:
+            UnusedSteps: Some have not; the text shows them.
+        """
+        if self.remaining:
+            raise UnusedSteps(self.unused)
+
+    def replacement(self, choice: Choice) -> Choice:
+        """The model that a template asks, or one that fails in its place."""
+        run = choice.session.run
+        for placed in self._placed:
+            if placed.is_for(run.path or "", run.template_key) and placed.take():
+                return replace(choice, model=FaultyModel(choice.model, placed.fault, self.time))
+        return choice
+
+
+@contextmanager
+def faults_in_place() -> Iterator[Faults]:
+    """Put faults on templates, and let waiting take no time, for the length of a block."""
+    with virtual_time() as time:
+        faults = Faults(time)
+        with replacing(faults.replacement):
+            yield faults
+
+
+class _Placed:
+    def __init__(self, path: str, fault: Fault, times: int | None) -> None:
+        self.path = path
+        self.fault = fault
+        self.left = times
+        self._lock = Lock()
+
+    def is_for(self, path: str, template_id: str) -> bool:
+        glob = path_pattern(self.path)
+        return glob.fullmatch(path) is not None or glob.fullmatch(template_id) is not None
+
+    def take(self) -> bool:
+        with self._lock:
+            if self.left is not None:
+                if self.left == 0:
+                    return False
+                self.left -= 1
+            return True
+
+
+class FaultyModel(Model):
+    """A model with which something goes wrong; in traces it is the model itself.
+
+    Args:
+        model: The model.
+        fault: What goes wrong.
+        time: Where the time passes that it takes.
+    """
+
+    def __init__(self, model: Model, fault: Fault, time: VirtualTime) -> None:
+        self.name = model.name
+        self.settings = model.settings
+        self._model = model
+        self._fault = fault
+        self._time = time
+
+    @property
+    def origin(self) -> Model:
+        """The model that the faulty one was first copied from."""
+        return self._model.origin
+
+    def _send(self, session: Session) -> Reply:
+        self._fail_at_once()
+        return self._spoilt(_as_reply(self._model._send(session)), session)
+
+    async def _asend(self, session: Session) -> Reply:
+        self._fail_at_once()
+        return self._spoilt(_as_reply(await self._model._asend(session)), session)
+
+    def _stream(self, session: Session) -> Generator[str | Reply]:
+        self._fail_at_once()
+        with closing(self._model._stream(session)) as pieces:
+            if self._fault.change is not None:
+                yield self._spoilt(_whole(list(pieces)), session)
+                return
+            cut = _Cut(self._fault.after)
+            for piece in pieces:
+                yield from cut.of(piece)
+                if cut.is_reached:
+                    break
+        raise self._failure()
+
+    async def _astream(self, session: Session) -> AsyncGenerator[str | Reply]:
+        self._fail_at_once()
+        async with aclosing(self._model._astream(session)) as pieces:
+            if self._fault.change is not None:
+                yield self._spoilt(_whole([piece async for piece in pieces]), session)
+                return
+            cut = _Cut(self._fault.after)
+            async for piece in pieces:
+                for part in cut.of(piece):
+                    yield part
+                if cut.is_reached:
+                    break
+        raise self._failure()
+
+    def _fail_at_once(self) -> None:
+        if self._fault.change is None and not self._fault.after:
+            raise self._failure()
+
+    def _spoilt(self, reply: Reply, session: Session) -> Reply:
+        if self._fault.change is None:
+            raise self._failure()
+        return self._fault.change(reply, session)
+
+    def _failure(self) -> Exception:
+        self._time.pass_by(self._fault.seconds)
+        return self._fault.raised()
+
+    def _recorded(self, call: ModelCall) -> None:
+        self._model._recorded(call)
+
+
+class _Cut:
+    """Lets so many characters pass."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    @property
+    def is_reached(self) -> bool:
+        return self._left == 0
+
+    def of(self, piece: str | Reply | Message) -> Iterable[str]:
+        text = (piece if isinstance(piece, str) else piece.content)[: self._left]
+        self._left -= len(text)
+        return (text,) if text else ()
+
+
+def _whole(pieces: Iterable[str | Reply | Message]) -> Reply:
+    texts, last = [], Reply()
+    for piece in pieces:
+        if isinstance(piece, str):
+            texts.append(piece)
+        else:
+            last = _as_reply(piece)
+    return last.model_copy(update={"content": last.content or "".join(texts)})
+
+
+def _as_reply(answer: Reply | Message | str) -> Reply:
+    if isinstance(answer, Message):
+        return Reply(answer.content, tool_calls=answer.tool_calls)
+    return Reply(answer) if isinstance(answer, str) else answer

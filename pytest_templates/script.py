@@ -1,0 +1,151 @@
+"""The script of a model: rules for chosen calls, and a queue for all others; shared by every copy of the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeAlias
+
+from antiphon import Session
+from antiphon.calls import Caller, path_pattern
+from pytest_templates.steps import ModelStep, Place, shown
+from pytest_templates.tables import counted
+
+Pattern: TypeAlias = str | re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which calls a rule is for: those for which everything said here holds.
+
+    Attributes:
+        template: The id of the template that asks, or a glob of its path, or a regular expression found in its path.
+        prompt: A text or a regular expression found in the last message that is sent.
+        model: A glob of the name of the model that is asked, or a regular expression found in it.
+    """
+
+    template: Pattern | None = None
+    prompt: Pattern | None = None
+    model: Pattern | None = None
+
+    def holds(self, caller: Caller | None, session: Session) -> bool:
+        """Whether a call is one of these."""
+        path, key, model = (
+            (None, "", "") if caller is None else (caller.template_path, caller.template_id, caller.model)
+        )
+        return (
+            (self.template is None or _is_template(self.template, path or "", key))
+            and (self.prompt is None or _is_in(self.prompt, session.last.content))
+            and (self.model is None or _is_name(self.model, model))
+        )
+
+    def __str__(self) -> str:
+        given = {"template": self.template, "prompt": self.prompt, "model": self.model}
+        return f"on({', '.join(f'{name}={_shown(value)}' for name, value in given.items() if value is not None)})"
+
+
+def _is_template(pattern: Pattern, path: str, template_id: str) -> bool:
+    if isinstance(pattern, re.Pattern):
+        return pattern.search(path) is not None
+    glob = path_pattern(pattern)
+    return glob.fullmatch(path) is not None or glob.fullmatch(template_id) is not None
+
+
+def _is_in(pattern: Pattern, text: str) -> bool:
+    return pattern in text if isinstance(pattern, str) else pattern.search(text) is not None
+
+
+def _is_name(pattern: Pattern, name: str) -> bool:
+    return (path_pattern(pattern).fullmatch(name) if isinstance(pattern, str) else pattern.search(name)) is not None
+
+
+def _shown(pattern: Pattern) -> str:
+    return repr(pattern) if isinstance(pattern, str) else f"re.compile({pattern.pattern!r})"
+
+
+class _Part:
+    """Steps that are played in order, as a whole a number of times."""
+
+    def __init__(self, steps: Sequence[ModelStep], times: int | None, condition: Condition | None = None) -> None:
+        self.condition = condition
+        self._steps = tuple(steps)
+        self._total = None if times is None else len(self._steps) * times
+        self._played = 0
+
+    def take(self) -> tuple[ModelStep, str] | None:
+        """The next step, and what it is called; ``None`` when all were played."""
+        if self._total is not None and self._played >= self._total:
+            return None
+        index = self._played % len(self._steps)
+        self._played += 1
+        name = f"step {self._played}" if self.condition is None else f"reply {index + 1} of {self.condition}"
+        return self._steps[index], name
+
+    @property
+    def remaining(self) -> int:
+        """How many are left; 0 for a part that never ends, which is never left over."""
+        return 0 if self._total is None else self._total - self._played
+
+    def listed(self) -> Iterator[str]:
+        """The steps that are left, a line each."""
+        for number in range(self._played, self._total or 0):
+            step = shown(self._steps[number % len(self._steps)])
+            yield f"{number + 1}. {step}" if self.condition is None else f"{self.condition}: {step}"
+
+
+class Script:
+    """What is left to say; taken by any thread, each step once.
+
+    Args:
+        owner: Whose script it is, for messages.
+        steps: The queue, for calls that no rule is for.
+    """
+
+    def __init__(self, owner: str, steps: Sequence[ModelStep]) -> None:
+        self.owner = owner
+        self._parts = [_Part(steps, 1)]  # the queue stands last
+        self._taken = 0
+        self._lock = Lock()
+
+    def add(self, condition: Condition, steps: Sequence[ModelStep], times: int | None) -> None:
+        """Add a rule after those there are."""
+        with self._lock:
+            self._parts.insert(-1, _Part(steps, times, condition))
+
+    def take(self, caller: Caller | None, session: Session) -> tuple[ModelStep, Place] | None:
+        """The next step for a call: of the first rule that has one for it, else of the queue."""
+        with self._lock:
+            for part in self._parts:
+                if part.condition is None or part.condition.holds(caller, session):
+                    taken = part.take()
+                    if taken is not None:
+                        self._taken += 1
+                        return taken[0], Place(self.owner, taken[1], self._taken)
+            return None
+
+    @property
+    def taken(self) -> int:
+        """How many steps were played."""
+        return self._taken
+
+    @property
+    def remaining(self) -> int:
+        """How many steps are left, those of rules without end aside."""
+        return sum(part.remaining for part in self._parts)
+
+    @property
+    def unused(self) -> str:
+        """What is left, in words."""
+        return (
+            f"{self.owner} was asked {counted(self._taken, 'time')} and still holds {self.remaining} of its steps:\n"
+            f"{self.listed()}\n"
+            "  take out the steps that are too many, find out why the program asked less often, or allow it by "
+            "allow_unused=True"
+        )
+
+    def listed(self) -> str:
+        """The steps that are left, a line each."""
+        with self._lock:
+            return "\n".join(f"    {line}" for part in self._parts for line in part.listed())

@@ -1,0 +1,228 @@
+"""Script files: what models say, by template, in YAML."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pytest_templates
+from pytest_templates.script_files import schema
+
+TESTS = """
+    def program(model):
+        sort = AssistantTemplate(template_id="classify", model=model)
+        tree = LinearTemplate([UserTemplate("Refund!"), sort, AssistantTemplate()], template_id="desk")
+        return Runner(model, template=tree)
+
+    @pytest.mark.llm_script("refund.yaml")
+    def test_it(scripted_model):
+        said = program(scripted_model(name="small")).run().messages
+        assert [message.content for message in said[1:]] == ["billing", "Sure."]
+"""
+
+
+@pytest.fixture
+def refused(project):
+    """What is said of a script file that is none."""
+
+    def refused(text: str) -> str:
+        project.file("fixtures/refund.yaml", text)
+        project.tests(TESTS)
+        result = project.run()
+        result.assert_outcomes(errors=1)
+        return str(result.stdout)
+
+    return refused
+
+
+def test_models_without_steps_play_the_script_by_template(project):
+    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
+    project.tests(TESTS)
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_several_models_play_from_one_script_and_those_with_steps_from_their_own(project):
+    project.file("fixtures/refund.yaml", "classify: [billing, delivery]\n")
+    project.tests(
+        """
+        @pytest.mark.llm_script("refund.yaml")
+        def test_it(scripted_model):
+            small, large = scripted_model(name="small"), scripted_model(name="large")
+            own = scripted_model("mine")
+            sort = lambda model: AssistantTemplate(template_id="classify", model=model)
+            tree = lambda model: LinearTemplate([UserTemplate("x"), sort(model)])
+            said = [Runner(own, template=tree(model)).run().last.content for model in (small, large, own)]
+            assert said == ["billing", "delivery", "mine"]
+        """
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_every_kind_of_reply(project):
+    project.file(
+        "fixtures/all.yaml",
+        """
+        answer:
+        - plain
+        - reply: |
+            two
+            lines
+          input_tokens: 12
+          output_tokens: 3
+          cost: 0.25
+          served_by: big-2
+          finish_reason: stop
+        - stream: [Hel, lo]
+        - json: {city: Oslo, days: [1, 2]}
+        - call_tool: find
+          arguments: {number: 1815}
+        - fail: rate_limited
+          retry_after: 2
+        - fail: timeout
+        """,
+    )
+    project.tests(
+        """
+        from decimal import Decimal
+
+        @pytest.mark.llm_script("all.yaml")
+        def test_it(scripted_model):
+            model = scripted_model()
+            said = [ask(model).last for _ in range(5)]
+            texts = [one.content for one in said[:4]]
+            assert texts == ["plain", "two\\nlines\\n", "Hello", '{"city": "Oslo", "days": [1, 2]}']
+            [call] = said[4].tool_calls
+            assert (call.name, call.arguments) == ("find", {"number": 1815})
+            reply = model.calls[1].reply
+            assert reply.usage == Usage(input_tokens=12, output_tokens=3, cost=Decimal("0.25"))
+            assert (reply.served_by, reply.finish_reason) == ("big-2", "stop")
+            with pytest.raises(antiphon.errors.RateLimitError) as caught:
+                ask(model)
+            assert caught.value.retry_after == 2
+            with pytest.raises(antiphon.errors.ModelTimeout):
+                ask(model)
+        """
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(project):
+    project.file("fixtures/refund.yaml", "classify: billing\nanswer: [Sure., Bye.]\n")
+    project.tests(
+        """
+        @pytest.mark.llm_script("refund.yaml")
+        def test_left(scripted_model):
+            assert ask(scripted_model()).last.content == "Sure."
+
+        @pytest.mark.llm_script("refund.yaml")
+        def test_too_many(scripted_model):
+            model = scripted_model(name="small")
+            for _ in range(3):
+                swallow(ask, model)
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=1, errors=1, failed=1)
+    project.says(
+        result,
+        "UnusedSteps: the script refund.yaml was asked 1 time and still holds 2 of its steps:",
+        "on(template='classify'): 'billing'",
+        "on(template='answer'): 'Bye.'",
+    )
+    project.says(result, "UnscriptedCall: scripted_model 'small' was asked by the template at 'talk/answer'")
+
+
+def test_the_folder_is_an_ini_key_and_a_test_may_name_files_below_it(project):
+    project.ini("templates_fixtures = data")
+    project.file("data/desk/refund.yml", "answer: Sure.\n")
+    project.tests(
+        """
+        @pytest.mark.llm_script("desk/refund.yml")
+        def test_it(scripted_model):
+            assert ask(scripted_model()).last.content == "Sure."
+        """
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_scripts_are_the_same_under_xdist(project):
+    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
+    project.tests(TESTS)
+    project.tests(TESTS, "test_again.py")
+
+    assert project.run_alone("-n2").parseoutcomes() == {"passed": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("classify: 'billing", "refund.yaml:1: the script is no YAML"),
+        ("", "refund.yaml:1: the script is a mapping from the ids or paths of templates"),
+        ("- billing\n", "refund.yaml:1: the script is a mapping from the ids or paths of templates"),
+        (
+            "a: x\nclassify: yes\n",
+            "refund.yaml:2: the entry 'classify': a reply is a text, or a mapping with one of reply",
+        ),
+        ("a: x\nclassify: 42\n", "not 42; put it in quotes"),
+        ("classify: []\n", "refund.yaml:1: the entry 'classify': names a template, and what the model says"),
+        ("classify:\n- x\n- {say: y}\n", "refund.yaml:3: the entry 'classify': a reply is"),
+        ("classify:\n- reply: x\n  tokens: 5\n", "refund.yaml:3: the entry 'classify': tokens: Extra inputs are not"),
+        (
+            "classify:\n- reply: x\n  input_tokens: -5\n",
+            "refund.yaml:3: the entry 'classify': input_tokens: Input should be",
+        ),
+        ("classify: {fail: rate_limitted}\n", "fail: Input should be 'authentication', 'bad_arguments'"),
+        (
+            "classify: {fail: rate_limited, after: 2}\n",
+            "refund.yaml:1: the entry 'classify': rate_limited() got an unexpected",
+        ),
+        ("classify: {fail: server_error, status: 404}\n", "status is an HTTP status from 500 to 599, not 404"),
+        ("a: x\na: y\n", "a key stands twice"),
+    ],
+)
+def test_a_file_that_is_no_script_is_refused_with_its_line(text, said, refused):
+    assert said in refused(text)
+
+
+def test_a_file_that_is_not_there_is_refused_and_the_others_are_named(project):
+    project.file("fixtures/refunds.yaml", "answer: Sure.\n")
+    project.tests(TESTS)
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "ScriptError: ", "refund.yaml: there is no such script; there is refunds.yaml")
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(project):
+    (project.path / "fixtures").mkdir()
+    (project.path / "fixtures/refund.yaml").write_bytes(b"a: x\nclassify: gr\xfc\xdfe\n")
+    project.tests(TESTS)
+
+    project.says(project.run(), "refund.yaml:2: the script is not UTF-8")
+
+
+@pytest.mark.parametrize(
+    "marker", ["llm_script()", "llm_script('../x.yaml')", "llm_script('/x.yaml')", "llm_script('x')"]
+)
+def test_a_marker_that_names_no_file_is_refused_at_collection(marker, project):
+    project.tests(f"@pytest.mark.{marker}\ndef test_it(): pass")
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "test_it.py::test_it: marker llm_script: ", "it takes llm_script(path)")
+
+
+def test_the_published_schema_is_the_one_that_files_are_checked_by():
+    published = Path(pytest_templates.__file__).with_name("script.schema.json")
+
+    assert json.loads(published.read_text(encoding="utf-8")) == schema()
