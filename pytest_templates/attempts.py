@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates import markers
+from pytest_templates.costs import LEDGER, Spending
 from pytest_templates.extras import require_packages
 from pytest_templates.options import OPTIONS
 from pytest_templates.verdicts import pruned, told, untold
 from pytest_templates.watching import Watch
 
 if TYPE_CHECKING:
-    from antiphon import ModelCall, Trace
+    from antiphon import LiveCall, ModelCall, Trace
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
     from pytest_templates.scripted import ScriptedModel
@@ -39,6 +40,7 @@ class Attempt:
         skipped: Whether the test was skipped, by itself or by pytest, or failed as expected.
         scripted: The models and users whose scripts have to be over at the end.
         cassette: The open cassette of a test marked ``llm_cassette``.
+        spending: What the test may spend; ``None`` for any sum.
     """
 
     def __init__(self, item: pytest.Item) -> None:
@@ -48,8 +50,11 @@ class Attempt:
         self.verdicts: list[Exception] = []
         self.failed = False
         self.skipped = False
+        self._failed_as_expected = False
         self.scripted: list[ScriptedModel | ScriptedUser] = []
         self.cassette: OpenCassette | None = None
+        ledger = item.config.stash.get(LEDGER, None)
+        self.spending = None if ledger is None else Spending(ledger, item.nodeid, self.verdicts.append)
         self._settled = 0
         self._told: int | None = None
         self._recorded = 0
@@ -83,14 +88,41 @@ class Attempt:
                 self._trace = Trace()
             return self._trace
 
+    def calling(self, event: LiveCall) -> None:
+        """Object to a call of a real model that the test did not ask for, or may not pay for.
+
+        Raises:
+            LiveCallRefused: The test is marked neither ``llm_cassette`` nor ``llm_live``.
+            BudgetExceeded: The run has cost as much as it may.
+        """
+        from pytest_templates.live import is_double, refusal
+
+        if self.cassette is not None or is_double(event):
+            return
+        if not markers.has(self.item, "llm_live"):
+            refused = refusal(self.item, event)
+            self.verdicts.append(refused)
+            raise refused
+        if self.spending is not None:
+            self.spending.check()
+
     def called(self, call: ModelCall) -> None:
         """Note a model call, and where its answer came from."""
         from pytest_templates.report.data import source_of
 
         recorded = 0 if self.cassette is None else self.cassette.recorded
         self.trace.calls.append(call)
-        self.calls.append((call, source_of(call, self.cassette, is_new=recorded > self._recorded)))
+        source = source_of(call, self.cassette, is_new=recorded > self._recorded)
+        self.calls.append((call, source))
         self._recorded = recorded
+        if self.spending is not None and source != "script" and self._was_live(call):
+            self.spending.add(call)
+
+    def _was_live(self, call: ModelCall) -> bool:
+        """Whether a real model was called, and not just replayed."""
+        if self.cassette is not None:
+            return self.cassette.was_sent(call.template_path, call.model)
+        return markers.has(self.item, "llm_live")
 
     def reported(self, report: pytest.TestReport) -> None:
         """Send what models did in the test along with its last report, as plain data; hide what a cassette hides."""
@@ -110,7 +142,7 @@ class Attempt:
         self.failed = self.failed or report.failed
         self.skipped = self.skipped or report.skipped
         if report.skipped and hasattr(report, "wasxfail") and not self.verdicts:
-            self.failed = False  # it did what its author expects of it
+            self.failed, self._failed_as_expected = False, True
         if self._told is not None and not report.failed and not hasattr(report, "wasxfail"):
             self._settled = self._told  # what failed the phase was not heard: it is said again in the next one
         self._told = None
@@ -139,9 +171,12 @@ class Attempt:
             require_packages("the marker llm_cassette")
             from pytest_templates.recording import open_for, placeholder_keys
 
-            if self.options.record == "none":
+            self.cassette = open_for(self.item, mark, self.options, self.spending)
+            if self.cassette.settings.mode == "none":
+                from pytest_templates.network import guarded
+
                 self._resources.enter_context(placeholder_keys())
-            self.cassette = open_for(self.item, mark, self.options)
+                self._resources.enter_context(guarded(self.item.nodeid, self.verdicts.append))
             self._resources.enter_context(self.cassette.playing())
 
     def settle(self) -> None:
@@ -167,7 +202,7 @@ class Attempt:
 
     def _keep_recording(self) -> None:
         if self.cassette is not None:
-            if self.failed:
+            if self.failed or (self.skipped and not self._failed_as_expected):
                 self.cassette.drop()
             else:
                 self.cassette.save()

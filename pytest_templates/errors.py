@@ -11,6 +11,7 @@
         ├── IsolationViolation     a subroutine changed its parent
         ├── BudgetExceeded         a test spent more than its budget
         └── LiveCallRefused        a real model was about to be called by a test that did not ask for it
+            └── NetworkRefused     a test in replay reached for another host
 """
 
 from __future__ import annotations
@@ -61,3 +62,15 @@ class BudgetExceeded(TestingError):
 
 class LiveCallRefused(TestingError):
     """A real model was about to be called by a test that did not ask for it."""
+
+
+class NetworkRefused(LiveCallRefused):
+    """A test whose cassette is replayed reached for another host.
+
+    Attributes:
+        host: The host's name or address, with its port where one was given: ``"api.openai.com:443"``.
+    """
+
+    def __init__(self, text: str, *, host: str) -> None:
+        super().__init__(text)
+        self.host = host

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from antiphon.calls import ModelCall
-from antiphon.observers import Observer, SubroutineEntered, SubroutineExited
+from antiphon.calls import ModelCall, ToolRun
+from antiphon.observers import LiveCall, Observer, SubroutineEntered, SubroutineExited
 from pytest_templates.watching import Watch
 
 
 class AttemptObserver(Observer):
-    """Hands on model calls and subroutines."""
+    """Hands on model calls and subroutines, and lets the attempt object to calls of real models."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
@@ -18,6 +18,18 @@ class AttemptObserver(Observer):
         attempt = self._watch.listening_attempt
         if attempt is not None:
             attempt.called(call)
+
+    def on_tool_run(self, run: ToolRun) -> None:
+        """Note the run of a tool."""
+        attempt = self._watch.listening_attempt
+        if attempt is not None:
+            attempt.trace.tools.append(run)
+
+    def on_live_call(self, event: LiveCall) -> None:
+        """Let the attempt object."""
+        attempt = self._watch.listening_attempt
+        if attempt is not None:
+            attempt.calling(event)
 
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:
         """Let the guard look at the parent."""

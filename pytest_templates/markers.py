@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from inspect import Signature, signature
 from typing import Any
@@ -34,17 +35,21 @@ def llm_cassette(
     return CassetteMark(name, None if match_on is None else _texts("match_on", match_on), _texts("ignore", ignore))
 
 
+def llm_live(reason: object) -> str:
+    """Call real models in this test, in runs with --templates-live; skip it in others."""
+    return _reason(reason)
+
+
 def llm_isolation(mode: object, *, reason: object) -> None:
     """Do not watch the subroutines of this test, for a reason."""
     if mode != "off":
         raise ValueError(f'the only mode is "off", not {mode!r}')
-    if not isinstance(reason, str) or not reason.strip():
-        raise ValueError("reason says why, and cannot be empty")
+    _reason(reason)
 
 
 _NAME = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*")
 
-MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_isolation)}
+MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_live, llm_isolation)}
 
 
 def announce(config: pytest.Config) -> None:
@@ -64,11 +69,20 @@ def check(collected: object) -> None:
     """
     for item in collected if isinstance(collected, list) else [collected]:
         if isinstance(item, pytest.Item):
-            for name in MARKERS:
-                for marker in item.iter_markers(name):
-                    _read(item, marker)
-            if has(item, "llm_cassette"):
-                _refuse_secrets(item)
+            _check(item)
+
+
+def _check(item: pytest.Item) -> None:
+    for name in MARKERS:
+        for marker in item.iter_markers(name):
+            _read(item, marker)
+    if has(item, "llm_cassette") and has(item, "llm_live"):
+        raise pytest.Collector.CollectError(
+            f"{item.nodeid} is marked llm_cassette and llm_live: a test replays its calls, or makes them. To record "
+            "them, llm_cassette and --templates-record are enough"
+        )
+    if has(item, "llm_cassette"):
+        _refuse_secrets(item)
 
 
 def read(item: pytest.Item, name: str) -> Any:
@@ -80,6 +94,17 @@ def read(item: pytest.Item, name: str) -> Any:
 def has(item: pytest.Item, name: str) -> bool:
     """Whether a test has a marker."""
     return item.get_closest_marker(name) is not None
+
+
+def skip_live(items: Iterable[pytest.Item]) -> None:
+    """Skip the tests that call real models."""
+    for item in items:
+        try:
+            reason = read(item, "llm_live")
+        except pytest.Collector.CollectError:
+            continue  # it is said when the test is set up
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=f"calls real models ({reason}), in runs with --templates-live"))
 
 
 def _read(item: pytest.Item, marker: pytest.Mark) -> Any:
@@ -108,6 +133,12 @@ def _refuse_secrets(item: pytest.Item) -> None:
 def _parameters(mark: Any) -> str:
     parameters = signature(mark).parameters.values()
     return str(Signature([parameter.replace(annotation=Signature.empty) for parameter in parameters]))
+
+
+def _reason(given: object) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise ValueError("reason says why, and cannot be empty")
+    return given
 
 
 def _texts(parameter: str, given: Any) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -11,7 +12,7 @@ import pytest
 from pytest_templates.cassettes.store import Store, store_at
 from pytest_templates.extras import HOW_TO_REACH
 
-RecordMode: TypeAlias = Literal["none", "missing", "all"]
+RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
 
@@ -26,6 +27,8 @@ class Options:
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
         unused: What happens after a full run that left recordings unused.
+        live: Whether tests marked ``llm_live`` run.
+        max_cost: What calls of real models may cost in this run, in US dollars; ``None`` for any sum.
     """
 
     record: RecordMode
@@ -33,6 +36,8 @@ class Options:
     isolation: Guarding
     summary: bool
     unused: Unused
+    live: bool
+    max_cost: Decimal | None
 
     @property
     def cassettes(self) -> Path:
@@ -50,7 +55,8 @@ def add(parser: pytest.Parser) -> None:
         "--templates-record",
         choices=get_args(RecordMode),
         default="none",
-        help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'all' records anew",
+        help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'changed' also "
+        "drops what is not used any more, 'all' records anew",
     )
     group.addoption(
         "--templates-cassettes",
@@ -65,6 +71,10 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--templates-summary", action="store_true", help="print which template called which model, with tokens and cost"
     )
+    group.addoption("--templates-live", action="store_true", help="run tests marked llm_live, which call real models")
+    group.addoption(
+        "--templates-max-cost", metavar="USD", help="call no real model any more when its calls have cost as much"
+    )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
     parser.addini(
@@ -78,7 +88,7 @@ def read(config: pytest.Config) -> Options:
     """The options as the user gave them.
 
     Raises:
-        pytest.UsageError: A value in the ini file is none of the valid ones, which the text lists.
+        pytest.UsageError: A value is none of the valid ones, which the text lists.
     """
     isolation = config.getoption("--templates-isolation") or config.getini("templates_isolation")
     return Options(
@@ -87,6 +97,8 @@ def read(config: pytest.Config) -> Options:
         isolation=cast("Guarding", _one_of(config, Guarding, "templates_isolation", isolation)),
         summary=bool(config.getoption("--templates-summary")),
         unused=cast("Unused", _one_of(config, Unused, "templates_unused", config.getini("templates_unused"))),
+        live=bool(config.getoption("--templates-live")),
+        max_cost=_dollars(config.getoption("--templates-max-cost")),
     )
 
 
@@ -108,3 +120,15 @@ def _one_of(config: pytest.Config, kind: object, name: str, value: str) -> str:
         valid = ", ".join(get_args(kind))
         raise pytest.UsageError(f"{name} = {value} in {config.inipath}: it takes one of {valid}")
     return value
+
+
+def _dollars(given: str | None) -> Decimal | None:
+    if given is None:
+        return None
+    try:
+        dollars = Decimal(given)
+    except InvalidOperation:
+        dollars = Decimal("NaN")
+    if not dollars.is_finite() or dollars < 0:
+        raise pytest.UsageError(f"--templates-max-cost={given}: it takes US dollars, 0 or more, such as 0.50")
+    return dollars

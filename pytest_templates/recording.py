@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +15,21 @@ from uuid import uuid4
 import pytest
 
 from pytest_templates.markers import CassetteMark
-from pytest_templates.options import OPTIONS, Options
+from pytest_templates.options import OPTIONS, Options, RecordMode
 
 if TYPE_CHECKING:
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.cassettes.settings import Author
+    from pytest_templates.costs import Spending
 
 
 _KEYS = tuple(
     f"{provider}_API_KEY"
     for provider in ("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS", "GOOGLE", "GROQ", "MISTRAL", "OPENAI")
+)
+_CAUTION = (
+    "The environment variable CI is set, so no cassette is begun here, whatever --templates-record says:\n"
+    "record it elsewhere and commit it, or unset CI."
 )
 _RUN = pytest.StashKey["Run"]()
 _RUN_ID = "templates_run"
@@ -66,8 +74,14 @@ class Run:
             ledger.forget(self._options.store, self.id)
 
 
-def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> OpenCassette:
+def open_for(item: pytest.Item, mark: CassetteMark, options: Options, spending: Spending | None) -> OpenCassette:
     """Open the cassette of a test.
+
+    Args:
+        item: The test.
+        mark: What its marker says.
+        options: What the run's options say.
+        spending: What the test may spend; ``None`` for any sum.
 
     Raises:
         CassetteError: The file cannot be read.
@@ -77,16 +91,39 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options) -> OpenCas
     from pytest_templates.customs import rules_for
 
     path = path_for(item, mark, options)
+    refused = options.record != "none" and _in_ci() and options.store.read(path) is None
     settings = CassetteSettings(
         path=path,
-        mode=options.record,
+        mode="none" if refused else _mode(mark, options.record),
         ignore=mark.ignore,
-        record_command=f'pytest "{item.nodeid}" --templates-record=missing',
+        record_command=record_command(item),
+        caution=_CAUTION if refused else "",
+        before_sending=None if spending is None else spending.check,
         store=options.store,
         author=_author(item, mark, options),
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return OpenCassette(settings, rules=rules_for(item))
+
+
+def record_command(item: pytest.Item) -> str:
+    """The command that runs a test as it was run now, to be typed where pytest was started; without a record mode."""
+    started = item.config.invocation_params.dir
+    inside = item.nodeid.partition("::")[1:]
+    words = ["pytest", Path(os.path.relpath(item.path, started)).as_posix() + "".join(inside)]
+    given = item.config.getoption("--templates-cassettes")
+    if given:
+        words.append(f"--templates-cassettes={given}")
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+
+
+def _mode(mark: CassetteMark, wanted: RecordMode) -> RecordMode:
+    """What may be done with a cassette: what a test does not use of a named one may be another's."""
+    return "missing" if wanted == "changed" and mark.name is not None else wanted
+
+
+def _in_ci() -> bool:
+    return os.environ.get("CI", "").strip().lower() not in {"", "0", "false", "no", "off"}
 
 
 def _author(item: pytest.Item, mark: CassetteMark, options: Options) -> Author:

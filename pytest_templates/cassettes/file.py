@@ -6,6 +6,7 @@ New interactions are added to what the file holds at that moment, as if the test
   In replay it plays the other's answer. So a cassette holds a request as often as the test that asks it most often
   needs it, whichever of them recorded it.
 - The interactions of one run stand in the order of its tests, whichever was done first.
+- In mode ``"changed"`` it holds afterwards what the test has used, and nothing else.
 - In mode ``"all"`` the first test of a run that is saved replaces what there was, the others add to it.
 """
 
@@ -51,6 +52,7 @@ class CassetteFile:
         self._refuse = refuse
         self._is_replaced = settings.mode == "all"
         self._known: Counter[bytes] = Counter()
+        self._held: list[Interaction] = []
 
     def load(self) -> list[Interaction] | None:
         """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
@@ -59,7 +61,8 @@ class CassetteFile:
             CassetteError: It cannot be read, or is damaged.
         """
         found = self._current()
-        self._known = self._count(found or [])
+        self._held = found or []
+        self._known = self._count(self._held)
         return found
 
     def add(self, new: Sequence[Interaction]) -> None:
@@ -75,6 +78,21 @@ class CassetteFile:
             self._write(current, added)
         self._known += self._count(new)
         self._is_replaced = False
+
+    def replace(self, interactions: Sequence[Interaction]) -> None:
+        """Let it hold these interactions alone, in one step. Needs the store's lock.
+
+        Raises:
+            CassetteError: A secret would reach the disk.
+            OSError: It cannot be written.
+        """
+        if self.differs_from(interactions):
+            self.store.replace(self._path, self._text(interactions).encode("utf-8"))
+            self._held = list(interactions)
+
+    def differs_from(self, interactions: Sequence[Interaction]) -> bool:
+        """Whether it was not these interactions that were loaded, or written last; never so for none."""
+        return bool(interactions) and list(interactions) != self._held
 
     def _current(self) -> list[Interaction] | None:
         if self._is_replaced and self._ledger() is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
@@ -24,6 +25,7 @@ from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.tape import Opinion, Tape
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.clients import passed_on
 from pytest_templates.errors import CassetteError, CassetteMiss
 
 
@@ -77,6 +79,7 @@ class OpenCassette:
         self.misses: list[CassetteError] = []
         self.takes = Takes()
         self.dropped = 0
+        self._answered: list[tuple[str | None, str | None]] = []
         self._is_over = False
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
@@ -123,11 +126,12 @@ class OpenCassette:
         return tuple(track.number for track in self._tape.tracks() if not track.played)
 
     def save(self) -> None:
-        """Write what was recorded, in one step; does nothing when nothing was, and never in mode ``"none"``.
+        """Write what was recorded, in one step; does nothing when nothing is new, and never in mode ``"none"``.
 
         New interactions follow the old ones; in mode ``"all"`` they replace what this run has not recorded. See
-        `file` for what becomes of recordings that others have made meanwhile. A stream that nobody has read to its end
-        is kept as far as it was read.
+        `file` for what becomes of recordings that others have made meanwhile. In mode ``"changed"`` the old ones that
+        were not used are dropped; where nothing at all was used the file stays. A stream that nobody has read to its
+        end is kept as far as it was read.
 
         Raises:
             CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is,
@@ -135,11 +139,15 @@ class OpenCassette:
         """
         self.takes.end()
         unsaved = self._tape.unsaved()
-        if not unsaved and not self._journal.exists:
+        used = self._tape.used() if self.settings.mode == "changed" else []
+        if not unsaved and not self._journal.exists and not self._file.differs_from(used):
             return
         try:
             with writing(self.path, self._file.store), self._file.store.lock():
-                self._file.add(list(unsaved.values()))
+                if used:
+                    self._file.replace(used)
+                else:
+                    self._file.add(list(unsaved.values()))
                 self._tape.mark_saved(unsaved)
                 self._journal.remove()
         finally:
@@ -171,17 +179,22 @@ class OpenCassette:
         self._credentials.learn(request)
         request = self._kept(_interaction(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
-        replay = self._tape.take(fingerprint, self._opinion(request))
+        replay = self._tape.take(fingerprint, caller, self._opinion(request))
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
-            raise self._miss(request, caller, fingerprint)
+            raise passed_on(self._miss(request, caller, fingerprint))
+        if self.settings.before_sending is not None:
+            self.settings.before_sending()
         return Decision(request, caller, order=self._tape.reserve())
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
+        interaction = _interaction(decision.caller, decision.request, response)
+        if response.status < HTTPStatus.BAD_REQUEST:
+            self._answered.append((interaction.template, interaction.model))
         with self._noting_errors():
-            interaction = self._kept(_interaction(decision.caller, decision.request, response))
+            interaction = self._kept(interaction)
             self._tape.add(decision.order, interaction)
         if not self._is_over:
             # `save` meets the error, too; here, a client would take it for a failed call and pay again
@@ -225,9 +238,22 @@ class OpenCassette:
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
-        miss = self._report(decision.request, decision.caller).miss("left-early")
+        miss = passed_on(self._report(decision.request, decision.caller).miss("left-early"))
         self.misses.append(miss)
         return miss
+
+    def was_sent(self, template: str | None, model: str | None) -> bool:
+        """Whether a model answered somebody's request, and was not just replayed; each answer is told once.
+
+        Args:
+            template: The path of the template that asked; ``None`` for a call from outside of templates.
+            model: The name of the model; ``None`` where a client was used without the engine.
+        """
+        try:
+            self._answered.remove((template, model))
+        except ValueError:
+            return False
+        return True
 
     def _miss(self, request: RecordedRequest, caller: Caller | None, fingerprint: bytes) -> CassetteMiss:
         return self._report(request, caller).miss(self._reason(fingerprint))
@@ -249,5 +275,4 @@ class OpenCassette:
 
 
 def _interaction(caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
-    template, model = (caller.template_path, caller.model) if caller else (None, None)
-    return Interaction(template, model, request, response)
+    return Interaction(None, None, request, response).asked_by(caller)

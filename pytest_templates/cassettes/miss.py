@@ -58,14 +58,9 @@ class MissReport:
         return CassetteMiss(self.secrets.replace("\n\n".join(parts)), reason=reason, template_path=template)
 
     def _remedy(self, reason: str) -> str:
-        command = self.settings.record_command
-        anew = command.replace("--templates-record=missing", "--templates-record=all")
-        if reason == "left-early":
-            return f"Record the whole test anew with:\n  {anew}"
-        remedy = f"Record it with:\n  {command}"
-        if reason == "no-match":
-            remedy += f"\nor, where it replaces what was recorded before, the whole test anew with:\n  {anew}"
-        return remedy
+        mode = {"no-match": "changed", "left-early": "all"}.get(reason, "missing")
+        remedy = f"Record it with:\n  {self.settings.record_command} --templates-record={mode}"
+        return "\n".join(filter(None, [remedy, self.settings.caution]))
 
     def _heading(self, reason: str) -> str:
         rows = {"asked by": self._asker(), "cassette": self._cassette(), "reason": f"{reason}: {_WHY[reason]}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -36,12 +37,14 @@ class CassetteSettings:
 
     Attributes:
         path: The file; see `cassette_path`.
-        mode: ``"none"`` replays only, ``"missing"`` replays what is recorded and records the rest, ``"all"`` records
-            everything anew.
+        mode: ``"none"`` replays only, ``"missing"`` replays what is recorded and records the rest, ``"changed"`` drops
+            what was not used as well, ``"all"`` records everything anew.
         match_on: What of a request has to be equal for its recording to be replayed: names of vcrpy's matchers.
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
-        record_command: The command that records what is missing, shown when a recording is missing.
+        record_command: The command that runs the test, shown with a record mode when a recording is missing.
+        caution: What else is to be said then; ``""`` for nothing.
+        before_sending: Called before a request is sent, where given; what it raises keeps it from being sent.
         store: Where the cassette lies; ``None`` for a file that belongs to no store.
         author: Whose recordings are added to it.
     """
@@ -50,7 +53,9 @@ class CassetteSettings:
     mode: RecordMode = "none"
     match_on: tuple[str, ...] = DEFAULT_MATCH_ON
     ignore: tuple[str, ...] = ()
-    record_command: str = "pytest --templates-record=missing"
+    record_command: str = "pytest"
+    caution: str = ""
+    before_sending: Callable[[], None] | None = None
     store: Store | None = None
     author: Author = Author()
 

@@ -9,6 +9,7 @@ from itertools import count
 from threading import Lock
 from typing import TypeAlias
 
+from antiphon.calls import Caller
 from pytest_templates.cassettes.values import Interaction
 
 Opinion: TypeAlias = Callable[[Interaction], "bool | None"]
@@ -51,16 +52,18 @@ class Tape:
         for index, known in enumerate(self._fingerprints):
             self._queues[known].append(index)
         self._played: set[int] = set()
-        self._new: dict[int, Interaction] = {}  # not saved yet, by index: what was left comes before what is recorded
-        self._orders = count(len(self._loaded))
+        self._used: dict[int, Interaction] = {}  # by the order in which it was asked for
+        self._new: dict[int, Interaction] = {}  # those of them that are not saved yet
+        self._orders = count()
         self._recorded = 0
         self._lock = Lock()
 
-    def take(self, fingerprint: bytes, opinion: Opinion | None = None) -> Interaction | None:
-        """The next unplayed interaction with this fingerprint; from now on it counts as played.
+    def take(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
+        """The next unplayed interaction with this fingerprint; from now on it counts as played, by this caller.
 
         Args:
             fingerprint: Of the request.
+            caller: Who asks.
             opinion: May refuse an interaction with the fingerprint by ``False``, and where none is left accept one
                 with another by ``True``.
         """
@@ -70,9 +73,11 @@ class Tape:
                 return None
             self._queues[self._fingerprints[index]].remove(index)
             self._played.add(index)
+            order = next(self._orders)
+            replayed = self._used[order] = self._loaded[index].asked_by(caller)
             if index >= self._kept:
-                self._new[index] = self._loaded[index]
-            return self._loaded[index]
+                self._new[order] = replayed
+            return replayed
 
     def _candidates(self, fingerprint: bytes, opinion: Opinion | None) -> Iterator[int]:
         equal = self._queues.get(fingerprint, ())
@@ -89,14 +94,14 @@ class Tape:
             return fingerprint in self._queues and not self._queues[fingerprint]
 
     def reserve(self) -> int:
-        """A place among the new interactions, for a request that is about to be sent."""
+        """A place among the interactions of this run, for a request that is about to be sent."""
         with self._lock:
             return next(self._orders)
 
     def add(self, order: int, interaction: Interaction) -> None:
         """Take a new interaction in at its reserved place; requests are kept in the order they were sent in."""
         with self._lock:
-            self._new[order] = interaction
+            self._used[order] = self._new[order] = interaction
             self._recorded += 1
 
     @property
@@ -132,3 +137,8 @@ class Tape:
         with self._lock:
             for key in keys:
                 del self._new[key]
+
+    def used(self) -> list[Interaction]:
+        """What was replayed and what is new, in the order in which it was asked for."""
+        with self._lock:
+            return [self._used[order] for order in sorted(self._used)]

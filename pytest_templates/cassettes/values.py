@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import accumulate, pairwise
 from typing import TypeAlias
+
+from antiphon.calls import Caller
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -105,3 +107,8 @@ class Interaction:
     model: str | None
     request: RecordedRequest
     response: RecordedResponse
+
+    def asked_by(self, caller: Caller | None) -> Interaction:
+        """The same as asked by somebody else."""
+        template, model = (caller.template_path, caller.model) if caller else (None, None)
+        return replace(self, template=template, model=model)

@@ -41,7 +41,16 @@ def rows_of(attempt: Attempt) -> Row:
         "dropped": 0 if cassette is None else cassette.dropped,
         "unplayed": list(cassette.unplayed) if cassette is not None and passed else None,
         "subroutines": attempt.subroutines,
+        "unpriced": _unpriced(attempt),
     }
+
+
+def _unpriced(attempt: Attempt) -> list[str]:
+    """The models whose calls --templates-max-cost could not count."""
+    if attempt.spending is None:
+        return []
+    bare = attempt.cassette is not None and attempt.cassette.was_sent(None, None)
+    return sorted(attempt.spending.unpriced | ({"calls from outside of the engine"} if bare else set()))
 
 
 def _call(call: ModelCall, source: str) -> Row:

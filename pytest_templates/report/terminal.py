@@ -42,6 +42,11 @@ class Summary:
             terminalreporter.line(_table(lines) if lines else "no model was called")
         if calls or any(map(self._sum, ("subroutines", "played", "recorded", "dropped"))):
             terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
+        unpriced = sorted({name for test in self._tests for name in test["unpriced"]})
+        if unpriced:
+            terminalreporter.line(
+                f"templates: no price is known, and --templates-max-cost did not count: {', '.join(unpriced)}"
+            )
 
     def _counts(self, lines: list[Line]) -> list[str]:
         calls, models = sum(line.calls for line in lines), len({line.model for line in lines})

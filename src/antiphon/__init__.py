@@ -18,6 +18,7 @@ from antiphon.interface import ConsoleInterface, UserInterface
 from antiphon.messages import Message, Reply, Role, ToolCall, Usage
 from antiphon.model import Model, ModelSettings
 from antiphon.observers import (
+    LiveCall,
     Observer,
     SubroutineEntered,
     SubroutineExited,
@@ -65,6 +66,7 @@ __all__ = [
     "LastMessageStrategy",
     "LastNMessagesStrategy",
     "LinearTemplate",
+    "LiveCall",
     "LoopTemplate",
     "Message",
     "MessageTemplate",

@@ -10,6 +10,7 @@ from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
+from antiphon.observers import LISTENERS, LiveCall, tell
 from antiphon.providers.options import check_address, check_key
 from antiphon.session import Session
 
@@ -77,16 +78,23 @@ class ConnectedModel(Model):
             self._link = _Link(name=self.name, model=model)
 
     def _send(self, session: Session) -> Reply:
-        return self._link.connection().ask(session, self.settings)
+        return self._live(session).ask(session, self.settings)
 
     async def _asend(self, session: Session) -> Reply:
-        return await self._link.connection().aask(session, self.settings)
+        return await self._live(session).aask(session, self.settings)
 
     def _stream(self, session: Session) -> Generator[str | Reply]:
-        return self._link.connection().stream(session, self.settings)
+        return self._live(session).stream(session, self.settings)
 
     def _astream(self, session: Session) -> AsyncGenerator[str | Reply]:
-        return self._link.connection().astream(session, self.settings)
+        return self._live(session).astream(session, self.settings)
+
+    def _live(self, session: Session) -> Connection:
+        """The connection to call through; observers may object."""
+        listening = LISTENERS.now.live_call
+        if listening:
+            tell(listening, LiveCall(self.name, session.run.path))
+        return self._link.connection()
 
 
 def connect(

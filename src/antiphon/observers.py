@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
 
-from antiphon.calls import ModelCall
+from antiphon.calls import ModelCall, ToolRun
 from antiphon.errors import InvalidType, shown
 from antiphon.session import Identified, Session
 
@@ -87,6 +87,19 @@ class SubroutineExited:
     error: BaseException | None
 
 
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A real model is about to be called.
+
+    Attributes:
+        model: The name of the model.
+        path: The path of the template that asks; ``None`` for a call from outside of templates.
+    """
+
+    model: str
+    path: str | None
+
+
 class Observer:
     """Override what you want to hear of; the rest costs nothing.
 
@@ -104,6 +117,12 @@ class Observer:
     def on_model_call(self, call: ModelCall) -> None:
         """A model was called; the call is complete, also when it failed."""
 
+    def on_live_call(self, event: LiveCall) -> None:
+        """A real model is about to be called; what is raised here keeps it from being called."""
+
+    def on_tool_run(self, run: ToolRun) -> None:
+        """A tool that a model asked for was run, or could not be; the model was not told yet."""
+
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:
         """A subroutine begins."""
 
@@ -114,13 +133,18 @@ class Observer:
 class Audience:
     """Some observers, and which of their methods hear of what; it never changes."""
 
-    __slots__ = ("model_call", "observers", "subroutine_enter", "subroutine_exit", "template_enter", "template_exit")
+    __slots__ = (
+        *("observers", "template_enter", "template_exit", "subroutine_enter", "subroutine_exit"),
+        *("live_call", "model_call", "tool_run"),
+    )
 
     def __init__(self, observers: tuple[Observer, ...] = ()) -> None:
         self.observers = observers
         self.template_enter = self._overriding("on_template_enter")
         self.template_exit = self._overriding("on_template_exit")
+        self.live_call = self._overriding("on_live_call")
         self.model_call = self._overriding("on_model_call")
+        self.tool_run = self._overriding("on_tool_run")
         self.subroutine_enter = self._overriding("on_subroutine_enter")
         self.subroutine_exit = self._overriding("on_subroutine_exit")
 

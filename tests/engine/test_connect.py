@@ -61,6 +61,7 @@ def test_a_missing_key_says_which_variable_to_set():
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
+@pytest.mark.llm_live(reason="it is not reached")
 def test_a_missing_key_of_a_model_known_by_name_is_said_when_it_is_first_asked(play):
     runner = Runner("openai:gpt-4o-mini", template=LinearTemplate([UserTemplate("x"), AssistantTemplate()]))
 

@@ -70,7 +70,7 @@ def test_a_call_without_a_recording_fails_with_the_template_and_the_command_that
         "CassetteMiss: No recording for POST http://127.0.0.1:",
         "asked by  talk/answer (model openai:m)",
         "no-cassette: the file does not exist",
-        'pytest "test_it.py::test_it" --templates-record=missing',
+        "pytest test_it.py::test_it --templates-record=missing",
     )
 
 

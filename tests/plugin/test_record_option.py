@@ -72,13 +72,13 @@ def test_all_records_anew(project, chat_server, files):
     result.stdout.fnmatch_lines(["templates: *, 2 recorded"])
 
 
-@pytest.mark.parametrize("mode", ["changed", "once", ""])
+@pytest.mark.parametrize("mode", ["new", "once", ""])
 def test_another_mode_is_refused_with_the_valid_ones(project, mode):
     result = project.run(f"--templates-record={mode}")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.re_match_lines(
-        [rf".*--templates-record: invalid choice: '{mode}' \(choose from '?none.*missing.*all'?\)"]
+        [rf".*--templates-record: invalid choice: '{mode}' \(choose from '?none.*missing.*changed.*all'?\)"]
     )
 
 

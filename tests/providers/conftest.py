@@ -120,6 +120,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("mode", MODES, ids=str)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests call the models that the loopback server plays."""
+    for item in items:
+        if "provider" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.llm_live(reason="a server on this machine plays the model"))
+
+
 def cassette(name: str, wire: Wire, mode: Mode) -> pytest.MarkDecorator:
     """The cassette of a behaviour: with and without an event loop the same is sent."""
     form = "streamed" if mode.streams else "whole"

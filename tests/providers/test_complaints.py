@@ -140,6 +140,7 @@ def test_an_option_that_a_provider_does_not_take_is_refused() -> None:
     assert complaint("deepseek:deepseek-chat", base_url="http://127.0.0.1:1", api_key="dummy-key") == expected
 
 
+@pytest.mark.llm_live(reason="it is not reached")
 def test_a_model_known_by_its_name_complains_in_the_same_words_when_it_is_asked() -> None:
     with pytest.raises(InvalidValue, match=r"did you mean 'openai:gpt-4o-mini'\?"):
         Runner("opnai:gpt-4o-mini", template=LinearTemplate([UserTemplate("Hello."), AssistantTemplate()])).run()

@@ -45,6 +45,7 @@ def test_connecting_says_what_to_install(missing: str) -> None:
     assert missing in str(caught.value)
 
 
+@pytest.mark.llm_live(reason="it is not reached")
 def test_a_name_says_what_to_install_when_the_model_is_asked(missing: str) -> None:
     runner = Runner(NAME, template=LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")]))
 

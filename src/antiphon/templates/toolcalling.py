@@ -16,6 +16,7 @@ from antiphon.effects import RunTool
 from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
 from antiphon.messages import Message, Role, ToolCall
 from antiphon.model import Model
+from antiphon.observers import LISTENERS, tell
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.signals import EndConversation
@@ -120,9 +121,10 @@ class ToolingTemplate(Template):
             result, error = None, raised
         run = session.run
         text = f"Error: {_explained(error)}" if error is not None else _text(result)
-        run.trace.tools.append(
-            ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, perf_counter() - started)
-        )
+        seconds = perf_counter() - started
+        done = ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, seconds)
+        run.trace.tools.append(done)
+        tell(LISTENERS.now.tool_run, done)
         yield self._tell(session, call, text)
         tool = self._by_name.get(call.name)
         return result, error if tool is not None and tool.reraise else None

@@ -19,7 +19,7 @@ from pytest_templates.errors import CassetteMiss
 
 HEADERS = (("content-type", "application/json"),)
 RESPONSE = RecordedResponse(200, "", (), b"")
-COMMAND = "pytest tests/test_talk.py::test_hello --templates-record=missing"
+COMMAND = "pytest tests/test_talk.py::test_hello"
 
 
 def request(body: Any, uri: str = "https://host/v1/chat") -> RecordedRequest:
@@ -60,7 +60,7 @@ def test_a_miss_says_who_asked_what_is_missing_and_how_to_record_it() -> None:
         "  reason    no-cassette: the file does not exist\n"
         "\n"
         "Record it with:\n"
-        f"  {COMMAND}"
+        f"  {COMMAND} --templates-record=missing"
     )
     assert (error.reason, error.template_path) == ("no-cassette", "support/answer")
 

@@ -40,6 +40,6 @@ def test_a_test_that_reads_further_than_its_recording_fails_and_says_why(
         result,
         "The recording ends early for POST http://127.0.0.1:",
         "left-early: the answer was not read to its end when it was recorded, and is read further now",
-        'pytest "test_it.py::test_stream" --templates-record=all',
+        "pytest test_it.py::test_stream --templates-record=all",
     )
     assert speaker.asked == 1

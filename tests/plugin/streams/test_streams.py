@@ -11,7 +11,10 @@ from pytest_templates.cassettes.persister import load
 from pytest_templates.errors import CassetteMiss
 
 # What trio says of programs that leave a loop without closing its generator, with and without a cassette.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning"),
+    pytest.mark.llm_live(reason="a server on this machine plays the model"),
+]
 
 WORDS = ["one", "two", "three"]
 PAUSE = 0.02  # seconds

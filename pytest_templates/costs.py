@@ -1,0 +1,113 @@
+"""What real models cost in a run, and where it stops."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from antiphon import ModelCall
+
+_SHARED = "templates_ledger"
+
+
+class Ledger:
+    """What was paid for so far, by every process of a run: each adds lines to one file.
+
+    Attributes:
+        path: The file.
+        limit: US dollars, 0 or more.
+    """
+
+    def __init__(self, path: Path, limit: Decimal) -> None:
+        self.path = path
+        self.limit = limit
+
+    @classmethod
+    def of(cls, config: pytest.Config, limit: Decimal) -> Ledger:
+        """The run's ledger: in a worker of xdist the one that was begun where it was started."""
+        shared: dict[str, Any] = getattr(config, "workerinput", {})
+        if _SHARED in shared:
+            return cls(Path(shared[_SHARED]), limit)
+        folder = TemporaryDirectory(prefix="templates-")
+        config.add_cleanup(folder.cleanup)
+        return cls(Path(folder.name, "costs"), limit)
+
+    def share(self, workerinput: dict[str, Any]) -> None:
+        """Let a worker of xdist add to it."""
+        workerinput[_SHARED] = str(self.path)
+
+    def add(self, cost: Decimal) -> None:
+        """Add what a call has cost, in US dollars."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)  # a worker on another machine has a ledger of its own
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            os.write(file, f"{cost}\n".encode())  # in one step: other processes write as well
+        finally:
+            os.close(file)
+
+    @property
+    def total(self) -> Decimal:
+        """US dollars, of the calls whose price is known."""
+        lines = self.path.read_text(encoding="ascii").split() if self.path.exists() else ()
+        return sum(map(Decimal, lines), Decimal(0))
+
+
+LEDGER = pytest.StashKey[Ledger]()
+
+
+class Spending:
+    """What one test may spend.
+
+    Args:
+        ledger: The run's.
+        test: The test's node id.
+        complain: Told, once, when no more may be spent.
+
+    Attributes:
+        unpriced: The models whose price is not known.
+    """
+
+    def __init__(self, ledger: Ledger, test: str, complain: Callable[[Exception], None]) -> None:
+        self._ledger = ledger
+        self._test = test
+        self._complain = complain
+        self._told = False
+        self.unpriced: set[str] = set()
+
+    def check(self) -> None:
+        """Before a request is sent.
+
+        Raises:
+            BudgetExceeded: The limit is reached.
+        """
+        total, limit = self._ledger.total, self._ledger.limit
+        if total < limit:
+            return
+        from pytest_templates.clients import passed_on
+        from pytest_templates.errors import BudgetExceeded
+
+        refused = BudgetExceeded(
+            f"{self._test} is about to call a real model, and --templates-max-cost={limit} is reached\n"
+            f"  spent in this run  ${total:f}\n\n"
+            "What tests that passed have recorded is kept. Raise the limit, or go on another time with\n"
+            "--templates-record=missing."
+        )
+        if not self._told:  # calls that are made at once are refused at once
+            self._told = True
+            self._complain(refused)
+        raise passed_on(refused)
+
+    def add(self, call: ModelCall) -> None:
+        """Add what a call has cost."""
+        cost = None if call.usage is None else call.usage.cost
+        if cost is not None:
+            self._ledger.add(cost)
+        elif call.error is None:
+            self.unpriced.add(call.model)
