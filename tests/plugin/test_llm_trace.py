@@ -129,7 +129,8 @@ def test_the_tools_that_models_asked_for_are_in_the_trace(project):
             wish = Reply(tool_calls=(ToolCall(id="1", name="look", arguments={"place": "here"}),))
             template = ToolingTemplate([look], template_id="answer")
             Runner(scripted_model(wish, "done"), template=LinearTemplate([UserTemplate("Look."), template])).run()
-            assert [(run.template_id, run.tool, run.result) for run in llm_trace.tools] == [("answer", "look", "seen: here")]
+            [run] = llm_trace.tools
+            assert (run.template_id, run.tool, run.result) == ("answer", "look", "seen: here")
         """
     )
 
