@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.calls import ModelCall
+from antiphon.calls import ModelCall, ToolRun
 from antiphon.observers import LiveCall, Observer, SubroutineEntered, SubroutineExited
 from pytest_templates.watching import Watch
 
@@ -18,6 +18,12 @@ class AttemptObserver(Observer):
         attempt = self._watch.listening_attempt
         if attempt is not None:
             attempt.called(call)
+
+    def on_tool_run(self, run: ToolRun) -> None:
+        """Note the run of a tool."""
+        attempt = self._watch.listening_attempt
+        if attempt is not None:
+            attempt.trace.tools.append(run)
 
     def on_live_call(self, event: LiveCall) -> None:
         """Let the attempt object."""

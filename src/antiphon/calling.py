@@ -165,8 +165,9 @@ class Calling:
         )
         self._session.trace.calls.append(call)
         self._model._recorded(call)  # of its own kind
-        if LISTENERS.model_call:
-            tell(LISTENERS.model_call, call)
+        listening = LISTENERS.now.model_call
+        if listening:
+            tell(listening, call)
 
 
 class _Asking:

@@ -91,8 +91,9 @@ class ConnectedModel(Model):
 
     def _live(self, session: Session) -> Connection:
         """The connection to call through; observers may object."""
-        if LISTENERS.live_call:
-            tell(LISTENERS.live_call, LiveCall(self.name, session.run.path))
+        listening = LISTENERS.now.live_call
+        if listening:
+            tell(listening, LiveCall(self.name, session.run.path))
         return self._link.connection()
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any
 
 from antiphon.calls import ChosenBy
@@ -20,7 +19,7 @@ from antiphon.model import Model
 from antiphon.replacing import chosen
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
-from antiphon.threads import in_thread, run_to_end
+from antiphon.threads import in_thread, is_async, run_to_end
 from antiphon.tools import Tool
 
 
@@ -111,13 +110,13 @@ class RunTool(Effect):
 
     def perform(self) -> Any:
         """Run it, blocking; an async function in an event loop of its own."""
-        if iscoroutinefunction(self.tool.function):
+        if is_async(self.tool.function):
             return run_to_end(self.tool.function, self.arguments)
         return self.tool.function(**self.arguments)
 
     async def aperform(self) -> Any:
         """Run it without blocking the event loop; a sync function in a thread."""
-        if iscoroutinefunction(self.tool.function):
+        if is_async(self.tool.function):
             return await self.tool.function(**self.arguments)
         return await in_thread(partial(self.tool.function, **self.arguments))
 

@@ -182,3 +182,10 @@ class OutputError(BadAnswer):
 
 class ToolRoundsExceeded(ModelError):
     """A model asks for tools once more after the last round."""
+
+
+def shown(given: Any, wanted: type | tuple[()] = ()) -> str:
+    """What was given in place of something else, for an error's text; where its class was, how to make one of it."""
+    is_class = isinstance(given, type) and issubclass(given, wanted)
+    hint = f"; give an instance: {given.__name__}()" if is_class else ""
+    return f"{type(given).__name__}: {given!r}{hint}"

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from antiphon.copies import isolated
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.messages import Message
 from antiphon.session import Session
+from antiphon.threads import is_plain_function
 
 
 class SessionInitStrategy(ABC):
@@ -47,7 +48,7 @@ class LastNMessagesStrategy(SessionInitStrategy):
 
     def __init__(self, n: int) -> None:
         if isinstance(n, bool) or not isinstance(n, int):
-            raise InvalidType(f"n is a number of messages, not {type(n).__name__}: {n!r}")
+            raise InvalidType(f"n is a number of messages, not {shown(n)}")
         if n < 0:
             raise InvalidValue(f"n is a number of messages, 0 or more, not {n}")
         self.n = n
@@ -58,16 +59,26 @@ class LastNMessagesStrategy(SessionInitStrategy):
 
 
 class FilteredInheritStrategy(SessionInitStrategy):
-    """The parent's messages for which a function is true, a copy of the metadata."""
+    """The parent's messages for which a function is true, a copy of the metadata.
+
+    Args:
+        filter_fn: Asked for every message; a plain function, not an async one.
+    """
 
     def __init__(self, filter_fn: Callable[[Message], bool]) -> None:
-        if not callable(filter_fn):
-            raise InvalidType(f"filter_fn is a function of a message, not {type(filter_fn).__name__}: {filter_fn!r}")
+        if not is_plain_function(filter_fn):
+            raise InvalidType(f"filter_fn is a function of a message that is not async, not {shown(filter_fn)}")
         self.filter_fn = filter_fn
 
     def initialize(self, parent_session: Session) -> Session:
         """Make the session."""
         return _heir(parent_session, filter(self.filter_fn, parent_session.messages))
+
+
+# What these make shares nothing with the parent. A class that builds on them may add something that does.
+COPYING: frozenset[type[SessionInitStrategy]] = frozenset(
+    {CleanSessionStrategy, InheritSystemStrategy, LastNMessagesStrategy, FilteredInheritStrategy}
+)
 
 
 def _heir(parent: Session, messages: Iterable[Message]) -> Session:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -106,6 +107,13 @@ class Usage(BaseModel):
     cost: Decimal | None = None
 
 
+class _ReplyFields(TypedDict, total=False):
+    tool_calls: Sequence[ToolCall]
+    usage: Usage | None
+    served_by: str | None
+    finish_reason: str | None
+
+
 class Reply(BaseModel):
     """What a provider answered to one call.
 
@@ -126,6 +134,6 @@ class Reply(BaseModel):
     served_by: str | None = None
     finish_reason: str | None = None
 
-    def __init__(self, content: str = "", /, **fields: Any) -> None:
+    def __init__(self, content: str = "", **fields: Unpack[_ReplyFields]) -> None:
         # The text may stand first without its name, as in Reply("Hello"): scripts are full of these.
-        super().__init__(**({"content": content} | fields))
+        super().__init__(content=content, **fields)

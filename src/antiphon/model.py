@@ -40,6 +40,19 @@ class ModelSettings(BaseModel):
     seed: int | None = None
     stop: list[str] | None = None
 
+    if TYPE_CHECKING:  # type checkers would allow the named settings only
+
+        def __init__(
+            self,
+            *,
+            temperature: float | None = None,
+            max_tokens: int | None = None,
+            top_p: float | None = None,
+            seed: int | None = None,
+            stop: list[str] | None = None,
+            **others: Any,
+        ) -> None: ...
+
 
 class Model(ABC):
     """What answers a session with one message. A subclass needs only ``_send``.

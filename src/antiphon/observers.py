@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
 
-from antiphon.calls import ModelCall
+from antiphon.calls import ModelCall, ToolRun
+from antiphon.errors import InvalidType, shown
 from antiphon.session import Identified, Session
 
 
@@ -102,8 +103,9 @@ class LiveCall:
 class Observer:
     """Override what you want to hear of; the rest costs nothing.
 
-    Enter and exit come in pairs, also when something fails. The methods are called in the thread or task that does the
-    work, and what they raise ends that work.
+    Enter and exit come in pairs, also when something fails: who begins to listen in the middle of a run hears no exit
+    from what was entered before. The methods are called in the thread or task that does the work, and what they raise
+    ends that work.
     """
 
     def on_template_enter(self, event: TemplateEntered) -> None:
@@ -118,6 +120,9 @@ class Observer:
     def on_live_call(self, event: LiveCall) -> None:
         """A real model is about to be called; what is raised here keeps it from being called."""
 
+    def on_tool_run(self, run: ToolRun) -> None:
+        """A tool that a model asked for was run, or could not be; the model was not told yet."""
+
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:
         """A subroutine begins."""
 
@@ -125,51 +130,57 @@ class Observer:
         """A subroutine has ended; nothing was squashed yet."""
 
 
-class Listeners:
-    """The methods of the observers that listen now, by what they hear of.
-
-    Each attribute is a tuple that is replaced as a whole, so that runners in other threads may read it at any time.
-    """
+class Audience:
+    """Some observers, and which of their methods hear of what; it never changes."""
 
     __slots__ = (
-        "_lock",
-        "_observers",
-        "live_call",
-        "model_call",
-        "subroutine_enter",
-        "subroutine_exit",
-        "template_enter",
-        "template_exit",
+        *("observers", "template_enter", "template_exit", "subroutine_enter", "subroutine_exit"),
+        *("live_call", "model_call", "tool_run"),
     )
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._observers: tuple[Observer, ...] = ()
-        self._sort()
-
-    def add(self, observer: Observer) -> None:
-        """Let an observer listen."""
-        with self._lock:
-            self._observers += (observer,)
-            self._sort()
-
-    def remove(self, observer: Observer) -> None:
-        """Let an observer stop to listen."""
-        with self._lock:
-            self._observers = tuple(other for other in self._observers if other is not observer)
-            self._sort()
-
-    def _sort(self) -> None:
+    def __init__(self, observers: tuple[Observer, ...] = ()) -> None:
+        self.observers = observers
         self.template_enter = self._overriding("on_template_enter")
         self.template_exit = self._overriding("on_template_exit")
         self.live_call = self._overriding("on_live_call")
         self.model_call = self._overriding("on_model_call")
+        self.tool_run = self._overriding("on_tool_run")
         self.subroutine_enter = self._overriding("on_subroutine_enter")
         self.subroutine_exit = self._overriding("on_subroutine_exit")
 
+    def since(self, earlier: Audience) -> Audience:
+        """Those who were there earlier, too: who has not heard of an enter does not hear of its exit."""
+        if self is earlier:
+            return self
+        return Audience(tuple(one for one in self.observers if any(one is other for other in earlier.observers)))
+
     def _overriding(self, name: str) -> tuple[Callable[[Any], None], ...]:
         silent = getattr(Observer, name)
-        return tuple(getattr(one, name) for one in self._observers if getattr(type(one), name) is not silent)
+        return tuple(getattr(one, name) for one in self.observers if getattr(type(one), name) is not silent)
+
+
+class Listeners:
+    """Who listens.
+
+    Attributes:
+        now: Those who listen now. It is replaced as a whole, so that runners in other threads may read it at any time.
+    """
+
+    __slots__ = ("_lock", "now")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.now = Audience()
+
+    def add(self, observer: Observer) -> None:
+        """Let an observer listen."""
+        with self._lock:
+            self.now = Audience((*self.now.observers, observer))
+
+    def remove(self, observer: Observer) -> None:
+        """Let an observer stop to listen."""
+        with self._lock:
+            self.now = Audience(tuple(other for other in self.now.observers if other is not observer))
 
 
 def tell(listeners: tuple[Callable[[Any], None], ...], event: object) -> None:
@@ -197,6 +208,9 @@ AnObserver = TypeVar("AnObserver", bound=Observer)
 def observing(observer: AnObserver) -> Iterator[AnObserver]:
     """Let an observer listen to every runner in the process, threads and tasks included.
 
+    Raises:
+        InvalidType: That is no observer.
+
     Example:
         >>> class Counter(Observer):
         ...     calls = 0
@@ -208,6 +222,8 @@ def observing(observer: AnObserver) -> Iterator[AnObserver]:
         >>> counter.calls
         0
     """
+    if not isinstance(observer, Observer):
+        raise InvalidType(f"observer takes an Observer, not {shown(observer, Observer)}")
     LISTENERS.add(observer)
     try:
         yield observer

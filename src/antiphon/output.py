@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
 
-from antiphon.errors import InvalidType
+from antiphon.errors import InvalidType, shown
 
 T = TypeVar("T")
 
@@ -24,6 +24,8 @@ class OutputType(Generic[T]):
     """
 
     def __init__(self, kind: Any) -> None:
+        if isinstance(kind, str):
+            raise InvalidType(f"output_type takes a type that pydantic can validate, not {shown(kind)}")
         try:
             self._adapter: TypeAdapter[T] = TypeAdapter(kind)
         except PydanticSchemaGenerationError as error:

@@ -9,13 +9,14 @@ from typing import Any, Self
 from antiphon.connect import as_model
 from antiphon.copies import Copier
 from antiphon.drivers import adrive, drive
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.events import Event
 from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
 from antiphon.session import Run, Session, begun, ended
 from antiphon.templates.base import Template
+from antiphon.templates.checks import check_count
 
 
 class Runner:
@@ -49,6 +50,7 @@ class Runner:
 
     @model.setter
     def model(self, given: Model | str) -> None:
+        _check_no_class(given)
         self._model = as_model(given)
 
     def run(
@@ -59,12 +61,14 @@ class Runner:
         Args:
             session: The session to work on; a new one where none is given.
             template: What to render instead of the runner's template.
-            max_messages: How many messages the run may add, those of subroutines included; ``None`` for any number.
+            max_messages: How many messages the run may add, those of subroutines included, 0 or more; ``None`` for any
+                number.
 
         Returns:
             The session: the one given, unless a transform returned another.
 
         Raises:
+            InvalidValue: The session is in a run already: it is in one at a time.
             MessageLimitExceeded: The run adds more messages than it may; the error carries the session.
         """
         steps = self.iter(session, template=template, max_messages=max_messages)
@@ -80,9 +84,12 @@ class Runner:
     ) -> Session:
         """Render the template without blocking the event loop; the rest is as with ``run``."""
         run, chosen = self._begun(session, template, max_messages)
-        async with aclosing(self._played(run, chosen)) as steps:
-            async for _ in steps:
-                pass
+        try:
+            async with aclosing(self._played(run, chosen)) as steps:
+                async for _ in steps:
+                    pass
+        finally:
+            ended(run)
         return run.session
 
     def iter(
@@ -104,9 +111,12 @@ class Runner:
     ) -> AsyncGenerator[Message | Event]:
         """Render the template step by step without blocking the event loop; the rest is as with ``iter``."""
         run, chosen = self._begun(session, template, max_messages)
-        async with aclosing(self._played(run, chosen)) as steps:
-            async for step in steps:
-                yield step
+        try:
+            async with aclosing(self._played(run, chosen)) as steps:
+                async for step in steps:
+                    yield step
+        finally:
+            ended(run)
 
     def stream(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
@@ -123,19 +133,19 @@ class Runner:
     ) -> AsyncGenerator[Message | Event]:
         """Render the template step by step, as ``aiter`` does, with ``TextDelta`` events while models speak."""
         run, chosen = self._begun(session, template, max_messages)
-        async with aclosing(self._played(run, chosen, streaming=True)) as steps:
-            async for step in steps:
-                yield step
-
-    async def _played(
-        self, run: Run, template: Template, *, streaming: bool = False
-    ) -> AsyncGenerator[Message | Event]:
         try:
-            async with aclosing(adrive(template.script(run.session), run, streaming=streaming)) as steps:
+            async with aclosing(self._played(run, chosen, streaming=True)) as steps:
                 async for step in steps:
                     yield step
         finally:
             ended(run)
+
+    async def _played(
+        self, run: Run, template: Template, *, streaming: bool = False
+    ) -> AsyncGenerator[Message | Event]:
+        async with aclosing(adrive(template.script(run.session), run, streaming=streaming)) as steps:
+            async for step in steps:
+                yield step
 
     def fork(self, model: Model | str | None = None) -> Self:
         """A runner of which no change reaches this one.
@@ -149,6 +159,7 @@ class Runner:
                 one that it was copied from, is copied also where it is given.
         """
         copier = Copier()
+        _check_no_class(model)
         chosen = self._model if model is None else as_model(model)
         if chosen.origin is not self._model.origin:
             copier.remember(self._model, chosen)
@@ -170,19 +181,16 @@ class Runner:
         chosen = self.template if template is None else template
         if chosen is None:
             raise InvalidValue("nothing to run: give the runner a template, or run() one by template=")
-        if isinstance(max_messages, bool) or not isinstance(max_messages, int | None):
-            raise InvalidType(
-                f"max_messages is a number of messages, not {type(max_messages).__name__}: {max_messages!r}"
-            )
-        if max_messages is not None and max_messages < 0:
-            raise InvalidValue(f"max_messages is a number of messages, 0 or more, not {max_messages}")
-        if session is None:
-            session = Session()
-        run = begun(session, max_messages)
-        session.runner = self
-        return run, chosen
+        if max_messages is not None:
+            check_count(max_messages, "max_messages")
+        return begun(Session() if session is None else session, max_messages, self), chosen
 
 
 def _check(given: object, kind: type[Any], parameter: str) -> None:
     if given is not None and not isinstance(given, kind):
-        raise InvalidType(f"{parameter} takes a {kind.__name__}, not {type(given).__name__}: {given!r}")
+        raise InvalidType(f"{parameter} takes a {kind.__name__}, not {shown(given, kind)}")
+
+
+def _check_no_class(model: object) -> None:
+    if isinstance(model, type):
+        raise InvalidType(f'model takes a Model or a name such as "openai:gpt-4o-mini", not {shown(model, Model)}')

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.calls import ChosenBy, Trace
-from antiphon.errors import InvalidValue, MessageLimitExceeded
+from antiphon.errors import InvalidType, InvalidValue, MessageLimitExceeded, shown
 from antiphon.history import History, Picture
 from antiphon.messages import Message
 from antiphon.request import ANY_TEXT, Request
@@ -46,7 +47,13 @@ class Session(BaseModel):
     runner: Any = Field(default=None, exclude=True, repr=False)
 
     def append(self, message: Message) -> None:
-        """Add a message at the end; costs the same however long the conversation is."""
+        """Add a message at the end; costs the same however long the conversation is.
+
+        Raises:
+            InvalidType: That is no message.
+        """
+        if not isinstance(message, Message):
+            raise InvalidType(f"message takes a Message, not {shown(message, Message)}")
         self.messages.append(message)
 
     def __getstate__(self) -> dict[Any, Any]:
@@ -126,12 +133,13 @@ class Run:
         seen: How many messages of the innermost session were there when the last one was said.
         added: How many messages the run added.
         max_messages: How many it may add; ``None`` for any number.
-        suspended: Whether whoever goes through the run has stopped at a message.
+        active: Whether the run has begun and not ended.
+        suspended: Whether whoever goes through the run has stopped at a message or an event.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "request", "tree", "added", "max_messages", "suspended"),
+        *("chosen_by", "asked", "request", "tree", "added", "max_messages", "active", "suspended"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -150,6 +158,7 @@ class Run:
         self.tree: Any = None
         self.added = 0
         self.max_messages = max_messages
+        self.active = session is not None
         self.suspended = False
 
     @property
@@ -221,34 +230,44 @@ class Run:
 _ITERATION = re.compile(r"@\d+(?=/|$)")
 
 
-def begun(session: Session, max_messages: int | None = None) -> Run:
-    """Begin a run of a session.
+_BEGINNING = Lock()  # once a run: of two threads that begin one at the same time, one is told
+
+
+def begun(session: Session, max_messages: int | None = None, runner: object = None) -> Run:
+    """Begin a run of a session; by a runner, or with the one that the session has.
 
     Raises:
         InvalidValue: The session is in a run already.
     """
-    outer = session.run
-    _check_free(outer)
-    if outer.path is not None:
-        raise InvalidValue(
-            f"the session is in a run already, at {outer.path!r}: a run needs a session of its own. To run a part of a "
-            "tree with another runner, put it into the tree as SubroutineTemplate(template, runner=...)"
-        )
-    return session.join(Run(outer.trace, session, max_messages))
+    with _BEGINNING:
+        outer = session.run
+        _check_not_left(outer)
+        if outer.active:
+            place = "" if outer.path is None else f", at {outer.path!r}"
+            raise InvalidValue(
+                f"the session is in a run already{place}: a run needs a session of its own. To run a part of a tree "
+                "with another runner, put it into the tree as SubroutineTemplate(template, runner=...)"
+            )
+        if runner is not None:
+            session.runner = runner
+        return session.join(Run(outer.trace, session, max_messages))
 
 
 def joined(session: Session) -> Run:
     """Take part in the run that the session is in, as a template does that renders another by itself, or begin one.
 
     Raises:
+        InvalidType: That is no session.
         InvalidValue: The session is in a run that somebody else has stopped in the middle.
     """
+    if not isinstance(session, Session):
+        raise InvalidType(f"session takes a Session, not {shown(session, Session)}")
     outer = session.run
-    _check_free(outer)
+    _check_not_left(outer)
     return begun(session) if outer.path is None else outer
 
 
-def _check_free(run: Run) -> None:
+def _check_not_left(run: Run) -> None:
     if run.suspended:
         raise InvalidValue(
             f"the session is in the middle of a run, at {run.path!r}: "
@@ -261,3 +280,4 @@ def ended(run: Run) -> None:
     if run.path is None:
         for session in {id(one): one for one in (run.root, run.session)}.values():
             session.join(Run(run.trace))
+        run.active = False  # for sessions that a transform has replaced

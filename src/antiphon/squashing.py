@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from typing import Any, TypeAlias, get_args
 
 from antiphon.connect import ModelSlot
 from antiphon.effects import AskModel, ask
-from antiphon.errors import BadAnswer, InvalidType, InvalidValue
+from antiphon.errors import BadAnswer, InvalidType, InvalidValue, shown
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.session import Session
@@ -57,11 +57,21 @@ class LastMessageStrategy(SquashStrategy):
 
 
 class FilterByRoleStrategy(SquashStrategy):
-    """The messages of some roles."""
+    """The messages of some roles.
+
+    Args:
+        roles: The roles; with an empty list nothing returns.
+    """
 
     def __init__(self, roles: Collection[Role]) -> None:
         if isinstance(roles, str):
             raise InvalidType(f"roles is a list of roles, not a text: write [{roles!r}]")
+        if not isinstance(roles, Iterable):
+            raise InvalidType(f"roles is a list of roles, not {shown(roles)}")
+        roles = list(roles)
+        for role in roles:
+            if not isinstance(role, str):
+                raise InvalidType(f"roles is a list of roles, and has {shown(role)} in it")
         unknown = sorted(set(roles) - set(get_args(Role)))
         if unknown:
             raise InvalidValue(f"no such roles: {', '.join(unknown)}; there are {', '.join(get_args(Role))}")
@@ -84,6 +94,8 @@ class _AskingStrategy(SquashStrategy):
 
     def __init__(self, model: Model | str | None = None, prompt: str | None = None) -> None:
         self.model = model
+        if prompt is not None and not isinstance(prompt, str):
+            raise InvalidType(f"the prompt of {type(self).__name__} is text, not {shown(prompt)}")
         self.prompt = self._default_prompt if prompt is None else prompt
         if "{conversation}" not in self.prompt:
             raise InvalidValue(f"the prompt of {type(self).__name__} lacks {{conversation}}: {self.prompt!r}")

@@ -30,7 +30,7 @@ class CommandLineRunner(Runner):
     def __init__(
         self, model: Model | str, user_interface: UserInterface | None = None, template: Template | None = None
     ) -> None:
-        super().__init__(model, user_interface or ConsoleInterface(), template)
+        super().__init__(model, ConsoleInterface() if user_interface is None else user_interface, template)
 
     def iter(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -35,6 +37,19 @@ def run_to_end(function: Callable[..., Awaitable[T]], arguments: dict[str, Any])
         return asyncio.run(call())
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(copy_context().run, asyncio.run, call()).result()
+
+
+def is_async(function: object) -> bool:
+    """Whether a call of it has to be awaited; also of an object with an async ``__call__``, and of a ``partial``."""
+    while isinstance(function, partial):
+        function = function.func
+    called: tuple[Any, ...] = (function, getattr(type(function), "__call__", None))  # noqa: B004  # wanted: the method
+    return any(iscoroutinefunction(one) or isasyncgenfunction(one) for one in called)
+
+
+def is_plain_function(given: object) -> bool:
+    """Whether something can be called for its result: no class, and nothing async."""
+    return callable(given) and not isinstance(given, type) and not is_async(given)
 
 
 def in_trio() -> bool:

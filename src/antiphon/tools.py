@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic_core import to_json
 
 from antiphon.copies import Shared
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, shown
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +29,9 @@ class Farewell:
 
     message: str
 
+    def __post_init__(self) -> None:
+        _check_text(self.message, "message")
+
 
 class Tool(Shared, Generic[P, R]):
     """A function with the name, the description and the schema by which a model can ask for it.
@@ -43,7 +46,8 @@ class Tool(Shared, Generic[P, R]):
         reraise: Whether an exception of the function ends the run; by default it is told to the model.
 
     Raises:
-        InvalidType: That is no function, or a parameter has no name a model could use.
+        InvalidType: That is no function, the name or the description is no text, or a parameter has no name a model
+            could use.
         InvalidValue: There is no description.
     """
 
@@ -55,8 +59,11 @@ class Tool(Shared, Generic[P, R]):
         description: str | None = None,
         reraise: bool = False,
     ) -> None:
-        if not callable(function):
-            raise InvalidType(f"a tool is made of a function, not {type(function).__name__}: {function!r}")
+        if not is_function(function):
+            raise InvalidType(f"a tool is made of a function, not {shown(function, object)}")
+        for given, parameter in ((name, "name"), (description, "description")):
+            if given is not None:
+                _check_text(given, parameter)
         self.function = function
         self.name = name or str(getattr(function, "__name__", ""))
         if not self.name:
@@ -128,6 +135,16 @@ def tool(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
     if function is not None:
         return Tool(function)
     return lambda decorated: Tool(decorated, **options)
+
+
+def is_function(given: object) -> bool:
+    """Whether a tool can be made of it. Where the objects of a class can be called, one of them was meant."""
+    return callable(given) and not (isinstance(given, type) and any("__call__" in vars(kind) for kind in given.__mro__))
+
+
+def _check_text(given: object, parameter: str) -> None:
+    if not isinstance(given, str):
+        raise InvalidType(f"{parameter} takes text, not {shown(given)}")
 
 
 def told(result: object) -> str:

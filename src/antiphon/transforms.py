@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from inspect import iscoroutinefunction
 from typing import Any, TypeAlias
 
 from antiphon.copies import isolated
-from antiphon.errors import InvalidType
+from antiphon.errors import InvalidType, shown
 from antiphon.session import Session
+from antiphon.threads import is_async, is_plain_function
 
 
 class SessionTransformer(ABC):
@@ -37,6 +37,8 @@ class ResetMetadata(SessionTransformer):
     """Removes metadata: the keys given, or all where none is. A key that is not there is no error."""
 
     def __init__(self, *keys: str) -> None:
+        for key in keys:
+            _check_text(key, "keys")
         self.keys = keys
 
     def process(self, session: Session) -> Session:
@@ -55,6 +57,9 @@ class ExtractCodeBlock(SessionTransformer):
     """
 
     def __init__(self, key: str, lang: str | None = None) -> None:
+        _check_text(key, "key")
+        if lang is not None:
+            _check_text(lang, "lang")
         self.key = key
         self.lang = lang
 
@@ -65,6 +70,11 @@ class ExtractCodeBlock(SessionTransformer):
         found = (block["code"] for block in blocks if self.lang in {None, block["lang"]})
         session.metadata[self.key] = next(found, None)
         return session
+
+
+def _check_text(given: object, parameter: str) -> None:
+    if not isinstance(given, str):
+        raise InvalidType(f"{parameter} takes text, not {shown(given)}")
 
 
 # Fences as in CommonMark 0.31, section 4.5: three or more backticks or tildes, closed by at least as many.
@@ -87,21 +97,25 @@ def as_transforms(given: Transforms, parameter: str) -> tuple[Transform, ...]:
         return ()
     transforms: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
     for transform in transforms:
-        if not isinstance(transform, SessionTransformer) and not is_plain_function(transform):
-            raise InvalidType(
-                f"{parameter} takes SessionTransformers and functions from session to session, "
-                f"not {type(transform).__name__}: {transform!r}"
-            )
+        _check(transform, parameter)
     return tuple(transforms)
 
 
-def is_plain_function(given: object) -> bool:
-    """Whether something can be called for its result: no class, and no async function."""
-    return callable(given) and not isinstance(given, type) and not iscoroutinefunction(given)
+def _check(transform: Any, parameter: str) -> None:
+    is_ours = isinstance(transform, SessionTransformer)
+    if is_async(transform.process if is_ours else transform):
+        raise InvalidType(
+            f"{parameter} takes plain functions, which return a session at once, and not an async one: {transform!r}"
+        )
+    if not is_ours and not is_plain_function(transform):
+        raise InvalidType(
+            f"{parameter} takes SessionTransformers and functions from session to session, "
+            f"not {shown(transform, SessionTransformer)}"
+        )
 
 
-def transformed(session: Session, transforms: Sequence[Transform], path: str | None) -> Session:
-    """The session after the transforms, in their order.
+def transformed(session: Session, transforms: Sequence[Transform], parameter: str) -> Session:
+    """The session after the transforms of a template's parameter, in their order.
 
     Raises:
         InvalidType: A transform returned something that is no session.
@@ -110,9 +124,16 @@ def transformed(session: Session, transforms: Sequence[Transform], path: str | N
         result: object = transform.process(session) if isinstance(transform, SessionTransformer) else transform(session)
         if not isinstance(result, Session):
             raise InvalidType(
-                f"the transform {transform!r} of the template at {path!r} returned {type(result).__name__}; "
-                "a transform returns the session to go on with"
+                f"the {parameter} {_name(transform)} of the template at {session.template_path!r} returned "
+                f"{shown(result, Session)}; a transform returns the session to go on with: "
+                "did you forget to return the session?"
             )
         session.run.moved_to(result)
         session = result
     return session
+
+
+def _name(transform: Transform) -> str:
+    if isinstance(transform, SessionTransformer):
+        return f"{type(transform).__name__}.process"
+    return str(getattr(transform, "__qualname__", None) or repr(transform))

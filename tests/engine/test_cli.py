@@ -142,7 +142,9 @@ def test_an_error_of_a_model_is_one_message_and_the_session_is_saved(
     name = module(FAILING.replace("ERROR", "RateLimitError('too many requests', retry_after=2)"))
 
     assert main(["run", f"{name}:tree", "--save", "s.json"]) == 1
-    assert capsys.readouterr().err == ("antiphon: too many requests\nantiphon: saved as s.json\n")
+    assert capsys.readouterr().err == (
+        "antiphon: too many requests\nin the template at 'linear/answer'\nantiphon: saved as s.json\n"
+    )
     assert saved(tmp_path / "s.json").last.content == "Hello."
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+from copy import deepcopy
 
 import pytest
 
 from antiphon import (
     AssistantTemplate,
+    CleanSessionStrategy,
+    FilterByRoleStrategy,
+    FilteredInheritStrategy,
     InheritSystemStrategy,
     LastNMessagesStrategy,
     LinearTemplate,
@@ -21,6 +25,7 @@ from antiphon import (
     SquashStrategy,
     SubroutineTemplate,
     SystemTemplate,
+    Template,
     ToolCall,
     UserTemplate,
 )
@@ -187,3 +192,78 @@ def test_an_init_strategy_must_return_a_session_of_its_own(returned, play, answe
 
     with pytest.raises(TypeError, match=r"Wrong\.initialize must return a session of its own, not"):
         play(Runner(answering()), template=tree)
+
+
+class Counted:
+    """Counts how often it is copied."""
+
+    copies = 0
+
+    def __deepcopy__(self, memo):
+        Counted.copies += 1
+        return self
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [CleanSessionStrategy(), LastNMessagesStrategy(9), FilteredInheritStrategy(lambda message: True)],
+    ids=lambda strategy: type(strategy).__name__,
+)
+def test_what_a_subroutine_inherits_is_copied_once(strategy, play, answering, monkeypatch):
+    monkeypatch.setattr(Counted, "copies", 0)
+    session = Session(messages=[Message(role="user", content="x")], metadata={"counted": Counted()})
+
+    play(Runner(answering()), session, template=SubroutineTemplate(UserTemplate("y"), session_init_strategy=strategy))
+
+    assert Counted.copies == 1
+
+
+def test_what_a_strategy_adds_to_one_of_the_engines_is_copied_too(play, doing, answering):
+    class Sharing(CleanSessionStrategy):
+        def initialize(self, parent_session: Session) -> Session:
+            child = super().initialize(parent_session)
+            child.metadata["notes"] = parent_session.metadata["notes"]
+            return child
+
+    session = Session(metadata={"notes": []})
+    spoil = doing(lambda session: session.metadata["notes"].append("spoilt"))
+    play(Runner(answering()), session, template=SubroutineTemplate(spoil, session_init_strategy=Sharing()))
+
+    assert session.metadata == {"notes": []}
+
+
+def copied(session: Session) -> Session:
+    return deepcopy(session)
+
+
+class Repeating(Template):
+    """Says, without a path, what was said before."""
+
+    def _render(self, session: Session):
+        yield Message(role="user", content="old")
+        return session
+
+
+@pytest.mark.parametrize("when", ["before_transform", "after_transform"])
+def test_inherited_messages_do_not_return_where_a_transform_copies_the_session(when, play, answering, contents):
+    said = [Message(role="user", content="old", metadata={"unequal": object()}), Message(role="user", content="old")]
+    tree = SubroutineTemplate(
+        LinearTemplate([Repeating(), UserTemplate("new")], **{when: copied}),
+        session_init_strategy=LastNMessagesStrategy(2),
+        squash_strategy=FilterByRoleStrategy(["user"]),
+    )
+
+    assert contents(play(Runner(answering()), Session(messages=said), template=tree)) == ["old", "old", "old", "new"]
+
+
+def test_a_message_said_in_a_subroutine_returns_also_where_an_inherited_one_was_removed(play, answering, contents):
+    def forget(session: Session) -> Session:
+        session.messages.clear()
+        return session
+
+    tree = SubroutineTemplate(
+        UserTemplate("old", before_transform=forget), session_init_strategy=LastNMessagesStrategy(1)
+    )
+    session = Session(messages=[Message(role="user", content="old")])
+
+    assert contents(play(Runner(answering()), session, template=tree)) == ["old", "old"]

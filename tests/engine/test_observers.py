@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import ExitStack
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -261,6 +262,33 @@ def test_what_an_observer_raises_leaves_the_others_with_whole_pairs(method, play
         play(Runner(answering()), template=TREE)
 
     assert (before.unpaired(), after.unpaired()) == ([], [])
+
+
+def test_an_observer_that_begins_in_the_middle_of_a_run_hears_no_exit_without_its_enter(answering):
+    tree = SubroutineTemplate(LinearTemplate([UserTemplate("a"), UserTemplate("b")]), "s")
+    steps = Runner(answering()).iter(template=tree)
+    with observing(Listening()) as before:
+        next(steps)
+        with observing(Listening()) as late:
+            assert [step.content for step in steps] == ["b"]
+
+    assert before.unpaired() == []
+    assert late.heard == [("enter", "s/linear-1/user-2"), ("exit", "s/linear-1/user-2")]
+
+
+def test_an_observer_that_begins_when_another_is_told_of_an_enter_hears_whole_pairs(play, answering):
+    late = Listening()
+
+    class Calling(Observer):
+        def on_template_enter(self, event):
+            if event.path == "linear/s/linear-1":
+                stack.enter_context(observing(late))
+
+    with ExitStack() as stack, observing(Calling()):
+        play(Runner(answering()), template=TREE)
+
+    assert late.unpaired() == []
+    assert [what for what, _ in late.heard] == ["enter", "exit", "enter", "call", "exit"]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -59,9 +59,9 @@ def test_nothing_to_run_is_refused(play, answering):
         ({"template": LinearTemplate}, "template takes a Template, not"),
         ({"session": [Message(role="user")]}, "session takes a Session, not list"),
         ({"session": {}}, "session takes a Session, not dict"),
-        ({"template": TALK, "max_messages": "3"}, "max_messages is a number of messages, not str"),
-        ({"template": TALK, "max_messages": True}, "max_messages is a number of messages, not bool"),
-        ({"template": TALK, "max_messages": 1.5}, "max_messages is a number of messages, not float"),
+        ({"template": TALK, "max_messages": "3"}, "max_messages is a number, not str"),
+        ({"template": TALK, "max_messages": True}, "max_messages is a number, not bool"),
+        ({"template": TALK, "max_messages": 1.5}, "max_messages is a number, not float"),
     ],
 )
 def test_arguments_of_the_wrong_kind_are_refused(options, text, play, answering):

@@ -124,7 +124,7 @@ def test_clause_3_a_models_name_is_accepted_and_something_else_refused_when_the_
     assert SubroutineTemplate(ASKING, model="openai:gpt-4o-mini").model.name == "openai:gpt-4o-mini"
     with pytest.raises(TypeError, match="not int: 42"):
         SubroutineTemplate(ASKING, model=42)
-    with pytest.raises(TypeError, match="a Runner is wanted, not str"):
+    with pytest.raises(TypeError, match="runner takes a Runner, not str"):
         SubroutineTemplate(ASKING, runner="openai:gpt-4o-mini")
 
 

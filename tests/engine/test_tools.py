@@ -112,7 +112,7 @@ def test_a_function_without_a_description_is_refused():
 
 
 def test_what_is_no_function_is_refused():
-    with pytest.raises(InvalidType, match="made of a function, not int"):
+    with pytest.raises(InvalidType, match=r"tools\[0\] takes a Tool or a function, not int: 3"):
         ToolingTemplate([3])
 
 
@@ -164,6 +164,19 @@ def test_several_calls_in_one_answer_are_all_run_in_order(play, answering):
 
 def test_async_tools_run_in_sync_and_async_programs(play, answering):
     assert results(play(Runner(answering(call("wait", seconds=0), "ok")), template=tree(wait))) == ["done"]
+
+
+def test_an_object_with_an_async_call_is_an_async_tool(play, answering):
+    class Desk:
+        """Looks up a number."""
+
+        async def __call__(self, number: int) -> str:
+            await asyncio.sleep(0)
+            return f"found {number}"
+
+    model = answering(call("desk", number=3), "done")
+
+    assert results(play(Runner(model), template=tree(Tool(Desk(), name="desk")))) == ["found 3"]
 
 
 def test_an_async_tool_runs_in_a_sync_program_within_a_running_loop(answering):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 import pytest
 
 from antiphon import (
     AssistantTemplate,
+    BreakTemplate,
+    EndTemplate,
     IfTemplate,
     LinearTemplate,
     LoopTemplate,
     Message,
     ModelCall,
+    Observer,
     Runner,
     Session,
     SubroutineTemplate,
     Trace,
     UserTemplate,
+    observing,
 )
+from antiphon.errors import ModelTimeout, RenderingError
 
 
 def support() -> LinearTemplate:
@@ -164,6 +170,68 @@ def test_an_error_says_in_which_template_it_came_up_once_and_the_innermost(play,
 
     assert str(caught.value) == "down"
     assert caught.value.__notes__ == ["in the template at 'linear/sub/linear-1/assistant-2'"]
+
+
+def fail(*_):
+    raise RuntimeError("down")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        IfTemplate(fail, UserTemplate("x"), template_id="here"),
+        UserTemplate("x", template_id="here", before_transform=fail),
+        UserTemplate("x", template_id="here", after_transform=fail),
+        LoopTemplate([UserTemplate("x")], fail, template_id="here"),
+    ],
+    ids=["condition", "before_transform", "after_transform", "exit_condition"],
+)
+def test_an_error_of_a_condition_or_a_transform_says_in_which_template_it_came_up(template, play, answering):
+    with pytest.raises(RuntimeError, match="down") as caught:
+        play(Runner(answering()), template=LinearTemplate([template]))
+
+    assert len(caught.value.__notes__) == 1
+    assert caught.value.__notes__[0].startswith("in the template at 'linear/here")
+
+
+def test_an_error_of_ours_says_where_it_came_up_unless_its_text_does(play, answering):
+    mistaken = LinearTemplate([UserTemplate("x"), UserTemplate("{{ nobody }}")])
+    silent = LinearTemplate([UserTemplate("x"), AssistantTemplate()])
+
+    with pytest.raises(RenderingError, match="'linear/user-2'") as named:
+        play(Runner(answering()), template=mistaken)
+    with pytest.raises(ModelTimeout) as unnamed:
+        play(Runner(answering(ModelTimeout("no answer"))), template=silent)
+
+    assert not hasattr(named.value, "__notes__")
+    assert unnamed.value.__notes__ == ["in the template at 'linear/assistant-2'"]
+
+
+def test_an_error_that_takes_no_note_arrives_all_the_same(play, answering):
+    class Rigid(RuntimeError):
+        def add_note(self, note: str) -> None:
+            raise AttributeError("a constant")
+
+    def refuse(session: Session) -> bool:
+        raise Rigid("down")
+
+    with pytest.raises(Rigid, match="down"):
+        play(Runner(answering()), template=IfTemplate(refuse, UserTemplate("x")))
+
+
+def test_a_break_and_an_end_take_no_notes(play, answering):
+    class Watching(Observer):
+        errors: ClassVar[list[BaseException]] = []
+
+        def on_template_exit(self, event):
+            if event.error is not None:
+                self.errors.append(event.error)
+
+    with observing(Watching()) as watching:
+        play(Runner(answering()), template=LoopTemplate([LoopTemplate([BreakTemplate()]), EndTemplate()]))
+
+    assert watching.errors
+    assert not any(hasattr(error, "__notes__") for error in watching.errors)
 
 
 def test_the_session_is_at_the_path_of_the_template_that_is_rendered(play, doing, answering):

@@ -201,8 +201,19 @@ def test_another_session_returned_after_a_break_is_gone_on_with(play, answering)
 def test_a_transform_that_returns_no_session_is_a_type_error_naming_its_template(result, play, answering):
     tree = LinearTemplate([SystemTemplate("x", after_transform=lambda session: result)])
 
-    with pytest.raises(TypeError, match=r"at 'linear/system-1' returned .*a transform returns the session"):
+    told = r"the after_transform .*<lambda> of the template at 'linear/system-1' returned .*: did you forget to return"
+    with pytest.raises(TypeError, match=told):
         play(Runner(answering()), template=tree)
+
+
+def test_a_transformer_that_returns_nothing_is_named(play, answering):
+    class Forgetful(SessionTransformer):
+        def process(self, session: Session) -> Session:
+            session.metadata["seen"] = True
+
+    told = r"the before_transform Forgetful\.process of the template at 'system' returned NoneType: None; "
+    with pytest.raises(TypeError, match=told):
+        play(Runner(answering()), template=SystemTemplate("x", before_transform=Forgetful()))
 
 
 @pytest.mark.parametrize("wrong", [42, "text", Note, [Note("a"), 42], {"a": 1}])

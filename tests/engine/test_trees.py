@@ -217,13 +217,5 @@ def test_messages_are_logged_unless_a_template_says_otherwise(caplog, answering)
     assert "secret" not in text
 
 
-def test_an_async_condition_is_refused_since_it_would_always_be_true():
-    async def ready(session):
-        return False
-
-    with pytest.raises(TypeError, match="condition takes a function of the session that is not async"):
-        IfTemplate(ready, SystemTemplate("a"))
-
-
 def test_an_unnamed_root_and_a_child_with_an_id_may_be_called_alike():
     LinearTemplate([SystemTemplate("a", template_id="linear")])

@@ -113,3 +113,25 @@ def test_a_wider_fixture_that_wants_the_trace_is_refused_by_its_scope(project):
 
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["ScopeMismatch: *"])
+
+
+def test_the_tools_that_models_asked_for_are_in_the_trace(project):
+    project.tests(
+        """
+        from antiphon import ToolCall
+
+        @tool
+        def look(place: str) -> str:
+            '''Looks.'''
+            return f"seen: {place}"
+
+        def test_it(scripted_model, llm_trace):
+            wish = Reply(tool_calls=(ToolCall(id="1", name="look", arguments={"place": "here"}),))
+            template = ToolingTemplate([look], template_id="answer")
+            Runner(scripted_model(wish, "done"), template=LinearTemplate([UserTemplate("Look."), template])).run()
+            [run] = llm_trace.tools
+            assert (run.template_id, run.tool, run.result) == ("answer", "look", "seen: here")
+        """
+    )
+
+    assert project.outcomes() == {"passed": 1}

@@ -41,6 +41,7 @@ from antiphon import (
     ToolCall,
     Trace,
     UpdateMetadata,
+    Usage,
     UserInterface,
     UserTemplate,
     connect,
@@ -186,6 +187,14 @@ def models(template: GenerateTemplate, subroutine: SubroutineTemplate, session: 
     assert_type(template.model, Model | None)
     subroutine.model = "openai:x"
     assert_type(subroutine.model, Model | None)
+
+    ModelSettings(temperature=0, top_k=3, extra_body={"x": 1})
+    ModelSettings(temperature="hot")  # type: ignore[arg-type]
+    Reply("Hello", usage=Usage(input_tokens=1), finish_reason="stop")
+    Reply(content="Hello", tool_calls=[ToolCall(id="1", name="look_up")])
+    Reply(1)  # type: ignore[arg-type]
+    Reply(usge=1)  # type: ignore[call-arg]
+    Reply(usage=1)  # type: ignore[arg-type]
 
     assert_type(connect("openai:x", base_url="http://localhost", api_key="k", temperature=0.5), Model)
     assert_type(Echo().send(session), Message)

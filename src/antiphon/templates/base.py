@@ -6,14 +6,14 @@ import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from types import GeneratorType
 from typing import Any, ClassVar, TypedDict, cast
 
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
 from antiphon.effects import AskModel, ask
-from antiphon.errors import AntiphonError, InvalidType, InvalidValue
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue, shown
 from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
@@ -171,9 +171,10 @@ class Template(Shared, ABC):
         run.path = path = segment if outer_path is None else f"{outer_path}/{segment}"
         run.template = child
         error: BaseException | None = None
+        audience = LISTENERS.now
         try:
-            if LISTENERS.template_enter:
-                tell(LISTENERS.template_enter, TemplateEntered(child, path, run.depth, session))
+            if audience.template_enter:
+                tell(audience.template_enter, TemplateEntered(child, path, run.depth, session))
             return _returned((yield from _checked(child._script(session), child)), run, child)
         except BaseException as raised:
             error = raised
@@ -182,8 +183,9 @@ class Template(Shared, ABC):
         finally:
             run.path = path
             try:
-                if LISTENERS.template_exit:
-                    tell(LISTENERS.template_exit, TemplateExited(child, path, run.depth, run.session, error))
+                if audience.template_exit:
+                    exited = TemplateExited(child, path, run.depth, run.session, error)
+                    tell(LISTENERS.now.since(audience).template_exit, exited)
             finally:
                 run.path, run.template = outer_path, outer_template
 
@@ -194,7 +196,7 @@ class Template(Shared, ABC):
 
     def _transformed_render(self, session: Session) -> Script:
         run = session.run
-        session = transformed(session, self.before_transform, run.path)
+        session = transformed(session, self.before_transform, "before_transform")
         try:
             session = yield from self._render(session)
         except Leaving as leaving:
@@ -211,7 +213,7 @@ class Template(Shared, ABC):
         return self._after(session)
 
     def _after(self, session: Session) -> Session:
-        return transformed(session, self.after_transform, session.run.path)
+        return transformed(session, self.after_transform, "after_transform")
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -254,11 +256,12 @@ def _returned(result: object, run: Run, template: Template) -> Session:
 
 
 def _note_place(error: BaseException, path: str) -> None:
-    """Say in which template a program's own error came up: the innermost, and only once."""
-    if not isinstance(error, Exception) or isinstance(error, AntiphonError):
+    """Say in which template an error came up: the innermost, and only once; some errors of ours say it themselves."""
+    if not isinstance(error, Exception) or (isinstance(error, AntiphonError) and path in str(error)):
         return
     if not any(note.startswith(_PLACE) for note in getattr(error, "__notes__", ())):
-        error.add_note(f"{_PLACE}{path!r}")
+        with suppress(Exception):  # one that cannot be changed, such as a frozen dataclass, arrives without
+            error.add_note(f"{_PLACE}{path!r}")
 
 
 _PLACE = "in the template at "
@@ -271,6 +274,6 @@ def _check_id(template_id: object) -> None:
     if template_id is None:
         return
     if not isinstance(template_id, str):
-        raise InvalidType(f"template_id is text, not {type(template_id).__name__}: {template_id!r}")
+        raise InvalidType(f"template_id is text, not {shown(template_id)}")
     if not _ID.fullmatch(template_id):
         raise InvalidValue(f"a template_id is not empty and has no '/', '@' or white space: {template_id!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.messages import Role
 from antiphon.templates.base import Template
 
@@ -30,7 +30,7 @@ def check_count(given: object, parameter: str) -> int:
         InvalidValue: It is less than 0.
     """
     if isinstance(given, bool) or not isinstance(given, int):
-        raise InvalidType(f"{parameter} is a number, not {type(given).__name__}: {given!r}")
+        raise InvalidType(f"{parameter} is a number, not {shown(given)}")
     if given < 0:
         raise InvalidValue(f"{parameter} is a number, 0 or more, not {given}")
     return given
@@ -43,7 +43,7 @@ def check_children(parent: Template, given: object, parameter: str) -> tuple[Tem
         InvalidType: Something given is no template.
     """
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise InvalidType(f"{parameter} takes a list of templates, not {type(given).__name__}: {given!r}")
+        raise InvalidType(f"{parameter} takes a list of templates, not {shown(given)}")
     return tuple(check_child(parent, child, f"{parameter}[{index}]") for index, child in enumerate(given))
 
 
@@ -56,8 +56,7 @@ def check_child(parent: Template, given: object, parameter: str) -> Template:
     if isinstance(given, Template):
         return given
     raise InvalidType(
-        f"{parameter} of {parent.template_id or type(parent).__name__} takes a template, "
-        f"not {type(given).__name__}: {given!r}"
+        f"{parameter} of {parent.template_id or type(parent).__name__} takes a template, not {shown(given, Template)}"
     )
 
 

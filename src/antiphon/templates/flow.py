@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Self, Unpack, cast
 
 from antiphon.drivers import Script
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.rendering import Text
 from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_child, check_children, check_count, check_ids
-from antiphon.transforms import is_plain_function
+from antiphon.threads import is_async, is_plain_function
 
 
 class ControlTemplate(Template):
@@ -68,7 +69,8 @@ class LoopTemplate(ControlTemplate):
 
     Args:
         templates: The templates of one turn, in order; at least one.
-        exit_condition: Asked after every template; the loop ends as soon as it is true.
+        exit_condition: A plain function, asked with the session after every template; the loop ends as soon as it is
+            true.
         exit_loop_count: How many turns at the most, 0 or more; without it and without a condition only a
             ``BreakTemplate`` or an ``EndTemplate`` leaves the loop.
         **options: See ``TemplateOptions``.
@@ -122,7 +124,7 @@ class IfTemplate(ControlTemplate):
     """Renders one template or another.
 
     Args:
-        condition: Asked once, with the session.
+        condition: A plain function, asked once, with the session.
         true_template: Rendered when the condition is true.
         false_template: Rendered when it is not; ``None`` says nothing then.
         **options: See ``TemplateOptions``.
@@ -182,6 +184,8 @@ class EndTemplate(ControlTemplate):
 
     def __init__(self, farewell_message: Content | None = None, **options: Unpack[TemplateOptions]) -> None:
         super().__init__(**options)
+        if not isinstance(farewell_message, str | Path | None):
+            raise InvalidType(f"farewell_message is text or a pathlib.Path to a file, not {shown(farewell_message)}")
         self.farewell_message = farewell_message
         self._text = None if farewell_message is None else Text(farewell_message, template_id=self.template_id)
 
@@ -192,8 +196,10 @@ class EndTemplate(ControlTemplate):
 
 
 def _condition(given: Any, parameter: str) -> Callable[[Session], bool]:
-    if not is_plain_function(given) or isinstance(given, Template):
+    if is_async(given):
         raise InvalidType(
-            f"{parameter} takes a function of the session that is not async, not {type(given).__name__}: {given!r}"
+            f"{parameter} takes a plain function of the session, which answers at once, and not an async one: {given!r}"
         )
+    if not is_plain_function(given) or isinstance(given, Template):
+        raise InvalidType(f"{parameter} takes a function of the session, not {shown(given)}")
     return cast("Callable[[Session], bool]", given)

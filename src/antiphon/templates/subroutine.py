@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from inspect import isgenerator
@@ -11,8 +12,8 @@ from antiphon.calls import ChosenBy
 from antiphon.connect import ModelSlot
 from antiphon.copies import isolated
 from antiphon.drivers import Script, Step
-from antiphon.errors import InvalidType, InvalidValue
-from antiphon.handover import CleanSessionStrategy, SessionInitStrategy, detached
+from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.handover import COPYING, CleanSessionStrategy, SessionInitStrategy, detached
 from antiphon.messages import Message
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, SubroutineEntered, SubroutineExited, tell
@@ -68,9 +69,11 @@ class SubroutineTemplate(Template):
         if runner is not None and model is not None:
             raise InvalidValue("Cannot set both runner and model - use one or the other")
         self.template = check_child(self, template, "template")
-        self.session_init_strategy = _checked(session_init_strategy, SessionInitStrategy) or CleanSessionStrategy()
-        self.squash_strategy = _checked(squash_strategy, SquashStrategy) or LastMessageStrategy()
-        self.runner = _checked(runner, Runner)
+        init_strategy = _checked(session_init_strategy, SessionInitStrategy, "session_init_strategy")
+        self.session_init_strategy = CleanSessionStrategy() if init_strategy is None else init_strategy
+        squashing = _checked(squash_strategy, SquashStrategy, "squash_strategy")
+        self.squash_strategy = LastMessageStrategy() if squashing is None else squashing
+        self.runner = _checked(runner, Runner, "runner")
         self.model = model
         (self._place,) = self.places
         check_ids(self)
@@ -99,10 +102,11 @@ class SubroutineTemplate(Template):
         run = parent.run
         child: Session | None = None
         error: BaseException | None = None
+        audience = LISTENERS.now
         try:
-            tell(LISTENERS.subroutine_enter, SubroutineEntered(self, run.path or "", run.depth - 1, parent))
+            tell(audience.subroutine_enter, SubroutineEntered(self, run.path or "", run.depth - 1, parent))
             child = self._child(parent, runner)
-            inherited = {id(message): message for message in child.messages}  # kept, so that no other takes its id
+            inherited = list(child.messages)
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
             squash_strategy.initialize(parent, child)
             final, has_ended = yield from self._played(child)
@@ -112,10 +116,10 @@ class SubroutineTemplate(Template):
             raise
         finally:
             tell(
-                LISTENERS.subroutine_exit,
+                LISTENERS.now.since(audience).subroutine_exit,
                 SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error),
             )
-        said = [message for message in final.messages if id(message) not in inherited]
+        said = _without(inherited, final.messages)
         squashed = yield from self._squashed(squash_strategy, list(said))
         return squashed, said, has_ended
 
@@ -144,7 +148,9 @@ class SubroutineTemplate(Template):
                 f"not {'the parent session' if child is parent else repr(child)}"
             )
         parent.run.adopt_calls(child.trace)
-        child = Session(messages=detached(child.messages), metadata=isolated(child.metadata), runner=runner)
+        if type(strategy) not in COPYING:
+            child = Session(messages=detached(child.messages), metadata=isolated(child.metadata))
+        child.runner = runner
         child.join(parent.run)
         parent.run.session = child
         return child
@@ -169,7 +175,28 @@ def _inside(run: Run, chosen_by: ChosenBy) -> Iterator[None]:
         run.session, run.loops, run.chosen_by, run.depth = outer
 
 
-def _checked(given: Any, kind: type) -> Any:
+def _without(inherited: list[Message], messages: list[Message]) -> list[Message]:
+    """What was added to the inherited messages; a transform may have put copies in their place."""
+    here = {id(message) for message in messages}
+    known = {id(message) for message in inherited}
+    replaced = Counter(_likeness(message) for message in inherited if id(message) not in here)
+    added: list[Message] = []
+    for message in messages:
+        if id(message) in known:
+            continue
+        if replaced and replaced[_likeness(message)]:
+            replaced[_likeness(message)] -= 1
+        else:
+            added.append(message)
+    return added
+
+
+def _likeness(message: Message) -> tuple[str | None, ...]:
+    """What copies have in common; metadata may hold objects that are not equal to their copies."""
+    return message.role, message.content, message.tool_call_id, message.template_path, message.model
+
+
+def _checked(given: Any, kind: type, parameter: str) -> Any:
     if given is None or isinstance(given, kind):
         return given
-    raise InvalidType(f"a {kind.__name__} is wanted, not {type(given).__name__}: {given!r}")
+    raise InvalidType(f"{parameter} takes a {kind.__name__}, not {shown(given, kind)}")

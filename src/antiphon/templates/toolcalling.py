@@ -13,16 +13,17 @@ from antiphon.calls import ToolRun
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.effects import RunTool
-from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded
+from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
 from antiphon.messages import Message, Role, ToolCall
 from antiphon.model import Model
+from antiphon.observers import LISTENERS, tell
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.signals import EndConversation
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_count, check_ids, check_role
 from antiphon.templates.subroutine import SubroutineTemplate
-from antiphon.tools import Farewell, Tool, told
+from antiphon.tools import Farewell, Tool, is_function, told
 
 
 class ToolingTemplate(Template):
@@ -120,9 +121,10 @@ class ToolingTemplate(Template):
             result, error = None, raised
         run = session.run
         text = f"Error: {_explained(error)}" if error is not None else _text(result)
-        run.trace.tools.append(
-            ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, perf_counter() - started)
-        )
+        seconds = perf_counter() - started
+        done = ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, seconds)
+        run.trace.tools.append(done)
+        tell(LISTENERS.now.tool_run, done)
         yield self._tell(session, call, text)
         tool = self._by_name.get(call.name)
         return result, error if tool is not None and tool.reraise else None
@@ -172,13 +174,21 @@ class _Ended:
 
 def _checked(tools: Sequence[Any]) -> tuple[Tool[..., Any], ...]:
     if not isinstance(tools, list | tuple):
-        raise InvalidType(f"tools takes a list of tools, not {type(tools).__name__}: {tools!r}")
-    checked = tuple(given if isinstance(given, Tool) else Tool(given) for given in tools)
+        raise InvalidType(f"tools takes a list of tools, not {shown(tools)}")
+    checked = tuple(_as_tool(given, f"tools[{index}]") for index, given in enumerate(tools))
     names = [tool.name for tool in checked]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidValue(f"two tools are called {', '.join(map(repr, twice))}: a model could not tell them apart")
     return checked
+
+
+def _as_tool(given: Any, parameter: str) -> Tool[..., Any]:
+    if isinstance(given, Tool):
+        return given
+    if not is_function(given):
+        raise InvalidType(f"{parameter} takes a Tool or a function, not {shown(given, object)}")
+    return Tool(given)
 
 
 def _subroutine(tool: Tool[..., Any]) -> SubroutineTemplate:
