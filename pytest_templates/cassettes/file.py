@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from pytest_templates.cassettes import ledger
-from pytest_templates.cassettes.format import to_text
 from pytest_templates.cassettes.ledger import Ledger
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.persister import existing
@@ -30,8 +29,8 @@ class CassetteFile:
     Args:
         settings: Which, and who adds to it.
         matcher: Says which requests are equal.
-        clean: Gives an interaction as it may be kept.
-        refuse: Raises where a text may not be written.
+        clean: Gives an interaction that was read as it may be kept today.
+        text: Gives the text of interactions; raises where it may not be written.
 
     Attributes:
         store: Where it lies.
@@ -42,14 +41,14 @@ class CassetteFile:
         settings: CassetteSettings,
         matcher: Matcher,
         clean: Callable[[Interaction], Interaction],
-        refuse: Callable[[str], None],
+        text: Callable[[Sequence[Interaction]], str],
     ) -> None:
         self.store = settings.home
         self._path = settings.path
         self._author = settings.author
         self._matcher = matcher
         self._clean = clean
-        self._refuse = refuse
+        self._text = text
         self._is_replaced = settings.mode == "all"
         self._known: Counter[bytes] = Counter()
         self._held: list[Interaction] = []
@@ -119,11 +118,6 @@ class CassetteFile:
         self.store.replace(self._path, text.encode("utf-8"))
         if self._author.run:
             ledger.keep(self.store, self._path, kept.with_group(self._author.place, len(added)))
-
-    def _text(self, interactions: Sequence[Interaction]) -> str:
-        text = to_text([self._clean(interaction) for interaction in interactions])
-        self._refuse(text)
-        return text
 
     def _ledger(self) -> Ledger | None:
         return ledger.ledger_of(self.store, self._path, self._author.run) if self._author.run else None

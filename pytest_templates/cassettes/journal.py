@@ -87,17 +87,20 @@ class Journal:
                     _remove(file)
 
     def append(self, order: int, interaction: Interaction, secrets: Secrets) -> None:
-        """Keep an interaction, unless it holds a secret that has no placeholder: its cassette will be refused, too.
+        """Keep an interaction.
+
+        Args:
+            order: Its place among those that are recorded now.
+            interaction: As it may be kept.
+            secrets: What is kept out of the heading.
 
         Raises:
             OSError: The file system refuses.
         """
         line = _line({"order": order, "interaction": interaction_node(interaction)})
-        if secrets.find(line):
-            return
         with self._writing:
             self._file = self._file or self._made()
-            _write(self._file, line if self._has_heading else _line(self._heading) + line)
+            _write(self._file, line if self._has_heading else secrets.replace(_line(self._heading)) + line)
             self._has_heading = True
 
     def remove(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -11,9 +11,10 @@ from pathlib import Path
 from antiphon.calls import Caller, current_caller
 from pytest_templates.cassettes.credentials import Credentials
 from pytest_templates.cassettes.file import CassetteFile
+from pytest_templates.cassettes.format import to_text
 from pytest_templates.cassettes.interception import intercepting
 from pytest_templates.cassettes.journal import Journal
-from pytest_templates.cassettes.leaks import refuse_leaks
+from pytest_templates.cassettes.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.persister import writing
@@ -84,7 +85,7 @@ class OpenCassette:
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self._file = CassetteFile(settings, self._matcher, self._kept, self._refuse)
+        self._file = CassetteFile(settings, self._matcher, self._kept, self._text)
         self._journal = Journal(self._file.store, settings.path, settings.author.test)
         found = self._file.load()
         self._exists = found is not None
@@ -196,7 +197,7 @@ class OpenCassette:
         with self._noting_errors():
             interaction = self._kept(interaction)
             self._tape.add(decision.order, interaction)
-        if not self._is_over:
+        if not self._is_over and not find_leaks(to_text([interaction]), self.secrets):
             # `save` meets the error, too; here, a client would take it for a failed call and pay again
             with suppress(OSError):
                 self._journal.append(decision.order, interaction, self.secrets)
@@ -221,8 +222,12 @@ class OpenCassette:
         rule = self._rules.match
         return None if rule is None else (lambda recorded: rule(request, recorded.request))
 
-    def _refuse(self, text: str) -> None:
-        refuse_leaks(self.settings.place, text, self.secrets)
+    def _text(self, interactions: Sequence[Interaction]) -> str:
+        """The text of a cassette, also without the secrets that were learnt since they were recorded."""
+        secrets = self.secrets
+        text = to_text([scrub(interaction, secrets) for interaction in interactions])
+        refuse_leaks(self.settings.place, text, secrets)
+        return text
 
     def _fingerprint(self, interaction: Interaction) -> bytes:
         return self._matcher.fingerprint(interaction.request)

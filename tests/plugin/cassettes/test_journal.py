@@ -234,7 +234,7 @@ def test_one_that_nobody_asks_for_does_not_stay_for_ever(killed: Any, tester: An
 
 
 def test_a_secret_is_not_in_it(tester: Any, workplace: Path) -> None:
-    recording = tester(MY_KEY="abcdefghij", PIN_SECRET="12345678")
+    recording = tester("test_it[abcdefghij]", MY_KEY="abcdefghij", PIN_SECRET="12345678")
     recording.asks("my key is abcdefghij", "abcdefghij")
     recording.asks(12345678)  # a number has no placeholder
     [journal] = workplace.glob("*.jsonl")
