@@ -173,7 +173,7 @@ def test_leaving_a_stream_early_closes_the_connection(provider: Any, wire: Any, 
 
     piece = LEAVING[how](provider.connect(wire), session)
 
-    assert provider.left.wait(5)
+    assert provider.left.wait(20)
     assert piece.text == "The parcel"
     (call,) = session.trace.calls
     assert call.reply.content == "The parcel"
@@ -203,7 +203,7 @@ def test_cancelling_a_run_cancels_its_request(provider: Any, wire: Any, how: str
 
     asyncio.run(cancel(provider, runner.arun(session) if how == "arun" else drain(runner.astream(session))))
 
-    assert provider.left.wait(5)
+    assert provider.left.wait(20)
     assert isinstance(session.trace.calls[0].error, asyncio.CancelledError)
 
 
@@ -219,7 +219,7 @@ def interrupting(provider: Any) -> Iterator[None]:
         raise Interrupted
 
     def wait_and_interrupt() -> None:
-        if provider.arrived.wait(5):
+        if provider.arrived.wait(20):
             time.sleep(0.1)
             os.kill(os.getpid(), signal.SIGUSR1)
 
@@ -242,7 +242,7 @@ def test_interrupting_a_blocking_call_cancels_its_request(provider: Any, wire: A
     with interrupting(provider), pytest.raises(Interrupted):
         runner.run(session) if how == "run" else list(runner.stream(session))
 
-    assert provider.left.wait(5)
+    assert provider.left.wait(20)
     assert isinstance(session.trace.calls[0].error, Interrupted)
 
 
@@ -251,13 +251,18 @@ def test_cancelling_under_trio_cancels_the_request(provider: Any, wire: Any, how
     provider.plays({"status": 0, "then": "stall"})
     model = provider.connect(wire)
 
+    async def ask() -> None:
+        await (model.asend(question()) if how == "asend" else drain(model.astream(question())))
+
     async def main() -> None:
-        with trio.move_on_after(0.2):
-            await (model.asend(question()) if how == "asend" else drain(model.astream(question())))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.to_thread.run_sync(provider.arrived.wait, 20)
+            nursery.cancel_scope.cancel()
 
     trio.run(main)
 
-    assert provider.left.wait(5)
+    assert provider.left.wait(20)
 
 
 def test_many_streams_are_heard_at_once(provider: Any, wire: Any) -> None:
