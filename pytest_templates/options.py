@@ -106,12 +106,18 @@ def read(config: pytest.Config) -> Options:
     )
 
 
-def _store(config: pytest.Config) -> Store:
+def place_of_cassettes(config: pytest.Config) -> tuple[str, Path, Path]:
+    """What `store_at` takes: the location, what it is relative to, and where copies lie."""
     given = config.getoption("--templates-cassettes")
     location = given or config.getini("templates_cassettes")
     base = config.invocation_params.dir if given else config.rootpath
+    return str(location), base, config.rootpath / ".antiphon_cache"
+
+
+def _store(config: pytest.Config) -> Store:
+    location, base, cache = place_of_cassettes(config)
     try:
-        return store_at(location, base, config.rootpath / ".antiphon_cache")
+        return store_at(location, base, cache)
     except ImportError as error:
         raise pytest.UsageError(
             f"cassettes at {location} need fsspec, which is not installed: {HOW_TO_REACH}"

@@ -35,6 +35,8 @@ class RemoteStore(Store):
         cache: A folder on this machine, for the copies of any number of stores.
     """
 
+    is_local = False
+
     def __init__(self, url: str, cache: Path) -> None:
         self._url = url.rstrip("/")
         self._cache = cache

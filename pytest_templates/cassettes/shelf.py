@@ -1,4 +1,4 @@
-"""The cassettes of a folder, and which of them no test has."""
+"""The cassettes of a store, and which of them no test has."""
 
 from __future__ import annotations
 
@@ -8,46 +8,41 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_templates.cassettes.store import Store
+
 if TYPE_CHECKING:
     from pytest_templates.census import Found
 
 _FIRST_LINE: Final = re.compile(rb"version: *\S")
 
 
-def cassettes_in(folder: Path) -> list[Path]:
-    """Every cassette below a folder, in order; files that are none, such as vcrpy's, are left out."""
-    return [path for path in yaml_files_in(folder) if _is_cassette(path)]
+def cassettes_in(store: Store) -> list[Path]:
+    """Every cassette of a store, in order; files that are none, such as vcrpy's, are left out. Raises `OSError`."""
+    return [path for path in store.paths() if _is_cassette(path, store)]
 
 
-def yaml_files_in(folder: Path) -> list[Path]:
-    """Every file below a folder that could be a cassette, in order."""
-    return sorted(path for path in folder.rglob("*.yaml") if path.is_file() and not _is_hidden(path, folder))
-
-
-def left_behind_in(folder: Path) -> list[Path]:
-    """What runs that were killed left below a folder, in order: files that are not whole, and journals."""
-    journals = (path for path in folder.glob(".journal/*") if path.name not in {".gitignore", "lock"})
-    return sorted(path for path in (*folder.rglob(".*.tmp"), *journals) if path.is_file())
-
-
-def orphans(found: Found, folder: Path, root: Path) -> list[Path]:
-    """The cassettes of a folder that no test has.
+def orphans(found: Found, store: Store, root: Path) -> list[Path]:
+    """The cassettes of a store that no test has.
 
     A cassette whose module was not collected is none: its test may be in there. The same goes, where any module was
     left out, for cassettes that may be shared by name.
 
     Args:
         found: What was collected.
-        folder: The folder of the cassettes.
+        store: Where the cassettes lie.
         root: pytest's root directory.
+
+    Raises:
+        OSError: The store cannot be read.
     """
     owned = set(map(_key, found["owners"]))
     modules = set(map(_key, found["modules"]))
     return [
         path
-        for path in cassettes_in(folder)
-        if _key(path.relative_to(folder).as_posix()) not in owned
-        and _is_known(path.parent.relative_to(folder), modules, root, left_out=found["left_out"])
+        for path in store.paths()
+        if _key(path.relative_to(store.folder).as_posix()) not in owned
+        and _is_known(path.parent.relative_to(store.folder), modules, root, left_out=found["left_out"])
+        and _is_cassette(path, store)
     ]
 
 
@@ -59,13 +54,8 @@ def _is_known(module: Path, modules: Iterable[str], root: Path, *, left_out: boo
     return not exists and not left_out
 
 
-def _is_cassette(path: Path) -> bool:
-    with path.open("rb") as file:
-        return bool(_FIRST_LINE.match(file.read(80)))
-
-
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _is_cassette(path: Path, store: Store) -> bool:
+    return bool(_FIRST_LINE.match(store.read(path) or b""))
 
 
 def _key(name: str) -> str:

@@ -31,7 +31,10 @@ class Store:
     Attributes:
         folder: The folder of all cassettes; it need not exist.
         workplace: The hidden folder. What lies in it may be touched by whoever holds the lock.
+        is_local: Whether the files in the folder are the cassettes themselves, not copies.
     """
+
+    is_local = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -79,6 +82,11 @@ class Store:
     def paths(self) -> list[Path]:
         """Every file that could be a cassette, in order. Raises `OSError`."""
         return sorted(path for path in self.folder.rglob("*.yaml") if path.is_file() and not self._is_hidden(path))
+
+    def left_behind(self) -> list[Path]:
+        """What is in the workplace, in order: of runs that were killed, unless one is recording now."""
+        own = {_IGNORE, _LOCK}
+        return sorted(path for path in self.workplace.glob("*") if path.name not in own)
 
     def _is_hidden(self, path: Path) -> bool:
         return any(part.startswith(".") for part in path.relative_to(self.folder).parts)

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from pytest_templates.cassettes.store import Store
+
 _UNITS: Final = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
 
 
-def times_of(paths: Sequence[Path], folder: Path) -> dict[Path, float]:
-    """When files of a folder got their content, in seconds since 1970."""
-    committed = _committed(folder)
+def times_of(paths: Sequence[Path], store: Store) -> dict[Path, float]:
+    """When cassettes got their content, in seconds since 1970; of those behind a URL it is not known."""
+    if not store.is_local:
+        return {}
+    committed = _committed(store.folder)
     return {path: committed.get(path.resolve(), path.stat().st_mtime) for path in paths}
 
 

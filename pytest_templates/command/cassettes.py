@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from pytest_templates.command.survey import collected, folder_of, where
+from pytest_templates.command.survey import collected, existing_store, store_of
 
-_FOLDER: Final = "the folder of the cassettes (default: as pytest finds it, by its ini file and options)"
+_FOLDER: Final = (
+    "where the cassettes lie, a folder or a URL (default: where pytest has them, by its ini file and options)"
+)
 _STATUS: Final = "exit status: 0 when all is well, 1 when the command found something, 2 when it could not do its work"
 Given: TypeAlias = argparse.Namespace
 
@@ -45,7 +47,7 @@ def add(commands: Any) -> None:
 
 def _command(commands: Any, name: str, does: str, run: Callable[[Given], int]) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
-    parser.add_argument("--folder", metavar="DIR", type=Path, help=_FOLDER)
+    parser.add_argument("--folder", metavar="DIR", help=_FOLDER)
     parser.set_defaults(run=run)
     return parser
 
@@ -65,13 +67,16 @@ def _show(given: Given) -> int:
     from pytest_templates.command.showing import show
 
     path = Path(given.name)
-    return show(path if path.is_file() else named(given.name, folder_of(given.folder)), print, full=given.full)
+    if path.is_file():
+        return show(path, None, print, full=given.full)
+    store = existing_store(given.folder)
+    return show(named(given.name, store), store, print, full=given.full)
 
 
 def _check(given: Given) -> int:
-    from pytest_templates.command.checking import check_files, check_folder
+    from pytest_templates.command.checking import check_files, check_store
 
-    return check_files(given.files, print) if given.files else check_folder(folder_of(given.folder), print)
+    return check_files(given.files, print) if given.files else check_store(existing_store(given.folder), print)
 
 
 def _prune(given: Given) -> int:
@@ -81,14 +86,16 @@ def _prune(given: Given) -> int:
 
 
 def _import(given: Given) -> int:
+    from pytest_templates.cassettes.store import Store
     from pytest_templates.command.importing import import_cassette
     from pytest_templates.command.naming import path_of_test
 
-    target = given.output or path_of_test(given.test, where(given.folder))
-    return import_cassette(given.source, target, print, overwrite=given.yes)
+    store = Store(given.output.parent) if given.output else store_of(given.folder)
+    target = given.output or path_of_test(given.test, store.folder)
+    return import_cassette(given.source, target, store, print, overwrite=given.yes)
 
 
 def _scrub(given: Given) -> int:
-    from pytest_templates.command.scrubbing import scrub_folder
+    from pytest_templates.command.scrubbing import scrub_store
 
-    return scrub_folder(folder_of(given.folder), print, _complain, write=given.yes)
+    return scrub_store(existing_store(given.folder), print, _complain, write=given.yes)

@@ -30,23 +30,23 @@ class Line:
         name: Its path in the folder of the cassettes.
         interactions: What it holds; ``None`` where it cannot be read.
         tests: The node ids of its tests, or why there are none.
-        seconds: How old it is.
+        age: How old it is; ``""`` where that is not known.
         size: In bytes.
     """
 
     name: str
     interactions: Sequence[Interaction] | None
     tests: Sequence[str]
-    seconds: float
+    age: str
     size: int
 
 
 def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
     """Say what there is; returns 1 where a file cannot be read, else 0."""
-    paths = cassettes_in(survey.folder)
-    times, now = times_of(paths, survey.folder), time.time()
+    paths = cassettes_in(survey.store)
+    times, now = times_of(paths, survey.store), time.time()
     without_test = set(_without_test(survey, complain))
-    lines = [_line(path, survey, path in without_test, now - times[path], complain) for path in paths]
+    lines = [_line(path, survey, path in without_test, _age(times.get(path), now), complain) for path in paths]
     if lines:
         say(table(_HEADS, [_cells(line) for line in lines]))
     say(_totals(lines, len(without_test)))
@@ -60,23 +60,28 @@ def _without_test(survey: Survey, complain: Callable[[str], None]) -> list[Path]
         for name, reason in (found["errors"] if found else {}).items():
             complain(f"  {name}: {reason}")
         return []
-    return orphans(found, survey.folder, survey.root)
+    return orphans(found, survey.store, survey.root)
 
 
-def _line(path: Path, survey: Survey, is_orphan: bool, seconds: float, complain: Callable[[str], None]) -> Line:
-    name = path.relative_to(survey.folder).as_posix()
+def _line(path: Path, survey: Survey, is_orphan: bool, old: str, complain: Callable[[str], None]) -> Line:
+    store = survey.store
+    name = path.relative_to(store.folder).as_posix()
     owners = survey.found["owners"].get(name) if survey.found else None
     try:
-        interactions = load(path)
+        interactions = load(path, store)
     except CassetteError as error:
         complain(str(error))
         interactions = None
     tests = owners or (["no test"] if is_orphan else ["not known"])
-    return Line(name, interactions, tests, seconds, path.stat().st_size)
+    return Line(name, interactions, tests, old, len(store.read(path) or b""))
+
+
+def _age(since: float | None, now: float) -> str:
+    return "" if since is None else age(now - since)
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    about = (age(line.seconds), _size(line.size), _some(line.tests))
+    about = (line.age, _size(line.size), _some(line.tests))
     if line.interactions is None:
         return (line.name, "damaged", "", "", "", "", *about)
     templates = [interaction.template or "(none)" for interaction in line.interactions]

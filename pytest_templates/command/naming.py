@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_templates.cassettes.settings import cassette_path
 from pytest_templates.cassettes.shelf import cassettes_in
+from pytest_templates.cassettes.store import Store
 from pytest_templates.command.survey import shown
 from pytest_templates.errors import TestingError
 
@@ -15,20 +16,21 @@ class UnknownName(TestingError):
     """No cassette has this name, or several have."""
 
 
-def named(name: str, folder: Path) -> Path:
+def named(name: str, store: Store) -> Path:
     """The cassette of a name: a path, a test's node id, or a part of either.
 
     Raises:
         UnknownName: There is none, and the text offers close ones; or there are several, which it lists.
     """
-    names = {path.relative_to(folder).as_posix().removesuffix(".yaml"): path for path in cassettes_in(folder)}
+    folder = store.folder
+    names = {path.relative_to(folder).as_posix().removesuffix(".yaml"): path for path in cassettes_in(store)}
     exact = names.get(name.removesuffix(".yaml")) or names.get(_of_test(name, folder))
     if exact is not None:
         return exact
     found = [one for one in names if name.removesuffix(".yaml").casefold() in one.casefold()]
     if len(found) == 1:
         return names[found[0]]
-    raise UnknownName(_several(name, found) if found else _none(name, list(names), folder))
+    raise UnknownName(_several(name, found) if found else _none(name, list(names), store))
 
 
 def path_of_test(node_id: str, folder: Path) -> Path:
@@ -54,8 +56,8 @@ def _several(name: str, found: list[str]) -> str:
     return "\n  ".join([f"{name!r} is a part of {len(found)} names; give one of them:", *found])
 
 
-def _none(name: str, names: list[str], folder: Path) -> str:
+def _none(name: str, names: list[str], store: Store) -> str:
     shorter = {one.rpartition("/")[2]: one for one in names} | {one: one for one in names}
     close = list(dict.fromkeys(shorter[one] for one in get_close_matches(name, shorter, n=3, cutoff=0.5)))
     hint = f"did you mean {' or '.join(close)}?" if close else "`cassettes list` shows what there is"
-    return f"no cassette in {shown(folder)} is called {name!r}: {hint}"
+    return f"no cassette in {shown(store.place(store.folder)).removesuffix('/.')} is called {name!r}: {hint}"

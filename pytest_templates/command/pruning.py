@@ -23,12 +23,14 @@ def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
         raise SurveyError("\n  ".join(["nothing is removed, as not every test could be collected:", *reasons]))
     if not found["tests"]:
         raise SurveyError(f"nothing is removed, as there are no tests in {shown(survey.root)}")
-    paths = orphans(found, survey.folder, survey.root)
+    store = survey.store
+    paths = orphans(found, store, survey.root)
     for path in paths:
         if remove:
-            path.unlink()
-            _remove_empty(path.parent, survey.folder)
-        say(shown(path))
+            with store.lock():
+                store.remove(path)
+            _remove_empty(path.parent, store.folder)
+        say(shown(store.place(path)))
     say(_summary(len(paths), remove=remove))
     return 0
 

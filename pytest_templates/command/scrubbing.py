@@ -13,6 +13,7 @@ from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.scrub import scrub
 from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.cassettes.shelf import cassettes_in
+from pytest_templates.cassettes.store import Store
 from pytest_templates.cassettes.values import Headers, Interaction
 from pytest_templates.command.listing import many
 from pytest_templates.command.survey import shown
@@ -34,21 +35,21 @@ class Cleaned:
     lines: tuple[str, ...]
 
 
-def scrub_folder(folder: Path, say: Callable[[str], None], complain: Callable[[str], None], *, write: bool) -> int:
+def scrub_store(store: Store, say: Callable[[str], None], complain: Callable[[str], None], *, write: bool) -> int:
     """Say what changes, and change it where that is wanted; returns 1 where a file cannot be cleaned, else 0."""
     status, files = 0, 0
-    for path in cassettes_in(folder):
+    for path in cassettes_in(store):
         try:
-            cleaned = _cleaned(path)
+            cleaned = _cleaned(path, store)
             if cleaned is not None and write:
-                persister.write(path, cleaned.text)
+                persister.write(path, cleaned.text, store)
         except CassetteError as error:
             complain(str(error))
             status = 1
             continue
         if cleaned is not None:
             files += 1
-            for line in (shown(path), *(f"  {line}" for line in cleaned.lines)):
+            for line in (shown(store.place(path)), *(f"  {line}" for line in cleaned.lines)):
                 say(line)
     say(_summary(files, write=write))
     return status
@@ -71,9 +72,9 @@ def _different_headers(old: Headers, new: Headers) -> list[str]:
     return list(dict.fromkeys(name for name, value in old if (name, value) not in new))
 
 
-def _cleaned(path: Path) -> Cleaned | None:
+def _cleaned(path: Path, store: Store) -> Cleaned | None:
     secrets = secrets_of(os.environ)
-    interactions = persister.load(path)
+    interactions = persister.load(path, store)
     scrubbed = [scrub(interaction, secrets) for interaction in interactions]
     lines = tuple(
         f"interaction {number}: {what}"
@@ -83,7 +84,7 @@ def _cleaned(path: Path) -> Cleaned | None:
     if not lines:
         return None
     text = to_text(scrubbed)
-    refuse_leaks(str(path), text, secrets)
+    refuse_leaks(store.place(path), text, secrets)
     return Cleaned(path, text, lines)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from pytest_templates.cassettes.answers import answer_of
 from pytest_templates.cassettes.persister import load
 from pytest_templates.cassettes.reading import cut, model_of, prompt_in
+from pytest_templates.cassettes.store import Store
 from pytest_templates.cassettes.values import Interaction
 from pytest_templates.command.listing import many, tokens_of
 from pytest_templates.command.survey import shown
@@ -20,15 +21,22 @@ _WIDTH: Final = 160  # characters of a line that is cut
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a model's words must not steer a terminal
 
 
-def show(path: Path, say: Callable[[str], None], *, full: bool) -> int:
+def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: bool) -> int:
     """Say what a cassette holds; returns 0.
+
+    Args:
+        path: Which cassette.
+        store: Where it lies; ``None`` for a file that belongs to no store.
+        say: Takes the lines.
+        full: Whether long texts are not cut.
 
     Raises:
         CassetteError: The file cannot be read.
     """
-    interactions = load(path)
+    interactions = load(path, store)
     asked, said = tokens_of(interactions)
-    say(f"{shown(path)}: {many(len(interactions), 'interaction')}, {asked:,} tokens in, {said:,} out")
+    place = shown(store.place(path) if store else path)
+    say(f"{place}: {many(len(interactions), 'interaction')}, {asked:,} tokens in, {said:,} out")
     for number, interaction in enumerate(interactions, 1):
         say("")
         for line in _interaction(number, interaction, full=full):

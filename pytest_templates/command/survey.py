@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import pytest
 
+from pytest_templates.cassettes.store import Store, is_url, store_at
 from pytest_templates.census import Census, Found, whole_of
 from pytest_templates.errors import TestingError
-from pytest_templates.options import read
+from pytest_templates.options import place_of_cassettes, read
 
 _FILE: Final = "--templates-survey"
 _ONLY_FOLDER: Final = "--templates-survey-folder"
@@ -34,49 +35,66 @@ class Survey:
     """What pytest says of a project.
 
     Attributes:
-        folder: The folder of the cassettes.
+        store: Where the cassettes lie.
         root: pytest's root directory.
         found: What was collected; ``None`` where that was not asked for.
     """
 
-    folder: Path
+    store: Store
     root: Path
     found: Found | None = None
 
 
-def folder_of(given: Path | None) -> Path:
-    """The folder of the cassettes: the given one, else the one that pytest uses.
+def store_of(location: str | None) -> Store:
+    """Where the cassettes lie: at a location, else where pytest has them.
+
+    Args:
+        location: A folder or a URL.
+
+    Raises:
+        SurveyError: pytest does not start here.
+    """
+    if location is None or is_url(location):  # pytest knows where copies of what lies behind a URL are
+        return _surveyed(_ONLY_FOLDER, *_option(location)).store
+    return store_at(location, Path.cwd(), Path.cwd())
+
+
+def existing_store(location: str | None) -> Store:
+    """As `store_of`, of what is there already.
 
     Raises:
         SurveyError: pytest does not start here, or the folder does not exist.
     """
-    folder = where(given)
-    if not folder.is_dir():
-        raise SurveyError(f"{shown(folder)}: there is no such folder; name the folder of the cassettes with --folder")
-    return folder
+    return _checked(store_of(location))
 
 
-def where(given: Path | None) -> Path:
-    """As `folder_of`, of a folder that need not exist yet."""
-    return given if given is not None else _surveyed(_ONLY_FOLDER).folder
-
-
-def collected(given: Path | None) -> Survey:
-    """The folder of the cassettes, and which tests have them.
+def collected(location: str | None) -> Survey:
+    """Where the cassettes lie, and which tests have them.
 
     Raises:
         SurveyError: pytest does not start here, or the folder does not exist.
     """
-    folder = [] if given is None else [f"--templates-cassettes={folder_of(given)}"]
-    survey = _surveyed("--collect-only", "-q", "-k", "", "-m", "", *folder)
-    folder_of(survey.folder)
+    if location is not None and not is_url(location):
+        existing_store(location)
+    survey = _surveyed("--collect-only", "-q", "-k", "", "-m", "", *_option(location))
+    _checked(survey.store)
     return survey
 
 
-def shown(path: Path) -> str:
-    """A path as short as it can be said here."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)
+def shown(place: Path | str) -> str:
+    """A path as short as it can be said here; a URL as it is."""
+    return str(place).removeprefix(f"{Path.cwd()}{os.sep}")
+
+
+def _option(location: str | None) -> list[str]:
+    return [] if location is None else [f"--templates-cassettes={location}"]
+
+
+def _checked(store: Store) -> Store:
+    if store.is_local and not store.folder.is_dir():
+        text = "there is no such folder; name the folder of the cassettes with --folder"
+        raise SurveyError(f"{shown(store.folder)}: {text}")
+    return store
 
 
 def _surveyed(*arguments: str) -> Survey:
@@ -87,7 +105,8 @@ def _surveyed(*arguments: str) -> Survey:
         if not file.exists():
             raise SurveyError(f"pytest does not start here: {_reason(run)}")
         said = json.loads(file.read_text(encoding="utf-8"))
-    return Survey(Path(said["folder"]), Path(said["root"]), said["found"])
+    location, base, cache = said["place"]
+    return Survey(store_at(location, Path(base), Path(cache)), Path(said["root"]), said["found"])
 
 
 def _reason(run: subprocess.CompletedProcess[str]) -> str:
@@ -135,6 +154,7 @@ class _Answer:
 
 
 def _write(config: pytest.Config, found: Found | None) -> None:
-    folder = os.path.normpath(read(config).cassettes)
-    answer: dict[str, Any] = {"folder": folder, "root": str(config.rootpath), "found": found}
+    read(config)  # refuses what pytest would refuse
+    place = [str(part) for part in place_of_cassettes(config)]
+    answer: dict[str, Any] = {"place": place, "root": str(config.rootpath), "found": found}
     Path(str(config.getoption(_FILE))).write_text(json.dumps(answer), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from pytest_templates.report.data import Row
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+    from pytest_templates.cassettes.store import Store
 
 _SENT: Final = "templates_census"  # where a worker puts what it collected
 _NARROWING: Final = (
@@ -86,6 +89,7 @@ class Unused:
         self._sent: list[Found | None] = []
         self._unplayed: dict[str, list[int] | None] = {}
         self._leftovers = Leftovers({}, [])
+        self._trouble = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test that is over did not play; the last of several attempts counts."""
@@ -104,12 +108,17 @@ class Unused:
         found = self._found()
         if found is None or exitstatus != pytest.ExitCode.OK or not wants_everything(self._config):
             return
-        self._leftovers = self._left_by(found)
+        try:
+            self._leftovers = self._left_by(found)
+        except OSError as error:
+            self._trouble = f"templates: recordings without a test could not be looked for: {error}"
         if self._leftovers and self._options.unused == "fail" and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say it."""
+        if self._trouble:
+            terminalreporter.line(self._trouble)
         if self._leftovers:
             terminalreporter.section("unused recordings")
             for line in self._lines():
@@ -123,13 +132,13 @@ class Unused:
         return found if found is not None and whole and len(self._unplayed) == found["tests"] else None
 
     def _left_by(self, found: Found) -> Leftovers:
-        folder = self._options.cassettes
-        if not folder.is_dir():
+        store, owners = self._options.store, sorted(found["owners"])
+        if not owners and not store.folder.is_dir():  # there is nothing, and nothing is asked over a network
             return Leftovers({}, [])
         from pytest_templates.cassettes.shelf import orphans
 
-        unplayed = {folder / name: left for name in sorted(found["owners"]) if (left := self._left_in(name, found))}
-        return Leftovers(unplayed, orphans(found, folder, self._config.rootpath))
+        unplayed = {store.folder / name: left for name in owners if (left := self._left_in(name, found))}
+        return Leftovers(unplayed, orphans(found, store, self._config.rootpath))
 
     def _left_in(self, name: str, found: Found) -> list[int]:
         """The interactions that no test of a cassette played; none where one of its tests was not seen to its end."""
@@ -143,7 +152,7 @@ class Unused:
             yield "never played:"
             for path, numbers in self._leftovers.unplayed.items():
                 yield f"  {self._shown(path)}"
-                yield from (f"    {line}" for line in _interactions(path, numbers))
+                yield from (f"    {line}" for line in _interactions(path, numbers, self._options.store))
             yield "  To drop these, record their tests anew with --templates-record=all"
         if self._leftovers.orphans:
             yield "without a test:"
@@ -153,15 +162,15 @@ class Unused:
             yield "The run fails for this, as templates_unused = fail asks."
 
     def _shown(self, path: Path) -> str:
-        here = self._config.invocation_params.dir
-        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+        place = self._options.store.place(path)
+        return place.removeprefix(f"{self._config.invocation_params.dir}{os.sep}")
 
 
-def _interactions(path: Path, numbers: list[int]) -> Iterator[str]:
+def _interactions(path: Path, numbers: list[int], store: Store) -> Iterator[str]:
     from pytest_templates.cassettes.persister import load
     from pytest_templates.cassettes.reading import opening_of
 
-    interactions = load(path)
+    interactions = load(path, store)
     width = len(str(numbers[-1]))
     for number in numbers:
         interaction = interactions[number - 1]
