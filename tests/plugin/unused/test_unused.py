@@ -24,7 +24,7 @@ def test_interactions_that_no_test_plays_are_named_with_what_they_ask(recorded, 
         "never played:",
         "  cassettes/test_it/test_greets[ada].yaml\n    2  talk/answer  user: Bye.",
         "  cassettes/test_it/test_greets[bob].yaml\n    2  talk/answer  user: Bye.",
-        "--templates-record=all",
+        "--templates-record=changed",
     )
 
 
