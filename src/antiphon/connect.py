@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from antiphon.copies import Shared
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
 from antiphon.observers import LISTENERS, LiveCall, tell
@@ -141,9 +141,7 @@ def as_model(given: Model | str, parameter: str = "model") -> Model:
         return given
     if isinstance(given, str):
         return ConnectedModel(given)
-    raise InvalidType(
-        f'{parameter} takes a Model or a name such as "openai:gpt-4o-mini", not {type(given).__name__}: {given!r}'
-    )
+    raise InvalidType(f'{parameter} takes a Model or a name such as "openai:gpt-4o-mini", not {shown(given, Model)}')
 
 
 class ModelSlot:

@@ -50,7 +50,6 @@ class Runner:
 
     @model.setter
     def model(self, given: Model | str) -> None:
-        _check_no_class(given)
         self._model = as_model(given)
 
     def run(
@@ -159,7 +158,6 @@ class Runner:
                 one that it was copied from, is copied also where it is given.
         """
         copier = Copier()
-        _check_no_class(model)
         chosen = self._model if model is None else as_model(model)
         if chosen.origin is not self._model.origin:
             copier.remember(self._model, chosen)
@@ -189,8 +187,3 @@ class Runner:
 def _check(given: object, kind: type[Any], parameter: str) -> None:
     if given is not None and not isinstance(given, kind):
         raise InvalidType(f"{parameter} takes a {kind.__name__}, not {shown(given, kind)}")
-
-
-def _check_no_class(model: object) -> None:
-    if isinstance(model, type):
-        raise InvalidType(f'model takes a Model or a name such as "openai:gpt-4o-mini", not {shown(model, Model)}')

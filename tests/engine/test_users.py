@@ -139,3 +139,9 @@ def test_the_console_asks_at_the_terminal(typed, description, default, prompt, a
 def test_what_is_no_user_interface_is_refused(answering):
     with pytest.raises(TypeError, match="user_interface takes a UserInterface, not function"):
         Runner(answering(), user_interface=lambda *_: "x")
+
+
+@pytest.mark.parametrize("parameter", ["description", "default"])
+def test_what_is_no_text_is_refused_when_the_template_is_built(parameter):
+    with pytest.raises(TypeError, match=f"{parameter} is text, not int: 3"):
+        UserTemplate(**{parameter: 3})
