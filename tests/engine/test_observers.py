@@ -294,22 +294,3 @@ def test_an_observer_that_begins_when_another_is_told_of_an_enter_hears_whole_pa
 @pytest.mark.parametrize("method", METHODS)
 def test_an_observers_methods_do_nothing_by_default(method):
     assert getattr(Observer(), method)(object()) is None
-
-
-@pytest.mark.llm_live(reason="it is not reached")
-def test_an_observer_can_keep_a_real_model_from_being_called():
-    class Objecting(Listening):
-        def on_live_call(self, event):
-            self._note("live", event)
-            raise PermissionError(event.model)
-
-    tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
-    with observing(Objecting()) as observer, pytest.raises(PermissionError, match="openai:gpt-4o-mini"):
-        Runner("openai:gpt-4o-mini", template=tree).run()
-
-    assert observer.heard[-4:] == [
-        ("live", "linear/answer"),
-        ("call", "linear/answer"),
-        ("exit", "linear/answer"),
-        ("exit", "linear"),
-    ]
