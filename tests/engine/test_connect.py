@@ -135,8 +135,8 @@ def test_an_observer_can_keep_a_real_model_from_being_called(play):
             self.calls.append(call)
 
     tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
-    with observing(Objecting()) as observer:
-        with pytest.raises(PermissionError, match="openai:gpt-4o-mini at linear/answer") as caught:
-            play(Runner("openai:gpt-4o-mini", template=tree))
+    objection = pytest.raises(PermissionError, match="openai:gpt-4o-mini at linear/answer")
+    with observing(Objecting()) as observer, objection as caught:
+        play(Runner("openai:gpt-4o-mini", template=tree))
 
     assert [call.error for call in observer.calls] == [caught.value]
