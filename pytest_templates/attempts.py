@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from pytest_templates import markers
-from pytest_templates.costs import LEDGER, Spending
+from pytest_templates.costs import ACCOUNT, Spending
 from pytest_templates.extras import require_packages
 from pytest_templates.options import OPTIONS
 from pytest_templates.watching import Watch
@@ -65,8 +65,8 @@ class Attempt:
         self.scripted: list[Settled] = []
         self.script: Script | None = None
         self.cassette: OpenCassette | None = None
-        ledger = item.config.stash.get(LEDGER, None)
-        self.spending = None if ledger is None else Spending(ledger, item.nodeid, self.verdicts.append)
+        account = item.config.stash.get(ACCOUNT, None)
+        self.spending = None if account is None else Spending(account, item.nodeid, self.verdicts.append)
         self._settled = 0
         self._told: int | None = None
         self._recorded = 0
@@ -101,22 +101,10 @@ class Attempt:
             return self._trace
 
     def calling(self, event: LiveCall) -> None:
-        """Object to a call of a real model that the test did not ask for, or may not pay for.
+        """Object to a call of a real model that the test did not ask for, or may not pay for; see `live.check`."""
+        from pytest_templates.live import check
 
-        Raises:
-            LiveCallRefused: The test is marked neither ``llm_cassette`` nor ``llm_live``.
-            BudgetExceeded: The run has cost as much as it may.
-        """
-        from pytest_templates.live import is_double, refusal
-
-        if self.cassette is not None or is_double(event):
-            return
-        if not markers.has(self.item, "llm_live"):
-            refused = refusal(self.item, event)
-            self.verdicts.append(refused)
-            raise refused
-        if self.spending is not None:
-            self.spending.check()
+        check(self, event)
 
     def called(self, call: ModelCall) -> None:
         """Note a model call, and where its answer came from."""

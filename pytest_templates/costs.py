@@ -14,10 +14,10 @@ import pytest
 if TYPE_CHECKING:
     from antiphon import ModelCall
 
-_SHARED = "templates_ledger"
+_SHARED = "templates_costs"
 
 
-class Ledger:
+class Account:
     """What was paid for so far, by every process of a run: each adds lines to one file.
 
     Attributes:
@@ -30,8 +30,8 @@ class Ledger:
         self.limit = limit
 
     @classmethod
-    def of(cls, config: pytest.Config, limit: Decimal) -> Ledger:
-        """The run's ledger: in a worker of xdist the one that was begun where it was started."""
+    def of(cls, config: pytest.Config, limit: Decimal) -> Account:
+        """The run's account: in a worker of xdist the one that was begun where it was started."""
         shared: dict[str, Any] = getattr(config, "workerinput", {})
         if _SHARED in shared:
             return cls(Path(shared[_SHARED]), limit)
@@ -39,13 +39,14 @@ class Ledger:
         config.add_cleanup(folder.cleanup)
         return cls(Path(folder.name, "costs"), limit)
 
-    def share(self, workerinput: dict[str, Any]) -> None:
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
         """Let a worker of xdist add to it."""
-        workerinput[_SHARED] = str(self.path)
+        node.workerinput[_SHARED] = str(self.path)
 
     def add(self, cost: Decimal) -> None:
         """Add what a call has cost, in US dollars."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)  # a worker on another machine has a ledger of its own
+        self.path.parent.mkdir(parents=True, exist_ok=True)  # a worker on another machine has an account of its own
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
             os.write(file, f"{cost}\n".encode())  # in one step: other processes write as well
@@ -59,14 +60,21 @@ class Ledger:
         return sum(map(Decimal, lines), Decimal(0))
 
 
-LEDGER = pytest.StashKey[Ledger]()
+ACCOUNT = pytest.StashKey[Account]()
+
+
+def open_account(config: pytest.Config, limit: Decimal | None) -> None:
+    """Begin to add up what the run costs, where there is a limit."""
+    if limit is not None:
+        account = config.stash[ACCOUNT] = Account.of(config, limit)
+        config.pluginmanager.register(account, "templates-costs")
 
 
 class Spending:
     """What one test may spend.
 
     Args:
-        ledger: The run's.
+        account: The run's.
         test: The test's node id.
         complain: Told, once, when no more may be spent.
 
@@ -74,8 +82,8 @@ class Spending:
         unpriced: The models whose price is not known.
     """
 
-    def __init__(self, ledger: Ledger, test: str, complain: Callable[[Exception], None]) -> None:
-        self._ledger = ledger
+    def __init__(self, account: Account, test: str, complain: Callable[[Exception], None]) -> None:
+        self._account = account
         self._test = test
         self._complain = complain
         self._told = False
@@ -87,7 +95,7 @@ class Spending:
         Raises:
             BudgetExceeded: The limit is reached.
         """
-        total, limit = self._ledger.total, self._ledger.limit
+        total, limit = self._account.total, self._account.limit
         if total < limit:
             return
         from pytest_templates.clients import passed_on
@@ -108,6 +116,6 @@ class Spending:
         """Add what a call has cost."""
         cost = None if call.usage is None else call.usage.cost
         if cost is not None:
-            self._ledger.add(cost)
+            self._account.add(cost)
         elif call.error is None:
             self.unpriced.add(call.model)

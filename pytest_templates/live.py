@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from antiphon.observers import LiveCall
 from pytest_templates.errors import LiveCallRefused
+from pytest_templates.markers import has
+
+if TYPE_CHECKING:
+    from pytest_templates.attempts import Attempt
 
 _DOUBLES: Final = {"function", "test"}  # what pydantic-ai's own test doubles give as their provider
 
 
-def is_double(event: LiveCall) -> bool:
-    """Whether the model is one of pydantic-ai's test doubles, which call nobody."""
-    return event.model.partition(":")[0] in _DOUBLES
+def check(attempt: Attempt, event: LiveCall) -> None:
+    """Before a test calls a real model.
+
+    Raises:
+        LiveCallRefused: It is marked neither ``llm_cassette`` nor ``llm_live``.
+        BudgetExceeded: The run has cost as much as it may.
+    """
+    if attempt.cassette is not None or event.model.partition(":")[0] in _DOUBLES:
+        return
+    if not has(attempt.item, "llm_live"):
+        refused = _refusal(attempt.item, event)
+        attempt.verdicts.append(refused)
+        raise refused
+    if attempt.spending is not None:
+        attempt.spending.check()
 
 
-def refusal(item: pytest.Item, event: LiveCall) -> LiveCallRefused:
-    """The error for a test that calls a real model without having asked for it."""
+def _refusal(item: pytest.Item, event: LiveCall) -> LiveCallRefused:
     return LiveCallRefused(
         f"{item.nodeid} is about to call a real model, and is not marked for it\n"
         f"  model     {event.model}\n"

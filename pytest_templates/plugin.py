@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_templates import attempts, hooks, markers, options, recording
-from pytest_templates.costs import LEDGER, Ledger
+from pytest_templates import attempts, costs, hooks, markers, options, recording
 from pytest_templates.phases import Phase
 from pytest_templates.report import unused
 from pytest_templates.report.terminal import Summary
@@ -33,22 +32,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, announce the markers, and watch the engine as soon as a program loads it."""
     config.stash[options.OPTIONS] = options.read(config)
-    limit = config.stash[options.OPTIONS].max_cost
-    if limit is not None:
-        config.stash[LEDGER] = Ledger.of(config, limit)
     markers.announce(config)
     config.stash[attempts.WATCH] = Watch.begin()
     config.pluginmanager.register(Summary(config), "templates-summary")
     config.pluginmanager.register(attempts.Opening(), "templates-opening")
     config.pluginmanager.register(recording.Run(config), "templates-run")
+    costs.open_account(config, config.stash[options.OPTIONS].max_cost)
     unused.watch(config)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Let a worker of xdist add to what the run has cost."""
-    if LEDGER in node.config.stash:
-        node.config.stash[LEDGER].share(node.workerinput)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -7,7 +7,16 @@ import sys
 
 import pytest
 
-from antiphon import AssistantTemplate, LinearTemplate, Runner, SubroutineTemplate, UserTemplate, connect
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    Observer,
+    Runner,
+    SubroutineTemplate,
+    UserTemplate,
+    connect,
+    observing,
+)
 from antiphon.errors import AntiphonError, ConnectionNotPossible
 
 
@@ -111,3 +120,23 @@ def test_the_representation_of_a_model_names_it_and_no_key():
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(ValueError, match="greater than"):
         connect("openai:gpt-4o-mini", api_key="unused", **settings)
+
+
+@pytest.mark.llm_live(reason="it is not reached")
+def test_an_observer_can_keep_a_real_model_from_being_called(play):
+    class Objecting(Observer):
+        def __init__(self):
+            self.calls = []
+
+        def on_live_call(self, event):
+            raise PermissionError(f"{event.model} at {event.path}")
+
+        def on_model_call(self, call):
+            self.calls.append(call)
+
+    tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
+    objection = pytest.raises(PermissionError, match="openai:gpt-4o-mini at linear/answer")
+    with observing(Objecting()) as observer, objection as caught:
+        play(Runner("openai:gpt-4o-mini", template=tree))
+
+    assert [call.error for call in observer.calls] == [caught.value]

@@ -24,6 +24,7 @@ REACHING = {
     "getaddrinfo": f"socket.getaddrinfo('{NAME}', 443)",
     "getaddrinfo, as bytes": f"socket.getaddrinfo(host=b'{NAME}', port=443)",
     "gethostbyname": f"socket.gethostbyname('{NAME}')",
+    "gethostbyname_ex": f"socket.gethostbyname_ex('{NAME}')",
     "gethostbyaddr": f"socket.gethostbyaddr('{ELSEWHERE}')",
     "getnameinfo": f"socket.getnameinfo(('{ELSEWHERE}', 443), 0)",
     "a thread": f"threaded(lambda: socket.create_connection(('{ELSEWHERE}', 443), timeout=1))",
