@@ -82,18 +82,25 @@ def resumed(file: Path) -> Session:
     except OSError as error:
         raise InvalidValue(f"{file} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise InvalidValue(f"{file} holds no saved session: {error.errors()[0]['msg']}") from error
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidValue(f"{file} holds no saved session: {f'{where}: ' * bool(where)}{first['msg']}") from error
 
 
 def check_writable(file: Path) -> None:
     """Complain before the conversation and not after it.
 
     Raises:
-        InvalidValue: A session cannot be saved there.
+        InvalidValue: A session cannot be saved there, or something else stands there.
     """
     folder = file.absolute().parent
     if file.is_dir() or not os.access(folder, os.W_OK):
         raise InvalidValue(f"a session cannot be saved as {file}: {_obstacle(file, folder)}")
+    if file.exists() and file.stat().st_size:
+        try:
+            resumed(file)
+        except InvalidValue as error:
+            raise InvalidValue(f"{error}\n  it would be lost: save the session under another name") from error
 
 
 def _obstacle(file: Path, folder: Path) -> str:

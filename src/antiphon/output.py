@@ -6,7 +6,7 @@ import re
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from antiphon.errors import InvalidType, shown
 
@@ -28,7 +28,7 @@ class OutputType(Generic[T]):
             raise InvalidType(f"output_type takes a type that pydantic can validate, not {shown(kind)}")
         try:
             self._adapter: TypeAdapter[T] = TypeAdapter(kind)
-        except PydanticSchemaGenerationError as error:
+        except (PydanticSchemaGenerationError, PydanticUserError, LookupError, TypeError) as error:
             raise InvalidType(f"output_type takes a type that pydantic can validate, not {kind!r}: {error}") from error
 
     def parsed(self, text: str) -> T:

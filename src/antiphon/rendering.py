@@ -134,5 +134,5 @@ def _shortened(line: str, column: int) -> tuple[str, int]:
 
 
 def _names_at_hand(session: Session) -> str:
-    names: list[Any] = sorted(str(name) for name in session.metadata)
+    names = sorted(str(name) for name in session.metadata if name != "session")
     return f"\n  names at hand: {', '.join([*names, 'session'])}"

@@ -15,6 +15,8 @@ import pytest
 
 from antiphon import Session
 from antiphon.cli import main
+from antiphon.conversation import check_writable
+from antiphon.errors import InvalidValue
 
 NUMBERS = count(1)
 PROGRAM = """
@@ -170,7 +172,8 @@ def test_what_cannot_be_saved_at_all_is_said(
 def test_a_save_that_is_broken_off_leaves_the_old_file(
     program: str, typing: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "s.json").write_text("old", encoding="utf-8")
+    old = Session(metadata={"old": True}).model_dump_json()
+    (tmp_path / "s.json").write_text(old, encoding="utf-8")
     typing("Hello.")
 
     def full(_descriptor: int) -> None:
@@ -179,7 +182,7 @@ def test_a_save_that_is_broken_off_leaves_the_old_file(
     monkeypatch.setattr(os, "fsync", full)
 
     assert main(["run", f"{program}:tree", "--save", "s.json"]) == 1
-    assert (tmp_path / "s.json").read_text(encoding="utf-8") == "old"
+    assert (tmp_path / "s.json").read_text(encoding="utf-8") == old
     assert list(tmp_path.glob(".s.json*")) == []
 
 
@@ -232,3 +235,13 @@ def test_ctrl_c_ends_the_conversation_with_the_session_saved(
     assert (process.returncode, error) == (130, "antiphon: saved as s.json\n")
     assert out.strip() == ""
     assert [message.role for message in saved(tmp_path / "s.json").messages] == roles
+
+
+def test_a_file_that_holds_something_else_is_not_saved_over(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("print('mine')\n")
+
+    with pytest.raises(InvalidValue, match=r"holds no saved session: .*\n  it would be lost"):
+        check_writable(program)
+
+    assert program.read_text() == "print('mine')\n"
