@@ -82,8 +82,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def wait_until_left(self) -> None:
         readable, _, _ = select.select([self.connection], [], [], PATIENCE)
-        if readable and not self.connection.recv(1):
+        if readable and self.has_left():
             self.speaker.left.set()
+
+    def has_left(self) -> bool:
+        try:
+            return not self.connection.recv(1)
+        except ConnectionResetError:  # who leaves with an answer unread resets the connection
+            return True
 
     def log_message(self, *args: object) -> None:
         pass
