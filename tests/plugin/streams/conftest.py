@@ -7,7 +7,7 @@ import json
 import select
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -82,14 +82,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def wait_until_left(self) -> None:
         readable, _, _ = select.select([self.connection], [], [], PATIENCE)
-        if readable and self.has_left():
-            self.speaker.left.set()
-
-    def has_left(self) -> bool:
-        try:
-            return not self.connection.recv(1)
-        except ConnectionResetError:  # who leaves with an answer unread resets the connection
-            return True
+        with suppress(ConnectionResetError):  # who leaves with an answer unread resets the connection
+            if not readable or self.connection.recv(1):
+                return
+        self.speaker.left.set()
 
     def log_message(self, *args: object) -> None:
         pass
