@@ -12,6 +12,8 @@ from pytest_templates.attempts import Attempt
 from pytest_templates.extras import require_packages
 
 if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
     from antiphon import Trace
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.faulting import Faults
@@ -74,6 +76,21 @@ def llm_cassette(_llm_attempt: Attempt) -> OpenCassette:
     if _llm_attempt.cassette is None:
         pytest.fail("the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette", pytrace=False)
     return _llm_attempt.cassette
+
+
+@pytest.fixture
+def llm_snapshot(_llm_attempt: Attempt, request: pytest.FixtureRequest) -> SnapshotAssertion:
+    """Syrupy's assertion for conversations: ``assert session == llm_snapshot``.
+
+    A session, a trace, a message or a list of messages is compared with the file of this test below ``__snapshots__``,
+    which ``--snapshot-update`` writes, though not where ``CI`` is set.
+    """
+    from pytest_templates.snapshots.extension import ConversationExtension
+    from pytest_templates.snapshots.refusal import refuse_update
+
+    refuse_update(request.config)
+    snapshot: SnapshotAssertion = request.getfixturevalue("snapshot")
+    return snapshot.use_extension(ConversationExtension)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pytest_templates import attempts, costs, hooks, markers, options, recording
 from pytest_templates.phases import Phase
 from pytest_templates.report import unused
 from pytest_templates.report.terminal import Summary
+from pytest_templates.snapshots.refusal import Refusal
 from pytest_templates.watching import Watch
 
 pytest_plugins = ["pytest_templates.fixtures"]
@@ -39,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(recording.Run(config), "templates-run")
     costs.open_account(config, config.stash[options.OPTIONS].max_cost)
     unused.watch(config)
+    config.pluginmanager.register(Refusal(config), "templates-snapshots")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from pytest_templates.ci import in_ci
 from pytest_templates.markers import CassetteMark
 from pytest_templates.options import OPTIONS, Options, RecordMode
 
@@ -91,7 +92,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options, spending: 
     from pytest_templates.customs import rules_for
 
     path = path_for(item, mark, options)
-    refused = options.record != "none" and _in_ci() and options.store.read(path) is None
+    refused = options.record != "none" and in_ci() and options.store.read(path) is None
     settings = CassetteSettings(
         path=path,
         mode="none" if refused else _mode(mark, options.record),
@@ -120,10 +121,6 @@ def record_command(item: pytest.Item) -> str:
 def _mode(mark: CassetteMark, wanted: RecordMode) -> RecordMode:
     """What may be done with a cassette: what a test does not use of a named one may be another's."""
     return "missing" if wanted == "changed" and mark.name is not None else wanted
-
-
-def _in_ci() -> bool:
-    return os.environ.get("CI", "").strip().lower() not in {"", "0", "false", "no", "off"}
 
 
 def _author(item: pytest.Item, mark: CassetteMark, options: Options) -> Author:

@@ -28,6 +28,8 @@ def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> No
     examples = {name_of(code): code for code in codes(page)}
     for name, code in examples.items():
         (pytester.path / name).write_text(code, encoding="utf-8")
+    if snapshots_of(page).is_dir():
+        shutil.copytree(snapshots_of(page), pytester.path / "__snapshots__")
 
     result = pytester.runpytest_subprocess(
         "-q", "-p", "no:cacheprovider", "-o", "pythonpath=.", f"--templates-cassettes={cassettes_of(page)}"
@@ -54,6 +56,19 @@ def test_every_page_has_an_example() -> None:
 
 def cassettes_of(page: Path) -> Path:
     return ROOT / "docs" / "cassettes" / page.stem
+
+
+def snapshots_of(page: Path) -> Path:
+    return ROOT / "docs" / "__snapshots__" / page.stem
+
+
+def test_a_page_shows_the_snapshots_that_its_examples_have() -> None:
+    page = ROOT / "docs" / "snapshots.md"
+
+    assert (
+        f"```text\n{(snapshots_of(page) / 'test_refund' / 'test_a_refund.chat').read_text('utf-8')}```"
+        in page.read_text("utf-8")
+    )
 
 
 def codes(page: Path) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from antiphon.calls import Caller
+from pytest_templates.cassettes.secrets import Secrets
 from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteMiss
@@ -39,6 +40,11 @@ class Recorder(Protocol):
 
     path: Path
     takes: Takes
+
+    @property
+    def secrets(self) -> Secrets:
+        """What may not be kept of all that was sent and heard."""
+        ...
 
     def decide(self, request: RecordedRequest) -> Decision:
         """Say what is to happen with a request; raises where nothing may."""

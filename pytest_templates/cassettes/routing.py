@@ -43,13 +43,18 @@ def recorder_for(method: str, uri: str) -> Recorder:
         CassetteError: Several are open and the context does not say which, or none is open any more.
     """
     here = _HERE.get()
-    with _LOCK:
-        recorders = tuple(_OPEN)
+    recorders = open_recorders()
     if here is not None and here in recorders:
         return here
     if len(recorders) == 1:
         return recorders[0]
     raise CassetteError(_undecided(f"{method} {uri.partition('?')[0]}", recorders))
+
+
+def open_recorders() -> tuple[Recorder, ...]:
+    """Every recorder that is open, in the order in which they were opened."""
+    with _LOCK:
+        return tuple(_OPEN)
 
 
 def _undecided(request: str, recorders: tuple[Recorder, ...]) -> str:

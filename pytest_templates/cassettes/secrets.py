@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pytest_templates.cassettes.forms import forms_of
 from pytest_templates.cassettes.policy import COMMON_VALUES, HOST, NO_SECRET_NAME, SECRET_NAME
@@ -54,6 +54,16 @@ class Secrets:
                 break
             text = _cut_out(text, spans)
         return text
+
+    def replace_in(self, value: Any) -> Any:
+        """A plain value with a placeholder for every secret in its texts, names included."""
+        if isinstance(value, str):
+            return self.replace(value)
+        if isinstance(value, list | tuple):
+            return [self.replace_in(inner) for inner in value]
+        if isinstance(value, dict):
+            return {self.replace_in(name): self.replace_in(inner) for name, inner in value.items()}
+        return value
 
     def find(self, text: str) -> Leak | None:
         """The first secret in a text, if there is one."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 from pytest_templates.cassettes.store import Store
+from pytest_templates.file_names import safe_name
 from pytest_templates.options import RecordMode
 
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
@@ -71,12 +69,6 @@ class CassetteSettings:
 
 
 _SUFFIX: Final = ".yaml"
-_MAX_STEM_BYTES: Final = 110
-_HASH_BYTES: Final = 4
-_UNSAFE: Final = re.compile(r"[^\w\[\].,=+@()-]")
-_UNSAFE_START: Final = re.compile(r"^[.\-]+")
-_LOOKS_HASHED: Final = re.compile(rf"-[0-9a-f]{{{2 * _HASH_BYTES}}}$")
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def cassette_path(root: Path, module: Path, test_name: str) -> Path:
@@ -87,30 +79,8 @@ def cassette_path(root: Path, module: Path, test_name: str) -> Path:
         module: The test module's path, relative to the root directory of the tests; ``Path()`` for a named cassette.
         test_name: The test's name in its module, with class and parameters.
 
-    A name that a file system would refuse, cut, or mix up with another (``a?`` and ``a*``, ``Test`` and ``test``) is
-    made safe and gets a short hash of the original.
+    See `safe_name` for names that file systems do not take as they are.
     """
     folder = module.with_suffix("") if module.suffix == ".py" else module
     inside = ("_up" if part == ".." else part for part in folder.relative_to(folder.anchor).parts)
-    return root.joinpath(*inside, _safe_name(test_name) + _SUFFIX)
-
-
-def _safe_name(name: str) -> str:
-    safe = _UNSAFE_START.sub("_", _UNSAFE.sub("_", unicodedata.normalize("NFC", name))) or "_"
-    safe = _shortened(f"_{safe}" if _RESERVED.match(safe) else safe)
-    if safe == name and _is_unmistakable(name):
-        return safe
-    return f"{safe}-{_short_hash(name)}"
-
-
-def _is_unmistakable(name: str) -> bool:
-    """Whether no other name can lead to the same file, on any file system."""
-    return name.isascii() and name == name.lower() and not _LOOKS_HASHED.search(name)
-
-
-def _shortened(name: str) -> str:
-    return name.encode("utf-8", "replace")[: _MAX_STEM_BYTES - 2 * _HASH_BYTES - 1].decode("utf-8", "ignore")
-
-
-def _short_hash(name: str) -> str:
-    return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=_HASH_BYTES).hexdigest()
+    return root.joinpath(*inside, safe_name(test_name) + _SUFFIX)

@@ -1,0 +1,41 @@
+"""Names of files that are made from the names of tests."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from hashlib import blake2b
+from typing import Final
+
+_MAX_STEM_BYTES: Final = 110
+_HASH_BYTES: Final = 4
+_UNSAFE: Final = re.compile(r"[^\w\[\].,=+@()-]")
+_UNSAFE_START: Final = re.compile(r"^[.\-]+")
+_LOOKS_HASHED: Final = re.compile(rf"-[0-9a-f]{{{2 * _HASH_BYTES}}}$")
+_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+def safe_name(name: str) -> str:
+    """A file's name, without suffix, for any text: different for every text, valid on every file system.
+
+    A text that a file system would refuse, cut, or mix up with another (``a?`` and ``a*``, ``Test`` and ``test``) is
+    made safe and gets a short hash of the original.
+    """
+    safe = _UNSAFE_START.sub("_", _UNSAFE.sub("_", unicodedata.normalize("NFC", name))) or "_"
+    safe = _shortened(f"_{safe}" if _RESERVED.match(safe) else safe)
+    if safe == name and _is_unmistakable(name):
+        return safe
+    return f"{safe}-{_short_hash(name)}"
+
+
+def _is_unmistakable(name: str) -> bool:
+    """Whether no other name can lead to the same file, on any file system."""
+    return name.isascii() and name == name.lower() and not _LOOKS_HASHED.search(name)
+
+
+def _shortened(name: str) -> str:
+    return name.encode("utf-8", "replace")[: _MAX_STEM_BYTES - 2 * _HASH_BYTES - 1].decode("utf-8", "ignore")
+
+
+def _short_hash(name: str) -> str:
+    return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=_HASH_BYTES).hexdigest()

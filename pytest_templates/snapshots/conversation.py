@@ -1,0 +1,128 @@
+"""What is kept of sessions, traces and messages, as the text of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from antiphon import Message, ModelCall, Reply, Session, Trace
+from antiphon.errors import InvalidType
+from pytest_templates.snapshots.blocks import Block, inline, lines_of, to_text, visible_json
+from pytest_templates.snapshots.stable import Stable
+
+Plain: TypeAlias = Any  # dictionaries, lists and scalars
+Change: TypeAlias = Callable[[Plain], Plain]
+
+_FIELDS: Final = {"role", "content", "tool_calls", "tool_call_id", "template_path", "model"}
+_LONG: Final = 100  # characters; longer arguments stand on several lines
+_CHOSEN_BY: Final = {
+    "template": "its own model",
+    "subroutine": "the model of a subroutine",
+    "subroutine-runner": "the runner of a subroutine",
+    "runner": "the runner's model",
+    "direct": "called directly",
+    "override": "set by --templates-model",
+}
+
+
+def snapshot_text(said: object, change: Change = lambda plain: plain) -> str:
+    """The text that a conversation is compared by: who said what, where in the tree, by which model.
+
+    Metadata, tokens, costs and times are left out. Ids and times in texts are replaced, see `Stable`.
+
+    Args:
+        said: A session, a trace, a message or a list of messages.
+        change: What is done to the messages, as plain data, before they are written.
+
+    Raises:
+        InvalidType: That is nothing of the kind.
+    """
+    writer = _Writer(change)
+    if isinstance(said, Trace):
+        return to_text(
+            block for number, call in enumerate(said.calls) for block in writer.call(call, said.calls[:number])
+        )
+    return to_text(writer.messages(_messages_of(said)))
+
+
+def _messages_of(said: object) -> Sequence[Message]:
+    if isinstance(said, Session):
+        return said.messages
+    if isinstance(said, Message):
+        return [said]
+    if isinstance(said, list | tuple) and all(isinstance(message, Message) for message in said):
+        return said
+    raise InvalidType(
+        f"llm_snapshot compares a Session, a Trace, a Message or a list of them, not {type(said).__name__}; "
+        "for other values there is syrupy's own fixture, snapshot"
+    )
+
+
+class _Writer:
+    """Writes the messages of one snapshot; an id has one name in all of them."""
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self._stable = Stable()
+
+    def messages(self, messages: Sequence[Message]) -> Iterator[Block]:
+        plain = self._change([message.model_dump(include=_FIELDS, exclude_none=True) for message in messages])
+        return (self._message(message) for message in plain)
+
+    def call(self, call: ModelCall, earlier: Sequence[ModelCall]) -> Iterator[Block]:
+        """A model call: what was asked that is not known from a call before it, and the answer."""
+        number, known = next(
+            ((n, k) for n in range(len(earlier), 0, -1) if (k := _known(call, earlier[n - 1]))), (0, 0)
+        )
+        place = f"{inline(call.template_path or '(no template)')} · {inline(call.model)}"
+        before = (f"  as in call {number}, with its answer, and:",) if number else ()
+        yield Block(f"[call] {place} ({_CHOSEN_BY[call.chosen_by]})", before)
+        yield from self.messages(call.messages[known:])
+        yield Block(f"[answer] {place}" if call.reply else f"[error] {place}", tuple(self._answer(call)))
+
+    def _answer(self, call: ModelCall) -> Iterator[str]:
+        if call.reply is None:
+            yield from lines_of(self._stable.text(self._change(f"{type(call.error).__name__}: {call.error}")))
+        else:
+            [block] = self.messages([_answer_of(call.reply)])
+            yield from block.body
+
+    def _message(self, message: Mapping[str, Plain]) -> Block:
+        title = [f"[{message.get('role', 'message')}]"]
+        title += [inline(str(message["template_path"]))] if "template_path" in message else []
+        title += [f"· {inline(str(message['model']))}"] if "model" in message else []
+        title += [f"(call {self._number(message['tool_call_id'])})"] if "tool_call_id" in message else []
+        body = lines_of(self._stable.text(str(message.get("content", ""))))
+        return Block(" ".join(title), (*body, *self._tool_calls(message.get("tool_calls", ()))))
+
+    def _tool_calls(self, calls: Sequence[Mapping[str, Plain]]) -> Iterator[str]:
+        for call in calls:
+            arguments = self._stable.text(_json(call.get("arguments", {})))
+            called = f"> {inline(str(call.get('name')))} {arguments} (call {self._number(call.get('id'))})"
+            first, *rest = called.split("\n")
+            yield f"  {first}"
+            yield from (f"    {line}" for line in rest)
+
+    def _number(self, call_id: Plain) -> int:
+        return self._stable.number("call", str(call_id))
+
+
+def _json(value: Plain) -> str:
+    short = visible_json(value)
+    return short if len(short) <= _LONG else visible_json(value, indent=2)
+
+
+def _known(call: ModelCall, other: ModelCall) -> int:
+    """How many messages a call has in common with another and its answer, where it begins with them; else 0."""
+    ours, theirs = call.messages, other.messages
+    goes_on = other.reply is not None and len(ours) > len(theirs) and _says(ours[len(theirs)], other.reply)
+    same = goes_on and all(one is two or one == two for one, two in zip(ours, theirs, strict=False))
+    return len(theirs) + 1 if same else 0
+
+
+def _says(message: Message, reply: Reply) -> bool:
+    return (message.role, message.content, message.tool_calls) == ("assistant", reply.content, reply.tool_calls)
+
+
+def _answer_of(reply: Reply) -> Message:
+    return Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls)

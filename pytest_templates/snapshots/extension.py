@@ -1,0 +1,86 @@
+"""Conversations as a kind of snapshot that syrupy keeps: how they are written, named, stored and compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from pytest_templates.cassettes.routing import open_recorders
+from pytest_templates.cassettes.secrets import secrets_of
+from pytest_templates.file_names import safe_name
+from pytest_templates.snapshots.choosing import Choosing
+from pytest_templates.snapshots.conversation import snapshot_text
+from pytest_templates.snapshots.difference import conversation_difference
+
+if TYPE_CHECKING:
+    from syrupy.data import SnapshotCollection
+    from syrupy.location import PyTestLocation
+    from syrupy.types import SnapshotIndex
+
+
+class ConversationExtension(SingleFileSnapshotExtension):
+    """One readable file for every snapshot: ``__snapshots__/<test module>/<test name>.chat``."""
+
+    file_extension = "chat"
+    _write_mode = WriteMode.TEXT
+
+    def serialize(
+        self,
+        data: object,
+        *,
+        exclude: Callable[..., bool] | None = None,
+        include: Callable[..., bool] | None = None,
+        matcher: Callable[..., Any] | None = None,
+    ) -> str:
+        """The text of a conversation; see `snapshot_text`. No secret is in it."""
+        choosing = Choosing(exclude, include, matcher)
+        return snapshot_text(data, lambda plain: choosing(_without_secrets(plain)))
+
+    def diff_lines(self, serialized_data: str | bytes, snapshot_data: str | bytes) -> Iterator[str]:
+        """What changed, message by message."""
+        yield from conversation_difference(str(snapshot_data), str(serialized_data))
+        yield "if that is right, --snapshot-update writes it"
+
+    @classmethod
+    def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
+        """A name that no other test has, nor another snapshot of the same test."""
+        name = safe_name(test_location.snapshot_name)
+        if isinstance(index, str):
+            return f"{name}~{safe_name(index)}"
+        return f"{name}.{index}" if index else name
+
+    @classmethod
+    def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:
+        """Whether a file is a test's: by its exact name."""
+        path, name = Path(snapshot_location), safe_name(test_location.snapshot_name)
+        stem = path.name.removesuffix(f".{cls.file_extension}")
+        is_test = stem == name or (stem.startswith(name) and stem[len(name)] in ".~")
+        return (
+            is_test
+            and path.parent.name == test_location.basename
+            and test_location.matches_snapshot_site(snapshot_location)
+        )
+
+    @classmethod
+    def write_snapshot_collection(
+        cls,
+        *,
+        snapshot_collection: SnapshotCollection,
+        name_order: dict[str, int] | None = None,  # noqa: ARG003  # for files with several snapshots
+    ) -> None:
+        """Write a file, wholly or not at all, with the same line ends on every system."""
+        path = Path(snapshot_collection.location)
+        [snapshot] = snapshot_collection
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # syrupy passes over hidden files
+        unfinished.write_text(str(snapshot.data), encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+
+
+def _without_secrets(plain: Any) -> Any:
+    for secrets in (secrets_of(), *(recorder.secrets for recorder in open_recorders())):
+        plain = secrets.replace_in(plain)
+    return plain

@@ -1,0 +1,87 @@
+"""What changed from one text to another, for people: words with a few around them, never more than fits a screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher, unified_diff
+from itertools import islice, takewhile
+from typing import Final, TypeAlias
+
+MAX_LINES: Final = 40  # of one difference
+_MAX_WORDS: Final = 600  # compared word by word; more are compared line by line
+_MAX_COMPARED_LINES: Final = 2000
+_CONTEXT: Final = 4  # words around a change
+_WIDTH: Final = 160  # characters
+_WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
+
+Opcode: TypeAlias = tuple[str, int, int, int, int]  # as difflib's
+
+
+def text_difference(old: str, new: str) -> list[str]:
+    """What changed from one text to another, line by line."""
+    before, after = _around_change(old.splitlines(), new.splitlines())
+    lines = unified_diff(before[:_MAX_COMPARED_LINES], after[:_MAX_COMPARED_LINES], n=2, lineterm="")
+    return shortened(cut(line) for line in islice(lines, 3, None))
+
+
+def word_difference(old: str, new: str) -> list[str]:
+    """What changed from one text to another, word by word; line by line where the texts are long."""
+    before, after = _around_change(_WORDS.findall(old), _WORDS.findall(new))
+    if max(len(before), len(after)) > _MAX_WORDS:
+        return text_difference(old, new)
+    return [line for change in changes(before, after) for line in _word_change(before, after, change)]
+
+
+def _word_change(before: Sequence[str], after: Sequence[str], change: Opcode) -> Iterator[str]:
+    _, i, i_end, j, j_end = change
+    if i < i_end:
+        yield "- " + _marked(before, i, i_end)
+    if j < j_end:
+        yield "+ " + _marked(after, j, j_end)
+
+
+def _marked(words: Sequence[str], start: int, end: int) -> str:
+    """The words from start to end in brackets, with some around them, on one line."""
+    left, right = max(start - 2 * _CONTEXT, 0), end + 2 * _CONTEXT
+    changed = cut(_visible("".join(words[start:end])))
+    return _on_one_line("".join(words[left:start])) + f"[{changed}]" + _on_one_line("".join(words[end:right]))
+
+
+def _visible(text: str) -> str:
+    """White space spelt out where it is all that changed."""
+    return _on_one_line(text) if text.strip() else repr(text)[1:-1]
+
+
+def _on_one_line(text: str) -> str:
+    return text.replace("\n", "⏎")
+
+
+def _around_change(old: Sequence[str], new: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Both without most of what is the same at their start and end: comparing takes time by the square of the size."""
+    start = max(common_start(old, new) - 2 * _CONTEXT, 0)
+    old, new = old[start:], new[start:]
+    end = max(common_start(old[::-1], new[::-1]) - 2 * _CONTEXT, 0)
+    return old[: len(old) - end], new[: len(new) - end]
+
+
+def common_start(old: Sequence[object], new: Sequence[object]) -> int:
+    """How many things at the start are the same."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+
+
+def changes(old: Sequence[object], new: Sequence[object]) -> list[Opcode]:
+    """Where two sequences differ."""
+    opcodes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [opcode for opcode in opcodes if opcode[0] != "equal"]
+
+
+def cut(text: str, width: int = _WIDTH) -> str:
+    """A text of so many characters at most."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def shortened(lines: Iterable[str]) -> list[str]:
+    """So many lines as fit a screen."""
+    shown = list(islice(lines, MAX_LINES + 1))
+    return shown if len(shown) <= MAX_LINES else [*shown[:MAX_LINES], "… and more"]

@@ -1,0 +1,262 @@
+"""The fixture llm_snapshot, as its users meet it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Pytester = pytest.Pytester
+
+TEST = """
+    import os
+
+    def test_talk(scripted_model, llm_snapshot):
+        session = ask(scripted_model(os.environ.get("ANSWER", "Hi!"), name="small"))
+        assert session == llm_snapshot
+"""
+FILE = "[user] talk/user-1\n    Hello.\n\n[assistant] talk/answer · small\n    Hi!\n"
+
+
+@pytest.fixture
+def run(project: Any) -> Callable[..., pytest.RunResult]:
+    def run_tests(test: str, *options: str) -> pytest.RunResult:
+        project.tests(test)
+        result: pytest.RunResult = project.run(*options)
+        return result
+
+    return run_tests
+
+
+@pytest.fixture
+def kept(pytester: Pytester) -> Callable[[], dict[str, str]]:
+    def look() -> dict[str, str]:
+        folder = pytester.path / "__snapshots__"
+        return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in sorted(folder.rglob("*.chat"))}
+
+    return look
+
+
+def test_a_conversation_is_kept_in_a_file_for_people(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
+) -> None:
+    run(TEST, "--snapshot-update").assert_outcomes(passed=1)
+
+    assert kept() == {"test_it/test_talk.chat": FILE}
+
+
+def test_the_same_conversation_passes_and_another_fails_with_its_cause(
+    run: Callable[..., pytest.RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(TEST, "--snapshot-update")
+    run(TEST).assert_outcomes(passed=1)
+
+    monkeypatch.setenv("ANSWER", "Good day!")
+    result = run(TEST)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *the model answered differently in talk/answer; all that this snapshot shows before it is the same:",
+            "E *message 2: [[]assistant[]] talk/answer · small",
+            "E *- [[]Hi[]]!",
+            "E *+ [[]Good day[]]!",
+            "E *if that is right, --snapshot-update writes it",
+        ]
+    )
+
+
+def test_a_snapshot_that_is_missing_fails_and_is_not_written(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
+) -> None:
+    result = run(TEST)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *does not exist!*"])
+    assert kept() == {}
+
+
+def test_every_test_has_a_file_of_its_own(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
+) -> None:
+    test = """
+        @pytest.mark.parametrize("text", ["a/b", "ab", "a:b", "AB", "a" * 300, "a" * 301])
+        def test_talk(text, llm_snapshot):
+            assert [Message(role="user", content=text)] == llm_snapshot
+            assert [Message(role="user", content="once more")] == llm_snapshot
+            assert [Message(role="user", content="named")] == llm_snapshot(name="a/b")
+    """
+    run(test, "--snapshot-update").assert_outcomes(passed=6)
+
+    assert len({name.lower() for name in kept()}) == 18
+    assert max(len(Path(name).name) for name in kept()) < 200
+    result = run(test)
+    result.assert_outcomes(passed=6)
+    result.stdout.fnmatch_lines(["18 snapshots passed."])
+
+
+def test_unused_snapshots_are_reported_and_removed_by_syrupys_option(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
+) -> None:
+    test = """
+        @pytest.mark.parametrize("text", [{}])
+        def test_talk(text, llm_snapshot):
+            assert [Message(role="user", content=text)] == llm_snapshot
+    """
+    run(test.format("'ab', 'abc', 'a/b'"), "--snapshot-update").assert_outcomes(passed=3)
+
+    result = run(test.format("'ab'"))
+    result.stdout.fnmatch_lines(["1 snapshot passed. 2 snapshots unused."])
+    assert result.ret != 0
+    run(test.format("'ab'"), "--snapshot-update")
+
+    assert list(kept()) == ["test_it/test_talk[ab].chat"]
+
+
+def test_a_part_of_the_tests_leaves_the_others_snapshots_alone(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
+) -> None:
+    test = """
+        @pytest.mark.parametrize("text", ["ab", "abc", "a/b"])
+        def test_talk(text, llm_snapshot):
+            assert [Message(role="user", content=text)] == llm_snapshot
+
+        def test_other(llm_snapshot):
+            assert [Message(role="user", content="x")] == llm_snapshot
+    """
+    run(test, "--snapshot-update").assert_outcomes(passed=4)
+
+    run(test, "--snapshot-update", "-k", "other").assert_outcomes(passed=1, deselected=3)
+
+    assert len(kept()) == 4
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_in_ci_nothing_is_written_and_nothing_removed(
+    run: Callable[..., pytest.RunResult],
+    kept: Callable[[], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    workers: list[str],
+) -> None:
+    test = (
+        TEST
+        + """
+    @pytest.mark.skipif("GONE" in os.environ, reason="gone")
+    def test_other(llm_snapshot):
+        assert [Message(role="user", content="x")] == llm_snapshot
+    """
+    )
+    run(test, "--snapshot-update").assert_outcomes(passed=2)
+    before = kept()
+    monkeypatch.setenv("CI", "true")
+    monkeypatch.setenv("ANSWER", "Changed")
+
+    result = run(TEST, "--snapshot-update", *workers)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["--snapshot-update was given where the environment variable CI is set: no snapshot*"])
+    assert kept() == before
+
+
+@pytest.mark.parametrize("option", ["--snapshot-update", "--snapshot-update-new-only"])
+def test_in_ci_both_ways_to_update_are_refused(
+    run: Callable[..., pytest.RunResult],
+    kept: Callable[[], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+) -> None:
+    monkeypatch.setenv("CI", "true")
+
+    run(TEST, option).assert_outcomes(errors=1)
+
+    assert kept() == {}
+
+
+def test_in_ci_other_snapshots_may_be_updated(
+    run: Callable[..., pytest.RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+
+    run("def test_other(snapshot):\n    assert 1 == snapshot\n", "--snapshot-update").assert_outcomes(passed=1)
+
+
+def test_conversations_are_compared_under_xdist(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
+) -> None:
+    test = """
+        @pytest.mark.parametrize("number", range(8))
+        def test_talk(number, scripted_model, llm_snapshot, llm_trace):
+            assert ask(scripted_model(f"Answer {number}")) == llm_snapshot
+            assert llm_trace == llm_snapshot
+    """
+    run(test, "--snapshot-update", "-n", "2").assert_outcomes(passed=8)
+    assert len(kept()) == 16
+
+    result = run(test, "-n", "2")
+
+    result.assert_outcomes(passed=8)
+    result.stdout.fnmatch_lines(["16 snapshots passed."])
+
+
+@pytest.mark.parametrize("mode", ["arun", "stream", "astream"])
+def test_however_a_program_runs_its_snapshot_is_the_same(run: Callable[..., pytest.RunResult], mode: str) -> None:
+    run(TEST, "--snapshot-update")
+
+    test = f"""
+        import asyncio
+
+        async def drain(events):
+            async for _ in events:
+                pass
+
+        def test_talk(scripted_model, llm_snapshot):
+            runner, session = Runner(scripted_model("Hi!", name="small"), template=talk()), Session()
+            if {mode!r} == "arun":
+                asyncio.run(runner.arun(session))
+            elif {mode!r} == "stream":
+                list(runner.stream(session))
+            else:
+                asyncio.run(drain(runner.astream(session)))
+            assert session == llm_snapshot
+    """
+
+    run(test).assert_outcomes(passed=1)
+
+
+def test_no_secret_reaches_a_snapshot(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_API_KEY", "hunter2-hunter2")
+    test = """
+        def test_talk(scripted_model, llm_snapshot, llm_trace):
+            session = ask(scripted_model("It is hunter2-hunter2, or aHVudGVyMi1odW50ZXIy."))
+            assert session == llm_snapshot
+            assert llm_trace == llm_snapshot
+    """
+    run(test, "--snapshot-update").assert_outcomes(passed=1)
+
+    assert all("It is REDACTED, or REDACTED" in text for text in kept().values())
+
+
+def test_a_wrong_value_is_refused_with_what_is_compared(run: Callable[..., pytest.RunResult]) -> None:
+    result = run("def test_talk(llm_snapshot):\n    assert {'a': 1} == llm_snapshot\n")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *InvalidType: llm_snapshot compares a Session, a Trace, a Message or a list of*"])
+
+
+def test_syrupys_matchers_and_filters_apply(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
+) -> None:
+    test = """
+        from syrupy.filters import props
+
+        def test_talk(scripted_model, llm_snapshot):
+            session = ask(scripted_model("Hi!", name="small"))
+            assert session == llm_snapshot(exclude=props("model", "template_path"))
+    """
+    run(test, "--snapshot-update").assert_outcomes(passed=1)
+
+    assert kept() == {"test_it/test_talk.chat": "[user]\n    Hello.\n\n[assistant]\n    Hi!\n"}

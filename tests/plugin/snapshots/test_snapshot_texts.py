@@ -1,0 +1,122 @@
+"""The text that a conversation is compared by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon import Message, Session, ToolCall
+from antiphon.errors import InvalidType
+from pytest_templates.snapshots.blocks import from_text, to_text
+from pytest_templates.snapshots.choosing import Choosing
+from pytest_templates.snapshots.conversation import snapshot_text
+
+TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.text(alphabet="ab \t\n\r~[]>·()\u200b\u3000\x1b", max_size=20),
+    st.sampled_from(["[user]", "    indented", '  ~ "x"', "\n", "a\n", "\n[system]\n", "  > f {} (call 1)", " "]),
+)
+NAMES = st.one_of(st.none(), st.text(alphabet='ab/@1 ·()"\n', min_size=1, max_size=8))
+TOOL_CALLS = st.builds(
+    ToolCall,
+    id=st.just("c"),
+    name=st.text(max_size=5),
+    arguments=st.dictionaries(st.text(max_size=3), TEXTS, max_size=2),
+)
+MESSAGES = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=TEXTS,
+    tool_calls=st.lists(TOOL_CALLS, max_size=2).map(tuple),
+    template_path=NAMES,
+    model=NAMES,
+)
+
+
+@given(st.lists(MESSAGES, max_size=4), st.lists(MESSAGES, max_size=4))
+def test_conversations_have_the_same_text_only_if_they_say_the_same(one: list[Message], two: list[Message]) -> None:
+    assert (snapshot_text(one) == snapshot_text(two)) == (one == two)
+
+
+@given(st.lists(MESSAGES, max_size=4))
+def test_a_text_is_read_back_message_by_message(messages: list[Message]) -> None:
+    text = snapshot_text(messages)
+
+    assert to_text(from_text(text)) == text
+    assert len(from_text(text)) == len(messages)
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=4))
+def test_every_line_of_a_text_can_be_seen(messages: list[Message]) -> None:
+    text = snapshot_text(messages)
+
+    assert not {"\r", "\x1b", "\u200b"} & set(text)
+    assert not any(line.endswith((" ", "\t")) for line in text.splitlines())
+
+
+def test_ids_and_times_have_the_same_name_wherever_they_stand() -> None:
+    one, two = "6f1c2a34-1111-4222-8333-abcdefabcdef", "00000000-1111-4222-8333-abcdefabcdef"
+    text = snapshot_text(
+        [
+            Message(role="user", content=f"{one} {two} {one.upper()} at 2026-11-23T10:15:00.123+01:00"),
+            Message(role="user", content=f"{two}, chatcmpl-9aBcDeFgHiJkLmN, 2026-11-23 10:15"),
+        ]
+    )
+
+    assert "    <uuid 1> <uuid 2> <uuid 1> at <time 1>\n" in text
+    assert "    <uuid 2>, <id 1>, <time 2>\n" in text
+
+
+def test_dates_words_and_numbers_are_no_times_and_no_ids() -> None:
+    said = "born 1990-01-01, call_center, run-2, msg_of_the_day_everyone, 10:15, 17.5"
+
+    assert snapshot_text([Message(role="user", content=said)]) == f"[user]\n    {said}\n"
+
+
+def test_calls_of_tools_are_numbered_and_their_results_name_them() -> None:
+    call = ToolCall(id="call_abc123", name="weather", arguments={"city": "Oslo", "day": 1})
+    text = snapshot_text(
+        [
+            Message(role="assistant", tool_calls=(call,), template_path="talk/answer", model="small"),
+            Message(role="tool", content="rain", tool_call_id="call_abc123", template_path="talk/answer"),
+        ]
+    )
+
+    assert text == (
+        "[assistant] talk/answer · small\n"
+        '  > weather {"city": "Oslo", "day": 1} (call 1)\n'
+        "\n"
+        "[tool] talk/answer (call 1)\n"
+        "    rain\n"
+    )
+
+
+def test_metadata_is_left_out() -> None:
+    plain = Session(messages=[Message(role="user", content="Hi")])
+    rich = Session(messages=[Message(role="user", content="Hi", metadata={"at": 1})], metadata={"customer": 7})
+
+    assert snapshot_text(plain) == snapshot_text(rich)
+
+
+def test_matchers_and_filters_see_the_fields_of_messages() -> None:
+    seen: list[Any] = []
+
+    def shout(data: Any, path: Any) -> Any:
+        seen.append(tuple(name for name, _ in path))
+        return data.upper() if path and path[-1][0] == "content" else data
+
+    choosing = Choosing(exclude=lambda prop, path: prop == "model", matcher=shout)
+    text = snapshot_text([Message(role="user", content="hi", model="small", template_path="a")], choosing)
+
+    assert text == "[user] a\n    HI\n"
+    assert (0, "content") in seen
+    assert (0, "model") not in seen
+
+
+@pytest.mark.parametrize("given", [None, "text", 3, {"role": "user"}, ["text"], object()])
+def test_what_is_no_conversation_is_refused(given: object) -> None:
+    with pytest.raises(InvalidType, match="llm_snapshot compares a Session, a Trace, a Message or a list of them, not"):
+        snapshot_text(given)
