@@ -182,6 +182,16 @@ def test_in_ci_other_snapshots_may_be_updated(
     run("def test_other(snapshot):\n    assert 1 == snapshot\n", "--snapshot-update").assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("option", ["--snapshot-update", "--snapshot-update-new-only"])
+def test_in_ci_a_run_that_compares_conversations_updates_nothing_at_all(
+    run: Callable[..., pytest.RunResult], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    test = f"{TEST}\n    def test_other(snapshot):\n        assert 1 == snapshot\n"
+
+    run(test, option).assert_outcomes(errors=1, failed=1)
+
+
 def test_conversations_are_compared_under_xdist(
     run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
 ) -> None:
@@ -233,11 +243,13 @@ def test_no_secret_reaches_a_snapshot(
         def test_talk(scripted_model, llm_snapshot, llm_trace):
             session = ask(scripted_model("It is hunter2-hunter2, or aHVudGVyMi1odW50ZXIy."))
             assert session == llm_snapshot
+            swallow(ask, scripted_model(RuntimeError("It is hunter2-hunter2, or nothing")))
             assert llm_trace == llm_snapshot
     """
     run(test, "--snapshot-update").assert_outcomes(passed=1)
 
-    assert all("It is REDACTED, or REDACTED" in text for text in kept().values())
+    assert len(kept()) == 2
+    assert all("It is REDACTED, or " in text and "hunter2" not in text for text in kept().values())
 
 
 def test_a_wrong_value_is_refused_with_what_is_compared(run: Callable[..., pytest.RunResult]) -> None:
