@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import coverage
 import memory
 import startup
 import subroutines
 import turns
 
 if __name__ == "__main__":
-    for benchmark in (turns, subroutines, memory, startup):
+    for benchmark in (turns, subroutines, memory, startup, coverage):
         benchmark.main()

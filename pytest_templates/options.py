@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -30,6 +31,8 @@ class Options:
         unused: What happens after a full run that left recordings unused.
         live: Whether tests marked ``llm_live`` run.
         max_cost: What calls of real models may cost in this run, in US dollars; ``None`` for any sum.
+        coverage: Whether it is collected which templates are rendered.
+        fail_under: How much of them has to be, from 0 to 100; ``None`` for any share.
     """
 
     record: RecordMode
@@ -40,6 +43,8 @@ class Options:
     unused: Unused
     live: bool
     max_cost: Decimal | None
+    coverage: bool
+    fail_under: float | None
 
     @property
     def cassettes(self) -> Path:
@@ -77,6 +82,15 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--templates-max-cost", metavar="USD", help="call no real model any more when its calls have cost as much"
     )
+    group.addoption(
+        "--templates-coverage", action="store_true", help="list the templates and branches that no test rendered"
+    )
+    group.addoption(
+        "--templates-fail-under",
+        metavar="N",
+        type=_percent,
+        help="fail a run that rendered less than N percent of the templates and branches",
+    )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_fixtures", "where script files lie", default="fixtures")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
@@ -94,6 +108,7 @@ def read(config: pytest.Config) -> Options:
         pytest.UsageError: A value is none of the valid ones, which the text lists.
     """
     isolation = config.getoption("--templates-isolation") or config.getini("templates_isolation")
+    fail_under = config.getoption("--templates-fail-under")
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
         store=_store(config),
@@ -103,6 +118,8 @@ def read(config: pytest.Config) -> Options:
         unused=cast("Unused", _one_of(config, Unused, "templates_unused", config.getini("templates_unused"))),
         live=bool(config.getoption("--templates-live")),
         max_cost=_dollars(config.getoption("--templates-max-cost")),
+        coverage=bool(config.getoption("--templates-coverage")) or fail_under is not None,
+        fail_under=fail_under,
     )
 
 
@@ -130,6 +147,16 @@ def _one_of(config: pytest.Config, kind: object, name: str, value: str) -> str:
         valid = ", ".join(get_args(kind))
         raise pytest.UsageError(f"{name} = {value} in {config.inipath}: it takes one of {valid}")
     return value
+
+
+def _percent(given: str) -> float:
+    try:
+        percent = float(given)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{given}: it takes a percentage, from 0 to 100")
+    return percent
 
 
 def _dollars(given: str | None) -> Decimal | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pytest_templates import attempts, costs, hooks, markers, options, recording
+from pytest_templates.coverage import covering
 from pytest_templates.phases import Phase
 from pytest_templates.report import unused
 from pytest_templates.report.terminal import Summary
@@ -40,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(recording.Run(config), "templates-run")
     costs.open_account(config, config.stash[options.OPTIONS].max_cost)
     unused.watch(config)
+    covering.register(config)
     config.pluginmanager.register(Refusal(config), "templates-snapshots")
 
 

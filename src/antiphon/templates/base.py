@@ -18,6 +18,7 @@ from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
+from antiphon.places import Place, place_that_makes
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Run, Session, ended, joined
@@ -55,9 +56,11 @@ class Template(Shared, ABC):
     Attributes:
         kind: What the template is called in paths when it has no id; the class's name without ``Template``.
         template_id: The template's id, or ``None``.
+        built_at: The line of the program that built it; ``None`` where that is not known.
     """
 
     kind: ClassVar[str] = "template"
+    built_at: Place | None = None
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class Template(Shared, ABC):
         self.before_transform = as_transforms(before_transform, "before_transform")
         self.after_transform = as_transforms(after_transform, "after_transform")
         self.enable_logging = enable_logging
+        self.built_at = place_that_makes(self)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

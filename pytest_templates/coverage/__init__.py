@@ -1,0 +1,1 @@
+"""Which templates and branches the tests rendered."""

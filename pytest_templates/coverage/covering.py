@@ -1,0 +1,112 @@
+"""Coverage in a run of pytest: collected in every process, told by the one that users started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_templates.attempts import REPORTED
+from pytest_templates.coverage.data import Coverage, from_rows, without_iterations
+from pytest_templates.loading import WhenLoaded
+from pytest_templates.options import OPTIONS
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from pytest_templates.coverage.collecting import Collecting
+
+_SENT: Final = "templates_coverage"  # the attribute of a report that carries what is new
+
+
+class Collector:
+    """Collects in this process, from when the engine is loaded, and sends what is new along with every test's report.
+
+    Args:
+        config: Of this process, a worker's or the one that users started.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._root = config.rootpath
+        self._collecting: Collecting | None = None
+        self._sent = Coverage()
+        self._waiting = WhenLoaded("antiphon", self._listen)
+
+    def _listen(self) -> None:
+        from antiphon.observers import LISTENERS
+        from pytest_templates.coverage.collecting import Collecting
+
+        self._collecting = Collecting(self._root)
+        LISTENERS.add(self._collecting)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Any:
+        """Send what is new."""
+        report = yield
+        if self._collecting is not None and self._collecting.coverage.size > self._sent.size:
+            new = self._collecting.coverage.without(self._sent)
+            vars(report)[_SENT] = new.rows()
+            self._sent.add(new)
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self) -> None:
+        """Let go of the test's templates."""
+        if self._collecting is not None:
+            self._collecting.forget()
+
+    def pytest_unconfigure(self) -> None:
+        """Collect no longer."""
+        self._waiting.forget()
+        if self._collecting is not None:
+            from antiphon.observers import LISTENERS
+
+            LISTENERS.remove(self._collecting)
+
+
+class Covered:
+    """Adds up what every process sends, and tells it at the end.
+
+    Args:
+        config: Where the options stand.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._fail_under = config.stash[OPTIONS].fail_under
+        self._coverage = Coverage()
+        self._models: dict[str, dict[str, None]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a report brings."""
+        self._coverage.add(from_rows(getattr(report, _SENT, ())))
+        for call in getattr(report, REPORTED, {"calls": ()})["calls"]:
+            if call["path"] is not None:
+                self._models.setdefault(without_iterations(call["path"]), {})[call["model"]] = None
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Tell what was missed."""
+        from pytest_templates.coverage.report import lines_of
+
+        terminalreporter.section("templates coverage")
+        for line in lines_of(self._coverage, self._models):
+            terminalreporter.line(line)
+        if self._is_too_little:
+            terminalreporter.line(f"--templates-fail-under={self._fail_under:g} wants more", red=True)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run that rendered too little."""
+        if self._is_too_little and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @property
+    def _is_too_little(self) -> bool:
+        return self._fail_under is not None and self._coverage.percent < self._fail_under
+
+
+def register(config: pytest.Config) -> None:
+    """Collect from now on, where the options say so."""
+    if config.stash[OPTIONS].coverage:
+        config.pluginmanager.register(Collector(config), "templates-collector")
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(Covered(config), "templates-covered")

@@ -1,0 +1,44 @@
+"""Where in a program something is made."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+_OUR_FOLDER = f"{Path(__file__).parent}{os.sep}"
+
+
+class Place(NamedTuple):
+    """A line of a program.
+
+    Attributes:
+        file: The file, as Python tells it.
+        line: The line, from 1.
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def place_that_makes(made: object) -> Place | None:
+    """The line that calls the class of something that is being initialised; ``None`` where no program does.
+
+    Code of this package is passed over, and so is the ``__init__`` of a class of the user's.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_OUR_FOLDER) and not _initialises(code, frame, made):
+            return Place(code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def _initialises(code: CodeType, frame: FrameType, made: object) -> bool:
+    return code.co_name == "__init__" and frame.f_locals.get(next(iter(code.co_varnames), "")) is made
