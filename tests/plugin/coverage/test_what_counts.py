@@ -170,3 +170,27 @@ def test_runs_at_the_same_time_do_not_mix(project: Any, plugin: str) -> None:
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["8 of 8 templates and branches rendered (100%)", "  never 1 turn  turns (loop) *"])
+
+
+def test_of_a_template_that_was_never_rendered_nothing_else_is_told(project: Any) -> None:
+    project.tests(
+        """
+        inner = IfTemplate(lambda s: True, UserTemplate("a"))
+        outer = IfTemplate(lambda s: False, inner)
+
+        def test_it():
+            list(outer.render(Session()))
+        """
+    )
+
+    result = project.run("--templates-coverage")
+
+    result.stdout.fnmatch_lines(
+        [
+            "2 of 7 templates and branches rendered (29%)",
+            "  missing         template               built at",
+            "  never rendered  if/if-1 (if)           test_it.py:9",
+            "  never rendered  if/if-1/user-1 (user)  test_it.py:9",
+            "  never true      if (if)                test_it.py:10",
+        ]
+    )
