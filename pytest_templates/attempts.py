@@ -16,8 +16,10 @@ from pytest_templates.watching import Watch
 
 if TYPE_CHECKING:
     from antiphon import LiveCall, ModelCall, Trace
+    from pytest_templates.budget import Budget
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
+    from pytest_templates.report.data import Source
     from pytest_templates.script import Script
 
 REPORTED = "templates"  # the attribute of a report that carries what models did
@@ -51,13 +53,14 @@ class Attempt:
         script: What scripted models without steps of their own play.
         scripted: What has to be used up at the end: the scripts of models and users, faults.
         cassette: The open cassette of a test marked ``llm_cassette``.
-        spending: What the test may spend; ``None`` for any sum.
+        spending: What real models may still cost in the run; ``None`` for any sum.
+        budget: What a test marked ``llm_budget`` may spend.
     """
 
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         self.options = item.config.stash[OPTIONS]
-        self.calls: list[tuple[ModelCall, str]] = []
+        self.calls: list[tuple[ModelCall, Source]] = []
         self.verdicts: list[Exception] = []
         self.failed = False
         self.skipped = False
@@ -67,6 +70,7 @@ class Attempt:
         self.cassette: OpenCassette | None = None
         account = item.config.stash.get(ACCOUNT, None)
         self.spending = None if account is None else Spending(account, item.nodeid, self.verdicts.append)
+        self.budget: Budget | None = None
         self._settled = 0
         self._told: int | None = None
         self._recorded = 0
@@ -105,6 +109,8 @@ class Attempt:
         from pytest_templates.live import check
 
         check(self, event)
+        if self.budget is not None:
+            self.budget.check(event.model)
 
     def called(self, call: ModelCall) -> None:
         """Note a model call, and where its answer came from."""
@@ -117,6 +123,8 @@ class Attempt:
         self._recorded = recorded
         if self.spending is not None and source != "script" and self._was_live(call):
             self.spending.add(call)
+        if self.budget is not None:
+            self.budget.add(call, source)
 
     def _was_live(self, call: ModelCall) -> bool:
         """Whether a real model was called, and not just replayed."""
@@ -169,6 +177,10 @@ class Attempt:
 
             self.script = load_script(self.options.fixtures / script)
             self.scripted.append(self.script)
+        if markers.has(self.item, "llm_budget"):
+            from pytest_templates.budget import budget_of
+
+            self.budget = budget_of(self.item, self.verdicts.append)
         mark = markers.read(self.item, "llm_cassette")
         if mark is not None:
             require_packages("the marker llm_cassette")

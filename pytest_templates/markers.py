@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from pytest_templates.limits import Limits, limits_of
+
 
 @dataclass(frozen=True, slots=True)
 class CassetteMark:
@@ -54,11 +56,22 @@ def llm_isolation(mode: object, *, reason: object) -> None:
     _reason(reason)
 
 
+def llm_budget(
+    calls: object = None,
+    input_tokens: object = None,
+    output_tokens: object = None,
+    cost: object = None,
+    models: object = None,
+) -> Limits:
+    """Fail this test when its models spend more (cost in US dollars), or when it calls others than these models."""
+    return limits_of(calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cost=cost, models=models)
+
+
 _NAME = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*")
 
 _FILE = re.compile(_NAME.pattern + r"\.ya?ml")
 
-MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_live, llm_script, llm_isolation)}
+MARKERS = {mark.__name__: mark for mark in (llm_cassette, llm_live, llm_script, llm_budget, llm_isolation)}
 
 
 def announce(config: pytest.Config) -> None:
@@ -98,6 +111,11 @@ def read(item: pytest.Item, name: str) -> Any:
     """What the closest marker of a name asks for; ``None`` where the test has none."""
     marker = item.get_closest_marker(name)
     return None if marker is None else _read(item, marker)
+
+
+def read_all(item: pytest.Item, name: str) -> list[Any]:
+    """What every marker of a name asks for, the closest first."""
+    return [_read(item, marker) for marker in item.iter_markers(name)]
 
 
 def has(item: pytest.Item, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -12,6 +12,7 @@ import pytest
 
 from pytest_templates.cassettes.store import Store, store_at
 from pytest_templates.extras import HOW_TO_REACH
+from pytest_templates.limits import Limits, dollars, limits_in
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
@@ -33,6 +34,7 @@ class Options:
         max_cost: What calls of real models may cost in this run, in US dollars; ``None`` for any sum.
         coverage: Whether it is collected which templates are rendered.
         fail_under: How much of them has to be, from 0 to 100; ``None`` for any share.
+        budget: What the run may spend, whatever answers it; ``None`` for any amount.
     """
 
     record: RecordMode
@@ -45,6 +47,7 @@ class Options:
     max_cost: Decimal | None
     coverage: bool
     fail_under: float | None
+    budget: Limits | None
 
     @property
     def cassettes(self) -> Path:
@@ -99,6 +102,9 @@ def add(parser: pytest.Parser) -> None:
         "what a full run does with recordings that it did not use: report, fail or ignore",
         default="report",
     )
+    parser.addini(
+        "templates_budget", "what a whole run may spend, one limit a line, such as: cost = 0.50", type="linelist"
+    )
 
 
 def read(config: pytest.Config) -> Options:
@@ -120,6 +126,7 @@ def read(config: pytest.Config) -> Options:
         max_cost=_dollars(config.getoption("--templates-max-cost")),
         coverage=bool(config.getoption("--templates-coverage")) or fail_under is not None,
         fail_under=fail_under,
+        budget=_budget(config),
     )
 
 
@@ -160,12 +167,15 @@ def _percent(given: str) -> float:
 
 
 def _dollars(given: str | None) -> Decimal | None:
-    if given is None:
-        return None
     try:
-        dollars = Decimal(given)
-    except InvalidOperation:
-        dollars = Decimal("NaN")
-    if not dollars.is_finite() or dollars < 0:
-        raise pytest.UsageError(f"--templates-max-cost={given}: it takes US dollars, 0 or more, such as 0.50")
-    return dollars
+        return None if given is None else dollars(given)
+    except ValueError as error:
+        raise pytest.UsageError(f"--templates-max-cost={given}: it takes {error}") from error
+
+
+def _budget(config: pytest.Config) -> Limits | None:
+    lines = config.getini("templates_budget")
+    try:
+        return limits_in(lines) if lines else None
+    except ValueError as error:
+        raise pytest.UsageError(f"templates_budget in {config.inipath}: {error}") from error

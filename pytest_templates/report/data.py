@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.library import OpenCassette
 
 Row: TypeAlias = dict[str, Any]
+Source: TypeAlias = Literal["script", "cassette", "recorded", "model"]
+
+_FREE: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
 
 
-def source_of(call: ModelCall, cassette: OpenCassette | None, *, is_new: bool) -> str:
+def source_of(call: ModelCall, cassette: OpenCassette | None, *, is_new: bool) -> Source:
     """Where the answer to a call came from: a script, a cassette (replayed or just recorded), or the model itself."""
     from antiphon.connect import ConnectedModel
     from pytest_templates.scripted import ScriptedModel
@@ -31,7 +35,9 @@ def rows_of(attempt: Attempt) -> Row:
 
     Which interactions were not played is told of a test that passed: no other says what it needs.
     """
-    calls = [_call(call, source) for call, source in attempt.calls]
+    from pytest_templates.errors import IsolationViolation
+
+    calls = [row_of(call, source) for call, source in attempt.calls]
     cassette = attempt.cassette
     passed = not attempt.failed and not attempt.skipped
     return {
@@ -41,6 +47,7 @@ def rows_of(attempt: Attempt) -> Row:
         "dropped": 0 if cassette is None else cassette.dropped,
         "unplayed": list(cassette.unplayed) if cassette is not None and passed else None,
         "subroutines": attempt.subroutines,
+        "violations": [as_text(str(one)) for one in attempt.verdicts if isinstance(one, IsolationViolation)],
         "unpriced": _unpriced(attempt),
     }
 
@@ -53,21 +60,36 @@ def _unpriced(attempt: Attempt) -> list[str]:
     return sorted(attempt.spending.unpriced | ({"calls from outside of the engine"} if bare else set()))
 
 
-def _call(call: ModelCall, source: str) -> Row:
+def row_of(call: ModelCall, source: Source) -> Row:
+    """A call, and where its answer came from."""
     usage = call.usage
-    cost = None if usage is None or usage.cost is None else str(usage.cost)
+    cost = None if usage is None else usage.cost
     return {
-        "template": call.template_id,
-        "path": call.template_path,
+        "template_id": call.template_id,
+        "template_path": call.template_path,
         "model": call.model,
         "served_by": call.served_by,
         "chosen_by": call.chosen_by,
         "input_tokens": 0 if usage is None else usage.input_tokens,
         "output_tokens": 0 if usage is None else usage.output_tokens,
-        "cost": cost,
+        "cost": None if cost is None else f"{cost:f}",
+        "unpriced": cost is None and call.error is None and _has_a_price(call),
+        "seconds": call.seconds,
         "source": source,
-        "error": None if call.error is None else f"{type(call.error).__name__}: {call.error}",
+        "error": None if call.error is None else as_text(f"{type(call.error).__name__}: {call.error}"),
     }
+
+
+def as_text(text: str) -> str:
+    """Text that any file takes: half characters, as from names of files that are no UTF-8, are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _has_a_price(call: ModelCall) -> bool:
+    """Whether somebody sends a bill for a call, or did when it was recorded."""
+    from antiphon.connect import ConnectedModel
+
+    return isinstance(call.origin, ConnectedModel) and call.model.partition(":")[0] not in _FREE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,7 @@ class Line:
         output_tokens: Tokens received.
         cost: US dollars, of the calls whose price is known.
         unpriced: How many calls of a real model have no known price.
+        seconds: How long the calls took, added up.
         sources: Where the answers came from.
     """
 
@@ -92,18 +115,20 @@ class Line:
     output_tokens: int
     cost: Decimal
     unpriced: int
+    seconds: float
     sources: tuple[str, ...]
 
 
-def lines_of(calls: list[Row]) -> list[Line]:
+def lines_of(calls: Iterable[Row]) -> list[Line]:
     """The calls added up by template and model, in the order in which they first appear."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for call in calls:
-        groups.setdefault((call["template"], call["model"]), []).append(call)
-    return [_line(template, model, group) for (template, model), group in groups.items()]
+        groups.setdefault((call["template_id"], call["model"]), []).append(call)
+    return [line_of(template, model, group) for (template, model), group in groups.items()]
 
 
-def _line(template: str, model: str, calls: list[Row]) -> Line:
+def line_of(template: str, model: str, calls: list[Row]) -> Line:
+    """Some calls added up, as those of a template with a model."""
     return Line(
         template=template,
         model=model,
@@ -111,10 +136,7 @@ def _line(template: str, model: str, calls: list[Row]) -> Line:
         input_tokens=sum(call["input_tokens"] for call in calls),
         output_tokens=sum(call["output_tokens"] for call in calls),
         cost=sum((Decimal(call["cost"]) for call in calls if call["cost"] is not None), Decimal(0)),
-        unpriced=sum(_is_unpriced(call) for call in calls),
+        unpriced=sum(call["unpriced"] for call in calls),
+        seconds=sum(call["seconds"] for call in calls),
         sources=tuple(sorted({call["source"] for call in calls})),
     )
-
-
-def _is_unpriced(call: Row) -> bool:
-    return call["cost"] is None and call["error"] is None and call["source"] in {"cassette", "recorded"}

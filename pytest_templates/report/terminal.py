@@ -10,7 +10,8 @@ import pytest
 from pytest_templates.attempts import REPORTED
 from pytest_templates.options import OPTIONS
 from pytest_templates.report.data import Line, Row, lines_of
-from pytest_templates.tables import table
+from pytest_templates.report.lines import cost_of, table_of
+from pytest_templates.tables import counted
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -39,7 +40,7 @@ class Summary:
         lines = lines_of(calls)
         if self._wants_table:
             terminalreporter.section("templates")
-            terminalreporter.line(_table(lines) if lines else "no model was called")
+            terminalreporter.line(table_of(lines) if lines else "no model was called")
         if calls or any(map(self._sum, ("subroutines", "played", "recorded", "dropped"))):
             terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
         unpriced = sorted({name for test in self._tests for name in test["unpriced"]})
@@ -52,42 +53,16 @@ class Summary:
         calls, models = sum(line.calls for line in lines), len({line.model for line in lines})
         tokens = sum(line.input_tokens + line.output_tokens for line in lines)
         counts = [
-            f"{_many(calls, 'call')} of {_many(models, 'model')}",
-            _many(tokens, "token"),
-            _cost(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines)),
+            f"{counted(calls, 'call')} of {counted(models, 'model')}",
+            counted(tokens, "token"),
+            cost_of(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines)),
         ]
         played, recorded, dropped, checked = map(self._sum, ("played", "recorded", "dropped", "subroutines"))
         counts += [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
-        counts += [f"{_many(dropped, 'recording')} dropped because the test failed"] if dropped else []
-        counts += [f"{_many(checked, 'subroutine')} checked"] if checked else []
+        counts += [f"{counted(dropped, 'recording')} dropped because the test failed"] if dropped else []
+        counts += [f"{counted(checked, 'subroutine')} checked"] if checked else []
         return counts
 
     def _sum(self, what: str) -> int:
         return sum(test[what] for test in self._tests)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _cost(dollars: Decimal, unpriced: int) -> str:
-    known = f"${dollars:.4f}"
-    return f"{known} and {_many(unpriced, 'call')} of unknown price" if unpriced else known
-
-
-def _table(lines: list[Line]) -> str:
-    heads = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
-    return table(heads, [_cells(line) for line in lines])
-
-
-def _cells(line: Line) -> tuple[str, ...]:
-    return (
-        line.template or "(no template)",
-        line.model,
-        str(line.calls),
-        f"{line.input_tokens:,}",
-        f"{line.output_tokens:,}",
-        "unknown" if line.unpriced else f"${line.cost:.4f}",
-        ", ".join(line.sources),
-    )
