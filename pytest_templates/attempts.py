@@ -139,11 +139,20 @@ class Attempt:
             from pytest_templates.report.data import rows_of
 
             vars(report)[REPORTED] = rows_of(self)
+            self._hide_for_file(report)
         if markers.has(self.item, "llm_cassette"):
             from pytest_templates.cassettes.secrets import secrets_of
             from pytest_templates.hiding import hide
 
             hide(report, secrets_of() if self.cassette is None else self.cassette.secrets, REPORTED)
+
+    def _hide_for_file(self, report: pytest.TestReport) -> None:
+        """Let no secret reach the file of --templates-json, also of tests without a cassette."""
+        if self.options.json is not None:
+            from pytest_templates.cassettes.secrets import secrets_of
+            from pytest_templates.hiding import hidden
+
+            vars(report)[REPORTED] = hidden(vars(report)[REPORTED], secrets_of())
 
     def _hear(self, report: pytest.TestReport) -> None:
         """Take a phase's outcome from its report: unittest's tests tell it in no other way."""

@@ -7,6 +7,7 @@
         ├── UnscriptedCall         a scripted model or user was asked and had nothing left to say
         ├── UnusedSteps            a script still held steps when its test ended
         ├── ScriptError            a script file cannot be read
+        ├── ReportError            a report of an earlier run cannot be read
         ├── CassetteError          a cassette cannot be read or written
         │   └── CassetteMiss       a request has no recording, and recording is off
         ├── IsolationViolation     a subroutine changed its parent
@@ -38,6 +39,10 @@ class ScriptError(TestingError):
     """A script file cannot be read; the text names the file and, where there is one, the line."""
 
 
+class ReportError(TestingError):
+    """A report of an earlier run cannot be read; the text names the file."""
+
+
 class CassetteError(TestingError):
     """A cassette cannot be read or written; the text names the file and, where there is one, the line."""
 
@@ -62,7 +67,7 @@ class IsolationViolation(TestingError):
 
 
 class BudgetExceeded(TestingError):
-    """A test spent more than its budget."""
+    """A test spent more than its budget, or was about to; the text says how much, and by which templates."""
 
 
 class LiveCallRefused(TestingError):

@@ -22,17 +22,18 @@ def hide(report: pytest.TestReport, secrets: Secrets, *also: str) -> None:
     """
     for name in (*_SAID, *also):
         if hasattr(report, name):
-            setattr(report, name, _hidden(getattr(report, name), secrets))
+            setattr(report, name, hidden(getattr(report, name), secrets))
 
 
-def _hidden(value: Any, secrets: Secrets) -> Any:
+def hidden(value: Any, secrets: Secrets) -> Any:
+    """Plain data, or a representation of a failure, with a placeholder for every secret."""
     if isinstance(value, str):
         return secrets.replace(value)
     if type(value) in (list, tuple):
-        return type(value)(_hidden(inner, secrets) for inner in value)
+        return type(value)(hidden(inner, secrets) for inner in value)
     if isinstance(value, dict):
-        return {name: _hidden(inner, secrets) for name, inner in value.items()}
+        return {name: hidden(inner, secrets) for name, inner in value.items()}
     if hasattr(value, "toterminal"):  # pytest's representations of failures; those of plugins as well
         for name, inner in vars(value).items():
-            setattr(value, name, _hidden(inner, secrets))
+            setattr(value, name, hidden(inner, secrets))
     return value

@@ -35,6 +35,7 @@ class Options:
         coverage: Whether it is collected which templates are rendered.
         fail_under: How much of them has to be, from 0 to 100; ``None`` for any share.
         budget: What the run may spend, whatever answers it; ``None`` for any amount.
+        json: The file that takes what models did as data; ``None`` for none.
     """
 
     record: RecordMode
@@ -48,6 +49,7 @@ class Options:
     coverage: bool
     fail_under: float | None
     budget: Limits | None
+    json: Path | None
 
     @property
     def cassettes(self) -> Path:
@@ -94,6 +96,7 @@ def add(parser: pytest.Parser) -> None:
         type=_percent,
         help="fail a run that rendered less than N percent of the templates and branches",
     )
+    group.addoption("--templates-json", metavar="FILE", help="write what models did in each test to a file, as JSON")
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_fixtures", "where script files lie", default="fixtures")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
@@ -127,6 +130,7 @@ def read(config: pytest.Config) -> Options:
         coverage=bool(config.getoption("--templates-coverage")) or fail_under is not None,
         fail_under=fail_under,
         budget=_budget(config),
+        json=_json(config),
     )
 
 
@@ -179,3 +183,8 @@ def _budget(config: pytest.Config) -> Limits | None:
         return limits_in(lines) if lines else None
     except ValueError as error:
         raise pytest.UsageError(f"templates_budget in {config.inipath}: {error}") from error
+
+
+def _json(config: pytest.Config) -> Path | None:
+    given = config.getoption("--templates-json")
+    return None if given is None else config.invocation_params.dir / given

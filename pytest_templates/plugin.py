@@ -13,7 +13,7 @@ import pytest
 from pytest_templates import attempts, costs, hooks, markers, options, recording
 from pytest_templates.coverage import covering
 from pytest_templates.phases import Phase
-from pytest_templates.report import run_budget, unused
+from pytest_templates.report import json_file, run_budget, unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.snapshots.refusal import Refusal
 from pytest_templates.watching import Watch
@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     covering.register(config)
     config.pluginmanager.register(Refusal(config), "templates-snapshots")
     run_budget.watch(config)
+    json_file.watch(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

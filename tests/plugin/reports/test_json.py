@@ -1,0 +1,164 @@
+"""--templates-json: what models did in each test, as data."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from pytest_templates.report.document import read
+
+SECRET = "kX3f-Zq9-aB7w-Q2m5"
+
+TESTS = """
+from decimal import Decimal
+
+def priced(text):
+    usage = Usage(input_tokens=1000, output_tokens=200, cost=Decimal("0.0000001"))
+    return Reply(text, usage=usage, served_by="small-2")
+
+@pytest.mark.parametrize("number", range(4))
+def test_priced(scripted_model, number):
+    ask(scripted_model(priced("one"), name="small"))
+
+def test_research(scripted_model):
+    research(scripted_model("two", name="large"))
+
+def test_no_model():
+    pass
+"""
+
+
+def test_every_test_is_there_with_its_calls(project, report_of):
+    project.tests(TESTS)
+
+    report = report_of()
+
+    assert report["version"] == 1
+    assert report["totals"] == {"calls": 5, "input_tokens": 4000, "output_tokens": 800, "cost": "0.0000004"}
+    assert report["seconds"] > 0
+    tests = {test["nodeid"]: test for test in report["tests"]}
+    assert list(tests)[-2:] == ["test_it.py::test_research", "test_it.py::test_no_model"]
+    call = tests["test_it.py::test_priced[0]"]["calls"][0]
+    assert call.pop("seconds") >= 0
+    assert call == {
+        "template_id": "answer",
+        "template_path": "talk/answer",
+        "model": "small",
+        "served_by": "small-2",
+        "chosen_by": "runner",
+        "input_tokens": 1000,
+        "output_tokens": 200,
+        "cost": "0.0000001",
+        "unpriced": False,
+        "source": "script",
+        "error": None,
+    }
+    assert tests["test_it.py::test_research"]["isolation"] == {"subroutines": 1, "violations": []}
+    assert tests["test_it.py::test_no_model"] == {
+        "nodeid": "test_it.py::test_no_model",
+        "outcome": "passed",
+        "source": None,
+        "calls": [],
+        "isolation": None,
+    }
+
+
+def test_workers_add_up(project, report_of):
+    project.tests(TESTS)
+
+    alone, together = report_of(), report_of("-n2")
+
+    assert together["totals"] == alone["totals"]
+    assert together["seconds"] > 0
+    assert sorted(map(without_times, together["tests"])) == sorted(map(without_times, alone["tests"]))
+    assert list(project.path.glob(".run.json*")) == []
+
+
+def without_times(test: dict) -> str:
+    return json.dumps({**test, "calls": [{**call, "seconds": 0} for call in test["calls"]]})
+
+
+def test_the_place_is_said_and_relative_to_where_pytest_was_started(project):
+    project.tests(TESTS)
+
+    result = project.run("--templates-json=deep/down/run.json")
+
+    path = project.path / "deep" / "down" / "run.json"
+    project.says(result, "templates: 5 calls", f"templates: what models did is in {path}")
+    assert read(path).totals.cost == Decimal("0.0000004")
+
+
+def test_failed_calls_violations_and_sources_are_told(project, chat_server, report_of):
+    project.tests(
+        """
+        import os
+
+        @pytest.mark.llm_cassette
+        def test_it(scripted_model):
+            ask(connect("openai:mystery", base_url=os.environ["CHAT_URL"], api_key="x"))
+            swallow(ask, scripted_model(KeyError("gone")))
+            notes = []
+            research(scripted_model("one"), lambda child: notes.append("x") or child, {"notes": notes})
+        """
+    )
+
+    [test] = report_of("--templates-record=missing")["tests"]
+
+    assert test["outcome"] == "failed"
+    assert test["source"] == "mixed"
+    assert [call["source"] for call in test["calls"]] == ["recorded", "script", "script"]
+    assert [call["error"] for call in test["calls"]] == [None, "KeyError: 'gone'", None]
+    assert [(call["cost"], call["unpriced"]) for call in test["calls"]] == [(None, True), (None, False), (None, False)]
+    assert test["isolation"]["subroutines"] == 1
+    assert "metadata['notes'][0] was added: 'x'" in test["isolation"]["violations"][0]
+
+
+def test_an_error_may_hold_half_a_character(project, report_of):
+    project.tests("def test_it(scripted_model):\n    swallow(ask, scripted_model(OSError('no \\udcff')))\n")
+
+    [test] = report_of()["tests"]
+
+    assert test["calls"][0]["error"] == "OSError: no \\udcff"
+
+
+def test_a_cassette_that_a_client_uses_without_the_engine_is_a_source(project, chat_server, report_of):
+    project.tests(
+        """
+        import os
+        from openai import OpenAI
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            with OpenAI(base_url=os.environ["CHAT_URL"], api_key="x") as client:
+                client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello."}])
+        """
+    )
+
+    recorded, replayed = report_of("--templates-record=missing"), report_of()
+
+    assert [report["tests"][0]["source"] for report in (recorded, replayed)] == ["recorded", "cassette"]
+
+
+@pytest.mark.parametrize("mark", ["@pytest.mark.llm_cassette", ""])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_the_file_holds_no_secret(project, monkeypatch, mark, workers, report_of):
+    monkeypatch.setenv("SITE_KEY", SECRET)
+    project.tests(
+        f"""
+        import os
+
+        {mark}
+        @pytest.mark.parametrize("name", [pytest.param(1, id="{SECRET if not mark else "one"}")])
+        def test_it(scripted_model, name):
+            swallow(ask, scripted_model(RuntimeError("401 for key=" + os.environ["SITE_KEY"])))
+            notes, key = [], os.environ["SITE_KEY"]
+            research(scripted_model("one"), lambda child: notes.append(key) or child, {{"notes": notes}})
+        """
+    )
+
+    [test] = report_of(*workers)["tests"]
+
+    assert SECRET not in json.dumps(test)
+    assert test["calls"][0]["error"] == "RuntimeError: 401 for key=REDACTED"
