@@ -7,10 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from pytest_templates.command import cassettes
 from pytest_templates.demo import record_demo, run_demo
 from pytest_templates.errors import TestingError
+
+_COMPARES: Final = "show how the calls, tokens, cost, time and outcomes of two runs differ, template by template"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,4 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=lambda given: (record_demo if given.live else run_demo)(given.folder))
     cassettes.add(commands)
+    compare = commands.add_parser("compare", help=_COMPARES, description=f"{_COMPARES.capitalize()}.")
+    compare.add_argument("before", metavar="A.json", type=Path, help="what --templates-json wrote")
+    compare.add_argument("after", metavar="B.json", type=Path, help="the same of another run")
+    compare.set_defaults(run=_compare)
     return parser
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from pytest_templates.command.comparing import compare
+
+    return compare(given.before, given.after, print)

@@ -1,0 +1,192 @@
+"""`compare`: two runs side by side."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_templates.command.main import main
+
+
+def call(template="answer", model="large", cost="0.01", **more):
+    said = {
+        "template_id": template,
+        "template_path": template,
+        "model": model,
+        "served_by": None,
+        "chosen_by": "template",
+        "input_tokens": 100,
+        "output_tokens": 10,
+        "cost": cost,
+        "unpriced": False,
+        "seconds": 2.0,
+        "source": "cassette",
+        "error": None,
+    }
+    return {**said, **more}
+
+
+def report(seconds=10.0, **tests):
+    listed = [
+        {"nodeid": f"test_it.py::{name}", "outcome": outcome, "source": None, "calls": calls, "isolation": None}
+        for name, (outcome, *calls) in tests.items()
+    ]
+    totals = {"calls": 0, "input_tokens": 0, "output_tokens": 0, "cost": "0"}
+    return {"version": 1, "totals": totals, "seconds": seconds, "tests": listed}
+
+
+@pytest.fixture
+def compare(project, monkeypatch, capsys):
+    """Compares two reports; gives the exit status, and what was said with cells parted by bars."""
+    monkeypatch.chdir(project.path)
+
+    def run(a, b):
+        for name, content in (("A.json", a), ("B.json", b)):
+            text = content if isinstance(content, str) else json.dumps(content)
+            project.file(name, text)
+        status = main(["compare", "A.json", "B.json"])
+        out, err = capsys.readouterr()
+        lines = [" | ".join(cell.strip() for cell in line.split("  ") if cell.strip()) for line in out.splitlines()]
+        return status, lines, err
+
+    return run
+
+
+def test_two_runs_stand_side_by_side_by_template_and_model_with_their_differences(compare):
+    a = report(one=("passed", call("classify"), call()), two=("passed", call("classify"), call()))
+    small = call("classify", "small", "0.0005", input_tokens=90, seconds=0.5)
+    b = report(seconds=4.5, one=("passed", small, call()), two=("passed", small, small, call()))
+
+    status, lines, err = compare(a, b)
+
+    assert (status, err) == (0, "")
+    assert lines == [
+        "A | A.json",
+        "B | B.json",
+        "",
+        "A | B | difference",
+        "tests passed | 2 of 2 | 2 of 2 | 0",
+        "calls | 4 | 5 | +1 (+25%)",
+        "tokens in | 400 | 470 | +70 (+18%)",
+        "tokens out | 40 | 50 | +10 (+25%)",
+        "cost | $0.040000 | $0.021500 | -$0.018500 (-46%)",
+        "time of calls | 8.00 s | 5.50 s | -2.50 s (-31%)",
+        "time of run | 10.00 s | 4.50 s | -5.50 s (-55%)",
+        "",
+        "template | model | calls | tokens in | tokens out | cost | time of calls",
+        "classify | A | large | 2 | 200 | 20 | $0.020000 | 4.00 s",
+        "B | small | 3 | 270 | 30 | $0.001500 | 1.50 s",
+        "difference | +1 (+50%) | +70 (+35%) | +10 (+50%) | -$0.018500 (-92%) | -2.50 s (-62%)",
+        "answer | A | large | 2 | 200 | 20 | $0.020000 | 4.00 s",
+        "B | large | 2 | 200 | 20 | $0.020000 | 4.00 s",
+        "difference | 0 | 0 | 0 | 0 | 0",
+        "",
+        "every test that passed in A passed in B",
+    ]
+
+
+def test_a_template_with_several_models_has_a_line_for_each_and_one_that_is_not_called_says_so(compare):
+    a = report(one=("passed", call("answer", "large"), call("answer", "small")))
+    b = report(one=("passed", call("", "small")))
+
+    _, lines, _ = compare(a, b)
+
+    start = lines.index("template | model | calls | tokens in | tokens out | cost | time of calls")
+    assert [line.split(" | ")[:4] for line in lines[start + 1 : start + 8]] == [
+        ["answer", "A", "large", "1"],
+        ["A", "small", "1", "100"],
+        ["B", "(not called)", "0", "0"],
+        ["difference", "-2 (-100%)", "-200 (-100%)", "-20 (-100%)"],
+        ["(no template)", "A", "(not called)", "0"],
+        ["B", "small", "1", "100"],
+        ["difference", "+1", "+100", "+10"],
+    ]
+
+
+def test_tests_whose_outcome_changed_are_named(compare):
+    a = report(same=("passed",), worse=("passed",), better=("failed",), gone=("passed",), broken=("error",))
+    b = report(same=("passed",), worse=("failed",), better=("passed",), broken=("error",), new=("skipped",))
+
+    status, lines, _ = compare(a, b)
+
+    assert status == 0
+    assert "tests passed | 3 of 5 | 2 of 5 | -1 (-33%)" in lines
+    assert lines[lines.index("outcomes that changed:") + 1 :] == [
+        "test | A | B",
+        "test_it.py::worse | passed | failed",
+        "test_it.py::better | failed | passed",
+        "test_it.py::gone | passed | not run",
+        "test_it.py::new | not run | skipped",
+        "2 tests passed in A and not in B",
+    ]
+
+
+def test_a_cost_that_is_not_known_is_no_difference(compare):
+    known, unknown = call(), call(cost=None, unpriced=True)
+
+    _, lines, _ = compare(report(one=("passed", known)), report(one=("passed", unknown)))
+
+    assert "cost | $0.010000 | unknown | unknown" in lines
+
+
+def test_runs_that_called_no_model_are_compared_as_well(compare):
+    status, lines, _ = compare(report(one=("passed",)), report(one=("failed",)))
+
+    assert status == 0
+    assert "calls | 0 | 0 | 0" in lines
+    assert lines[-1] == "1 test passed in A and not in B"
+
+
+def test_what_the_option_writes_is_what_is_read(project, compare):
+    project.tests("def test_it(scripted_model):\n    ask(scripted_model('one'))\n")
+    project.run("--templates-json=A.json").assert_outcomes(passed=1)
+    written = (project.path / "A.json").read_text(encoding="utf-8")
+
+    status, lines, _ = compare(written, written)
+
+    assert status == 0
+    assert "answer | A | scripted | 1 | 0 | 0 | $0.000000 | 0.00 s" in lines
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "is no report of --templates-json: Expecting value: line 1 column 1 (char 0)"),
+        ("{", "is no report of --templates-json: Expecting property name"),
+        ("[]", "is no report of --templates-json: the document: Input should be"),
+        ({"created": 1, "exitcode": 0}, "is no report of --templates-json: version: Field required"),
+        (report() | {"version": 2}, "has version 2, and 1 is the newest known here: update antiphon"),
+        (report() | {"version": "1"}, "is no report of --templates-json: version: Input should be 1"),
+        (report(one=("lost",)), "is no report of --templates-json: tests.0.outcome: Input should be 'passed', "),
+        (report(one=("passed", call(cost="-1"))), "tests.0.calls.0.cost: Input should be greater than or equal to 0"),
+        (report(one=("passed", call(cost="NaN"))), "tests.0.calls.0.cost: Input should be a finite number"),
+        (report(one=("passed", call(input_tokens=-1))), "tests.0.calls.0.input_tokens: Input should be greater than"),
+    ],
+)
+def test_what_is_no_report_is_an_error(compare, content, problem):
+    status, lines, err = compare(report(), content)
+
+    assert (status, lines) == (2, [])
+    assert err.startswith("error: B.json ")
+    assert problem in err
+
+
+def test_a_file_that_is_not_there_or_not_text_is_an_error(project, compare, monkeypatch, capsys):
+    compare(report(), report())
+    (project.path / "B.json").write_bytes(b"\xff\xfe")
+
+    assert main(["compare", "A.json", "B.json"]) == 2
+    assert main(["compare", "missing.json", "A.json"]) == 2
+
+    err = capsys.readouterr().err
+    assert "error: B.json is no report of --templates-json: 'utf-8' codec" in err
+    assert "error: missing.json: the report cannot be read: No such file or directory" in err
+
+
+def test_the_program_knows_the_command(program):
+    helped, bare = program("compare", "--help"), program("compare", "A.json")
+
+    assert helped.returncode == 0
+    assert "A.json B.json" in helped.stdout
+    assert bare.returncode == 2
