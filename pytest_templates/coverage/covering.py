@@ -80,8 +80,8 @@ class Covered:
         """Take what a report brings."""
         self._coverage.add(from_rows(getattr(report, _SENT, ())))
         for call in getattr(report, REPORTED, {"calls": ()})["calls"]:
-            if call["path"] is not None:
-                self._models.setdefault(without_iterations(call["path"]), {})[call["model"]] = None
+            if call["template_path"] is not None:
+                self._models.setdefault(without_iterations(call["template_path"]), {})[call["model"]] = None
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Tell what was missed."""
