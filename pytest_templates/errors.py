@@ -5,6 +5,7 @@
     AntiphonError
     └── TestingError
         ├── UnscriptedCall         a scripted model or user was asked and had nothing left to say
+        ├── GenerationError        a scripted model could not make up an answer that fits
         ├── UnusedSteps            a script still held steps when its test ended
         ├── ScriptError            a script file cannot be read
         ├── ReportError            a report of an earlier run cannot be read
@@ -29,6 +30,10 @@ class TestingError(AntiphonError):
 
 class UnscriptedCall(TestingError):
     """A scripted model or user was asked and its script had nothing for it."""
+
+
+class GenerationError(TestingError):
+    """A scripted model was to make up an answer, and found none that fits what was asked for."""
 
 
 class UnusedSteps(TestingError):

@@ -13,6 +13,6 @@ HOW_TO_REACH = 'pip install "antiphon[pytest,remote]"'
 def require_packages(what: str) -> None:
     """Fail the test where a package is missing; the text says what to install."""
     __tracebackhide__ = True
-    missing = [name for name in ("vcr", "deepdiff", "syrupy", "filelock") if find_spec(name) is None]
+    missing = [name for name in ("vcr", "deepdiff", "syrupy", "filelock", "rstr") if find_spec(name) is None]
     if missing:
         pytest.fail(f"{what} needs {', '.join(missing)}, which is not installed: {HOW_TO_INSTALL}", pytrace=False)

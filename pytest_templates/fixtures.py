@@ -33,13 +33,15 @@ def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
 
     Each call of such a model takes the next step; one call too many fails the test, also where the program swallows the
     error, and so do steps that are left at teardown, unless the model was made with ``allow_unused=True``. In a test
-    marked ``llm_script``, models without steps play from its file.
+    marked ``llm_script``, models without steps play from its file. With ``generate=True`` a model makes up what its
+    script has nothing for, where tools or an object of a type are asked for.
     """
     from pytest_templates.scripted import ScriptedModel
 
-    def make(*steps: Any, name: str = "scripted", allow_unused: bool = False) -> ScriptedModel:
+    def make(*steps: Any, name: str = "scripted", allow_unused: bool = False, generate: bool = False) -> ScriptedModel:
         script = None if steps else _llm_attempt.script
-        model = ScriptedModel(*steps, name=name, script=script, complain=_llm_attempt.verdicts.append)
+        complain = _llm_attempt.verdicts.append
+        model = ScriptedModel(*steps, name=name, script=script, generate=generate, complain=complain)
         if not allow_unused and script is None:
             _llm_attempt.scripted.append(model)
         return model

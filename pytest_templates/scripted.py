@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Callable, Generator
 from textwrap import indent
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from antiphon import Model, ModelCall, Session
+from antiphon import Model, ModelCall, Reply, Session
 from antiphon.calls import current_caller
 from antiphon.errors import InvalidType, InvalidValue
-from pytest_templates.errors import UnscriptedCall, UnusedSteps
+from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.script import Condition, Pattern, Script
 from pytest_templates.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.tables import counted
+
+_NO_TEXTS: Final = "; generate=True makes up tool calls and typed answers, and no text that may be any"
 
 
 class ScriptedModel(Model):
@@ -27,7 +29,9 @@ class ScriptedModel(Model):
             as JSON), exceptions (raised), and functions of the session that return one of these.
         name: What the model is called in traces.
         script: A script that several models play from; it replaces the steps.
-        complain: Told of every call that the script has nothing for, besides the error that is raised.
+        generate: Whether to make up what the script has nothing for, where tools or an object of a type are asked for:
+            each tool once, then an object that fits, or a closing text. The same request gets the same answer.
+        complain: Told of every call that there is no answer for, besides the error that is raised.
 
     Attributes:
         calls: The calls so far, those of copies included.
@@ -48,11 +52,13 @@ class ScriptedModel(Model):
         *steps: ModelStep,
         name: str = "scripted",
         script: Script | None = None,
+        generate: bool = False,
         complain: Callable[[Exception], None] | None = None,
     ) -> None:
         self.name = name
         self.calls: list[ModelCall] = []
         self._script = script or Script(self._title, checked_model_steps(steps, self._title))
+        self._generate = generate
         self._complain = complain
 
     def on(
@@ -117,10 +123,22 @@ class ScriptedModel(Model):
 
     def _next(self, session: Session) -> Answer | Stream:
         taken = self._script.take(current_caller(), session)
-        if taken is None:
+        if taken is not None:
+            step, place = taken
+            return played(step, session, place)
+        made = self._made_up(session) if self._generate else None
+        if made is None:
             raise self._unscripted(session)
-        step, place = taken
-        return played(step, session, place)
+        return made
+
+    def _made_up(self, session: Session) -> Reply | None:
+        from pytest_templates.generating.answers import generated
+
+        try:
+            return generated(session)
+        except GenerationError as error:
+            self._note(error)
+            raise
 
     def _recorded(self, call: ModelCall) -> None:
         self.calls.append(call)
@@ -136,11 +154,15 @@ class ScriptedModel(Model):
         error = UnscriptedCall(
             f"{self._title} was asked {by} and {over}\n"
             f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
-            f"  add a step, or find out why the program asks once more"
+            f"  add a step, or find out why the program asks once more{_NO_TEXTS if self._generate else ''}"
         )
+        self._note(error)
+        return error
+
+    def _note(self, error: Exception) -> None:
+        """Let the test know, also where the program swallows the error."""
         if self._complain is not None:
             self._complain(error)
-        return error
 
 
 class Rule:

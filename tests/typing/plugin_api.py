@@ -33,7 +33,9 @@ def doubles() -> None:
 
     Runner(as_model, as_interface)
     assert_type(model.remaining, int)
+    ScriptedModel(generate=True)
     ScriptedModel(1)  # type: ignore[arg-type]
+    ScriptedModel(generate="tools")  # type: ignore[arg-type]
     ScriptedUser(1)  # type: ignore[arg-type]
 
 
