@@ -12,6 +12,7 @@ from pytest_templates import markers
 from pytest_templates.costs import ACCOUNT, Spending
 from pytest_templates.extras import require_packages
 from pytest_templates.options import OPTIONS
+from pytest_templates.telling import tell_of
 from pytest_templates.watching import Watch
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ class Attempt:
             self.spending.add(call)
         if self.budget is not None:
             self.budget.add(call, source)
+        self.verdicts.extend(tell_of(call, self.item))
 
     def _was_live(self, call: ModelCall) -> bool:
         """Whether a real model was called, and not just replayed."""

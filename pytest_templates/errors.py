@@ -9,6 +9,7 @@
         ├── UnusedSteps            a script still held steps when its test ended
         ├── ScriptError            a script file cannot be read
         ├── ReportError            a report of an earlier run cannot be read
+        ├── HookError              a hook of the project failed, or returned what it may not
         ├── CassetteError          a cassette cannot be read or written
         │   └── CassetteMiss       a request has no recording, and recording is off
         ├── IsolationViolation     a subroutine changed its parent
@@ -46,6 +47,8 @@ class ScriptError(TestingError):
 
 class ReportError(TestingError):
     """A report of an earlier run cannot be read; the text names the file."""
+class HookError(TestingError):
+    """A hook of the project failed, or returned what it may not; the text names its plugin or file."""
 
 
 class CassetteError(TestingError):

@@ -1,6 +1,7 @@
-"""The hooks that the plugin calls: a project's ``conftest.py``, or a plugin of its own, adds rules to recordings.
+"""The hooks that the plugin calls: a project's ``conftest.py``, or a plugin of its own, implements them.
 
-What a hook is given and what it returns is a frozen value; make a changed one with `dataclasses.replace`.
+What a hook is given is a frozen value; make a changed one with `dataclasses.replace`. No implementation may be a
+wrapper. One that fails, or returns what it may not, fails the test or the run; the text names its file or plugin.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from antiphon import ModelCall
     from pytest_templates.cassettes.values import Interaction, RecordedRequest
+    from pytest_templates.report.values import Report
 
 
 @pytest.hookspec
@@ -44,4 +47,32 @@ def pytest_templates_match(request: RecordedRequest, recorded: RecordedRequest) 
 
     Returns:
         ``True``, ``False``, or ``None`` to leave it to the others, and to the built-in comparison at last.
+    """
+
+
+@pytest.hookspec
+def pytest_templates_model_call(call: ModelCall, item: pytest.Item) -> None:
+    """Hear of a model call in a test: once of every call, when it has ended, also where it failed.
+
+    It is called in the process, thread or task that made the call; whoever made it waits.
+
+    Args:
+        call: The call, whatever answered it: a script, a cassette or a real model. Calls that clients make without the
+            engine are not told.
+        item: The test.
+    """
+
+
+@pytest.hookspec
+def pytest_templates_report_section(report: Report) -> tuple[str, str] | None:
+    """Say something at the end of the run.
+
+    It is called once, when all tests were run, in the process that was started. With pytest-xdist no worker calls it:
+    the implementation belongs in a plugin, or in the ``conftest.py`` of the root directory.
+
+    Args:
+        report: What was run, in all processes.
+
+    Returns:
+        The title of a section and its text, in which secrets are hidden; ``None`` for no section.
     """

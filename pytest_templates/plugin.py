@@ -14,6 +14,7 @@ from pytest_templates import attempts, costs, hooks, markers, options, recording
 from pytest_templates.coverage import covering
 from pytest_templates.phases import Phase
 from pytest_templates.report import json_file, run_budget, unused
+from pytest_templates.report import sections, unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.snapshots.refusal import Refusal
 from pytest_templates.watching import Watch
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Refusal(config), "templates-snapshots")
     run_budget.watch(config)
     json_file.watch(config)
+    sections.watch(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
