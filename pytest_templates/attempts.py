@@ -199,10 +199,12 @@ class Attempt:
 
             self.cassette = open_for(self.item, mark, self.options, self.spending)
             if self.cassette.settings.mode == "none":
+                from pytest_templates.cassettes.waits import virtual_waits
                 from pytest_templates.network import guarded
 
                 self._resources.enter_context(placeholder_keys())
                 self._resources.enter_context(guarded(self.item.nodeid, self.verdicts.append))
+                self._resources.enter_context(virtual_waits())
             self._resources.enter_context(self.cassette.playing())
 
     def settle(self) -> None:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
+from pytest_templates.cassettes import waits
 from pytest_templates.cassettes.credentials import Credentials
 from pytest_templates.cassettes.file import CassetteFile
 from pytest_templates.cassettes.format import to_text
@@ -174,7 +175,9 @@ class OpenCassette:
             CassetteError: A rule of the project failed.
         """
         with self._noting_errors():
-            return self._decision(request, current_caller())
+            decision = self._decision(request, current_caller())
+        waits.note(decision.replay)
+        return decision
 
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
         self._credentials.learn(request)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +13,7 @@ from antiphon import AssistantTemplate, LinearTemplate, Runner, UserTemplate
 from antiphon.errors import RateLimitError
 from pytest_templates import ScriptedModel, faults
 from pytest_templates.faulting import faults_in_place
+from pytest_templates.virtual_time import virtual_time
 
 
 @pytest.fixture
@@ -79,3 +82,31 @@ def test_sleeping_takes_its_time_again_afterwards():
     with faults_in_place():
         assert time.sleep is not real[0]
     assert (time.sleep, asyncio.sleep) == real
+
+
+def test_time_is_virtual_only_where_it_is_said_to_be():
+    with virtual_time(lambda: threading.current_thread() is threading.main_thread()) as clock:
+        time.sleep(30)
+        seconds: list[float] = []
+        thread = threading.Thread(target=lambda: seconds.append(slept(0.05)))
+        thread.start()
+        thread.join()
+
+    assert clock.waited == 30
+    assert seconds[0] >= 0.05
+
+
+def test_a_library_that_keeps_our_sleep_sleeps_for_real_afterwards():
+    with virtual_time() as clock:
+        kept, akept = time.sleep, asyncio.sleep
+        kept(30)
+
+    assert slept(0.05, kept) >= 0.05
+    assert slept(0.05, lambda seconds: asyncio.run(akept(seconds))) >= 0.045
+    assert clock.waited == 30
+
+
+def slept(seconds: float, sleep: Callable[[float], object] | None = None) -> float:
+    started = time.perf_counter()
+    (sleep or time.sleep)(seconds)
+    return time.perf_counter() - started
