@@ -47,6 +47,8 @@ class ScriptError(TestingError):
 
 class ReportError(TestingError):
     """A report of an earlier run cannot be read; the text names the file."""
+
+
 class HookError(TestingError):
     """A hook of the project failed, or returned what it may not; the text names its plugin or file."""
 

@@ -13,8 +13,7 @@ import pytest
 from pytest_templates import attempts, costs, hooks, markers, options, recording
 from pytest_templates.coverage import covering
 from pytest_templates.phases import Phase
-from pytest_templates.report import json_file, run_budget, unused
-from pytest_templates.report import sections, unused
+from pytest_templates.report import json_file, run_budget, sections, unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.snapshots.refusal import Refusal
 from pytest_templates.watching import Watch

@@ -60,8 +60,8 @@ def _test(seen: Seen) -> ReportedTest:
 
 def _call(row: Row) -> ReportedCall:
     return ReportedCall(
-        template_id=row["template"],
-        template_path=row["path"],
+        template_id=row["template_id"],
+        template_path=row["template_path"],
         model=row["model"],
         served_by=row["served_by"],
         chosen_by=row["chosen_by"],
