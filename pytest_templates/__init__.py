@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         UnusedSteps,
     )
     from pytest_templates.isolation import assert_isolated
-    from pytest_templates.report.values import Report
+    from pytest_templates.report.document import Report
     from pytest_templates.scripted import ScriptedModel
     from pytest_templates.scripted_user import ScriptedUser
     from pytest_templates.steps import CallTool, Fail, Stream
@@ -54,7 +54,7 @@ _HOMES = {
     "Fail": "steps",
     "Interaction": "cassettes.values",
     "RecordedRequest": "cassettes.values",
-    "Report": "report.values",
+    "Report": "report.document",
     "ScriptedModel": "scripted",
     "ScriptedUser": "scripted_user",
     "Stream": "steps",

@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.cassettes.values import Interaction, RecordedRequest
-    from pytest_templates.report.values import Report
+    from pytest_templates.report.document import Report
 
 
 @pytest.hookspec

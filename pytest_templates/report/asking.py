@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 import pluggy
@@ -11,15 +9,13 @@ import pluggy
 from pytest_templates.cassettes.secrets import secrets_of
 from pytest_templates.errors import HookError
 from pytest_templates.implementations import answer_of, implementations_of, kind_of, nonsense
-from pytest_templates.report.data import Row
-from pytest_templates.report.sections import Seen
-from pytest_templates.report.values import Report, ReportedCall, ReportedTest
+from pytest_templates.report.document import Report
 from pytest_templates.verdicts import told
 
 
-def asked(hook: pluggy.HookCaller, tests: Sequence[Seen]) -> tuple[list[tuple[str, str]], list[str]]:
+def asked(hook: pluggy.HookCaller, report: Report) -> tuple[list[tuple[str, str]], list[str]]:
     """The sections that a hook wants to be said, and what was wrong with it; no secret is in them."""
-    report, hide = Report(tuple(map(_test, tests))), secrets_of().replace
+    hide = secrets_of().replace
     sections: list[tuple[str, str]] = []
     errors: list[str] = []
     try:
@@ -51,23 +47,3 @@ def _checked(implementation: pluggy.HookImpl, answer: Any) -> tuple[str, str] | 
         kinds = ", ".join(type(part).__name__ for part in answer)
         raise HookError(nonsense(implementation, expected, f"the types are ({kinds})"))
     return answer
-
-
-def _test(seen: Seen) -> ReportedTest:
-    calls = tuple(map(_call, seen.row.get("calls", ())))
-    return ReportedTest(seen.nodeid, seen.outcome, calls, seen.row.get("subroutines", 0))
-
-
-def _call(row: Row) -> ReportedCall:
-    return ReportedCall(
-        template_id=row["template_id"],
-        template_path=row["template_path"],
-        model=row["model"],
-        served_by=row["served_by"],
-        chosen_by=row["chosen_by"],
-        input_tokens=row["input_tokens"],
-        output_tokens=row["output_tokens"],
-        cost=None if row["cost"] is None else Decimal(row["cost"]),
-        source=row["source"],
-        error=row["error"],
-    )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from errno import EISDIR
 from pathlib import Path
 from tempfile import TemporaryFile
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_templates.options import OPTIONS
-from pytest_templates.report.progress import Progress
+from pytest_templates.report.gathering import Gathering
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -38,28 +37,20 @@ class JsonFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tests: dict[str, Progress] = {}
-        self._started = perf_counter()
+        self._gathering = Gathering()
         self._said = ""
-
-    def pytest_sessionstart(self) -> None:
-        """Begin to measure the time."""
-        self._started = perf_counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a phase of a test says."""
-        self._tests.setdefault(report.nodeid, Progress(report.nodeid)).hear(report)
+        self._gathering.hear(report)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the file; a run whose file cannot be written has failed."""
-        from pytest_templates.cassettes.secrets import secrets_of
-        from pytest_templates.report.document import report_of, write
+        from pytest_templates.report.document import write
 
-        secrets = secrets_of()
-        ended = [progress.ended(secrets) for progress in self._tests.values() if progress.outcome is not None]
         try:
-            write(report_of(ended, perf_counter() - self._started), self._path)
+            write(self._gathering.report(), self._path)
         except OSError as error:
             self._said = f"templates: --templates-json={self._path} could not be written: {error.strerror or error}"
             if session.exitstatus == pytest.ExitCode.OK:
