@@ -21,7 +21,9 @@ FILE = "[user] talk/user-1\n    Hello.\n\n[assistant] talk/answer · small\n    
 
 
 @pytest.fixture
-def run(project: Any) -> Callable[..., pytest.RunResult]:
+def run(project: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # syrupy sums nothing up in a worker
+
     def run_tests(test: str, *options: str) -> pytest.RunResult:
         project.tests(test)
         result: pytest.RunResult = project.run(*options)
