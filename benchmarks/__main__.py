@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import coverage
 import memory
+import replay
 import startup
 import subroutines
 import turns
 
 if __name__ == "__main__":
-    for benchmark in (turns, subroutines, memory, startup, coverage):
+    for benchmark in (turns, subroutines, memory, startup, replay, coverage):
         benchmark.main()
