@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Generator, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -28,22 +29,26 @@ class RealModel(Protocol):
 
 
 class _Link(Shared):
-    """Where a model is reached; connected when it is first needed, once for a model and all its forks."""
+    """Where a model is reached; connected when it is first needed, once for a model and all its forks.
 
-    __slots__ = ("_address", "_connecting", "_connection")
+    A process that was forked connects anew: an inherited connection is its parent's, and would be shared with it.
+    """
+
+    __slots__ = ("_address", "_connecting", "_connections")
 
     def __init__(self, **address: Any) -> None:
         self._address = address
         self._connecting = Lock()
-        self._connection: Connection | None = None
+        self._connections: dict[int, Connection] = {}  # by process; a parent's is kept, for closing it would be heard
 
     def connection(self) -> Connection:
+        process = os.getpid()
         with self._connecting:
-            if self._connection is None:
+            if process not in self._connections:
                 from antiphon.providers.connection import Connection
 
-                self._connection = Connection(**self._address)
-            return self._connection
+                self._connections[process] = Connection(**self._address)
+            return self._connections[process]
 
     def check(self, settings: Iterable[str]) -> None:
         """Raise what the first question would; a model that runs here has to be installed, and know these settings."""

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, suppress
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 from math import inf
 from queue import SimpleQueue
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from antiphon.providers.resources import Resources
 from antiphon.threads import in_trio
@@ -136,18 +139,63 @@ def _portal() -> BlockingPortal:
 def _loop() -> tuple[BlockingPortal, Resources]:
     with _starting:
         if not _started:
-            starting = start_blocking_portal(name="antiphon-models")
-            portal = starting.__enter__()
+            portal, thread = _started_portal()
             _started.append((portal, Resources(portal.call(asyncio.get_running_loop))))
-            atexit.register(_stop, starting)
+            atexit.register(_stop, thread, os.getpid())
         return _started[0]
 
 
-def _stop(starting: AbstractContextManager[BlockingPortal]) -> None:
+def _started_portal() -> tuple[BlockingPortal, Thread]:
+    """A loop in a thread, and the way into it.
+
+    anyio's own context manager for this would, in a process that was forked, be left when it is collected, and wait
+    there for ever for a thread that only its parent has.
+    """
+    ready: Future[BlockingPortal] = Future()
+
+    async def serve() -> None:
+        async with BlockingPortal() as portal:
+            ready.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    def turn() -> None:
+        try:
+            anyio.run(serve)
+        except BaseException as error:
+            if not ready.done():
+                ready.set_exception(error)
+            elif not _is_late(error):
+                raise
+
+    thread = Thread(target=turn, name="antiphon-models", daemon=True)
+    thread.start()
+    return ready.result(), thread
+
+
+def _is_late(error: BaseException) -> bool:
+    """Whether all that failed is asyncio's own ending of a loop at exit, when no thread can be started any more."""
+    return isinstance(error, RuntimeError) and "interpreter shutdown" in str(error)
+
+
+def _stop(thread: Thread, process: int) -> None:
+    if os.getpid() != process:
+        return  # a child inherits what its parent does at exit, and not the thread
     portal, resources = _started[0]
     portal.call(resources.leave_all)
     portal.call(_forgive_unfinished_generators)
-    starting.__exit__(None, None, None)
+    portal.call(portal.stop)
+    thread.join()
+
+
+def _begin_anew() -> None:
+    """In a process that was forked: the loop and its thread are the parent's, and so are the connections in it."""
+    global _starting  # noqa: PLW0603  # another thread of the parent may have held it
+    _starting = Lock()
+    _started.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 async def _forgive_unfinished_generators() -> None:
