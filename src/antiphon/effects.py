@@ -133,7 +133,13 @@ def ask(
     if runner is None:
         raise RunnerNotSet
     if model is None:
-        choice = chosen(runner.model, session.run.chosen_by, session)
-    else:
-        choice = chosen(as_model(model), "template", session)
+        return (yield from ask_chosen(session, runner.model, session.run.chosen_by, request))
+    return (yield from ask_chosen(session, as_model(model), "template", request))
+
+
+def ask_chosen(
+    session: Session, model: Model, chosen_by: ChosenBy, request: Request = ANY_TEXT
+) -> Generator[AskModel, Message, Message]:
+    """Ask a model that is chosen already, or the one in its place: see `antiphon.replacing`."""
+    choice = chosen(model, chosen_by, session)
     return (yield AskModel(choice.model, session, choice.chosen_by, request))
