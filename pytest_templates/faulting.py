@@ -8,12 +8,12 @@ from dataclasses import replace
 from threading import Lock
 
 from antiphon import Message, Model, ModelCall, Reply, Session
-from antiphon.calls import path_pattern
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.replacing import Choice, replacing
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
 from pytest_templates.tables import counted
+from pytest_templates.targets import is_meant
 from pytest_templates.virtual_time import VirtualTime, virtual_time
 
 
@@ -86,7 +86,7 @@ class Faults:
         """The model that a template asks, or one that fails in its place."""
         run = choice.session.run
         for placed in self._placed:
-            if placed.is_for(run.path or "", run.template_key) and placed.take():
+            if is_meant(placed.path, run.path, run.template_key) and placed.take():
                 return replace(choice, model=FaultyModel(choice.model, placed.fault, self.time))
         return choice
 
@@ -106,10 +106,6 @@ class _Placed:
         self.fault = fault
         self.left = times
         self._lock = Lock()
-
-    def is_for(self, path: str, template_id: str) -> bool:
-        glob = path_pattern(self.path)
-        return glob.fullmatch(path) is not None or glob.fullmatch(template_id) is not None
 
     def take(self) -> bool:
         with self._lock:

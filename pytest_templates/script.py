@@ -12,6 +12,7 @@ from antiphon import Session
 from antiphon.calls import Caller, path_pattern
 from pytest_templates.steps import ModelStep, Place, shown
 from pytest_templates.tables import counted
+from pytest_templates.targets import is_meant
 
 Pattern: TypeAlias = str | re.Pattern[str]
 
@@ -36,7 +37,7 @@ class Condition:
             (None, "", "") if caller is None else (caller.template_path, caller.template_id, caller.model)
         )
         return (
-            (self.template is None or _is_template(self.template, path or "", key))
+            (self.template is None or _is_template(self.template, path, key))
             and (self.prompt is None or _is_in(self.prompt, session.last.content))
             and (self.model is None or _is_name(self.model, model))
         )
@@ -46,11 +47,10 @@ class Condition:
         return f"on({', '.join(f'{name}={_shown(value)}' for name, value in given.items() if value is not None)})"
 
 
-def _is_template(pattern: Pattern, path: str, template_id: str) -> bool:
+def _is_template(pattern: Pattern, path: str | None, template_id: str) -> bool:
     if isinstance(pattern, re.Pattern):
-        return pattern.search(path) is not None
-    glob = path_pattern(pattern)
-    return glob.fullmatch(path) is not None or glob.fullmatch(template_id) is not None
+        return pattern.search(path or "") is not None
+    return is_meant(pattern, path, template_id)
 
 
 def _is_in(pattern: Pattern, text: str) -> bool:
