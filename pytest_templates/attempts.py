@@ -192,6 +192,10 @@ class Attempt:
             from pytest_templates.budget import budget_of
 
             self.budget = budget_of(self.item, self.verdicts.append)
+        if self.options.overrides and (markers.has(self.item, "llm_cassette") or markers.has(self.item, "llm_live")):
+            from pytest_templates.overriding import overriding
+
+            self._resources.enter_context(overriding(self.options.overrides))
         mark = markers.read(self.item, "llm_cassette")
         if mark is not None:
             require_packages("the marker llm_cassette")

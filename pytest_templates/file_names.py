@@ -28,9 +28,14 @@ def safe_name(name: str) -> str:
     return f"{safe}-{_short_hash(name)}"
 
 
+def is_hashed(name: str) -> bool:
+    """Whether a name ends like one that was made safe."""
+    return bool(_LOOKS_HASHED.search(name))
+
+
 def _is_unmistakable(name: str) -> bool:
     """Whether no other name can lead to the same file, on any file system."""
-    return name.isascii() and name == name.lower() and not _LOOKS_HASHED.search(name)
+    return name.isascii() and name == name.lower() and not is_hashed(name)
 
 
 def _shortened(name: str) -> str:

@@ -23,7 +23,7 @@ def check(attempt: Attempt, event: LiveCall) -> None:
         LiveCallRefused: It is marked neither ``llm_cassette`` nor ``llm_live``.
         BudgetExceeded: The run has cost as much as it may.
     """
-    if attempt.cassette is not None or event.model.partition(":")[0] in _DOUBLES:
+    if attempt.cassette is not None or is_double(event.model):
         return
     if not has(attempt.item, "llm_live"):
         refused = _refusal(attempt.item, event)
@@ -31,6 +31,11 @@ def check(attempt: Attempt, event: LiveCall) -> None:
         raise refused
     if attempt.spending is not None:
         attempt.spending.check()
+
+
+def is_double(model: str) -> bool:
+    """Whether the name of a model is that of one of pydantic-ai's test doubles."""
+    return model.partition(":")[0] in _DOUBLES
 
 
 def _refusal(item: pytest.Item, event: LiveCall) -> LiveCallRefused:

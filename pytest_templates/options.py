@@ -13,6 +13,7 @@ import pytest
 from pytest_templates.cassettes.store import Store, store_at
 from pytest_templates.extras import HOW_TO_REACH
 from pytest_templates.limits import Limits, dollars, limits_in
+from pytest_templates.overrides import Override, overrides_of
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
@@ -26,6 +27,7 @@ class Options:
     Attributes:
         record: Which model calls are recorded.
         store: Where the cassettes lie.
+        overrides: Which templates ask another model.
         fixtures: The folder of the script files, absolute.
         isolation: Whether every subroutine of every test is watched.
         summary: Whether the table of templates and models is printed.
@@ -40,6 +42,7 @@ class Options:
 
     record: RecordMode
     store: Store
+    overrides: tuple[Override, ...]
     fixtures: Path
     isolation: Guarding
     summary: bool
@@ -74,6 +77,14 @@ def add(parser: pytest.Parser) -> None:
         "--templates-cassettes",
         metavar="DIR",
         help="where cassettes lie: a folder, or a URL (default: cassettes in rootdir)",
+    )
+    group.addoption(
+        "--templates-model",
+        metavar="ID=MODEL",
+        action="append",
+        default=[],
+        help="let a template ask another model, in tests of real ones; ID is its id or a glob of its path, and of "
+        "several for one template the last counts",
     )
     group.addoption(
         "--templates-isolation",
@@ -121,6 +132,7 @@ def read(config: pytest.Config) -> Options:
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
         store=_store(config),
+        overrides=overrides_of(config.getoption("--templates-model")),
         fixtures=config.rootpath / config.getini("templates_fixtures"),
         isolation=cast("Guarding", _one_of(config, Guarding, "templates_isolation", isolation)),
         summary=bool(config.getoption("--templates-summary")),

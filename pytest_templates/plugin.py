@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_templates import attempts, costs, hooks, markers, options, recording
+from pytest_templates import attempts, costs, hooks, markers, options, overrides, recording
 from pytest_templates.coverage import covering
 from pytest_templates.phases import Phase
 from pytest_templates.report import json_file, run_budget, sections, unused
@@ -46,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     run_budget.watch(config)
     json_file.watch(config)
     sections.watch(config)
+    overrides.check(config.stash[options.OPTIONS].overrides, recording=config.stash[options.OPTIONS].record != "none")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -88,13 +88,16 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options, spending: 
         CassetteError: The file cannot be read.
     """
     from pytest_templates.cassettes.library import OpenCassette
-    from pytest_templates.cassettes.settings import CassetteSettings
+    from pytest_templates.cassettes.settings import CassetteSettings, overridden_path
     from pytest_templates.customs import rules_for
 
-    path = path_for(item, mark, options)
+    own = path_for(item, mark, options)
+    path = overridden_path(own, options.cassettes, options.overrides)
     refused = options.record != "none" and in_ci() and options.store.read(path) is None
     settings = CassetteSettings(
         path=path,
+        base=own if options.overrides else None,
+        overriding=frozenset(override.model for override in options.overrides),
         mode="none" if refused else _mode(mark, options.record),
         ignore=mark.ignore,
         record_command=record_command(item),
@@ -115,6 +118,7 @@ def record_command(item: pytest.Item) -> str:
     given = item.config.getoption("--templates-cassettes")
     if given:
         words.append(f"--templates-cassettes={given}")
+    words += [override.option for override in item.config.stash[OPTIONS].overrides]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
@@ -134,7 +138,7 @@ def _author(item: pytest.Item, mark: CassetteMark, options: Options) -> Author:
 
 
 def path_for(item: pytest.Item, mark: CassetteMark, options: Options) -> Path:
-    """The file of a test's cassette."""
+    """The file of a test's cassette, where no template asks another model."""
     from pytest_templates.cassettes.settings import cassette_path
 
     if mark.name is not None:

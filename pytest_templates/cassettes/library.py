@@ -18,14 +18,14 @@ from pytest_templates.cassettes.journal import Journal
 from pytest_templates.cassettes.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
-from pytest_templates.cassettes.persister import writing
+from pytest_templates.cassettes.persister import existing, writing
 from pytest_templates.cassettes.recorder import Decision
 from pytest_templates.cassettes.rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.scrub import scrub
 from pytest_templates.cassettes.secrets import Secrets
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.takes import Takes
-from pytest_templates.cassettes.tape import Opinion, Tape
+from pytest_templates.cassettes.tape import Opinion, Tape, of_model
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.clients import passed_on
 from pytest_templates.errors import CassetteError, CassetteMiss
@@ -91,6 +91,7 @@ class OpenCassette:
         found = self._file.load()
         self._exists = found is not None
         self._tape = Tape(found or [], self._left(), self._fingerprint)
+        self._base = Tape(self._held_by_base(), [], self._fingerprint)
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -105,7 +106,7 @@ class OpenCassette:
     @property
     def played(self) -> int:
         """How many recorded interactions were replayed."""
-        return self._tape.played
+        return self._base.played + self._tape.played
 
     @property
     def recorded(self) -> int:
@@ -183,7 +184,8 @@ class OpenCassette:
         self._credentials.learn(request)
         request = self._kept(_interaction(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
-        replay = self._tape.take(fingerprint, caller, self._opinion(request))
+        opinion = self._opinion(request, caller)
+        replay = self._base.take(fingerprint, caller, opinion) or self._tape.take(fingerprint, caller, opinion)
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
@@ -221,9 +223,16 @@ class OpenCassette:
             self._journal.discard_left()
         return []
 
-    def _opinion(self, request: RecordedRequest) -> Opinion | None:
+    def _held_by_base(self) -> list[Interaction]:
+        held = existing(self.settings.base, self._file.store) if self.settings.base else None
+        return [self._kept(interaction) for interaction in held or ()]
+
+    def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
         rule = self._rules.match
-        return None if rule is None else (lambda recorded: rule(request, recorded.request))
+        opinion = None if rule is None else (lambda recorded: rule(request, recorded.request))
+        if caller is None or caller.model not in self.settings.overriding:
+            return opinion
+        return of_model(caller.model, opinion)
 
     def _text(self, interactions: Sequence[Interaction]) -> str:
         """The text of a cassette, also without the secrets that were learnt since they were recorded."""

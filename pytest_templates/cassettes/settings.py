@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pytest_templates.cassettes.store import Store
-from pytest_templates.file_names import safe_name
+from pytest_templates.file_names import is_hashed, safe_name
 from pytest_templates.options import RecordMode
+from pytest_templates.overrides import Override
 
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
 
@@ -35,6 +36,9 @@ class CassetteSettings:
 
     Attributes:
         path: The file; see `cassette_path`.
+        base: Another cassette, replayed first and never written; ``None`` for none.
+        overriding: The names of models that are asked in the place of others: only what was recorded from such a model
+            answers it, however requests are matched.
         mode: ``"none"`` replays only, ``"missing"`` replays what is recorded and records the rest, ``"changed"`` drops
             what was not used as well, ``"all"`` records everything anew.
         match_on: What of a request has to be equal for its recording to be replayed: names of vcrpy's matchers.
@@ -56,6 +60,8 @@ class CassetteSettings:
     before_sending: Callable[[], None] | None = None
     store: Store | None = None
     author: Author = Author()
+    base: Path | None = None
+    overriding: frozenset[str] = frozenset()
 
     @property
     def home(self) -> Store:
@@ -84,3 +90,22 @@ def cassette_path(root: Path, module: Path, test_name: str) -> Path:
     folder = module.with_suffix("") if module.suffix == ".py" else module
     inside = ("_up" if part == ".." else part for part in folder.relative_to(folder.anchor).parts)
     return root.joinpath(*inside, safe_name(test_name) + _SUFFIX)
+
+
+def overridden_path(path: Path, root: Path, overrides: Sequence[Override]) -> Path:
+    """The file of what a test records where templates ask other models: in a folder that is called after these.
+
+    Args:
+        path: The test's own cassette; of no override, that is the one.
+        root: The folder of all cassettes.
+        overrides: Which templates ask which models, in any order.
+    """
+    if not overrides:
+        return path
+    return root / safe_name(",".join(sorted(map(str, overrides)))) / path.relative_to(root)
+
+
+def without_overrides(name: str) -> str:
+    """The path of a test's own cassette, for the path of any of its cassettes in the folder of all."""
+    first, _, rest = name.partition("/")
+    return rest if rest and "=" in first and is_hashed(first) else name

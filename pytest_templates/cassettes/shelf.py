@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from pytest_templates.cassettes.settings import without_overrides
 from pytest_templates.cassettes.store import Store
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def cassettes_in(store: Store) -> list[Path]:
 def orphans(found: Found, store: Store, root: Path) -> list[Path]:
     """The cassettes of a store that no test has.
 
-    A cassette whose module was not collected is none: its test may be in there. The same goes, where any module was
-    left out, for cassettes that may be shared by name.
+    What a test has recorded with other models is its own as well. A cassette whose module was not collected is none:
+    its test may be in there. The same goes, where any module was left out, for cassettes that may be shared by name.
 
     Args:
         found: What was collected.
@@ -40,13 +41,13 @@ def orphans(found: Found, store: Store, root: Path) -> list[Path]:
     return [
         path
         for path in store.paths()
-        if _key(path.relative_to(store.folder).as_posix()) not in owned
-        and _is_known(path.parent.relative_to(store.folder), modules, root, left_out=found["left_out"])
+        if _key(name := without_overrides(path.relative_to(store.folder).as_posix())) not in owned
+        and _is_known(PurePosixPath(name).parent, modules, root, left_out=found["left_out"])
         and _is_cassette(path, store)
     ]
 
 
-def _is_known(module: Path, modules: Iterable[str], root: Path, *, left_out: bool) -> bool:
+def _is_known(module: PurePosixPath, modules: Iterable[str], root: Path, *, left_out: bool) -> bool:
     """Whether all tests are known that could have a cassette in the folder of this module."""
     if _key(module.as_posix()) in modules:
         return True

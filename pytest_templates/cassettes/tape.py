@@ -142,3 +142,14 @@ class Tape:
         """What was replayed and what is new, in the order in which it was asked for."""
         with self._lock:
             return [self._used[order] for order in sorted(self._used)]
+
+
+def of_model(name: str, opinion: Opinion | None) -> Opinion:
+    """An opinion that refuses what was not recorded from the model of this name."""
+
+    def judged(recorded: Interaction) -> bool | None:
+        if recorded.model != name:
+            return False
+        return None if opinion is None else opinion(recorded)
+
+    return judged

@@ -11,6 +11,7 @@ from typing import Final
 from pytest_templates.cassettes.answers import answer_of
 from pytest_templates.cassettes.persister import load
 from pytest_templates.cassettes.reading import model_of
+from pytest_templates.cassettes.settings import without_overrides
 from pytest_templates.cassettes.shelf import cassettes_in, orphans
 from pytest_templates.cassettes.values import Interaction
 from pytest_templates.command.ages import age, times_of
@@ -66,7 +67,7 @@ def _without_test(survey: Survey, complain: Callable[[str], None]) -> list[Path]
 def _line(path: Path, survey: Survey, is_orphan: bool, old: str, complain: Callable[[str], None]) -> Line:
     store = survey.store
     name = path.relative_to(store.folder).as_posix()
-    owners = survey.found["owners"].get(name) if survey.found else None
+    owners = survey.found["owners"].get(without_overrides(name)) if survey.found else None
     try:
         interactions = load(path, store)
     except CassetteError as error:

@@ -26,10 +26,13 @@ class Summary:
 
     def __init__(self, config: pytest.Config) -> None:
         self._wants_table = config.stash[OPTIONS].summary
+        self._overrides = config.stash[OPTIONS].overrides
+        self._has_run = False
         self._tests: list[Row] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a report brings."""
+        self._has_run = True
         brought: Row | None = getattr(report, REPORTED, None)
         if brought is not None:
             self._tests.append(brought)
@@ -48,6 +51,11 @@ class Summary:
             terminalreporter.line(
                 f"templates: no price is known, and --templates-max-cost did not count: {', '.join(unpriced)}"
             )
+        if self._overrides and self._has_run:
+            from pytest_templates.report.overridden import without_effect
+
+            for line in without_effect(self._overrides, calls):
+                terminalreporter.line(f"templates: {line}")
 
     def _counts(self, lines: list[Line]) -> list[str]:
         calls, models = sum(line.calls for line in lines), len({line.model for line in lines})

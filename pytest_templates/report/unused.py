@@ -40,7 +40,8 @@ def watch(config: pytest.Config) -> None:
 
 def wants_everything(config: pytest.Config) -> bool:
     """Whether a run is asked for every test, and goes on to the end."""
-    if config.stash[OPTIONS].record != "none" or any(getattr(config.option, name, None) for name in _NARROWING):
+    options = config.stash[OPTIONS]
+    if options.record != "none" or options.overrides or any(getattr(config.option, name, None) for name in _NARROWING):
         return False
     given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
     return all(any(path.resolve().is_relative_to(one) for one in given) for path in whole_of(config))

@@ -172,8 +172,11 @@ def chat_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             answer = json.dumps(server.answer(body)).encode()
+            streaming = body.get("stream", False)
+            if streaming:
+                answer = b"data: " + answer.replace(b'"message"', b'"delta"') + b"\n\ndata: [DONE]\n\n"
             self.send_response(200)
-            self.send_header("content-type", "application/json")
+            self.send_header("content-type", "text/event-stream" if streaming else "application/json")
             self.send_header("content-length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

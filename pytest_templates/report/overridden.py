@@ -1,0 +1,27 @@
+"""Overrides that replaced no model: mostly a misspelt template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+
+from pytest_templates.overrides import Override
+from pytest_templates.report.data import Row
+from pytest_templates.targets import is_meant
+
+
+def without_effect(overrides: Sequence[Override], calls: Sequence[Row]) -> Iterator[str]:
+    """A line for each override that replaced no model in these calls, the last of several for one template aside."""
+    for override in overrides:
+        meant = [call for call in calls if is_meant(override.template, call["path"], call["template"])]
+        if not any(call["chosen_by"] == "override" for call in meant):
+            yield f"{override.option} replaced no model: {_why(override, meant, calls)}"
+
+
+def _why(override: Override, meant: Sequence[Row], calls: Sequence[Row]) -> str:
+    if meant:
+        return "scripted models stay, and so do all models of tests that are marked neither llm_cassette nor llm_live"
+    known = sorted({call["template"] for call in calls})
+    close = get_close_matches(override.template, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"no test rendered a template that asks a model at {override.template!r}{hint}"
