@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
-from antiphon import Model, ModelCall, Session, Trace
+from antiphon import ModelCall, Session, Trace
 from antiphon.errors import InvalidType
+from pytest_templates.expectations import Expectation, Expected, Targets, expectations_of
+from pytest_templates.namesakes import Namesakes
 from pytest_templates.tables import table
 
 _WHY = {
@@ -18,13 +22,18 @@ _WHY = {
 }
 
 
-def assert_models(used: Trace | Session, expected: Mapping[str, Model | str]) -> None:
+def assert_models(used: Trace | Session, expected: Mapping[str, Expected], *, exactly: bool = True) -> None:
     """Make sure that each template called the model it was meant to call.
 
     Args:
         used: A trace, or the session that has one.
-        expected: By template id (for templates without one: the path without iterations) the model or its name. Every
-            template that called a model must be there, and only those.
+        expected: By template the model or its name, for every call of the template; a set of these, of which each is
+            to be called; or a list or tuple, with one of them for each call, in order. A template is named by its id
+            (one without an id by its path without iterations), its path, or a glob of its path, where ``*`` stays
+            within a segment and ``**`` crosses ``/``. A call counts for its path or id where that is named, else for
+            the first glob that it fits. Calls that code made without a template stand under ``""``.
+        exactly: Whether every template that called a model must be named. What is named must have called one, in any
+            case.
 
     Raises:
         AssertionError: Something else was used; the text is a table of template, expected, used, and why that model was
@@ -32,55 +41,79 @@ def assert_models(used: Trace | Session, expected: Mapping[str, Model | str]) ->
         InvalidType: That is no trace, or something expected is no model and no name.
 
     Example:
-        ``assert_models(session, {"classify": small, "answer": "openai:gpt-4o"})``
+        ``assert_models(session, {"classify": small, "support/**": "openai:gpt-4o"})``
     """
     __tracebackhide__ = True
-    for name, model in expected.items():
-        if not isinstance(model, Model | str):
-            raise InvalidType(f"{name!r} is expected to use a model or the name of one, not {model!r}")
-    trace = _trace_of(used)
-    by_template: dict[str, list[ModelCall]] = {name: [] for name in expected}
-    for call in trace.calls:
-        by_template.setdefault(call.template_id, []).append(call)
-    rows = [_row(name, expected.get(name), calls) for name, calls in by_template.items()]
-    if any(not right for right, _ in rows):
+    if not isinstance(used, Session | Trace):
+        raise InvalidType(f"assert_models takes a Trace or a Session, not {type(used).__name__}: {used!r}")
+    expectations = expectations_of(expected)
+    calls = (used.trace if isinstance(used, Session) else used).calls
+    comparison = _Comparison(expectations, calls, exactly=exactly)
+    if not comparison.holds:
+        raise AssertionError(f"models are not as expected\n{comparison}")
+
+
+class _Comparison:
+    """What was expected beside what was used."""
+
+    def __init__(self, expected: Mapping[str, Expectation], calls: Sequence[ModelCall], *, exactly: bool) -> None:
+        self._expected = expected
+        self._named: dict[str, list[ModelCall]] = {target: [] for target in expected}
+        self._others: list[ModelCall] = []
+        targets = Targets(list(expected))
+        for call in calls:
+            target = targets.of(call)
+            if target is not None:
+                self._named[target].append(call)
+            elif exactly:
+                self._others.append(call)
+        self._namesakes = Namesakes(expected, calls)
+
+    @property
+    def holds(self) -> bool:
+        return not self._others and all(self._expected[target].holds(calls) for target, calls in self._named.items())
+
+    def __str__(self) -> str:
+        rows = [row for target, calls in self._named.items() for row in self._rows(target, calls)]
+        rows += [("✗", _shown(name), "(not named)", *self._used(calls)) for name, calls in _by_id(self._others)]
         heads = ("", "template", "expected", "used", "chosen by")
-        raise AssertionError("models are not as expected\n" + table(heads, [row for _, row in rows]))
+        return "\n".join([table(heads, rows), *self._namesakes.notes])
+
+    def _rows(self, target: str, calls: Sequence[ModelCall]) -> Iterator[tuple[str, ...]]:
+        """The row of what is named; where it is wrong and names several templates, each of them below."""
+        expectation = self._expected[target]
+        right = expectation.holds(calls)
+        yield "" if right else "✗", _shown(target), self._wanted(expectation), *self._used(calls)
+        parts = list(_by_id(calls))
+        if not right and len(parts) > 1:
+            for name, some in parts:
+                allowed = all(map(expectation.allows, some))
+                yield "" if allowed else "✗", f"  {_shown(name)}", "", *self._used(some)
+
+    def _wanted(self, expectation: Expectation) -> str:
+        names = [self._namesakes.name_of(model) for model in expectation.models]
+        return _runs(names) if expectation.in_order else " and ".join(names)
+
+    def _used(self, calls: Sequence[ModelCall]) -> tuple[str, str]:
+        names = _runs([self._namesakes.name_in(call) for call in calls]) or "(not called)"
+        return names, _joined(Counter(_WHY[call.chosen_by] for call in calls).items())
 
 
-def _trace_of(used: Trace | Session) -> Trace:
-    if isinstance(used, Session):
-        return used.trace
-    if isinstance(used, Trace):
-        return used
-    raise InvalidType(f"assert_models takes a Trace or a Session, not {type(used).__name__}: {used!r}")
+def _by_id(calls: Sequence[ModelCall]) -> Iterator[tuple[str, list[ModelCall]]]:
+    groups: dict[str, list[ModelCall]] = {}
+    for call in calls:
+        groups.setdefault(call.template_id, []).append(call)
+    yield from groups.items()
 
 
-def _row(name: str, expected: Model | str | None, calls: Sequence[ModelCall]) -> tuple[bool, tuple[str, ...]]:
-    right = bool(calls) and expected is not None and all(_is(call, expected) for call in calls)
-    names = _counted([call.model for call in calls]) or "(not called)"
-    why = _counted([_WHY[call.chosen_by] for call in calls])
-    return right, ("" if right else "✗", name or '""', _name(expected), names, why)
+def _shown(template: str) -> str:
+    return template or '""'
 
 
-def _is(call: ModelCall, expected: Model | str) -> bool:
-    if isinstance(expected, Model):
-        return call.origin is expected.origin
-    return call.model == expected
-
-
-def _name(expected: Model | str | None) -> str:
-    if expected is None:
-        return "(not named)"
-    return expected.name if isinstance(expected, Model) else expected
-
-
-def _counted(texts: Sequence[str]) -> str:
+def _runs(texts: Sequence[str]) -> str:
     """The texts in order, runs of equal ones once with their number."""
-    runs: list[tuple[str, int]] = []
-    for text in texts:
-        if runs and runs[-1][0] == text:
-            runs[-1] = (text, runs[-1][1] + 1)
-        else:
-            runs.append((text, 1))
-    return ", ".join(text if count == 1 else f"{text} (x{count})" for text, count in runs)
+    return _joined((text, len(list(run))) for text, run in groupby(texts))
+
+
+def _joined(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(text if count == 1 else f"{text} (x{count})" for text, count in counts)

@@ -102,7 +102,19 @@ def test_every_call_of_a_template_must_be_of_its_model(session, small, large):
 def test_two_models_of_one_name_are_two_models(session, small):
     rows = complaint(session, {"answer": scripted("large"), "summary": small, "talk/assistant-4": "large"})
 
-    assert rows[1][:4] == ["✗", "answer", "large", "large"]
+    assert rows[1][:4] == ["✗", "answer", "large (1)", "large (2)"]
+    assert rows[-1] == [
+        "two models called 'large': (1) expected for 'answer', (2) called by 'answer'; give each a name of its own"
+    ]
+
+
+def test_many_models_of_one_name_are_told_apart_by_where_they_are(session, small, large):
+    expected = {"answer": scripted("large"), "summary": small, "talk/assistant-4": [large, scripted("large")]}
+
+    *_, note = complaint(session, expected)
+
+    places = "(1) expected for 'answer', (2) expected for 'talk/assistant-4', (3) expected for 'talk/assistant-4'"
+    assert note == [f"3 models called 'large': {places}; give each a name of its own"]
 
 
 def test_a_call_from_outside_of_templates_is_named_by_an_empty_text(small):
@@ -130,10 +142,32 @@ def test_what_is_neither_a_trace_nor_a_session_is_refused(used):
     assert isinstance(caught.value, AntiphonError)
 
 
-@pytest.mark.parametrize("model", [5, ["large"], None, ScriptedModel])
-def test_an_expectation_that_is_neither_a_model_nor_a_name_is_refused_with_its_template(session, model):
-    with pytest.raises(TypeError, match="answer"):
-        assert_models(session, {"answer": model, "summary": "small", "talk/assistant-4": "large"})
+WRONG = {
+    "a number": (5, "int: 5"),
+    "nothing": (None, "NoneType: None"),
+    "a class": (ScriptedModel, "ScriptedModel()"),
+    "an empty list": ([], "list: []"),
+    "an empty set": (set(), "set: set()"),
+    "a list with something else": (["large", 5], "list: ['large', 5]"),
+    "a list of lists": ([["large"]], "list: [['large']]"),
+    "a mapping": ({"large": 1}, "dict: {'large': 1}"),
+    "an iterator": (iter("large"), "str"),
+}
+
+
+@pytest.mark.parametrize(("models", "shown"), WRONG.values(), ids=WRONG)
+def test_what_is_no_model_is_refused_with_its_template(session, models, shown):
+    with pytest.raises(TypeError, match=r"'answer' is expected to use a model, .* not ") as caught:
+        assert_models(session, {"answer": models, "summary": "small", "talk/assistant-4": "large"})
+    assert isinstance(caught.value, AntiphonError)
+    assert shown in str(caught.value)
+
+
+@pytest.mark.parametrize("expected", [None, ["answer"], {5: "large"}])
+def test_what_names_no_template_is_refused(session, expected):
+    with pytest.raises(TypeError, match=r"NoneType: None|list: \['answer'\]|int: 5") as caught:
+        assert_models(session, expected)
+    assert isinstance(caught.value, AntiphonError)
 
 
 def test_the_failure_shows_the_users_line_and_not_ours(project):

@@ -45,6 +45,8 @@ def assertions(trace: Trace, session: Session, model: Model) -> None:
     """Models are expected by name or by object."""
     assert_models(trace, {"classify": model})
     assert_models(session, {"answer": "openai:x"})
+    assert_models(session, {"a": [model, "openai:x"], "b": (model,), "c": {model}, "d": {"openai:x"}}, exactly=False)
+    assert_models(session, {"answer": 5})  # type: ignore[dict-item]
     assert_models([], {})  # type: ignore[arg-type]
     with assert_isolated(session):
         pass
