@@ -14,13 +14,15 @@ def told(verdicts: Sequence[Exception]) -> str:
 
 
 def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exception]:
-    """The verdicts that an error does not show by itself or by what it was raised from."""
-    shown: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and not any(cause is other for other in shown):
-        shown.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    return [verdict for verdict in verdicts if not any(verdict is other for other in shown)]
+    """The verdicts that an error does not show by itself, by what it was raised from, or by what it groups."""
+    shown: dict[int, BaseException] = {}
+    behind: list[BaseException | None] = [error]
+    while behind:
+        one = behind.pop()
+        if one is not None and id(one) not in shown:
+            shown[id(one)] = one
+            behind += [one.__cause__ or one.__context__, *getattr(one, "exceptions", ())]
+    return [verdict for verdict in verdicts if id(verdict) not in shown]
 
 
 def pruned(traceback: TracebackType | None) -> TracebackType | None:
