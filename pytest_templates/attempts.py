@@ -53,6 +53,7 @@ class Attempt:
         skipped: Whether the test was skipped, by itself or by pytest, or failed as expected.
         script: What scripted models without steps of their own play.
         scripted: What has to be used up at the end: the scripts of models and users, faults.
+        said: What the phase that is just over was failed with; ``""`` where it was not.
         cassette: The open cassette of a test marked ``llm_cassette``.
         spending: What real models may still cost in the run; ``None`` for any sum.
         budget: What a test marked ``llm_budget`` may spend.
@@ -74,6 +75,7 @@ class Attempt:
         self.budget: Budget | None = None
         self._settled = 0
         self._told: int | None = None
+        self.said = ""
         self._recorded = 0
         self._making = Lock()
         self._guard: Guard | None = None
@@ -164,7 +166,9 @@ class Attempt:
             self.failed, self._failed_as_expected = False, True
         if self._told is not None and not report.failed and not hasattr(report, "wasxfail"):
             self._settled = self._told  # what failed the phase was not heard: it is said again in the next one
-        self._told = None
+        elif self.said and self.said not in report.longreprtext:  # unittest's test has failed by itself, too
+            report.sections.append((f"Captured templates {report.when}", self.said))
+        self._told, self.said = None, ""
 
     @property
     def subroutines(self) -> int:
@@ -201,7 +205,7 @@ class Attempt:
             require_packages("the marker llm_cassette")
             from pytest_templates.recording import open_for, placeholder_keys
 
-            self.cassette = open_for(self.item, mark, self.options, self.spending)
+            self.cassette = open_for(self.item, mark, self.options, self.spending, self.verdicts.append)
             if self.cassette.settings.mode == "none":
                 from pytest_templates.cassettes.waits import virtual_waits
                 from pytest_templates.network import guarded
@@ -241,8 +245,6 @@ class Attempt:
 
     def unsettled(self) -> list[Exception]:
         """The verdicts that came up since this was last asked."""
-        misses = [] if self.cassette is None else self.cassette.misses
-        self.verdicts.extend(miss for miss in misses if not any(miss is known for known in self.verdicts))
         unsettled = self.verdicts[self._settled :]
         self._told = self._settled if unsettled else None
         self._settled = len(self.verdicts)

@@ -49,7 +49,8 @@ class Phase:
         attempt.skipped = attempt.skipped or skipped
         attempt.failed = attempt.failed or bool(unsettled) or not (error is None or skipped)
         if unsettled and (error is None or skipped):
-            pytest.fail(told(unsettled), pytrace=False)
+            attempt.said = told(unsettled)
+            pytest.fail(attempt.said, pytrace=False)
         if error is not None:
             self._explain(error, unsettled)
 

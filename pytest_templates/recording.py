@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,13 @@ class Run:
             ledger.forget(self._options.store, self.id)
 
 
-def open_for(item: pytest.Item, mark: CassetteMark, options: Options, spending: Spending | None) -> OpenCassette:
+def open_for(
+    item: pytest.Item,
+    mark: CassetteMark,
+    options: Options,
+    spending: Spending | None,
+    complain: Callable[[Exception], None],
+) -> OpenCassette:
     """Open the cassette of a test.
 
     Args:
@@ -83,6 +89,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options, spending: 
         mark: What its marker says.
         options: What the run's options say.
         spending: What the test may spend; ``None`` for any sum.
+        complain: Told of every request that can be neither replayed nor sent.
 
     Raises:
         CassetteError: The file cannot be read.
@@ -103,6 +110,7 @@ def open_for(item: pytest.Item, mark: CassetteMark, options: Options, spending: 
         record_command=record_command(item),
         caution=_CAUTION if refused else "",
         before_sending=None if spending is None else spending.check,
+        complain=complain,
         store=options.store,
         author=_author(item, mark, options),
         **({} if mark.match_on is None else {"match_on": mark.match_on}),

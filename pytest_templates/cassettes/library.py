@@ -250,13 +250,18 @@ class OpenCassette:
         try:
             yield
         except CassetteError as error:
-            self.misses.append(error)
+            self._note(error)
             raise
+
+    def _note(self, error: CassetteError) -> None:
+        self.misses.append(error)
+        if self.settings.complain is not None:
+            self.settings.complain(error)
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
         miss = passed_on(self._report(decision.request, decision.caller).miss("left-early"))
-        self.misses.append(miss)
+        self._note(miss)
         return miss
 
     def was_sent(self, template: str | None, model: str | None) -> bool:

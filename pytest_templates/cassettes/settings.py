@@ -47,6 +47,7 @@ class CassetteSettings:
         record_command: The command that runs the test, shown with a record mode when a recording is missing.
         caution: What else is to be said then; ``""`` for nothing.
         before_sending: Called before a request is sent, where given; what it raises keeps it from being sent.
+        complain: Told, where given, of every error that ``OpenCassette.misses`` keeps.
         store: Where the cassette lies; ``None`` for a file that belongs to no store.
         author: Whose recordings are added to it.
     """
@@ -58,6 +59,7 @@ class CassetteSettings:
     record_command: str = "pytest"
     caution: str = ""
     before_sending: Callable[[], None] | None = None
+    complain: Callable[[Exception], None] | None = None
     store: Store | None = None
     author: Author = Author()
     base: Path | None = None
