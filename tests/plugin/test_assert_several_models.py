@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from antiphon import AssistantTemplate, LinearTemplate, LoopTemplate, Message, Runner, Session, Trace, UserTemplate
+from antiphon import AssistantTemplate, LinearTemplate, LoopTemplate, Runner, Session, Trace, UserTemplate
 from pytest_templates import ScriptedModel, assert_models
 
 
@@ -105,12 +105,17 @@ def test_other_templates_may_be_left_out_where_that_is_said(trace, complaint, la
     assert "sort" not in said
 
 
-def test_calls_without_a_template_fit_no_glob(small):
-    session = Session(messages=[Message(role="user", content="Hello.")])
-    small.send(session)
+@pytest.mark.parametrize("named", ["**", "desk/note", "note"])
+def test_a_call_that_code_makes_itself_is_of_no_template_also_in_the_midst_of_one(small, named):
+    def send(session: Session) -> Session:
+        small.send(session)
+        return session
+
+    note = AssistantTemplate("Noted.", template_id="note", before_transform=send)
+    session = Runner(small, template=LinearTemplate([UserTemplate("Hello."), note], template_id="desk")).run()
 
     with pytest.raises(AssertionError, match='""'):
-        assert_models(session, {"**": small})
+        assert_models(session, {named: small})
     assert_models(session, {"": [small]})
 
 

@@ -70,11 +70,13 @@ def test_a_missing_package_is_said_before_any_test_runs(project, monkeypatch):
 def test_a_key_is_needed_for_recording_and_not_for_a_replay(project, tests, reached, monkeypatch):
     tests()
     option = "--templates-model=answer=openai:small"
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
     project.run("--templates-record=missing", option).assert_outcomes(passed=1)
     monkeypatch.delenv("OPENAI_API_KEY")
 
     project.run(option).assert_outcomes(passed=1)
     monkeypatch.delenv("OPENAI_BASE_URL")  # another server than OpenAI's may do without a key
+    project.run("--templates-model=triage=openai:small").assert_outcomes(passed=1)
     refused = project.run("--templates-record=missing", option)
 
     assert refused.ret == pytest.ExitCode.USAGE_ERROR

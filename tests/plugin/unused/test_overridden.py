@@ -10,8 +10,9 @@ from pytest_templates.cassettes.settings import cassette_path, overridden_path, 
 from pytest_templates.command.main import main
 from pytest_templates.overrides import overrides_of
 
-FOLDER = "answer=openai_tiny-2b6f0f4e"
-OPTION = "--templates-model=answer=openai:tiny"
+OVERRIDE = "answer=openai:tiny"
+OPTION = f"--templates-model={OVERRIDE}"
+FOLDER = overridden_path(Path("it.yaml"), Path(), overrides_of([OVERRIDE])).parent.name
 
 
 @pytest.fixture
@@ -38,7 +39,9 @@ def test_a_full_run_names_those_whose_test_is_gone(overridden, bob_is_gone):
     )
 
 
-def test_a_run_with_other_models_says_nothing_of_what_it_did_not_use(overridden, bye_is_gone):
+def test_a_run_with_other_models_says_nothing_of_what_it_did_not_use(overridden, record, bye_is_gone):
+    record(f"{FOLDER}/test_it/test_greets[ada]", "I am ada, too.")
+
     result = overridden.run(OPTION)
 
     result.assert_outcomes(passed=4)
