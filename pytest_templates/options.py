@@ -82,7 +82,6 @@ def add(parser: pytest.Parser) -> None:
         "--templates-model",
         metavar="ID=MODEL",
         action="append",
-        default=[],
         help="let a template ask another model, in tests of real ones; ID is its id or a glob of its path, and of "
         "several for one template the last counts",
     )
@@ -132,7 +131,7 @@ def read(config: pytest.Config) -> Options:
     return Options(
         record=cast("RecordMode", config.getoption("--templates-record")),
         store=_store(config),
-        overrides=overrides_of(config.getoption("--templates-model")),
+        overrides=overrides_of(config.getoption("--templates-model") or ()),
         fixtures=config.rootpath / config.getini("templates_fixtures"),
         isolation=cast("Guarding", _one_of(config, Guarding, "templates_isolation", isolation)),
         summary=bool(config.getoption("--templates-summary")),

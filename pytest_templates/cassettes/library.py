@@ -230,9 +230,7 @@ class OpenCassette:
     def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
         rule = self._rules.match
         opinion = None if rule is None else (lambda recorded: rule(request, recorded.request))
-        if caller is None or caller.model not in self.settings.overriding:
-            return opinion
-        return of_model(caller.model, opinion)
+        return of_model(caller.model, opinion) if caller and caller.model in self.settings.overriding else opinion
 
     def _text(self, interactions: Sequence[Interaction]) -> str:
         """The text of a cassette, also without the secrets that were learnt since they were recorded."""

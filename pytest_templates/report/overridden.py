@@ -13,7 +13,7 @@ from pytest_templates.targets import is_meant
 def without_effect(overrides: Sequence[Override], calls: Sequence[Row]) -> Iterator[str]:
     """A line for each override that replaced no model in these calls, the last of several for one template aside."""
     for override in overrides:
-        meant = [call for call in calls if is_meant(override.template, call["path"], call["template"])]
+        meant = [call for call in calls if is_meant(override.template, call["template_path"], call["template_id"])]
         if not any(call["chosen_by"] == "override" for call in meant):
             yield f"{override.option} replaced no model: {_why(override, meant, calls)}"
 
@@ -21,7 +21,7 @@ def without_effect(overrides: Sequence[Override], calls: Sequence[Row]) -> Itera
 def _why(override: Override, meant: Sequence[Row], calls: Sequence[Row]) -> str:
     if meant:
         return "scripted models stay, and so do all models of tests that are marked neither llm_cassette nor llm_live"
-    known = sorted({call["template"] for call in calls})
+    known = sorted({call["template_id"] for call in calls})
     close = get_close_matches(override.template, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"no test rendered a template that asks a model at {override.template!r}{hint}"
