@@ -53,6 +53,7 @@ class Attempt:
         skipped: Whether the test was skipped, by itself or by pytest, or failed as expected.
         script: What scripted models without steps of their own play.
         scripted: What has to be used up at the end: the scripts of models and users, faults.
+        in_phase: Whether a phase of the test is under way.
         said: What the phase that is just over was failed with; ``""`` where it was not.
         cassette: The open cassette of a test marked ``llm_cassette``.
         spending: What real models may still cost in the run; ``None`` for any sum.
@@ -75,6 +76,7 @@ class Attempt:
         self.budget: Budget | None = None
         self._settled = 0
         self._told: int | None = None
+        self.in_phase = False
         self.said = ""
         self._recorded = 0
         self._making = Lock()
@@ -144,7 +146,7 @@ class Attempt:
 
             vars(report)[REPORTED] = rows_of(self)
             self._hide_for_file(report)
-        if markers.has(self.item, "llm_cassette"):
+        if markers.has(self.item, "llm_cassette") or markers.has(self.item, "llm_live"):
             from pytest_templates.cassettes.secrets import secrets_of
             from pytest_templates.hiding import hide
 
@@ -161,6 +163,8 @@ class Attempt:
     def _hear(self, report: pytest.TestReport) -> None:
         """Take a phase's outcome from its report: unittest's tests tell it in no other way."""
         self.failed = self.failed or report.failed
+        if self.in_phase:
+            return  # the report of a subtest: that one of them was skipped skips nothing else
         self.skipped = self.skipped or report.skipped
         if report.skipped and hasattr(report, "wasxfail") and not self.verdicts:
             self.failed, self._failed_as_expected = False, True
@@ -236,6 +240,14 @@ class Attempt:
             self.item.config.stash[WATCH].attempt = None
             self._keep_recording()
 
+    def abandon(self) -> None:
+        """Let go of everything where the run ends in the midst of the test; its journal stays."""
+        try:
+            self._resources.close()
+        finally:
+            if self.cassette is not None:
+                self.cassette.leave()
+
     def _keep_recording(self) -> None:
         if self.cassette is not None:
             if self.failed or (self.skipped and not self._failed_as_expected):
@@ -263,6 +275,19 @@ def begin(item: pytest.Item) -> Attempt:
     """Begin an attempt of a test."""
     attempt = item.stash[_ATTEMPT] = Attempt(item)
     return attempt
+
+
+def interrupt(config: pytest.Config) -> None:
+    """Let go of a test whose run ends in its midst, as by Ctrl-C: it has no teardown."""
+    attempt = config.stash[WATCH].attempt
+    if attempt is not None:
+        attempt.abandon()
+
+
+def forget(item: pytest.Item) -> None:
+    """Let go of a test that is over."""
+    if _ATTEMPT in item.stash:
+        del item.stash[_ATTEMPT]
 
 
 def of(item: pytest.Item) -> Attempt:

@@ -19,11 +19,13 @@ class Phase:
         self._name = name
 
     def __enter__(self) -> None:
+        self._attempt.in_phase = True
         if self._name == "setup":
             self._attempt.begin()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         __tracebackhide__ = True
+        self._attempt.in_phase = False
         try:
             self._judge(error)
         finally:

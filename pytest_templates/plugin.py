@@ -52,7 +52,17 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Watch no longer."""
     if attempts.WATCH in config.stash:
+        attempts.interrupt(config)
         config.stash[attempts.WATCH].end()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let go of a test when it is over, in all of its attempts."""
+    try:
+        return (yield)
+    finally:
+        attempts.forget(item)
 
 
 @pytest.hookimpl(wrapper=True)

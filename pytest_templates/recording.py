@@ -95,12 +95,13 @@ def open_for(
         CassetteError: The file cannot be read.
     """
     from pytest_templates.cassettes.library import OpenCassette
+    from pytest_templates.cassettes.persister import existing
     from pytest_templates.cassettes.settings import CassetteSettings, overridden_path
     from pytest_templates.customs import rules_for
 
     own = path_for(item, mark, options)
     path = overridden_path(own, options.cassettes, options.overrides)
-    refused = options.record != "none" and in_ci() and options.store.read(path) is None
+    refused = options.record != "none" and in_ci() and existing(path, options.store) is None
     settings = CassetteSettings(
         path=path,
         base=own if options.overrides else None,

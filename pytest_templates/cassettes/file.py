@@ -7,13 +7,15 @@ New interactions are added to what the file holds at that moment, as if the test
   needs it, whichever of them recorded it.
 - The interactions of one run stand in the order of its tests, whichever was done first.
 - In mode ``"changed"`` it holds afterwards what the test has used, and nothing else.
-- In mode ``"all"`` the first test of a run that is saved replaces what there was, the others add to it.
+- In mode ``"all"`` a cassette of one test is replaced. In one that tests share, a test replaces the older recordings of
+  what it has asked; the others may be needed by tests that do not run, or fail.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pytest_templates.cassettes import ledger
 from pytest_templates.cassettes.ledger import Ledger
@@ -49,7 +51,8 @@ class CassetteFile:
         self._matcher = matcher
         self._clean = clean
         self._text = text
-        self._is_replaced = settings.mode == "all"
+        self._is_replaced = settings.mode == "all" and not settings.author.run
+        self._is_renewed = settings.mode == "all" and bool(settings.author.run)
         self._known: Counter[bytes] = Counter()
         self._held: list[Interaction] = []
 
@@ -60,6 +63,8 @@ class CassetteFile:
             CassetteError: It cannot be read, or is damaged.
         """
         found = self._current()
+        if found and self._is_renewed:
+            found = found[self._older(found) :]
         self._held = found or []
         self._known = self._count(self._held)
         return found
@@ -71,10 +76,14 @@ class CassetteFile:
             CassetteError: A secret would reach the disk, or the file was damaged meanwhile.
             OSError: It cannot be read or written.
         """
-        current = self._current() or []
+        current, kept = self._current() or [], self._ledger()
+        if self._is_renewed:
+            older = self._without(current[: self._older(current)], new)
+            current = [*older, *current[self._older(current) :]]
+            kept = None if kept is None else replace(kept, before=len(older))
         added = self._unless_recorded_by_others(new, self._count(current))
         if added:
-            self._write(current, added)
+            self._write(current, added, kept)
         self._known += self._count(new)
         self._is_replaced = False
 
@@ -94,7 +103,7 @@ class CassetteFile:
         return bool(interactions) and list(interactions) != self._held
 
     def _current(self) -> list[Interaction] | None:
-        if self._is_replaced and self._ledger() is None:
+        if self._is_replaced:
             return None
         found = existing(self._path, self.store)
         return None if found is None else [self._clean(interaction) for interaction in found]
@@ -109,8 +118,16 @@ class CassetteFile:
             by_others[fingerprint] = max(0, by_others[fingerprint] - 1)
         return added
 
-    def _write(self, current: list[Interaction], added: list[Interaction]) -> None:
+    def _older(self, current: Sequence[Interaction]) -> int:
+        """How many of the interactions, which stand first, this run has not recorded."""
         kept = self._ledger()
+        return len(current) if kept is None or kept.total != len(current) else kept.before
+
+    def _without(self, older: Sequence[Interaction], new: Sequence[Interaction]) -> list[Interaction]:
+        renewed = self._count(new)
+        return [interaction for interaction in older if self._matcher.fingerprint(interaction.request) not in renewed]
+
+    def _write(self, current: list[Interaction], added: list[Interaction], kept: Ledger | None) -> None:
         if kept is None or kept.total != len(current):
             kept = Ledger(self._author.run, before=len(current))
         index = kept.index(self._author.place)

@@ -14,6 +14,7 @@ from functools import partial, wraps
 from typing import Any, Final
 
 from pytest_templates.cassettes.patches import Patch, Seam
+from pytest_templates.cassettes.routing import noted
 from pytest_templates.errors import CassetteError
 
 _PASSES: ContextVar[bool] = ContextVar("passes", default=False)
@@ -37,17 +38,16 @@ def passing() -> Iterator[None]:
         _PASSES.reset(token)
 
 
-def gate_patches() -> Iterator[Patch]:
-    """What stops requests that no cassette knows of."""
-    for seam in filter(Seam.is_loaded, GATES):
-        yield seam.patched(partial(_guarded, seam=seam))
+def gate(seam: Seam) -> Patch:
+    """What stops the requests of a library, once it is loaded, that no cassette knows of."""
+    return seam.patched(partial(_guarded, seam=seam))
 
 
 def _guarded(real: Callable[..., Any], seam: Seam) -> Callable[..., Any]:
     @wraps(real)
     def guarded(owner: Any, *arguments: Any, **named: Any) -> Any:
         if not _PASSES.get():
-            raise _stopped(seam, owner)
+            raise noted(_stopped(seam, owner))
         return real(owner, *arguments, **named)
 
     return guarded

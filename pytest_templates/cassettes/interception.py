@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import Lock
 from typing import Final
 
 from pytest_templates.cassettes import aiohttpseam, transports, vcrseam
-from pytest_templates.cassettes.gates import gate_patches
+from pytest_templates.cassettes.gates import GATES, gate
 from pytest_templates.cassettes.logs import quiet_logs
 from pytest_templates.cassettes.patches import Patch, Seam
 from pytest_templates.cassettes.recorder import Recorder
 from pytest_templates.cassettes.routing import routed_to
 from pytest_templates.cassettes.unreset import without_reset
+from pytest_templates.loading import WhenLoaded
 
 _SEAMS: Final = (*vcrseam.SEAMS, *aiohttpseam.SEAMS, *transports.TRANSPORTS, *transports.CLIENTS)
 
@@ -66,9 +68,17 @@ class _Patches:
             patches, cleaners = vcrseam.vcr_patches()
             for cleaner in cleaners:
                 stack.enter_context(cleaner)
-            patches += [*aiohttpseam.aiohttp_patches(), *transports.transport_patches(), *gate_patches()]
+            patches += [*aiohttpseam.aiohttp_patches(), *transports.transport_patches()]
+            patches += [gate(seam) for seam in GATES if seam.is_loaded()]
             self._put(patches, stack)
+            for seam in GATES:
+                if not seam.is_loaded():
+                    stack.callback(WhenLoaded(seam.module, partial(self._close_late, seam)).forget)
             return stack.pop_all()
+
+    def _close_late(self, seam: Seam) -> None:
+        """Put the gate into a library that the program imports while a cassette is open."""
+        self._undo.callback(gate(seam).apply())
 
     def _put(self, patches: list[Patch], stack: ExitStack) -> None:
         for patch in patches:

@@ -20,7 +20,7 @@ handed to the operating system at once, so that nothing which kills the process 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from io import FileIO
 from pathlib import Path
@@ -55,6 +55,7 @@ class Journal:
         self._key = blake2b(json.dumps(self._heading).encode(), digest_size=8).hexdigest()
         self._file: FileIO | None = None
         self._has_heading = False
+        self._is_closed = False
         self._writing = Lock()
 
     @property
@@ -62,10 +63,13 @@ class Journal:
         """Whether there is a file."""
         return self._file is not None
 
-    def take_over(self) -> list[Interaction]:
+    def take_over(self, clean: Callable[[Interaction], Interaction]) -> list[Interaction]:
         """What a killed run of the test has left, in the order in which it was sent.
 
         Where several were killed, it is what the one that got furthest has left.
+
+        Args:
+            clean: Gives an interaction as it may be kept today; where it raises, the file is left.
 
         Raises:
             OSError: The file system refuses.
@@ -77,7 +81,7 @@ class Journal:
             left = sorted(self._left(), key=_size)
             for file in left[:-1]:
                 _remove(file)
-            return self._go_on_in(left[-1]) if left else []
+            return self._go_on_in(left[-1], clean) if left else []
 
     def discard_left(self) -> None:
         """Remove what killed runs of the test have left. Raises `OSError`."""
@@ -89,6 +93,8 @@ class Journal:
     def append(self, order: int, interaction: Interaction, secrets: Secrets) -> None:
         """Keep an interaction.
 
+        Nothing is kept once the journal is closed.
+
         Args:
             order: Its place among those that are recorded now.
             interaction: As it may be kept.
@@ -98,10 +104,26 @@ class Journal:
             OSError: The file system refuses.
         """
         line = _line({"order": order, "interaction": interaction_node(interaction)})
+        self._open()
         with self._writing:
-            self._file = self._file or self._made()
+            if self._file is None:
+                return  # closed meanwhile
             _write(self._file, line if self._has_heading else secrets.replace(_line(self._heading)) + line)
             self._has_heading = True
+
+    def close(self) -> None:
+        """Take no interactions any more: the test is over."""
+        with self._writing:
+            self._is_closed = True
+
+    def _open(self) -> None:
+        """Make the file, where there is none; the store's lock comes first, as where a cassette is saved."""
+        if not self._is_open():
+            with self._store.lock(), self._writing:
+                self._file = self._file if self._is_open() else self._made()
+
+    def _is_open(self) -> bool:
+        return self._file is not None or self._is_closed
 
     def remove(self) -> None:
         """Remove the file, where there is one. Needs the store's lock. Raises `OSError`."""
@@ -123,9 +145,10 @@ class Journal:
     def _left(self) -> Iterator[FileIO]:
         return (file for path in self._paths() if (file := _claimed(path)) is not None)
 
-    def _go_on_in(self, file: FileIO) -> list[Interaction]:
+    def _go_on_in(self, file: FileIO, clean: Callable[[Interaction], Interaction]) -> list[Interaction]:
         try:
             interactions, end = _contents(file)
+            interactions = [clean(interaction) for interaction in interactions]
             file.truncate(end)
             file.seek(end)
         except BaseException:
@@ -135,10 +158,9 @@ class Journal:
         return interactions
 
     def _made(self) -> FileIO:
-        with self._store.lock():
-            file = FileIO(self._store.workplace / f"{self._key}-{uuid4().hex[:8]}{_SUFFIX}", "x+")
-            lock_descriptor(file.fileno())
-            return file
+        file = FileIO(self._store.workplace / f"{self._key}-{uuid4().hex[:8]}{_SUFFIX}", "x+")
+        lock_descriptor(file.fileno())
+        return file
 
 
 def _claimed(path: Path) -> FileIO | None:

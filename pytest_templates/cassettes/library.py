@@ -82,7 +82,6 @@ class OpenCassette:
         self.takes = Takes()
         self.dropped = 0
         self._answered: list[tuple[str | None, str | None]] = []
-        self._is_over = False
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
@@ -100,8 +99,10 @@ class OpenCassette:
             with intercepting(self):
                 yield
         finally:
-            self.takes.end()
-            self._is_over = True
+            try:
+                self.takes.end()
+            finally:
+                self._journal.close()
 
     @property
     def played(self) -> int:
@@ -162,11 +163,17 @@ class OpenCassette:
         Raises:
             CassetteError: The file system refuses.
         """
-        self.takes.end()
-        self.dropped = len(self._tape.unsaved())
-        if self._journal.exists:
-            with writing(self.path, self._file.store), self._file.store.lock():
-                self._journal.remove()
+        try:
+            self.takes.end()
+        finally:
+            self.dropped = len(self._tape.unsaved())
+            if self._journal.exists:
+                with writing(self.path, self._file.store), self._file.store.lock():
+                    self._journal.remove()
+
+    def leave(self) -> None:
+        """Let go of everything, as where the run is interrupted: the next recording goes on with what there is."""
+        self._journal.leave()
 
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
@@ -182,7 +189,7 @@ class OpenCassette:
 
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
         self._credentials.learn(request)
-        request = self._kept(_interaction(caller, request, UNANSWERED)).request
+        request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
         opinion = self._opinion(request, caller)
         replay = self._base.take(fingerprint, caller, opinion) or self._tape.take(fingerprint, caller, opinion)
@@ -196,13 +203,13 @@ class OpenCassette:
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
-        interaction = _interaction(decision.caller, decision.request, response)
+        interaction = Interaction.of(decision.caller, decision.request, response)
         if response.status < HTTPStatus.BAD_REQUEST:
             self._answered.append((interaction.template, interaction.model))
         with self._noting_errors():
             interaction = self._kept(interaction)
             self._tape.add(decision.order, interaction)
-        if not self._is_over and not find_leaks(to_text([interaction]), self.secrets):
+        if not find_leaks(to_text([interaction]), self.secrets):
             # `save` meets the error, too; here, a client would take it for a failed call and pay again
             with suppress(OSError):
                 self._journal.append(decision.order, interaction, self.secrets)
@@ -219,7 +226,7 @@ class OpenCassette:
             return []
         with writing(self.path, self._file.store):
             if self.settings.mode != "all":
-                return [self._kept(interaction) for interaction in self._journal.take_over()]
+                return self._journal.take_over(self._kept)
             self._journal.discard_left()
         return []
 
@@ -248,10 +255,11 @@ class OpenCassette:
         try:
             yield
         except CassetteError as error:
-            self._note(error)
+            self.note(error)
             raise
 
-    def _note(self, error: CassetteError) -> None:
+    def note(self, error: CassetteError) -> None:
+        """Hold an error against the test, also where the program swallows it."""
         self.misses.append(error)
         if self.settings.complain is not None:
             self.settings.complain(error)
@@ -259,7 +267,7 @@ class OpenCassette:
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
         miss = passed_on(self._report(decision.request, decision.caller).miss("left-early"))
-        self._note(miss)
+        self.note(miss)
         return miss
 
     def was_sent(self, template: str | None, model: str | None) -> bool:
@@ -286,13 +294,6 @@ class OpenCassette:
             return "no-cassette"
         return "already-played" if self._tape.has_played(fingerprint) else "no-match"
 
-    def __bool__(self) -> bool:
-        return True  # an open cassette is one, also while it is empty
-
     def __repr__(self) -> str:
         counts = f"{self.played} played, {self.recorded} recorded, {self.unused} unused"
         return f"<OpenCassette {self.settings.place}: {counts}>"
-
-
-def _interaction(caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
-    return Interaction(None, None, request, response).asked_by(caller)

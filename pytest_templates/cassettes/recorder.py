@@ -10,7 +10,7 @@ from antiphon.calls import Caller
 from pytest_templates.cassettes.secrets import Secrets
 from pytest_templates.cassettes.takes import Takes
 from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.errors import CassetteMiss
+from pytest_templates.errors import CassetteError, CassetteMiss
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ class Recorder(Protocol):
     @property
     def secrets(self) -> Secrets:
         """What may not be kept of all that was sent and heard."""
+        ...
+
+    def note(self, error: CassetteError) -> None:
+        """Hold an error against the test, also where the program swallows it."""
         ...
 
     def decide(self, request: RecordedRequest) -> Decision:

@@ -48,7 +48,15 @@ def recorder_for(method: str, uri: str) -> Recorder:
         return here
     if len(recorders) == 1:
         return recorders[0]
-    raise CassetteError(_undecided(f"{method} {uri.partition('?')[0]}", recorders))
+    raise noted(CassetteError(_undecided(f"{method} {uri.partition('?')[0]}", recorders)))
+
+
+def noted(error: CassetteError) -> CassetteError:
+    """An error of a request that belongs to no recorder: it is held against this context's, or against all."""
+    here, recorders = _HERE.get(), open_recorders()
+    for recorder in [here] if here is not None and here in recorders else recorders:
+        recorder.note(error)
+    return error
 
 
 def open_recorders() -> tuple[Recorder, ...]:

@@ -119,8 +119,10 @@ class Store:
                 self.workplace.mkdir(parents=True)
             try:
                 lock.acquire()
-            except FileNotFoundError:
-                continue  # another process has just tidied up
+            except (FileNotFoundError, FileExistsError):
+                if self.workplace.exists() and not self.workplace.is_dir():
+                    raise
+                continue  # another process has just tidied up, or made the folder anew
             except Timeout as error:
                 raise OSError(ETIMEDOUT, f"another process has held {lock.lock_file} for a minute") from error
             return lock

@@ -108,6 +108,11 @@ class Interaction:
     request: RecordedRequest
     response: RecordedResponse
 
+    @classmethod
+    def of(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
+        """One that somebody has asked for."""
+        return cls(None, None, request, response).asked_by(caller)
+
     def asked_by(self, caller: Caller | None) -> Interaction:
         """The same as asked by somebody else."""
         template, model = (caller.template_path, caller.model) if caller else (None, None)

@@ -20,7 +20,7 @@ from vcr.util import read_body
 from pytest_templates.cassettes.gates import passing
 from pytest_templates.cassettes.patches import Patch, Seam
 from pytest_templates.cassettes.recorder import Decision, Recorder
-from pytest_templates.cassettes.routing import recorder_for
+from pytest_templates.cassettes.routing import noted, recorder_for
 from pytest_templates.cassettes.values import Headers, RecordedRequest, RecordedResponse, usual_reason
 from pytest_templates.errors import CassetteError
 
@@ -184,4 +184,4 @@ def _bytes(body: Any) -> bytes:
         return body.encode("utf-8", "surrogateescape")
     if isinstance(body, (dict, list)):
         return json.dumps(body).encode()
-    raise CassetteError(f"a request body of the type {type(body).__name__} cannot be recorded")
+    raise noted(CassetteError(f"a request body of the type {type(body).__name__} cannot be recorded"))

@@ -154,7 +154,7 @@ class Unused:
             for path, numbers in self._leftovers.unplayed.items():
                 yield f"  {self._shown(path)}"
                 yield from (f"    {line}" for line in _interactions(path, numbers, self._options.store))
-            yield "  To drop these, record their tests with --templates-record=changed (all, for a named one)"
+            yield "  To drop these, record their tests with --templates-record=changed (delete a named one first)"
         if self._leftovers.orphans:
             yield "without a test:"
             yield from (f"  {self._shown(path)}" for path in self._leftovers.orphans)
