@@ -6,13 +6,16 @@ from collections.abc import Generator
 from fnmatch import fnmatch
 from glob import glob
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, Final, TypedDict, cast
 
 import pytest
 
 from pytest_templates import markers
 from pytest_templates.options import OPTIONS
 from pytest_templates.recording import module_of, path_for
+
+_SENT: Final = "templates_census"  # where a worker puts what it collected
+_COLLECTED: Final = "templates-collected"
 
 
 class Found(TypedDict):
@@ -107,6 +110,55 @@ class Census:
             return None
         options = item.config.stash[OPTIONS]
         return mark and path_for(item, mark, options).relative_to(options.cassettes).as_posix()
+
+
+class Collected:
+    """What all processes of a run have collected.
+
+    Args:
+        census: What this process collects.
+    """
+
+    def __init__(self, census: Census) -> None:
+        self._census = census
+        self._sent: list[Found | None] = []
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker of pytest-xdist collected."""
+        self._sent.append(getattr(node, "workeroutput", {}).get(_SENT))
+
+    @property
+    def found(self) -> Found | None:
+        """What was collected; ``None`` where not all of it is to run, or a worker died."""
+        collected = self._sent or [self._census.found]
+        return collected[0] if all(one is not None and one["whole"] for one in collected) else None
+
+
+class Worker:
+    """Sends what a worker of pytest-xdist collected."""
+
+    def __init__(self, census: Census) -> None:
+        self._census = census
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Send it."""
+        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
+        output[_SENT] = self._census.found
+
+
+def collecting(config: pytest.Config) -> Collected:
+    """Listen while this run collects, once for all who want to know."""
+    known = config.pluginmanager.get_plugin(_COLLECTED)
+    if known is not None:
+        return cast("Collected", known)
+    census = Census()
+    config.pluginmanager.register(census, "templates-census")
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Worker(census), "templates-census-worker")
+    collected = Collected(census)
+    config.pluginmanager.register(collected, _COLLECTED)
+    return collected
 
 
 def whole_of(config: pytest.Config) -> list[Path]:

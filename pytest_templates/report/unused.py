@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_templates.attempts import REPORTED
-from pytest_templates.census import Census, Found, whole_of
+from pytest_templates.census import Collected, Found, collecting, whole_of
 from pytest_templates.options import OPTIONS
 from pytest_templates.report.data import Row
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from pytest_templates.cassettes.store import Store
 
-_SENT: Final = "templates_census"  # where a worker puts what it collected
 _NARROWING: Final = (
     *("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "pyargs"),  # some tests only
     *("lf", "failedfirst", "stepwise", "stepwise_skip", "maxfail"),  # looking for a failure
@@ -29,19 +28,18 @@ _NARROWING: Final = (
 
 
 def watch(config: pytest.Config) -> None:
-    """Look after unused recordings in the role of this process: a worker tells the controller what it collected."""
+    """Look after unused recordings, in the process that hears of every test."""
     if config.stash[OPTIONS].unused == "ignore":
         return
-    census = Census()
-    config.pluginmanager.register(census, "templates-census")
-    role = Worker(census) if hasattr(config, "workerinput") else Unused(config, census)
-    config.pluginmanager.register(role, "templates-unused")
+    collected = collecting(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Unused(config, collected), "templates-unused")
 
 
 def wants_everything(config: pytest.Config) -> bool:
     """Whether a run is asked for every test, and goes on to the end."""
-    options = config.stash[OPTIONS]
-    if options.record != "none" or options.overrides or any(getattr(config.option, name, None) for name in _NARROWING):
+    overrides = config.stash[OPTIONS].overrides
+    if overrides or any(getattr(config.option, name, None) for name in _NARROWING):
         return False
     given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
     return all(any(path.resolve().is_relative_to(one) for one in given) for path in whole_of(config))
@@ -63,31 +61,18 @@ class Leftovers:
         return bool(self.unplayed or self.orphans)
 
 
-class Worker:
-    """Sends what a worker of pytest-xdist collected."""
-
-    def __init__(self, census: Census) -> None:
-        self._census = census
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Send it."""
-        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
-        output[_SENT] = self._census.found
-
-
 class Unused:
     """Adds up what the tests of a run played, and says what is left over.
 
     Args:
         config: Where the options stand.
-        census: What this process collects.
+        collected: What all processes collect.
     """
 
-    def __init__(self, config: pytest.Config, census: Census) -> None:
+    def __init__(self, config: pytest.Config, collected: Collected) -> None:
         self._config = config
         self._options = config.stash[OPTIONS]
-        self._census = census
-        self._sent: list[Found | None] = []
+        self._collected = collected
         self._unplayed: dict[str, list[int] | None] = {}
         self._leftovers = Leftovers({}, [])
         self._trouble = ""
@@ -98,16 +83,12 @@ class Unused:
             brought: Row = getattr(report, REPORTED, {})
             self._unplayed[report.nodeid] = brought.get("unplayed")
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Take what a worker collected."""
-        self._sent.append(getattr(node, "workeroutput", {}).get(_SENT))
-
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Look for what is left over, and fail the run where that is wanted."""
         found = self._found()
-        if found is None or exitstatus != pytest.ExitCode.OK or not wants_everything(self._config):
+        records = self._options.record != "none"
+        if found is None or records or exitstatus != pytest.ExitCode.OK or not wants_everything(self._config):
             return
         try:
             self._leftovers = self._left_by(found)
@@ -127,10 +108,8 @@ class Unused:
 
     def _found(self) -> Found | None:
         """What was collected, where all of it was run."""
-        collected = self._sent or [self._census.found]
-        found = collected[0]
-        whole = all(one is not None and one["whole"] for one in collected)
-        return found if found is not None and whole and len(self._unplayed) == found["tests"] else None
+        found = self._collected.found
+        return found if found is not None and len(self._unplayed) == found["tests"] else None
 
     def _left_by(self, found: Found) -> Leftovers:
         store, owners = self._options.store, sorted(found["owners"])
