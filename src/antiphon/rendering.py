@@ -55,6 +55,21 @@ class Text:
         """The names that the text takes from the metadata, in the files it includes as well."""
         return frozenset() if self._template is None else self._source.variables
 
+    @property
+    def written(self) -> str:
+        """The text as it was written, before anything is filled in."""
+        return self._source.text
+
+    @property
+    def included(self) -> dict[str, str]:
+        """The files that the text is made of beside its own, as written, by the names that include them."""
+        return {} if self._template is None else self._source.included
+
+    @property
+    def is_filled_in(self) -> bool:
+        """Whether Jinja renders the text; one that has nothing to fill in, or may not have, is said as it stands."""
+        return self._template is not None
+
     def _compiled(self, template_id: str | None) -> Template:
         try:
             return self._source.compiled()

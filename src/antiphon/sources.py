@@ -60,11 +60,13 @@ class Part:
 
     Attributes:
         name: As the text names it.
+        text: What stands in it.
         tree: What it says, as jinja2 reads it.
         sees_variables: Whether it is given the variables of the text; what is imported is not.
     """
 
     name: str
+    text: str
     tree: nodes.Template
     sees_variables: bool
 
@@ -112,6 +114,11 @@ class Source:
         included = {name for part in parts if part.sees_variables for name in find_undeclared_variables(part.tree)}
         return frozenset(find_undeclared_variables(trees[0]) | (included - set_here)) - {"session"}
 
+    @cached_property
+    def included(self) -> dict[str, str]:
+        """The texts of the files that it includes, imports or extends by name, themselves and each other's, by name."""
+        return {part.name: part.text for part in self._parts()}
+
     def text_of(self, name: str) -> str:
         """The text that jinja2 knows by a name: this one, or that of an included file, by its path."""
         return self.text if name == self.name else _without_last_break(Path(name).read_text(encoding="utf-8"))
@@ -128,7 +135,8 @@ class Source:
                 if name not in seen:
                     seen.add(name)
                     text, path = self._loaded(name, node.lineno, place)
-                    part = Part(name, self.environment.parse(text, name, path), getattr(node, "with_context", True))
+                    parsed = self.environment.parse(text, name, path)
+                    part = Part(name, text, parsed, getattr(node, "with_context", True))
                     waiting.append((path, part.tree))
                     yield part
 
