@@ -9,6 +9,7 @@
         ├── UnusedSteps            a script still held steps when its test ended
         ├── ScriptError            a script file cannot be read
         ├── ReportError            a report of an earlier run cannot be read
+        ├── LockError              templates.lock cannot be read or written
         ├── HookError              a hook of the project failed, or returned what it may not
         ├── CassetteError          a cassette cannot be read or written
         │   └── CassetteMiss       a request has no recording, and recording is off
@@ -47,6 +48,10 @@ class ScriptError(TestingError):
 
 class ReportError(TestingError):
     """A report of an earlier run cannot be read; the text names the file."""
+
+
+class LockError(TestingError):
+    """The file templates.lock cannot be read or written; the text names the file, and what to do."""
 
 
 class HookError(TestingError):

@@ -17,6 +17,7 @@ from pytest_templates.overrides import Override, overrides_of
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Guarding: TypeAlias = Literal["on", "off"]
+Locking: TypeAlias = Literal["check", "update"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
 
 
@@ -37,6 +38,7 @@ class Options:
         coverage: Whether it is collected which templates are rendered.
         fail_under: How much of them has to be, from 0 to 100; ``None`` for any share.
         budget: What the run may spend, whatever answers it; ``None`` for any amount.
+        lock: Whether templates.lock is compared or written; ``None`` for neither.
         json: The file that takes what models did as data; ``None`` for none.
     """
 
@@ -52,6 +54,7 @@ class Options:
     coverage: bool
     fail_under: float | None
     budget: Limits | None
+    lock: Locking | None
     json: Path | None
 
     @property
@@ -106,6 +109,12 @@ def add(parser: pytest.Parser) -> None:
         type=_percent,
         help="fail a run that rendered less than N percent of the templates and branches",
     )
+    group.addoption(
+        "--templates-lock",
+        choices=get_args(Locking),
+        help="what templates say and which models answer, in templates.lock: 'check' fails where it has changed, "
+        "'update' writes it",
+    )
     group.addoption("--templates-json", metavar="FILE", help="write what models did in each test to a file, as JSON")
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_fixtures", "where script files lie", default="fixtures")
@@ -141,6 +150,7 @@ def read(config: pytest.Config) -> Options:
         coverage=bool(config.getoption("--templates-coverage")) or fail_under is not None,
         fail_under=fail_under,
         budget=_budget(config),
+        lock=cast("Locking | None", config.getoption("--templates-lock")),
         json=_json(config),
     )
 

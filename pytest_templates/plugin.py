@@ -12,6 +12,7 @@ import pytest
 
 from pytest_templates import attempts, costs, hooks, markers, options, overrides, recording
 from pytest_templates.coverage import covering
+from pytest_templates.lock import locking
 from pytest_templates.phases import Phase
 from pytest_templates.report import json_file, run_budget, sections, unused
 from pytest_templates.report.terminal import Summary
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Refusal(config), "templates-snapshots")
     run_budget.watch(config)
     json_file.watch(config)
+    locking.watch(config)
     sections.watch(config)
     overrides.check(config.stash[options.OPTIONS].overrides, recording=config.stash[options.OPTIONS].record != "none")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 Source: TypeAlias = Literal["script", "cassette", "recorded", "model"]
 
-_FREE: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
+FREE: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
 
 
 def source_of(call: ModelCall, cassette: OpenCassette | None, *, is_new: bool) -> Source:
@@ -89,7 +89,7 @@ def _has_a_price(call: ModelCall) -> bool:
     """Whether somebody sends a bill for a call, or did when it was recorded."""
     from antiphon.connect import ConnectedModel
 
-    return isinstance(call.origin, ConnectedModel) and call.model.partition(":")[0] not in _FREE
+    return isinstance(call.origin, ConnectedModel) and call.model.partition(":")[0] not in FREE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,93 @@
+"""What is locked, as values that can be merged and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+KINDS: Final = ("text", "include", "code", "tool", "output", "squash", "model", "settings")  # as they stand in the file
+
+
+class Key(NamedTuple):
+    """Which template.
+
+    Attributes:
+        file: The file in which it was built, relative to the root directory; ``""`` where that is not known.
+        path: Its path, without iterations.
+    """
+
+    file: str
+    path: str
+
+
+Part: TypeAlias = tuple[Key, str]  # a template, and one of the kinds
+Facts: TypeAlias = Mapping[Part, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How one part of a template differs from what is locked.
+
+    Attributes:
+        key: The template.
+        kind: Which part of it.
+        before: What is locked and was not seen.
+        after: What was seen and is not locked.
+    """
+
+    key: Key
+    kind: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+def facts_from(rows: Iterable[tuple[Part, str]]) -> Facts:
+    """Parts with all their values; a template that tests build in several ways has several."""
+    values: dict[Part, set[str]] = {}
+    for part, value in rows:
+        values.setdefault(part, set()).add(value)
+    return {part: frozenset(some) for part, some in values.items()}
+
+
+def keys_of(facts: Facts) -> set[Key]:
+    """The templates that some facts are about."""
+    return {key for key, _ in facts}
+
+
+def changes(locked: Facts, seen: Facts, *, whole: bool) -> list[Change]:
+    """What differs, by file, path and kind.
+
+    Args:
+        locked: What the file says.
+        seen: What this run saw.
+        whole: Whether it saw all there is; else what was not seen is not missed.
+    """
+    return list(_changes(locked, seen, whole=whole))
+
+
+def updated(locked: Facts, seen: Facts, *, whole: bool) -> Facts:
+    """What is to be locked after a run.
+
+    A run that did not see everything keeps what it did not see. A part that had one value has the new one then; of one
+    that had several nobody knows which are left.
+    """
+    if whole:
+        return dict(seen)
+    return {**locked, **{part: _joined(locked.get(part, frozenset()), values) for part, values in seen.items()}}
+
+
+def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
+    return new if len(old) == 1 else old | new
+
+
+def _changes(locked: Facts, seen: Facts, *, whole: bool) -> Iterator[Change]:
+    for key, kind in sorted(locked.keys() | seen.keys(), key=_order):
+        old, new = (facts.get((key, kind), frozenset()) for facts in (locked, seen))
+        if (old != new) if whole else not new <= old:
+            yield Change(key, kind, tuple(sorted(old - new)), tuple(sorted(new - old)))
+
+
+def _order(part: Part) -> tuple[Key, int]:
+    key, kind = part
+    return key, KINDS.index(kind)
