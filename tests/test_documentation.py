@@ -74,6 +74,16 @@ def test_a_page_shows_the_snapshots_that_its_examples_have() -> None:
     )
 
 
+def test_a_page_shows_the_lock_of_its_example(pytester: pytest.Pytester) -> None:
+    page = ROOT / "docs" / "lock.md"
+    for code in codes(page):
+        (pytester.path / name_of(code)).write_text(code, encoding="utf-8")
+
+    pytester.runpytest_subprocess("-pno:cacheprovider", "-o", "pythonpath=.", "--templates-lock=update")
+
+    assert f"```toml\n{(pytester.path / 'templates.lock').read_text('utf-8')}```" in page.read_text("utf-8")
+
+
 def codes(page: Path) -> list[str]:
     return [match["code"] for match in _BLOCK.finditer(page.read_text(encoding="utf-8"))]
 
