@@ -156,9 +156,8 @@ class Lock:
     def _saw_everything(self) -> bool:
         """Whether every test of the project has run to its end, so that what was not rendered is not there any more."""
         found = self._collected.found
-        is_usual = not getattr(self._config.option, "templates_model", None)
         everything = found is not None and not found["left_out"] and len(self._ended) == found["tests"]
-        return everything and is_usual and not self._skipped and wants_everything(self._config)
+        return everything and not self._skipped and wants_everything(self._config)
 
     def _checks(self, whole: bool) -> bool:
         from pytest_templates.lock.facts import changes

@@ -93,6 +93,19 @@ def test_another_model_or_setting_is_told(desk: Any, old: str, new: str, said: l
     desk.says(result, "1 template is not as in templates.lock:", "  desk/sort  desk.py:17", *said)
 
 
+def test_a_model_that_the_command_line_names_is_not_locked(
+    desk: Any, chat_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", chat_server.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key-for-nothing")
+    override = ["--templates-model=sort=openai:small", "--templates-record=missing", "--snapshot-update"]
+
+    desk.run("--templates-lock=update", *override).assert_outcomes(passed=2)
+
+    assert chat_server.asked == ["Sort this."]
+    assert locked(desk, "desk/sort", "model") == {"openai:gpt-4o-mini"}
+
+
 def test_a_run_tells_what_it_would_cost_to_record_again(desk: Any, chat_server: Any) -> None:
     change(desk, "Answer this.", "Answer that.")
 
