@@ -30,7 +30,23 @@ def word_difference(old: str, new: str) -> list[str]:
     before, after = _around_change(_WORDS.findall(old), _WORDS.findall(new))
     if max(len(before), len(after)) > _MAX_WORDS:
         return text_difference(old, new)
-    return [line for change in changes(before, after) for line in _word_change(before, after, change)]
+    return [
+        line
+        for change in _joined(before, after, changes(before, after))
+        for line in _word_change(before, after, change)
+    ]
+
+
+def _joined(before: Sequence[str], after: Sequence[str], opcodes: Iterable[Opcode]) -> list[Opcode]:
+    """Changes within what no space divides are one, such as those of the parts of an id or a date."""
+    joined: list[Opcode] = []
+    for _, i, i_end, j, j_end in opcodes:
+        _, start, _, new_start, _ = joined[-1] if joined else ("", i, i_end, j, j_end)
+        if joined and not any(map(str.isspace, (*before[start:i_end], *after[new_start:j_end]))):
+            joined[-1] = ("replace", start, i_end, new_start, j_end)
+        else:
+            joined.append(("replace", i, i_end, j, j_end))
+    return joined
 
 
 def _word_change(before: Sequence[str], after: Sequence[str], change: Opcode) -> Iterator[str]:
