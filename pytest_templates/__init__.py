@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         CassetteMiss,
         IsolationViolation,
         LiveCallRefused,
+        NotDeterministic,
         UnscriptedCall,
         UnusedSteps,
     )
@@ -37,6 +38,7 @@ __all__ = [
     "Interaction",
     "IsolationViolation",
     "LiveCallRefused",
+    "NotDeterministic",
     "RecordedRequest",
     "Report",
     "ScriptedModel",

@@ -14,6 +14,7 @@
         ├── CassetteError          a cassette cannot be read or written
         │   └── CassetteMiss       a request has no recording, and recording is off
         ├── IsolationViolation     a subroutine changed its parent
+        ├── NotDeterministic       a test asked its models something else when it was run again
         ├── BudgetExceeded         a test spent more than its budget
         └── LiveCallRefused        a real model was about to be called by a test that did not ask for it
             └── NetworkRefused     a test in replay reached for another host
@@ -79,6 +80,19 @@ class CassetteMiss(CassetteError):
 
 class IsolationViolation(TestingError):
     """A subroutine changed its parent."""
+
+
+class NotDeterministic(TestingError):
+    """A test asked its models something else when it was run again, or did not pass again.
+
+    Attributes:
+        template_path: The path of the template whose prompt was not the same; ``None`` for code outside of templates,
+            and where the prompts were the same.
+    """
+
+    def __init__(self, text: str, *, template_path: str | None = None) -> None:
+        super().__init__(text)
+        self.template_path = template_path
 
 
 class BudgetExceeded(TestingError):

@@ -40,6 +40,7 @@ class Options:
         budget: What the run may spend, whatever answers it; ``None`` for any amount.
         lock: Whether templates.lock is compared or written; ``None`` for neither.
         json: The file that takes what models did as data; ``None`` for none.
+        twice: Whether tests are run a second time, to find prompts that are not deterministic.
     """
 
     record: RecordMode
@@ -56,6 +57,7 @@ class Options:
     budget: Limits | None
     lock: Locking | None
     json: Path | None
+    twice: bool
 
     @property
     def cassettes(self) -> Path:
@@ -116,6 +118,11 @@ def add(parser: pytest.Parser) -> None:
         "'update' writes it",
     )
     group.addoption("--templates-json", metavar="FILE", help="write what models did in each test to a file, as JSON")
+    group.addoption(
+        "--templates-twice",
+        action="store_true",
+        help="run each test that asks models a second time, in replay, to find prompts that are not deterministic",
+    )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_fixtures", "where script files lie", default="fixtures")
     parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
@@ -152,6 +159,7 @@ def read(config: pytest.Config) -> Options:
         budget=_budget(config),
         lock=cast("Locking | None", config.getoption("--templates-lock")),
         json=_json(config),
+        twice=bool(config.getoption("--templates-twice")),
     )
 
 

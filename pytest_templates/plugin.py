@@ -17,6 +17,7 @@ from pytest_templates.phases import Phase
 from pytest_templates.report import json_file, run_budget, sections, unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.snapshots.refusal import Refusal
+from pytest_templates.twice import roles
 from pytest_templates.watching import Watch
 
 pytest_plugins = ["pytest_templates.fixtures"]
@@ -32,9 +33,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hooks)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Learn whether this is the second of two runs."""
+    roles.enter(config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, announce the markers, and watch the engine as soon as a program loads it."""
-    config.stash[options.OPTIONS] = options.read(config)
+    config.stash[options.OPTIONS] = roles.options_for(config, options.read(config))
     markers.announce(config)
     config.stash[attempts.WATCH] = Watch.begin()
     config.pluginmanager.register(Summary(config), "templates-summary")
@@ -49,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     locking.watch(config)
     sections.watch(config)
     overrides.check(config.stash[options.OPTIONS].overrides, recording=config.stash[options.OPTIONS].record != "none")
+    roles.play(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

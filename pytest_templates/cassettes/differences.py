@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pytest_templates.cassettes.documents import Json, dumps
-from pytest_templates.cassettes.prompts import Prompt, PromptMessage
-from pytest_templates.text_differences import MAX_LINES, changes, common_start, cut, shortened, word_difference
+from pytest_templates.cassettes.prompts import Prompt, PromptMessage, prompt_of
+from pytest_templates.text_differences import (
+    MAX_LINES,
+    changes,
+    common_start,
+    cut,
+    shortened,
+    text_difference,
+    word_difference,
+)
 
 _MAX_MESSAGES: Final = 400
 _SETTING_WIDTH: Final = 60  # characters
+
+
+def body_difference(old: Json, new: Json) -> list[str]:
+    """What changed from one JSON body to another: as prompts where both are, else line by line."""
+    old_prompt, new_prompt = prompt_of(old), prompt_of(new)
+    if old_prompt and new_prompt:
+        return prompt_difference(old_prompt, new_prompt)
+    return text_difference(_pretty(old), _pretty(new))
 
 
 def prompt_difference(old: Prompt, new: Prompt) -> list[str]:
@@ -58,3 +75,7 @@ def _changed_message(old: PromptMessage, new: PromptMessage, number: int) -> Ite
 def _whole(title: str, sign: str, text: str) -> Iterator[str]:
     yield title
     yield from (f"  {sign} {cut(line)}" for line in text.splitlines()[:MAX_LINES])
+
+
+def _pretty(value: Json) -> str:
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)

@@ -71,6 +71,7 @@ class OpenCassette:
             swallowed the error: mostly that it has no recording.
         takes: The responses that are being recorded now.
         dropped: How many interactions were dropped.
+        refused: What was asked and neither replayed nor sent.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class OpenCassette:
         self.misses: list[CassetteError] = []
         self.takes = Takes()
         self.dropped = 0
+        self.refused: list[Interaction] = []
         self._answered: list[tuple[str | None, str | None]] = []
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
@@ -118,6 +120,11 @@ class OpenCassette:
     def unused(self) -> int:
         """How many recorded interactions were loaded and not replayed yet."""
         return self._tape.unused
+
+    @property
+    def asked(self) -> list[Interaction]:
+        """What was asked so far, in order: what was replayed and recorded, then what was refused."""
+        return [*self._tape.used(), *self.refused]
 
     @property
     def secrets(self) -> Secrets:
@@ -196,6 +203,7 @@ class OpenCassette:
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
+            self.refused.append(_interaction(caller, request, UNANSWERED))
             raise passed_on(self._miss(request, caller, fingerprint))
         if self.settings.before_sending is not None:
             self.settings.before_sending()

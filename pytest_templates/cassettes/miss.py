@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from antiphon.calls import Caller
-from pytest_templates.cassettes.differences import prompt_difference
+from pytest_templates.cassettes.differences import body_difference
 from pytest_templates.cassettes.documents import Json, JsonError, canonical
 from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, without
-from pytest_templates.cassettes.prompts import prompt_of
 from pytest_templates.cassettes.secrets import Secrets
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.tape import Track
@@ -107,10 +105,7 @@ class MissReport:
         old, new = self._value(recorded), self._value(self.request)
         if old is None or new is None:
             return _raw_difference(recorded.body, self.request.body)
-        old_prompt, new_prompt = prompt_of(old), prompt_of(new)
-        if old_prompt and new_prompt:
-            return prompt_difference(old_prompt, new_prompt)
-        return text_difference(_pretty(old), _pretty(new))
+        return body_difference(old, new)
 
     def _value(self, request: RecordedRequest) -> Json:
         try:
@@ -160,7 +155,3 @@ def _raw_difference(old: bytes, new: bytes) -> list[str]:
         return text_difference(old.decode(), new.decode())
     except UnicodeDecodeError:
         return [f"the bodies, {len(old)} and {len(new)} bytes"]
-
-
-def _pretty(value: Json) -> str:
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
