@@ -14,7 +14,7 @@ from pytest_templates import attempts, costs, hooks, markers, options, overrides
 from pytest_templates.coverage import covering
 from pytest_templates.lock import locking
 from pytest_templates.phases import Phase
-from pytest_templates.report import json_file, run_budget, sections, unused
+from pytest_templates.report import json_file, rerecorded, run_budget, sections, unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.snapshots.refusal import Refusal
 from pytest_templates.twice import roles
@@ -56,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     locking.watch(config)
     sections.watch(config)
     overrides.check(config.stash[options.OPTIONS].overrides, recording=config.stash[options.OPTIONS].record != "none")
+    rerecorded.watch(config)
     roles.play(config)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from contextlib import suppress
 
 from pytest_templates.cassettes import ledger
 from pytest_templates.cassettes.ledger import Ledger
@@ -23,6 +24,7 @@ from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.persister import existing
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.values import Interaction
+from pytest_templates.errors import CassetteError
 
 
 class CassetteFile:
@@ -36,6 +38,7 @@ class CassetteFile:
 
     Attributes:
         store: Where it lies.
+        replaced: What it held before it was recorded anew; nothing as long as it is not.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class CassetteFile:
         self._is_renewed = settings.mode == "all" and bool(settings.author.run)
         self._known: Counter[bytes] = Counter()
         self._held: list[Interaction] = []
+        self.replaced: list[Interaction] = []
 
     def load(self) -> list[Interaction] | None:
         """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
@@ -84,6 +88,8 @@ class CassetteFile:
         added = self._unless_recorded_by_others(new, self._count(current))
         if added:
             self._write(current, added, kept)
+            self.replaced = self._lost()
+            self._write(current, added)
         self._known += self._count(new)
         self._is_replaced = False
 
@@ -96,7 +102,7 @@ class CassetteFile:
         """
         if self.differs_from(interactions):
             self.store.replace(self._path, self._text(interactions).encode("utf-8"))
-            self._held = list(interactions)
+            self.replaced, self._held = self._held, list(interactions)
 
     def differs_from(self, interactions: Sequence[Interaction]) -> bool:
         """Whether it was not these interactions that were loaded, or written last; never so for none."""
@@ -105,6 +111,21 @@ class CassetteFile:
     def _current(self) -> list[Interaction] | None:
         if self._is_replaced:
             return None
+        return None if self._is_to_be_replaced else self._found()
+
+    def _lost(self) -> list[Interaction]:
+        """What is lost by writing now; of a damaged file that is not known."""
+        if not self._is_to_be_replaced:
+            return self.replaced
+        with suppress(CassetteError):
+            return self._found() or []
+        return []
+
+    @property
+    def _is_to_be_replaced(self) -> bool:
+        return self._is_replaced and self._ledger() is None
+
+    def _found(self) -> list[Interaction] | None:
         found = existing(self._path, self.store)
         return None if found is None else [self._clean(interaction) for interaction in found]
 

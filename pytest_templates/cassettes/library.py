@@ -71,7 +71,7 @@ class OpenCassette:
             swallowed the error: mostly that it has no recording.
         takes: The responses that are being recorded now.
         dropped: How many interactions were dropped.
-        refused: What was asked and neither replayed nor sent.
+        file: The file as it is read and written.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class OpenCassette:
         self.misses: list[CassetteError] = []
         self.takes = Takes()
         self.dropped = 0
-        self.refused: list[Interaction] = []
+        self._refused: list[Interaction] = []
         self._answered: list[tuple[str | None, str | None]] = []
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self._file = CassetteFile(settings, self._matcher, self._kept, self._text)
-        self._journal = Journal(self._file.store, settings.path, settings.author.test)
-        found = self._file.load()
+        self.file = CassetteFile(settings, self._matcher, self._kept, self._text)
+        self._journal = Journal(self.file.store, settings.path, settings.author.test)
+        found = self.file.load()
         self._exists = found is not None
         self._tape = Tape(found or [], self._left(), self._fingerprint)
         self._base = Tape(self._held_by_base(), [], self._fingerprint)
@@ -124,7 +124,7 @@ class OpenCassette:
     @property
     def asked(self) -> list[Interaction]:
         """What was asked so far, in order: what was replayed and recorded, then what was refused."""
-        return [*self._tape.used(), *self.refused]
+        return [*self._base.used(), *self._tape.used(), *self._refused]
 
     @property
     def secrets(self) -> Secrets:
@@ -151,14 +151,14 @@ class OpenCassette:
         self.takes.end()
         unsaved = self._tape.unsaved()
         used = self._tape.used() if self.settings.mode == "changed" else []
-        if not unsaved and not self._journal.exists and not self._file.differs_from(used):
+        if not unsaved and not self._journal.exists and not self.file.differs_from(used):
             return
         try:
-            with writing(self.path, self._file.store), self._file.store.lock():
+            with writing(self.path, self.file.store), self.file.store.lock():
                 if used:
-                    self._file.replace(used)
+                    self.file.replace(used)
                 else:
-                    self._file.add(list(unsaved.values()))
+                    self.file.add(list(unsaved.values()))
                 self._tape.mark_saved(unsaved)
                 self._journal.remove()
         finally:
@@ -181,6 +181,11 @@ class OpenCassette:
     def leave(self) -> None:
         """Let go of everything, as where the run is interrupted: the next recording goes on with what there is."""
         self._journal.leave()
+        self.takes.end()
+        self.dropped = len(self._tape.unsaved())
+        if self._journal.exists:
+            with writing(self.path, self.file.store), self.file.store.lock():
+                self._journal.remove()
 
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
@@ -197,14 +202,15 @@ class OpenCassette:
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
         self._credentials.learn(request)
         request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
+        request = self._kept(Interaction.asked(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
         opinion = self._opinion(request, caller)
         replay = self._base.take(fingerprint, caller, opinion) or self._tape.take(fingerprint, caller, opinion)
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
-            self.refused.append(_interaction(caller, request, UNANSWERED))
-            raise passed_on(self._miss(request, caller, fingerprint))
+            self._refused.append(Interaction.asked(caller, request, UNANSWERED))
+            raise passed_on(self._report(request, caller).miss(self._reason(fingerprint)))
         if self.settings.before_sending is not None:
             self.settings.before_sending()
         return Decision(request, caller, order=self._tape.reserve())
@@ -212,6 +218,7 @@ class OpenCassette:
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
         interaction = Interaction.of(decision.caller, decision.request, response)
+        interaction = Interaction.asked(decision.caller, decision.request, response)
         if response.status < HTTPStatus.BAD_REQUEST:
             self._answered.append((interaction.template, interaction.model))
         with self._noting_errors():
@@ -232,14 +239,14 @@ class OpenCassette:
         """What a killed run has left of this test's recordings."""
         if self.settings.mode == "none":
             return []
-        with writing(self.path, self._file.store):
+        with writing(self.path, self.file.store):
             if self.settings.mode != "all":
                 return self._journal.take_over(self._kept)
             self._journal.discard_left()
         return []
 
     def _held_by_base(self) -> list[Interaction]:
-        held = existing(self.settings.base, self._file.store) if self.settings.base else None
+        held = existing(self.settings.base, self.file.store) if self.settings.base else None
         return [self._kept(interaction) for interaction in held or ()]
 
     def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
@@ -290,9 +297,6 @@ class OpenCassette:
         except ValueError:
             return False
         return True
-
-    def _miss(self, request: RecordedRequest, caller: Caller | None, fingerprint: bytes) -> CassetteMiss:
-        return self._report(request, caller).miss(self._reason(fingerprint))
 
     def _report(self, request: RecordedRequest, caller: Caller | None) -> MissReport:
         return MissReport(self.settings, self._matcher, request, caller, self._tape.tracks(), self.secrets)

@@ -111,6 +111,8 @@ class Interaction:
     @classmethod
     def of(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
         """One that somebody has asked for."""
+    def asked(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
+        """What somebody asked, and what came back."""
         return cls(None, None, request, response).asked_by(caller)
 
     def asked_by(self, caller: Caller | None) -> Interaction:

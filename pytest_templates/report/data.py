@@ -49,7 +49,19 @@ def rows_of(attempt: Attempt) -> Row:
         "subroutines": attempt.subroutines,
         "violations": [as_text(str(one)) for one in attempt.verdicts if isinstance(one, IsolationViolation)],
         "unpriced": _unpriced(attempt),
+        "replaced": None if cassette is None else _replaced(cassette),
     }
+
+
+def _replaced(cassette: OpenCassette) -> Row | None:
+    """What a cassette held before it was recorded anew, and how it tells requests."""
+    if not cassette.file.replaced:
+        return None
+    from pytest_templates.cassettes.asking import asks_of
+    from pytest_templates.cassettes.matching import Matcher
+
+    by: dict[str, tuple[str, ...]] = {"match_on": cassette.settings.match_on, "ignore": cassette.settings.ignore}
+    return {"cassette": str(cassette.path), **by, "held": asks_of(cassette.file.replaced, Matcher(**by))}
 
 
 def _unpriced(attempt: Attempt) -> list[str]:

@@ -1,0 +1,134 @@
+"""What a run says that records cassettes anew: whether our prompt changed, or the model's answer, and where."""
+
+from __future__ import annotations
+
+import pytest
+
+PROGRAM = """
+import os
+
+def real():
+    return connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
+
+def say(*prompts):
+    answers = [AssistantTemplate(template_id=f"answer{place}") for place in range(len(prompts))]
+    said = [[UserTemplate(prompt), answer] for prompt, answer in zip(prompts, answers)]
+    tree = LinearTemplate([template for pair in said for template in pair], template_id="talk")
+    return Runner(real(), template=tree).run()
+"""
+
+
+def asks(*prompts):
+    return f"{PROGRAM}\n@pytest.mark.llm_cassette\ndef test_it():\n    say(*{prompts})\n"
+
+
+HEADING = "= changed recordings ="
+
+
+@pytest.fixture
+def record_again(project, chat_server):
+    """Records some prompts, then others: ``record_again("all", ["one"], ["two"])``; gives the second run."""
+
+    def run(mode, before, after, *arguments):
+        project.tests(asks(*before))
+        project.run("--templates-record=missing").assert_outcomes(passed=1)
+        project.tests(asks(*after))
+        result = project.run(f"--templates-record={mode}", *arguments)
+        result.assert_outcomes(passed=1)
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n2",)])
+@pytest.mark.parametrize("mode", ["changed", "all"])
+def test_a_prompt_that_changed_is_named_with_the_words_that_did(project, record_again, mode, arguments):
+    result = record_again(mode, ["Are you well?"], ["Are you very well?"], *arguments)
+
+    project.says(
+        result,
+        HEADING,
+        "cassettes/test_it/test_it.yaml\n",
+        "  talk/answer0: our prompt changed\n    message 1 (user):\n",
+        "+ Are you [very ]well?",
+    )
+
+
+def test_a_model_that_answers_differently_to_the_same_prompt_is_told_from_it(project, record_again):
+    result = record_again("all", ["Hello.", "Bye."], ["Hello.", "Bye."])
+
+    project.says(
+        result,
+        HEADING,
+        "  talk/answer0: the model answered differently to the same prompt\n    - Answer [1].\n    + Answer [3].\n",
+        "  talk/answer1: an earlier answer in the prompt changed\n",
+    )
+
+
+def test_new_calls_and_gone_ones_are_named(project, record_again):
+    more = record_again("changed", ["one"], ["one", "two"])
+    less = record_again("changed", ["one", "two"], ["one"])
+
+    project.says(more, "  talk/answer1: new call\n  the same answer to the same prompt: 1 call\n")
+    project.says(less, "  talk/answer1: gone\n  the same answer to the same prompt: 1 call\n")
+
+
+def test_another_setting_is_no_other_prompt(project, chat_server, record_again):
+    record_again("all", ["one"], ["one"])
+    project.tests((project.path / "test_it.py").read_text("utf-8").replace("openai:m", "openai:n"))
+
+    result = project.run("--templates-record=changed")
+
+    project.says(result, "talk/answer0: the settings changed, or where it is sent", 'model: "m" -> "n"')
+
+
+def test_nothing_is_said_where_nothing_changed(project, chat_server, record_again):
+    assert HEADING not in str(record_again("changed", ["one"], ["one"]).stdout)
+    assert HEADING not in str(project.run().stdout)
+    chat_server.asked.clear()
+
+    assert HEADING not in str(project.run("--templates-record=all").stdout)
+
+
+def test_nothing_is_said_of_a_first_recording_and_of_one_that_fails(project, chat_server):
+    project.tests(asks("one"))
+    first = project.run("--templates-record=all")
+    project.tests(asks("two") + "    assert False\n")
+    failed = project.run("--templates-record=all")
+
+    assert HEADING not in f"{first.stdout}{failed.stdout}"
+
+
+def test_a_damaged_cassette_is_replaced_without_a_word(project, chat_server, record_again):
+    record_again("all", ["one"], ["one"])
+    project.file("cassettes/test_it/test_it.yaml", "damaged")
+
+    result = project.run("--templates-record=all")
+
+    result.assert_outcomes(passed=1)
+    assert HEADING not in str(result.stdout)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_cassette_that_tests_share_is_told_once_as_a_whole(project, chat_server, workers):
+    test = "@pytest.mark.llm_cassette('shared')\ndef test_{0}():\n    say('{1}')\n\n"
+    project.tests(PROGRAM + test.format("one", "one") + test.format("two", "two"))
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+    chat_server.asked.clear()
+    project.tests(PROGRAM + test.format("one", "one") + test.format("two", "three"))
+
+    result = project.run("--templates-record=all", *workers)
+
+    result.assert_outcomes(passed=2)
+    assert str(result.stdout).count("cassettes/shared.yaml") == 1
+    project.says(result, "talk/answer0: our prompt changed", "- [two]", "+ [three]")
+    assert "gone" not in str(result.stdout)
+
+
+def test_secrets_are_hidden(project, record_again, monkeypatch):
+    monkeypatch.setenv("SHOP_API_KEY", "correct-horse-battery")
+
+    result = record_again("changed", ["I say correct-horse-battery."], ["I whisper correct-horse-battery."])
+
+    project.says(result, HEADING, "I [whisper] REDACTED.")
+    assert "correct-horse" not in str(result.stdout)
