@@ -27,8 +27,10 @@ class Order:
 
 
 @pytest.fixture
-def twice(project):
+def twice(project, monkeypatch):
     """Runs tests, which know of the functions above, with --templates-twice: ``twice("def test_it(): …", "-n2")``."""
+
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)  # by this, tests know which run they are in
 
     def run(text: str, *arguments: str) -> pytest.RunResult:
         project.file("prompts.py", PRELUDE + PROMPTS)

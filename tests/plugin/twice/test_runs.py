@@ -188,7 +188,7 @@ def test_the_second_run_goes_on_where_the_first_would_stop(project, twice, optio
         f"""
 def test_one():
     say("Hello.")
-    assert not os.environ.get('PYTHONHASHSEED')
+    assert 'PYTHONHASHSEED' not in os.environ
 
 def test_two():
 {UNSTEADY}
@@ -198,6 +198,7 @@ def test_two():
     )
 
     assert result.parseoutcomes().items() >= {"passed": 2, "errors": 2}.items()
+    project.says(result, "ERROR at teardown of test_two", "It holds a random id")
 
 
 def test_a_run_of_pytest_inside_of_a_test_is_none_of_it(project, twice):
@@ -216,10 +217,9 @@ def test_it(pytester):
 
 
 def test_snapshots_are_written_by_the_first_run_alone(project, twice):
-    text = "def test_{0}(llm_snapshot):\n    assert say('{0}') == llm_snapshot\n\n"
+    text = "def test_it(llm_snapshot):\n    assert say(os.environ.get('PYTHONHASHSEED', 'first')) == llm_snapshot\n"
 
-    result = twice(text.format("one") + text.format("two"), "--snapshot-update")
+    result = twice(text, "--snapshot-update")
 
-    assert result.ret == pytest.ExitCode.OK
-    project.says(result, "2 tests run twice, 0 not deterministic")
-    project.run().assert_outcomes(passed=2)
+    project.says(result, "NotDeterministic: the prompt of talk/answer", "- [first]")
+    project.run().assert_outcomes(passed=1)
