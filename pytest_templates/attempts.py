@@ -17,7 +17,6 @@ from pytest_templates.watching import Watch
 
 if TYPE_CHECKING:
     from antiphon import LiveCall, ModelCall, Trace
-    from pytest_templates.asks import Ask
     from pytest_templates.budget import Budget
     from pytest_templates.cassettes.library import OpenCassette
     from pytest_templates.guard import Guard
@@ -145,21 +144,13 @@ class Attempt:
         if report.when == "teardown" and (self.calls or self.subroutines or self.cassette is not None):
             from pytest_templates.report.data import rows_of
 
-            vars(report)[REPORTED] = rows_of(self) | self._asked()
+            vars(report)[REPORTED] = rows_of(self)
             self._hide_for_file(report)
         if markers.has(self.item, "llm_cassette") or markers.has(self.item, "llm_live"):
             from pytest_templates.cassettes.secrets import secrets_of
             from pytest_templates.hiding import hide
 
             hide(report, secrets_of() if self.cassette is None else self.cassette.secrets, REPORTED)
-
-    def _asked(self) -> dict[str, list[Ask]]:
-        """What --templates-twice compares."""
-        if not self.options.twice:
-            return {}
-        from pytest_templates.twice.asked import asked_in
-
-        return {"asked": asked_in(self)}
 
     def _hide_for_file(self, report: pytest.TestReport) -> None:
         """Let no secret reach the files of --templates-json and --templates-twice, also of tests without a cassette."""

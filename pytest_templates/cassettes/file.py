@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from contextlib import suppress
+from dataclasses import replace
 
 from pytest_templates.cassettes import ledger
 from pytest_templates.cassettes.ledger import Ledger
@@ -87,9 +87,8 @@ class CassetteFile:
             kept = None if kept is None else replace(kept, before=len(older))
         added = self._unless_recorded_by_others(new, self._count(current))
         if added:
+            self.replaced = self._lost(new)
             self._write(current, added, kept)
-            self.replaced = self._lost()
-            self._write(current, added)
         self._known += self._count(new)
         self._is_replaced = False
 
@@ -109,21 +108,20 @@ class CassetteFile:
         return bool(interactions) and list(interactions) != self._held
 
     def _current(self) -> list[Interaction] | None:
-        if self._is_replaced:
-            return None
-        return None if self._is_to_be_replaced else self._found()
+        return None if self._is_replaced else self._found()
 
-    def _lost(self) -> list[Interaction]:
+    def _lost(self, new: Sequence[Interaction]) -> list[Interaction]:
         """What is lost by writing now; of a damaged file that is not known."""
-        if not self._is_to_be_replaced:
+        if not (self._is_replaced or self._is_renewed):
             return self.replaced
         with suppress(CassetteError):
-            return self._found() or []
+            found = self._found() or []
+            if self._is_replaced:
+                return found
+            older = found[: self._older(found)]
+            stay = self._without(older, new)
+            return [interaction for interaction in older if interaction not in stay]
         return []
-
-    @property
-    def _is_to_be_replaced(self) -> bool:
-        return self._is_replaced and self._ledger() is None
 
     def _found(self) -> list[Interaction] | None:
         found = existing(self._path, self.store)

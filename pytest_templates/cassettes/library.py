@@ -175,17 +175,12 @@ class OpenCassette:
         finally:
             self.dropped = len(self._tape.unsaved())
             if self._journal.exists:
-                with writing(self.path, self._file.store), self._file.store.lock():
+                with writing(self.path, self.file.store), self.file.store.lock():
                     self._journal.remove()
 
     def leave(self) -> None:
-        """Let go of everything, as where the run is interrupted: the next recording goes on with what there is."""
+        """Leave what was recorded to the next recording, as where the run is interrupted."""
         self._journal.leave()
-        self.takes.end()
-        self.dropped = len(self._tape.unsaved())
-        if self._journal.exists:
-            with writing(self.path, self.file.store), self.file.store.lock():
-                self._journal.remove()
 
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
@@ -202,14 +197,13 @@ class OpenCassette:
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
         self._credentials.learn(request)
         request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
-        request = self._kept(Interaction.asked(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
         opinion = self._opinion(request, caller)
         replay = self._base.take(fingerprint, caller, opinion) or self._tape.take(fingerprint, caller, opinion)
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
-            self._refused.append(Interaction.asked(caller, request, UNANSWERED))
+            self._refused.append(Interaction.of(caller, request, UNANSWERED))
             raise passed_on(self._report(request, caller).miss(self._reason(fingerprint)))
         if self.settings.before_sending is not None:
             self.settings.before_sending()
@@ -218,7 +212,6 @@ class OpenCassette:
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
         interaction = Interaction.of(decision.caller, decision.request, response)
-        interaction = Interaction.asked(decision.caller, decision.request, response)
         if response.status < HTTPStatus.BAD_REQUEST:
             self._answered.append((interaction.template, interaction.model))
         with self._noting_errors():
@@ -305,7 +298,3 @@ class OpenCassette:
         if not self._exists:
             return "no-cassette"
         return "already-played" if self._tape.has_played(fingerprint) else "no-match"
-
-    def __repr__(self) -> str:
-        counts = f"{self.played} played, {self.recorded} recorded, {self.unused} unused"
-        return f"<OpenCassette {self.settings.place}: {counts}>"

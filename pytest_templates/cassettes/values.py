@@ -110,8 +110,6 @@ class Interaction:
 
     @classmethod
     def of(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
-        """One that somebody has asked for."""
-    def asked(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
         """What somebody asked, and what came back."""
         return cls(None, None, request, response).asked_by(caller)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
+    from pytest_templates.asks import Ask
     from pytest_templates.attempts import Attempt
     from pytest_templates.cassettes.library import OpenCassette
 
@@ -50,7 +51,15 @@ def rows_of(attempt: Attempt) -> Row:
         "violations": [as_text(str(one)) for one in attempt.verdicts if isinstance(one, IsolationViolation)],
         "unpriced": _unpriced(attempt),
         "replaced": None if cassette is None else _replaced(cassette),
+        **({"asked": _asked(attempt)} if attempt.options.twice else {}),
     }
+
+
+def _asked(attempt: Attempt) -> list[Ask]:
+    """What --templates-twice compares."""
+    from pytest_templates.twice.asked import asked_in
+
+    return asked_in(attempt)
 
 
 def _replaced(cassette: OpenCassette) -> Row | None:
