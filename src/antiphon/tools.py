@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints, overload
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.signatures import Arguments, description_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,8 +35,8 @@ class Farewell:
 class Tool(Shared, Generic[P, R]):
     """A function with the name, the description and the schema by which a model can ask for it.
 
-    The schema comes from the signature and its type hints, the descriptions from the docstring (Google style). The tool
-    can still be called as the function it is.
+    The schema comes from the signature and its type hints, the descriptions from the docstring (Google style). A
+    parameter without a type hint takes anything. The tool can still be called as the function it is.
 
     Args:
         function: The function, sync or async. What it returns is told to the model: text as it is, all else as JSON.
@@ -46,9 +45,10 @@ class Tool(Shared, Generic[P, R]):
         reraise: Whether an exception of the function ends the run; by default it is told to the model.
 
     Raises:
-        InvalidType: That is no function, the name or the description is no text, or a parameter has no name a model
-            could use.
-        InvalidValue: There is no description.
+        InvalidType: That is no function, the name or the description is no text, or a model could not give the
+            arguments: by their names, as JSON.
+        InvalidValue: There is no name that providers take, or no description, or the docstring describes a parameter
+            that is not there.
     """
 
     def __init__(
@@ -65,16 +65,13 @@ class Tool(Shared, Generic[P, R]):
             if given is not None:
                 _check_text(given, parameter)
         self.function = function
-        self.name = name or str(getattr(function, "__name__", ""))
-        if not self.name:
-            raise InvalidValue(f"a tool made of {function!r} needs a name: give it one by name=")
-        documented, parameters = _docstring(function)
-        self.description = description or documented
+        self.name = _checked_name(name or str(getattr(function, "__name__", "")).replace("<lambda>", ""), function)
+        self.description = description or description_of(function)
         if not self.description:
             raise InvalidValue(f"the tool {self.name!r} has no description: give it a docstring, or description=")
         self.reraise = reraise
         self.template: Any = None
-        self._arguments = _arguments_model(function, self.name, parameters)
+        self._arguments = Arguments(function, self.name)
 
     @classmethod
     def from_template(cls, name: str, description: str, template: Any) -> Tool[..., Any]:
@@ -94,7 +91,7 @@ class Tool(Shared, Generic[P, R]):
     @property
     def parameters(self) -> dict[str, Any]:
         """The JSON schema of the arguments."""
-        return self._arguments.model_json_schema()
+        return deepcopy(self._arguments.schema)
 
     def checked(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as the function takes them.
@@ -102,8 +99,7 @@ class Tool(Shared, Generic[P, R]):
         Raises:
             ValidationError: They do not fit the schema.
         """
-        given = self._arguments.model_validate(arguments)
-        return {name: getattr(given, name) for name in self._arguments.model_fields}
+        return self._arguments.checked(arguments)
 
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> R:
         """Call the function."""
@@ -147,48 +143,33 @@ def _check_text(given: object, parameter: str) -> None:
         raise InvalidType(f"{parameter} takes text, not {shown(given)}")
 
 
+def _checked_name(name: str, function: object) -> str:
+    if not name:
+        raise InvalidValue(f"a tool made of {function!r} needs a name: give it one by name=")
+    if not _NAME.fullmatch(name):
+        raise InvalidValue(
+            f"a tool cannot be called {name!r}: providers take ASCII letters, digits, '_', '-', '.' and ':'"
+        )
+    return name
+
+
+_NAME = re.compile(r"[A-Za-z0-9_.:-]+")
+
+
 def told(result: object) -> str:
-    """What a model is told of a tool's result: text as it is, anything else as JSON."""
+    """What a model is told of a tool's result: text as it is, anything else as JSON.
+
+    Raises:
+        InvalidValue: It has no JSON form.
+    """
     if isinstance(result, str):
         return result
-    return to_json(result, fallback=str).decode()
+    try:
+        return to_json(result, fallback=str).decode()
+    except PydanticSerializationError as error:
+        raise InvalidValue(f"what the tool returned has no JSON form: {error}") from error
 
 
 def _request(request: str) -> str:
     """What is wanted."""
     return request
-
-
-def _arguments_model(function: Callable[..., Any], name: str, documented: dict[str, str]) -> type[BaseModel]:
-    hints = get_type_hints(_written(function), include_extras=True)
-    fields: dict[str, Any] = {}
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name == "self":
-            raise InvalidType(f"the tool {name!r} takes self: make it of an object's method, as in Tool(desk.look_up)")
-        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY}:
-            raise InvalidType(f"the tool {name!r} takes {parameter}: a model gives every argument by its name")
-        default = ... if parameter.default is parameter.empty else parameter.default
-        description = documented.get(parameter.name)
-        fields[parameter.name] = (hints.get(parameter.name, Any), Field(default, description=description))
-    return create_model(name, __config__=_STRICT, **fields)
-
-
-def _written(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the type hints of a function stand: behind a ``partial``, or in the class of an object."""
-    while isinstance(function, partial):
-        function = function.func
-    return function if inspect.isroutine(function) else type(function).__call__
-
-
-_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-_SECTION = re.compile(r"^(Args|Arguments|Returns|Raises|Yields|Example|Examples|Note|Notes):\s*$", re.MULTILINE)
-_PARAMETER = re.compile(r"^ {4}(\w+)(?: \([^)]*\))?: (.*(?:\n {8,}.*)*)", re.MULTILINE)
-
-
-def _docstring(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:
-    """A docstring's text up to its sections, and what it says of each parameter."""
-    text = inspect.getdoc(function) or ""
-    parts = _SECTION.split(text)
-    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    parameters = _PARAMETER.findall(sections.get("Args", sections.get("Arguments", "")))
-    return parts[0].strip(), {name: " ".join(said.split()) for name, said in parameters}
