@@ -103,3 +103,17 @@ def test_methods_objects_and_partials_are_tools():
 def test_what_makes_no_tool_is_refused(make, kind, text):
     with pytest.raises(kind, match=text):
         make()
+
+
+@pytest.mark.parametrize("result", [b"\xff", ["\ud800"]], ids=["bytes", "half a character"])
+def test_a_result_without_a_json_form_is_told_to_the_model(result, play, answering):
+    template = LinearTemplate(
+        [UserTemplate("Hi"), ToolingTemplate([Tool(lambda: result, name="look", description="L")])]
+    )
+
+    session = play(Runner(answering(both("look"), "Sorry.")), template=template)
+
+    ((_, text),) = told(session)
+    assert text.startswith("Error: InvalidValue: what the tool returned has no JSON form: ")
+    assert isinstance(session.trace.tools[0].error, InvalidValue)
+    assert session.last.content == "Sorry."

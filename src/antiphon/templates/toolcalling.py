@@ -115,12 +115,15 @@ class ToolingTemplate(Template):
     def _run(self, session: Session, call: ToolCall) -> Generator[Step, Any, tuple[Any, Exception | None]]:
         """Run what a call asks for, and say its result; an error is returned where its tool wants it raised."""
         started = perf_counter()
+        result: Any = None
+        error: Exception | None = None
         try:
-            result, error = (yield from self._result(session, call)), None
+            result = yield from self._result(session, call)
+            text = _text(result)
         except Exception as raised:  # noqa: BLE001  # the model is told of it, and the trace holds it
             result, error = None, raised
+            text = f"Error: {_explained(raised)}"
         run = session.run
-        text = f"Error: {_explained(error)}" if error is not None else _text(result)
         seconds = perf_counter() - started
         done = ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, seconds)
         run.trace.tools.append(done)
