@@ -17,19 +17,21 @@ class OutputType(Generic[T]):
     """A type that a model's answer has to be.
 
     Args:
-        kind: Anything that pydantic can validate: a model, a dataclass, ``list[int]``, a ``Literal``.
+        kind: Anything that pydantic can validate and describe by a JSON schema: a model, a dataclass, ``list[int]``, a
+            ``Literal``.
 
     Raises:
-        InvalidType: pydantic cannot validate it.
+        InvalidType: pydantic cannot validate it, or has no JSON schema by which a model could be told of it.
     """
 
     def __init__(self, kind: Any) -> None:
         if isinstance(kind, str):
-            raise InvalidType(f"output_type takes a type that pydantic can validate, not {shown(kind)}")
+            raise InvalidType(f"{_WANTED}, not {shown(kind)}")
         try:
             self._adapter: TypeAdapter[T] = TypeAdapter(kind)
+            self._adapter.json_schema()
         except (PydanticSchemaGenerationError, PydanticUserError, LookupError, TypeError) as error:
-            raise InvalidType(f"output_type takes a type that pydantic can validate, not {kind!r}: {error}") from error
+            raise InvalidType(f"{_WANTED}, not {kind!r}: {error}") from error
 
     def parsed(self, text: str) -> T:
         """The object in an answer: its JSON, with or without a code fence around it.
@@ -39,6 +41,9 @@ class OutputType(Generic[T]):
         """
         fenced = _FENCE.fullmatch(text.strip())
         return self._adapter.validate_json(fenced["json"] if fenced else text)
+
+
+_WANTED = "output_type takes a type that pydantic can validate, and describe by a JSON schema"
 
 
 def problems_of(error: ValidationError) -> str:

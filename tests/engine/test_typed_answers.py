@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -128,6 +129,21 @@ def test_a_type_that_nobody_can_validate_is_refused():
 
     with pytest.raises(InvalidType, match="output_type takes a type that pydantic can validate"):
         AssistantTemplate(output_type=Strange)
+
+
+def test_a_type_that_no_model_can_be_told_of_is_refused():
+    with pytest.raises(InvalidType, match=r"output_type takes .* JSON schema, not .*Callable"):
+        AssistantTemplate(output_type=Callable[[], int])
+
+
+def test_retries_without_a_type_are_refused_and_the_error_says_what_sends_requests_again():
+    with pytest.raises(InvalidValue, match=r"there is no output_type; .* connect\(\.\.\., max_retries=\)"):
+        AssistantTemplate(retries=1)
+
+
+def test_a_type_beside_a_content_is_refused():
+    with pytest.raises(InvalidValue, match="asks no model: leave out content or output_type"):
+        AssistantTemplate("3", output_type=int)
 
 
 @pytest.mark.parametrize(("retries", "error"), [(-1, InvalidValue), ("2", InvalidType), (True, InvalidType)])

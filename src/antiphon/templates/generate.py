@@ -38,6 +38,7 @@ class GenerateTemplate(Template):
 
     Raises:
         RunnerNotSet: When rendered in a session without a runner, also where the template has a model.
+        InvalidValue: There are retries and no type.
         OutputError: When rendered: the last answer does not fit either.
     """
 
@@ -59,6 +60,11 @@ class GenerateTemplate(Template):
         self.output_type = output_type
         self.retries = check_count(retries, "retries")
         self._output: OutputType[Any] | None = None if output_type is None else OutputType(output_type)
+        if retries and output_type is None:
+            raise InvalidValue(
+                "retries is how often a model whose answer does not fit output_type is asked again, and there is no "
+                "output_type; how often a request that failed is sent again is said by connect(..., max_retries=)"
+            )
 
     def _render(self, session: Session) -> Script:
         message = yield from self._generated(session)
@@ -108,7 +114,7 @@ class AssistantTemplate(GenerateTemplate):
         **options: See ``TemplateOptions``.
 
     Raises:
-        InvalidValue: There is both a content and a model: nobody would be asked.
+        InvalidValue: There is a content, and a model or a type for its answer: nobody would be asked.
     """
 
     def __init__(
@@ -122,8 +128,11 @@ class AssistantTemplate(GenerateTemplate):
         **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__("assistant", model=model, output_type=output_type, retries=retries, **options)
-        if content is not None and model is not None:
-            raise InvalidValue("an AssistantTemplate with a content asks no model: leave out content or model")
+        for given, parameter in ((model, "model"), (output_type, "output_type")):
+            if content is not None and given is not None:
+                raise InvalidValue(
+                    f"an AssistantTemplate with a content asks no model: leave out content or {parameter}"
+                )
         self.content = content
         self._text = (
             None if content is None else Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
