@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from antiphon.copies import isolated
-from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.errors import InvalidType, shown
 from antiphon.messages import Message
+from antiphon.parameters import check_count
 from antiphon.session import Session
 from antiphon.threads import is_plain_function
 
@@ -47,11 +48,7 @@ class LastNMessagesStrategy(SessionInitStrategy):
     """
 
     def __init__(self, n: int) -> None:
-        if isinstance(n, bool) or not isinstance(n, int):
-            raise InvalidType(f"n is a number of messages, not {shown(n)}")
-        if n < 0:
-            raise InvalidValue(f"n is a number of messages, 0 or more, not {n}")
-        self.n = n
+        self.n = check_count(n, "n")
 
     def initialize(self, parent_session: Session) -> Session:
         """Make the session."""

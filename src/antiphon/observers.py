@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from antiphon.calls import ModelCall, ToolRun
-from antiphon.errors import InvalidType, shown
+from antiphon.parameters import check_kind
 from antiphon.session import Identified, Session
 
 
@@ -222,9 +222,7 @@ def observing(observer: AnObserver) -> Iterator[AnObserver]:
         >>> counter.calls
         0
     """
-    if not isinstance(observer, Observer):
-        raise InvalidType(f"observer takes an Observer, not {shown(observer, Observer)}")
-    LISTENERS.add(observer)
+    LISTENERS.add(check_kind(observer, Observer, "observer"))
     try:
         yield observer
     finally:

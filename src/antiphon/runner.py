@@ -9,14 +9,14 @@ from typing import Any, Self
 from antiphon.connect import as_model
 from antiphon.copies import Copier
 from antiphon.drivers import adrive, drive
-from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.errors import InvalidValue
 from antiphon.events import Event
 from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
+from antiphon.parameters import check_count, check_kind
 from antiphon.session import Run, Session, begun, ended
 from antiphon.templates.base import Template
-from antiphon.templates.checks import check_count
 
 
 class Runner:
@@ -38,10 +38,10 @@ class Runner:
         template: Template | None = None,
     ) -> None:
         self.model = model
-        _check(user_interface, UserInterface, "user_interface")
-        _check(template, Template, "template")
-        self.user_interface = user_interface
-        self.template = template
+        self.user_interface = (
+            None if user_interface is None else check_kind(user_interface, UserInterface, "user_interface")
+        )
+        self.template = None if template is None else check_kind(template, Template, "template")
 
     @property
     def model(self) -> Model:
@@ -174,16 +174,10 @@ class Runner:
     def _begun(
         self, session: Session | None, template: Template | None, max_messages: int | None
     ) -> tuple[Run, Template]:
-        _check(template, Template, "template")
-        _check(session, Session, "session")
-        chosen = self.template if template is None else template
+        chosen = self.template if template is None else check_kind(template, Template, "template")
+        worked_on = Session() if session is None else check_kind(session, Session, "session")
         if chosen is None:
             raise InvalidValue("nothing to run: give the runner a template, or run() one by template=")
         if max_messages is not None:
             check_count(max_messages, "max_messages")
-        return begun(Session() if session is None else session, max_messages, self), chosen
-
-
-def _check(given: object, kind: type[Any], parameter: str) -> None:
-    if given is not None and not isinstance(given, kind):
-        raise InvalidType(f"{parameter} takes a {kind.__name__}, not {shown(given, kind)}")
+        return begun(worked_on, max_messages, self), chosen

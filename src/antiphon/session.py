@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.calls import ChosenBy, Trace
-from antiphon.errors import InvalidType, InvalidValue, MessageLimitExceeded, shown
+from antiphon.errors import InvalidValue, MessageLimitExceeded
 from antiphon.history import History, Picture
 from antiphon.messages import Message
+from antiphon.parameters import check_kind
 from antiphon.request import ANY_TEXT, Request
 
 
@@ -52,9 +53,7 @@ class Session(BaseModel):
         Raises:
             InvalidType: That is no message.
         """
-        if not isinstance(message, Message):
-            raise InvalidType(f"message takes a Message, not {shown(message, Message)}")
-        self.messages.append(message)
+        self.messages.append(check_kind(message, Message, "message"))
 
     def __getstate__(self) -> dict[Any, Any]:
         """What is pickled: everything but the runner, whose clients stay where they are."""
@@ -260,9 +259,7 @@ def joined(session: Session) -> Run:
         InvalidType: That is no session.
         InvalidValue: The session is in a run that somebody else has stopped in the middle.
     """
-    if not isinstance(session, Session):
-        raise InvalidType(f"session takes a Session, not {shown(session, Session)}")
-    outer = session.run
+    outer = check_kind(session, Session, "session").run
     _check_not_left(outer)
     return begun(session) if outer.path is None else outer
 

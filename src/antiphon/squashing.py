@@ -12,6 +12,7 @@ from antiphon.effects import AskModel, ask, ask_chosen
 from antiphon.errors import BadAnswer, InvalidType, InvalidValue, shown
 from antiphon.messages import Message, Role
 from antiphon.model import Model
+from antiphon.parameters import check_text
 from antiphon.session import Session
 
 Squashing: TypeAlias = Generator[AskModel, Any, list[Message]]
@@ -94,9 +95,7 @@ class _AskingStrategy(SquashStrategy):
 
     def __init__(self, model: Model | str | None = None, prompt: str | None = None) -> None:
         self.model = model
-        if prompt is not None and not isinstance(prompt, str):
-            raise InvalidType(f"the prompt of {type(self).__name__} is text, not {shown(prompt)}")
-        self.prompt = self._default_prompt if prompt is None else prompt
+        self.prompt = self._default_prompt if prompt is None else check_text(prompt, "prompt")
         if "{conversation}" not in self.prompt:
             raise InvalidValue(f"the prompt of {type(self).__name__} lacks {{conversation}}: {self.prompt!r}")
 

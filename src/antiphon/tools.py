@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.parameters import check_text
 from antiphon.signatures import Arguments, description_of
 
 P = ParamSpec("P")
@@ -29,7 +30,7 @@ class Farewell:
     message: str
 
     def __post_init__(self) -> None:
-        _check_text(self.message, "message")
+        check_text(self.message, "message")
 
 
 class Tool(Shared, Generic[P, R]):
@@ -63,7 +64,7 @@ class Tool(Shared, Generic[P, R]):
             raise InvalidType(f"a tool is made of a function, not {shown(function, object)}")
         for given, parameter in ((name, "name"), (description, "description")):
             if given is not None:
-                _check_text(given, parameter)
+                check_text(given, parameter)
         self.function = function
         self.name = _checked_name(name or str(getattr(function, "__name__", "")).replace("<lambda>", ""), function)
         self.description = description or description_of(function)
@@ -136,11 +137,6 @@ def tool(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
 def is_function(given: object) -> bool:
     """Whether a tool can be made of it. Where the objects of a class can be called, one of them was meant."""
     return callable(given) and not (isinstance(given, type) and any("__call__" in vars(kind) for kind in given.__mro__))
-
-
-def _check_text(given: object, parameter: str) -> None:
-    if not isinstance(given, str):
-        raise InvalidType(f"{parameter} takes text, not {shown(given)}")
 
 
 def _checked_name(name: str, function: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from antiphon.copies import isolated
 from antiphon.errors import InvalidType, shown
+from antiphon.parameters import check_text
 from antiphon.session import Session
 from antiphon.threads import is_async, is_plain_function
 
@@ -38,7 +39,7 @@ class ResetMetadata(SessionTransformer):
 
     def __init__(self, *keys: str) -> None:
         for key in keys:
-            _check_text(key, "keys")
+            check_text(key, "keys")
         self.keys = keys
 
     def process(self, session: Session) -> Session:
@@ -57,9 +58,9 @@ class ExtractCodeBlock(SessionTransformer):
     """
 
     def __init__(self, key: str, lang: str | None = None) -> None:
-        _check_text(key, "key")
+        check_text(key, "key")
         if lang is not None:
-            _check_text(lang, "lang")
+            check_text(lang, "lang")
         self.key = key
         self.lang = lang
 
@@ -70,11 +71,6 @@ class ExtractCodeBlock(SessionTransformer):
         found = (block["code"] for block in blocks if self.lang in {None, block["lang"]})
         session.metadata[self.key] = next(found, None)
         return session
-
-
-def _check_text(given: object, parameter: str) -> None:
-    if not isinstance(given, str):
-        raise InvalidType(f"{parameter} takes text, not {shown(given)}")
 
 
 # Fences as in CommonMark 0.31, section 4.5: three or more backticks or tildes, closed by at least as many.

@@ -60,7 +60,7 @@ def test_a_subroutine_begins_with_what_its_strategy_takes_over(strategy, inherit
 
 @pytest.mark.parametrize("wrong", [1.5, "2", None, True])
 def test_a_number_of_messages_must_be_a_number(wrong):
-    with pytest.raises(TypeError, match="n is a number of messages"):
+    with pytest.raises(TypeError, match="n is a number, not"):
         LastNMessagesStrategy(wrong)
 
 

@@ -33,7 +33,7 @@ def test_an_id_with_a_slash_an_at_sign_or_white_space_is_refused(template_id):
 
 @pytest.mark.parametrize("template_id", [1, b"a", ["a"]])
 def test_an_id_that_is_no_text_is_refused(template_id):
-    with pytest.raises(TypeError, match="template_id is text, not"):
+    with pytest.raises(TypeError, match="template_id takes text, not"):
         SystemTemplate("x", template_id=template_id)
 
 

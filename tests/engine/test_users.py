@@ -143,5 +143,5 @@ def test_what_is_no_user_interface_is_refused(answering):
 
 @pytest.mark.parametrize("parameter", ["description", "default"])
 def test_what_is_no_text_is_refused_when_the_template_is_built(parameter):
-    with pytest.raises(TypeError, match=f"{parameter} is text, not int: 3"):
+    with pytest.raises(TypeError, match=f"{parameter} takes text, not int: 3"):
         UserTemplate(**{parameter: 3})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from antiphon.errors import InvalidType, InvalidValue
+from antiphon.parameters import check_text
 
 
 def check_address(base_url: str | None) -> None:
@@ -16,10 +17,8 @@ def check_address(base_url: str | None) -> None:
     """
     if base_url is None:
         return
-    if not isinstance(base_url, str):
-        raise InvalidType(f"base_url takes text, not {type(base_url).__name__}: {base_url!r}")
     try:
-        parts = urlsplit(base_url)
+        parts = urlsplit(check_text(base_url, "base_url"))
         fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:  # brackets that do not match, or a port that is none
         fits = False

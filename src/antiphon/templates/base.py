@@ -13,11 +13,12 @@ from typing import Any, ClassVar, TypedDict, cast
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
 from antiphon.effects import AskModel, ask
-from antiphon.errors import AntiphonError, InvalidType, InvalidValue, shown
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue
 from antiphon.events import Event
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
+from antiphon.parameters import check_text
 from antiphon.places import Place, place_that_makes
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
@@ -275,9 +276,5 @@ _ID = re.compile(r"[^/@\s]+")
 
 
 def _check_id(template_id: object) -> None:
-    if template_id is None:
-        return
-    if not isinstance(template_id, str):
-        raise InvalidType(f"template_id is text, not {shown(template_id)}")
-    if not _ID.fullmatch(template_id):
+    if template_id is not None and not _ID.fullmatch(check_text(template_id, "template_id")):
         raise InvalidValue(f"a template_id is not empty and has no '/', '@' or white space: {template_id!r}")

@@ -1,39 +1,11 @@
-"""What templates are given is checked when the tree is built."""
+"""A tree of templates is checked when it is built."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import get_args
 
 from antiphon.errors import InvalidType, InvalidValue, shown
-from antiphon.messages import Role
 from antiphon.templates.base import Template
-
-
-def check_role(role: object) -> Role:
-    """The role.
-
-    Raises:
-        InvalidValue: There is no such role.
-    """
-    for known in get_args(Role):
-        if role == known:
-            return known  # type: ignore[no-any-return]  # one of Role's own values
-    raise InvalidValue(f"{role!r} is no role; there are {', '.join(get_args(Role))}")
-
-
-def check_count(given: object, parameter: str) -> int:
-    """The number given to a parameter.
-
-    Raises:
-        InvalidType: It is no whole number.
-        InvalidValue: It is less than 0.
-    """
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise InvalidType(f"{parameter} is a number, not {shown(given)}")
-    if given < 0:
-        raise InvalidValue(f"{parameter} is a number, 0 or more, not {given}")
-    return given
 
 
 def check_children(parent: Template, given: object, parameter: str) -> tuple[Template, ...]:

@@ -8,12 +8,13 @@ from typing import Any, Self, Unpack, cast
 
 from antiphon.drivers import Script
 from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.parameters import check_count
 from antiphon.rendering import Text
 from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
-from antiphon.templates.checks import check_child, check_children, check_count, check_ids
+from antiphon.templates.checks import check_child, check_children, check_ids
 from antiphon.threads import is_async, is_plain_function
 
 

@@ -13,12 +13,12 @@ from antiphon.errors import InvalidValue, OutputError
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.output import OutputType, problems_of, re_ask
+from antiphon.parameters import check_count, check_role
 from antiphon.rendering import Text
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
-from antiphon.templates.checks import check_count, check_role
 
 
 class GenerateTemplate(Template):

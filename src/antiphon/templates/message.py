@@ -9,11 +9,11 @@ from antiphon.drivers import Script
 from antiphon.effects import AskUser
 from antiphon.errors import InvalidType, UserInterfaceMissing
 from antiphon.messages import Role
+from antiphon.parameters import check_role, check_text
 from antiphon.rendering import Text
 from antiphon.session import Session
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
-from antiphon.templates.checks import check_role
 
 
 class MessageTemplate(Template):
@@ -76,8 +76,8 @@ class UserTemplate(Template):
     ) -> None:
         super().__init__(**options)
         self.content = content
-        self.description = _checked_text(description, "description")
-        self.default = _checked_text(default, "default")
+        self.description = None if description is None else check_text(description, "description")
+        self.default = None if default is None else check_text(default, "default")
         self._text = (
             None if content is None else Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
         )
@@ -100,9 +100,3 @@ class UserTemplate(Template):
             f"the template at {session.template_path!r} asks the user, and there is nobody to ask: give the runner a "
             "user_interface, or the template a default"
         )
-
-
-def _checked_text(given: object, parameter: str) -> str | None:
-    if given is None or isinstance(given, str):
-        return given
-    raise InvalidType(f"{parameter} is text, not {type(given).__name__}: {given!r}")

@@ -12,11 +12,12 @@ from antiphon.calls import ChosenBy
 from antiphon.connect import ModelSlot
 from antiphon.copies import isolated
 from antiphon.drivers import Script, Step
-from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.errors import InvalidType, InvalidValue
 from antiphon.handover import COPYING, CleanSessionStrategy, SessionInitStrategy, detached
 from antiphon.messages import Message
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, SubroutineEntered, SubroutineExited, tell
+from antiphon.parameters import check_kind
 from antiphon.runner import Runner
 from antiphon.session import Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
@@ -69,11 +70,11 @@ class SubroutineTemplate(Template):
         if runner is not None and model is not None:
             raise InvalidValue("Cannot set both runner and model - use one or the other")
         self.template = check_child(self, template, "template")
-        init_strategy = _checked(session_init_strategy, SessionInitStrategy, "session_init_strategy")
-        self.session_init_strategy = CleanSessionStrategy() if init_strategy is None else init_strategy
-        squashing = _checked(squash_strategy, SquashStrategy, "squash_strategy")
-        self.squash_strategy = LastMessageStrategy() if squashing is None else squashing
-        self.runner = _checked(runner, Runner, "runner")
+        begins_with = CleanSessionStrategy() if session_init_strategy is None else session_init_strategy
+        self.session_init_strategy = check_kind(begins_with, SessionInitStrategy, "session_init_strategy")
+        gives_back = LastMessageStrategy() if squash_strategy is None else squash_strategy
+        self.squash_strategy = check_kind(gives_back, SquashStrategy, "squash_strategy")
+        self.runner = None if runner is None else check_kind(runner, Runner, "runner")
         self.model = model
         (self._place,) = self.places
         check_ids(self)
@@ -141,7 +142,7 @@ class SubroutineTemplate(Template):
 
     def _child(self, parent: Session, runner: Any) -> Session:
         strategy = isolated(self.session_init_strategy, sharing=(Model,))
-        child = strategy.initialize(parent)
+        child: object = strategy.initialize(parent)
         if not isinstance(child, Session) or child is parent:
             raise InvalidType(
                 f"{type(self.session_init_strategy).__name__}.initialize must return a session of its own, "
@@ -194,9 +195,3 @@ def _without(inherited: list[Message], messages: list[Message]) -> list[Message]
 def _likeness(message: Message) -> tuple[str | None, ...]:
     """What copies have in common; metadata may hold objects that are not equal to their copies."""
     return message.role, message.content, message.tool_call_id, message.template_path, message.model
-
-
-def _checked(given: Any, kind: type, parameter: str) -> Any:
-    if given is None or isinstance(given, kind):
-        return given
-    raise InvalidType(f"{parameter} takes a {kind.__name__}, not {shown(given, kind)}")

@@ -17,11 +17,12 @@ from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
 from antiphon.messages import Message, Role, ToolCall
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, tell
+from antiphon.parameters import check_count, check_role
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.signals import EndConversation
 from antiphon.templates.base import Template, TemplateOptions
-from antiphon.templates.checks import check_count, check_ids, check_role
+from antiphon.templates.checks import check_ids
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.tools import Farewell, Tool, is_function, told
 
