@@ -159,10 +159,27 @@ def test_what_is_no_template_is_refused_when_the_tree_is_built(build, wrong):
         build(wrong)
 
 
+@pytest.mark.parametrize("kind", [LinearTemplate, LoopTemplate])
+def test_templates_without_brackets_are_refused_and_the_error_says_to_write_some(kind):
+    with pytest.raises(TypeError, match=r"takes a list of templates.* write (it in brackets|LinearTemplate)"):
+        kind(say(), say())
+    with pytest.raises(TypeError, match=r"takes a list of templates, not SystemTemplate.*; write it in brackets"):
+        kind(say())
+
+
+@pytest.mark.parametrize("kind", [LinearTemplate, LoopTemplate])
+def test_a_group_of_a_program_may_be_made_of_whatever_the_program_likes(kind):
+    class Greeting(kind):
+        def __init__(self, first, second, *, model):
+            super().__init__([first, second, AssistantTemplate(model=model)])
+
+    assert Greeting(say(), say(), model="openai:x").templates[2].model.name == "openai:x"
+
+
 @pytest.mark.parametrize("wrong", [42, "text", b"bytes", say(), iter([])])
 @pytest.mark.parametrize("kind", [LinearTemplate, LoopTemplate])
 def test_what_is_no_list_of_templates_is_refused(kind, wrong):
-    with pytest.raises(TypeError, match=r"templates takes a list of templates|takes a template"):
+    with pytest.raises(TypeError, match=rf"templates of {kind.__name__} takes a list of templates, not"):
         kind(wrong)
 
 
@@ -173,10 +190,10 @@ def test_the_refused_child_is_named_by_its_place():
 
 @pytest.mark.parametrize("wrong", [42, True, "yes", None, say(), bool])
 def test_what_is_no_condition_is_refused(wrong):
-    with pytest.raises(TypeError, match="condition takes a function of the session"):
+    with pytest.raises(TypeError, match=r"^condition of .* takes a function of the session"):
         IfTemplate(wrong, say())
     if wrong is not None:
-        with pytest.raises(TypeError, match="exit_condition takes a function of the session"):
+        with pytest.raises(TypeError, match=r"exit_condition of .* takes a function of the session"):
             LoopTemplate([say()], exit_condition=wrong)
 
 

@@ -163,10 +163,22 @@ ASYNC = [later, bit_by_bit, partial(later), Later(), partial(Later()), Later()._
 @pytest.mark.parametrize(
     ("use", "text"),
     [
-        (lambda given: IfTemplate(given, SAYING), "condition takes a plain function .* not an async one: "),
-        (lambda given: LoopTemplate([SAYING], given), "exit_condition takes a plain function .* not an async one: "),
-        (lambda given: UserTemplate("x", before_transform=given), "before_transform takes plain functions.* async one"),
-        (lambda given: UserTemplate("x", after_transform=[given]), "after_transform takes plain functions.* async one"),
+        (
+            lambda given: IfTemplate(given, SAYING),
+            "^condition of IfTemplate takes a plain function .* not an async one: ",
+        ),
+        (
+            lambda given: LoopTemplate([SAYING], given),
+            "exit_condition of LoopTemplate takes a plain function .* not an async one: ",
+        ),
+        (
+            lambda given: UserTemplate("x", before_transform=given),
+            "before_transform of UserTemplate takes plain functions.* async one",
+        ),
+        (
+            lambda given: UserTemplate("x", after_transform=[given]),
+            "after_transform of UserTemplate takes plain functions.* async one",
+        ),
         (FilteredInheritStrategy, "filter_fn is a function of a message that is not async"),
     ],
     ids=["condition", "exit_condition", "before_transform", "after_transform", "filter_fn"],
@@ -177,8 +189,10 @@ def test_something_async_is_refused_where_a_plain_function_is_called(use, text, 
 
 
 def test_a_transformer_whose_process_is_async_is_refused():
-    with pytest.raises(InvalidType, match=r"before_transform takes plain functions, .* not an async one: .*LateTransf"):
-        SystemTemplate("x", before_transform=LateTransformer())
+    with pytest.raises(
+        InvalidType, match=r"before_transform of hello takes plain functions, .* async one: .*LateTransf"
+    ):
+        SystemTemplate("x", template_id="hello", before_transform=LateTransformer())
 
 
 def test_a_refused_observer_leaves_the_others_listening(play, answering):

@@ -72,8 +72,8 @@ class Template(Shared, ABC):
     ) -> None:
         _check_id(template_id)
         self.template_id = template_id
-        self.before_transform = as_transforms(before_transform, "before_transform")
-        self.after_transform = as_transforms(after_transform, "after_transform")
+        self.before_transform = as_transforms(before_transform, parameter_of(self, "before_transform"))
+        self.after_transform = as_transforms(after_transform, parameter_of(self, "after_transform"))
         self.enable_logging = enable_logging
         self.built_at = place_that_makes(self)
 
@@ -239,6 +239,11 @@ class Template(Shared, ABC):
         if self.enable_logging and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s %s: %s", message.template_path, message.role, message.content)
         return message
+
+
+def parameter_of(template: Template, parameter: str) -> str:
+    """What a template's parameter is called in errors, before there is a path: ``templates of support``."""
+    return f"{parameter} of {template.template_id or type(template).__name__}"
 
 
 def _checked(script: object, template: Template) -> Script:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from antiphon.errors import InvalidType, InvalidValue, shown
-from antiphon.templates.base import Template
+from antiphon.templates.base import Template, parameter_of
 
 
 def check_children(parent: Template, given: object, parameter: str) -> tuple[Template, ...]:
@@ -14,8 +14,9 @@ def check_children(parent: Template, given: object, parameter: str) -> tuple[Tem
     Raises:
         InvalidType: Something given is no template.
     """
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        raise InvalidType(f"{parameter} takes a list of templates, not {shown(given)}")
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+        hint = "; write it in brackets" if isinstance(given, Template) else ""
+        raise InvalidType(f"{parameter_of(parent, parameter)} takes a list of templates, not {shown(given)}{hint}")
     return tuple(check_child(parent, child, f"{parameter}[{index}]") for index, child in enumerate(given))
 
 
@@ -27,9 +28,7 @@ def check_child(parent: Template, given: object, parameter: str) -> Template:
     """
     if isinstance(given, Template):
         return given
-    raise InvalidType(
-        f"{parameter} of {parent.template_id or type(parent).__name__} takes a template, not {shown(given, Template)}"
-    )
+    raise InvalidType(f"{parameter_of(parent, parameter)} takes a template, not {shown(given, Template)}")
 
 
 def check_ids(root: Template) -> None:

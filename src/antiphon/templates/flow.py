@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from antiphon.drivers import Script
 from antiphon.errors import InvalidType, InvalidValue, shown
@@ -13,35 +13,31 @@ from antiphon.rendering import Text
 from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.sources import Content
-from antiphon.templates.base import Template, TemplateOptions
+from antiphon.templates.base import Template, TemplateOptions, parameter_of
 from antiphon.templates.checks import check_child, check_children, check_ids
 from antiphon.threads import is_async, is_plain_function
 
 
 class ControlTemplate(Template):
-    """A template that asks no model itself, and therefore takes none."""
+    """A template that asks no model itself, and therefore takes none.
 
-    def __new__(cls, *_arguments: Any, **options: Any) -> Self:
-        """Refuse ``model=``: by a decision of the design models are named where they are asked.
+    By a decision of the design models are named where they are asked.
 
-        Raises:
-            InvalidType: A model was given; the text says where to set it instead.
-        """
+    Raises:
+        InvalidType: A model was given; the text says where to set it instead.
+    """
+
+    def __init__(self, **options: Unpack[TemplateOptions]) -> None:
         if "model" in options:
             raise InvalidType(
-                f"{cls.__name__} takes no model: set model= on the generating templates in it, "
+                f"{type(self).__name__} takes no model: set model= on the generating templates in it, "
                 "or wrap the group in SubroutineTemplate(group, model=...)"
             )
-        return super().__new__(cls)
+        super().__init__(**options)
 
 
-class LinearTemplate(ControlTemplate):
-    """Renders its templates one after another; an empty one says nothing.
-
-    Args:
-        templates: The templates, in order.
-        **options: See ``TemplateOptions``.
-    """
+class _ListTemplate(ControlTemplate):
+    """A template that renders others in their order."""
 
     def __init__(self, templates: Sequence[Template], **options: Unpack[TemplateOptions]) -> None:
         super().__init__(**options)
@@ -54,6 +50,23 @@ class LinearTemplate(ControlTemplate):
         """The templates, in order."""
         return self.templates
 
+
+class LinearTemplate(_ListTemplate):
+    """Renders its templates one after another; an empty one says nothing.
+
+    Args:
+        templates: The templates, in order.
+        **options: See ``TemplateOptions``.
+    """
+
+    if not TYPE_CHECKING:  # type checkers are to look at the __init__ alone
+
+        def __new__(cls, *arguments: Any, **_options: Any) -> Self:
+            """Say what is wrong with ``LinearTemplate(one, another)``: Python would speak of one argument too many."""
+            if len(arguments) > 1 and cls.__init__ is _ListTemplate.__init__:
+                raise InvalidType(f"templates takes a list of templates: write {cls.__name__}([one, another])")
+            return super().__new__(cls)
+
     def _render(self, session: Session) -> Script:
         try:
             for place, template in self._steps:
@@ -65,7 +78,7 @@ class LinearTemplate(ControlTemplate):
         return session
 
 
-class LoopTemplate(ControlTemplate):
+class LoopTemplate(_ListTemplate):
     """Renders its templates again and again.
 
     Args:
@@ -87,19 +100,11 @@ class LoopTemplate(ControlTemplate):
         exit_loop_count: int | None = None,
         **options: Unpack[TemplateOptions],
     ) -> None:
-        super().__init__(**options)
-        self.templates = check_children(self, templates, "templates")
+        super().__init__(templates, **options)
         if not self.templates:
             raise InvalidValue("a loop without templates would turn for ever and say nothing: give it at least one")
-        self.exit_condition = None if exit_condition is None else _condition(exit_condition, "exit_condition")
+        self.exit_condition = None if exit_condition is None else _condition(self, exit_condition, "exit_condition")
         self.exit_loop_count = None if exit_loop_count is None else check_count(exit_loop_count, "exit_loop_count")
-        self._steps = tuple(zip(self.places, self.templates, strict=True))
-        check_ids(self)
-
-    @property
-    def children(self) -> tuple[Template, ...]:
-        """The templates of one turn, in order."""
-        return self.templates
 
     def _render(self, session: Session) -> Script:
         run = session.run
@@ -139,7 +144,7 @@ class IfTemplate(ControlTemplate):
         **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__(**options)
-        self.condition = _condition(condition, "condition")
+        self.condition = _condition(self, condition, "condition")
         self.true_template = check_child(self, true_template, "true_template")
         self.false_template = None if false_template is None else check_child(self, false_template, "false_template")
         self._steps = {True: (self.places[0], self.true_template)}
@@ -167,9 +172,6 @@ class BreakTemplate(ControlTemplate):
         **options: See ``TemplateOptions``.
     """
 
-    def __init__(self, **options: Unpack[TemplateOptions]) -> None:
-        super().__init__(**options)
-
     def _render(self, session: Session) -> Script:
         raise LeaveLoop(session)
         yield  # what makes this a generator
@@ -196,11 +198,12 @@ class EndTemplate(ControlTemplate):
         raise EndConversation(session)
 
 
-def _condition(given: Any, parameter: str) -> Callable[[Session], bool]:
+def _condition(template: Template, given: Any, parameter: str) -> Callable[[Session], bool]:
+    where = parameter_of(template, parameter)
     if is_async(given):
         raise InvalidType(
-            f"{parameter} takes a plain function of the session, which answers at once, and not an async one: {given!r}"
+            f"{where} takes a plain function of the session, which answers at once, and not an async one: {given!r}"
         )
     if not is_plain_function(given) or isinstance(given, Template):
-        raise InvalidType(f"{parameter} takes a function of the session, not {shown(given)}")
+        raise InvalidType(f"{where} takes a function of the session, not {shown(given)}")
     return cast("Callable[[Session], bool]", given)
