@@ -19,7 +19,7 @@ from antiphon.model import Model
 from antiphon.replacing import chosen
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
-from antiphon.threads import in_thread, is_async, run_to_end
+from antiphon.threads import in_thread, is_async, pause, run_to_end
 from antiphon.tools import Tool
 
 
@@ -119,6 +119,18 @@ class RunTool(Effect):
         if is_async(self.tool.function):
             return await self.tool.function(**self.arguments)
         return await in_thread(partial(self.tool.function, **self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Effect):
+    """Let others go on, between two turns of a loop in which nobody was waited for."""
+
+    def perform(self) -> None:
+        """Do nothing: threads take turns by themselves."""
+
+    async def aperform(self) -> None:
+        """Let the event loop go on."""
+        await pause()
 
 
 def ask(

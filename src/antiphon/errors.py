@@ -7,7 +7,7 @@
     ├── InvalidValue (ValueError)          something of the right kind with an impossible value was given
     │   └── RunnerNotSet                   a template generates, and its session has no runner
     ├── RenderingError                     a template's text cannot be compiled or rendered
-    ├── MessageLimitExceeded               a run added more messages than it may
+    ├── MessageLimitExceeded               a run added more messages than it may, or turns without any
     ├── UserInterfaceMissing               a template asks the user, and there is nobody to ask
     ├── ConnectionNotPossible              a model cannot be connected: an extra or a key is missing
     └── ModelError                         a model was called and gave no usable answer
@@ -77,17 +77,18 @@ class RenderingError(AntiphonError):
 
 
 class MessageLimitExceeded(AntiphonError):
-    """A run added more messages than ``max_messages`` allows.
+    """A run added more messages than ``max_messages`` allows, or turns in a loop without adding any.
 
     Attributes:
         session: The session of the run, with every message that was said.
         max_messages: The limit.
     """
 
-    def __init__(self, session: Any, max_messages: int) -> None:
-        super().__init__(
-            f"the run added more than max_messages={max_messages} messages; the error's .session holds what was said"
-        )
+    def __init__(self, session: Any, max_messages: int, *, silent_turns: int = 0) -> None:
+        reason = f"the run added more than max_messages={max_messages} messages"
+        if silent_turns:
+            reason = f"a loop turned {silent_turns:,} times in a row and said nothing, with max_messages={max_messages}"
+        super().__init__(f"{reason}; the error's .session holds what was said")
         self.session = session
         self.max_messages = max_messages
 

@@ -68,7 +68,8 @@ class Runner:
 
         Raises:
             InvalidValue: The session is in a run already: it is in one at a time.
-            MessageLimitExceeded: The run adds more messages than it may; the error carries the session.
+            MessageLimitExceeded: The run adds more messages than it may, or a loop turns 100,000 times in a row without
+                adding any; the error carries the session.
         """
         steps = self.iter(session, template=template, max_messages=max_messages)
         while True:

@@ -129,8 +129,9 @@ class Run:
         chosen_by: Whose choice the innermost session's runner is.
         asked: The model that is just being asked, with whose choice it was.
         request: What it is asked for beside the messages.
-        seen: How many messages of the innermost session were there when the last one was said.
+        tree: The outermost template.
         added: How many messages the run added.
+        silent_turns: How many turns of loops have passed since the last of them.
         max_messages: How many it may add; ``None`` for any number.
         active: Whether the run has begun and not ended.
         suspended: Whether whoever goes through the run has stopped at a message or an event.
@@ -138,7 +139,7 @@ class Run:
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "request", "tree", "added", "max_messages", "active", "suspended"),
+        *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active", "suspended"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -156,6 +157,7 @@ class Run:
         self.request = ANY_TEXT
         self.tree: Any = None
         self.added = 0
+        self.silent_turns = 0
         self.max_messages = max_messages
         self.active = session is not None
         self.suspended = False
@@ -222,9 +224,22 @@ class Run:
         if not messages or (messages[-1] is not message and not any(message is other for other in messages)):
             messages.append(message)
         self.added += 1
+        self.silent_turns = 0
         if self.max_messages is not None and self.added > self.max_messages:
             raise MessageLimitExceeded(self.root, self.max_messages)
 
+    def turned_silently(self) -> None:
+        """Count a turn of a loop in which nothing was said.
+
+        Raises:
+            MessageLimitExceeded: There were so many in a row that a run with a limit of messages would never end.
+        """
+        self.silent_turns += 1
+        if self.max_messages is not None and self.silent_turns >= _MOST_SILENT_TURNS:
+            raise MessageLimitExceeded(self.root, self.max_messages, silent_turns=self.silent_turns)
+
+
+_MOST_SILENT_TURNS = 100_000  # about a second of turning, or a day of looking every second whether something has come
 
 _ITERATION = re.compile(r"@\d+(?=/|$)")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from antiphon.drivers import Script
+from antiphon.effects import Pause
 from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.parameters import check_count
 from antiphon.rendering import Text
@@ -81,6 +82,9 @@ class LinearTemplate(_ListTemplate):
 class LoopTemplate(_ListTemplate):
     """Renders its templates again and again.
 
+    After a turn in which nothing was said, ``arun`` lets the event loop go on. In a run with ``max_messages`` 100,000
+    such turns in a row are a ``MessageLimitExceeded``.
+
     Args:
         templates: The templates of one turn, in order; at least one.
         exit_condition: A plain function, asked with the session after every template; the loop ends as soon as it is
@@ -115,10 +119,14 @@ class LoopTemplate(_ListTemplate):
             while self.exit_loop_count is None or turn < self.exit_loop_count:
                 turn += 1
                 run.path = f"{path}@{turn}"
+                added = run.added
                 for place, template in self._steps:
                     session = yield from self.include(template, session, place)
                     if self.exit_condition is not None and self.exit_condition(session):
                         return session
+                if run.added == added:
+                    run.turned_silently()
+                    yield Pause()
         except LeaveLoop as leaving:
             return leaving.session
         finally:
