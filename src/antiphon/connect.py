@@ -7,8 +7,10 @@ from collections.abc import AsyncGenerator, Generator, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pydantic import ValidationError
+
 from antiphon.copies import Shared
-from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue, shown
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
 from antiphon.observers import LISTENERS, LiveCall, tell
@@ -57,7 +59,22 @@ class _Link(Shared):
             from antiphon.providers.local import weights_of
 
             weights_of(model)
-        self.connection().check_settings(settings)
+        try:
+            connection = self.connection()
+        except ConnectionNotPossible:
+            self._check_without_key(settings)
+            raise
+        connection.check_settings(settings)
+
+    def _check_without_key(self, settings: Iterable[str]) -> None:
+        """Where only the key is missing: complain of the settings first, for those are mistakes in the program."""
+        from antiphon.providers.connection import Connection
+
+        try:
+            connection = Connection(**{**self._address, "api_key": "none"})
+        except AntiphonError:
+            return  # the key is not all
+        connection.check_settings(settings)
 
 
 class ConnectedModel(Model):
@@ -72,7 +89,6 @@ class ConnectedModel(Model):
     def __init__(
         self, model: str | RealModel, *, base_url: str | None = None, api_key: str | None = None, **settings: Any
     ) -> None:
-        self.settings = ModelSettings(**settings)
         if isinstance(model, str):
             self.name = _checked_name(model)
             check_address(base_url)
@@ -81,6 +97,7 @@ class ConnectedModel(Model):
         else:
             self.name = _name_of(model, base_url, api_key)
             self._link = _Link(name=self.name, model=model)
+        self.settings = _settings_of(self.name, settings)
 
     def _send(self, session: Session) -> Reply:
         return self._live(session).ask(session, self.settings)
@@ -126,8 +143,8 @@ def connect(
 
     Raises:
         InvalidType: That is neither a name nor a model object, or the address or the key is no text.
-        InvalidValue: The name has no provider, or one that nobody knows; the address or the key cannot be one; or the
-            model does not know a setting.
+        InvalidValue: The name has no provider, or one that nobody knows; the address or the key cannot be one; the
+            model does not know a setting, or it cannot have that value.
         ConnectionNotPossible: The provider's package or key is missing; the text says what to install or to set.
     """
     connected = ConnectedModel(model, base_url=base_url, api_key=api_key, **settings)
@@ -168,6 +185,14 @@ def _checked_name(name: str) -> str:
     if not provider or not model:
         raise InvalidValue(f'{name!r} does not name a model: write "provider:model", as in "openai:gpt-4o-mini"')
     return name
+
+
+def _settings_of(name: str, given: dict[str, Any]) -> ModelSettings:
+    try:
+        return ModelSettings(**given)
+    except ValidationError as error:
+        wrong = [f"{one['loc'][0]} cannot be {given[str(one['loc'][0])]!r}: {one['msg']}" for one in error.errors()]
+        raise InvalidValue(f"settings of {name!r} are wrong:\n  " + "\n  ".join(wrong)) from error
 
 
 def _name_of(model: object, base_url: str | None, api_key: str | None) -> str:

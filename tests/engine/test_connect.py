@@ -17,12 +17,12 @@ from antiphon import (
     connect,
     observing,
 )
-from antiphon.errors import AntiphonError, ConnectionNotPossible
+from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidValue
 
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -33,6 +33,35 @@ def no_keys(monkeypatch):
 def test_a_name_without_a_provider_or_a_model_is_refused_at_once(use, name):
     with pytest.raises(ValueError, match=r'does not name a model: write "provider:model", as in "openai:gpt-4o-mini"'):
         use(name)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "valid"),
+    [
+        ("temperature", "hot", "Input should be a valid number"),
+        ("max_tokens", 0, "Input should be greater than or equal to 1"),
+        ("top_p", 1.5, "Input should be less than or equal to 1"),
+        ("stop", "END", "Input should be a valid list"),
+    ],
+)
+def test_a_setting_that_cannot_have_that_value_is_refused_by_name(setting, value, valid):
+    with pytest.raises(InvalidValue) as caught:
+        connect("openai:gpt-4o-mini", **{setting: value})
+
+    assert f"settings of 'openai:gpt-4o-mini' are wrong:\n  {setting} cannot be {value!r}: {valid}" in str(caught.value)
+
+
+def test_every_wrong_setting_is_named():
+    with pytest.raises(InvalidValue, match=r"temperature cannot be -1: .*\n  seed cannot be 'x': "):
+        connect("openai:gpt-4o-mini", temperature=-1, seed="x")
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-4o-mini", "anthropic:claude-haiku-4-5", "google:gemini-2.5-flash-lite"])
+def test_a_misspelt_setting_is_refused_before_a_missing_key(name):
+    with pytest.raises(InvalidValue, match="knows no setting 'temprature'; did you mean 'temperature'"):
+        connect(name, temprature=0)
+    with pytest.raises(ConnectionNotPossible, match="there is no key"):
+        connect(name, temperature=0)
 
 
 @pytest.mark.parametrize("wrong", [42, None, b"openai:gpt-4o-mini", ["openai:gpt-4o-mini"]])
