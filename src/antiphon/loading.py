@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from inspect import Parameter, signature
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue
+from antiphon.places import place_that_raised
 from antiphon.templates.base import Template
 from antiphon.tools import Tool
 
@@ -23,6 +26,7 @@ def load(name: str) -> Template:
     Raises:
         InvalidValue: There is no such module, or nothing of that name in it.
         InvalidType: What is there is no template, and returns none.
+        AntiphonError: Whatever the module raises of the family; a note says in which line.
     """
     module_name, _, path = name.partition(":")
     if not module_name or not path:
@@ -30,12 +34,25 @@ def load(name: str) -> Template:
     return _as_template(_found(_module(module_name), path), name)
 
 
+@contextmanager
+def _saying_where() -> Iterator[None]:
+    """Let an error of ours tell which line of the program it comes from: there is no path before there is a tree."""
+    try:
+        yield
+    except AntiphonError as error:
+        place = place_that_raised(error)
+        if place is not None:
+            error.add_note(f"built at {place}")
+        raise
+
+
 def _module(name: str) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        return import_module(name)
+        with _saying_where():
+            return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # one that the module itself imports
@@ -64,7 +81,8 @@ def _as_template(found: object, name: str) -> Template:
     wanted = [str(parameter) for parameter in signature(found).parameters.values() if _is_required(parameter)]
     if wanted:
         raise InvalidType(f"{name} wants {', '.join(wanted)}: name a template, or a function without parameters")
-    made = found()
+    with _saying_where():
+        made = found()
     if isinstance(made, Template):
         return made
     raise InvalidType(f"{name} returned no template, but {type(made).__name__}: {made!r}")

@@ -1,10 +1,11 @@
-"""Where in a program something is made."""
+"""Where in a program something is made, or fails."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from traceback import walk_tb
 from types import CodeType, FrameType
 from typing import NamedTuple
 
@@ -38,6 +39,19 @@ def place_that_makes(made: object) -> Place | None:
             return Place(code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
+
+
+def place_that_raised(error: BaseException) -> Place | None:
+    """The line of a program in which an error came up, or which called what raised it; ``None`` where no program did.
+
+    Looked for is the innermost line outside of this package and of Python's means to import, from where it is asked.
+    """
+    place: Place | None = None
+    for frame, line in walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith(_OUR_FOLDER) and not str(frame.f_globals.get("__name__")).startswith("importlib"):
+            place = Place(file, line)
+    return place
 
 
 def _initialises(code: CodeType, frame: FrameType, made: object) -> bool:
