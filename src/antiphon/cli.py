@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="antiphon", description="Conversations with language models as trees of templates."
     )
+    parser.add_argument("--version", action="version", version=f"antiphon {version('antiphon')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands.add_parser("run", parents=[template], help="hold a conversation in this terminal"))
     show = commands.add_parser("show", parents=[template], help="draw the tree, with its models and tools")
@@ -113,19 +115,35 @@ def _run(given: argparse.Namespace) -> int:
     session.metadata.update(given.metadata)
     template = load(given.template)
     model = DEFAULT_MODEL if given.model is None else connect(given.model)  # the default may not be needed
-    conversation = Conversation(Runner(model, ConsoleInterface(), template), session)
+    console = _Console()
+    conversation = Conversation(Runner(model, console, template), session)
     _edit_lines()
     try:
-        status = _held(conversation)
+        status = _held(conversation, console)
     finally:
         is_saved = given.save is None or _saved(conversation, given.save)
     return status if is_saved else FAILED
 
 
-def _held(conversation: Conversation) -> int:
+class _Console(ConsoleInterface):
+    """Knows whether its input has ended; other things may end as well."""
+
+    has_ended = False
+
+    def ask(self, session: Session, description: str | None, default: str | None) -> str:
+        try:
+            return super().ask(session, description, default)
+        except EOFError:
+            self.has_ended = True
+            raise
+
+
+def _held(conversation: Conversation, console: _Console) -> int:
     try:
         conversation.hold()
     except EOFError:
+        if not console.has_ended:
+            raise
         print()
     except KeyboardInterrupt:
         print()

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 
@@ -178,6 +179,35 @@ def test_what_cannot_begin_says_why(
     error = capsys.readouterr().err
     assert error.startswith("antiphon: ")
     assert complaint.replace("{}", program) in error
+
+
+@pytest.mark.parametrize("name", ["{}:tree", "{}:make"])
+@pytest.mark.parametrize("command", ["run", "show"])
+def test_a_mistake_in_the_program_is_said_with_its_line(
+    module: Write, command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "from antiphon import LinearTemplate\n\ndef make():\n    return LinearTemplate(\n        [3],\n    )\n"
+    written = module(code + "\ntree = make()\n" * ("tree" in name))
+
+    assert main([command, name.replace("{}", written)]) == 2
+    assert capsys.readouterr().err == (
+        f"antiphon: templates[0] of LinearTemplate takes a template, not int: 3\nbuilt at {tmp_path / written}.py:4\n"
+    )
+
+
+def test_a_program_s_own_end_of_file_is_not_the_user_s(module: Write, typing: Callable[..., None]) -> None:
+    name = module(FAILING.replace("ERROR", "EOFError('half a file')"))
+    typing()
+
+    with pytest.raises(EOFError, match="half a file"):
+        main(["run", f"{name}:tree"])
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"antiphon {version('antiphon')}\n")
 
 
 @pytest.mark.parametrize("setting", ["language", "=French"])
