@@ -22,7 +22,8 @@ from antiphon.parameters import check_text
 from antiphon.places import Place, place_that_makes
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
-from antiphon.session import Run, Session, ended, joined
+from antiphon.running import ended, joined
+from antiphon.session import Run, Session
 from antiphon.signals import Leaving
 from antiphon.transforms import Transforms, as_transforms, transformed
 
