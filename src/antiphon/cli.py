@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.connect import connect
-from antiphon.conversation import Conversation, check_writable, resumed, save
+from antiphon.conversation import Conversation
 from antiphon.drawing import as_mermaid, as_text
 from antiphon.errors import AntiphonError
 from antiphon.interface import ConsoleInterface
 from antiphon.loading import load
 from antiphon.runner import Runner
+from antiphon.saving import check_writable, resumed, save
 from antiphon.session import Session
 
 DEFAULT_MODEL = "local:smollm2-135m"

@@ -15,8 +15,8 @@ import pytest
 
 from antiphon import Session
 from antiphon.cli import main
-from antiphon.conversation import check_writable
 from antiphon.errors import InvalidValue
+from antiphon.saving import check_writable
 
 NUMBERS = count(1)
 PROGRAM = """
