@@ -86,7 +86,7 @@ class Runner:
         """Render the template without blocking the event loop; the rest is as with ``run``."""
         run, chosen = self._begun(session, template, max_messages)
         try:
-            async with aclosing(self._played(run, chosen)) as steps:
+            async with aclosing(self._aplayed(run, chosen)) as steps:
                 async for _ in steps:
                     pass
         finally:
@@ -103,7 +103,7 @@ class Runner:
         """
         run, chosen = self._begun(session, template, max_messages)
         try:
-            return (yield from drive(chosen.script(run.session), run))
+            return (yield from self._played(run, chosen))
         finally:
             ended(run)
 
@@ -113,7 +113,7 @@ class Runner:
         """Render the template step by step without blocking the event loop; the rest is as with ``iter``."""
         run, chosen = self._begun(session, template, max_messages)
         try:
-            async with aclosing(self._played(run, chosen)) as steps:
+            async with aclosing(self._aplayed(run, chosen)) as steps:
                 async for step in steps:
                     yield step
         finally:
@@ -125,7 +125,7 @@ class Runner:
         """Render the template step by step, as ``iter`` does, with ``TextDelta`` events while models speak."""
         run, chosen = self._begun(session, template, max_messages)
         try:
-            return (yield from drive(chosen.script(run.session), run, streaming=True))
+            return (yield from self._played(run, chosen, streaming=True))
         finally:
             ended(run)
 
@@ -135,18 +135,21 @@ class Runner:
         """Render the template step by step, as ``aiter`` does, with ``TextDelta`` events while models speak."""
         run, chosen = self._begun(session, template, max_messages)
         try:
-            async with aclosing(self._played(run, chosen, streaming=True)) as steps:
+            async with aclosing(self._aplayed(run, chosen, streaming=True)) as steps:
                 async for step in steps:
                     yield step
         finally:
             ended(run)
 
-    async def _played(
+    def _played(
         self, run: Run, template: Template, *, streaming: bool = False
-    ) -> AsyncGenerator[Message | Event]:
-        async with aclosing(adrive(template.script(run.session), run, streaming=streaming)) as steps:
-            async for step in steps:
-                yield step
+    ) -> Generator[Message | Event, None, Session]:
+        """Play a template in a run; what every way to run a template without an event loop comes to."""
+        return drive(template.script(run.session), run, streaming=streaming)
+
+    def _aplayed(self, run: Run, template: Template, *, streaming: bool = False) -> AsyncGenerator[Message | Event]:
+        """Play a template in a run without blocking the event loop; what every such way comes to."""
+        return adrive(template.script(run.session), run, streaming=streaming)
 
     def fork(self, model: Model | str | None = None) -> Self:
         """A runner of which no change reaches this one.

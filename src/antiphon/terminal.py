@@ -32,27 +32,11 @@ class CommandLineRunner(Runner):
     ) -> None:
         super().__init__(model, ConsoleInterface() if user_interface is None else user_interface, template)
 
-    def iter(
-        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
+    def _played(
+        self, run: Run, template: Template, *, streaming: bool = False
     ) -> Generator[Message | Event, None, Session]:
-        """Render the template step by step, and print it."""
-        steps = self.stream(session, template=template, max_messages=max_messages)
-        with closing(steps):
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as stop:
-                    final: Session = stop.value
-                    return final
-                if not isinstance(step, TextDelta):
-                    yield step
-
-    def stream(
-        self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
-    ) -> Generator[Message | Event, None, Session]:
-        """Render the template step by step, with what models say while they speak, and print it."""
         printer = Printer(self.user_interface)
-        steps = super().stream(session, template=template, max_messages=max_messages)
+        steps = super()._played(run, template, streaming=True)
         with closing(steps), closing(printer):
             while True:
                 try:
@@ -61,14 +45,15 @@ class CommandLineRunner(Runner):
                     final: Session = stop.value
                     return final
                 printer.show(step)
-                yield step
+                if streaming or not isinstance(step, TextDelta):
+                    yield step
 
-    async def _played(
+    async def _aplayed(
         self, run: Run, template: Template, *, streaming: bool = False
     ) -> AsyncGenerator[Message | Event]:
         printer = Printer(self.user_interface)
         with closing(printer):
-            async with aclosing(super()._played(run, template, streaming=True)) as steps:
+            async with aclosing(super()._aplayed(run, template, streaming=True)) as steps:
                 async for step in steps:
                     printer.show(step)
                     if streaming or not isinstance(step, TextDelta):
