@@ -91,6 +91,11 @@ def _holding(message: Message, parsed: object) -> Message:
     return message
 
 
+def recast(message: Message, role: Role) -> Message:
+    """The message as one of another role."""
+    return message if message.role == role else message.model_copy(update={"role": role})
+
+
 class Usage(BaseModel):
     """What one model call used up.
 

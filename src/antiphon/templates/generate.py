@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidValue, OutputError
-from antiphon.messages import Message, Role
+from antiphon.messages import Message, Role, recast
 from antiphon.model import Model
 from antiphon.output import OutputType, problems_of, re_ask
 from antiphon.parameters import check_count, check_role
@@ -73,11 +73,11 @@ class GenerateTemplate(Template):
 
     def _generated(self, session: Session) -> Generator[Step, Any, Message]:
         if self._output is None:
-            return self._cast((yield from self.ask(session, self.model)))
+            return recast((yield from self.ask(session, self.model)), self.role)
         request = Request(output_type=self.output_type)
         retries = self.retries
         while True:
-            message = self._cast((yield from self.ask(session, self.model, request)))
+            message = recast((yield from self.ask(session, self.model, request)), self.role)
             try:
                 return message.with_parsed(self._output.parsed(message.content))
             except ValidationError as error:
@@ -97,9 +97,6 @@ class GenerateTemplate(Template):
             model=message.model,
             template_path=message.template_path,
         )
-
-    def _cast(self, message: Message) -> Message:
-        return message if message.role == self.role else message.model_copy(update={"role": self.role})
 
 
 class AssistantTemplate(GenerateTemplate):

@@ -14,7 +14,7 @@ from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.effects import RunTool
 from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
-from antiphon.messages import Message, Role, ToolCall
+from antiphon.messages import Message, Role, ToolCall, recast
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, tell
 from antiphon.parameters import check_count, check_role
@@ -82,7 +82,7 @@ class ToolingTemplate(Template):
             yield from self._answered(session, message.tool_calls)
             message = yield from self.ask(session, self.model, request)
         if not message.tool_calls:
-            yield self._add(session, message if message.role == self.role else self._recast(message))
+            yield self._add(session, recast(message, self.role))
             return session
         raise ToolRoundsExceeded(
             f"model {message.model!r} asks for {', '.join(call.name for call in message.tool_calls)} after "
@@ -90,9 +90,6 @@ class ToolingTemplate(Template):
             model=message.model,
             template_path=message.template_path,
         )
-
-    def _recast(self, message: Message) -> Message:
-        return message.model_copy(update={"role": self.role})
 
     def _answered(self, session: Session, calls: Sequence[ToolCall]) -> Generator[Step, Any, None]:
         """Run what the calls ask for, and say their results; a farewell ends the conversation.
