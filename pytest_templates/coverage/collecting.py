@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import cast
 
 from antiphon import IfTemplate, LoopTemplate, Template, ToolingTemplate
 from antiphon.observers import Observer, TemplateEntered, TemplateExited
@@ -53,7 +52,7 @@ class Collecting(Observer):
 
     def on_template_enter(self, event: TemplateEntered) -> None:
         """Note the template, with all that is below it where nobody has seen it yet."""
-        template, path = cast("Template", event.template), event.path
+        template, path = event.template, event.path
         with self._lock:
             if template not in self._points:
                 self._learn(template, without_iterations(path))
@@ -73,7 +72,7 @@ class Collecting(Observer):
 
     def on_template_exit(self, event: TemplateExited) -> None:
         """Note which way an if went, how often a loop turned, which tools were called."""
-        template = cast("Template", event.template)
+        template = event.template
         if _kind(type(template)) is None:
             return
         with self._lock:

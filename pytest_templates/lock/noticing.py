@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from antiphon import ModelCall, Template
 from antiphon.observers import Observer, TemplateEntered
@@ -47,7 +47,7 @@ class Noticing(Observer):
             return
         from pytest_templates.lock.describing import facts_of
 
-        template = cast("Template", event.template)
+        template = event.template
         with self._lock:
             path = _path(event.path)
             place = self._places[path] = _place(template, path, self._root)

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from antiphon.calls import ModelCall, ToolRun
 from antiphon.parameters import check_kind
-from antiphon.session import Identified, Session
+from antiphon.session import Session
+
+if TYPE_CHECKING:
+    from antiphon.templates.base import Template  # which tells observers of itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class TemplateEntered:
         session: The session it is rendered in, before its before-transforms.
     """
 
-    template: Identified
+    template: Template
     path: str
     depth: int
     session: Session
@@ -42,7 +45,7 @@ class TemplateExited:
         error: What ended it early: an error, or the signal of a break or an end; ``None`` when it ran to its end.
     """
 
-    template: Identified
+    template: Template
     path: str
     depth: int
     session: Session
@@ -60,7 +63,7 @@ class SubroutineEntered:
         parent: The parent's session.
     """
 
-    template: Identified
+    template: Template
     path: str
     depth: int
     parent: Session
@@ -79,7 +82,7 @@ class SubroutineExited:
         error: What ended it early; ``None`` when it ran to its end.
     """
 
-    template: Identified
+    template: Template
     path: str
     depth: int
     parent: Session

@@ -38,6 +38,7 @@ from antiphon import (
     SubroutineTemplate,
     SystemTemplate,
     Template,
+    TemplateEntered,
     ToolCall,
     Trace,
     UpdateMetadata,
@@ -87,6 +88,10 @@ class Watching(Observer):
         assert_type(call.reply, Reply | None)
         assert_type(call.error, BaseException | None)
         assert_type(call.seconds, float)
+
+    def on_template_enter(self, event: TemplateEntered) -> None:
+        """Look at a template."""
+        assert_type(event.template, Template)
 
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:
         """Look at a parent."""
