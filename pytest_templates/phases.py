@@ -32,8 +32,9 @@ class Phase:
             if self._name == "teardown":
                 self._close()
 
+    # Where pytest.fail says all there is, its frame is left to be seen: where none is, pytest adds a line about that.
+
     def _close(self) -> None:
-        __tracebackhide__ = True
         try:
             self._attempt.close()
         except Exception as error:
@@ -42,7 +43,6 @@ class Phase:
             pytest.fail(told([error]), pytrace=False)
 
     def _judge(self, error: BaseException | None) -> None:
-        __tracebackhide__ = True
         attempt = self._attempt
         if self._name == "teardown":
             attempt.settle()
@@ -58,7 +58,6 @@ class Phase:
 
     def _explain(self, error: BaseException, unsettled: list[Exception]) -> None:
         """Show what the program swallowed before it failed, and a failure of ours without our own frames."""
-        __tracebackhide__ = True
         hidden = untold(unsettled, error)
         if hidden:
             self._attempt.item.add_report_section(self._name, "templates", told(hidden))

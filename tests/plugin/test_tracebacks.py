@@ -83,6 +83,7 @@ def test_a_swallowed_call_says_where_it_was_seen(project):
     result = project.run()
 
     result.stdout.re_match_lines([r"  seen at .*program.py:\d+, in ask"])
+    result.stdout.no_fnmatch_line("*traceback entries are hidden*")
 
 
 def test_a_damaged_cassette_is_told_without_frames_of_ours(project):
