@@ -12,6 +12,10 @@ from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.picture import Photographer, same
 
+_REMEDY = (
+    "  let it change its own copies; what the parent is to keep, set in an after_transform of the SubroutineTemplate"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -52,15 +56,16 @@ class Guard:
             self.checked += 1
         now = _picture(look.photographer, event.parent, event.template, event.path)
         if not same(now, look.picture):
-            self._complain(violation(f"the subroutine at {event.path!r} changed its parent", look.picture, now))
+            what = f"the subroutine at {event.path!r} changed its parent"
+            self._complain(violation(what, look.picture, now, _REMEDY))
 
 
-def violation(what: str, before: dict[str, Any], after: dict[str, Any]) -> IsolationViolation:
+def violation(what: str, before: dict[str, Any], after: dict[str, Any], *remedy: str) -> IsolationViolation:
     """The error that names every changed place."""
     from pytest_templates.differences import differences
 
     places = differences(before, after)
-    return IsolationViolation("\n".join([f"{what}:", *(f"  {place}" for place in places)]))
+    return IsolationViolation("\n".join([f"{what}:", *(f"  {place}" for place in places), *remedy]))
 
 
 def _picture(photographer: Photographer, parent: Session, subroutine: Any, path: str) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def test_a_change_of_the_parent_fails_the_test_and_names_subroutine_and_place(gu
 
     assert "IsolationViolation: the subroutine at 'support/research' changed its parent:" in said
     assert place in said
+    assert "what the parent is to keep, set in an after_transform of the SubroutineTemplate" in said
 
 
 @pytest.fixture(scope="module")
