@@ -141,8 +141,7 @@ class Script:
         return (
             f"{self.owner} was asked {counted(self._taken, 'time')} and still holds {self.remaining} of its steps:\n"
             f"{self.listed()}\n"
-            "  take out the steps that are too many, find out why the program asked less often, or allow it by "
-            "allow_unused=True"
+            "  take out the steps that are too many, or find out why the program asked less often"
         )
 
     def listed(self) -> str:

@@ -100,11 +100,15 @@ class ScriptedModel(Model):
     @property
     def unused(self) -> str:
         """What is left of the script, in words."""
-        return self._script.unused
+        return self._script.unused if self._plays_a_file else f"{self._script.unused}, or allow it by allow_unused=True"
 
     @property
     def _title(self) -> str:
         return f"scripted_model {self.name!r}"
+
+    @property
+    def _plays_a_file(self) -> bool:
+        return self._script.owner != self._title
 
     def _send(self, session: Session) -> Answer:
         said = self._next(session)
@@ -148,13 +152,16 @@ class ScriptedModel(Model):
         path = None if caller is None else caller.template_path
         by = "by code outside of templates" if path is None else f"by the template at {path!r}"
         taken = counted(self._script.taken, "step")
-        over = f"its script is over, with {taken} played"
+        script, remedy = "its script", "add a step"
+        if self._plays_a_file:
+            script, remedy = self._script.owner, "add a reply to that file"
+        over = f"{script} is over, with {taken} played"
         if self.remaining:
-            over = f"its script has nothing for that: it played {taken}, and still holds\n{self._script.listed()}"
+            over = f"{script} has nothing for that: it played {taken}, and still holds\n{self._script.listed()}"
         error = UnscriptedCall(
             f"{self._title} was asked {by} and {over}\n"
             f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
-            f"  add a step, or find out why the program asks once more{_NO_TEXTS if self._generate else ''}"
+            f"  {remedy}, or find out why the program asks once more{_NO_TEXTS if self._generate else ''}"
         )
         self._note(error)
         return error

@@ -135,8 +135,14 @@ def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(pro
         "UnusedSteps: the script refund.yaml was asked 1 time and still holds 2 of its steps:",
         "on(template='classify'): 'billing'",
         "on(template='answer'): 'Bye.'",
+        "  take out the steps that are too many, or find out why the program asked less often\n",
     )
-    project.says(result, "UnscriptedCall: scripted_model 'small' was asked by the template at 'talk/answer'")
+    project.says(
+        result,
+        "UnscriptedCall: scripted_model 'small' was asked by the template at 'talk/answer' and the script refund.yaml",
+        "has nothing for that: it played 2 steps, and still holds",
+        "add a reply to that file, or find out why the program asks once more",
+    )
 
 
 def test_the_folder_is_an_ini_key_and_a_test_may_name_files_below_it(project):
