@@ -58,7 +58,8 @@ class MissReport:
 
     def _remedy(self, reason: str) -> str:
         mode = {"no-match": "changed", "left-early": "all"}.get(reason, "missing")
-        remedy = f"Record it with:\n  {self.settings.record_command} --templates-record={mode}"
+        undo = "Take the change back, or record it with:" if reason == "no-match" else "Record it with:"
+        remedy = f"{undo}\n  {self.settings.record_command} --templates-record={mode}"
         return "\n".join(filter(None, [remedy, self.settings.caution]))
 
     def _heading(self, reason: str) -> str:

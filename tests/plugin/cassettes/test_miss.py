@@ -89,6 +89,7 @@ def test_the_changed_words_of_the_nearest_prompt_are_shown() -> None:
     assert "+ Where is my [parcel] 4712" in text
     assert "[4711], please?" in text
     assert "model:" not in text
+    assert text.endswith(f"Take the change back, or record it with:\n  {COMMAND} --templates-record=changed")
 
 
 def test_a_setting_of_another_type_is_shown_as_changed() -> None:
