@@ -1,7 +1,8 @@
 """A support desk: three models, each for what it is good at.
 
 A small model sorts the request, a second one looks things up in a subroutine that cannot touch the conversation, and a
-third writes the answer. ``real_models`` says where they are reached; tests put scripted ones in their place.
+third writes the answer. What the handbook does not know is left to a colleague. ``real_models`` says where the models
+are reached; tests put scripted ones in their place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from pathlib import Path
 
 from antiphon import (
     AssistantTemplate,
+    CleanSessionStrategy,
+    EndTemplate,
+    IfTemplate,
     LinearTemplate,
     Model,
     Session,
@@ -25,7 +29,6 @@ PROMPTS = Path(__file__).parent / "prompts"
 HANDBOOK = {
     "delivery": "Parcels take two to four days. After seven days we send the goods again, free of charge.",
     "refund": "Goods can be returned within 30 days. The money is back within five working days.",
-    "other": "Write to help@example.com; somebody answers within a day.",
 }
 
 
@@ -55,7 +58,8 @@ def support_desk(models: Models) -> Template:
             UserTemplate(description="How can we help?", template_id="request"),
             UserTemplate(PROMPTS / "triage.jinja"),
             AssistantTemplate(model=models.triage, template_id="triage", after_transform=note_topic),
-            SubroutineTemplate(research(), "research", model=models.research),
+            IfTemplate(is_unknown, handover(models.triage)),
+            research(models.research),
             UserTemplate(PROMPTS / "answer.jinja"),
             AssistantTemplate(model=models.answer, template_id="answer"),
         ],
@@ -63,15 +67,38 @@ def support_desk(models: Models) -> Template:
     )
 
 
-def research() -> Template:
-    """Looks up what the handbook says; runs on its own, and gives one message back."""
+def handover(model: Model) -> Template:
+    """Leaves the request to a colleague, with a note, and ends the conversation."""
     return LinearTemplate(
+        [
+            UserTemplate("Sum the request up for a colleague, in one line."),
+            AssistantTemplate(model=model, template_id="note"),
+            EndTemplate("A colleague will write to you within a day."),
+        ],
+        template_id="handover",
+    )
+
+
+def research(model: Model) -> Template:
+    """Looks up what the handbook says; runs on its own, and gives one message back."""
+    look_up = LinearTemplate(
         [
             SystemTemplate("You sum up handbooks in one sentence."),
             UserTemplate(PROMPTS / "research.jinja"),
-            AssistantTemplate(template_id="summary", after_transform=count_look_up),
+            AssistantTemplate(template_id="summary"),
         ]
     )
+    return SubroutineTemplate(look_up, "research", session_init_strategy=Discretion(), model=model)
+
+
+class Discretion(CleanSessionStrategy):
+    """Research is told everything but who is asking."""
+
+    def initialize(self, parent_session: Session) -> Session:
+        """Make research's own session, with a copy of what the conversation knows."""
+        session = super().initialize(parent_session)
+        del session.metadata["customer"]
+        return session
 
 
 def note_topic(session: Session) -> Session:
@@ -79,11 +106,10 @@ def note_topic(session: Session) -> Session:
     said = session.last.content.lower()
     topic = next((topic for topic in HANDBOOK if topic in said), "other")
     session.metadata["topic"] = topic
-    session.metadata["handbook"] = HANDBOOK[topic]
+    session.metadata["handbook"] = HANDBOOK.get(topic)
     return session
 
 
-def count_look_up(session: Session) -> Session:
-    """Count in the customer's record. In a subroutine that is a copy, and the desk's own record stays as it is."""
-    session.metadata["customer"]["look_ups"] += 1
-    return session
+def is_unknown(session: Session) -> bool:
+    """Whether the handbook has nothing on the topic."""
+    return session.metadata["handbook"] is None

@@ -3,50 +3,68 @@
 from __future__ import annotations
 
 import pytest
-from support_desk import Models, real_models, support_desk
+from support_desk import HANDBOOK, Models, real_models, research, support_desk
 
 from antiphon import Runner, Session
-from pytest_templates import assert_isolated, assert_models
+from pytest_templates import assert_isolated, assert_models, faults
 
 
-def customer():
-    return {"customer": {"name": "Ada", "look_ups": 0}}
+def known():
+    """What is known when a conversation begins."""
+    return Session(metadata={"customer": {"name": "Ada", "orders": [1815]}})
 
 
 @pytest.fixture
 def models(scripted_model):
-    """Three models that say what the test's script tells them to."""
+    """Three models that play the test's script, which says what each template hears, whichever model it asks."""
     return Models(
-        triage=scripted_model("A refund.", name="small"),
-        research=scripted_model("Money is back within five days.", name="medium"),
-        answer=scripted_model("Dear Ada, your money is back within five days.", name="large"),
+        triage=scripted_model(name="small"), research=scripted_model(name="medium"), answer=scripted_model(name="large")
     )
 
 
 @pytest.fixture
-def refund(scripted_user):
-    return scripted_user("I want my money back for the lamp.")
+def desk(models, scripted_model):
+    """A desk that serves a user. Its runner's own model is for templates that name none, and there are none."""
+    spare = scripted_model(name="spare")
+    return lambda user: Runner(spare, user, support_desk(models))
 
 
-def test_every_template_uses_the_model_it_is_meant_to(models, refund):
-    session = Runner(models.answer, refund, support_desk(models)).run(Session(metadata=customer()))
+@pytest.mark.llm_script("refund.yaml")
+def test_every_template_uses_the_model_it_is_meant_to(desk, models, scripted_user):
+    session = desk(scripted_user("I want my money back for the lamp.")).run(known())
 
     assert_models(session, {"triage": models.triage, "summary": models.research, "answer": models.answer})
+    assert session.metadata["topic"] == "refund"
 
 
-def test_research_gets_the_page_of_the_handbook_that_the_request_is_about(models, refund, llm_trace):
-    Runner(models.answer, refund, support_desk(models)).run(Session(metadata=customer()))
+@pytest.mark.llm_script("handover.yaml")
+def test_the_small_model_leaves_to_a_colleague_what_the_handbook_does_not_know(desk, models, scripted_user, llm_trace):
+    session = desk(scripted_user("Do you have a job for me?")).run(known())
+
+    [note] = llm_trace.of("note")
+    assert "in one line" in note.messages[-1].content
+    assert_models(session, {"triage": models.triage, "note": models.triage})
+    assert session.last.content == "A colleague will write to you within a day."
+
+
+@pytest.mark.llm_script("handover.yaml")
+def test_a_request_is_left_to_a_colleague_also_when_triage_says_nothing(desk, scripted_user, llm_faults):
+    llm_faults.at("support/triage", faults.empty())
+
+    session = desk(scripted_user("I want my money back for the lamp.")).run(known())
+
+    assert session.last.content == "A colleague will write to you within a day."
+
+
+def test_research_reads_the_handbook_and_gives_one_message_back(scripted_model, llm_trace):
+    session = known()
+    session.metadata.update(topic="refund", handbook=HANDBOOK["refund"])
+
+    Runner(scripted_model(), template=research(scripted_model("Within five days."))).run(session)
 
     [look_up] = llm_trace.of("summary")
-    assert "Goods can be returned within 30 days." in look_up.messages[-1].content
-
-
-def test_research_leaves_the_customers_record_alone(models, refund):
-    session = Session(metadata=customer())
-
-    session = Runner(models.answer, refund, support_desk(models)).run(session)
-
-    assert session.metadata["customer"] == {"name": "Ada", "look_ups": 0}
+    assert HANDBOOK["refund"] in look_up.messages[-1].content
+    assert [message.content for message in session.messages] == ["Within five days."]
 
 
 def test_a_change_of_a_forked_runner_does_not_reach_the_runner(scripted_model):
@@ -61,7 +79,7 @@ def test_a_real_model_answers_a_refund(scripted_user, llm_cassette):
     models = real_models()
     runner = Runner(models.answer, scripted_user("I want my money back for the lamp."), support_desk(models))
 
-    session = runner.run(Session(metadata=customer()))
+    session = runner.run(known())
 
     assert session.metadata["topic"] == "refund"
     assert "30 days" in session.last.content
@@ -77,6 +95,7 @@ def test_a_real_model_answers_two_customers_one_after_the_other(scripted_user):
     user = scripted_user("Where is my delivery?", "I want my money back for the lamp.")
     runner = Runner(models.answer, user, support_desk(models))
 
-    sessions = [runner.run(Session(metadata=customer())) for _ in range(2)]
+    first = runner.run(known())
+    second = runner.run(known())
 
-    assert [session.metadata["topic"] for session in sessions] == ["delivery", "refund"]
+    assert (first.metadata["topic"], second.metadata["topic"]) == ("delivery", "refund")
