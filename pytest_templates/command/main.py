@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_templates.command import cassettes
-from pytest_templates.demo import record_demo, run_demo
+from pytest_templates.demo import record_demo, run_broken_demo, run_demo
 from pytest_templates.errors import TestingError
 
 _COMPARES: Final = "show how the calls, tokens, cost, time and outcomes of two runs differ, template by template"
@@ -44,12 +44,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     demo = commands.add_parser("demo", help="copy a small program with its tests to a new folder, and run them offline")
     demo.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path("antiphon-demo"))
-    demo.add_argument(
+    kind = demo.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--broken",
+        action="store_const",
+        dest="start",
+        const=run_broken_demo,
+        help="with four faults in it, to see how tests fail, and to mend; the exit status is that of pytest, 1",
+    )
+    kind.add_argument(
         "--live",
-        action="store_true",
+        action="store_const",
+        dest="start",
+        const=record_demo,
         help="record it anew from a real model on this machine (pip install antiphon[local])",
     )
-    demo.set_defaults(run=lambda given: (record_demo if given.live else run_demo)(given.folder))
+    demo.set_defaults(start=run_demo, run=lambda given: given.start(given.folder))
     cassettes.add(commands)
     compare = commands.add_parser("compare", help=_COMPARES, description=f"{_COMPARES.capitalize()}.")
     compare.add_argument("before", metavar="A.json", type=Path, help="what --templates-json wrote")

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pytest_templates.demo.planting import guide, plant
+
 _DESK = Path(__file__).parent / "desk"
 _MODEL = "smollm2-135m"
 _PORT = 8099  # where the desk's models are; the recordings hold the address
@@ -23,9 +25,26 @@ def run_demo(folder: Path) -> int:
     """
     if not _copied_to(folder):
         return 2
-    status = _run_tests(folder)
+    status = _run_tests(folder, "--templates-summary")
     if status == 0:
         print(f"\nThe program and its tests are in {folder}: see README.md there for things to try.")
+    return status
+
+
+def run_broken_demo(folder: Path) -> int:
+    """Copy the demo to a new folder, plant faults in it, run its tests, and say how the faults are mended.
+
+    Args:
+        folder: Where to; it must not exist yet, or be empty.
+
+    Returns:
+        The exit status of pytest: 1, for the tests that fail; 2 where the folder is in use.
+    """
+    if not _copied_to(folder):
+        return 2
+    plant(folder)
+    status = _run_tests(folder)
+    print(f"\n{guide(folder)}")
     return status
 
 
@@ -50,7 +69,7 @@ def record_demo(folder: Path) -> int:
         if not _copied_to(folder, "cassettes"):
             return 2
         print(f"{_MODEL} answers at {address}; the tests record what it says.", flush=True)
-        status = _run_tests(folder, "--templates-record=all")
+        status = _run_tests(folder, "--templates-summary", "--templates-record=all")
     finally:
         stop_server(server)
     if status == 0:
@@ -67,5 +86,5 @@ def _copied_to(folder: Path, *left_out: str) -> bool:
 
 
 def _run_tests(folder: Path, *options: str) -> int:
-    command = [sys.executable, "-m", "pytest", "--templates-summary", *options]
+    command = [sys.executable, "-m", "pytest", *options]
     return subprocess.run(command, cwd=folder, check=False).returncode  # noqa: S603  # this interpreter
