@@ -173,6 +173,8 @@ def place_of_cassettes(config: pytest.Config) -> tuple[str, Path, Path]:
 
 def _store(config: pytest.Config) -> Store:
     location, base, cache = place_of_cassettes(config)
+    if config.getoption("--templates-cassettes") and (base / location).is_file():
+        raise pytest.UsageError(f"--templates-cassettes={location}: it takes a folder or a URL, and this is a file")
     try:
         return store_at(location, base, cache)
     except ImportError as error:

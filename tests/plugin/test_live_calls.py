@@ -1,4 +1,4 @@
-"""Real models are called only by tests marked for it; the marker llm_live and --templates-live."""
+"""Real models are called only by tests that are marked for it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import os
 
 def real(name="m"):
     return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
-
-LIVE = pytest.mark.llm_live(reason="to see it")
 """
 WAYS = {
     "run": "ask(real())",
@@ -132,89 +130,3 @@ def test_a_replayed_call_is_not_refused(project, chat_server):
     project.run().assert_outcomes(passed=1)
 
     assert len(chat_server.asked) == 1
-
-
-def test_a_test_marked_live_calls_the_model_when_it_is_wanted_and_is_skipped_else(project, chat_server):
-    project.tests(REAL + "\n@LIVE\ndef test_it():\n    ask(real())\n")
-
-    skipped = project.run("-rs")
-    assert chat_server.asked == []
-    wanted = project.run("--templates-live")
-
-    skipped.assert_outcomes(skipped=1)
-    skipped.stdout.re_match_lines(
-        [r"SKIPPED \[1\] test_it.py:\d+: calls real models \(to see it\), in runs with --templates-live"]
-    )
-    wanted.assert_outcomes(passed=1)
-    assert chat_server.asked == ["Hello."]
-    assert not (project.path / "cassettes").exists()
-
-
-def test_fixtures_of_a_skipped_live_test_do_not_run(project):
-    project.tests(
-        REAL
-        + """
-@pytest.fixture
-def broken():
-    raise RuntimeError
-
-@LIVE
-def test_it(broken):
-    pass
-"""
-    )
-
-    assert project.outcomes() == {"skipped": 1}
-
-
-def test_workers_know_whether_live_tests_are_wanted(project, chat_server):
-    project.tests(REAL + "\n@LIVE\n@pytest.mark.parametrize('n', range(4))\ndef test_it(n):\n    ask(real())\n")
-
-    project.run("-n2", "--templates-live").assert_outcomes(passed=4)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        ("", "missing a required|missing 1 required"),
-        ("reason=''", "reason says why, and cannot be empty"),
-        ("reason='  '", "reason says why, and cannot be empty"),
-        ("reason=5", "reason says why, and cannot be empty"),
-        ("reason='x', until=5", "unexpected keyword argument 'until'"),
-    ],
-)
-def test_a_marker_without_a_reason_is_refused_when_tests_are_collected(project, arguments, complaint):
-    project.tests(f"@pytest.mark.llm_live({arguments})\ndef test_it():\n    pass\n")
-
-    result = project.run()
-
-    result.assert_outcomes(errors=1)
-    result.stdout.re_match_lines([rf".*test_it.py::test_it: marker llm_live: .*({complaint})"])
-    project.says(result, "it takes llm_live(reason)")
-
-
-def test_a_wrong_marker_of_a_unittest_fails_it(project):
-    project.tests(
-        """
-import unittest
-
-class TestIt(unittest.TestCase):
-    @pytest.mark.llm_live(reason="")
-    def test_it(self):
-        pass
-"""
-    )
-
-    result = project.run()
-
-    assert "passed" not in result.parseoutcomes()
-    project.says(result, "marker llm_live: reason says why, and cannot be empty")
-
-
-def test_a_test_cannot_be_replayed_and_live(project):
-    project.tests("pytestmark = pytest.mark.llm_cassette\n\n@pytest.mark.llm_live('why')\ndef test_it():\n    pass\n")
-
-    result = project.run()
-
-    result.assert_outcomes(errors=1)
-    project.says(result, "test_it.py::test_it is marked llm_cassette and llm_live: a test replays its calls, or makes")

@@ -37,31 +37,6 @@ def refused(project):
     return refused
 
 
-def test_models_without_steps_play_the_script_by_template(project):
-    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
-    project.tests(TESTS)
-
-    assert project.outcomes() == {"passed": 1}
-
-
-def test_several_models_play_from_one_script_and_those_with_steps_from_their_own(project):
-    project.file("fixtures/refund.yaml", "classify: [billing, delivery]\n")
-    project.tests(
-        """
-        @pytest.mark.llm_script("refund.yaml")
-        def test_it(scripted_model):
-            small, large = scripted_model(name="small"), scripted_model(name="large")
-            own = scripted_model("mine")
-            sort = lambda model: AssistantTemplate(template_id="classify", model=model)
-            tree = lambda model: LinearTemplate([UserTemplate("x"), sort(model)])
-            said = [Runner(own, template=tree(model)).run().last.content for model in (small, large, own)]
-            assert said == ["billing", "delivery", "mine"]
-        """
-    )
-
-    assert project.outcomes() == {"passed": 1}
-
-
 def test_every_kind_of_reply(project):
     project.file(
         "fixtures/all.yaml",
@@ -145,28 +120,6 @@ def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(pro
     )
 
 
-def test_the_folder_is_an_ini_key_and_a_test_may_name_files_below_it(project):
-    project.ini("templates_fixtures = data")
-    project.file("data/desk/refund.yml", "answer: Sure.\n")
-    project.tests(
-        """
-        @pytest.mark.llm_script("desk/refund.yml")
-        def test_it(scripted_model):
-            assert ask(scripted_model()).last.content == "Sure."
-        """
-    )
-
-    assert project.outcomes() == {"passed": 1}
-
-
-def test_scripts_are_the_same_under_xdist(project):
-    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
-    project.tests(TESTS)
-    project.tests(TESTS, "test_again.py")
-
-    assert project.run_alone("-n2").parseoutcomes() == {"passed": 2}
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -214,18 +167,6 @@ def test_a_file_that_is_not_utf_8_is_refused_with_its_line(project):
     project.tests(TESTS)
 
     project.says(project.run(), "refund.yaml:2: the script is not UTF-8")
-
-
-@pytest.mark.parametrize(
-    "marker", ["llm_script()", "llm_script('../x.yaml')", "llm_script('/x.yaml')", "llm_script('x')"]
-)
-def test_a_marker_that_names_no_file_is_refused_at_collection(marker, project):
-    project.tests(f"@pytest.mark.{marker}\ndef test_it(): pass")
-
-    result = project.run()
-
-    result.assert_outcomes(errors=1)
-    project.says(result, "test_it.py::test_it: marker llm_script: ", "it takes llm_script(path)")
 
 
 def test_the_published_schema_is_the_one_that_files_are_checked_by():

@@ -186,37 +186,3 @@ def test_a_script_can_be_settled_before_the_test_ends(project):
     )
 
     assert project.outcomes() == {"passed": 1}
-
-
-def test_every_worker_holds_its_tests_to_their_scripts_and_tells_what_went_wrong(project):
-    project.tests(
-        """
-        @pytest.mark.parametrize("number", range(2))
-        def test_left(scripted_model, number):
-            scripted_model("one")
-
-        @pytest.mark.parametrize("number", range(2))
-        def test_swallowed(scripted_model, number):
-            swallow(ask, scripted_model(name="swallowed"))
-
-        @pytest.mark.parametrize("number", range(2))
-        def test_raised(scripted_model, number):
-            ask(scripted_model(name="raised"))
-
-        @pytest.mark.parametrize("number", range(2))
-        def test_meddles(scripted_model, number):
-            notes = []
-            research(scripted_model("one"), lambda child: notes.append("x") or child, {"notes": notes})
-        """
-    )
-
-    result = project.run("-n2")
-
-    result.assert_outcomes(passed=2, errors=2, failed=6)
-    output = str(result.stdout)
-    assert output.count("UnusedSteps: scripted_model 'scripted' was asked 0") == 2
-    assert output.count("\nUnscriptedCall: scripted_model 'swallowed' was asked by the template at 'talk/answer'") == 2
-    assert (
-        output.count("errors.UnscriptedCall: scripted_model 'raised' was asked by the template at 'talk/answer'") >= 2
-    )
-    assert output.count("metadata['notes'][0] was added: 'x'") == 2

@@ -212,19 +212,6 @@ def test_calls_that_fail_and_calls_of_fixtures_count(project, spent):
     assert ["calls", "2", "1", "too many"] in spent(result)
 
 
-def test_each_attempt_of_a_test_has_the_whole_budget(project):
-    project.tests(
-        """
-        @pytest.mark.llm_budget(calls=1)
-        @pytest.mark.parametrize("number", range(3))
-        def test_it(scripted_model, number):
-            ask(scripted_model("one"))
-        """
-    )
-
-    assert project.outcomes("-n2") == {"passed": 3}
-
-
 def test_scripted_models_and_those_of_the_program_cost_what_they_say(project):
     project.tests(
         """

@@ -1,4 +1,4 @@
-"""--templates-coverage and --templates-fail-under, as their users meet them."""
+"""--templates-coverage: which templates and branches no test rendered."""
 
 from __future__ import annotations
 
@@ -129,31 +129,8 @@ def test_without_the_option_nothing_is_said(desk: Any) -> None:
     desk.run().stdout.no_fnmatch_line("*templates coverage*")
 
 
-@pytest.mark.parametrize(("least", "status"), [("57", 0), ("57.5", 1), ("100", 1), ("0", 0)])
-@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
-def test_a_run_that_renders_too_little_fails(desk: Any, least: str, status: int, workers: list[str]) -> None:
-    write(desk, QUIET)
-
-    result = desk.run(f"--templates-fail-under={least}", *workers)
-
-    assert result.ret == status
-    result.stdout.fnmatch_lines(["12 of 21 templates and branches rendered (57%)"])
-    if status:
-        result.stdout.fnmatch_lines([f"--templates-fail-under={least} wants more"])
-
-
-@pytest.mark.parametrize("given", ["-1", "101", "most", "nan", ""])
-def test_what_is_no_percentage_is_refused(desk: Any, given: str) -> None:
-    result = desk.run(f"--templates-fail-under={given}")
+def test_a_value_is_refused(desk: Any) -> None:
+    result = desk.run("--templates-coverage=most")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*--templates-fail-under: {given}: it takes a percentage, from 0 to 100"])
-
-
-def test_a_run_that_renders_nothing_fails_where_anything_is_wanted(desk: Any) -> None:
-    write(desk, "\n    def test_nothing():\n        pass\n")
-
-    result = desk.run("--templates-fail-under=1")
-
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["no template was rendered"])
+    assert "--templates-coverage: ignored explicit argument 'most'" in str(result.stderr)

@@ -112,3 +112,16 @@ def test_it(scripted_user):
 
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["UnusedSteps: scripted_user was asked 1 *still holds 1 *", "*2. 'two'"])
+
+
+def test_every_worker_gives_each_test_a_user_of_its_own(project):
+    project.tests(
+        CONVERSATION
+        + """
+@pytest.mark.parametrize("number", range(4))
+def test_it(scripted_user, number):
+    assert conversation(scripted_user(f"answer {number}")) == [f"answer {number}"]
+"""
+    )
+
+    assert project.outcomes("-n2") == {"passed": 4}

@@ -1,4 +1,4 @@
-"""Turning the isolation guard off: for a run, for a project, for one test."""
+"""llm_isolation: turning the isolation guard off for one test."""
 
 from __future__ import annotations
 
@@ -9,60 +9,10 @@ def meddles():
     notes = []
     research(ScriptedModel("one"), lambda child: notes.append("x") or child, {"notes": notes})
 """
-TEST = f"{MEDDLES}\ndef test_it():\n    meddles()\n"
 
 
-@pytest.mark.parametrize(
-    ("ini", "arguments", "outcome"),
-    [
-        ("", [], "failed"),
-        ("", ["--templates-isolation=on"], "failed"),
-        ("", ["--templates-isolation=off"], "passed"),
-        ("templates_isolation = off", [], "passed"),
-        ("templates_isolation = on", ["--templates-isolation=off"], "passed"),
-        ("templates_isolation = off", ["--templates-isolation=on"], "failed"),
-    ],
-)
-def test_the_option_and_the_ini_key_turn_the_guard_on_and_off(project, ini, arguments, outcome):
-    project.ini(ini)
-    project.tests(TEST)
-
-    result = project.run(*arguments)
-
-    assert result.parseoutcomes() == {outcome: 1}
-    assert ("subroutine checked" in str(result.stdout)) is (outcome == "failed")
-
-
-def test_another_value_of_the_option_is_refused_with_the_valid_ones(project):
-    result = project.run("--templates-isolation=maybe")
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.re_match_lines([r".*--templates-isolation: invalid choice: 'maybe' \(choose from '?on'?, '?off'?\)"])
-
-
-def test_another_value_of_the_ini_key_is_refused_with_the_valid_ones_and_the_file(project):
-    project.ini("templates_isolation = maybe")
-
-    result = project.run()
-
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: templates_isolation = maybe in *pytest.ini: it takes one of on, off"])
-
-
-def test_the_option_reaches_every_worker(project):
-    project.tests(
-        MEDDLES
-        + """
-@pytest.mark.parametrize("number", range(4))
-def test_it(number):
-    meddles()
-"""
-    )
-
-    assert project.outcomes("-n2", "--templates-isolation=off") == {"passed": 4}
-
-
-def test_the_marker_turns_the_guard_off_for_one_test_with_a_reason(project):
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_the_marker_turns_the_guard_off_for_one_test_with_a_reason(project, workers):
     project.tests(
         MEDDLES
         + """
@@ -80,7 +30,7 @@ def test_other():
 """
     )
 
-    assert project.outcomes() == {"passed": 2, "failed": 1}
+    assert project.outcomes(*workers) == {"passed": 2, "failed": 1}
 
 
 @pytest.mark.parametrize(
@@ -142,20 +92,3 @@ def test_a_wrong_marker_is_refused_also_on_a_unittest(project):
 
     assert result.parseoutcomes() == {"errors": 1}
     project.says(result, "marker llm_isolation: ", "it takes llm_isolation(mode, *, reason)")
-
-
-def test_the_markers_are_listed_with_what_they_take(project):
-    result = project.run("--markers")
-
-    project.says(
-        result,
-        "@pytest.mark.llm_cassette(name=None, *, match_on=None, ignore=()): Replay",
-        "@pytest.mark.llm_isolation(mode, *, reason): Do not watch",
-    )
-
-
-def test_the_markers_are_known_where_markers_are_strict(project):
-    project.ini("addopts = --strict-markers")
-    project.tests('@pytest.mark.llm_isolation("off", reason="why")\ndef test_it():\n    pass\n')
-
-    assert project.outcomes() == {"passed": 1}

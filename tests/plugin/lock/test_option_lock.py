@@ -293,3 +293,8 @@ def test_a_run_that_renders_nothing_writes_nothing(project: Any) -> None:
 
     project.says(result, "templates: templates.lock has 0 templates: unchanged")
     assert not (project.path / "templates.lock").exists()
+
+
+def test_another_value_is_refused_with_the_valid_ones(project: Any) -> None:
+    said = str(project.run("--templates-lock=maybe").stderr).replace("'", "")
+    assert "--templates-lock: invalid choice: maybe (choose from check, update)" in said

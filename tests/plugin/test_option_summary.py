@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 TESTS = """
 from decimal import Decimal
 
@@ -160,3 +162,10 @@ def test_the_table_tells_replayed_answers_from_recorded_ones_within_a_test(proje
 
     result.assert_outcomes(passed=1)
     assert [(line[0], line[-1]) for line in table(result)[1:]] == [("first", "recorded"), ("second", "cassette")]
+
+
+def test_a_value_is_refused(project):
+    result = project.run("--templates-summary=short")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--templates-summary: ignored explicit argument 'short'" in str(result.stderr)

@@ -1,4 +1,4 @@
-"""--templates-record: which calls of real models are recorded; --templates-cassettes: where."""
+"""--templates-record: which calls of real models are recorded."""
 
 from __future__ import annotations
 
@@ -192,42 +192,3 @@ def test_every_worker_records_and_replays_and_the_summary_adds_up(project, chat_
     assert len(chat_server.asked) == 6
     assert len(before) == 6
     assert files() == before
-
-
-@pytest.mark.parametrize(
-    ("ini", "arguments", "folder"),
-    [
-        ("templates_cassettes = tapes", [], "tapes"),
-        ("", ["--templates-cassettes=tapes/new"], "tapes/new"),
-        ("templates_cassettes = tapes", ["--templates-cassettes=elsewhere"], "elsewhere"),
-    ],
-)
-def test_cassettes_lie_where_the_option_or_the_ini_key_says(project, chat_server, files, ini, arguments, folder):
-    project.ini(ini)
-    project.tests(REAL.replace(', "large"', ""))
-
-    project.run("--templates-record=missing", *arguments).assert_outcomes(passed=1)
-
-    assert len(files(folder)) == 1
-    assert not (project.path / "cassettes").exists()
-    project.run(*arguments).assert_outcomes(passed=1)
-    assert len(chat_server.asked) == 1
-
-
-def test_cassettes_may_lie_outside_of_the_project(project, chat_server, tmp_path_factory):
-    project.tests(REAL)
-    folder = tmp_path_factory.mktemp("tapes")
-
-    project.run("--templates-record=missing", f"--templates-cassettes={folder}").assert_outcomes(passed=2)
-
-    assert len([*folder.rglob("*.yaml")]) == 2
-
-
-def test_cassettes_lie_below_the_root_directory_wherever_pytest_is_started(project, chat_server, files, monkeypatch):
-    project.tests(REAL, "tests/test_it.py")
-    monkeypatch.chdir(project.path / "tests")
-    monkeypatch.syspath_prepend(project.path)
-
-    project.run("--templates-record=missing").assert_outcomes(passed=2)
-
-    assert {file.parent for file in files()} == {project.path / "cassettes/tests/test_it"}

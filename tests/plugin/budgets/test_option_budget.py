@@ -138,7 +138,7 @@ def test_what_has_no_known_price_is_said(project, chat_server):
         ("calls = 1\n  calls = 2", "calls has two limits"),
     ],
 )
-def test_what_is_no_limit_is_a_usage_error(project, lines, problem):
+def test_what_is_no_limit_is_refused_with_those_there_are(project, lines, problem):
     project.ini(f"templates_budget =\n  {lines}\n")
 
     result = project.run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from decimal import Decimal
 
 import pytest
@@ -162,3 +164,23 @@ def test_the_file_holds_no_secret(project, monkeypatch, mark, workers, report_of
 
     assert SECRET not in json.dumps(test)
     assert test["calls"][0]["error"] == "RuntimeError: 401 for key=REDACTED"
+
+
+@pytest.mark.parametrize("given", ["folder", "", "file/run.json"])
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_tests_run(project, given):
+    project.tests("def test_it():\n    print('it ran')\n")
+    (project.path / "folder").mkdir()
+    project.file("file", "")
+
+    result = project.run("-s", f"--templates-json={given}")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--templates-json={project.path / given} cannot be written: *"])
+    assert "it ran" not in str(result.stdout)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="everything can be written")
+def test_a_folder_that_is_closed_is_refused(project):
+    (project.path / "closed").mkdir(mode=0o500)
+
+    assert project.run("--templates-json=closed/run.json").ret == pytest.ExitCode.USAGE_ERROR

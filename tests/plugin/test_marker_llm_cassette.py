@@ -1,4 +1,4 @@
-"""The marker llm_cassette and the fixture of the same name."""
+"""llm_cassette, the marker: a test whose calls of real models are replayed or recorded."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def test_it():
     return project
 
 
-def test_a_recorded_call_is_replayed_without_the_model(recorded, chat_server):
-    result = recorded.run()
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_recorded_call_is_replayed_without_the_model(recorded, chat_server, workers):
+    result = recorded.run(*workers)
 
     result.assert_outcomes(passed=1)
     assert chat_server.asked == ["Hello."]
@@ -92,31 +93,6 @@ def test_a_changed_prompt_shows_the_difference_to_the_nearest_recording(recorded
 
     result.assert_outcomes(failed=1)
     recorded.says(result, "no-match: no recording equals this request", "- [Hello].", "+ [Good evening].")
-
-
-def test_the_fixture_gives_the_open_cassette(recorded, project):
-    project.tests(
-        REAL
-        + """
-@pytest.mark.llm_cassette
-def test_it(llm_cassette, request):
-    assert llm_cassette.path == request.config.rootpath / "cassettes" / "test_it" / "test_it.yaml"
-    assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (0, 0, 1)
-    ask(real())
-    assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (1, 0, 0)
-"""
-    )
-
-    assert project.outcomes() == {"passed": 1}
-
-
-def test_the_fixture_is_refused_without_the_marker(project):
-    project.tests("def test_it(llm_cassette):\n    pass\n")
-
-    result = project.run()
-
-    result.assert_outcomes(errors=1)
-    project.says(result, "the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette")
 
 
 def test_a_named_cassette_is_shared_by_tests(project, chat_server):

@@ -50,7 +50,7 @@ def test_of_each_limit_the_closest_counts(project, spent):
         ("models=['small', 3]", "models is a list of names, or of globs of them, not ['small', 3]"),
     ],
 )
-def test_wrong_arguments_are_an_error_at_collection(project, arguments, problem):
+def test_wrong_arguments_are_refused_when_tests_are_collected(project, arguments, problem):
     project.tests(f"@pytest.mark.llm_budget({arguments})\ndef test_it():\n    pass\n")
 
     result = project.run()
@@ -81,3 +81,16 @@ def test_limits_may_be_given_by_position_and_no_model_may_be_allowed(project, sp
 
     result.assert_outcomes(passed=1, failed=1)
     assert ["model", "small", "none", "not allowed"] in spent(result)
+
+
+def test_each_test_has_the_whole_budget_in_every_worker(project):
+    project.tests(
+        """
+        @pytest.mark.llm_budget(calls=1)
+        @pytest.mark.parametrize("number", range(3))
+        def test_it(scripted_model, number):
+            ask(scripted_model("one"))
+        """
+    )
+
+    assert project.outcomes("-n2") == {"passed": 3}

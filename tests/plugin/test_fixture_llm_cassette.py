@@ -1,0 +1,40 @@
+"""llm_cassette, the fixture: the open cassette of a test."""
+
+from __future__ import annotations
+
+import pytest
+
+REAL = """
+import os
+
+def real(name="m"):
+    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_the_fixture_gives_the_open_cassette(project, chat_server, workers):
+    project.tests(REAL + "\n@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n")
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+    project.tests(
+        REAL
+        + """
+@pytest.mark.llm_cassette
+def test_it(llm_cassette, request):
+    assert llm_cassette.path == request.config.rootpath / "cassettes" / "test_it" / "test_it.yaml"
+    assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (0, 0, 1)
+    ask(real())
+    assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (1, 0, 0)
+"""
+    )
+
+    assert project.outcomes(*workers) == {"passed": 1}
+
+
+def test_the_fixture_is_refused_without_the_marker(project):
+    project.tests("def test_it(llm_cassette):\n    pass\n")
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette")

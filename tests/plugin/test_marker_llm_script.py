@@ -1,0 +1,62 @@
+"""llm_script: a test whose models play from a file."""
+
+from __future__ import annotations
+
+import pytest
+
+TESTS = """
+    def program(model):
+        sort = AssistantTemplate(template_id="classify", model=model)
+        tree = LinearTemplate([UserTemplate("Refund!"), sort, AssistantTemplate()], template_id="desk")
+        return Runner(model, template=tree)
+
+    @pytest.mark.llm_script("refund.yaml")
+    def test_it(scripted_model):
+        said = program(scripted_model(name="small")).run().messages
+        assert [message.content for message in said[1:]] == ["billing", "Sure."]
+"""
+
+
+def test_models_without_steps_play_the_script_by_template(project):
+    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
+    project.tests(TESTS)
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_several_models_play_from_one_script_and_those_with_steps_from_their_own(project):
+    project.file("fixtures/refund.yaml", "classify: [billing, delivery]\n")
+    project.tests(
+        """
+        @pytest.mark.llm_script("refund.yaml")
+        def test_it(scripted_model):
+            small, large = scripted_model(name="small"), scripted_model(name="large")
+            own = scripted_model("mine")
+            sort = lambda model: AssistantTemplate(template_id="classify", model=model)
+            tree = lambda model: LinearTemplate([UserTemplate("x"), sort(model)])
+            said = [Runner(own, template=tree(model)).run().last.content for model in (small, large, own)]
+            assert said == ["billing", "delivery", "mine"]
+        """
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_scripts_are_the_same_under_xdist(project):
+    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
+    project.tests(TESTS)
+    project.tests(TESTS, "test_again.py")
+
+    assert project.run_alone("-n2").parseoutcomes() == {"passed": 2}
+
+
+@pytest.mark.parametrize(
+    "marker", ["llm_script()", "llm_script('../x.yaml')", "llm_script('/x.yaml')", "llm_script('x')"]
+)
+def test_a_marker_that_names_no_file_is_refused_at_collection(marker, project):
+    project.tests(f"@pytest.mark.{marker}\ndef test_it(): pass")
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "test_it.py::test_it: marker llm_script: ", "it takes llm_script(path)")
