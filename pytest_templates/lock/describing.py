@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
-
-from pydantic import PydanticInvalidForJsonSchema
 
 from antiphon import SubroutineTemplate, Template, Tool, ToolingTemplate, UserTemplate
 from antiphon.rendering import Text
@@ -47,19 +45,12 @@ def _role(template: Template) -> str:
 
 
 def _tool(tool: Tool[..., Any]) -> str:
-    return named(tool.name, tool.description, _schema(lambda: tool.parameters))
+    return named(tool.name, tool.description, canonical(tool.parameters))
 
 
 def _output(output_type: Any) -> str:
     name = output_type.__name__ if isinstance(output_type, type) else "type"
-    return f"{name} {digest(_schema(lambda: Request(output_type=output_type).output_schema))}"
-
-
-def _schema(make: Callable[[], Any]) -> str:
-    try:
-        return canonical(make())
-    except PydanticInvalidForJsonSchema:  # no real model can be asked for it; scripted ones are
-        return "without a JSON schema"
+    return f"{name} {digest(canonical(Request(output_type=output_type).output_schema))}"
 
 
 def _subroutine(template: SubroutineTemplate) -> Iterator[tuple[str, str]]:

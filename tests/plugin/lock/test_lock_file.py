@@ -13,7 +13,7 @@ from pytest_templates.lock.facts import KINDS, Facts, Key, changes, updated
 from pytest_templates.lock.file import lock_text, read_lock, write_lock
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-keys = st.builds(Key, names, names)
+keys = st.builds(Key, names.map("{}.py".format), names)
 values = st.frozensets(names, min_size=1, max_size=3)
 facts = st.dictionaries(st.tuples(keys, st.sampled_from(KINDS)), values, max_size=6)
 few = st.dictionaries(

@@ -116,24 +116,6 @@ def test_the_prompt_that_squashes_a_subroutine_is_locked(project: Any) -> None:
     assert words(locked(project, template), "squash") == ["LLMSummarizingStrategy Sum up {conversation}"]
 
 
-def test_what_has_no_schema_is_locked_all_the_same(project: Any) -> None:
-    more = """
-from pydantic import BeforeValidator, InstanceOf
-from typing import Annotated
-class Odd:
-    pass
-Kind = Annotated[InstanceOf[Odd], BeforeValidator(lambda value: Odd())]
-def look(odd: Kind) -> str:
-    "Looks."
-    return "seen"
-"""
-    template = "LinearTemplate([UserTemplate('Hi.'), AssistantTemplate(output_type=Kind)])"
-    tools = "LinearTemplate([UserTemplate('Hi.'), ToolingTemplate([look])])"
-
-    assert words(locked(project, template, more=more), "output") == ["type"]
-    assert words(locked(project, tools, more=more), "tool") == ["look Looks."]
-
-
 def test_templates_from_elsewhere_are_locked_by_the_name_of_their_file(project: Any, tmp_path: Any) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
