@@ -48,6 +48,15 @@ def test_is_live():
     project.says(result, "1 test run twice, 0 not deterministic")
 
 
+def test_a_value_is_refused(project):
+    project.tests("def test_it(): pass")
+
+    result = project.run("--templates-twice=often")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    project.says(result, "--templates-twice: ignored explicit argument 'often'")
+
+
 def test_a_run_without_a_test_to_repeat_says_so(project, twice):
     result = twice("def test_it():\n    pass\n")
 
