@@ -87,7 +87,7 @@ class CassetteFile:
             kept = None if kept is None else replace(kept, before=len(older))
         added = self._unless_recorded_by_others(new, self._count(current))
         if added:
-            self.replaced = self._lost(new)
+            self.replaced = self._before()
             self._write(current, added, kept)
         self._known += self._count(new)
         self._is_replaced = False
@@ -110,17 +110,13 @@ class CassetteFile:
     def _current(self) -> list[Interaction] | None:
         return None if self._is_replaced else self._found()
 
-    def _lost(self, new: Sequence[Interaction]) -> list[Interaction]:
-        """What is lost by writing now; of a damaged file that is not known."""
+    def _before(self) -> list[Interaction]:
+        """What it holds that this run has not recorded; of a damaged file that is not known."""
         if not (self._is_replaced or self._is_renewed):
             return self.replaced
         with suppress(CassetteError):
             found = self._found() or []
-            if self._is_replaced:
-                return found
-            older = found[: self._older(found)]
-            stay = self._without(older, new)
-            return [interaction for interaction in older if interaction not in stay]
+            return found if self._is_replaced else found[: self._older(found)]
         return []
 
     def _found(self) -> list[Interaction] | None:

@@ -36,10 +36,12 @@ class Rerecorded:
         self._replaced: dict[str, Row] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what a cassette held when a test began to record it anew."""
+        """Keep what a cassette held when the first test began to record it anew: the most of all."""
         replaced: Row | None = getattr(report, REPORTED, {}).get("replaced")
         if replaced is not None:
-            self._replaced.setdefault(replaced["cassette"], replaced)
+            known = self._replaced.setdefault(replaced["cassette"], replaced)
+            if len(known["held"]) < len(replaced["held"]):
+                self._replaced[replaced["cassette"]] = replaced
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say what changed, where something did."""

@@ -121,8 +121,8 @@ def test_a_cassette_that_tests_share_is_told_once_as_a_whole(project, chat_serve
 
     result.assert_outcomes(passed=2)
     assert str(result.stdout).count("cassettes/shared.yaml") == 1
-    project.says(result, "talk/answer0: our prompt changed", "- [two]", "+ [three]")
-    assert "gone" not in str(result.stdout)
+    assert str(result.stdout).count("new call") == 1
+    assert "gone" not in str(result.stdout)  # other tests may need it: it stays
 
 
 def test_secrets_are_hidden(project, record_again, monkeypatch):
