@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Literal, TypeAlias, cast, get_args
 import pytest
 
 from pytest_templates.cassettes.store import Store, store_at
+from pytest_templates.coverage.percentages import percentage
 from pytest_templates.extras import HOW_TO_REACH
 from pytest_templates.limits import Limits, dollars, limits_in
 from pytest_templates.overrides import Override, overrides_of
@@ -108,7 +108,7 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--templates-fail-under",
         metavar="N",
-        type=_percent,
+        type=percentage,
         help="fail a run that rendered less than N percent of the templates and branches",
     )
     group.addoption(
@@ -189,16 +189,6 @@ def _one_of(config: pytest.Config, kind: object, name: str, value: str) -> str:
         valid = ", ".join(get_args(kind))
         raise pytest.UsageError(f"{name} = {value} in {config.inipath}: it takes one of {valid}")
     return value
-
-
-def _percent(given: str) -> float:
-    try:
-        percent = float(given)
-    except ValueError:
-        percent = -1.0
-    if not 0 <= percent <= 100:
-        raise argparse.ArgumentTypeError(f"{given}: it takes a percentage, from 0 to 100")
-    return percent
 
 
 def _dollars(given: str | None) -> Decimal | None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from pytest_templates.command import cassettes
+from pytest_templates.coverage.percentages import percentage
 from pytest_templates.demo import record_demo, run_broken_demo, run_demo
 from pytest_templates.errors import TestingError
 
 _COMPARES: Final = "show how the calls, tokens, cost, time and outcomes of two runs differ, template by template"
+_COVERS: Final = "list the templates and branches that no test of several runs rendered, as of the shards of a suite"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,7 +67,21 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("before", metavar="A.json", type=Path, help="what --templates-json wrote")
     compare.add_argument("after", metavar="B.json", type=Path, help="the same of another run")
     compare.set_defaults(run=_compare)
+    coverage = commands.add_parser("coverage", help=_COVERS, description=f"{_COVERS.capitalize()}.")
+    coverage.add_argument(
+        "files", metavar="FILE.json", nargs="+", type=Path, help="what --templates-json wrote with --templates-coverage"
+    )
+    coverage.add_argument(
+        "--fail-under", metavar="PERCENT", type=percentage, help="exit with 1 where less of it was rendered"
+    )
+    coverage.set_defaults(run=_coverage)
     return parser
+
+
+def _coverage(given: argparse.Namespace) -> int:
+    from pytest_templates.command.coverage import tell
+
+    return tell(given.files, given.fail_under, print)
 
 
 def _compare(given: argparse.Namespace) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_templates.attempts import REPORTED
-from pytest_templates.coverage.data import Coverage, from_rows, without_iterations
+from pytest_templates.coverage.data import SENT, Coverage, Tested, from_rows
 from pytest_templates.loading import WhenLoaded
 from pytest_templates.options import OPTIONS
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from pytest_templates.coverage.collecting import Collecting
-
-_SENT: Final = "templates_coverage"  # the attribute of a report that carries what is new
 
 
 class Collector:
@@ -45,7 +43,7 @@ class Collector:
         report = yield
         if self._collecting is not None and self._collecting.coverage.size > self._sent.size:
             new = self._collecting.coverage.without(self._sent)
-            vars(report)[_SENT] = new.rows()
+            vars(report)[SENT] = new.rows()
             self._sent.add(new)
         return report
 
@@ -74,21 +72,20 @@ class Covered:
     def __init__(self, config: pytest.Config) -> None:
         self._fail_under = config.stash[OPTIONS].fail_under
         self._coverage = Coverage()
-        self._models: dict[str, dict[str, None]] = {}
+        self._tested = Tested()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
-        self._coverage.add(from_rows(getattr(report, _SENT, ())))
+        self._coverage.add(from_rows(getattr(report, SENT, ())))
         for call in getattr(report, REPORTED, {"calls": ()})["calls"]:
-            if call["template_path"] is not None:
-                self._models.setdefault(without_iterations(call["template_path"]), {})[call["model"]] = None
+            self._tested.add(call["template_path"], call["model"])
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Tell what was missed."""
         from pytest_templates.coverage.report import lines_of
 
         terminalreporter.section("templates coverage")
-        for line in lines_of(self._coverage, self._models):
+        for line in lines_of(self._coverage, self._tested):
             terminalreporter.line(line)
         if self._is_too_little:
             terminalreporter.line(f"--templates-fail-under={self._fail_under:g} wants more", red=True)
@@ -101,7 +98,7 @@ class Covered:
 
     @property
     def _is_too_little(self) -> bool:
-        return self._fail_under is not None and self._coverage.percent < self._fail_under
+        return self._coverage.is_under(self._fail_under)
 
 
 def register(config: pytest.Config) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Final, TypeAlias
 
 Row: TypeAlias = list[Any]
 
 _ITERATION: Final = re.compile(r"@\d+(?=/|$)")
 RENDERED: Final = ""
+SENT: Final = "templates_coverage"  # the attribute of a test's report that carries what is new
 COUNTED: Final = (RENDERED, "true", "false")  # the others are told, and not counted
 
 
@@ -77,18 +78,44 @@ class Coverage:
         reached, total = self.counted
         return 100 * reached / total if total else 0.0
 
+    def is_under(self, least: float | None) -> bool:
+        """Whether less was reached than a percentage that was asked for; ``None`` where none was."""
+        return least is not None and self.percent < least
+
+    def points(self) -> list[tuple[Point, bool]]:
+        """Every point by file and line, and whether it was reached."""
+        return [(point, point in self.reached) for point in sorted(self.known | self.reached)]
+
     def rows(self) -> list[Row]:
-        """As plain data, for other processes and for files."""
-        return [
-            [point.file, point.line, point.path, point.kind, point.what, point in self.reached]
-            for point in sorted(self.known | self.reached)
-        ]
+        """As plain data, for other processes."""
+        return [[*astuple(point), reached] for point, reached in self.points()]
+
+
+class Tested:
+    """Which models answered which templates, in any test."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, dict[str, None]] = {}
+
+    def add(self, path: str | None, model: str) -> None:
+        """Note that a model was asked by the template with this path; ``None`` where no template asked."""
+        if path is not None:
+            self._models.setdefault(without_iterations(path), {})[model] = None
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Each template by its path without iterations, in their order, with its models."""
+        return [(path, ", ".join(models)) for path, models in sorted(self._models.items())]
+
+
+def from_points(points: Iterable[tuple[Point, bool]]) -> Coverage:
+    """What `Coverage.points` gave."""
+    every = list(points)
+    return Coverage({point for point, _ in every}, {point for point, reached in every if reached})
 
 
 def from_rows(rows: Iterable[Row]) -> Coverage:
     """What `Coverage.rows` gave."""
-    points = [(Point(*row[:5]), bool(row[5])) for row in rows]
-    return Coverage({point for point, _ in points}, {point for point, reached in points if reached})
+    return from_points((Point(*row[:5]), bool(row[5])) for row in rows)
 
 
 def without_iterations(path: str) -> str:

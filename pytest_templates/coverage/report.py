@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
-from pytest_templates.coverage.data import RENDERED, Coverage, Point
+from pytest_templates.coverage.data import RENDERED, Coverage, Point, Tested
 from pytest_templates.tables import table
 
 
-def lines_of(coverage: Coverage, tested: Mapping[str, Iterable[str]]) -> Iterator[str]:
+def lines_of(coverage: Coverage, tested: Tested) -> Iterator[str]:
     """The lines of the report.
 
     Args:
         coverage: What was collected.
-        tested: For every template that asked a model, by its path without iterations, the models that answered.
+        tested: The models that answered each template.
     """
     if not coverage.known:
         yield "no template was rendered"
@@ -23,8 +23,8 @@ def lines_of(coverage: Coverage, tested: Mapping[str, Iterable[str]]) -> Iterato
     rows = [(_missing(point), f"{point.path} ({point.kind})", _place(point)) for point in _worth_telling(coverage)]
     if rows:
         yield table(("missing", "template", "built at"), rows)
-    if tested:
-        yield table(("template", "answered by"), [(path, ", ".join(models)) for path, models in sorted(tested.items())])
+    if tested.rows():
+        yield table(("template", "answered by"), tested.rows())
 
 
 def summary(coverage: Coverage) -> str:

@@ -93,6 +93,26 @@ class Test(_Value):
     isolation: Isolation | None
 
 
+class Reach(_Value):
+    """A template, or a branch of one, and whether a test reached it.
+
+    Attributes:
+        file: The file in which the template was built, relative to the root directory; ``""`` where that is not known.
+        line: The line, from 1; 0 where that is not known.
+        path: The template's path, without iterations.
+        kind: The template's kind.
+        what: ``""`` for the template itself; else the branch, such as ``"true"``, ``"many turns"``, ``"tool weather"``.
+        reached: Whether a test reached it.
+    """
+
+    file: str
+    line: Count
+    path: str
+    kind: str
+    what: str
+    reached: bool
+
+
 class Totals(_Value):
     """The calls of all tests, added up.
 
@@ -117,12 +137,14 @@ class Report(_Value):
         totals: The calls of all tests, added up.
         seconds: How long the run took, from its start to the end of its last test.
         tests: The tests, in the order in which they ended.
+        coverage: What there was to render, by file and line; ``null`` without ``--templates-coverage``.
     """
 
     version: Literal[1]
     totals: Totals
     seconds: Seconds
     tests: tuple[Test, ...]
+    coverage: tuple[Reach, ...] | None = None
 
     @property
     def calls(self) -> list[Call]:
@@ -130,8 +152,8 @@ class Report(_Value):
         return [call for test in self.tests for call in test.calls]
 
 
-def report_of(tests: Iterable[Test], seconds: float) -> Report:
-    """The report of a run with these tests, which took so many seconds."""
+def report_of(tests: Iterable[Test], seconds: float, coverage: Iterable[Reach] | None) -> Report:
+    """The report of a run with these tests, which took so many seconds, and rendered this."""
     ended = tuple(tests)
     calls = [call for test in ended for call in test.calls]
     totals = Totals(
@@ -140,7 +162,8 @@ def report_of(tests: Iterable[Test], seconds: float) -> Report:
         output_tokens=sum(call.output_tokens for call in calls),
         cost=sum((call.cost for call in calls if call.cost is not None), Decimal(0)),
     )
-    return Report(version=VERSION, totals=totals, seconds=seconds, tests=ended)
+    rendered = None if coverage is None else tuple(coverage)
+    return Report(version=VERSION, totals=totals, seconds=seconds, tests=ended, coverage=rendered)
 
 
 def write(report: Report, path: Path) -> None:

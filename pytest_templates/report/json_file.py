@@ -25,19 +25,20 @@ def watch(config: pytest.Config) -> None:
     path = config.stash[OPTIONS].json
     if path is not None and not hasattr(config, "workerinput") and not config.option.collectonly:
         _check(path)
-        config.pluginmanager.register(JsonFile(path), "templates-json")
+        config.pluginmanager.register(JsonFile(config, path), "templates-json")
 
 
 class JsonFile:
     """Collects what the reports of tests say, from every process, and writes it.
 
     Args:
+        config: Where the options stand.
         path: The file; its folder exists.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, config: pytest.Config, path: Path) -> None:
         self._path = path
-        self._gathering = Gathering()
+        self._gathering = Gathering(config)
         self._said = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -28,7 +28,7 @@ class Sections:
 
     def __init__(self, config: pytest.Config) -> None:
         self._hook: pluggy.HookCaller = config.hook.pytest_templates_report_section
-        self._gathering = Gathering()
+        self._gathering = Gathering(config)
         self._sections: list[tuple[str, str]] = []
         self._errors: list[str] = []
 

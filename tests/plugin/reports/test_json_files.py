@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.report.document import Call, Test, read, report_of, write
+from pytest_templates.report.document import Call, Reach, Test, read, report_of, write
 
 TESTS = "def test_it():\n    print('it ran')\n"
 
@@ -68,7 +68,8 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, cost, seconds, text, 
         error=path,
     )
     test = Test(nodeid=text, outcome="passed", source="model", calls=(call,), isolation=None)
-    report, file = report_of([test], seconds), tmp_path_factory.getbasetemp() / "run.json"
+    reach = Reach(file=text, line=tokens, path=text, kind=text, what=text, reached=path is None)
+    report, file = report_of([test], seconds, path and [reach]), tmp_path_factory.getbasetemp() / "run.json"
 
     write(report, file)
 
