@@ -196,6 +196,11 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     return read
 
 
+INTERRUPTIBLE = """
+import signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell runs the tests in the background
+"""
 SLOW = """
 import time
 
@@ -216,7 +221,7 @@ def test_ctrl_c_ends_the_conversation_with_the_session_saved(
     module: Write, tmp_path: Path, more: str, until: str, roles: list[str]
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "antiphon.cli", "run", f"{module(PROGRAM + more)}:tree", "--save", "s.json"],
+        [sys.executable, "-m", "antiphon.cli", "run", f"{module(PROGRAM + INTERRUPTIBLE + more)}:tree", "--save", "s.json"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         stdin=subprocess.PIPE,
