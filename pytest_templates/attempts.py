@@ -10,6 +10,7 @@ import pytest
 
 from pytest_templates import markers
 from pytest_templates.costs import ACCOUNT, Spending
+from pytest_templates.expected import refuse_expected_misses
 from pytest_templates.extras import require_packages
 from pytest_templates.options import OPTIONS
 from pytest_templates.telling import tell_of
@@ -135,11 +136,12 @@ class Attempt:
     def _was_live(self, call: ModelCall) -> bool:
         """Whether a real model was called, and not just replayed."""
         if self.cassette is not None:
-            return self.cassette.was_sent(call.template_path, call.model)
+            return self.cassette.outgoing.was_answered(call.template_path, call.model)
         return markers.has(self.item, "llm_live")
 
     def reported(self, report: pytest.TestReport) -> None:
         """Send what models did in the test along with its last report, as plain data; hide what a cassette hides."""
+        refuse_expected_misses(report, self.item, self.verdicts)
         self._hear(report)
         if report.when == "teardown" and (self.calls or self.subroutines or self.cassette is not None):
             from pytest_templates.report.data import rows_of
