@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from http import HTTPStatus
 from pathlib import Path
 
 from antiphon.calls import Caller, current_caller
@@ -18,6 +17,7 @@ from pytest_templates.cassettes.journal import Journal
 from pytest_templates.cassettes.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.outgoing import Outgoing
 from pytest_templates.cassettes.persister import existing, writing
 from pytest_templates.cassettes.recorder import Decision
 from pytest_templates.cassettes.rules import UNANSWERED, Rules, in_pieces
@@ -71,6 +71,7 @@ class OpenCassette:
             swallowed the error: mostly that it has no recording.
         takes: The responses that are being recorded now.
         dropped: How many interactions were dropped.
+        outgoing: The requests that were sent, and whether they were answered.
         file: The file as it is read and written.
     """
 
@@ -83,7 +84,7 @@ class OpenCassette:
         self.takes = Takes()
         self.dropped = 0
         self._refused: list[Interaction] = []
-        self._answered: list[tuple[str | None, str | None]] = []
+        self.outgoing = Outgoing()
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
@@ -207,13 +208,13 @@ class OpenCassette:
             raise passed_on(self._report(request, caller).miss(self._reason(fingerprint)))
         if self.settings.before_sending is not None:
             self.settings.before_sending()
+        self.outgoing.sent(fingerprint, caller.template_path if caller else None)
         return Decision(request, caller, order=self._tape.reserve())
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
         interaction = Interaction.of(decision.caller, decision.request, response)
-        if response.status < HTTPStatus.BAD_REQUEST:
-            self._answered.append((interaction.template, interaction.model))
+        self.outgoing.answered(self._fingerprint(interaction), interaction)
         with self._noting_errors():
             interaction = self._kept(interaction)
             self._tape.add(decision.order, interaction)
@@ -277,19 +278,6 @@ class OpenCassette:
         miss = passed_on(self._report(decision.request, decision.caller).miss("left-early"))
         self.note(miss)
         return miss
-
-    def was_sent(self, template: str | None, model: str | None) -> bool:
-        """Whether a model answered somebody's request, and was not just replayed; each answer is told once.
-
-        Args:
-            template: The path of the template that asked; ``None`` for a call from outside of templates.
-            model: The name of the model; ``None`` where a client was used without the engine.
-        """
-        try:
-            self._answered.remove((template, model))
-        except ValueError:
-            return False
-        return True
 
     def _report(self, request: RecordedRequest, caller: Caller | None) -> MissReport:
         return MissReport(self.settings, self._matcher, request, caller, self._tape.tracks(), self.secrets)

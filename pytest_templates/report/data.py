@@ -46,6 +46,8 @@ def rows_of(attempt: Attempt) -> Row:
         "played": 0 if cassette is None else cassette.played,
         "recorded": 0 if cassette is None or cassette.dropped else cassette.recorded,
         "dropped": 0 if cassette is None else cassette.dropped,
+        "skipped": attempt.skipped,
+        "unanswered": cassette.outgoing.unanswered if cassette is not None and passed else [],
         "unplayed": list(cassette.unplayed) if cassette is not None and passed else None,
         "subroutines": attempt.subroutines,
         "violations": [as_text(str(one)) for one in attempt.verdicts if isinstance(one, IsolationViolation)],
@@ -77,7 +79,7 @@ def _unpriced(attempt: Attempt) -> list[str]:
     """The models whose calls --templates-max-cost could not count."""
     if attempt.spending is None:
         return []
-    bare = attempt.cassette is not None and attempt.cassette.was_sent(None, None)
+    bare = attempt.cassette is not None and attempt.cassette.outgoing.was_answered(None, None)
     return sorted(attempt.spending.unpriced | ({"calls from outside of the engine"} if bare else set()))
 
 

@@ -29,6 +29,7 @@ class Summary:
         self._overrides = config.stash[OPTIONS].overrides
         self._has_run = False
         self._tests: list[Row] = []
+        self._unanswered: list[tuple[str, str | None]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a report brings."""
@@ -36,6 +37,7 @@ class Summary:
         brought: Row | None = getattr(report, REPORTED, None)
         if brought is not None:
             self._tests.append(brought)
+            self._unanswered += [(report.nodeid, template) for template in brought["unanswered"]]
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say it: one line where models were called, and the table where it is wanted."""
@@ -46,6 +48,12 @@ class Summary:
             terminalreporter.line(table_of(lines) if lines else "no model was called")
         if calls or any(map(self._sum, ("subroutines", "played", "recorded", "dropped"))):
             terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
+        for test, template in self._unanswered:
+            asked = f"the call of {template}" if template else "a request from outside of templates"
+            terminalreporter.line(
+                f"templates: {test}: {asked} was given up before its answer came: it is not recorded, "
+                "and a replay will miss it"
+            )
         unpriced = sorted({name for test in self._tests for name in test["unpriced"]})
         if unpriced:
             terminalreporter.line(
@@ -65,10 +73,13 @@ class Summary:
             counted(tokens, "token"),
             cost_of(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines)),
         ]
-        played, recorded, dropped, checked = map(self._sum, ("played", "recorded", "dropped", "subroutines"))
+        played, recorded, checked = map(self._sum, ("played", "recorded", "subroutines"))
+        skipped = sum(test["dropped"] for test in self._tests if test["skipped"])
+        failed = self._sum("dropped") - skipped
         counts += [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
-        counts += [f"{counted(dropped, 'recording')} dropped because the test failed"] if dropped else []
+        counts += [f"{counted(failed, 'recording')} dropped because the test failed"] if failed else []
+        counts += [f"{counted(skipped, 'recording')} dropped because the test was skipped"] if skipped else []
         counts += [f"{counted(checked, 'subroutine')} checked"] if checked else []
         return counts
 

@@ -221,7 +221,15 @@ def test_ctrl_c_ends_the_conversation_with_the_session_saved(
     module: Write, tmp_path: Path, more: str, until: str, roles: list[str]
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "antiphon.cli", "run", f"{module(PROGRAM + INTERRUPTIBLE + more)}:tree", "--save", "s.json"],
+        [
+            sys.executable,
+            "-m",
+            "antiphon.cli",
+            "run",
+            f"{module(PROGRAM + INTERRUPTIBLE + more)}:tree",
+            "--save",
+            "s.json",
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         stdin=subprocess.PIPE,

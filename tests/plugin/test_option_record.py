@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 REAL = """
@@ -192,3 +194,56 @@ def test_every_worker_records_and_replays_and_the_summary_adds_up(project, chat_
     assert len(chat_server.asked) == 6
     assert len(before) == 6
     assert files() == before
+
+
+GIVEN_UP = """
+import asyncio, os
+
+@pytest.mark.llm_cassette
+def test_it():
+    model = connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
+
+    async def main():
+        await Runner(model, template=talk()).arun()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Runner(model, template=LinearTemplate([UserTemplate("Slow."), talk()])).arun(), 0.3)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_a_call_that_is_given_up_before_its_answer_is_told(project, chat_server, monkeypatch, workers):
+    given_up = threading.Event()
+    answer = chat_server.answer
+
+    def slow(body):
+        if len(body["messages"]) > 1:
+            given_up.wait(10)
+        return answer(body)
+
+    monkeypatch.setattr(chat_server, "answer", slow)
+    project.tests(GIVEN_UP)
+
+    result = project.run("--templates-record=missing", *workers)
+    given_up.set()
+
+    result.assert_outcomes(passed=1)
+    project.says(
+        result,
+        "templates: test_it.py::test_it: the call of linear/talk/answer was given up before its answer came: "
+        "it is not recorded, and a replay will miss it",
+    )
+    assert str(result.stdout).count("given up") == 1
+
+
+def test_what_a_skipped_test_recorded_is_not_said_to_have_failed(project, chat_server, files):
+    project.tests(
+        REAL.partition("@pytest")[0] + "@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n    pytest.skip()"
+    )
+
+    result = project.run("--templates-record=missing")
+
+    result.assert_outcomes(skipped=1)
+    assert files() == {}
+    result.stdout.fnmatch_lines(["templates: *, 1 recording dropped because the test was skipped"])
