@@ -8,13 +8,14 @@ from typing import Final
 from pytest_templates.cassettes.addresses import scrub_form
 from pytest_templates.cassettes.arrivals import EVENTS, LINES
 from pytest_templates.cassettes.documents import Json, JsonError, dumps, may_be_json, parse, style_of
+from pytest_templates.cassettes.members import without_members
 from pytest_templates.cassettes.policy import SECRET_MEMBERS, SECRET_PARAMETERS
 from pytest_templates.cassettes.secrets import PLACEHOLDER, Secrets
 from pytest_templates.cassettes.strands import scrub_strands
 from pytest_templates.cassettes.values import Headers, header
 
 _LINE: Final = re.compile(r"(data: ?)?([^\r\n]+)")
-_SECRET_MEMBER: Final = re.compile(rf'"(?:{"|".join(sorted(SECRET_MEMBERS))})"', re.IGNORECASE)
+_SECRET_MEMBER: Final = re.compile(rf'"(?:{"|".join(sorted(SECRET_MEMBERS))})\\*"', re.IGNORECASE)
 _SECRET_FIELD: Final = re.compile(
     rf'(name="(?:{"|".join(sorted(SECRET_PARAMETERS))})"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)(?:(?!\r?\n--).)*',
     re.IGNORECASE | re.DOTALL,
@@ -73,7 +74,7 @@ def _needs_reading(text: str, secrets: Secrets) -> bool:
 
 def _value(value: Json, secrets: Secrets) -> Json:
     if isinstance(value, str):
-        return secrets.replace(value)
+        return secrets.replace(without_members(value))
     if isinstance(value, list):
         return [_value(inner, secrets) for inner in value]
     if isinstance(value, dict):

@@ -75,7 +75,7 @@ class Secrets:
 
     def spans(self, text: str) -> list[Span]:
         """Where secrets are in a text, in order; what overlaps is one."""
-        return _merged(sorted(self._found(text)))
+        return merged(sorted(self._found(text)))
 
     def _found(self, text: str) -> Iterator[Span]:
         for form in self._forms:
@@ -130,15 +130,16 @@ def _exists(value: str) -> bool:
         return False
 
 
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    merged: list[Span] = []
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans, which come in order, with those that overlap made one."""
+    apart: list[Span] = []
     for start, end, what in spans:
-        if merged and start < merged[-1][1]:
-            begin, until, first = merged[-1]
-            merged[-1] = (begin, max(until, end), first)
+        if apart and start < apart[-1][1]:
+            begin, until, first = apart[-1]
+            apart[-1] = (begin, max(until, end), first)
         else:
-            merged.append((start, end, what))
-    return merged
+            apart.append((start, end, what))
+    return apart
 
 
 def _cut_out(text: str, spans: list[Span]) -> str:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from pytest_templates.cassettes.documents import Json, JsonError, dumps, parse, style_of
-from pytest_templates.cassettes.secrets import PLACEHOLDER, Secrets, Span
+from pytest_templates.cassettes.members import member_spans
+from pytest_templates.cassettes.secrets import PLACEHOLDER, Secrets, Span, merged
 
 _PAYLOAD: Final = re.compile(r"[^\r\n]+")
 Place: TypeAlias = tuple[str | int, ...]
@@ -65,7 +66,7 @@ def scrub_strands(text: str, secrets: Secrets, prefix: str = "") -> str:
     changed: set[_Event] = set()
     for pieces in _strands(_events(text, prefix)):
         texts = [piece.text for piece in pieces]
-        spans = _crossing(secrets.spans("".join(texts)), texts) if len(set(texts)) > 1 else []
+        spans = _spans(texts, secrets) if len(set(texts)) > 1 else []
         if spans:
             _replace(pieces, texts, spans)
             changed.update(piece.event for piece, text in zip(pieces, texts, strict=True) if piece.text != text)
@@ -102,6 +103,12 @@ def _texts(node: Json, place: Place) -> Iterator[tuple[Place, Json, str | int]]:
             yield (*place, key), node, key
         elif isinstance(value, (dict, list)):
             yield from _texts(value, (*place, key))
+
+
+def _spans(texts: Sequence[str], secrets: Secrets) -> list[Span]:
+    """What is to be replaced: what stands in one text is found there, unless only the others say what it is."""
+    strand = "".join(texts)
+    return merged(sorted([*_crossing(secrets.spans(strand), texts), *member_spans(strand)]))
 
 
 def _crossing(spans: list[Span], texts: Sequence[str]) -> list[Span]:

@@ -1,0 +1,97 @@
+"""Secret members of JSON that stands in a text: arguments of tools, and what tools return."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pytest_templates.cassettes.scrub import scrub
+from pytest_templates.cassettes.secrets import Secrets
+from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+
+NOTHING = Secrets({})
+JSON = (("content-type", "application/json"),)
+EVENTS = (("content-type", "text/event-stream"),)
+
+
+def kept(headers: Any, body: str) -> str:
+    """What is kept of a body, as a request's and as a response's; scrubbed once more it is the same."""
+    request = RecordedRequest("POST", "http://chat.test/", JSON, b"{}")
+    interaction = Interaction(None, None, request, RecordedResponse(200, "", headers, body.encode()))
+    once = scrub(interaction, NOTHING)
+    assert scrub(once, NOTHING) == once
+    return once.response.body.decode()
+
+
+def call(arguments: Any) -> dict[str, Any]:
+    return {"tool_calls": [{"function": {"name": "log_in", "arguments": arguments}}]}
+
+
+def streamed(*pieces: str) -> str:
+    return "".join(f"data: {json.dumps({'choices': [{'delta': call(piece)}]})}\n\n" for piece in pieces)
+
+
+def joined(stream: str) -> str:
+    events = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line]
+    return "".join(event["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"] for event in events)
+
+
+@pytest.mark.parametrize("name", ["password", "api_key", "Access_Token", "client_secret"])
+def test_a_secret_argument_of_a_tool_call_is_replaced(name: str) -> None:
+    body = json.dumps(call(json.dumps({"user": "ada", name: 'blue "horse"'})))
+
+    assert json.loads(kept(JSON, body)) == call(json.dumps({"user": "ada", name: "REDACTED"}))
+
+
+def test_a_secret_that_a_tool_returned_is_replaced() -> None:
+    body = {"messages": [{"role": "tool", "content": '[{"api_key": "blue-horse", "plan": "gold"}]'}]}
+
+    assert json.loads(kept(JSON, json.dumps(body)))["messages"][0]["content"] == (
+        '[{"api_key": "REDACTED", "plan": "gold"}]'
+    )
+
+
+def test_prose_may_speak_of_passwords() -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": 'Never answer {"password": "1234"}.'}]})
+
+    assert kept(JSON, body) == body
+
+
+def test_a_member_that_is_no_text_stays() -> None:
+    body = json.dumps(call('{"password": null, "api_key": ""}'))
+
+    assert kept(JSON, body) == body
+
+
+@pytest.mark.parametrize("cut", range(1, 38))
+def test_a_secret_argument_that_comes_in_pieces_is_replaced(cut: int) -> None:
+    text = '{"user": "ada", "password": "blue-horse"}'
+
+    assert joined(kept(EVENTS, streamed(text[:cut], text[cut:]))) == '{"user": "ada", "password": "REDACTED"}'
+
+
+def test_a_secret_argument_in_one_of_several_pieces_is_replaced() -> None:
+    stream = streamed("", '{"user": "ada", ', '"password": "blue-horse"', "}")
+
+    assert joined(kept(EVENTS, stream)) == '{"user": "ada", "password": "REDACTED"}'
+
+
+secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=12).filter(
+    lambda text: text not in "REDACTED"
+)
+
+
+@given(secret=secrets, cuts=st.lists(st.integers(0, 60), max_size=4), ascii_only=st.booleans())
+@example('"\\"\\"\\', [20, 30], True)
+def test_no_secret_argument_survives_however_it_is_cut(secret: str, cuts: list[int], ascii_only: bool) -> None:
+    text = json.dumps({"user": "ada", "password": secret}, ensure_ascii=ascii_only)
+    borders = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    pieces = [text[start:end] for start, end in itertools.pairwise(borders)]
+
+    assert json.loads(joined(kept(EVENTS, streamed(*pieces)))) == {"user": "ada", "password": "REDACTED"}
+    assert json.loads(kept(JSON, json.dumps(call(text)))) == call('{"user": "ada", "password": "REDACTED"}')
