@@ -85,6 +85,7 @@ class OpenCassette:
         self.dropped = 0
         self._refused: list[Interaction] = []
         self.outgoing = Outgoing()
+        self._is_writable = False
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
@@ -206,10 +207,18 @@ class OpenCassette:
         if self.settings.mode == "none":
             self._refused.append(Interaction.of(caller, request, UNANSWERED))
             raise passed_on(self._report(request, caller).miss(self._reason(fingerprint)))
+        self._check_writable()
         if self.settings.before_sending is not None:
             self.settings.before_sending()
         self.outgoing.sent(fingerprint, caller.template_path if caller else None)
         return Decision(request, caller, order=self._tape.reserve())
+
+    def _check_writable(self) -> None:
+        """Complain before the first answer is paid for, not when it is to be kept."""
+        if not self._is_writable:
+            with writing(self.path, self.file.store), self.file.store.lock():
+                self.file.store.check_writable(self.path)
+            self._is_writable = True
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""

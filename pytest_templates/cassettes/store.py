@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import ETIMEDOUT
+from errno import EACCES, ENOTDIR, ETIMEDOUT
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -50,6 +50,18 @@ class Store:
             return path.read_bytes()
         except FileNotFoundError:
             return None
+
+    def check_writable(self, path: Path) -> None:
+        """Complain where a cassette could not be written on this machine. Needs the lock.
+
+        Raises:
+            OSError: Its folder cannot be made, or written to.
+        """
+        folder = next(parent for parent in path.parents if parent.exists())
+        if not folder.is_dir():
+            raise NotADirectoryError(ENOTDIR, f"{folder} is no folder")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(EACCES, f"the folder {folder} may not be written to")
 
     def replace(self, path: Path, content: bytes) -> None:
         """Replace a cassette, wholly or not at all; its folder is made where it is missing. Needs the lock.

@@ -247,3 +247,15 @@ def test_what_a_skipped_test_recorded_is_not_said_to_have_failed(project, chat_s
     result.assert_outcomes(skipped=1)
     assert files() == {}
     result.stdout.fnmatch_lines(["templates: *, 1 recording dropped because the test was skipped"])
+
+
+@pytest.mark.parametrize("obstacle", ["cassettes", "cassettes/test_it"])
+def test_where_nothing_can_be_written_nothing_is_paid_for(project, chat_server, obstacle):
+    project.tests(REAL)
+    project.file(obstacle, "no folder")
+
+    result = project.run("--templates-record=all", "-k", "small")
+
+    result.assert_outcomes(failed=1)
+    assert chat_server.asked == []
+    project.says(result, "CassetteError: ", "the cassette cannot be written: ")
