@@ -12,6 +12,7 @@ from pytest_templates import markers
 from pytest_templates.costs import ACCOUNT, Spending
 from pytest_templates.expected import refuse_expected_misses
 from pytest_templates.extras import require_packages
+from pytest_templates.hiding import Hiding, hidden, hide
 from pytest_templates.options import OPTIONS
 from pytest_templates.telling import tell_of
 from pytest_templates.watching import Watch
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 REPORTED = "templates"  # the attribute of a report that carries what models did
 WATCH = pytest.StashKey[Watch]()
+HIDING = pytest.StashKey[Hiding]()
 _ATTEMPT = pytest.StashKey["Attempt"]()
 
 
@@ -150,15 +152,15 @@ class Attempt:
             self._hide_for_file(report)
         if markers.has(self.item, "llm_cassette") or markers.has(self.item, "llm_live"):
             from pytest_templates.cassettes.secrets import secrets_of
-            from pytest_templates.hiding import hide
 
-            hide(report, secrets_of() if self.cassette is None else self.cassette.secrets, REPORTED)
+            secrets = secrets_of() if self.cassette is None else self.cassette.secrets
+            self.item.config.stash[HIDING].learn(secrets)
+            hide(report, secrets, REPORTED)
 
     def _hide_for_file(self, report: pytest.TestReport) -> None:
         """Let no secret reach the files of --templates-json and --templates-twice, also of tests without a cassette."""
         if self.options.json is not None or self.options.twice:
             from pytest_templates.cassettes.secrets import secrets_of
-            from pytest_templates.hiding import hidden
 
             vars(report)[REPORTED] = hidden(vars(report)[REPORTED], secrets_of())
 

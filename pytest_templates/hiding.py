@@ -1,7 +1,8 @@
-"""Reports of tests without secrets: tracebacks of client libraries print addresses, logs print headers."""
+"""Nothing that pytest says holds a secret: tracebacks of client libraries print addresses, logs print headers."""
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,38 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.secrets import Secrets
 
 _SAID = ("longrepr", "sections", "user_properties", "wasxfail")
+
+
+class Hiding:
+    """Keeps the secrets of tests out of what pytest says beside their reports: warnings, and headings of subtests."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[Secrets, None] = {}
+
+    def learn(self, secrets: Secrets) -> None:
+        """From now on these are said no more."""
+        self._secrets[secrets] = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Hide them in the heading of a subtest."""
+        context = getattr(report, "context", None)
+        if self._secrets and context is not None:
+            for name in ("msg", "kwargs"):
+                object.__setattr__(context, name, self._hidden(getattr(context, name)))  # it is frozen
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Hide them in a warning, as that of a thread that died of an exception."""
+        text = str(warning_message.message)
+        hidden_text = self._hidden(text)
+        if hidden_text != text:
+            warning_message.message = hidden_text
+
+    def _hidden(self, value: Any) -> Any:
+        for secrets in self._secrets:
+            value = hidden(value, secrets)
+        return value
 
 
 def hide(report: pytest.TestReport, secrets: Secrets, *also: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_templates import attempts, costs, hooks, markers, options, overrides, recording
 from pytest_templates.coverage import covering
+from pytest_templates.hiding import Hiding
 from pytest_templates.lock import locking
 from pytest_templates.phases import Phase
 from pytest_templates.report import json_file, rerecorded, run_budget, sections, unused
@@ -46,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[attempts.WATCH] = Watch.begin()
     config.pluginmanager.register(Summary(config), "templates-summary")
     config.pluginmanager.register(attempts.Opening(), "templates-opening")
+    config.stash[attempts.HIDING] = Hiding()
+    config.pluginmanager.register(config.stash[attempts.HIDING], "templates-hiding")
     config.pluginmanager.register(recording.Run(config), "templates-run")
     costs.open_account(config, config.stash[options.OPTIONS].max_cost)
     unused.watch(config)

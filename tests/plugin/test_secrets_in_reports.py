@@ -74,6 +74,34 @@ def test_a_report_holds_no_secret(failure, project, chat_server, monkeypatch):
     assert "REDACTED" in said
 
 
+BESIDE_REPORTS = {
+    "a warning": """
+        __import__("warnings").warn("sent with " + os.environ["SITE_KEY"])
+    """,
+    "a thread": """
+        from threading import Thread
+        thread = Thread(target=int, args=(os.environ["SITE_KEY"],))
+        thread.start()
+        thread.join()
+    """,
+    "the heading of a subtest": """
+        key = os.environ["SITE_KEY"]
+        with request.getfixturevalue("subtests").test(f"with {key}", key=key):
+            assert False
+    """,
+}
+
+
+@pytest.mark.parametrize("said", BESIDE_REPORTS)
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
+def test_what_is_said_beside_reports_holds_no_secret(said, workers, project, monkeypatch):
+    result = run_of(project, monkeypatch, BESIDE_REPORTS[said], "@pytest.mark.llm_cassette", *workers)
+
+    output = str(result.stdout) + str(result.stderr) + (project.path / "report.xml").read_text()
+    assert SECRET not in output
+    assert "REDACTED" in output
+
+
 @pytest.mark.parametrize("style", ["short", "line", "native"])
 def test_a_traceback_holds_no_secret_in_any_style(style, project, chat_server, monkeypatch):
     body = FAILURES["a chain of exceptions"].replace('"no"', 'f"no {error}"')
