@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pytest_templates.cassettes.documents import Json, dumps
+from pytest_templates.cassettes.documents import Json
 from pytest_templates.cassettes.prompts import Prompt, PromptMessage, prompt_of
+from pytest_templates.cassettes.setting_changes import setting_changes
 from pytest_templates.text_differences import (
     MAX_LINES,
     changes,
@@ -19,7 +20,6 @@ from pytest_templates.text_differences import (
 )
 
 _MAX_MESSAGES: Final = 400
-_SETTING_WIDTH: Final = 60  # characters
 
 
 def body_difference(old: Json, new: Json) -> list[str]:
@@ -32,19 +32,7 @@ def body_difference(old: Json, new: Json) -> list[str]:
 
 def prompt_difference(old: Prompt, new: Prompt) -> list[str]:
     """What changed from one prompt to another: settings first, then message by message."""
-    return [*_settings(old.settings, new.settings), *shortened(_messages(old.messages, new.messages))]
-
-
-def _settings(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
-    rows = [(name, _setting(old, name), _setting(new, name)) for name in {**old, **new}]
-    changed = [(name, was, now) for name, was, now in rows if was != now]
-    return [
-        f"{name}: {cut(was, _SETTING_WIDTH)} -> {cut(now, _SETTING_WIDTH)}" for name, was, now in changed[:MAX_LINES]
-    ]
-
-
-def _setting(settings: dict[str, Json], name: str) -> str:
-    return dumps(settings[name], "spaced") if name in settings else "(not set)"
+    return [*setting_changes(old.settings, new.settings), *shortened(_messages(old.messages, new.messages))]
 
 
 def _messages(old: Sequence[PromptMessage], new: Sequence[PromptMessage]) -> Iterator[str]:

@@ -96,6 +96,49 @@ def test_a_setting_of_another_type_is_shown_as_changed() -> None:
     assert "logprobs: true -> 1" in str(miss(chat("Hi", logprobs=1), track(chat("Hi", logprobs=True))))
 
 
+def tool(name: str, says: str = "Tells the weather.", **parameters: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "description": says, "parameters": parameters}}
+
+
+def test_what_changed_in_a_tool_is_shown_by_its_path() -> None:
+    old = [tool("weather", city={"type": "string"}), tool("clock", zone={"type": "string"})]
+    new = [tool("weather", city={"type": "integer"}), tool("watch", zone={"type": "string"}, utc={})]
+
+    text = str(miss(chat("Hi", tools=new), track(chat("Hi", tools=old))))
+
+    assert 'tools[0].function.parameters.city.type: "string" -> "integer"\n' in text
+    assert 'tools[1].function.name: "clock" -> "watch"\n' in text
+    assert "tools[1].function.parameters.utc: (not set) -> {}\n" in text
+    assert "description" not in text
+
+
+def test_the_changed_words_of_a_long_setting_are_shown() -> None:
+    told = "Tells the weather of a city, and of the country around it, in {} words at most."
+
+    text = str(
+        miss(
+            chat("Hi", tools=[tool("w", told.format("ten"))]), track(chat("Hi", tools=[tool("w", told.format("six"))]))
+        )
+    )
+
+    assert "tools[0].function.description:\n" in text
+    assert "[six] words at most" in text
+    assert "[ten] words at most" in text
+
+
+def test_a_tool_more_or_less_is_no_change_of_the_others() -> None:
+    tools = [tool("one"), tool("two"), tool("three")]
+
+    more = str(miss(chat("Hi", tools=tools), track(chat("Hi", tools=tools[1:]))))
+    less = str(miss(chat("Hi", tools=tools[:2]), track(chat("Hi", tools=tools))))
+
+    assert next(line for line in more.splitlines() if "tools" in line).startswith(
+        '  tools[0], only in this request: {"type": "function"'
+    )
+    assert next(line for line in less.splitlines() if "tools" in line).startswith("  tools[2], only recorded: ")
+    assert more.count("tools[") == less.count("tools[") == 1
+
+
 def test_a_message_more_or_less_is_shown_as_a_whole() -> None:
     long, short = chat("Be brief.", "Hello", "Hi!"), chat("Be brief.", "Hello")
     assert "message 3 (assistant), only in this request:\n    + Hi!" in str(miss(long, track(short)))
