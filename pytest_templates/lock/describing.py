@@ -66,11 +66,19 @@ def _code(kind: type) -> Iterator[tuple[str, str]]:
         return
     own = [cls for cls in kind.__mro__ if issubclass(cls, Template) and not _is_ours(cls)]
     try:
-        words = [word for cls in own for word in _words(inspect.getsource(cls))]
+        words = [word for cls in own for word in _words(_source(cls))]
     except (OSError, TypeError, SyntaxError) as error:
         yield "code", f"{kind.__name__} cannot be read: {type(error).__name__}"
     else:
         yield "code", named(kind.__name__, max(words, key=len, default=""), *words)
+
+
+def _source(cls: type) -> str:
+    """The source of a class; of one made by ``exec`` Python 3.13 finds other lines of its module."""
+    codes = [value.__code__ for value in vars(cls).values() if inspect.isfunction(value)]
+    if any(code.co_filename.startswith("<") for code in codes):
+        raise OSError("it has no file")
+    return inspect.getsource(cls)
 
 
 def _is_ours(named: Any) -> bool:
