@@ -32,7 +32,7 @@ def llm_cassette(
     name: str | None = None, *, match_on: tuple[str, ...] | None = None, ignore: tuple[str, ...] = ()
 ) -> CassetteMark:
     """Replay this test's real model calls from a cassette, or record them."""
-    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):  # type: ignore[redundant-expr]
+    if name is not None and (not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(".yaml")):  # type: ignore[redundant-expr]
         raise ValueError(f"name is the path of a file below the folder of the cassettes, without .yaml, not {name!r}")
     return CassetteMark(name, None if match_on is None else _texts("match_on", match_on), _texts("ignore", ignore))
 

@@ -8,7 +8,7 @@ from types import TracebackType
 import pytest
 
 from pytest_templates.attempts import Attempt
-from pytest_templates.verdicts import pruned, told, untold
+from pytest_templates.verdicts import prune, told, untold
 
 
 class Phase:
@@ -62,9 +62,9 @@ class Phase:
         if hidden:
             self._attempt.item.add_report_section(self._name, "templates", told(hidden))
         if _is_of_our_family(error) and not self._attempt.item.config.getoption("fulltrace"):
-            error.__traceback__ = pruned(error.__traceback__)
+            prune(error)
             if error.__traceback__ is None:
-                pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+                raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
 
 
 def _is_of_our_family(error: BaseException) -> bool:

@@ -15,14 +15,26 @@ def told(verdicts: Sequence[Exception]) -> str:
 
 def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exception]:
     """The verdicts that an error does not show by itself, by what it was raised from, or by what it groups."""
-    shown: dict[int, BaseException] = {}
+    shown = {id(one) for one in _chain(error)}
+    return [verdict for verdict in verdicts if id(verdict) not in shown]
+
+
+def prune(error: BaseException) -> None:
+    """Leave the frames of the user's program alone in an error and in those that it was raised from."""
+    for one in _chain(error):
+        one.__traceback__ = pruned(one.__traceback__)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error, and all that it was raised from, that was under way, or that it groups."""
+    found: dict[int, BaseException] = {}
     behind: list[BaseException | None] = [error]
     while behind:
         one = behind.pop()
-        if one is not None and id(one) not in shown:
-            shown[id(one)] = one
+        if one is not None and id(one) not in found:
+            found[id(one)] = one
             behind += [one.__cause__ or one.__context__, *getattr(one, "exceptions", ())]
-    return [verdict for verdict in verdicts if id(verdict) not in shown]
+    return [*found.values()]
 
 
 def pruned(traceback: TracebackType | None) -> TracebackType | None:

@@ -54,6 +54,7 @@ from pytest_templates.cassettes.nodes import FaultError, field, interaction_at, 
 from pytest_templates.cassettes.values import Interaction
 
 VERSION: Final = 1
+_TAKE_OVER: Final = "`python -m pytest_templates cassettes import` makes one of ours of it"
 _CONFLICT: Final = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)  # what is written there is indented
 
 
@@ -134,7 +135,7 @@ def _list_of_interactions(document: dict[str, Any]) -> list[Any]:
 
 def _unended(nodes: list[Any]) -> FaultError:
     if nodes and isinstance(nodes[0], dict) and "template" not in nodes[0]:
-        return FaultError("was written by vcrpy, not by this plugin", ("interactions",))
+        return FaultError(f"was written by vcrpy, not by this plugin: {_TAKE_OVER}", ("interactions",))
     return FaultError(f"is cut off: after {len(nodes)} interactions its end mark is missing", None)
 
 

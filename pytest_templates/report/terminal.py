@@ -66,13 +66,7 @@ class Summary:
                 terminalreporter.line(f"templates: {line}")
 
     def _counts(self, lines: list[Line]) -> list[str]:
-        calls, models = sum(line.calls for line in lines), len({line.model for line in lines})
-        tokens = sum(line.input_tokens + line.output_tokens for line in lines)
-        counts = [
-            f"{counted(calls, 'call')} of {counted(models, 'model')}",
-            counted(tokens, "token"),
-            cost_of(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines)),
-        ]
+        counts = _called(lines) if lines else []  # there are none where clients are used without the engine
         played, recorded, checked = map(self._sum, ("played", "recorded", "subroutines"))
         skipped = sum(test["dropped"] for test in self._tests if test["skipped"])
         failed = self._sum("dropped") - skipped
@@ -85,3 +79,10 @@ class Summary:
 
     def _sum(self, what: str) -> int:
         return sum(test[what] for test in self._tests)
+
+
+def _called(lines: list[Line]) -> list[str]:
+    calls, models = sum(line.calls for line in lines), len({line.model for line in lines})
+    tokens = sum(line.input_tokens + line.output_tokens for line in lines)
+    cost = cost_of(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines))
+    return [f"{counted(calls, 'call')} of {counted(models, 'model')}", counted(tokens, "token"), cost]
