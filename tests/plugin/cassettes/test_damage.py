@@ -99,7 +99,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_cassettes_of_others_are_named_as_such(kind: str) -> None:
-    with pytest.raises(CassetteError, match="was written by vcrpy, .*`python -m pytest_templates cassettes import`"):
+    with pytest.raises(CassetteError, match=r"was written by vcrpy, .*`python -m pytest_templates cassettes import`"):
         loaded(FOREIGN[kind].encode())
 
 
