@@ -12,6 +12,7 @@ from pytest_templates import markers
 from pytest_templates.costs import ACCOUNT, Spending
 from pytest_templates.expected import refuse_expected_misses
 from pytest_templates.extras import require_packages
+from pytest_templates.guarding import guard_for
 from pytest_templates.hiding import Hiding, hidden, hide
 from pytest_templates.options import OPTIONS
 from pytest_templates.telling import tell_of
@@ -92,15 +93,8 @@ class Attempt:
         """What watches the subroutines; ``None`` where it is turned off."""
         with self._making:
             if self._guard is None:
-                self._guard = self._made_guard()
+                self._guard = guard_for(self.item, self.options.isolation, self.verdicts.append)
             return self._guard
-
-    def _made_guard(self) -> Guard | None:
-        if self.options.isolation == "off" or markers.has(self.item, "llm_isolation"):
-            return None
-        from pytest_templates.guard import Guard
-
-        return Guard(self.verdicts.append)
 
     @property
     def trace(self) -> Trace:
@@ -182,6 +176,11 @@ class Attempt:
     def subroutines(self) -> int:
         """How many subroutines were checked."""
         return 0 if self._guard is None else self._guard.checked
+
+    @property
+    def unseen(self) -> list[str]:
+        """What of their parents could not be compared."""
+        return [] if self._guard is None else sorted(self._guard.unseen)
 
     def begin(self) -> None:
         """From now on what the engine does belongs to this attempt."""

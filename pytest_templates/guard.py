@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from antiphon import Session, SubroutineEntered, SubroutineExited, Template
+from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.picture import Photographer, same
 
-_REMEDY = (
+REMEDY = (
     "  let it change its own copies; what the parent is to keep, set in an after_transform of the SubroutineTemplate"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    photographer: Photographer
-    picture: dict[str, Any]
+class Look:
+    """The parent of a subroutine as it was when the subroutine began.
+
+    Args:
+        event: Tells of the beginning.
+        photographer: Takes the pictures.
+
+    Attributes:
+        event: The same.
+        before: The picture that was taken then.
+    """
+
+    def __init__(self, event: SubroutineEntered, photographer: Photographer | None = None) -> None:
+        self.event = event
+        self._photographer = photographer or Photographer()
+        self.before = self.now()
+
+    def now(self) -> dict[str, Any]:
+        """A picture of the parent as it is now."""
+        photographer, parent = self._photographer, self.event.parent
+        pictures = {place: photographer.template(template) for place, template in templates_around(self.event)}
+        return {**photographer.session(parent), "templates": pictures}
+
+
+def templates_around(event: SubroutineEntered) -> list[tuple[str, Template]]:
+    """Every template of a subroutine and of the trees around it, each once, with its path."""
+    trees: list[tuple[str, Template]] = [(event.path, event.template)]
+    roots = (event.parent.run.tree, getattr(event.parent.runner, "template", None))
+    trees += [(root.template_id or root.kind, root) for root in roots if isinstance(root, Template)]
+    found = {id(template): (place, template) for top, tree in trees for place, template in with_paths(tree, top)}
+    return [*found.values()]
 
 
 class Guard:
@@ -31,33 +57,45 @@ class Guard:
 
     Attributes:
         checked: How many subroutines were compared.
+        unseen: What of their parents could not be compared, each with its kind; only the precise guard looks.
     """
 
     def __init__(self, complain: Callable[[Exception], None]) -> None:
         self._complain = complain
-        self._looks: dict[tuple[int, str], list[_Look]] = {}
+        self._looks: dict[tuple[int, str], list[Look]] = {}
         self._lock = Lock()
         self.checked = 0
+        self.unseen: set[str] = set()
 
     def entered(self, event: SubroutineEntered) -> None:
-        """Take a picture of the parent."""
-        photographer = Photographer()
-        look = _Look(photographer, _picture(photographer, event.parent, event.template, event.path))
-        with self._lock:
-            self._looks.setdefault((id(event.parent), event.path), []).append(look)
+        """Look at the parent."""
+        self._keep(Look(event))
 
     def exited(self, event: SubroutineExited) -> None:
-        """Compare the parent with its picture."""
+        """Compare the parent with what it was."""
+        look = self._taken(event)
+        if look is not None:
+            now = look.now()
+            if not same(now, look.before):
+                self._complain(violation(changed(event.path), look.before, now, REMEDY))
+
+    def _keep(self, look: Look) -> None:
+        with self._lock:
+            self._looks.setdefault((id(look.event.parent), look.event.path), []).append(look)
+
+    def _taken(self, event: SubroutineExited) -> Look | None:
+        """The look at the beginning; ``None`` where the subroutine was entered before this test began."""
         with self._lock:
             looks = self._looks.get((id(event.parent), event.path))
-            if not looks:  # it was entered before this test began
-                return
-            look = looks.pop()
+            if not looks:
+                return None
             self.checked += 1
-        now = _picture(look.photographer, event.parent, event.template, event.path)
-        if not same(now, look.picture):
-            what = f"the subroutine at {event.path!r} changed its parent"
-            self._complain(violation(what, look.picture, now, _REMEDY))
+            return looks.pop()
+
+
+def changed(path: str) -> str:
+    """What a subroutine did, in words."""
+    return f"the subroutine at {path!r} changed its parent"
 
 
 def violation(what: str, before: dict[str, Any], after: dict[str, Any], *remedy: str) -> IsolationViolation:
@@ -66,12 +104,3 @@ def violation(what: str, before: dict[str, Any], after: dict[str, Any], *remedy:
 
     places = differences(before, after)
     return IsolationViolation("\n".join([f"{what}:", *(f"  {place}" for place in places), *remedy]))
-
-
-def _picture(photographer: Photographer, parent: Session, subroutine: Any, path: str) -> dict[str, Any]:
-    trees: list[tuple[str, Template]] = [(path, subroutine)]
-    roots = (parent.run.tree, getattr(parent.runner, "template", None))
-    trees += [(root.template_id or root.kind, root) for root in roots if isinstance(root, Template)]
-    templates = {id(template): (place, template) for top, tree in trees for place, template in with_paths(tree, top)}
-    pictures = {place: photographer.template(template) for place, template in templates.values()}
-    return {**photographer.session(parent), "templates": pictures}

@@ -16,7 +16,7 @@ from pytest_templates.limits import Limits, dollars, limits_in
 from pytest_templates.overrides import Override, overrides_of
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
-Guarding: TypeAlias = Literal["on", "off"]
+Guarding: TypeAlias = Literal["on", "precise", "off"]
 Locking: TypeAlias = Literal["check", "update"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
 
@@ -93,7 +93,8 @@ def add(parser: pytest.Parser) -> None:
     group.addoption(
         "--templates-isolation",
         choices=get_args(Guarding),
-        help="whether every subroutine is watched for changes of its parent (default: on)",
+        help="whether every subroutine is watched for changes of its parent (default: on); precise also names the "
+        "template that did it, and finds what both share and what is changed around them",
     )
     group.addoption(
         "--templates-summary", action="store_true", help="print which template called which model, with tokens and cost"
@@ -125,7 +126,7 @@ def add(parser: pytest.Parser) -> None:
     )
     parser.addini("templates_cassettes", "where cassettes lie", default="cassettes")
     parser.addini("templates_fixtures", "where script files lie", default="fixtures")
-    parser.addini("templates_isolation", "whether every subroutine is watched: on or off", default="on")
+    parser.addini("templates_isolation", "whether every subroutine is watched: on, precise or off", default="on")
     parser.addini(
         "templates_unused",
         "what a full run does with recordings that it did not use: report, fail or ignore",

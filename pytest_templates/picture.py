@@ -82,9 +82,14 @@ class Photographer:
         return self._attributes(value)
 
     def _attributes(self, value: object) -> dict[str, Any]:
-        computed = {name for name in attributes(value) if isinstance(getattr(type(value), name, None), cached_property)}
-        held = {name: self.value(item) for name, item in attributes(value).items() if name not in computed}
+        left_out = self._left_out(value, {name for name in attributes(value) if is_cached(value, name)})
+        held = {name: self.value(item) for name, item in attributes(value).items() if name not in left_out}
         return {"object": self._identity(value)} | held
+
+    def _left_out(self, value: object, cached: set[str]) -> set[str]:
+        """Of what an object's cached properties have computed, that which is no state: here all of it."""
+        del value
+        return cached
 
     def _template_value(self, item: Any) -> Any:
         if type(item) in ATOMS or not isinstance(item, list | dict | set | bytearray | BaseModel | Model):
@@ -97,6 +102,11 @@ class Photographer:
     def _identity(self, value: object) -> str:
         self._kept.append(value)
         return f"<{type(value).__name__} at {id(value):#x}>"
+
+
+def is_cached(value: object, name: str) -> bool:
+    """Whether an attribute holds what a ``cached_property`` has computed."""
+    return isinstance(getattr(type(value), name, None), cached_property)
 
 
 def same(one: Any, other: Any) -> bool:

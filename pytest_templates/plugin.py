@@ -15,6 +15,7 @@ from pytest_templates.coverage import covering
 from pytest_templates.hiding import Hiding
 from pytest_templates.lock import locking
 from pytest_templates.phases import Phase
+from pytest_templates.precise import listening
 from pytest_templates.report import json_file, rerecorded, run_budget, sections, unused
 from pytest_templates.report.terminal import Summary
 from pytest_templates.snapshots.refusal import Refusal
@@ -57,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     run_budget.watch(config)
     json_file.watch(config)
     locking.watch(config)
+    listening.watch(config)
     sections.watch(config)
     overrides.check(config.stash[options.OPTIONS].overrides, recording=config.stash[options.OPTIONS].record != "none")
     rerecorded.watch(config)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from types import TracebackType
+
+from pytest_templates.users import is_users
 
 
 def told(verdicts: Sequence[Exception]) -> str:
@@ -61,10 +61,5 @@ def _place(traceback: TracebackType | None) -> str:
 
 
 def _is_the_users(traceback: TracebackType) -> bool:
-    module = str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-    file = Path(traceback.tb_frame.f_code.co_filename)
-    installed = "site-packages" in file.parts or file.is_relative_to(_STANDARD_LIBRARY)
-    return not installed and module not in {"antiphon", "pytest_templates"}
-
-
-_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+    frame = traceback.tb_frame
+    return is_users(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)

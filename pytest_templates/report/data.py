@@ -50,6 +50,7 @@ def rows_of(attempt: Attempt) -> Row:
         "unanswered": cassette.outgoing.unanswered if cassette is not None and passed else [],
         "unplayed": list(cassette.unplayed) if cassette is not None and passed else None,
         "subroutines": attempt.subroutines,
+        "unseen": attempt.unseen,
         "violations": [as_text(str(one)) for one in attempt.verdicts if isinstance(one, IsolationViolation)],
         "unpriced": _unpriced(attempt),
         "replaced": None if cassette is None else _replaced(cassette),

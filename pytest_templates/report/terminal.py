@@ -54,6 +54,9 @@ class Summary:
                 f"templates: {test}: {asked} was given up before its answer came: it is not recorded, "
                 "and a replay will miss it"
             )
+        unseen = sorted({place for test in self._tests for place in test["unseen"]})
+        if unseen:
+            terminalreporter.line(f"templates: isolation told apart by identity alone: {', '.join(unseen)}")
         unpriced = sorted({name for test in self._tests for name in test["unpriced"]})
         if unpriced:
             terminalreporter.line(

@@ -1,0 +1,101 @@
+"""Everything that can be reached from a value, each object once, with the way to it."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, is_dataclass
+from typing import Any, Final, cast
+
+from pydantic import BaseModel
+
+from antiphon import Message, Model, Session
+from antiphon.copies import ATOMS, Shared, attributes, is_shared
+
+_MUTABLE: Final = (list, dict, set, bytearray, deque, array)
+_IMMUTABLE: Final = (tuple, frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that can be reached.
+
+    Attributes:
+        path: The way to it, as in ``metadata['customer'].notes``.
+        value: The object.
+        is_mutable: Whether it can be changed in place, as far as can be told.
+        is_seen: Whether its content can be looked at; no lock's can, and no client's.
+    """
+
+    path: str
+    value: Any
+    is_mutable: bool
+    is_seen: bool
+
+
+def walk_session(session: Session, *, models: bool = True) -> Iterator[Found]:
+    """What can be reached from a session: from its metadata, its messages and its runner.
+
+    Args:
+        session: The session.
+        models: Whether to look into models as well.
+    """
+    roots = [("metadata", session.metadata), ("runner", session.runner)]
+    roots += [(f"messages[{index}]", message) for index, message in enumerate(session.messages)]
+    return walk(roots, models=models)
+
+
+def walk(roots: Iterable[tuple[str, Any]], *, models: bool = True) -> Iterator[Found]:
+    """What can be reached from some values, these included; in no particular order but that of the roots.
+
+    Args:
+        roots: The values, each with what it is called.
+        models: Whether to look into models as well.
+    """
+    met: set[int] = set()
+    waiting = [*reversed([*roots])]
+    while waiting:
+        path, value = waiting.pop()
+        if type(value) in ATOMS or isinstance(value, Shared) or id(value) in met:
+            continue
+        met.add(id(value))
+        if isinstance(value, Model) and not models:
+            continue
+        is_seen = _is_seen(value)
+        yield Found(path, value, is_mutable=is_seen and _is_mutable(value), is_seen=is_seen)
+        if is_seen:
+            waiting += reversed([*_inside(path, value)])
+
+
+def _is_seen(value: Any) -> bool:
+    if isinstance(value, (*_MUTABLE, *_IMMUTABLE, Mapping, BaseModel, Message, Model)):
+        return True
+    return not is_shared(cast("Hashable", type(value))) and bool(attributes(value))
+
+
+def _is_mutable(value: Any) -> bool:
+    if isinstance(value, _IMMUTABLE) or (isinstance(value, Mapping) and not hasattr(value, "__setitem__")):
+        return False
+    if isinstance(value, BaseModel):
+        return not value.model_config.get("frozen", False)
+    if is_dataclass(value):
+        return not cast("Any", type(value)).__dataclass_params__.frozen
+    return not isinstance(value, Message)
+
+
+def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((f"{path}[{key!r}]", item) for key, item in value.items())
+    elif isinstance(value, list | tuple | deque):
+        yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
+    elif isinstance(value, set | frozenset):
+        yield from ((f"{path}{{{item!r}}}", item) for item in value)
+    elif isinstance(value, BaseModel):
+        held = {**vars(value), **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
+        yield from ((f"{path}.{name}", item) for name, item in held.items())
+    elif not isinstance(value, bytearray | array):
+        shared = type(value).shared if isinstance(value, Model) else ()
+        yield from (
+            (f"{path}.{name.removeprefix('_')}", item) for name, item in attributes(value).items() if name not in shared
+        )

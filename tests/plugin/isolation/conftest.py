@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+SUBROUTINE = '''
+import contextvars
+import os
+from functools import cached_property
+
+import httpx
+
+NOTES = []
+
+def run(meddle, metadata=None, model=None, runner=None, **options):
+    """A subroutine whose only answer is followed by some code; returns its parent's session."""
+    summary = AssistantTemplate(after_transform=meddle, template_id="summary")
+    inner = LinearTemplate([UserTemplate("Look it up."), summary], template_id="search")
+    parent = Session(metadata={} if metadata is None else metadata)
+    tree = LinearTemplate([SubroutineTemplate(inner, "research", **options)], template_id="desk")
+    runner = runner or Runner(model or ScriptedModel("one"))
+    runner.template = tree
+    return runner.run(parent)
+'''
+
+
+@pytest.fixture
+def said(project) -> Callable[[str, str], str]:
+    """Runs a test in a mode of the guard; gives what it failed with, ``""`` where it passed."""
+
+    def run(mode: str, test: str, *arguments: str) -> str:
+        project.file("desk.py", "from antiphon import *\nfrom pytest_templates import *\n" + SUBROUTINE)
+        project.tests("import desk\nfrom desk import *\n" + test)
+        result = project.run(f"--templates-isolation={mode}", *arguments)
+        output = str(result.stdout)
+        assert sum(result.parseoutcomes().get(name, 0) for name in ("passed", "failed")) == 1, output
+        if result.parseoutcomes() == {"passed": 1}:
+            return ""
+        assert "IsolationViolation: " in output, output
+        return output.partition("IsolationViolation: ")[2].partition("short test summary")[0]
+
+    return run
