@@ -152,7 +152,8 @@ def _globals(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def _is_state(value: Any) -> bool:
-    return type(value) in _ATOMS or isinstance(value, (*_CONTAINERS, Model))
+    """By its type alone: the lazy clients of ``openai`` make themselves when they are asked what they are."""
+    return issubclass(type(value), (*_ATOMS, *_CONTAINERS, Model))
 
 
 def _clients(models: Iterable[Model]) -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -95,7 +95,8 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         held = {**vars(value), **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
         yield from ((f"{path}.{name}", item) for name, item in held.items())
     elif not isinstance(value, bytearray | array):
-        shared = type(value).shared if isinstance(value, Model) else ()
+        # what forks are to share, and the model that a fork was made of
+        shared = {*type(value).shared, "origin", "_origin"} if isinstance(value, Model) else ()
         yield from (
             (f"{path}.{name.removeprefix('_')}", item) for name, item in attributes(value).items() if name not in shared
         )

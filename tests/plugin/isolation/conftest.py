@@ -26,13 +26,23 @@ def run(meddle, metadata=None, model=None, runner=None, **options):
 
 
 @pytest.fixture
-def said(project) -> Callable[[str, str], str]:
+def guarded(project) -> Callable[..., pytest.RunResult]:
+    """Runs tests, which know of the function above: ``guarded("precise", "def test_it(): …")``."""
+
+    def run(mode: str, tests: str, *arguments: str) -> pytest.RunResult:
+        project.file("desk.py", "from antiphon import *\nfrom pytest_templates import *\n" + SUBROUTINE)
+        project.tests("from desk import *\n" + tests)
+        return project.run(f"--templates-isolation={mode}", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def said(guarded) -> Callable[..., str]:
     """Runs a test in a mode of the guard; gives what it failed with, ``""`` where it passed."""
 
     def run(mode: str, test: str, *arguments: str) -> str:
-        project.file("desk.py", "from antiphon import *\nfrom pytest_templates import *\n" + SUBROUTINE)
-        project.tests("import desk\nfrom desk import *\n" + test)
-        result = project.run(f"--templates-isolation={mode}", *arguments)
+        result = guarded(mode, test, *arguments)
         output = str(result.stdout)
         assert sum(result.parseoutcomes().get(name, 0) for name in ("passed", "failed")) == 1, output
         if result.parseoutcomes() == {"passed": 1}:

@@ -191,7 +191,11 @@ CATALOGUE = {
     "context variable": (CONTEXT, "the context variable language was added: 'no'", False),
     "callback list": (CALLBACKS, "test_it.CALLBACKS[0] was added: 'log'", False),
     "tool registry": (REGISTRY, "runner.tools.delete was added: 'of everything'", True),
-    "shared client header": (HEADER, "the Client of the model own, client['headers']['x-team'] was 'desk' and is", False),
+    "shared client header": (
+        HEADER,
+        "the Client of the model own, client['headers']['x-team'] was 'desk' and is",
+        False,
+    ),
     "cached property": (CACHED, "runner.rules[1] was added: 'be brief'", False),
     "class attribute": (CLASS, "test_it.Counting.answers was 0 and is 1", False),
     "environment variable": (ENVIRONMENT, "os.environ['DESK_MODE'] was 'slow' and is 'fast'", False),
