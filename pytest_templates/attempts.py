@@ -93,7 +93,7 @@ class Attempt:
         """What watches the subroutines; ``None`` where it is turned off."""
         with self._making:
             if self._guard is None:
-                self._guard = guard_for(self.item, self.options.isolation, self.verdicts.append)
+                self._guard = guard_for(self.item, self.verdicts.append)
             return self._guard
 
     @property

@@ -10,6 +10,7 @@ from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.picture import Photographer, same
+from pytest_templates.turns import Reversed
 
 REMEDY = (
     "  let it change its own copies; what the parent is to keep, set in an after_transform of the SubroutineTemplate"
@@ -58,7 +59,10 @@ class Guard:
     Attributes:
         checked: How many subroutines were compared.
         unseen: What of their parents could not be compared, each with its kind; only the precise guard looks.
+        order: In which order answers come that are awaited at the same time; ``None`` for the usual one.
     """
+
+    order: Reversed | None = None
 
     def __init__(self, complain: Callable[[Exception], None]) -> None:
         self._complain = complain

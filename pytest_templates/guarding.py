@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates import markers
+from pytest_templates.options import OPTIONS
+from pytest_templates.twice.roles import is_second
 
 if TYPE_CHECKING:
     from pytest_templates.guard import Guard
-    from pytest_templates.options import Guarding
 
 
-def guard_for(item: pytest.Item, mode: Guarding, complain: Callable[[Exception], None]) -> Guard | None:
+def guard_for(item: pytest.Item, complain: Callable[[Exception], None]) -> Guard | None:
     """The guard; ``None`` where it is turned off, for the run or for the test."""
-    if mode == "off" or markers.has(item, "llm_isolation"):
+    options = item.config.stash[OPTIONS]
+    if options.isolation == "off" or markers.has(item, "llm_isolation"):
         return None
-    if mode == "precise":
+    if options.isolation == "precise":
         from pytest_templates.precise.guard import PreciseGuard
 
-        return PreciseGuard(complain)
+        return PreciseGuard(complain, reverse=not options.twice or is_second(item.config))
     from pytest_templates.guard import Guard
 
     return Guard(complain)

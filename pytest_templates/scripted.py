@@ -14,6 +14,7 @@ from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.script import Condition, Pattern, Script
 from pytest_templates.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.tables import counted
+from pytest_templates.turns import in_turn
 
 _NO_TEXTS: Final = "; generate=True makes up tool calls and typed answers, and no text that may be any"
 
@@ -115,14 +116,18 @@ class ScriptedModel(Model):
         return "".join(said.pieces) if isinstance(said, Stream) else said
 
     async def _asend(self, session: Session) -> Answer:
-        return self._send(session)
+        said = self._send(session)
+        await in_turn()
+        return said
 
     def _stream(self, session: Session) -> Generator[Answer]:
         said = self._next(session)
         yield from said.pieces if isinstance(said, Stream) else (said,)
 
     async def _astream(self, session: Session) -> AsyncGenerator[Answer]:
-        for piece in self._stream(session):
+        said = self._next(session)
+        await in_turn()
+        for piece in said.pieces if isinstance(said, Stream) else (said,):
             yield piece
 
     def _next(self, session: Session) -> Answer | Stream:

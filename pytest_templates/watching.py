@@ -46,6 +46,11 @@ class Watch:
 
             LISTENERS.remove(self._observer)
 
+    @classmethod
+    def current_attempt(cls) -> Attempt | None:
+        """The attempt under way in this process, of the innermost pytest."""
+        return cls._open[-1].attempt if cls._open else None
+
     @property
     def listening_attempt(self) -> Attempt | None:
         """The attempt that the engine's doings belong to."""

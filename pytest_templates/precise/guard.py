@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
@@ -16,6 +16,7 @@ from pytest_templates.precise.canary import escaped
 from pytest_templates.precise.sharing import shared_with
 from pytest_templates.precise.survey import Survey
 from pytest_templates.precise.walk import walk_session
+from pytest_templates.turns import Reversed
 
 _SHARED: Final = (
     "  nobody has written to it yet: give the subroutine a copy, or look at the `shared`, `__isolate__` or "
@@ -113,7 +114,12 @@ class PreciseGuard(Guard):
 
     Args:
         complain: Told of every violation.
+        reverse: Whether answers that are awaited at the same time come in the reverse of the usual order.
     """
+
+    def __init__(self, complain: Callable[[Exception], None], *, reverse: bool) -> None:
+        super().__init__(complain)
+        self.order = Reversed() if reverse else None
 
     def entered(self, event: SubroutineEntered) -> None:
         """Look at the parent, and around."""

@@ -40,6 +40,11 @@ def enter(config: pytest.Config) -> None:
             setattr(config.option, name, value)
 
 
+def is_second(config: pytest.Config) -> bool:
+    """Whether this process is of the second run."""
+    return _SECOND in config.stash
+
+
 def options_for(config: pytest.Config, options: Options) -> Options:
     """The options of this process: the second run replays, and says and writes nothing of its own."""
     if _SECOND not in config.stash:

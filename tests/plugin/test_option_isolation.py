@@ -17,10 +17,12 @@ TEST = f"{MEDDLES}\ndef test_it():\n    meddles()\n"
     [
         ("", [], "failed"),
         ("", ["--templates-isolation=on"], "failed"),
+        ("", ["--templates-isolation=precise"], "failed"),
         ("", ["--templates-isolation=off"], "passed"),
         ("templates_isolation = off", [], "passed"),
         ("templates_isolation = on", ["--templates-isolation=off"], "passed"),
         ("templates_isolation = off", ["--templates-isolation=on"], "failed"),
+        ("templates_isolation = precise", [], "failed"),
     ],
 )
 def test_the_option_and_the_ini_key_turn_the_guard_on_and_off(project, ini, arguments, outcome):
@@ -37,7 +39,9 @@ def test_another_value_of_the_option_is_refused_with_the_valid_ones(project):
     result = project.run("--templates-isolation=maybe")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.re_match_lines([r".*--templates-isolation: invalid choice: 'maybe' \(choose from '?on'?, '?off'?\)"])
+    result.stderr.re_match_lines(
+        [r".*--templates-isolation: invalid choice: 'maybe' \(choose from '?on'?, '?precise'?, '?off'?\)"]
+    )
 
 
 def test_another_value_of_the_ini_key_is_refused_with_the_valid_ones_and_the_file(project):
@@ -46,7 +50,7 @@ def test_another_value_of_the_ini_key_is_refused_with_the_valid_ones_and_the_fil
     result = project.run()
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: templates_isolation = maybe in *pytest.ini: it takes one of on, off"])
+    result.stderr.fnmatch_lines(["ERROR: templates_isolation = maybe in *pytest.ini: it takes one of on, precise, off"])
 
 
 def test_the_option_reaches_every_worker(project):

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+# An inner run takes back what it imported: libraries that keep tables of classes are imported once.
+import httpx  # noqa: F401
+import openai  # noqa: F401
 import pytest
 
 SUBROUTINE = '''
