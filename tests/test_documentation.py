@@ -85,6 +85,17 @@ def test_a_page_shows_the_lock_of_its_example(pytester: pytest.Pytester, monkeyp
     assert f"```toml\n{(pytester.path / 'templates.lock').read_text('utf-8')}```" in page.read_text("utf-8")
 
 
+def test_a_page_shows_what_the_precise_guard_says_of_its_example(pytester: pytest.Pytester) -> None:
+    page = ROOT / "docs" / "isolation.md"
+    [code] = codes(page)
+    (pytester.path / name_of(code)).write_text(code, encoding="utf-8")
+    [shown] = re.findall(r"^```text\n(IsolationViolation: .*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--templates-isolation=precise")
+
+    assert shown in str(result.stdout).replace(f"{pytester.path}/", "")
+
+
 def codes(page: Path) -> list[str]:
     return [match["code"] for match in _BLOCK.finditer(page.read_text(encoding="utf-8"))]
 
