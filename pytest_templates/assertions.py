@@ -8,6 +8,7 @@ from itertools import groupby
 
 from antiphon import ModelCall, Session, Trace
 from antiphon.errors import InvalidType
+from antiphon.parameters import check_kind
 from pytest_templates.expectations import Expectation, Expected, Targets, expectations_of
 from pytest_templates.namesakes import Namesakes
 from pytest_templates.tables import table
@@ -48,7 +49,7 @@ def assert_models(used: Trace | Session, expected: Mapping[str, Expected], *, ex
         raise InvalidType(f"assert_models takes a Trace or a Session, not {type(used).__name__}: {used!r}")
     expectations = expectations_of(expected)
     calls = (used.trace if isinstance(used, Session) else used).calls
-    comparison = _Comparison(expectations, calls, exactly=exactly)
+    comparison = _Comparison(expectations, calls, exactly=check_kind(exactly, bool, "exactly"))
     if not comparison.holds:
         raise AssertionError(f"models are not as expected\n{comparison}")
 

@@ -27,6 +27,7 @@ class Faults:
     def __init__(self, time: VirtualTime) -> None:
         self.time = time
         self._placed: list[_Placed] = []
+        self._without_effect: list[str] = []
 
     def at(self, path: str, fault: Fault, *, times: int | None = 1) -> None:
         """Let a fault happen when a template asks its model.
@@ -58,20 +59,25 @@ class Faults:
 
     @property
     def remaining(self) -> int:
-        """How many faults have not happened, those that happen for ever aside."""
-        return sum(placed.left or 0 for placed in self._placed)
+        """How many faults have not happened, those that happen for ever aside, or have changed nothing."""
+        return sum(placed.left or 0 for placed in self._placed) + len(self._without_effect)
 
     @property
     def unused(self) -> str:
-        """Which faults have not happened, in words."""
+        """Which faults have not happened, or have changed nothing, in words."""
         rows = [
             f"    at {one.path!r}: {one.fault!r}, {counted(one.left, 'time')} more" for one in self._placed if one.left
         ]
-        listed = "\n".join(rows)
-        return (
-            f"llm_faults still holds faults that did not happen:\n{listed}\n"
-            "  no template of that id or path asked a model so often: see llm_trace.models, or take the fault out"
-        )
+        told = []
+        if rows:
+            told += ["llm_faults still holds faults that did not happen:", *rows]
+            told += [
+                "  no template of that id or path asked a model so often: see llm_trace.models, or take the fault out"
+            ]
+        if self._without_effect:
+            told += ["llm_faults put faults on answers that stayed as they were:", *self._without_effect]
+            told += ["  the test would pass without them: choose others, or answers that they change"]
+        return "\n".join(told)
 
     def assert_complete(self) -> None:
         """Make sure that every fault has happened.
@@ -87,8 +93,12 @@ class Faults:
         run = choice.session.run
         for placed in self._placed:
             if is_meant(placed.path, run.path, run.template_key) and placed.take():
-                return replace(choice, model=FaultyModel(choice.model, placed.fault, self.time))
+                return replace(choice, model=FaultyModel(choice.model, placed.fault, self))
         return choice
+
+    def had_no_effect(self, fault: Fault, session: Session) -> None:
+        """Note that a fault has changed nothing of an answer."""
+        self._without_effect.append(f"    at {session.template_path!r}: {fault!r}")
 
 
 @contextmanager
@@ -122,15 +132,15 @@ class FaultyModel(Model):
     Args:
         model: The model.
         fault: What goes wrong.
-        time: Where the time passes that it takes.
+        faults: Where the time passes that it takes, and who hears of a fault that changes nothing.
     """
 
-    def __init__(self, model: Model, fault: Fault, time: VirtualTime) -> None:
+    def __init__(self, model: Model, fault: Fault, faults: Faults) -> None:
         self.name = model.name
         self.settings = model.settings
         self._model = model
         self._fault = fault
-        self._time = time
+        self._faults = faults
 
     @property
     def origin(self) -> Model:
@@ -179,10 +189,13 @@ class FaultyModel(Model):
     def _spoilt(self, reply: Reply, session: Session) -> Reply:
         if self._fault.change is None:
             raise self._failure()
-        return self._fault.change(reply, session)
+        changed = self._fault.change(reply, session)
+        if (changed.content, changed.tool_calls) == (reply.content, reply.tool_calls):
+            self._faults.had_no_effect(self._fault, session)
+        return changed
 
     def _failure(self) -> Exception:
-        self._time.pass_by(self._fault.seconds)
+        self._faults.time.pass_by(self._fault.seconds)
         return self._fault.raised()
 
     def _recorded(self, call: ModelCall) -> None:

@@ -169,11 +169,19 @@ def wrong_tool(name: str) -> Fault:
 
     Args:
         name: What it asks for; the arguments are those it gave to the right one.
+
+    Raises:
+        InvalidType: The name is no text.
+        InvalidValue: When the template asks: there is a tool of that name.
     """
     if not isinstance(name, str):
         raise InvalidType(f"wrong_tool takes the name of a tool, not {type(name).__name__}: {name!r}")
 
-    def renamed(reply: Reply, _: Session) -> Reply:
+    def renamed(reply: Reply, session: Session) -> Reply:
+        if name in {tool.name for tool in session.request.tools}:
+            raise InvalidValue(
+                f"wrong_tool({name!r}): the template at {session.template_path!r} has a tool of that name"
+            )
         calls = reply.tool_calls or (ToolCall(id="call_wrong", name=name),)
         return reply.model_copy(update={"tool_calls": tuple(call.model_copy(update={"name": name}) for call in calls)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 
 import pluggy
@@ -17,12 +18,17 @@ def implementations_of(hook: pluggy.HookCaller, error: type[TestingError]) -> li
         error: What is raised for one that cannot be asked.
 
     Raises:
-        TestingError: One is a wrapper; our hooks have none.
+        TestingError: One is a wrapper, async or a generator: its code would not run.
     """
     found = list(reversed(hook.get_hookimpls()))
     for one in found:
         if one.wrapper or one.hookwrapper:
             raise error(f"{one.plugin_name}: {hook.name} cannot be a wrapper: write it as a plain function")
+        if iscoroutinefunction(one.function) or isasyncgenfunction(one.function) or isgeneratorfunction(one.function):
+            kind = "a generator" if isgeneratorfunction(one.function) else "async"
+            raise error(
+                f"{one.plugin_name}: {hook.name} cannot be {kind}, it would not run: write it as a plain function"
+            )
     return found
 
 

@@ -106,12 +106,20 @@ class Script:
     def __init__(self, owner: str, steps: Sequence[ModelStep]) -> None:
         self.owner = owner
         self._parts = [_Part(steps, 1)]  # the queue stands last
+        self._unsaid: list[Condition] = []
         self._taken = 0
         self._lock = Lock()
+
+    def begin(self, condition: Condition) -> None:
+        """Note that a rule is being written, and has nothing to say yet."""
+        with self._lock:
+            self._unsaid.append(condition)
 
     def add(self, condition: Condition, steps: Sequence[ModelStep], times: int | None) -> None:
         """Add a rule after those there are."""
         with self._lock:
+            if condition in self._unsaid:
+                self._unsaid.remove(condition)
             self._parts.insert(-1, _Part(steps, times, condition))
 
     def take(self, caller: Caller | None, session: Session) -> tuple[ModelStep, Place] | None:
@@ -133,7 +141,7 @@ class Script:
     @property
     def remaining(self) -> int:
         """How many steps are left, those of rules without end aside."""
-        return sum(part.remaining for part in self._parts)
+        return sum(part.remaining for part in self._parts) + len(self._unsaid)
 
     @property
     def unused(self) -> str:
@@ -147,4 +155,6 @@ class Script:
     def listed(self) -> str:
         """The steps that are left, a line each."""
         with self._lock:
-            return "\n".join(f"    {line}" for part in self._parts for line in part.listed())
+            lines = [line for part in self._parts for line in part.listed()]
+            lines += [f"{condition}: nothing, it lacks its .reply(...)" for condition in self._unsaid]
+            return "\n".join(f"    {line}" for line in lines)

@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 from antiphon import Model, ModelCall, Reply, Session
 from antiphon.calls import current_caller
 from antiphon.errors import InvalidType, InvalidValue
+from antiphon.parameters import check_kind, check_text
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.script import Condition, Pattern, Script
 from pytest_templates.steps import Answer, ModelStep, Stream, checked_model_steps, played
@@ -56,10 +57,10 @@ class ScriptedModel(Model):
         generate: bool = False,
         complain: Callable[[Exception], None] | None = None,
     ) -> None:
-        self.name = name
+        self.name = check_text(name, "name")
         self.calls: list[ModelCall] = []
         self._script = script or Script(self._title, checked_model_steps(steps, self._title))
-        self._generate = generate
+        self._generate: bool = check_kind(generate, bool, "generate")
         self._complain = complain
 
     def on(
@@ -82,7 +83,9 @@ class ScriptedModel(Model):
         for parameter, given in (("template", template), ("prompt", prompt), ("model", model)):
             if given is not None and not isinstance(given, str | re.Pattern):
                 raise InvalidType(f"{parameter} takes a text or re.compile(...), not {type(given).__name__}: {given!r}")
-        return Rule(self, Condition(template, prompt, model))
+        condition = Condition(template, prompt, model)
+        self._script.begin(condition)
+        return Rule(self, condition)
 
     @property
     def remaining(self) -> int:

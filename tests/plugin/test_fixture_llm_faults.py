@@ -64,3 +64,43 @@ def test_what_is_no_fault_is_refused_where_it_is_placed(project):
 
     result.assert_outcomes(failed=1)
     project.says(result, "fault takes one of the faults, such as faults.timeout(), not 'timeout'", "test_it.py:")
+
+
+WITHOUT_EFFECT = {
+    "truncated(after=20)": "llm_faults.at('answer', faults.truncated())\n    ask(scripted_model('short'))",
+    "bad_arguments()": "llm_faults.at('answer', faults.bad_arguments())\n    ask(scripted_model('fine'))",
+    "empty()": "llm_faults.at('answer', faults.empty())\n    [*Runner(scripted_model(''), template=talk()).stream()]",
+}
+
+
+@pytest.mark.parametrize(("fault", "body"), WITHOUT_EFFECT.items(), ids=WITHOUT_EFFECT)
+def test_a_fault_that_changes_nothing_fails_its_test(project, fault, body):
+    project.tests(f"def test_it(scripted_model, llm_faults):\n    {body}\n")
+
+    result = project.run()
+
+    result.assert_outcomes(passed=1, errors=1)
+    project.says(
+        result,
+        "UnusedSteps: llm_faults put faults on answers that stayed as they were:\n",
+        f"    at 'talk/answer': faults.{fault}\n",
+    )
+
+
+def test_a_wrong_tool_that_there_is_is_refused(project):
+    project.tests(
+        """
+        @tool
+        def find_order(number: int) -> str:
+            "Finds an order."
+            return "found"
+
+        def test_it(scripted_model, llm_faults):
+            llm_faults.at("desk", faults.wrong_tool("find_order"))
+            tree = LinearTemplate([UserTemplate("Hi."), ToolingTemplate([find_order], template_id="desk")])
+            with pytest.raises(antiphon.errors.InvalidValue, match="the template at 'linear/desk' has a tool of that name"):
+                Runner(scripted_model("fine", "fine"), template=tree).run()
+        """
+    )
+
+    project.run().assert_outcomes(passed=1, errors=1)  # its model has a step left

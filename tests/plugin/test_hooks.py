@@ -175,6 +175,24 @@ def test_a_wrapper_is_refused(hook, asking):
     project.says(result, f"conftest.py: {hook} cannot be a wrapper: write it as a plain function")
 
 
+@pytest.mark.parametrize("hook", ["pytest_templates_scrub", "pytest_templates_match"])
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("async def {}():\n        assert False", "async"),
+        ("def {}():\n        assert False\n        yield", "a generator"),
+    ],
+)
+def test_a_hook_that_would_not_run_is_refused(hook, code, kind, asking):
+    project = asking("one")
+    conftest(project, "    " + code.format(hook))
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, f"conftest.py: {hook} cannot be {kind}, it would not run: write it as a plain function")
+
+
 def test_a_hook_with_an_argument_that_does_not_exist_is_refused(asking):
     project = asking("one")
     conftest(project, "    def pytest_templates_scrub(cassette):\n        pass")

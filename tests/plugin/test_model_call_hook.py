@@ -110,6 +110,16 @@ def test_a_hook_that_fails_fails_the_test_and_not_the_program(project):
     assert [line.split()[0] for line in heard(project)] == ["test_it", "test_other"]
 
 
+def test_an_async_hook_is_refused_by_name(project):
+    project.file("conftest.py", "async def pytest_templates_model_call(call):\n    assert False\n")
+    project.tests("def test_it(scripted_model):\n    ask(scripted_model('one'))\n")
+
+    result = project.run()
+
+    assert "passed" not in result.parseoutcomes()
+    project.says(result, "conftest.py: pytest_templates_model_call cannot be async, it would not run")
+
+
 def test_a_wrapper_is_refused_by_name(project):
     wrapper = "@pytest.hookimpl(wrapper=True)\ndef pytest_templates_model_call(call):\n    return (yield)\n"
     project.file("conftest.py", f"import pytest\n\n{wrapper}")

@@ -182,3 +182,21 @@ def test_a_rule_that_is_left_fails_the_test_at_its_end(project):
 
     result.assert_outcomes(passed=2, errors=1)
     project.says(result, "UnusedSteps: ", "on(template='answer'): 'never said'")
+
+
+def test_a_rule_without_a_reply_is_left_over(project):
+    project.tests(
+        """
+        def test_it(scripted_model):
+            model = scripted_model("a")
+            model.on(template="answer")
+            model.on(template="answer", prompt="Hello").reply("b", times=None)
+            ask(model)
+            model.send(Session(messages=[Message(role="user", content="Hi.")]))
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=1, errors=1)
+    project.says(result, "    on(template='answer'): nothing, it lacks its .reply(...)\n")

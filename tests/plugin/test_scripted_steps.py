@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from antiphon import (
     UserTemplate,
     tool,
 )
-from antiphon.errors import BadAnswer, InvalidValue, ModelTimeout, RateLimitError
+from antiphon.errors import BadAnswer, InvalidType, InvalidValue, ModelTimeout, RateLimitError
 from antiphon.events import TextDelta
 from pytest_templates import CallTool, Fail, ScriptedModel, Stream, faults
 
@@ -170,3 +171,10 @@ def test_what_is_no_step_is_refused_when_it_is_written(write, text):
 def test_an_impossible_fault_is_refused_when_it_is_written(write):
     with pytest.raises(InvalidValue):
         write()
+
+
+@pytest.mark.parametrize("wrong", [{"name": 3}, {"generate": "yes"}])
+def test_arguments_of_another_kind_are_refused(wrong: dict[str, Any]) -> None:
+    [parameter] = wrong
+    with pytest.raises(InvalidType, match=f"{parameter} "):
+        ScriptedModel("one", **wrong)
