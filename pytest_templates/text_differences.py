@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 MAX_LINES: Final = 40  # of one difference
 _MAX_WORDS: Final = 600  # compared word by word; more are compared line by line
 _MAX_COMPARED_LINES: Final = 2000
-_CONTEXT: Final = 4  # words around a change
+_AROUND: Final = 8  # words and spaces around a change
 _WIDTH: Final = 160  # characters
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
 
@@ -32,8 +32,8 @@ def word_difference(old: str, new: str) -> list[str]:
         return text_difference(old, new)
     return [
         line
-        for change in _joined(before, after, changes(before, after))
-        for line in _word_change(before, after, change)
+        for group in _groups(_joined(before, after, changes(before, after)))
+        for line in _word_changes(before, after, group)
     ]
 
 
@@ -49,19 +49,34 @@ def _joined(before: Sequence[str], after: Sequence[str], opcodes: Iterable[Opcod
     return joined
 
 
-def _word_change(before: Sequence[str], after: Sequence[str], change: Opcode) -> Iterator[str]:
-    _, i, i_end, j, j_end = change
-    if i < i_end:
-        yield "- " + _marked(before, i, i_end)
-    if j < j_end:
-        yield "+ " + _marked(after, j, j_end)
+def _groups(opcodes: Iterable[Opcode]) -> list[list[Opcode]]:
+    """Changes so close together that the words around them are the same."""
+    groups: list[list[Opcode]] = []
+    for opcode in opcodes:
+        if groups and opcode[1] - groups[-1][-1][2] <= 2 * _AROUND:
+            groups[-1].append(opcode)
+        else:
+            groups.append([opcode])
+    return groups
 
 
-def _marked(words: Sequence[str], start: int, end: int) -> str:
-    """The words from start to end in brackets, with some around them, on one line."""
-    left, right = max(start - 2 * _CONTEXT, 0), end + 2 * _CONTEXT
-    changed = cut(_visible("".join(words[start:end])))
-    return _on_one_line("".join(words[left:start])) + f"[{changed}]" + _on_one_line("".join(words[end:right]))
+def _word_changes(before: Sequence[str], after: Sequence[str], group: Sequence[Opcode]) -> Iterator[str]:
+    old, new = [(i, i_end) for _, i, i_end, _, _ in group], [(j, j_end) for _, _, _, j, j_end in group]
+    if any(start < end for start, end in old):
+        yield f"- {_marked(before, old)}"
+    if any(start < end for start, end in new):
+        yield f"+ {_marked(after, new)}"
+
+
+def _marked(words: Sequence[str], spans: Sequence[tuple[int, int]]) -> str:
+    """The words of the spans in brackets, with some around them, on one line; ``…`` where others were left out."""
+    left, right = max(spans[0][0] - _AROUND, 0), spans[-1][1] + _AROUND
+    parts, done = ["…" * (left > 0)], left
+    for start, end in spans:
+        parts.append(_on_one_line("".join(words[done:start])))
+        parts.append(f"[{cut(_visible(''.join(words[start:end])))}]" * (start < end))
+        done = end
+    return "".join([*parts, _on_one_line("".join(words[done:right])), "…" * (right < len(words))])
 
 
 def _visible(text: str) -> str:
@@ -75,9 +90,9 @@ def _on_one_line(text: str) -> str:
 
 def _around_change(old: Sequence[str], new: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """Both without most of what is the same at their start and end: comparing takes time by the square of the size."""
-    start = max(common_start(old, new) - 2 * _CONTEXT, 0)
+    start = max(common_start(old, new) - _AROUND - 1, 0)  # one more, which is seen to be left out
     old, new = old[start:], new[start:]
-    end = max(common_start(old[::-1], new[::-1]) - 2 * _CONTEXT, 0)
+    end = max(common_start(old[::-1], new[::-1]) - _AROUND - 1, 0)
     return old[: len(old) - end], new[: len(new) - end]
 
 

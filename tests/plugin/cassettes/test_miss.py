@@ -85,9 +85,8 @@ def test_the_changed_words_of_the_nearest_prompt_are_shown() -> None:
     assert "top_p: 1 -> (not set)" in text
     assert "seed: (not set) -> 3" in text
     assert "message 1: the same" in text
-    assert "- Where is my [order] 4711" in text
-    assert "+ Where is my [parcel] 4712" in text
-    assert "[4711], please?" in text
+    assert "  - Where is my [order] [4711], please?\n" in text
+    assert "  + Where is my [parcel] [4712], please?\n" in text
     assert "model:" not in text
     assert text.endswith(f"Take the change back, or record it with:\n  {COMMAND} --templates-record=changed")
 
@@ -260,3 +259,21 @@ def test_a_huge_prompt_gives_a_text_that_fits_a_screen_in_little_time(shape: str
     assert len(text.splitlines()) < 120
     assert len(text) < 20_000
     assert ("[newword]" in text) == (shape == "one line")
+
+
+def test_words_that_are_left_out_around_a_change_are_marked() -> None:
+    old = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen."
+
+    text = str(miss(chat(old.replace("eight", "8")), track(chat(old))))
+
+    assert "  - …four five six seven [eight] nine ten eleven twelve…\n" in text
+    assert "  + …four five six seven [8] nine ten eleven twelve…\n" in text
+
+
+def test_changes_far_from_each_other_are_shown_apart() -> None:
+    old = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen."
+
+    text = str(miss(chat(old.replace("One", "1").replace("fifteen", "15")), track(chat(old))))
+
+    assert "  - [One] two three four five…\n    + [1] two three four five…\n" in text
+    assert "  - …eleven twelve thirteen fourteen [fifteen].\n" in text

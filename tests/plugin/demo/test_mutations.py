@@ -100,7 +100,7 @@ MUTATIONS = [
         "changed prompt",
         "in two friendly sentences",
         "in three friendly sentences",
-        ("CassetteMiss: ", "asked by  support/answer", "message 6 (user):", "- answer to Ada in [two]", "[three]"),
+        ("CassetteMiss: ", "asked by  support/answer", "message 6 (user):", "answer to Ada in [two]", "[three]"),
         file="prompts/answer.jinja",
     ),
     Mutation(
