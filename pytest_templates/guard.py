@@ -81,7 +81,7 @@ class Guard:
         if look is not None:
             now = look.now()
             if not same(now, look.before):
-                self._complain(violation(changed(event.path), look.before, now, REMEDY))
+                self._complain(violation(changed(event.path), look.before, now, REMEDY, _place(event.template)))
 
     def _keep(self, look: Look) -> None:
         with self._lock:
@@ -95,6 +95,11 @@ class Guard:
                 return None
             self.checked += 1
             return looks.pop()
+
+
+def _place(subroutine: Any) -> str:
+    where = "" if subroutine.built_at is None else f"it was built at {subroutine.built_at}; "
+    return f"  {where}--templates-isolation=precise says which of its templates did it"
 
 
 def changed(path: str) -> str:

@@ -7,10 +7,12 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from textwrap import indent
 from typing import ClassVar, Final
 
-from antiphon import Model, ModelCall, Reply, Session
+from antiphon import Model, ModelCall, Reply, Session, Template
 from antiphon.calls import current_caller
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.parameters import check_kind, check_text
+from antiphon.templates.checks import with_paths
+from pytest_templates.coverage.data import without_iterations
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.script import Condition, Pattern, Script
 from pytest_templates.steps import Answer, ModelStep, Stream, checked_model_steps, played
@@ -169,7 +171,8 @@ class ScriptedModel(Model):
         error = UnscriptedCall(
             f"{self._title} was asked {by} and {over}\n"
             f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
-            f"  {remedy}, or find out why the program asks once more{_NO_TEXTS if self._generate else ''}"
+            f"  {remedy}, or find out why the program asks once more{_built(session, path)}"
+            f"{_NO_TEXTS if self._generate else ''}"
         )
         self._note(error)
         return error
@@ -178,6 +181,19 @@ class ScriptedModel(Model):
         """Let the test know, also where the program swallows the error."""
         if self._complain is not None:
             self._complain(error)
+
+
+def _built(session: Session, path: str | None) -> str:
+    """Where the template was built that asks."""
+    root = session.run.tree
+    if path is None or not isinstance(root, Template):
+        return ""
+    place = without_iterations(path)
+    found = (one for at, one in with_paths(root, root.template_id or root.kind) if at == place)
+    template = next(found, None)
+    return (
+        "" if template is None or template.built_at is None else f":\n  the template was built at {template.built_at}"
+    )
 
 
 class Rule:

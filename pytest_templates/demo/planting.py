@@ -108,7 +108,8 @@ def guide(folder: Path) -> str:
     return (
         f'The program in {folder} has four faults, each below a comment that begins with "Planted fault":\n\n'
         f"{table(heads, rows)}\n\n"
-        f"Mend them one by one, and run `python -m pytest` in {folder} after each: at last all tests pass."
+        f"Mend them one by one, and run `python -m pytest` in {folder} after each: at last all tests pass.\n"
+        "One fault may fail several tests, and hide another, which shows when it is mended."
     )
 
 

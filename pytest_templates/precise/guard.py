@@ -85,6 +85,7 @@ class PreciseLook(Look):
         if not same(now, self._last):
             path, template = self._working[-1]
             where = f" ({template.built_at})" if template.built_at is not None else ""
+            where += "" if self._has_child else ", before its first template: by its session_init_strategy"
             for line in differences(self._last, now):
                 self.culprits[_place(line)] = f"{path}{where}"
             self._last = now

@@ -98,7 +98,7 @@ def test_a_wrong_tool_that_there_is_is_refused(project):
         def test_it(scripted_model, llm_faults):
             llm_faults.at("desk", faults.wrong_tool("find_order"))
             tree = LinearTemplate([UserTemplate("Hi."), ToolingTemplate([find_order], template_id="desk")])
-            with pytest.raises(antiphon.errors.InvalidValue, match="the template at 'linear/desk' has a tool of that name"):
+            with pytest.raises(antiphon.errors.InvalidValue, match="at 'linear/desk' has a tool of that name"):
                 Runner(scripted_model("fine", "fine"), template=tree).run()
         """
     )

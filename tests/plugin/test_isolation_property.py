@@ -94,7 +94,7 @@ def test_every_change_of_the_parents_metadata_is_noticed_and_nothing_else(before
         assert found == []
     else:
         assert [type(complaint) for complaint in found] == [IsolationViolation]
-        _, *places, _ = str(found[0]).splitlines()  # between what happened, and the remedy
+        _, *places, _, _ = str(found[0]).splitlines()  # between what happened, and what to do
         assert places
         assert all("metadata" in line for line in places)
 
