@@ -211,12 +211,17 @@ def test_the_usual_guard_sees_the_parent(said, test, place, seen_by_on):
 
 
 @pytest.mark.parametrize(("test", "place", "seen_by_on"), CATALOGUE.values(), ids=CATALOGUE)
-@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
-def test_the_precise_guard_sees_all_of_them_and_names_the_template(said, test, place, seen_by_on, workers):
-    told = said("precise", test, *workers)
+def test_the_precise_guard_sees_all_of_them_and_names_the_template(said, test, place, seen_by_on):
+    told = said("precise", test)
 
     assert f"  {place}" in told
     assert "/summary (" in told.partition(f"  {place}")[2].partition("  by ")[2].partition("\n")[0]
+
+
+def test_the_precise_guard_is_at_work_in_workers(said):
+    test, place, _ = CATALOGUE["callback list"]
+
+    assert f"  {place}" in said("precise", test, "-n1")
 
 
 def test_there_are_fifteen():

@@ -31,15 +31,18 @@ class TestIt(unittest.TestCase):
 
 
 @pytest.mark.parametrize("test", [*EXPECTED.values(), UNITTEST], ids=[*EXPECTED, "unittest"])
-@pytest.mark.parametrize("options", [(), ("-n1",)], ids=["alone", "worker"])
-def test_a_missing_recording_is_no_expected_failure(troubled, project, test, options):
-    result = troubled("CassetteMiss", test, *options)
+def test_a_missing_recording_is_no_expected_failure(troubled, project, test):
+    result = troubled("CassetteMiss", test)
 
     outcomes = result.parseoutcomes()
     assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 1
     assert "xfailed" not in outcomes
     project.says(result, "CassetteMiss: ")
     project.says(result, "a missing recording fails a test also where it is expected to fail")
+
+
+def test_nor_is_it_in_a_worker(troubled):
+    assert troubled("CassetteMiss", EXPECTED["strict"], "-n1").parseoutcomes() == {"failed": 1}
 
 
 @pytest.mark.parametrize("raises", ["CassetteMiss", "(CassetteMiss, ValueError)"])
