@@ -10,7 +10,7 @@ import pytest
 
 from pytest_templates import markers
 from pytest_templates.costs import ACCOUNT, Spending
-from pytest_templates.expected import refuse_expected_misses
+from pytest_templates.expected import refuse_what_says_nothing
 from pytest_templates.extras import require_packages
 from pytest_templates.guarding import guard_for
 from pytest_templates.hiding import Hiding, hidden, hide
@@ -137,7 +137,7 @@ class Attempt:
 
     def reported(self, report: pytest.TestReport) -> None:
         """Send what models did in the test along with its last report, as plain data; hide what a cassette hides."""
-        refuse_expected_misses(report, self.item, self.verdicts)
+        refuse_what_says_nothing(report, self.item, self.verdicts)
         self._hear(report)
         if report.when == "teardown" and (self.calls or self.subroutines or self.cassette is not None):
             from pytest_templates.report.data import rows_of

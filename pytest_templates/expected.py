@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
 
-def refuse_expected_misses(report: pytest.TestReport, item: pytest.Item, verdicts: Sequence[Exception]) -> None:
-    """Let a test fail that "failed as expected" while a recording was missing: that says nothing of the program.
+def refuse_what_says_nothing(report: pytest.TestReport, item: pytest.Item, verdicts: Sequence[Exception]) -> None:
+    """Let a test fail that "failed as expected" while a recording was missing, or a call or another host was refused.
 
-    A test about misses names the error that it expects: ``xfail(raises=CassetteMiss)``.
+    That says nothing of the program. A test about such errors names what it expects: ``xfail(raises=CassetteMiss)``.
     """
     if not (report.skipped and hasattr(report, "wasxfail") and verdicts):
         return
-    from pytest_templates.errors import CassetteMiss
-
-    if any(isinstance(verdict, CassetteMiss) for verdict in verdicts) and not _names_it(item, CassetteMiss):
+    what = next(_unmeant(verdicts, tuple(_named(item))), None)
+    if what is not None:
         report.outcome = "failed"
         del report.wasxfail
         report.sections.append(
-            (f"Captured templates {report.when}", "a missing recording fails a test also where it is expected to fail")
+            (f"Captured templates {report.when}", f"{what} fails a test also where it is expected to fail")
         )
 
 
-def _names_it(item: pytest.Item, error: type[Exception]) -> bool:
-    marks = [mark.kwargs.get("raises") for mark in item.iter_markers("xfail")]
-    return any(error in (raises if isinstance(raises, tuple) else (raises,)) for raises in marks)
+def _unmeant(verdicts: Iterable[Exception], named: tuple[type[BaseException], ...]) -> Iterator[str]:
+    from pytest_templates.errors import CassetteMiss, LiveCallRefused, NetworkRefused
+
+    kinds = {
+        CassetteMiss: "a missing recording",
+        NetworkRefused: "reaching for another host",
+        LiveCallRefused: "a refused call of a real model",
+    }
+    meant = tuple(error for error in named if issubclass(error, tuple(kinds)))  # Exception names nothing
+    for verdict in verdicts:
+        if not isinstance(verdict, meant):
+            yield from (what for kind, what in kinds.items() if type(verdict) is kind)
+
+
+def _named(item: pytest.Item) -> Iterator[type[BaseException]]:
+    """The errors that the test's marks expect."""
+    for mark in item.iter_markers("xfail"):
+        raises = mark.kwargs.get("raises")
+        given = getattr(raises, "expected_exceptions", raises)  # of a pytest.RaisesExc
+        yield from (one for one in (given if isinstance(given, tuple) else (given,)) if isinstance(one, type))

@@ -1,4 +1,4 @@
-"""A missing recording fails a test also where it is expected to fail."""
+"""A missing recording, and a call that is refused, fail a test also where it is expected to fail."""
 
 from __future__ import annotations
 
@@ -30,29 +30,64 @@ class TestIt(unittest.TestCase):
 """
 
 
+KINDS = {"CassetteMiss": "a missing recording", "LiveCallRefused": "a refused call of a real model"}
+
+
 @pytest.mark.parametrize("test", [*EXPECTED.values(), UNITTEST], ids=[*EXPECTED, "unittest"])
-def test_a_missing_recording_is_no_expected_failure(troubled, project, test):
-    result = troubled("CassetteMiss", test)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_says_nothing_of_the_program_is_no_expected_failure(troubled, project, kind, test):
+    result = troubled(kind, test)
 
     outcomes = result.parseoutcomes()
     assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 1
     assert "xfailed" not in outcomes
-    project.says(result, "CassetteMiss: ")
-    project.says(result, "a missing recording fails a test also where it is expected to fail")
+    project.says(result, f"{kind}: ")
+    project.says(result, f"{KINDS[kind]} fails a test also where it is expected to fail")
 
 
-def test_nor_is_it_in_a_worker(troubled):
-    assert troubled("CassetteMiss", EXPECTED["strict"], "-n1").parseoutcomes() == {"failed": 1}
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_says_so_too(troubled, project, kind):
+    result = troubled(kind, EXPECTED["swallowed"], "-n1")
+
+    result.assert_outcomes(failed=1)
+    project.says(result, f"{KINDS[kind]} fails a test also where it is expected to fail")
 
 
-@pytest.mark.parametrize("raises", ["CassetteMiss", "(CassetteMiss, ValueError)"])
-def test_unless_the_miss_is_what_the_mark_names(troubled, raises):
-    mark = f"from pytest_templates.errors import CassetteMiss\n\n@pytest.mark.xfail(raises={raises}, strict=True)\n"
+def test_neither_is_reaching_for_another_host(project):
+    project.tests(
+        """
+        import socket
 
-    troubled("CassetteMiss", mark + PLAIN).assert_outcomes(xfailed=1)
+        @pytest.mark.xfail
+        @pytest.mark.llm_cassette
+        def test_it():
+            socket.create_connection(("192.0.2.7", 443), timeout=1)
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    project.says(result, "NetworkRefused: ")
+    project.says(result, "reaching for another host fails a test also where it is expected to fail")
 
 
-def test_other_failures_are_as_expected(troubled):
-    result = troubled("UnscriptedCall", f"@pytest.mark.xfail\n{PLAIN}")
+@pytest.mark.parametrize("raises", ["{}", "({}, ValueError)", "pytest.RaisesExc({})"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_unless_the_mark_names_it(troubled, kind, raises):
+    mark = f"@pytest.mark.xfail(raises={raises.format(kind)}, strict=True)\n"
+
+    troubled(kind, mark + PLAIN).assert_outcomes(xfailed=1)
+
+
+def test_another_error_of_ours_is_not_what_the_mark_names(troubled):
+    mark = "@pytest.mark.xfail(raises=(LiveCallRefused, UnscriptedCall))\n"
+
+    troubled("CassetteMiss", mark + QUIET).assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("kind", ["UnscriptedCall", "IsolationViolation"])
+def test_other_failures_are_as_expected(troubled, kind):
+    result = troubled(kind, f"@pytest.mark.xfail\n{PLAIN}")
 
     result.assert_outcomes(xfailed=1)
