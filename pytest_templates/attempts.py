@@ -182,6 +182,11 @@ class Attempt:
         """What of their parents could not be compared."""
         return [] if self._guard is None else sorted(self._guard.unseen)
 
+    @property
+    def keeps_recording(self) -> bool:
+        """Whether what the test recorded is kept: it passed, or failed as expected."""
+        return not self.failed and (not self.skipped or self._failed_as_expected)
+
     def begin(self) -> None:
         """From now on what the engine does belongs to this attempt."""
         self.item.config.stash[WATCH].attempt = self
@@ -253,10 +258,7 @@ class Attempt:
 
     def _keep_recording(self) -> None:
         if self.cassette is not None:
-            if self.failed or (self.skipped and not self._failed_as_expected):
-                self.cassette.drop()
-            else:
-                self.cassette.save()
+            (self.cassette.save if self.keeps_recording else self.cassette.drop)()
 
     def unsettled(self) -> list[Exception]:
         """The verdicts that came up since this was last asked."""

@@ -47,7 +47,7 @@ def rows_of(attempt: Attempt) -> Row:
         "recorded": 0 if cassette is None or cassette.dropped else cassette.recorded,
         "dropped": 0 if cassette is None else cassette.dropped,
         "skipped": attempt.skipped,
-        "unanswered": cassette.outgoing.unanswered if cassette is not None and passed else [],
+        "unanswered": cassette.outgoing.unanswered if cassette is not None and attempt.keeps_recording else [],
         "unplayed": list(cassette.unplayed) if cassette is not None and passed else None,
         "subroutines": attempt.subroutines,
         "unseen": attempt.unseen,

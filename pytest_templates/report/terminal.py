@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class Summary:
         self._overrides = config.stash[OPTIONS].overrides
         self._has_run = False
         self._tests: list[Row] = []
-        self._unanswered: list[tuple[str, str | None]] = []
+        self._unrecorded: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a report brings."""
@@ -37,7 +38,7 @@ class Summary:
         brought: Row | None = getattr(report, REPORTED, None)
         if brought is not None:
             self._tests.append(brought)
-            self._unanswered += [(report.nodeid, template) for template in brought["unanswered"]]
+            self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(brought)]
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say it: one line where models were called, and the table where it is wanted."""
@@ -48,12 +49,8 @@ class Summary:
             terminalreporter.line(table_of(lines) if lines else "no model was called")
         if calls or any(map(self._sum, ("subroutines", "played", "recorded", "dropped"))):
             terminalreporter.line(f"templates: {', '.join(self._counts(lines))}")
-        for test, template in self._unanswered:
-            asked = f"the call of {template}" if template else "a request from outside of templates"
-            terminalreporter.line(
-                f"templates: {test}: {asked} was given up before its answer came: it is not recorded, "
-                "and a replay will miss it"
-            )
+        for what in self._unrecorded:
+            terminalreporter.line(f"templates: {what}")
         unseen = sorted({place for test in self._tests for place in test["unseen"]})
         if unseen:
             terminalreporter.line(f"templates: isolation told apart by identity alone: {', '.join(unseen)}")
@@ -71,17 +68,25 @@ class Summary:
     def _counts(self, lines: list[Line]) -> list[str]:
         counts = _called(lines) if lines else []  # there are none where clients are used without the engine
         played, recorded, checked = map(self._sum, ("played", "recorded", "subroutines"))
-        skipped = sum(test["dropped"] for test in self._tests if test["skipped"])
-        failed = self._sum("dropped") - skipped
+        dropped = sum(test["dropped"] for test in self._tests if not test["skipped"])
         counts += [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
-        counts += [f"{counted(failed, 'recording')} dropped because the test failed"] if failed else []
-        counts += [f"{counted(skipped, 'recording')} dropped because the test was skipped"] if skipped else []
+        counts += [f"{counted(dropped, 'recording')} dropped because the test failed"] if dropped else []
         counts += [f"{counted(checked, 'subroutine')} checked"] if checked else []
         return counts
 
     def _sum(self, what: str) -> int:
         return sum(test[what] for test in self._tests)
+
+
+def _unrecorded(test: Row) -> Iterator[str]:
+    """What a test that did not fail asked of models, and a replay will not find."""
+    for template in test["unanswered"]:
+        asked = f"the call of {template}" if template else "a request from outside of templates"
+        yield f"{asked} ended before its answer came: it is not recorded, and a replay will miss it"
+    if test["skipped"] and test["dropped"]:
+        what = f"what it recorded is dropped ({counted(test['dropped'], 'recording')}), and a replay will miss it"
+        yield f"the test was skipped after it had asked: {what}; skip it before"
 
 
 def _called(lines: list[Line]) -> list[str]:
