@@ -81,6 +81,22 @@ def test_a_secret_argument_in_one_of_several_pieces_is_replaced() -> None:
     assert joined(kept(EVENTS, stream)) == '{"user": "ada", "password": "REDACTED"}'
 
 
+def test_a_secret_in_what_another_tool_returned_is_replaced() -> None:
+    """Results that are passed on, as of servers of MCP, are JSON in a text of JSON."""
+    result = json.dumps({"type": "text", "text": json.dumps({"user": "ada", "password": "blue-horse"})})
+    body = json.dumps({"messages": [{"role": "tool", "content": result}]})
+
+    assert kept(JSON, body) == body.replace("blue-horse", "REDACTED")
+
+
+@pytest.mark.parametrize("end", ["", "\\", '"', '", "b'])
+def test_a_secret_in_an_answer_that_was_cut_short_is_replaced(end: str) -> None:
+    text = '{"user": "ada", "password": "blue-horse'
+
+    assert joined(kept(EVENTS, streamed(text[:20], text[20:] + end))).partition("REDACTED")[0] == text[:-10]
+    assert "blue-horse" not in kept(JSON, json.dumps(call(text + end)))
+
+
 secrets = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=12).filter(
     lambda text: text not in "REDACTED"
 )
@@ -95,3 +111,30 @@ def test_no_secret_argument_survives_however_it_is_cut(secret: str, cuts: list[i
 
     assert json.loads(joined(kept(EVENTS, streamed(*pieces)))) == {"user": "ada", "password": "REDACTED"}
     assert json.loads(kept(JSON, json.dumps(call(text)))) == call('{"user": "ada", "password": "REDACTED"}')
+
+
+@given(
+    secret=secrets,
+    wraps=st.lists(st.sampled_from(["note", "password"]), max_size=3),
+    cut=st.integers(0, 200),
+    ascii_only=st.booleans(),
+)
+@example("\\", ["note"], 20, True)
+@example("\U0001f40e", ["note", "note"], 60, True)
+def test_no_secret_member_survives_however_deep_its_json_stands(
+    secret: str, wraps: list[str], cut: int, ascii_only: bool
+) -> None:
+    def wrapped(value: str) -> str:
+        for name in ["password", *wraps]:
+            value = json.dumps({"n": 1, name: value}, ensure_ascii=ascii_only)
+        return value
+
+    expected = wrapped("REDACTED")
+    if "password" in wraps:  # what stands around the secret is one itself
+        expected = json.dumps({"n": 1, "password": "REDACTED"})
+        for name in wraps[len(wraps) - wraps[::-1].index("password") :]:
+            expected = json.dumps({"n": 1, name: expected})
+    text = wrapped(secret)
+
+    assert json.loads(kept(JSON, json.dumps(call(text)))) == call(expected)
+    assert joined(kept(EVENTS, streamed(text[:cut], text[cut:]))) == expected
