@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Final
 
 from pytest_templates.cassettes.documents import Json, dumps
-from pytest_templates.text_differences import MAX_LINES, changes, cut, word_difference
+from pytest_templates.text_differences import changes, cut, shortened, word_difference
 
 _WIDTH: Final = 60  # characters of a value
 _NOT_SET: Final = object()
@@ -15,7 +14,7 @@ _NOT_SET: Final = object()
 
 def setting_changes(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
     """The changed places, as in ``tools[0].function.name: "weather" -> "forecast"``; not more than fit a screen."""
-    return list(islice(_members("", old, new), MAX_LINES))
+    return shortened(_members("", old, new))
 
 
 def _members(path: str, old: dict[str, Json], new: dict[str, Json]) -> Iterator[str]:
@@ -24,12 +23,12 @@ def _members(path: str, old: dict[str, Json], new: dict[str, Json]) -> Iterator[
 
 
 def _changes(path: str, old: object, new: object) -> Iterator[str]:
-    if old == new and type(old) is type(new):
-        return
     if isinstance(old, dict) and isinstance(new, dict):
         yield from _members(path, old, new)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _items(path, old, new)
+    elif old == new and isinstance(old, bool) == isinstance(new, bool):
+        return
     elif isinstance(old, str) and isinstance(new, str) and max(len(old), len(new)) > _WIDTH:
         yield f"{path}:"
         yield from (f"  {line}" for line in word_difference(old, new))

@@ -111,6 +111,25 @@ def test_what_changed_in_a_tool_is_shown_by_its_path() -> None:
     assert "description" not in text
 
 
+def test_a_type_that_changed_within_a_tool_is_shown_and_the_order_of_its_keys_is_not() -> None:
+    old, new = tool("w", a={"strict": True, "x": 1}), tool("w", a={"x": 1, "strict": 1})
+
+    text = str(miss(chat("Hi", tools=[new]), track(chat("Hi", tools=[old]))))
+
+    assert [line.strip() for line in text.splitlines() if "tools" in line] == [
+        "tools[0].function.parameters.a.strict: true -> 1"
+    ]
+
+
+def test_not_more_settings_are_shown_than_fit_a_screen() -> None:
+    old, new = ([tool("w", **{f"p{i}": {"type": kind} for i in range(60)})] for kind in ("string", "integer"))
+
+    lines = str(miss(chat("Hi", tools=new), track(chat("Hi", tools=old)))).splitlines()
+
+    assert len([line for line in lines if ' "string" -> "integer"' in line]) == 40
+    assert "  … and more" in lines
+
+
 def test_the_changed_words_of_a_long_setting_are_shown() -> None:
     told = "Tells the weather of a city, and of the country around it, in {} words at most."
 
