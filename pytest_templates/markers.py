@@ -32,9 +32,12 @@ def llm_cassette(
     name: str | None = None, *, match_on: tuple[str, ...] | None = None, ignore: tuple[str, ...] = ()
 ) -> CassetteMark:
     """Replay this test's real model calls from a cassette, or record them."""
-    if name is not None and (not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith(".yaml")):  # type: ignore[redundant-expr]
+    if name is not None and (not isinstance(name, str) or not _NAME.fullmatch(name) or _FILE.fullmatch(name)):  # type: ignore[redundant-expr]
         raise ValueError(f"name is the path of a file below the folder of the cassettes, without .yaml, not {name!r}")
-    return CassetteMark(name, None if match_on is None else _texts("match_on", match_on), _texts("ignore", ignore))
+    mark = CassetteMark(name, None if match_on is None else _texts("match_on", match_on), _texts("ignore", ignore))
+    if mark.match_on is not None or mark.ignore:
+        _check_matching(mark)
+    return mark
 
 
 def llm_live(reason: object) -> str:
@@ -155,6 +158,17 @@ def _refuse_secrets(item: pytest.Item) -> None:
             f"{secrets.replace(item.nodeid)}: the name of this test holds {leak.what}, and its cassette would be named "
             'after it\n  give the parameter an id: pytest.param(..., id="...")'
         )
+
+
+def _check_matching(mark: CassetteMark) -> None:
+    """Refuse what no request could be matched by."""
+    from pytest_templates.cassettes.matching import Matcher
+    from pytest_templates.errors import CassetteError
+
+    try:
+        Matcher(ignore=mark.ignore, **({} if mark.match_on is None else {"match_on": mark.match_on}))
+    except CassetteError as error:
+        raise ValueError(str(error)) from error
 
 
 def _parameters(mark: Any) -> str:

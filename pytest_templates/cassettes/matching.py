@@ -8,6 +8,7 @@ scrubbed request, so a recording is found without the key it was made with.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from pytest_templates.cassettes.values import RecordedRequest
 from pytest_templates.errors import CassetteError
 
 Path: TypeAlias = tuple[str, ...]
+_DOTTED: Final = re.compile(r"(?!\$$|/)[^.\[\]]+(\.[^.\[\]]+)*")  # JSONPath has brackets, a JSON Pointer a / first
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -33,7 +35,7 @@ class Matcher:
         ignore: Dotted paths from the root of a JSON body that are left out; ``*`` stands for every item or name.
 
     Raises:
-        CassetteError: A name is not one of `PARTS`, or a path is empty.
+        CassetteError: A name is not one of `PARTS`, or a path is none.
     """
 
     match_on: tuple[str, ...] = ("method", "uri", "body")
@@ -44,7 +46,7 @@ class Matcher:
         if unknown or not self.match_on:
             given = ", ".join(map(repr, unknown)) or "nothing"
             raise CassetteError(f"match_on= cannot be {given}; the valid names are {', '.join(PARTS)}")
-        _ = self.paths  # refuses an empty one now, not at the first request
+        _ = self.paths  # refuses what is none now, not at the first request
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -135,12 +137,13 @@ PARTS: Final[Mapping[str, Callable[[RecordedRequest, tuple[Path, ...]], bytes]]]
 
 
 def _path(dotted: str) -> Path:
-    steps = tuple(dotted.strip().removeprefix("$.").split("."))
-    if not all(steps) or steps == ("$",):
+    path = dotted.strip().removeprefix("$.")
+    if not _DOTTED.fullmatch(path):
         raise CassetteError(
-            f"ignore= cannot be {dotted!r}: it takes dotted paths from the root of the JSON body, such as 'metadata.id'"
+            f"ignore= cannot be {dotted!r}: it takes dotted paths from the root of the JSON body, such as "
+            "'metadata.id' or 'messages.*.id'"
         )
-    return steps
+    return tuple(path.split("."))
 
 
 def without(value: Json, paths: tuple[Path, ...]) -> Json:
