@@ -87,12 +87,18 @@ def _prune(given: Given) -> int:
 
 def _import(given: Given) -> int:
     from pytest_templates.cassettes.store import Store
-    from pytest_templates.command.importing import import_cassette
+    from pytest_templates.command.importing import import_cassette, why_unplayed
     from pytest_templates.command.naming import path_of_test
 
     store = Store(given.output.parent) if given.output else store_of(given.folder)
     target = given.output or path_of_test(given.test, store.folder)
-    return import_cassette(given.source, target, store, print, overwrite=given.yes)
+    status = import_cassette(given.source, target, store, print, overwrite=given.yes)
+    if given.test:
+        name = target.relative_to(store.folder).as_posix()
+        why = why_unplayed(name, given.test, collected(given.folder).found)
+        if why:
+            _complain(f"warning: {why}")
+    return status
 
 
 def _scrub(given: Given) -> int:

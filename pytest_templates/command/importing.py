@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_templates.cassettes import persister
@@ -13,6 +14,7 @@ from pytest_templates.cassettes.format import to_text
 from pytest_templates.cassettes.leaks import refuse_leaks
 from pytest_templates.cassettes.scrub import scrub
 from pytest_templates.cassettes.store import Store
+from pytest_templates.census import Found
 from pytest_templates.command.listing import many
 from pytest_templates.command.survey import shown
 from pytest_templates.errors import CassetteError
@@ -37,3 +39,23 @@ def import_cassette(source: Path, target: Path, store: Store, say: Callable[[str
     persister.write(target, text, store)
     say(f"{many(len(interactions), 'interaction')} of {shown(source)} written to {place}")
     return 0
+
+
+def why_unplayed(cassette: str, node_id: str, found: Found | None) -> str:
+    """What keeps a test from playing its new cassette; ``""`` where nothing does.
+
+    Args:
+        cassette: The cassette's path in the folder of all.
+        node_id: The test.
+        found: What was collected.
+    """
+    if found is None or found["errors"]:
+        return "whether there is such a test is not known, as not every test could be collected"
+    cassette_of = {test: path for path, tests in found["owners"].items() for test in tests}
+    if cassette in found["owners"]:
+        return ""
+    if node_id in cassette_of:
+        return f"{node_id} will not play it: its marker names another cassette, {cassette_of[node_id]}"
+    close = get_close_matches(node_id, cassette_of, n=2)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"no test will play it: none that is marked llm_cassette is called {node_id}{hint}"

@@ -153,3 +153,28 @@ def test_a_test_is_named_by_its_node_id(project, cassettes, recorded):
 
     assert outcome.status == 2
     assert "'test_it' is no node id of a test" in outcome.err
+
+
+LACKING = {
+    "test_it.py::test_greet[ada]": "no test will play it: none that is marked llm_cassette is called "
+    "test_it.py::test_greet[ada]; did you mean test_it.py::test_greets[ada] or test_it.py::test_greets[bob]?",
+    "other.py::TestX::test_unheard_of": "no test will play it: none that is marked llm_cassette is called "
+    "other.py::TestX::test_unheard_of",
+    "test_it.py::test_one": "test_it.py::test_one will not play it: its marker names another cassette, both.yaml",
+}
+
+
+@pytest.mark.parametrize("node_id", LACKING)
+def test_a_test_that_will_not_play_the_cassette_is_told(desk, cassettes, recorded, node_id):
+    outcome = cassettes("import", recorded, "--test", node_id)
+
+    assert (outcome.status, outcome.err) == (0, f"warning: {LACKING[node_id]}\n")
+
+
+def test_whether_a_test_will_play_it_is_not_known_where_its_module_is_broken(project, cassettes, recorded):
+    project.file("test_it.py", "import nothing_like_that")
+
+    outcome = cassettes("import", recorded, "--test", "test_it.py::test_it")
+
+    assert outcome.status == 0
+    assert "not known, as not every test could be collected" in outcome.err
