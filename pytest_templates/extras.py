@@ -15,4 +15,5 @@ def require_packages(what: str) -> None:
     __tracebackhide__ = True
     missing = [name for name in ("vcr", "deepdiff", "syrupy", "filelock", "rstr") if find_spec(name) is None]
     if missing:
-        pytest.fail(f"{what} needs {', '.join(missing)}, which is not installed: {HOW_TO_INSTALL}", pytrace=False)
+        which = "which is" if len(missing) == 1 else "which are"
+        pytest.fail(f"{what} needs {', '.join(missing)}, {which} not installed: {HOW_TO_INSTALL}", pytrace=False)

@@ -120,8 +120,9 @@ class OpenCassette:
 
     @property
     def unused(self) -> int:
-        """How many recorded interactions were loaded and not replayed yet."""
-        return self._tape.unused
+        """How many recorded interactions were loaded and not replayed yet; none where those are dropped."""
+        drops = self.settings.mode == "changed" and not self.settings.author.run
+        return 0 if drops else self._tape.unused
 
     @property
     def asked(self) -> list[Interaction]:

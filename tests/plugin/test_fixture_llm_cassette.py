@@ -31,6 +31,27 @@ def test_it(llm_cassette, request):
     assert project.outcomes(*workers) == {"passed": 1}
 
 
+def test_a_test_that_leaves_nothing_over_records_what_changed(project, chat_server):
+    asks = (
+        REAL
+        + """
+@pytest.mark.llm_cassette
+def test_it(llm_cassette):
+    for prompt in {prompts}:
+        real().send(Session(messages=[Message(role="user", content=prompt)]))
+    assert llm_cassette.unused == 0
+"""
+    )
+    project.tests(asks.replace("{prompts}", "['one', 'two']"))
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+    project.tests(asks.replace("{prompts}", "['one', 'three']"))
+
+    project.run("--templates-record=changed").assert_outcomes(passed=1)
+
+    assert chat_server.asked == ["one", "two", "three"]
+    assert project.outcomes() == {"passed": 1}
+
+
 def test_the_fixture_is_refused_without_the_marker(project):
     project.tests("def test_it(llm_cassette):\n    pass\n")
 
