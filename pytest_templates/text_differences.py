@@ -50,10 +50,11 @@ def _joined(before: Sequence[str], after: Sequence[str], opcodes: Iterable[Opcod
 
 
 def _groups(opcodes: Iterable[Opcode]) -> list[list[Opcode]]:
-    """Changes so close together that the words around them are the same."""
+    """Changes so close together that the words around them are the same, as far as they fit into a line."""
     groups: list[list[Opcode]] = []
     for opcode in opcodes:
-        if groups and opcode[1] - groups[-1][-1][2] <= 2 * _AROUND:
+        is_close = bool(groups) and opcode[1] - groups[-1][-1][2] <= 2 * _AROUND
+        if is_close and opcode[2] - groups[-1][0][1] <= 6 * _AROUND:
             groups[-1].append(opcode)
         else:
             groups.append([opcode])

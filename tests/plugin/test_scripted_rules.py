@@ -124,12 +124,14 @@ def test_a_call_that_no_rule_is_for_says_what_the_script_still_holds():
         said(model)
 
     asked = "scripted_model 'small' was asked by the template at 'support/turns@1/answer' and its script"
-    assert str(caught.value).splitlines() == [
+    *told, place = str(caught.value).splitlines()
+    assert re.fullmatch(r"  the template was built at \S+test_scripted_rules\.py:\d+", place)
+    assert told == [
         f"{asked} has nothing for that: it played 0 steps, and still holds",
         "    on(template='classify'): 'billing'",
         "  it was asked:",
         "    user: Where is my parcel?",
-        "  add a step, or find out why the program asks once more",
+        "  add a step, or find out why the program asks once more:",
     ]
 
 
