@@ -48,7 +48,7 @@ def test_a_prompt_that_holds_another_answer_follows_from_that_answer():
 
 
 def test_of_a_long_difference_the_start_is_told():
-    old, new = ("\n".join(f"{word} {number}" for number in range(30)) for word in ("old", "new"))
+    old, new = ("\n".join(f"{word} {number}" for number in range(300)) for word in ("old", "new"))
 
     lines = changed_recordings([ask("Hi", old)], [ask("Hi", new)])
 
