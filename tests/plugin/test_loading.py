@@ -114,7 +114,7 @@ def test_without_the_plugins_packages_pytest_starts_and_other_tests_run(project,
     result = without_packages("--templates-summary")
 
     result.assert_outcomes(passed=1, failed=4)
-    told = 'the fixture needs vcr, deepdiff, syrupy, which is not installed: pip install "antiphon[pytest]"'
+    told = 'the fixture needs vcr, deepdiff, syrupy, which are not installed: pip install "antiphon[pytest]"'
     assert str(result.stdout).count(told) == 4
 
 
