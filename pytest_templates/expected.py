@@ -29,12 +29,12 @@ def _unmeant(verdicts: Iterable[Exception], named: tuple[type[BaseException], ..
     kinds = {
         CassetteMiss: "a missing recording",
         NetworkRefused: "reaching for another host",
-        LiveCallRefused: "a refused call of a real model",
+        LiveCallRefused: "a refused call of a real model",  # last: NetworkRefused is one
     }
     meant = tuple(error for error in named if issubclass(error, tuple(kinds)))  # Exception names nothing
     for verdict in verdicts:
         if not isinstance(verdict, meant):
-            yield from (what for kind, what in kinds.items() if type(verdict) is kind)
+            yield from (what for kind, what in kinds.items() if isinstance(verdict, kind))
 
 
 def _named(item: pytest.Item) -> Iterator[type[BaseException]]:

@@ -53,6 +53,14 @@ def test_a_worker_says_so_too(troubled, project, kind):
     project.says(result, f"{KINDS[kind]} fails a test also where it is expected to fail")
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_that_anthropics_client_passes_on_are_no_others(troubled, project, kind):
+    result = troubled(kind, f"import anthropic\n{EXPECTED['any error']}")
+
+    result.assert_outcomes(failed=1)
+    project.says(result, f"{KINDS[kind]} fails a test also where it is expected to fail")
+
+
 def test_neither_is_reaching_for_another_host(project):
     project.tests(
         """
