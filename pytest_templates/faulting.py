@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from threading import Lock
+from typing import TypeAlias
 
 from antiphon import Message, Model, ModelCall, Reply, Session
 from antiphon.errors import InvalidType, InvalidValue
@@ -15,6 +16,8 @@ from pytest_templates.faults import Fault
 from pytest_templates.tables import counted
 from pytest_templates.targets import is_meant
 from pytest_templates.virtual_time import VirtualTime, virtual_time
+
+_Piece: TypeAlias = str | Reply | Message
 
 
 class Faults:
@@ -155,11 +158,11 @@ class FaultyModel(Model):
         self._fail_at_once()
         return self._spoilt(_as_reply(await self._model._asend(session)), session)
 
-    def _stream(self, session: Session) -> Generator[str | Reply]:
+    def _stream(self, session: Session) -> Generator[_Piece]:
         self._fail_at_once()
         with closing(self._model._stream(session)) as pieces:
             if self._fault.change is not None:
-                yield self._spoilt(_whole(list(pieces)), session)
+                yield from self._spoilt_pieces(list(pieces), session)
                 return
             cut = _Cut(self._fault.after)
             for piece in pieces:
@@ -168,11 +171,12 @@ class FaultyModel(Model):
                     break
         raise self._failure()
 
-    async def _astream(self, session: Session) -> AsyncGenerator[str | Reply]:
+    async def _astream(self, session: Session) -> AsyncGenerator[_Piece]:
         self._fail_at_once()
         async with aclosing(self._model._astream(session)) as pieces:
             if self._fault.change is not None:
-                yield self._spoilt(_whole([piece async for piece in pieces]), session)
+                for part in self._spoilt_pieces([piece async for piece in pieces], session):
+                    yield part
                 return
             cut = _Cut(self._fault.after)
             async for piece in pieces:
@@ -194,6 +198,15 @@ class FaultyModel(Model):
             self._faults.had_no_effect(self._fault, session)
         return changed
 
+    def _spoilt_pieces(self, pieces: Sequence[_Piece], session: Session) -> Iterator[_Piece]:
+        """What is left of the pieces, and at last the whole answer; what changes an answer at most cuts its text."""
+        changed = self._spoilt(_whole(pieces), session)
+        cut = _Cut(len(changed.content))
+        for piece in pieces:
+            if isinstance(piece, str):
+                yield from cut.of(piece)
+        yield changed
+
     def _failure(self) -> Exception:
         self._faults.time.pass_by(self._fault.seconds)
         return self._fault.raised()
@@ -212,13 +225,13 @@ class _Cut:
     def is_reached(self) -> bool:
         return self._left == 0
 
-    def of(self, piece: str | Reply | Message) -> Iterable[str]:
+    def of(self, piece: _Piece) -> Iterable[str]:
         text = (piece if isinstance(piece, str) else piece.content)[: self._left]
         self._left -= len(text)
         return (text,) if text else ()
 
 
-def _whole(pieces: Iterable[str | Reply | Message]) -> Reply:
+def _whole(pieces: Iterable[_Piece]) -> Reply:
     texts, last = [], Reply()
     for piece in pieces:
         if isinstance(piece, str):

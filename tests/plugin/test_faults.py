@@ -50,14 +50,14 @@ def talk() -> LinearTemplate:
     return LinearTemplate([UserTemplate("Hi"), AssistantTemplate(template_id="answer")], template_id="talk")
 
 
-def listen(runner: Runner, heard: list[str]) -> None:
-    for step in runner.stream():
+def listen(runner: Runner, heard: list[str], session: Session | None = None) -> None:
+    for step in runner.stream(session):
         if isinstance(step, TextDelta):
             heard.append(step.text)  # noqa: PERF401  # what was heard before an error counts
 
 
-async def alisten(runner: Runner, heard: list[str]) -> None:
-    async for step in runner.astream():
+async def alisten(runner: Runner, heard: list[str], session: Session | None = None) -> None:
+    async for step in runner.astream(session):
         if isinstance(step, TextDelta):
             heard.append(step.text)  # noqa: PERF401  # what was heard before an error counts
 
@@ -68,7 +68,7 @@ def listened(way: str, runner: Runner) -> str:
     return "".join(heard)
 
 
-LISTENING = {"stream": listen, "astream": lambda runner, heard: asyncio.run(alisten(runner, heard))}
+LISTENING = {"stream": listen, "astream": lambda *given: asyncio.run(alisten(*given))}
 WAYS = {
     "run": lambda runner: runner.run().last.content,
     "arun": lambda runner: asyncio.run(runner.arun()).last.content,
@@ -161,6 +161,19 @@ def test_a_connection_drops_in_the_middle_of_an_answer(after, pieces, way, place
 
     assert caught.value.status is None
     assert heard == pieces
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize(("after", "pieces"), [(1, ["a"]), (3, ["ab", "c"])])
+def test_an_answer_that_ends_too_early_is_heard_in_its_own_pieces(after, pieces, way, placed):
+    session = Session()
+    placed.at("answer", faults.truncated(after=after))
+    heard: list[str] = []
+
+    LISTENING[way](Runner(ScriptedModel(Stream("ab", "cd")), template=talk()), heard, session)
+
+    assert heard == pieces
+    assert session.last.content == "".join(pieces)
 
 
 def test_an_answer_stalls_in_virtual_time(placed, played):
