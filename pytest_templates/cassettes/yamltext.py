@@ -124,8 +124,21 @@ class _Loader(_FastLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice in one mapping", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, *_twice(node))
         return mapping
+
+
+def _twice(node: yaml.MappingNode) -> tuple[str, Any]:
+    """The first key that stands a second time, in words, and where that is."""
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        if key.value in lines:
+            return (
+                f"the key {key.value!r} stands twice in one mapping, first in line {lines[key.value]}",
+                key.start_mark,
+            )
+        lines[key.value] = key.start_mark.line + 1
+    return "a key stands twice in one mapping", node.start_mark
 
 
 def load(text: str) -> Node:

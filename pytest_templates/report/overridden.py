@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 
 from pytest_templates.overrides import Override
 from pytest_templates.report.data import Row
+from pytest_templates.suggestions import did_you_mean
 from pytest_templates.targets import is_meant
 
 
@@ -21,7 +21,5 @@ def without_effect(overrides: Sequence[Override], calls: Sequence[Row]) -> Itera
 def _why(override: Override, meant: Sequence[Row], calls: Sequence[Row]) -> str:
     if meant:
         return "scripted models stay, and so do all models of tests that are marked neither llm_cassette nor llm_live"
-    known = sorted({call["template_id"] for call in calls})
-    close = get_close_matches(override.template, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(override.template, {call["template_id"] for call in calls})
     return f"no test rendered a template that asks a model at {override.template!r}{hint}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pytest_templates
-from pytest_templates.script_files import schema
+from pytest_templates.script_steps import schema
 
 TESTS = """
     def program(model):
@@ -133,18 +133,32 @@ def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(pro
         ("a: x\nclassify: 42\n", "not 42; put it in quotes"),
         ("classify: []\n", "refund.yaml:1: the entry 'classify': names a template, and what the model says"),
         ("classify:\n- x\n- {say: y}\n", "refund.yaml:3: the entry 'classify': a reply is"),
-        ("classify:\n- reply: x\n  tokens: 5\n", "refund.yaml:3: the entry 'classify': tokens: Extra inputs are not"),
+        (
+            "classify:\n- reply: x\n  output_token: 5\n",
+            "input_tokens, output_tokens, cost, served_by, finish_reason beside it; did you mean 'output_tokens'?",
+        ),
         (
             "classify:\n- reply: x\n  input_tokens: -5\n",
-            "refund.yaml:3: the entry 'classify': input_tokens: Input should be",
+            "refund.yaml:3: the entry 'classify': input_tokens: input should be greater than or equal to 0, not -5",
         ),
-        ("classify: {fail: rate_limitted}\n", "fail: Input should be 'authentication', 'bad_arguments'"),
+        ("classify: {fail: rate_limitted}\n", "wrong_tool; did you mean 'rate_limited'?"),
+        (
+            "classify: {fail: wrong_tool}\n",
+            "refund.yaml:1: the entry 'classify': a step with fail: wrong_tool needs name",
+        ),
+        ("classify: {fail: empty, after: 2}\n", "after is not known: a step with fail: empty takes nothing beside it"),
         (
             "classify: {fail: rate_limited, after: 2}\n",
-            "refund.yaml:1: the entry 'classify': rate_limited() got an unexpected",
+            "refund.yaml:1: the entry 'classify': after is not known: a step with fail: rate_limited takes retry_after",
         ),
-        ("classify: {fail: server_error, status: 404}\n", "status is an HTTP status from 500 to 599, not 404"),
-        ("a: x\na: y\n", "a key stands twice"),
+        (
+            "classify: {fail: server_error, status: 404}\n",
+            "status: input should be greater than or equal to 500, not 404",
+        ),
+        (
+            "a: x\nb: y\na: z\n",
+            "refund.yaml:3: the script is no YAML: the key 'a' stands twice in one mapping, first in line 1",
+        ),
     ],
 )
 def test_a_file_that_is_no_script_is_refused_with_its_line(text, said, refused):
