@@ -11,7 +11,9 @@ from antiphon.errors import InvalidType
 from antiphon.parameters import check_kind
 from pytest_templates.expectations import Expectation, Expected, Targets, expectations_of
 from pytest_templates.namesakes import Namesakes
-from pytest_templates.tables import table
+from pytest_templates.suggestions import which_template
+from pytest_templates.tables import counted, table
+from pytest_templates.targets import is_meant
 
 _WHY = {
     "template": "the template's own model=",
@@ -59,11 +61,12 @@ class _Comparison:
 
     def __init__(self, expected: Mapping[str, Expectation], calls: Sequence[ModelCall], *, exactly: bool) -> None:
         self._expected = expected
+        self._calls = calls
         self._named: dict[str, list[ModelCall]] = {target: [] for target in expected}
         self._others: list[ModelCall] = []
-        targets = Targets(list(expected))
+        self._targets = Targets(list(expected))
         for call in calls:
-            target = targets.of(call)
+            target = self._targets.of(call)
             if target is not None:
                 self._named[target].append(call)
             elif exactly:
@@ -78,7 +81,7 @@ class _Comparison:
         rows = [row for target, calls in self._named.items() for row in self._rows(target, calls)]
         rows += [("✗", _shown(name), "(not named)", *self._used(calls)) for name, calls in _by_id(self._others)]
         heads = ("", "template", "expected", "used", "chosen by")
-        return "\n".join([table(heads, rows), *self._namesakes.notes])
+        return "\n".join([table(heads, rows), *self._hints(), *self._namesakes.notes])
 
     def _rows(self, target: str, calls: Sequence[ModelCall]) -> Iterator[tuple[str, ...]]:
         """The row of what is named; where it is wrong and names several templates, each of them below."""
@@ -86,10 +89,25 @@ class _Comparison:
         right = expectation.holds(calls)
         yield "" if right else "✗", _shown(target), self._wanted(expectation), *self._used(calls)
         parts = list(_by_id(calls))
-        if not right and len(parts) > 1:
-            for name, some in parts:
-                allowed = all(map(expectation.allows, some))
-                yield "" if allowed else "✗", f"  {_shown(name)}", "", *self._used(some)
+        if right or len(parts) < 2:
+            return
+        wrong = [(name, some) for name, some in parts if not all(map(expectation.allows, some))]
+        for name, some in wrong or parts:
+            yield "✗" if wrong else "", f"  {_shown(name)}", "", *self._used(some)
+        if wrong and len(wrong) < len(parts):
+            yield "", f"  {counted(len(parts) - len(wrong), 'other')}", "", "as expected", ""
+
+    def _hints(self) -> Iterator[str]:
+        """A line for each target without a call, where it can be said why."""
+        asked = {(call.template_path, call.template_id): call for call in self._calls}
+        for target, calls in self._named.items():
+            if calls:
+                continue
+            taken = {self._targets.of(call) for place, call in asked.items() if is_meant(target, *place)}
+            if taken:
+                yield f"{target!r}: its calls count for {', '.join(map(repr, sorted(filter(None, taken))))}"
+            elif hint := which_template(target, asked):
+                yield f"{target!r}: no such template asked a model{hint}"
 
     def _wanted(self, expectation: Expectation) -> str:
         names = [self._namesakes.name_of(model) for model in expectation.models]

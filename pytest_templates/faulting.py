@@ -13,6 +13,7 @@ from antiphon.errors import InvalidType, InvalidValue
 from antiphon.replacing import Choice, replacing
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
+from pytest_templates.suggestions import which_template
 from pytest_templates.tables import counted
 from pytest_templates.targets import is_meant
 from pytest_templates.virtual_time import VirtualTime, virtual_time
@@ -30,6 +31,7 @@ class Faults:
     def __init__(self, time: VirtualTime) -> None:
         self.time = time
         self._placed: list[_Placed] = []
+        self._asked: dict[tuple[str | None, str], None] = {}
         self._without_effect: list[str] = []
 
     def at(self, path: str, fault: Fault, *, times: int | None = 1) -> None:
@@ -69,14 +71,14 @@ class Faults:
     def unused(self) -> str:
         """Which faults have not happened, or have changed nothing, in words."""
         rows = [
-            f"    at {one.path!r}: {one.fault!r}, {counted(one.left, 'time')} more" for one in self._placed if one.left
+            f"    at {one.path!r}: {one.fault!r}, {counted(one.left, 'time')} more{self._hint(one)}"
+            for one in self._placed
+            if one.left
         ]
         told = []
         if rows:
             told += ["llm_faults still holds faults that did not happen:", *rows]
-            told += [
-                "  no template of that id or path asked a model so often: see llm_trace.models, or take the fault out"
-            ]
+            told += [f"  what asked a model: {', '.join(path for path, _ in self._asked if path) or 'no template'}"]
         if self._without_effect:
             told += ["llm_faults put faults on answers that stayed as they were:", *self._without_effect]
             told += ["  the test would pass without them: choose others, or answers that they change"]
@@ -94,10 +96,15 @@ class Faults:
     def replacement(self, choice: Choice) -> Choice:
         """The model that a template asks, or one that fails in its place."""
         run = choice.session.run
+        self._asked[run.path, run.template_key] = None
         for placed in self._placed:
             if is_meant(placed.path, run.path, run.template_key) and placed.take():
                 return replace(choice, model=FaultyModel(choice.model, placed.fault, self))
         return choice
+
+    def _hint(self, placed: _Placed) -> str:
+        met = any(is_meant(placed.path, *asked) for asked in self._asked)
+        return "" if met else which_template(placed.path, self._asked)
 
     def had_no_effect(self, fault: Fault, session: Session) -> None:
         """Note that a fault has changed nothing of an answer."""

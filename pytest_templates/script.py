@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from antiphon import Session
 from antiphon.calls import Caller, path_pattern
 from pytest_templates.steps import ModelStep, Place, shown
+from pytest_templates.suggestions import which_template
 from pytest_templates.tables import counted
 from pytest_templates.targets import is_meant
+
+_TOO_MANY: Final = "take out the steps that are too many, or find out why the program asked less often"
+_NOT_PLAYED: Final = "no model plays it: scripted_model() does where it is given no steps of its own"
 
 Pattern: TypeAlias = str | re.Pattern[str]
 
@@ -101,10 +105,14 @@ class Script:
     Args:
         owner: Whose script it is, for messages.
         steps: The queue, for calls that no rule is for.
+
+    Attributes:
+        is_played: Whether there is a model that plays it.
     """
 
     def __init__(self, owner: str, steps: Sequence[ModelStep]) -> None:
         self.owner = owner
+        self.is_played = False
         self._parts = [_Part(steps, 1)]  # the queue stands last
         self._unsaid: list[Condition] = []
         self._taken = 0
@@ -148,9 +156,16 @@ class Script:
         """What is left, in words."""
         return (
             f"{self.owner} was asked {counted(self._taken, 'time')} and still holds {self.remaining} of its steps:\n"
-            f"{self.listed()}\n"
-            "  take out the steps that are too many, or find out why the program asked less often"
+            f"{self.listed()}\n  {_TOO_MANY if self.is_played else _NOT_PLAYED}"
         )
+
+    def passed_over(self, caller: Caller | None) -> str:
+        """The rules that still hold something and are for other templates than they seem to be meant for, in words."""
+        asked = [] if caller is None else [(caller.template_path, caller.template_id)]
+        with self._lock:
+            targets = {part.condition.template for part in self._parts if part.condition and part.remaining}
+        hints = {target: which_template(target, asked) for target in targets if isinstance(target, str)}
+        return "".join(f"  {target!r} names other templates{hint}\n" for target, hint in sorted(hints.items()) if hint)
 
     def listed(self) -> str:
         """The steps that are left, a line each."""

@@ -62,6 +62,7 @@ class ScriptedModel(Model):
         self.name = check_text(name, "name")
         self.calls: list[ModelCall] = []
         self._script = script or Script(self._title, checked_model_steps(steps, self._title))
+        self._script.is_played = True
         self._generate: bool = check_kind(generate, bool, "generate")
         self._complain = complain
 
@@ -171,6 +172,7 @@ class ScriptedModel(Model):
         error = UnscriptedCall(
             f"{self._title} was asked {by} and {over}\n"
             f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
+            f"{self._script.passed_over(caller)}"
             f"  {remedy}, or find out why the program asks once more{_built(session, path)}"
             f"{_NO_TEXTS if self._generate else ''}"
         )

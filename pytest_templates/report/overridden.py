@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pytest_templates.overrides import Override
 from pytest_templates.report.data import Row
-from pytest_templates.suggestions import did_you_mean
+from pytest_templates.suggestions import which_template
 from pytest_templates.targets import is_meant
 
 
@@ -21,5 +21,5 @@ def without_effect(overrides: Sequence[Override], calls: Sequence[Row]) -> Itera
 def _why(override: Override, meant: Sequence[Row], calls: Sequence[Row]) -> str:
     if meant:
         return "scripted models stay, and so do all models of tests that are marked neither llm_cassette nor llm_live"
-    hint = did_you_mean(override.template, {call["template_id"] for call in calls})
+    hint = which_template(override.template, [(call["template_path"], call["template_id"]) for call in calls])
     return f"no test rendered a template that asks a model at {override.template!r}{hint}"

@@ -240,11 +240,15 @@ def test_other_templates_and_other_blocks_are_left_alone():
 def test_a_fault_that_did_not_happen_is_left_over(placed):
     placed.at("anwser", faults.timeout(), times=2)
     placed.at("answer", faults.empty(), times=None)
+    Runner(ScriptedModel("Hello."), template=talk()).run()
 
     with pytest.raises(UnusedSteps) as caught:
         placed.assert_complete()
 
-    assert str(caught.value).splitlines()[1] == "    at 'anwser': faults.timeout(), 2 times more"
+    assert str(caught.value).splitlines()[1:] == [
+        "    at 'anwser': faults.timeout(), 2 times more; did you mean 'answer'?",
+        "  what asked a model: talk/answer",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,22 @@ def test_several_models_play_from_one_script_and_those_with_steps_from_their_own
     assert project.outcomes() == {"passed": 1}
 
 
+def test_a_script_that_no_model_plays_is_left_over(project):
+    project.file("fixtures/refund.yaml", "classify: billing\n")
+    project.tests(
+        """
+        @pytest.mark.llm_script("refund.yaml")
+        def test_it(scripted_model):
+            ask(scripted_model("mine"))
+        """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=1, errors=1)
+    project.says(result, "no model plays it: scripted_model() does where it is given no steps of its own")
+
+
 def test_scripts_are_the_same_under_xdist(project):
     project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
     project.tests(TESTS)

@@ -135,6 +135,25 @@ def test_a_call_that_no_rule_is_for_says_what_the_script_still_holds():
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "hint"),
+    [
+        ("anwser", "'anwser' names other templates; did you mean 'answer'?"),
+        (
+            "turns@*/answer",
+            "'turns@*/answer' names other templates; a path is named from the root of its tree on: did you ",
+        ),
+    ],
+)
+def test_a_rule_for_a_template_that_there_is_not_is_told_apart_from_one_too_few(template, hint):
+    model = ScriptedModel(name="small").on(template=template).reply("Sure.")
+
+    with pytest.raises(UnscriptedCall) as caught:
+        said(model)
+
+    assert hint in str(caught.value)
+
+
 def test_rules_are_shared_by_forks():
     model = ScriptedModel().on(template="answer").reply("a", "b")
     fork = Runner(model).fork().model
