@@ -244,7 +244,7 @@ def test_children_of_a_custom_template_are_walked_and_called_by_their_places(pla
     assert len(list(tree.walk())) == 3
     session = play(Runner(answering()), template=tree)
     assert [message.template_path for message in session.messages] == ["both/system-1", "both/b"]
-    with pytest.raises(ValueError, match="linear/both-1/b and linear/b"):
+    with pytest.raises(ValueError, match=r"linear/both-1/b \(built at .*\.py:\d+\) and linear/b \(built at"):
         LinearTemplate([tree, SystemTemplate("x", template_id="b")])
 
 

@@ -43,8 +43,13 @@ def check_ids(root: Template) -> None:
             other, other_path = known.setdefault(name, (template, path))
             if other is not template and name[1] is not None:
                 raise InvalidValue(
-                    f"two templates are called {name[1]!r}: {other_path} and {path}; template ids are unique in a tree"
+                    f"two templates are called {name[1]!r}: {_placed(other, other_path)} and "
+                    f"{_placed(template, path)}; template ids are unique in a tree"
                 )
+
+
+def _placed(template: Template, path: str) -> str:
+    return path if template.built_at is None else f"{path} (built at {template.built_at})"
 
 
 def with_paths(root: Template, path: str) -> Iterator[tuple[str, Template]]:
