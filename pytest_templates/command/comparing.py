@@ -70,7 +70,7 @@ def _numbers(line: Line) -> tuple[str, ...]:
         f"{line.calls:,}",
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
-        "unknown" if line.unpriced else f"${line.cost:.6f}",
+        f"${line.cost:.6f}{' and more' if line.unpriced else ''}" if line.cost or not line.unpriced else "unknown",
         f"{line.seconds:.2f} s",
     )
 

@@ -17,8 +17,13 @@ def table_of(lines: Sequence[Line]) -> str:
 
 def cost_of(dollars: Decimal, unpriced: int) -> str:
     """A sum of money, and how many calls are missing in it, as nobody knows their price."""
-    known = f"${dollars:.4f}"
+    known = f"${_digits(dollars)}"
     return f"{known} and {counted(unpriced, 'call')} of unknown price" if unpriced else known
+
+
+def _digits(dollars: Decimal) -> str:
+    """A sum with four places, or with as many as its first two digits need: what models cost is often very little."""
+    return f"{dollars:.{max(4, 1 - dollars.adjusted()) if dollars else 4}f}"
 
 
 def template_name(line: Line) -> str:
@@ -33,6 +38,6 @@ def _cells(line: Line) -> tuple[str, ...]:
         str(line.calls),
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
-        "unknown" if line.unpriced else f"${line.cost:.4f}",
+        "unknown" if line.unpriced else f"${_digits(line.cost)}",
         ", ".join(line.sources),
     )

@@ -129,6 +129,10 @@ def test_a_cost_that_is_not_known_is_no_difference(compare):
 
     assert "cost | $0.010000 | unknown | unknown" in lines
 
+    _, lines, _ = compare(report(one=("passed", known)), report(one=("passed", known, unknown)))
+
+    assert "cost | $0.010000 | $0.010000 and more | unknown" in lines
+
 
 def test_runs_that_called_no_model_are_compared_as_well(compare):
     status, lines, _ = compare(report(one=("passed",)), report(one=("failed",)))
