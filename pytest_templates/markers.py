@@ -178,7 +178,7 @@ def _parameters(mark: Any) -> str:
 
 def _reason(given: object) -> str:
     if not isinstance(given, str) or not given.strip():
-        raise ValueError("reason says why, and cannot be empty")
+        raise ValueError(f"reason is a text that says why, not {given!r}")
     return given
 
 

@@ -49,9 +49,9 @@ def test_it(broken):
     ("arguments", "complaint"),
     [
         ("", "missing a required|missing 1 required"),
-        ("reason=''", "reason says why, and cannot be empty"),
-        ("reason='  '", "reason says why, and cannot be empty"),
-        ("reason=5", "reason says why, and cannot be empty"),
+        ("reason=''", "reason is a text that says why, not ''"),
+        ("reason='  '", "reason is a text that says why, not '  '"),
+        ("reason=5", "reason is a text that says why, not 5"),
         ("reason='x', until=5", "unexpected keyword argument 'until'"),
     ],
 )
@@ -80,7 +80,7 @@ class TestIt(unittest.TestCase):
     result = project.run()
 
     assert "passed" not in result.parseoutcomes()
-    project.says(result, "marker llm_live: reason says why, and cannot be empty")
+    project.says(result, "marker llm_live: reason is a text that says why, not")
 
 
 def test_a_test_cannot_be_replayed_and_live(project):
