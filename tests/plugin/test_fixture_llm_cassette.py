@@ -12,7 +12,7 @@ def real(name="m"):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_the_fixture_gives_the_open_cassette(project, chat_server, workers):
     project.tests(REAL + "\n@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n")
     project.run("--templates-record=missing").assert_outcomes(passed=1)

@@ -28,7 +28,7 @@ def test_it():
     return project
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_a_recorded_call_is_replayed_without_the_model(recorded, chat_server, workers):
     result = recorded.run(*workers)
 

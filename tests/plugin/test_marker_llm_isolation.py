@@ -11,7 +11,7 @@ def meddles():
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_the_marker_turns_the_guard_off_for_one_test_with_a_reason(project, workers):
     project.tests(
         MEDDLES

@@ -14,7 +14,7 @@ LIVE = pytest.mark.llm_live(reason="to see it")
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
 @pytest.mark.parametrize("arguments", ["'to see it'", "reason='to see it'"])
 def test_a_marked_test_calls_the_model_and_no_other_does(project, chat_server, arguments, workers):
     project.tests(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_scripts_lie_below_the_folder(project, workers):
     project.ini("templates_fixtures = data")
     project.file("data/desk/refund.yml", "answer: Sure.\n")

@@ -63,4 +63,4 @@ def test_it(number):
 """
     )
 
-    assert project.outcomes("-n2", "--templates-isolation=off") == {"passed": 4}
+    assert project.outcomes("-n1", "--templates-isolation=off") == {"passed": 4}

@@ -40,7 +40,7 @@ def record_again(project, chat_server):
     return run
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n2",)])
+@pytest.mark.parametrize("arguments", [(), ("-n1",)])
 @pytest.mark.parametrize("mode", ["changed", "all"])
 def test_a_prompt_that_changed_is_named_with_the_words_that_did(project, record_again, mode, arguments):
     result = record_again(mode, ["Are you well?"], ["Are you very well?"], *arguments)

@@ -80,7 +80,7 @@ def test_a_model_with_a_client():
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_a_clean_tree_has_no_violation(project, guarded, workers):
     result = guarded("precise", CLEAN, *workers)
 

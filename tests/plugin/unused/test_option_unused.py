@@ -82,7 +82,7 @@ def test_fail_makes_the_run_fail(recorded, change):
     result.assert_outcomes(passed=3)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     recorded.says(result, "without a test:", "templates_unused = fail")
-    assert recorded.run("-n2").ret == pytest.ExitCode.TESTS_FAILED
+    assert recorded.run("-n1").ret == pytest.ExitCode.TESTS_FAILED
     assert recorded.run("-k", "greets").ret == 0
 
 
