@@ -82,7 +82,6 @@ class Attempt:
         self._told: int | None = None
         self.in_phase = False
         self.said = ""
-        self._recorded = 0
         self._making = Lock()
         self._guard: Guard | None = None
         self._trace: Trace | None = None
@@ -118,21 +117,20 @@ class Attempt:
         """Note a model call, and where its answer came from."""
         from pytest_templates.report.data import source_of
 
-        recorded = 0 if self.cassette is None else self.cassette.recorded
         self.trace.calls.append(call)
-        source = source_of(call, self.cassette, is_new=recorded > self._recorded)
+        was_sent = self._was_sent(call)
+        source = source_of(call, self.cassette, is_new=was_sent)
         self.calls.append((call, source))
-        self._recorded = recorded
-        if self.spending is not None and source != "script" and self._was_live(call):
+        if self.spending is not None and source != "script" and was_sent:
             self.spending.add(call)
         if self.budget is not None:
             self.budget.add(call, source)
         self.verdicts.extend(tell_of(call, self.item))
 
-    def _was_live(self, call: ModelCall) -> bool:
+    def _was_sent(self, call: ModelCall) -> bool:
         """Whether a real model was called, and not just replayed."""
         if self.cassette is not None:
-            return self.cassette.outgoing.was_answered(call.template_path, call.model)
+            return self.cassette.outgoing.was_sent(call.template_path, call.model)
         return markers.has(self.item, "llm_live")
 
     def reported(self, report: pytest.TestReport) -> None:

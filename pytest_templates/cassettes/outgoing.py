@@ -14,6 +14,7 @@ class Outgoing:
     def __init__(self) -> None:
         self._waiting: dict[bytes, str | None] = {}
         self._answered: list[tuple[str | None, str | None]] = []
+        self._refused: set[tuple[str | None, str | None]] = set()
         self._lock = Lock()
 
     def sent(self, fingerprint: bytes, template: str | None) -> None:
@@ -27,6 +28,8 @@ class Outgoing:
             self._waiting.pop(fingerprint, None)
             if interaction.response.status < HTTPStatus.BAD_REQUEST:
                 self._answered.append((interaction.template, interaction.model))
+            else:
+                self._refused.add((interaction.template, interaction.model))
 
     @property
     def unanswered(self) -> list[str | None]:
@@ -47,3 +50,10 @@ class Outgoing:
             except ValueError:
                 return False
             return True
+
+    def was_sent(self, template: str | None, model: str | None) -> bool:
+        """Whether somebody's request was sent, also where it was refused in the end; as ``was_answered``."""
+        with self._lock:
+            was_refused = (template, model) in self._refused
+            self._refused.discard((template, model))
+        return self.was_answered(template, model) or was_refused

@@ -164,6 +164,33 @@ def test_the_table_tells_replayed_answers_from_recorded_ones_within_a_test(proje
     assert [(line[0], line[-1]) for line in table(result)[1:]] == [("first", "recorded"), ("second", "cassette")]
 
 
+def test_what_the_program_sends_beside_a_replayed_call_is_none_of_its_own(project, chat_server):
+    project.tests(
+        """
+        import json, os
+        from urllib.request import Request, urlopen
+        BESIDE = None
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            if BESIDE:
+                body = {"messages": [{"role": "user", "content": BESIDE}]}
+                url = os.environ["CHAT_URL"] + "/chat/completions"
+                urlopen(Request(url, json.dumps(body).encode(), {"content-type": "application/json"}))
+            ask(connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x"))
+        """
+    )
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+    test = project.path / "test_it.py"
+    test.write_text(test.read_text().replace("BESIDE = None", "BESIDE = 'Good evening.'"))
+
+    result = project.run("--templates-record=missing", "--templates-summary")
+
+    result.assert_outcomes(passed=1)
+    assert chat_server.asked == ["Hello.", "Good evening."]
+    assert [(line[0], line[-1]) for line in table(result)[1:]] == [("answer", "cassette")]
+
+
 def test_a_value_is_refused(project):
     result = project.run("--templates-summary=short")
 
