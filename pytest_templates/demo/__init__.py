@@ -86,5 +86,5 @@ def _copied_to(folder: Path, *left_out: str) -> bool:
 
 
 def _run_tests(folder: Path, *options: str) -> int:
-    command = [sys.executable, "-m", "pytest", *options]
+    command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", *options]  # warns of ini files without its option
     return subprocess.run(command, cwd=folder, check=False).returncode  # noqa: S603  # this interpreter
