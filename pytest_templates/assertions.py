@@ -15,6 +15,7 @@ from pytest_templates.suggestions import which_template
 from pytest_templates.tables import counted, table
 from pytest_templates.targets import is_meant
 
+_FOLDED = 4  # so many templates that are as expected stand in one line, where others are not
 _WHY = {
     "template": "the template's own model=",
     "subroutine": "model= of the subroutine around it",
@@ -91,11 +92,14 @@ class _Comparison:
         parts = list(_by_id(calls))
         if right or len(parts) < 2:
             return
-        wrong = [(name, some) for name, some in parts if not all(map(expectation.allows, some))]
-        for name, some in wrong or parts:
-            yield "✗" if wrong else "", f"  {_shown(name)}", "", *self._used(some)
-        if wrong and len(wrong) < len(parts):
-            yield "", f"  {counted(len(parts) - len(wrong), 'other')}", "", "as expected", ""
+        marked = [("" if all(map(expectation.allows, some)) else "✗", name, some) for name, some in parts]
+        allowed = sum(not mark for mark, _, _ in marked)
+        folds = _FOLDED <= allowed < len(parts)
+        for mark, name, some in marked:
+            if mark or not folds:
+                yield mark, f"  {_shown(name)}", "", *self._used(some)
+        if folds:
+            yield "", f"  {counted(allowed, 'other')}", "", "as expected", ""
 
     def _hints(self) -> Iterator[str]:
         """A line for each target without a call, where it can be said why."""

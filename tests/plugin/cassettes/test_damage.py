@@ -67,7 +67,7 @@ def test_a_merge_conflict_is_called_so(style: str, path: Path) -> None:
 
 def test_a_merge_that_repeats_the_end_mark_is_refused() -> None:
     one, two = (to_text(INTERACTIONS[:1]) for _ in range(2))
-    with pytest.raises(CassetteError, match="a key stands twice"):
+    with pytest.raises(CassetteError, match="the key 'version' stands twice in one mapping, first in line 1"):
         loaded((one + two).encode())
 
 

@@ -119,7 +119,7 @@ def test_a_run_tells_what_it_would_cost_to_record_again(desk: Any, chat_server: 
         "  desk/wish  desk.py:18",
         "these cassettes are stale; --templates-record=changed records what is needed of them:",
         "  cassettes/test_it/test_real.yaml  1 of 2 calls",
-        "  that is at most 1 call, 13 tokens, $0.0001, as recorded",
+        "  that is at most 1 call, 13 tokens, $0.000055, as recorded",
         "these conversations are stale; --snapshot-update writes them:",
         "  __snapshots__/test_it/test_real.chat",
     )
@@ -136,7 +136,7 @@ def test_what_comes_after_the_changed_words_may_change_too(desk: Any) -> None:
 
     result = desk.run("--templates-lock=check")
 
-    desk.says(result, "test_real.yaml  2 of 2 calls", "at most 2 calls, 26 tokens, $0.0001, as recorded")
+    desk.says(result, "test_real.yaml  2 of 2 calls", "at most 2 calls, 26 tokens, $0.000058, as recorded")
 
 
 def test_the_price_is_that_of_the_new_model(desk: Any) -> None:
@@ -144,7 +144,7 @@ def test_the_price_is_that_of_the_new_model(desk: Any) -> None:
 
     result = desk.run("--templates-lock=check")
 
-    desk.says(result, "at most 2 calls, 26 tokens, $0.0001 and 1 call of unknown price, as recorded")
+    desk.says(result, "at most 2 calls, 26 tokens, $0.000055 and 1 call of unknown price, as recorded")
 
 
 def test_a_change_that_no_model_hears_of_makes_no_cassette_stale(desk: Any) -> None:
