@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from antiphon.observers import LISTENERS
+
 AT_THE_END = """
 import sys
 
@@ -38,6 +40,16 @@ def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(pro
 
     result.assert_outcomes(passed=1)
     assert loaded(result) == "loaded: ['antiphon']"
+
+
+@pytest.mark.parametrize("option", ["summary", "lock=update", "coverage", "isolation=precise", "twice"])
+def test_a_run_leaves_nobody_behind_who_listens(project, option):
+    project.tests("def test_it(scripted_model):\n    research(scripted_model('one'))\n")
+    listening = LISTENERS.now.observers
+
+    project.run(f"--templates-{option}").assert_outcomes(passed=1)
+
+    assert LISTENERS.now.observers == listening
 
 
 def test_an_engine_that_is_imported_inside_of_a_test_is_watched_from_then_on(project):
