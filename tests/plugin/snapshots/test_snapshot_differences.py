@@ -61,6 +61,18 @@ def test_one_message_that_is_gone_is_shown_alone() -> None:
     ]
 
 
+def test_messages_that_are_gone_after_one_that_changed_are_numbered_where_they_stood() -> None:
+    old = [message("user", text, "talk/ask") for text in ("one", "two", "three", "four")]
+    new = [old[0], message("user", "2", "talk/ask"), old[3]]
+
+    lines = difference(old, new)
+
+    assert [line for line in lines if line.startswith("message")] == [
+        "message 2: [user] talk/ask",
+        "message 3 is gone: [user] talk/ask",
+    ]
+
+
 def test_a_changed_prompt_is_named_as_the_cause_of_what_follows() -> None:
     old, new = turns(3), turns(3)
     new[0] = message("system", "Be brief.", "talk/rules")

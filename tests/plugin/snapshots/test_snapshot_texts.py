@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon import Message, Session, ToolCall
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    Message,
+    Runner,
+    Session,
+    SubroutineTemplate,
+    ToolCall,
+    UserTemplate,
+)
 from antiphon.errors import InvalidType
+from pytest_templates import ScriptedModel
 from pytest_templates.snapshots.blocks import from_text, to_text
 from pytest_templates.snapshots.choosing import Choosing
 from pytest_templates.snapshots.conversation import snapshot_text
@@ -41,6 +51,15 @@ def test_conversations_have_the_same_text_only_if_they_say_the_same(one: list[Me
     assert (snapshot_text(one) == snapshot_text(two)) == (one == two)
 
 
+@given(st.lists(TEXTS, min_size=1, max_size=6), st.integers(0, 5), TEXTS)
+def test_one_line_that_is_another_makes_another_text(lines: list[str], number: int, other: str) -> None:
+    changed = [*lines]
+    changed[number % len(lines)] = other
+    one, two = (Message(role="user", content="\n".join(some)) for some in (lines, changed))
+
+    assert (snapshot_text(one) == snapshot_text(two)) == (one.content == two.content)
+
+
 @given(st.lists(MESSAGES, max_size=4))
 def test_a_text_is_read_back_message_by_message(messages: list[Message]) -> None:
     text = snapshot_text(messages)
@@ -55,6 +74,14 @@ def test_every_line_of_a_text_can_be_seen(messages: list[Message]) -> None:
 
     assert not {"\r", "\x1b", "\u200b"} & set(text)
     assert not any(line.endswith((" ", "\t")) for line in text.splitlines())
+
+
+def test_lines_stand_as_they_are_and_as_json_where_they_could_be_misread() -> None:
+    said = "\none\n\n  two\nthree \nfo\u200bur\n[five]\n"
+
+    assert snapshot_text(Message(role="user", content=said)) == (
+        '[user]\n  ~ ""\n    one\n\n      two\n  ~ "three "\n  ~ "fo\\u200bur"\n    [five]\n  ~ ""\n'
+    )
 
 
 def test_ids_and_times_have_the_same_name_wherever_they_stand() -> None:
@@ -91,6 +118,48 @@ def test_calls_of_tools_are_numbered_and_their_results_name_them() -> None:
         "\n"
         "[tool] talk/answer (call 1)\n"
         "    rain\n"
+    )
+
+
+def test_long_arguments_stand_on_several_lines() -> None:
+    call = ToolCall(id="c", name="write", arguments={"text": "long " * 20, "to": ["Ada"]})
+
+    assert snapshot_text(Message(role="assistant", tool_calls=(call,))) == (
+        "[assistant]\n"
+        "  > write {\n"
+        f'      "text": "{"long " * 20}",\n'
+        '      "to": [\n'
+        '        "Ada"\n'
+        "      ]\n"
+        "    } (call 1)\n"
+    )
+
+
+def test_a_trace_says_of_each_call_what_was_asked_that_no_call_before_it_was() -> None:
+    look_up = LinearTemplate([UserTemplate("Where?"), AssistantTemplate(template_id="look-up")])
+    tree = LinearTemplate(
+        [
+            UserTemplate("Hello."),
+            AssistantTemplate(template_id="greet"),
+            SubroutineTemplate(look_up, "research"),
+            UserTemplate("Bye."),
+            AssistantTemplate(template_id="part"),
+        ]
+    )
+
+    trace = Runner(ScriptedModel("Hi.", "Oslo.", "See you."), template=tree).run().trace
+
+    assert snapshot_text(trace) == (
+        "[call] linear/greet · scripted (the runner's model)\n"
+        "\n[user] linear/user-1\n    Hello.\n"
+        "\n[answer] linear/greet · scripted\n    Hi.\n"
+        "\n[call] linear/research/linear-1/look-up · scripted (the runner's model)\n"
+        "\n[user] linear/research/linear-1/user-1\n    Where?\n"
+        "\n[answer] linear/research/linear-1/look-up · scripted\n    Oslo.\n"
+        "\n[call] linear/part · scripted (the runner's model)\n  as in call 1, with its answer, and:\n"
+        "\n[assistant] linear/research/linear-1/look-up · scripted\n    Oslo.\n"
+        "\n[user] linear/user-4\n    Bye.\n"
+        "\n[answer] linear/part · scripted\n    See you.\n"
     )
 
 
