@@ -16,6 +16,7 @@ from antiphon import (
     Session,
     SubroutineTemplate,
     ToolCall,
+    Trace,
     UserTemplate,
 )
 from antiphon.errors import InvalidType
@@ -161,6 +162,18 @@ def test_a_trace_says_of_each_call_what_was_asked_that_no_call_before_it_was() -
         "\n[user] linear/user-4\n    Bye.\n"
         "\n[answer] linear/part · scripted\n    See you.\n"
     )
+
+
+def test_a_call_that_begins_otherwise_is_not_taken_for_one_that_goes_on() -> None:
+    model, session = ScriptedModel("Yes.", "No."), Session()
+    Runner(model, template=LinearTemplate([UserTemplate("Hi."), AssistantTemplate()])).run(session)
+    other = Session(messages=[Message(role="user", content="Ho."), Message(role="assistant", content="Yes.")])
+    Runner(model, template=LinearTemplate([UserTemplate("And now?"), AssistantTemplate()])).run(other)
+
+    text = snapshot_text(Trace([*session.trace.calls, *other.trace.calls]))
+
+    assert "as in call" not in text
+    assert "[user]\n    Ho.\n" in text
 
 
 def test_metadata_is_left_out() -> None:
