@@ -25,7 +25,9 @@ from unicodedata import category
 
 _INDENT: Final = "    "
 _QUOTED: Final = "  ~ "
-_TITLE: Final = re.compile(r"\[(?P<role>\w+)\](?: (?P<path>[^\s·]\S*))?(?: · (?P<model>.+?))?(?: \(.*\))?")
+NO_TEMPLATE: Final = "(no template)"  # in place of the path of a model that was called directly
+_NAME: Final = r"""(?:[^\s"()·]+|"(?:[^"\\]|\\.)*")"""  # as `inline` writes it
+_TITLE: Final = re.compile(rf"\[(?P<role>\w+)\](?: (?P<path>{_NAME}))?(?: · (?P<model>{_NAME}))?(?: \(.*\))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Block:
     body: tuple[str, ...] = ()
 
     def part(self, name: str) -> str:
-        """The ``role``, ``path`` or ``model`` in the title; ``""`` where it names none."""
+        """The ``role``, ``path`` or ``model`` in the title, as it is written; ``""`` where it names none."""
         found = _TITLE.fullmatch(self.title)
         return (found and found[name]) or ""
 

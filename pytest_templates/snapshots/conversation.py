@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from antiphon import Message, ModelCall, Reply, Session, Trace
 from antiphon.errors import InvalidType
-from pytest_templates.snapshots.blocks import Block, inline, lines_of, to_text, visible_json
+from pytest_templates.snapshots.blocks import NO_TEMPLATE, Block, inline, lines_of, to_text, visible_json
 from pytest_templates.snapshots.stable import Stable
 
 Plain: TypeAlias = Any  # dictionaries, lists and scalars
@@ -74,7 +74,7 @@ class _Writer:
         number, known = next(
             ((n, k) for n in range(len(earlier), 0, -1) if (k := _known(call, earlier[n - 1]))), (0, 0)
         )
-        place = f"{inline(call.template_path or '(no template)')} · {inline(call.model)}"
+        place = f"{inline(call.template_path or NO_TEMPLATE)} · {inline(call.model)}"
         before = (f"  as in call {number}, with its answer, and:",) if number else ()
         yield Block(f"[call] {place} ({_CHOSEN_BY[call.chosen_by]})", before)
         yield from self.messages(call.messages[known:])

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from antiphon import AssistantTemplate, LinearTemplate, Message, Role, Runner, UserTemplate
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from antiphon import AssistantTemplate, LinearTemplate, Message, Role, Runner, Session, ToolCall, Trace, UserTemplate
 from pytest_templates import ScriptedModel
 from pytest_templates.snapshots.conversation import snapshot_text
 from pytest_templates.snapshots.difference import conversation_difference
@@ -119,17 +124,107 @@ def test_a_template_that_moved_is_told() -> None:
     assert lines[0] == "another template says the same: talk/first/rules instead of talk/rules:"
 
 
-def test_of_a_trace_the_call_is_named_whose_answer_changed() -> None:
-    def trace(*answers: str) -> object:
-        program = LinearTemplate(
-            [UserTemplate("Hi"), AssistantTemplate(template_id="a"), AssistantTemplate(template_id="b")]
-        )
-        return Runner(ScriptedModel(*answers), template=program).run().trace
+def test_another_version_of_a_model_is_no_other_iteration() -> None:
+    old = message("assistant", "Hi.", "talk/answer", "sonnet@20250514")
+    new = message("assistant", "Hi.", "talk/answer", "sonnet@20250601")
 
+    lines = difference(old, new)
+
+    assert lines[0] == "another model answered in talk/answer: sonnet@20250601 instead of sonnet@20250514:"
+    assert "another iteration" not in "".join(lines)
+
+
+def test_a_model_with_an_odd_name_is_the_same_model() -> None:
+    old = message("assistant", "Yes.", "talk/answer", 'a "b" · (c)')
+    new = message("assistant", "No.", "talk/answer", 'a "b" · (c)')
+
+    assert difference(old, new)[0].startswith("the model answered differently in talk/answer; ")
+
+
+def test_the_same_words_in_another_role_are_told() -> None:
+    old, new = message("system", "Be kind.", "talk/rules"), message("user", "Be kind.", "talk/rules")
+
+    assert difference([old], [new]) == [
+        "talk/rules speaks as user instead of system:",
+        "message 1: [user] talk/rules",
+        "  instead of [system] talk/rules",
+    ]
+
+
+def test_other_words_in_another_role_of_another_template_are_no_models_doing() -> None:
+    old, new = message("assistant", "Yes.", "talk/answer", "small"), message("tool", "rain", "talk/weather")
+
+    assert difference(old, new)[0] == "another template speaks: talk/weather instead of talk/answer:"
+
+
+def test_the_same_result_for_another_call_is_told() -> None:
+    asked = Message(role="assistant", tool_calls=(ToolCall(id="a", name="f"), ToolCall(id="b", name="f")))
+    old, new = (Message(role="tool", content="x", template_path="talk/t", tool_call_id=one) for one in "ab")
+
+    assert difference([asked, old], [asked, new])[0] == "a tool answered another call in talk/t:"
+
+
+def trace(*answers: str | Exception, own: bool = False) -> Trace:
+    """A trace in which two templates ask, the second one perhaps with a model of its own."""
+    model, session = ScriptedModel(*answers), Session()
+    first, second = AssistantTemplate(template_id="a"), AssistantTemplate(template_id="b", model=model if own else None)
+    with suppress(RuntimeError):
+        Runner(model, template=LinearTemplate([UserTemplate("Hi"), first, second])).run(session)
+    return session.trace
+
+
+def test_of_a_trace_the_call_is_named_whose_answer_changed() -> None:
     lines = difference(trace("one", "two"), trace("one", "three"))
 
     assert lines[0].startswith("the model answered differently in linear/b; all that this snapshot shows")
     assert lines[1:] == ["message 5: [answer] linear/b · scripted", "  - [two]", "  + [three]"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cause"),
+    [
+        ("two", RuntimeError("x"), "a call failed in linear/b, and was answered before:"),
+        (RuntimeError("x"), "two", "a call was answered in linear/b, and failed before:"),
+        (RuntimeError("x"), RuntimeError("y"), "another error came in linear/b:"),
+    ],
+)
+def test_of_a_trace_errors_are_told_from_answers(old: str | Exception, new: str | Exception, cause: str) -> None:
+    assert difference(trace("one", old), trace("one", new))[0] == cause
+
+
+def test_of_a_trace_it_is_told_that_a_model_was_chosen_in_another_way() -> None:
+    lines = difference(trace("one", "two"), trace("one", "two", own=True))
+
+    assert lines[0] == "the model was chosen in another way in linear/b:"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "answer", "cause"),
+    [
+        (["Hi", "More"], "two", "the model answered differently in code outside of the templates; all that"),
+        (["Hi", "Less"], "one", "our prompt changed, in code outside of the templates:"),
+    ],
+)
+def test_of_a_trace_a_direct_call_has_its_cause_too(prompts: list[str], answer: str, cause: str) -> None:
+    def direct(prompts: list[str], answer: str) -> Trace:
+        session = Session(messages=[Message(role="system", content=prompt) for prompt in prompts])
+        ScriptedModel(answer).send(session)
+        return session.trace
+
+    assert difference(direct(["Hi", "More"], "one"), direct(prompts, answer))[0].startswith(cause)
+
+
+def test_of_a_trace_a_call_that_no_longer_goes_on_from_another_is_our_doing() -> None:
+    def continued(*, goes_on: bool) -> Trace:
+        model, whole = ScriptedModel("one", "two"), Trace()
+        asked = message("user", "Hi", "talk/a")
+        for messages in ([asked], [*([asked, message("assistant", "one", "talk/a")] * goes_on), asked]):
+            session = Session(messages=messages)
+            model.send(session)
+            whole.calls.extend(replace(call, template_path="talk/answer") for call in session.trace.calls)
+        return whole
+
+    assert difference(continued(goes_on=True), continued(goes_on=False))[0] == "our prompt changed, in talk/answer:"
 
 
 def test_long_differences_end_somewhere() -> None:
