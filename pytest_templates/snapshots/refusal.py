@@ -25,32 +25,39 @@ class Refusal:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Look whether a test compares conversations."""
-        if _updates(self._config) and in_ci() and any(FIXTURE in getattr(item, "fixturenames", ()) for item in items):
-            self._refuse()
+        if any(FIXTURE in getattr(item, "fixturenames", ()) for item in items):
+            _refuse_in_ci(self._config)
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Hear of it from a worker of xdist, before unused snapshots are removed here."""
         if (getattr(node, "workeroutput", None) or {}).get(_FLAG):
-            self._refuse()
-
-    def _refuse(self) -> None:
-        self._config.option.update_snapshots = self._config.option.update_new_snapshots_only = False
-        self._config.stash[_REFUSED] = True
-        output = getattr(self._config, "workeroutput", None)
-        if output is not None:
-            output[_FLAG] = True
+            _refuse(self._config)
 
 
 def refuse_update(config: pytest.Config) -> None:
     """Fail a test that compares a conversation in a run that was to write it, in CI."""
     __tracebackhide__ = True
+    _refuse_in_ci(config)  # a test may also ask for the fixture while it runs
     if config.stash.get(_REFUSED, False):
         pytest.fail(
             "--snapshot-update was given where the environment variable CI is set: no snapshot is written or removed "
             "here. Update it elsewhere and commit it, or unset CI.",
             pytrace=False,
         )
+
+
+def _refuse_in_ci(config: pytest.Config) -> None:
+    if _updates(config) and in_ci():
+        _refuse(config)
+
+
+def _refuse(config: pytest.Config) -> None:
+    config.option.update_snapshots = config.option.update_new_snapshots_only = False
+    config.stash[_REFUSED] = True
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output[_FLAG] = True
 
 
 def _updates(config: pytest.Config) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 Pytester = pytest.Pytester
 
+UPDATE = "--snapshot-update"
 TEST = """
     import os
 
@@ -174,6 +175,29 @@ def test_in_ci_both_ways_to_update_are_refused(
     run(TEST, option).assert_outcomes(errors=1)
 
     assert kept() == {}
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "1"]])
+def test_in_ci_a_test_that_asks_for_the_fixture_while_it_runs_writes_nothing_and_removes_nothing(
+    run: Callable[..., pytest.RunResult],
+    kept: Callable[[], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    workers: list[str],
+) -> None:
+    run(f"{TEST}\n    def test_other(llm_snapshot):\n        assert Message(role='user') == llm_snapshot\n", UPDATE)
+    before = kept()
+    monkeypatch.setenv("CI", "true")
+    test = """
+        def test_talk(request):
+            assert Message(role="user", content="x") == request.getfixturevalue("llm_snapshot")
+    """
+
+    result = run(test, UPDATE, *workers)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*where the environment variable CI is set: no snapshot is written or removed*"])
+    assert kept() == before
+    assert len(before) == 2
 
 
 def test_in_ci_other_snapshots_may_be_updated(
