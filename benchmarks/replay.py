@@ -12,10 +12,10 @@ from time import process_time
 import httpx2
 from measuring import exponent, show
 
-from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.library import open_cassette
+from pytest_templates.cassettes.cassette import open_cassette
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
 
 SIZES = (10, 100, 1_000)
 ROUNDS = 9

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_templates import faults
-    from pytest_templates.assertions import assert_models
-    from pytest_templates.cassettes.values import Interaction, RecordedRequest
+    from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
     from pytest_templates.errors import (
         BudgetExceeded,
         CassetteError,
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
         UnusedSteps,
     )
     from pytest_templates.isolation import assert_isolated
-    from pytest_templates.report.document import Report
-    from pytest_templates.scripted import ScriptedModel
-    from pytest_templates.scripted_user import ScriptedUser
-    from pytest_templates.steps import CallTool, Fail, Stream
+    from pytest_templates.model_assertions import assert_models
+    from pytest_templates.reporting.document import Report
+    from pytest_templates.scripting.model import ScriptedModel
+    from pytest_templates.scripting.script import CallTool, Fail, Stream
+    from pytest_templates.scripting.user import ScriptedUser
 
 __all__ = [
     "BudgetExceeded",
@@ -52,16 +52,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CallTool": "steps",
-    "Fail": "steps",
-    "Interaction": "cassettes.values",
-    "RecordedRequest": "cassettes.values",
-    "Report": "report.document",
-    "ScriptedModel": "scripted",
-    "ScriptedUser": "scripted_user",
-    "Stream": "steps",
-    "assert_isolated": "isolation",
-    "assert_models": "assertions",
+    "CallTool": "scripting.script",
+    "Fail": "scripting.script",
+    "Interaction": "cassettes.recorded",
+    "RecordedRequest": "cassettes.recorded",
+    "Report": "reporting.document",
+    "ScriptedModel": "scripting.model",
+    "ScriptedUser": "scripting.user",
+    "Stream": "scripting.script",
+    "assert_isolated": "isolation.assertion",
+    "assert_models": "model_assertions",
     "faults": "faults",
 }
 

@@ -8,6 +8,6 @@ from importlib.util import find_spec
 if __name__ == "__main__":
     if find_spec("pytest") is None:
         sys.exit('pytest is not installed: pip install "antiphon[pytest]"')
-    from pytest_templates.command.main import main
+    from pytest_templates.commands.main import main
 
     sys.exit(main())

@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_templates import attempts
-from pytest_templates.attempts import Attempt
-from pytest_templates.extras import require_packages
+from pytest_templates.run import attempt
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.support.environment import require_packages
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
     from antiphon import Trace
-    from pytest_templates.cassettes.library import OpenCassette
-    from pytest_templates.faulting import Faults
-    from pytest_templates.scripted import ScriptedModel
-    from pytest_templates.scripted_user import ScriptedUser
+    from pytest_templates.cassettes.cassette import OpenCassette
+    from pytest_templates.scripting.fault_injection import Faults
+    from pytest_templates.scripting.model import ScriptedModel
+    from pytest_templates.scripting.user import ScriptedUser
 
 
 @pytest.fixture
 def _llm_attempt(request: pytest.FixtureRequest) -> Attempt:
     require_packages("the fixture")
-    return attempts.of(request.node)
+    return attempt.of(request.node)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
     marked ``llm_script``, models without steps play from its file. With ``generate=True`` a model makes up what its
     script has nothing for, where tools or an object of a type are asked for.
     """
-    from pytest_templates.scripted import ScriptedModel
+    from pytest_templates.scripting.model import ScriptedModel
 
     def make(*steps: Any, name: str = "scripted", allow_unused: bool = False, generate: bool = False) -> ScriptedModel:
         script = None if steps else _llm_attempt.script
@@ -56,7 +56,7 @@ def scripted_user(_llm_attempt: Attempt) -> Callable[..., ScriptedUser]:
     A question too many fails the test, also where the program swallows the error, and so do answers that are left at
     teardown.
     """
-    from pytest_templates.scripted_user import ScriptedUser
+    from pytest_templates.scripting.user import ScriptedUser
 
     def make(*answers: Any) -> ScriptedUser:
         user = ScriptedUser(*answers, complain=_llm_attempt.verdicts.append)
@@ -88,7 +88,7 @@ def llm_snapshot(_llm_attempt: Attempt, request: pytest.FixtureRequest) -> Snaps
     which ``--snapshot-update`` writes, though not where ``CI`` is set.
     """
     from pytest_templates.snapshots.extension import ConversationExtension
-    from pytest_templates.snapshots.refusal import refuse_update
+    from pytest_templates.snapshots.plugin import refuse_update
 
     refuse_update(request.config)
     snapshot: SnapshotAssertion = request.getfixturevalue("snapshot")
@@ -102,7 +102,7 @@ def llm_faults(_llm_attempt: Attempt) -> Iterator[Faults]:
     The model that the template asks may be a scripted one, or a real one on a cassette. Waiting takes no time in such a
     test, and a fault that did not happen fails it at teardown.
     """
-    from pytest_templates.faulting import faults_in_place
+    from pytest_templates.scripting.fault_injection import faults_in_place
 
     with faults_in_place() as faults:
         _llm_attempt.scripted.append(faults)

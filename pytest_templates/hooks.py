@@ -12,8 +12,8 @@ import pytest
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
-    from pytest_templates.cassettes.values import Interaction, RecordedRequest
-    from pytest_templates.report.document import Report
+    from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
+    from pytest_templates.reporting.document import Report
 
 
 @pytest.hookspec

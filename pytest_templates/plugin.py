@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 
-from pytest_templates import attempts, costs, hooks, markers, options, overrides, recording
-from pytest_templates.coverage import covering
-from pytest_templates.hiding import Hiding
-from pytest_templates.lock import locking
-from pytest_templates.phases import Phase
-from pytest_templates.precise import listening
-from pytest_templates.report import json_file, rerecorded, run_budget, sections, unused
-from pytest_templates.report.terminal import Summary
-from pytest_templates.snapshots.refusal import Refusal
-from pytest_templates.twice import roles
-from pytest_templates.watching import Watch
+from pytest_templates import hooks
+from pytest_templates.cassettes import recording, rerecorded, unused
+from pytest_templates.cassettes.redaction.reports import Hiding
+from pytest_templates.coverage import plugin as coverage
+from pytest_templates.determinism import roles
+from pytest_templates.isolation import plugin as isolation
+from pytest_templates.lock import plugin as lock
+from pytest_templates.model_override import plugin as model_override
+from pytest_templates.reporting import json_file, sections
+from pytest_templates.reporting.terminal import Summary
+from pytest_templates.run import attempt, markers, options
+from pytest_templates.run.engine import Watch
+from pytest_templates.run.phases import Phase
+from pytest_templates.snapshots.plugin import Refusal
+from pytest_templates.spending import cost_limit, run_budget
 
 pytest_plugins = ["pytest_templates.fixtures"]
 
@@ -45,31 +49,33 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options, announce the markers, and watch the engine as soon as a program loads it."""
     config.stash[options.OPTIONS] = roles.options_for(config, options.read(config))
     markers.announce(config)
-    config.stash[attempts.WATCH] = Watch.begin()
+    config.stash[attempt.WATCH] = Watch.begin()
     config.pluginmanager.register(Summary(config), "templates-summary")
-    config.pluginmanager.register(attempts.Opening(), "templates-opening")
-    config.stash[attempts.HIDING] = Hiding()
-    config.pluginmanager.register(config.stash[attempts.HIDING], "templates-hiding")
+    config.pluginmanager.register(attempt.Opening(), "templates-opening")
+    config.stash[attempt.HIDING] = Hiding()
+    config.pluginmanager.register(config.stash[attempt.HIDING], "templates-hiding")
     config.pluginmanager.register(recording.Run(config), "templates-run")
-    costs.open_account(config, config.stash[options.OPTIONS].max_cost)
+    cost_limit.open_account(config, config.stash[options.OPTIONS].max_cost)
     unused.watch(config)
-    covering.register(config)
+    coverage.register(config)
     config.pluginmanager.register(Refusal(config), "templates-snapshots")
     run_budget.watch(config)
     json_file.watch(config)
-    locking.watch(config)
-    listening.watch(config)
+    lock.watch(config)
+    isolation.watch(config)
     sections.watch(config)
-    overrides.check(config.stash[options.OPTIONS].overrides, recording=config.stash[options.OPTIONS].record != "none")
+    model_override.check(
+        config.stash[options.OPTIONS].overrides, recording=config.stash[options.OPTIONS].record != "none"
+    )
     rerecorded.watch(config)
     roles.play(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Watch no longer."""
-    if attempts.WATCH in config.stash:
-        attempts.interrupt(config)
-        config.stash[attempts.WATCH].end()
+    if attempt.WATCH in config.stash:
+        attempt.interrupt(config)
+        config.stash[attempt.WATCH].end()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -78,7 +84,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     try:
         return (yield)
     finally:
-        attempts.forget(item)
+        attempt.forget(item)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -99,7 +105,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Begin an attempt of a test."""
     __tracebackhide__ = True
-    with Phase(attempts.begin(item), "setup"):
+    with Phase(attempt.begin(item), "setup"):
         return (yield)
 
 
@@ -107,7 +113,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Hold the test to what happened in it, also where the program swallowed it."""
     __tracebackhide__ = True
-    with Phase(attempts.of(item), "call"):
+    with Phase(attempt.of(item), "call"):
         return (yield)
 
 
@@ -115,7 +121,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """End an attempt of a test."""
     __tracebackhide__ = True
-    with Phase(attempts.of(item), "teardown"):
+    with Phase(attempt.of(item), "teardown"):
         return (yield)
 
 
@@ -125,5 +131,5 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Send what models did in the test along with its last report, as plain data, and no secret in any."""
     report = yield
-    attempts.of(item).reported(report)
+    attempt.of(item).reported(report)
     return report

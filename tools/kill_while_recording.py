@@ -32,9 +32,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.persister import load
-from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.storage.store import load_cassette
 
 TURNS = 5  # questions a test asks
 RECORD = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", "--templates-record=missing"]
@@ -77,12 +77,12 @@ def test_it(number):
 WRITER = """
 import sys
 from pathlib import Path
-from pytest_templates.cassettes.persister import write
+from pytest_templates.cassettes.storage.store import write_cassette
 
 texts = [Path(name).read_text() for name in sys.argv[2:]]
 while True:
     for text in texts:
-        write(Path(sys.argv[1]), text)
+        write_cassette(Path(sys.argv[1]), text)
         print(flush=True)
 """
 
@@ -240,7 +240,7 @@ def replaced(folder: Path, rounds: int) -> bool:
 def answers(folder: Path) -> Iterator[str]:
     """Every answer in every cassette."""
     for file in (folder / "cassettes").rglob("*.yaml"):
-        yield from (json.loads(one.response.body)["answer"] for one in load(file))
+        yield from (json.loads(one.response.body)["answer"] for one in load_cassette(file))
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ def test_asks():
 def two_threads(project: Project, served: Served) -> str:
     """Two cassettes open in two threads, five calls each: how many are in the wrong file, or in none."""
     modules = {
-        "templates": "from pytest_templates.cassettes.library import open_cassette\n"
+        "templates": "from pytest_templates.cassettes.cassette import open_cassette\n"
         "from pytest_templates.cassettes.settings import CassetteSettings\n",
         "recording": "import vcr\n",
         "cassetter": "import cassetter\n",

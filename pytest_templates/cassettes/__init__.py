@@ -1,1 +1,1 @@
-"""Recordings of real model calls: kept in files for people, matched by what was asked, replayed without a network."""
+"""Real model calls, recorded to files and replayed from them."""

@@ -1,4 +1,4 @@
-"""When two requests are the same: a fingerprint of what has to be equal.
+"""When two requests count as the same: matchers, ignored paths, and the rules of a project.
 
 JSON bodies are compared as values. The order of names does not count, ``1`` and ``1.0`` are one number, and ``1``,
 ``true`` and ``"1"`` are three different things. Every other body is compared by its bytes. What is compared is the
@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pytest_templates.cassettes.documents import Json, JsonError, canonical, may_be_json
-from pytest_templates.cassettes.values import RecordedRequest
+from pytest_templates.cassettes.format.bodies import transferred
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical, may_be_json
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteError
 
 Path: TypeAlias = tuple[str, ...]
@@ -163,3 +165,52 @@ def _kept(items: Iterable[tuple[str, Json]], paths: tuple[Path, ...]) -> Iterato
         rests = tuple(path[1:] for path in paths if path[0] in {name, "*"})
         if () not in rests:
             yield name, value, rests
+
+
+UNANSWERED: Final = RecordedResponse(status=0, reason="", headers=(), body=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Rules of a project's own.
+
+    Attributes:
+        scrub: Takes more out of an interaction than the built-in rules do; that of a request that has no response yet
+            has `UNANSWERED` for one.
+        match: Whether a recorded request (the second) answers a request (the first); ``None`` where it has no opinion.
+    """
+
+    scrub: Callable[[Interaction], Interaction] | None = None
+    match: Callable[[RecordedRequest, RecordedRequest], bool | None] | None = None
+
+
+def in_pieces(interaction: Interaction, before: RecordedResponse) -> Interaction:
+    """An interaction that a rule made, its response in the pieces in which it came before."""
+    response = interaction.response
+    arrivals = transferred(response.headers, before.body, response.body, before.arrivals)
+    return replace(interaction, response=replace(response, arrivals=arrivals))
+
+
+def problem_of(interaction: Interaction) -> str:
+    """What cannot be kept of an interaction that a rule made, in words; ``""`` for a sound one."""
+    for name, kind in _KINDS.items():
+        value = attrgetter(name)(interaction)
+        if not isinstance(value, kind):
+            return f"the {name} is of the type {type(value).__name__}"
+    return ""
+
+
+_KINDS: Final[dict[str, type | tuple[type, ...]]] = {
+    "template": (str, type(None)),
+    "model": (str, type(None)),
+    "request": RecordedRequest,
+    "request.method": str,
+    "request.uri": str,
+    "request.headers": tuple,
+    "request.body": bytes,
+    "response": RecordedResponse,
+    "response.status": int,
+    "response.reason": str,
+    "response.headers": tuple,
+    "response.body": bytes,
+}

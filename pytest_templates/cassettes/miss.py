@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from antiphon.calls import Caller
-from pytest_templates.cassettes.differences import body_difference
-from pytest_templates.cassettes.documents import Json, JsonError, canonical
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical
 from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, without
-from pytest_templates.cassettes.secrets import Secrets
+from pytest_templates.cassettes.player import Track
+from pytest_templates.cassettes.reading.diff import body_difference
+from pytest_templates.cassettes.recorded import RecordedRequest
+from pytest_templates.cassettes.redaction.secrets import Secrets
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.tape import Track
-from pytest_templates.cassettes.values import RecordedRequest
 from pytest_templates.errors import CassetteMiss
-from pytest_templates.text_differences import text_difference
+from pytest_templates.support.diff import text_difference
 
 _MAX_CANDIDATES: Final = 300
 _MAX_CHARACTERS: Final = 8000  # from either end of a body

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pytest_templates.cassettes.store import Store
-from pytest_templates.file_names import is_hashed, safe_name
-from pytest_templates.options import RecordMode
-from pytest_templates.overrides import Override
+from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.model_override.plugin import Override
+from pytest_templates.run.options import RecordMode
+from pytest_templates.support.files import is_hashed, safe_name
 
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
 

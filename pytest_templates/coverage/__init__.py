@@ -1,1 +1,1 @@
-"""Which templates and branches the tests rendered."""
+"""Template coverage: which templates and branches no test rendered (``--templates-coverage``)."""

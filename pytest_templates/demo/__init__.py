@@ -1,13 +1,126 @@
-"""A small program with its tests and recordings, to be copied, run and played with."""
+"""``python -m pytest_templates demo``: a small program with tests and recordings to copy, run and break."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from pytest_templates.demo.planting import guide, plant
+from pytest_templates.support.text import table
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedFault:
+    """A fault in one place of the demo.
+
+    Attributes:
+        kind: What it is an example of.
+        file: The file, from the demo's folder.
+        sound: What stands there, once, in the demo as it is.
+        faulty: What is put in its place: a line of comment, and the fault below.
+        seen_as: What pytest says of it.
+        remedy: How it is mended.
+    """
+
+    kind: str
+    file: str
+    sound: str
+    faulty: str
+    seen_as: str
+    remedy: str
+
+
+FAULTS: Final = (
+    PlantedFault(
+        kind="wrong model",
+        file="support_desk.py",
+        sound="""\
+            AssistantTemplate(model=model, template_id="note"),
+""",
+        faulty="""\
+            # Planted fault: the note names no model, so that the runner's own writes it.
+            AssistantTemplate(template_id="note"),
+""",
+        seen_as="models are not as expected",
+        remedy="give the template its model=model again",
+    ),
+    PlantedFault(
+        kind="mutating subroutine",
+        file="support_desk.py",
+        sound="""\
+        del session.metadata["customer"]
+""",
+        faulty="""\
+        # Planted fault: this takes the customer out of the conversation, and not out of research's copy.
+        del parent_session.metadata["customer"]
+""",
+        seen_as="IsolationViolation",
+        remedy="take it out of session.metadata again",
+    ),
+    PlantedFault(
+        kind="changed prompt",
+        file="prompts/triage.jinja",
+        sound="""\
+What is this request about? Answer with one word: delivery, refund or other.
+""",
+        faulty="""\
+{#- Planted fault: the model was asked to answer "with one word" when its answer was recorded. -#}
+What is this request about? Answer in a word: delivery, refund or other.
+""",
+        seen_as="CassetteMiss",
+        remedy='write "with one word" again',
+    ),
+    PlantedFault(
+        kind="unscripted call",
+        file="support_desk.py",
+        sound="""\
+            research(models.research),
+""",
+        faulty="""\
+            # Planted fault: one call of a model more than the script of the tests has answers for.
+            AssistantTemplate(model=models.answer, template_id="apology"),
+            research(models.research),
+""",
+        seen_as="UnscriptedCall",
+        remedy="take the template 'apology' out again",
+    ),
+)
+
+
+def plant(folder: Path) -> None:
+    """Plant the faults in a copy of the demo.
+
+    Raises:
+        ValueError: A place where one belongs is not there, or not just once.
+    """
+    for fault in FAULTS:
+        file = folder / fault.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(fault.sound) != 1:
+            raise ValueError(f"{file} holds {text.count(fault.sound)} places for the fault {fault.kind!r}, and not one")
+        file.write_text(text.replace(fault.sound, fault.faulty), encoding="utf-8")
+
+
+def guide(folder: Path) -> str:
+    """Where the faults are planted in a folder, as what they are seen, and how they are mended."""
+    heads = ("fault", "planted in", "seen above as", "to mend it")
+    rows = [(fault.kind, f"{fault.file}:{_line(folder, fault)}", fault.seen_as, fault.remedy) for fault in FAULTS]
+    return (
+        f'The program in {folder} has four faults, each below a comment that begins with "Planted fault":\n\n'
+        f"{table(heads, rows)}\n\n"
+        f"Mend them one by one, and run `python -m pytest` in {folder} after each: at last all tests pass.\n"
+        "One fault may fail several tests, and hide another, which shows when it is mended."
+    )
+
+
+def _line(folder: Path, fault: PlantedFault) -> int:
+    """The line below the comment, counted from 1."""
+    before, _, _ = (folder / fault.file).read_text(encoding="utf-8").partition(fault.faulty)
+    return before.count("\n") + 2
+
 
 _DESK = Path(__file__).parent / "desk"
 _MODEL = "smollm2-135m"

@@ -1,1 +1,1 @@
-"""The prompt lock: what every template says and who answers it, in one file that is read in reviews."""
+"""The prompt lock: what templates say and which models answer, in one file (``--templates-lock``)."""

@@ -1,19 +1,145 @@
-"""What is said of the lock at the end of a run."""
+"""What is said of the lock at the end of a run: changes, stale cassettes and snapshots, and what recording costs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 
-from pytest_templates.cassettes.store import Store
-from pytest_templates.lock.facts import Change, Facts, Key, keys_of
+import pytest
+
+from pytest_templates.cassettes.reading.llm import answer_of, model_of
+from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.storage.store import Store, load_cassette
+from pytest_templates.coverage.points import without_iterations
+from pytest_templates.errors import CassetteError
+from pytest_templates.lock.facts import Change, Facts, Key, Rendered, Seen, keys_of
 from pytest_templates.lock.file import NAME
-from pytest_templates.lock.seen import Seen
-from pytest_templates.lock.stale import StaleCassette, cost_of, stale_cassettes, stale_snapshots
-from pytest_templates.report import lines
-from pytest_templates.tables import counted
+from pytest_templates.run.calls import FREE, cost_of
+from pytest_templates.snapshots.plugin import FIXTURE
+from pytest_templates.support.text import counted
+
+
+def snapshots_of(item: pytest.Item, root: Path) -> list[str]:
+    """The files in which a test keeps what ``llm_snapshot`` compares, relative to the root directory."""
+    if FIXTURE not in getattr(item, "fixturenames", ()):
+        return []
+    from syrupy.location import PyTestLocation
+
+    from pytest_templates.snapshots.extension import ConversationExtension as Kind
+
+    location = PyTestLocation(item)
+    files = sorted(Path(Kind.dirname(test_location=location)).glob(f"*.{Kind.file_extension}"))
+    own = [file for file in files if Kind.matches_test_location(test_location=location, snapshot_location=str(file))]
+    return [(file.relative_to(root) if file.is_relative_to(root) else file).as_posix() for file in own]
+
+
+@dataclass(frozen=True, slots=True)
+class StaleCassette:
+    """A cassette that changed templates make stale.
+
+    Attributes:
+        path: The file.
+        again: Its interactions from the first one that a test makes with what has changed: the later ones depend on
+            that one's answer.
+        total: How many interactions it holds.
+        trouble: Why it cannot be read; ``""`` where it can.
+    """
+
+    path: Path
+    again: Sequence[Interaction]
+    total: int
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What calls cost as they were recorded.
+
+    Attributes:
+        calls: How many there are.
+        tokens: Those sent and received.
+        dollars: US dollars, of the calls whose price is known.
+        unpriced: How many have no known price.
+    """
+
+    calls: int
+    tokens: int
+    dollars: Decimal
+    unpriced: int
+
+
+def stale_cassettes(keys: Collection[Key], tests: Iterable[Rendered], store: Store) -> list[StaleCassette]:
+    """The cassettes of tests in which a model was sent what some templates say, or was asked by them; by path."""
+    users: dict[Path, list[Rendered]] = {}
+    for test in tests:
+        if test.cassette is not None and _first_of(keys, test) is not None:
+            users.setdefault(Path(test.cassette), []).append(test)
+    return [_stale_files(path, keys, users[path], store) for path in sorted(users)]
+
+
+def stale_snapshots(keys: Collection[Key], tests: Iterable[Rendered]) -> list[str]:
+    """The files of conversations in which some templates take part."""
+    return sorted({file for test in tests if test.keys & set(keys) for file in test.snapshots})
+
+
+def recording_cost(interactions: Sequence[Interaction], models: Mapping[str, str]) -> Cost:
+    """What it costs to ask again what was asked.
+
+    Args:
+        interactions: What was recorded.
+        models: The models that are asked now, by the path of a template; else the price is that of the recorded model.
+    """
+    answers = [answer_of(interaction.response) for interaction in interactions]
+    tokens = [(answer.input_tokens or 0, answer.output_tokens or 0) for answer in answers]
+    names = [models.get(without_iterations(one.template or "")) or model_of(one) for one in interactions]
+    prices = [_price(name, *counts) for name, counts in zip(names, tokens, strict=True)]
+    dollars = sum((price for price in prices if price is not None), Decimal(0))
+    return Cost(len(interactions), sum(map(sum, tokens)), dollars, prices.count(None))
+
+
+def _first_of(keys: Collection[Key], test: Rendered) -> int | None:
+    """The index of the first call of a test in which one of these templates takes part."""
+    return min((test.first[key.path] for key in keys if key in test.keys and key.path in test.first), default=None)
+
+
+def _stale_files(path: Path, keys: Collection[Key], tests: Sequence[Rendered], store: Store) -> StaleCassette:
+    try:
+        interactions = load_cassette(path, store)
+    except CassetteError as error:
+        return StaleCassette(path, (), 0, str(error))
+    numbers = {number for test in tests for number in _from(_first_of(keys, test) or 0, test, interactions)}
+    return StaleCassette(path, [interactions[number] for number in sorted(numbers)], len(interactions))
+
+
+def _from(first: int, test: Rendered, interactions: Sequence[Interaction]) -> Iterator[int]:
+    """The interactions that are left when those of the calls before the first are taken away, each once."""
+    before = Counter(test.calls[:first])
+    for number, interaction in enumerate(interactions):
+        template = interaction.template or ""
+        if before[template]:
+            before[template] -= 1
+        else:
+            yield number
+
+
+def _price(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
+    provider, _, name = model.rpartition(":")
+    if provider in FREE:
+        return Decimal(0)
+    try:
+        from genai_prices import Usage, calc_price
+    except ImportError:  # it comes with the extras that reach real models
+        return None
+    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    try:
+        return calc_price(usage, name, provider_id=provider.partition("-")[0] or None).total_price
+    except LookupError:
+        return None
 
 
 def checked(changes: Sequence[Change], locked: Facts, seen: Seen, store: Store, root: Path) -> list[str]:
@@ -84,6 +210,6 @@ def _stale(stale: Sequence[StaleCassette], changes: Sequence[Change], store: Sto
         calls = f"{len(one.again)} of {counted(one.total, 'call')}"
         yield f"  {place}  {one.trouble or calls}"
     models = {change.key.path: change.after[0] for change in changes if change.kind == "model" and change.after}
-    cost = cost_of([interaction for one in stale for interaction in one.again], models)
-    money = lines.cost_of(cost.dollars, cost.unpriced)
+    cost = recording_cost([interaction for one in stale for interaction in one.again], models)
+    money = cost_of(cost.dollars, cost.unpriced)
     yield f"  that is at most {counted(cost.calls, 'call')}, {counted(cost.tokens, 'token')}, {money}, as recorded"

@@ -1,1 +1,1 @@
-"""Snapshots of conversations: what a test saw once, kept in a file that people read."""
+"""Conversation snapshots: the fixture ``llm_snapshot``."""

@@ -1,4 +1,4 @@
-r"""The text of a snapshot: blocks of a title and a body, one after another.
+"""The text of a snapshot: blocks of a title and a body, one after another.
 
 ::
 

@@ -1,25 +1,59 @@
-"""Conversations as a kind of snapshot that syrupy keeps: how they are written, named, stored and compared."""
+"""Conversations as a kind of syrupy snapshot: serialised, named, stored and compared."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
-from pytest_templates.cassettes.routing import open_recorders
-from pytest_templates.cassettes.secrets import secrets_of
-from pytest_templates.file_names import safe_name
-from pytest_templates.snapshots.choosing import Choosing
+from pytest_templates.cassettes.http.routing import open_recorders
+from pytest_templates.cassettes.redaction.secrets import secrets_of
 from pytest_templates.snapshots.conversation import snapshot_text
-from pytest_templates.snapshots.difference import conversation_difference
+from pytest_templates.snapshots.diff import conversation_difference
+from pytest_templates.support.files import safe_name
 
 if TYPE_CHECKING:
     from syrupy.data import SnapshotCollection
     from syrupy.location import PyTestLocation
     from syrupy.types import SnapshotIndex
+
+
+ValuePath: TypeAlias = tuple[tuple[Any, type], ...]  # the way to a value: names or indices, with the types found there
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """What a test asked to be compared, as in ``llm_snapshot(exclude=props("model"))``.
+
+    Attributes:
+        exclude: Says of a property that it is left out.
+        include: Says of a property that it is kept; nothing else is.
+        matcher: Gives the value that is compared instead of one that was seen.
+    """
+
+    exclude: Callable[..., bool] | None = None
+    include: Callable[..., bool] | None = None
+    matcher: Callable[..., Any] | None = None
+
+    def __call__(self, value: Any, path: ValuePath = ()) -> Any:
+        """A value as it is to be compared."""
+        if self.matcher is not None:
+            value = self.matcher(data=value, path=path)
+        if isinstance(value, dict):
+            kept = {name: inner for name, inner in value.items() if self._keeps(name, path)}
+            return {name: self(inner, (*path, (name, type(inner)))) for name, inner in kept.items()}
+        if isinstance(value, list | tuple):
+            return [self(inner, (*path, (index, type(inner)))) for index, inner in enumerate(value)]
+        return value
+
+    def _keeps(self, prop: str, path: ValuePath) -> bool:
+        if self.exclude is not None and self.exclude(prop=prop, path=path):
+            return False
+        return self.include is None or bool(self.include(prop=prop, path=path))
 
 
 class ConversationExtension(SingleFileSnapshotExtension):

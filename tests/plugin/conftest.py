@@ -10,13 +10,9 @@ from textwrap import dedent
 import pytest
 
 # An inner run takes back what it imported: what is slow to import, or patched by cassettes, is imported once.
-import pytest_templates.cassettes.library
-import pytest_templates.demo
-import pytest_templates.guard
-import pytest_templates.isolation  # noqa: F401
 from antiphon import connect
-from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 
 connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
 

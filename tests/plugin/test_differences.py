@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_templates.differences import differences
+from pytest_templates.isolation.state import differences
 
 
 def pictures(before, after):

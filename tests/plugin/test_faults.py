@@ -31,7 +31,7 @@ from antiphon.errors import (
 )
 from antiphon.events import TextDelta
 from pytest_templates import CallTool, ScriptedModel, Stream, UnusedSteps, faults
-from pytest_templates.faulting import faults_in_place
+from pytest_templates.scripting.fault_injection import faults_in_place
 
 
 @pytest.fixture

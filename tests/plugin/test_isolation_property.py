@@ -14,7 +14,7 @@ from antiphon import AssistantTemplate, LinearTemplate, Runner, Session, Subrout
 from antiphon.observers import Observer, SubroutineEntered, SubroutineExited
 from pytest_templates import ScriptedModel
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.guard import Guard
+from pytest_templates.isolation.guard import Guard
 
 pytestmark = pytest.mark.llm_isolation("off", reason="the violations are made on purpose, and judged by the tests")
 

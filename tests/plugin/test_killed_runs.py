@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.storage.store import load_cassette
 
 BARE = """
 import json
@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 class Bare(Model):
-    # Asks with what Python brings along: fast to load in every worker.
+    # Asks with what Python brings along: fast to load_cassette in every worker.
 
     def _send(self, session):
         body = {"messages": [{"role": "user", "content": session.last.content}]}
@@ -50,7 +50,7 @@ def prompts(project):
     """The last messages that a cassette holds."""
 
     def read(name):
-        found = load(project.path / "cassettes" / f"{name}.yaml")
+        found = load_cassette(project.path / "cassettes" / f"{name}.yaml")
         return [json.loads(one.request.body)["messages"][-1]["content"] for one in found]
 
     return read
@@ -62,7 +62,7 @@ def answers(project):
 
     def read():
         files = (project.path / "cassettes").rglob("*.yaml")
-        responses = [json.loads(one.response.body) for file in files for one in load(file)]
+        responses = [json.loads(one.response.body) for file in files for one in load_cassette(file)]
         return [response["choices"][0]["message"]["content"] for response in responses]
 
     return read

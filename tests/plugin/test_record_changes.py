@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.storage.store import load_cassette
 
 REAL = """
 import os
@@ -27,7 +27,7 @@ def prompts(project):
     """What a cassette's requests ask, in order."""
 
     def read(name: str = "test_it/test_it") -> list[str]:
-        recorded = load(project.path / f"cassettes/{name}.yaml")
+        recorded = load_cassette(project.path / f"cassettes/{name}.yaml")
         return [json.loads(one.request.body)["messages"][-1]["content"] for one in recorded]
 
     return read

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_templates.cassettes.routing import open_recorders
-from pytest_templates.cassettes.store import Store
+from pytest_templates.cassettes.http.routing import open_recorders
+from pytest_templates.cassettes.storage.store import Store
 
 REAL = """
     import os, sys
@@ -147,7 +147,7 @@ def test_a_test_that_is_over_is_let_go(project):
     project.tests(
         """
         import gc
-        from pytest_templates.cassettes.library import OpenCassette
+        from pytest_templates.cassettes.cassette import OpenCassette
 
         @pytest.mark.llm_cassette
         @pytest.mark.parametrize("number", range(5))

@@ -95,7 +95,7 @@ def test_a_store_that_is_reached_over_http_is_not_recorded_itself(project, chat_
 
 def test_a_missing_package_is_said_with_what_to_install(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    monkeypatch.delitem(sys.modules, "pytest_templates.cassettes.remote", raising=False)
+    monkeypatch.delitem(sys.modules, "pytest_templates.cassettes.storage.remote", raising=False)
     project.tests("def test_it():\n    pass\n")
 
     result = project.run("--templates-cassettes=s3://bucket/tapes")

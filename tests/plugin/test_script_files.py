@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import pytest_templates
-from pytest_templates.script_steps import schema
+from pytest_templates.scripting.files import schema
 
 TESTS = """
     def program(model):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_templates import fixtures, markers, options
+from pytest_templates import fixtures
+from pytest_templates.run import markers, options
 
 FOLDER = Path(__file__).parent
 

@@ -12,8 +12,8 @@ import pytest
 from antiphon import AssistantTemplate, LinearTemplate, Runner, UserTemplate
 from antiphon.errors import RateLimitError
 from pytest_templates import ScriptedModel, faults
-from pytest_templates.faulting import faults_in_place
-from pytest_templates.virtual_time import virtual_time
+from pytest_templates.scripting.fault_injection import faults_in_place
+from pytest_templates.support.virtual_time import virtual_time
 
 
 @pytest.fixture

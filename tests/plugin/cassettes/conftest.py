@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from antiphon.calls import CURRENT_CALLER, Caller
-from pytest_templates.cassettes.library import OpenCassette, open_cassette
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.cassette import OpenCassette, open_cassette
+from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.settings import Author, CassetteSettings
-from pytest_templates.cassettes.store import Store
-from pytest_templates.cassettes.values import RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.storage.store import Store, load_cassette
 
 SECRET_HEADERS = {
     "openai-organization": "org-hidden",
@@ -185,7 +184,9 @@ def asked(path: Path) -> Callable[[], list[str]]:
     """What the cassette holds: the questions, each with its answer where it is not the usual one."""
 
     def read() -> list[str]:
-        said = [(json.loads(one.request.body)["messages"][0]["content"], one.response.body) for one in load(path)]
+        said = [
+            (json.loads(one.request.body)["messages"][0]["content"], one.response.body) for one in load_cassette(path)
+        ]
         return [question if answer == b"fine" else f"{question}: {answer.decode()}" for question, answer in said]
 
     return read

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_templates.cassettes.answers import Answer, answer_of
-from pytest_templates.cassettes.values import RecordedResponse
+from pytest_templates.cassettes.reading.llm import Answer, answer_of
+from pytest_templates.cassettes.recorded import RecordedResponse
 
 CALL = 'weather {"city": "Rome"}'
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.storage.store import load_cassette
 
 
 def ask(server: Any, *contents: str, **headers: str) -> None:
@@ -35,7 +35,7 @@ def content_of(body: bytes) -> str:
 
 
 def contents(path: Path) -> list[str]:
-    return [content_of(one.request.body) for one in load(path)]
+    return [content_of(one.request.body) for one in load_cassette(path)]
 
 
 asked = st.lists(st.sampled_from("abcd"), min_size=1, max_size=6)
@@ -57,12 +57,12 @@ def test_the_result_is_a_fresh_recording_and_only_what_is_new_was_sent(
 
 def test_what_is_unchanged_keeps_its_answer(cassette: Any, server: Any, path: Path) -> None:
     record(cassette, server, "missing", "one", "two")
-    one, _ = load(path)
+    one, _ = load_cassette(path)
 
     record(cassette, server, "changed", "three", "one")
 
     assert contents(path) == ["three", "one"]
-    assert load(path)[1] == one
+    assert load_cassette(path)[1] == one
 
 
 def test_nothing_is_written_where_nothing_changed(cassette: Any, server: Any, path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_template_with_a_new_name_is_known_by_it(cassette: Any, server: Any, p
         with caller(template):
             record(cassette, server, mode, "one")
 
-    assert [one.template for one in load(path)] == ["support/reply"]
+    assert [one.template for one in load_cassette(path)] == ["support/reply"]
 
 
 def test_nothing_is_dropped_without_save(cassette: Any, server: Any, path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.persister import load, write
-from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.storage.store import load_cassette, write_cassette
 from pytest_templates.errors import CassetteError
 
 BODY = {"messages": [{"role": "user", "content": "Hello 😀,\n\n  how are\tyou?\r\n\n"}], "seed": 1.5, "stop": None}
@@ -27,7 +27,7 @@ def loaded(content: bytes) -> list[Interaction]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "one.yaml")
         path.write_bytes(content)
-        return load(path)
+        return load_cassette(path)
 
 
 @settings(deadline=None, max_examples=60)
@@ -60,9 +60,9 @@ def test_a_merge_conflict_is_called_so(style: str, path: Path) -> None:
     lines = WHOLE.decode().splitlines(keepends=True)
     base = "||||||| base\n  model: medium\n" if style == "diff3" else ""
     lines[3] = f"<<<<<<< HEAD\n  model: small\n{base}=======\n  model: large\n>>>>>>> other\n"
-    write(path, "".join(lines))
+    write_cassette(path, "".join(lines))
     with pytest.raises(CassetteError, match=r":4: the cassette holds the marks of a merge conflict\.\nRestore"):
-        load(path)
+        load_cassette(path)
 
 
 def test_a_merge_that_repeats_the_end_mark_is_refused() -> None:
@@ -107,9 +107,9 @@ def test_a_link_that_leads_nowhere_and_a_circle_of_links(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.symlink_to(path)
     with pytest.raises(CassetteError, match="cannot be read"):
-        load(path)
+        load_cassette(path)
 
 
 def test_every_recording_of_this_project_is_whole() -> None:
     folder = Path(__file__).parents[3] / "cassettes"
-    assert all(load(path) for path in folder.rglob("*.yaml"))
+    assert all(load_cassette(path) for path in folder.rglob("*.yaml"))

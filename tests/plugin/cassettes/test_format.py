@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.arrivals import aligned
-from pytest_templates.cassettes.format import FormatError, from_text, to_text
-from pytest_templates.cassettes.values import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.format.bodies import aligned
+from pytest_templates.cassettes.format.document import FormatError, from_text, to_text
+from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
 
 JSON_TYPE: Headers = (("content-type", "application/json"),)
 TEXT_TYPE: Headers = (("content-type", "text/plain; charset=utf-8"),)

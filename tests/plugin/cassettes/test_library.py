@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteError, CassetteMiss
 
 
@@ -35,7 +35,7 @@ def record(cassette: Any, server: Any, *contents: str, mode: str = "missing") ->
 
 
 def prompts(path: Path) -> list[str]:
-    return [json.loads(one.request.body)["messages"][0]["content"] for one in load(path)]
+    return [json.loads(one.request.body)["messages"][0]["content"] for one in load_cassette(path)]
 
 
 def test_what_was_recorded_is_replayed_without_the_server(cassette: Any, server: Any) -> None:
@@ -163,7 +163,7 @@ def test_template_and_model_are_kept_with_the_call(cassette: Any, server: Any, p
             ask(server, "one")
         ask(server, "two")
         opened.save()
-    assert [(one.template, one.model) for one in load(path)] == [("support/answer", "small"), (None, None)]
+    assert [(one.template, one.model) for one in load_cassette(path)] == [("support/answer", "small"), (None, None)]
 
 
 def test_replay_works_without_the_key_it_was_recorded_with(cassette: Any, server: Any, path: Path) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_templates.cassettes.matching import PARTS, Matcher
-from pytest_templates.cassettes.scrub import scrub_request
-from pytest_templates.cassettes.secrets import Secrets
-from pytest_templates.cassettes.values import RecordedRequest
+from pytest_templates.cassettes.recorded import RecordedRequest
+from pytest_templates.cassettes.redaction.scrub import scrub_request
+from pytest_templates.cassettes.redaction.secrets import Secrets
 from pytest_templates.errors import CassetteError
 
 JSON_HEADERS = (("content-type", "application/json"),)

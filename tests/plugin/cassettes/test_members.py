@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.scrub import scrub
-from pytest_templates.cassettes.secrets import Secrets
-from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.redaction.scrub import scrub
+from pytest_templates.cassettes.redaction.secrets import Secrets
 
 NOTHING = Secrets({})
 JSON = (("content-type", "application/json"),)

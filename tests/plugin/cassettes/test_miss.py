@@ -11,10 +11,10 @@ import pytest
 from antiphon.calls import Caller
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
-from pytest_templates.cassettes.secrets import secrets_of
+from pytest_templates.cassettes.player import Track
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.redaction.secrets import secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.tape import Track
-from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteMiss
 
 HEADERS = (("content-type", "application/json"),)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.persister import load, write
-from pytest_templates.cassettes.values import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.storage.store import load_cassette, write_cassette
 from pytest_templates.errors import CassetteError
 
 REQUEST = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), b'{"a":1}')
@@ -80,7 +80,7 @@ def test_a_damaged_file_is_an_error_with_path_line_and_remedy(kind: str, path: P
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8", newline="")
     with pytest.raises(CassetteError, match=problem) as caught:
-        load(path)
+        load_cassette(path)
     where, _, rest = str(caught.value).removeprefix(f"{path}:").partition(":")
     assert abs(int(where) - line) <= 1, str(caught.value)
     assert "version control" in rest
@@ -91,43 +91,43 @@ def test_a_file_cut_off_anywhere_is_an_error(kept: int, path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(WHOLE[:kept], encoding="utf-8")
     with pytest.raises(CassetteError):
-        load(path)
+        load_cassette(path)
 
 
 def test_a_file_in_another_encoding_is_an_error(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(WHOLE.replace("small", "klëin").encode("latin-1"))
     with pytest.raises(CassetteError, match=r":4: .*is not UTF-8"):
-        load(path)
+        load_cassette(path)
 
 
 def test_a_folder_in_its_place_is_an_error(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(CassetteError, match="cannot be read"):
-        load(path)
+        load_cassette(path)
 
 
 def test_a_missing_file_holds_nothing(path: Path) -> None:
-    assert load(path) == []
+    assert load_cassette(path) == []
 
 
 def test_a_file_with_the_line_ends_of_windows_is_read(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_bytes(WHOLE.replace("\n", "\r\n").encode())
-    assert len(load(path)) == 2
+    assert len(load_cassette(path)) == 2
 
 
 def test_writing_makes_the_folders_and_leaves_nothing_else(path: Path) -> None:
-    write(path, WHOLE)
-    write(path, WHOLE)
+    write_cassette(path, WHOLE)
+    write_cassette(path, WHOLE)
     assert path.read_text(encoding="utf-8") == WHOLE
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_write_that_fails_leaves_the_old_file(path: Path) -> None:
-    write(path, WHOLE)
+    write_cassette(path, WHOLE)
     with pytest.raises(UnicodeEncodeError):
-        write(path, "\ud800")
+        write_cassette(path, "\ud800")
     assert path.read_text(encoding="utf-8") == WHOLE
     assert list(path.parent.iterdir()) == [path]
 
@@ -135,7 +135,7 @@ def test_a_write_that_fails_leaves_the_old_file(path: Path) -> None:
 def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(CassetteError, match="cannot be written"):
-        write(path, WHOLE)
+        write_cassette(path, WHOLE)
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -143,18 +143,18 @@ def test_a_refusing_file_system_is_an_error_with_the_path(path: Path) -> None:
     path.parent.parent.mkdir(parents=True)
     path.parent.write_text("a file where the folder should be")
     with pytest.raises(CassetteError, match="cannot be written"):
-        write(path, WHOLE)
+        write_cassette(path, WHOLE)
 
 
 @pytest.fixture
 def reader(path: Path) -> Callable[[], int]:
-    return lambda: len(load(path))
+    return lambda: len(load_cassette(path))
 
 
 def test_a_reader_never_sees_half_a_file(path: Path, reader: Callable[[], int]) -> None:
-    write(path, WHOLE)
+    write_cassette(path, WHOLE)
     with path.open(encoding="utf-8") as opened_before:
-        write(path, to_text([]))
+        write_cassette(path, to_text([]))
         assert opened_before.read() == WHOLE
     assert reader() == 0
 
@@ -162,12 +162,12 @@ def test_a_reader_never_sees_half_a_file(path: Path, reader: Callable[[], int]) 
 WRITER = """
 import sys
 from pathlib import Path
-from pytest_templates.cassettes.persister import write
+from pytest_templates.cassettes.storage.store import write_cassette
 
 texts = [Path(name).read_text() for name in sys.argv[2:]]
 while True:
     for text in texts:
-        write(Path(sys.argv[1]), text)
+        write_cassette(Path(sys.argv[1]), text)
         print(flush=True)
 """
 
@@ -185,5 +185,5 @@ def test_a_kill_at_any_moment_leaves_the_old_file_or_the_whole_new_one(round_: i
         time.sleep(random.uniform(0, 0.03))
         writer.kill()
     assert path.read_text() in texts
-    write(path, WHOLE)
+    write_cassette(path, WHOLE)
     assert [*path.parent.iterdir()] == [path]

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, unquote_plus
 import httpx2
 import pytest
 
-from pytest_templates.cassettes.format import from_text
+from pytest_templates.cassettes.format.document import from_text
 
 SECRET = "kX/3f+Zq9==aB7_wQ7s"  # not a key's shape: known by the environment, or by the header that carries it
 DUMMY = "no-key-in-replay"

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.asks import Ask, paired
-from pytest_templates.cassettes.rerecording import changed_recordings
+from pytest_templates.cassettes.reading.calls import Ask, changed_recordings, paired
 
 
 def ask(prompt: str, answer: str = "Yes.", template: str = "desk", **more: object) -> Ask:

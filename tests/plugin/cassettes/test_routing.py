@@ -15,9 +15,9 @@ import httpx2
 import pytest
 import requests
 
-from pytest_templates.cassettes.library import OpenCassette, open_cassette
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.cassette import OpenCassette, open_cassette
 from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteError
 
 CALLS = 10
@@ -32,7 +32,7 @@ def ask(library: str, url: str, name: str) -> Any:
 
 
 def names(path: Path) -> list[str]:
-    return [json.loads(one.request.body)["name"] for one in load(path)]
+    return [json.loads(one.request.body)["name"] for one in load_cassette(path)]
 
 
 @pytest.mark.parametrize("library", ["httpx2", "requests"])

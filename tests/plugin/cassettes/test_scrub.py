@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.addresses import scrub_uri
-from pytest_templates.cassettes.format import from_text, to_text
-from pytest_templates.cassettes.leaks import refuse_leaks
-from pytest_templates.cassettes.scrub import scrub
-from pytest_templates.cassettes.secrets import secrets_of
-from pytest_templates.cassettes.values import Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.format.document import from_text, to_text
+from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.redaction.leaks import refuse_leaks
+from pytest_templates.cassettes.redaction.scrub import scrub, scrub_uri
+from pytest_templates.cassettes.redaction.secrets import secrets_of
 from pytest_templates.errors import CassetteError
 
 NONE = secrets_of({})

@@ -13,15 +13,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.addresses import scrub_uri
-from pytest_templates.cassettes.credentials import Credentials
-from pytest_templates.cassettes.documents import STYLES, dumps
-from pytest_templates.cassettes.format import from_text, to_text
-from pytest_templates.cassettes.leaks import find_leaks, refuse_leaks
-from pytest_templates.cassettes.policy import SECRET_MEMBERS
-from pytest_templates.cassettes.scrub import scrub
-from pytest_templates.cassettes.secrets import secrets_of, values_of
-from pytest_templates.cassettes.values import Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.format.canonical_json import STYLES, dumps
+from pytest_templates.cassettes.format.document import from_text, to_text
+from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.redaction.leaks import find_leaks, refuse_leaks
+from pytest_templates.cassettes.redaction.policy import SECRET_MEMBERS
+from pytest_templates.cassettes.redaction.scrub import scrub, scrub_uri
+from pytest_templates.cassettes.redaction.secrets import Credentials, secrets_of, values_of
 from pytest_templates.errors import CassetteError
 
 JSON: Headers = (("content-type", "application/json"),)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_templates.cassettes import ledger
-from pytest_templates.cassettes.store import Store
+from pytest_templates.cassettes.storage import merging
+from pytest_templates.cassettes.storage.store import Store
 
 
 def test_both_recordings_are_kept(tester: Any, asked: Any) -> None:
@@ -138,7 +138,7 @@ def test_the_end_of_a_run_leaves_nothing_of_it(tester: Any, path: Path, workplac
         test.asks(run)
         test.cassette.save()
     store = Store(path.parent.parent)
-    ledger.forget(store, "1")
+    merging.forget(store, "1")
     assert workplace.exists()
-    ledger.forget(store, "2")
+    merging.forget(store, "2")
     assert not workplace.exists()

@@ -11,9 +11,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from pytest_templates.cassettes.persister import load, write
-from pytest_templates.cassettes.remote import RemoteStore
-from pytest_templates.cassettes.store import Store, store_at
+from pytest_templates.cassettes.storage.remote import RemoteStore
+from pytest_templates.cassettes.storage.store import Store, load_cassette, store_at, write_cassette
 from pytest_templates.errors import CassetteError
 
 
@@ -80,7 +79,7 @@ def test_two_machines_add_to_one_cassette(stores: Any, tester: Any) -> None:
     for one in testers:
         one.cassette.save()
     store = stores()
-    assert len(load(store.folder / "test_it.yaml", store)) == 2
+    assert len(load_cassette(store.folder / "test_it.yaml", store)) == 2
 
 
 def test_a_remote_file_is_read_once_while_it_stays_the_same(remote: RemoteStore, monkeypatch: Any) -> None:
@@ -103,7 +102,10 @@ def test_the_copies_of_remote_files_are_out_of_the_sight_of_git(remote: RemoteSt
 def test_what_goes_wrong_in_a_remote_store_is_an_error_with_the_url(tmp_path: Path, monkeypatch: Any) -> None:
     store = RemoteStore("memory://bucket", tmp_path)
     path, files = store.folder / "a.yaml", type(fsspec.filesystem("memory"))
-    for name, doing in {"ukey": lambda: load(path, store), "pipe_file": lambda: write(path, "text", store)}.items():
+    for name, doing in {
+        "ukey": lambda: load_cassette(path, store),
+        "pipe_file": lambda: write_cassette(path, "text", store),
+    }.items():
         with monkeypatch.context() as patch:
             patch.setattr(files, name, refuse)
             with pytest.raises(CassetteError, match=r"memory://bucket/a.yaml: .*: RuntimeError: no credentials"):
@@ -117,13 +119,13 @@ def refuse(*args: object, **kwargs: object) -> None:
 def test_a_url_that_nobody_knows_is_an_error_with_the_url(tmp_path: Path) -> None:
     store = RemoteStore("gopher://host/cassettes", tmp_path)
     with pytest.raises(CassetteError, match=r"gopher://host/cassettes/a.yaml: .*Protocol not known: gopher"):
-        load(store.folder / "a.yaml", store)
+        load_cassette(store.folder / "a.yaml", store)
 
 
 def test_damage_behind_a_url_is_told_with_its_line(remote: RemoteStore) -> None:
     path = put(remote, "a.yaml", b"version: 1\ninteractions: 5\n")
     with pytest.raises(CassetteError, match=r"memory://bucket/cassettes/a.yaml:2: "):
-        load(path, remote)
+        load_cassette(path, remote)
 
 
 @pytest.mark.parametrize(
@@ -157,10 +159,10 @@ def test_one_at_a_time_holds_the_lock(tmp_path: Path) -> None:
 
 
 def test_a_lock_that_is_held_for_ever_is_an_error(path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("pytest_templates.cassettes.store._PATIENCE", 0.05)
+    monkeypatch.setattr("pytest_templates.cassettes.storage.store._PATIENCE", 0.05)
     store = Store(path.parent)
     with store.lock(), pytest.raises(CassetteError, match=r"cannot be written: another process has held .*lock"):
-        write(path, "text", store)
+        write_cassette(path, "text", store)
 
 
 def test_a_replacement_that_a_kill_left_unfinished_is_cleared_away(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 import requests
 
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteMiss
 
 THREADS = 8
@@ -52,7 +52,7 @@ def test_threads_record_and_replay_every_call_once(
             opened.save()
         assert answers == [{"number": number} for number in range(CALLS)]
     assert len(server.bodies) == CALLS
-    assert sorted(json.loads(one.request.body)["number"] for one in load(path)) == list(range(CALLS))
+    assert sorted(json.loads(one.request.body)["number"] for one in load_cassette(path)) == list(range(CALLS))
     assert (opened.played, opened.unused) == (CALLS, 0)
 
 

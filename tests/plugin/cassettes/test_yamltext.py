@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes import yamltext
+from pytest_templates.cassettes.format import yaml_text
 
 characters = st.characters(exclude_categories=["Cs"])
 nasty = st.text(st.sampled_from("ab \n\t\r:#-'\"\\|>%@`!&*[]{},?~é\u2028\x85\ufeff\x00😀01e.=<"), max_size=14)
@@ -50,17 +50,17 @@ def typed(node: Any) -> Any:
 
 @given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
 def test_what_is_written_is_read_back_value_for_value(node: dict[str, Any]) -> None:
-    assert typed(yamltext.load(yamltext.dump(node))) == typed(node)
+    assert typed(yaml_text.load(yaml_text.dump(node))) == typed(node)
 
 
 @given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
 def test_any_yaml_reader_reads_the_same_strings(node: dict[str, Any]) -> None:
-    assert yaml.load(yamltext.dump(node), Loader=yaml.SafeLoader) == node
+    assert yaml.load(yaml_text.dump(node), Loader=yaml.SafeLoader) == node
 
 
 @given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
 def test_nothing_is_written_that_an_editor_would_strip(node: dict[str, Any]) -> None:
-    text = yamltext.dump(node)
+    text = yaml_text.dump(node)
     assert text.endswith("\n")
     assert "\r" not in text
     assert all(line == line.rstrip(" \t") for line in text.split("\n"))
@@ -68,23 +68,23 @@ def test_nothing_is_written_that_an_editor_would_strip(node: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("text", ["You help 😀.\n\nBe short.", "\tindented\n\tcode\n", "  two\nspaces", "end\n\n\n"])
 def test_text_of_several_lines_is_shown_as_a_block(text: str) -> None:
-    written = yamltext.dump({"content": text, "next": 1})
+    written = yaml_text.dump({"content": text, "next": 1})
     assert "content: |" in written
     assert "😀" in written or "😀" not in text
-    assert yamltext.load(written) == {"content": text, "next": 1}
+    assert yaml_text.load(written) == {"content": text, "next": 1}
 
 
 @pytest.mark.parametrize("text", ["a \nb", "a\r\nb", "a\x85\nb", "a\u2028\nb", "a\x07\nb"])
 def test_text_that_a_block_could_lose_is_quoted(text: str) -> None:
-    assert yamltext.dump({"content": text}).startswith('content: "')
+    assert yaml_text.dump({"content": text}).startswith('content: "')
 
 
 def test_a_key_that_stands_twice_is_refused_with_its_line() -> None:
     with pytest.raises(yaml.YAMLError) as caught:
-        yamltext.load("a: 1\nb:\n  c: 1\n  d: 1\n  c: 2\n")
+        yaml_text.load("a: 1\nb:\n  c: 1\n  d: 1\n  c: 2\n")
     assert caught.value.problem_mark.line == 4  # type: ignore[attr-defined]
 
 
 def test_the_line_of_a_place_is_found() -> None:
-    assert yamltext.line_of("a: 1\nb:\n- c: 1\n- d:\n    e: 2\n", ("b", 1, "d", "e")) == 5
-    assert yamltext.line_of("a: 1\nb:\n- c: 1\n", ("b", 0, "missing")) == 3
+    assert yaml_text.line_of("a: 1\nb:\n- c: 1\n- d:\n    e: 2\n", ("b", 1, "d", "e")) == 5
+    assert yaml_text.line_of("a: 1\nb:\n- c: 1\n", ("b", 0, "missing")) == 3

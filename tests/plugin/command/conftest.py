@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pytest_templates.command.main import main
+from pytest_templates.commands.main import main
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_templates.command.main import main
+from pytest_templates.commands.main import main
 
 
 def call(template="answer", model="large", cost="0.01", **more):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_templates.command.main import main
+from pytest_templates.commands.main import main
 
 PROGRAM = """
     from antiphon import *

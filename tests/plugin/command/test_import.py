@@ -11,7 +11,7 @@ import pytest
 import vcr
 import yaml
 
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.storage.store import load_cassette
 
 SECRET = "correct-horse-battery"
 ASKED = {"model": "small", "messages": [{"role": "user", "content": "Hello."}]}
@@ -59,7 +59,7 @@ def test_values_of_the_environment_are_replaced(project, cassettes, recorded, mo
 
     cassettes("import", recorded, "-o", "new.yaml")
 
-    [interaction] = load(project.path / "new.yaml")
+    [interaction] = load_cassette(project.path / "new.yaml")
     assert b"REDACTED" in interaction.response.body
     assert interaction.request.uri.endswith("?key=REDACTED")
     assert interaction.request.headers == (("content-type", "application/json"),)
@@ -98,7 +98,7 @@ def test_the_formats_of_several_years_are_read(project, cassettes, response):
 
     assert cassettes("import", "old.yaml", "-o", "new.yaml").status == 0
 
-    [interaction] = load(project.path / "new.yaml")
+    [interaction] = load_cassette(project.path / "new.yaml")
     assert json.loads(interaction.response.body) == json.loads(RESPONSE)
     assert interaction.response.headers == (("content-type", "application/json"),)
     assert json.loads(interaction.request.body) == ASKED
@@ -114,7 +114,7 @@ def test_a_cassette_that_exists_is_replaced_only_when_that_is_wanted(project, ca
     assert outcome.err == "error: new.yaml exists: --yes replaces it\n"
     assert existing.read_text() == "mine"
     assert cassettes("import", recorded, "-o", "new.yaml", "--yes").status == 0
-    assert load(existing)
+    assert load_cassette(existing)
 
 
 REFUSED = {

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_templates.cassettes.format import to_text
-from pytest_templates.cassettes.persister import load
-from pytest_templates.cassettes.values import Cut
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.recorded import Cut
+from pytest_templates.cassettes.storage.store import load_cassette
 
 GREETS_ADA = """\
 cassettes/test_it/test_greets[ada].yaml: 2 interactions, 20 tokens in, 6 out
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_one_clear_error(desk, cassettes):
 
 def test_a_stream_that_broke_off_is_told(desk, cassettes, record):
     path = record("broken", "Hello.")
-    [interaction] = load(path)
+    [interaction] = load_cassette(path)
     cut = replace(interaction.response, cut=Cut(0.5, "ReadError"))
     path.write_text(to_text([replace(interaction, response=cut)]))
 

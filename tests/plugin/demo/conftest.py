@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pytest_templates.demo
-import pytest_templates.faulting  # an inner run takes back what it imported
+import pytest_templates.scripting.fault_injection  # an inner run takes back what it imported
 
 DESK = Path(pytest_templates.demo.__file__).parent / "desk"
 

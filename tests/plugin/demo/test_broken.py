@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pytest_templates.demo.planting import FAULTS, plant
+from pytest_templates.demo import FAULTS, plant
 
 SEEN = {
     "wrong model": "AssertionError: models are not as expected",

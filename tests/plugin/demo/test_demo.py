@@ -64,7 +64,7 @@ def test_a_folder_that_is_in_use_is_refused_and_left_alone(command, tmp_path, ki
 
 @pytest.mark.parametrize(("arguments", "says"), [([], "required: COMMAND"), (["dmeo"], "invalid choice: 'dmeo'")])
 def test_another_command_is_refused_with_the_valid_ones(capsys, arguments, says):
-    from pytest_templates.command.main import main
+    from pytest_templates.commands.main import main
 
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from antiphon import CleanSessionStrategy, Message, Runner, Session
 from pytest_templates import ScriptedModel
-from pytest_templates.precise.sharing import shared_with
+from pytest_templates.isolation.aliasing import shared_with
 
 
 class Note(BaseModel):

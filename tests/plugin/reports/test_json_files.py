@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.report.document import Call, Reach, Test, read, report_of, write
+from pytest_templates.reporting.document import Call, Reach, Test, read, report_of, write
 
 TESTS = "def test_it():\n    print('it ran')\n"
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_templates.report.document import read
+from pytest_templates.reporting.document import read
 
 SECRET = "kX3f-Zq9-aB7w-Q2m5"
 

@@ -10,7 +10,7 @@ import pytest
 from antiphon import AssistantTemplate, LinearTemplate, Message, Role, Runner, Session, ToolCall, Trace, UserTemplate
 from pytest_templates import ScriptedModel
 from pytest_templates.snapshots.conversation import snapshot_text
-from pytest_templates.snapshots.difference import conversation_difference
+from pytest_templates.snapshots.diff import conversation_difference
 
 
 def message(role: Role, content: str, path: str, model: str | None = None) -> Message:

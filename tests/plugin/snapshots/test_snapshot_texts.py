@@ -22,8 +22,8 @@ from antiphon import (
 from antiphon.errors import InvalidType
 from pytest_templates import ScriptedModel
 from pytest_templates.snapshots.blocks import from_text, to_text
-from pytest_templates.snapshots.choosing import Choosing
 from pytest_templates.snapshots.conversation import snapshot_text
+from pytest_templates.snapshots.extension import Choosing
 
 TEXTS = st.one_of(
     st.text(max_size=30),

@@ -22,7 +22,7 @@ import pytest
 from google import genai
 
 from antiphon import AssistantTemplate, LinearTemplate, Runner, Session, TextDelta, UserTemplate, connect
-from pytest_templates.cassettes.library import OpenCassette, open_cassette
+from pytest_templates.cassettes.cassette import OpenCassette, open_cassette
 from pytest_templates.cassettes.settings import CassetteSettings
 
 PATIENCE = 10.0  # seconds after which something that should have happened has not

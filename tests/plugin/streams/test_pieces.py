@@ -13,8 +13,8 @@ import httpx
 import httpx2
 import pytest
 
-from pytest_templates.cassettes.persister import load
-from pytest_templates.cassettes.values import RecordedResponse
+from pytest_templates.cassettes.recorded import RecordedResponse
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteError
 
 libraries = pytest.mark.parametrize("library", [httpx, httpx2])
@@ -32,7 +32,7 @@ def pieces(library: Any, url: str, go: threading.Event | None = None) -> list[by
 
 
 def recorded(path: Path) -> RecordedResponse:
-    (interaction,) = load(path)
+    (interaction,) = load_cassette(path)
     return interaction.response
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_templates.cassettes.persister import load
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteMiss
 
 # What trio says of programs that leave a loop without closing its generator, with and without a cassette.
@@ -52,7 +52,7 @@ def test_the_first_word_is_heard_while_the_server_still_speaks(
         program.listen(speaker.url, hear)
     assert (replayed, opened.played, speaker.asked) == (WORDS, 1, 1)
 
-    (interaction,) = load(path)
+    (interaction,) = load_cassette(path)
     response = interaction.response
     assert response.body == one + two + three + program.end
     assert response.pieces[0] == one
@@ -75,7 +75,7 @@ def test_a_stream_can_be_left_early_and_no_client_gets_past_that(
             if mode == "missing":
                 assert speaker.left.wait(10)  # the real connection was closed
             opened.save()
-    (interaction,) = load(path)
+    (interaction,) = load_cassette(path)
     assert interaction.response.body == program.word("one")
     assert interaction.response.cut
     assert interaction.response.cut.by == "client"
@@ -102,6 +102,6 @@ def test_a_broken_stream_breaks_again_in_replay(program: Any, cassette: Any, spe
         errors.append(type(caught.value))
     assert errors[0] is errors[1]
     assert not issubclass(errors[0], CassetteMiss)
-    (interaction,) = load(path)
+    (interaction,) = load_cassette(path)
     assert interaction.response.cut
     assert interaction.response.cut.by == "RemoteProtocolError"

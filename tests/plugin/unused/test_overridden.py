@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_templates.cassettes.settings import cassette_path, overridden_path, without_overrides
-from pytest_templates.command.main import main
-from pytest_templates.overrides import overrides_of
+from pytest_templates.commands.main import main
+from pytest_templates.model_override.plugin import overrides_of
 
 OVERRIDE = "answer=openai:tiny"
 OPTION = f"--templates-model={OVERRIDE}"

@@ -1,0 +1,295 @@
+"""Opening a cassette: for the length of a block, every request of the process is replayed from it or recorded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from antiphon.calls import Caller, current_caller
+from pytest_templates.cassettes import retry_waits
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.http.capture import Takes
+from pytest_templates.cassettes.http.interception import intercepting
+from pytest_templates.cassettes.http.routing import Decision
+from pytest_templates.cassettes.matching import UNANSWERED, Matcher, Rules, in_pieces
+from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.player import Opinion, Outgoing, Tape, of_model
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.redaction.leaks import find_leaks, refuse_leaks
+from pytest_templates.cassettes.redaction.scrub import scrub
+from pytest_templates.cassettes.redaction.secrets import Credentials, Secrets
+from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.storage.journal import Journal
+from pytest_templates.cassettes.storage.merging import CassetteFile
+from pytest_templates.cassettes.storage.store import existing, writing
+from pytest_templates.errors import CassetteError, CassetteMiss
+from pytest_templates.support.client_errors import passed_on
+
+
+@contextmanager
+def open_cassette(
+    settings: CassetteSettings, environ: Mapping[str, str] = os.environ, rules: Rules | None = None
+) -> Iterator[OpenCassette]:
+    """Replay and record the requests that are made in a block.
+
+    What is recorded is dropped when the block ends: call `OpenCassette.save`. Several cassettes may be open at once,
+    each in a thread or task of its own; threads that know of no cassette belong to the only one that is open.
+
+    Args:
+        settings: Which cassette, and what it may do.
+        environ: The environment whose secret values are kept out of the file.
+        rules: What is added to the built-in scrubbing and matching.
+
+    Raises:
+        CassetteError: The file is damaged or no cassette, a setting names what does not exist, or a library that is
+            loaded cannot be caught.
+    """
+    cassette = OpenCassette(settings, environ, rules or Rules())
+    try:
+        with cassette.playing():
+            yield cassette
+    finally:
+        cassette.drop()
+
+
+class OpenCassette:
+    """A cassette in use.
+
+    Args:
+        settings: Which cassette, and what it may do.
+        environ: The environment whose secret values are kept out of the file.
+
+    Attributes:
+        settings: What was asked for.
+        path: The file; that of its copy on this machine where the cassette lies behind a URL.
+        misses: What was wrong with every request that could be neither replayed nor sent, also where the program
+            swallowed the error: mostly that it has no recording.
+        takes: The responses that are being recorded now.
+        dropped: How many interactions were dropped.
+        outgoing: The requests that were sent, and whether they were answered.
+        file: The file as it is read and written.
+    """
+
+    def __init__(
+        self, settings: CassetteSettings, environ: Mapping[str, str] = os.environ, rules: Rules | None = None
+    ) -> None:
+        self.settings = settings
+        self.path: Path = settings.path
+        self.misses: list[CassetteError] = []
+        self.takes = Takes()
+        self.dropped = 0
+        self._refused: list[Interaction] = []
+        self.outgoing = Outgoing()
+        self._is_writable = False
+        self._rules = rules or Rules()
+        self._credentials = Credentials(environ)
+        self._matcher = Matcher(settings.match_on, settings.ignore)
+        self.file = CassetteFile(settings, self._matcher, self._kept, self._text)
+        self._journal = Journal(self.file.store, settings.path, settings.author.test)
+        found = self.file.load()
+        self._exists = found is not None
+        self._tape = Tape(found or [], self._left(), self._fingerprint)
+        self._base = Tape(self._held_by_base(), [], self._fingerprint)
+
+    @contextmanager
+    def playing(self) -> Iterator[None]:
+        """Answer the requests of a block. `save` or `drop` what was recorded, in the block or behind it."""
+        try:
+            with intercepting(self):
+                yield
+        finally:
+            try:
+                self.takes.end()
+            finally:
+                self._journal.close()
+
+    @property
+    def played(self) -> int:
+        """How many recorded interactions were replayed."""
+        return self._base.played + self._tape.played
+
+    @property
+    def recorded(self) -> int:
+        """How many interactions were recorded now."""
+        return self._tape.recorded
+
+    @property
+    def unused(self) -> int:
+        """How many recorded interactions were loaded and not replayed yet; none where those are dropped."""
+        drops = self.settings.mode == "changed" and not self.settings.author.run
+        return 0 if drops else self._tape.unused
+
+    @property
+    def asked(self) -> list[Interaction]:
+        """What was asked so far, in order: what was replayed and recorded, then what was refused."""
+        return [*self._base.used(), *self._tape.used(), *self._refused]
+
+    @property
+    def secrets(self) -> Secrets:
+        """What may not be kept: secret values of the environment, and the keys that requests were sent with."""
+        return self._credentials.secrets()
+
+    @property
+    def unplayed(self) -> tuple[int, ...]:
+        """The numbers, from 1, of the recorded interactions that were not replayed yet."""
+        return tuple(track.number for track in self._tape.tracks() if not track.played)
+
+    def save(self) -> None:
+        """Write what was recorded, in one step; does nothing when nothing is new, and never in mode ``"none"``.
+
+        New interactions follow the old ones; in mode ``"all"`` they replace what this run has not recorded. See
+        `file` for what becomes of recordings that others have made meanwhile. In mode ``"changed"`` the old ones that
+        were not used are dropped; where nothing at all was used the file stays. A stream that nobody has read to its
+        end is kept as far as it was read.
+
+        Raises:
+            CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is,
+                and what was recorded is left to the next recording of the test.
+        """
+        self.takes.end()
+        unsaved = self._tape.unsaved()
+        used = self._tape.used() if self.settings.mode == "changed" else []
+        if not unsaved and not self._journal.exists and not self.file.differs_from(used):
+            return
+        try:
+            with writing(self.path, self.file.store), self.file.store.lock():
+                if used:
+                    self.file.replace(used)
+                else:
+                    self.file.add(list(unsaved.values()))
+                self._tape.mark_saved(unsaved)
+                self._journal.remove()
+        finally:
+            self._journal.leave()
+
+    def drop(self) -> None:
+        """Forget what was recorded: the test has failed. The old file stays as it is.
+
+        Raises:
+            CassetteError: The file system refuses.
+        """
+        try:
+            self.takes.end()
+        finally:
+            self.dropped = len(self._tape.unsaved())
+            if self._journal.exists:
+                with writing(self.path, self.file.store), self.file.store.lock():
+                    self._journal.remove()
+
+    def leave(self) -> None:
+        """Leave what was recorded to the next recording, as where the run is interrupted."""
+        self._journal.leave()
+
+    def decide(self, request: RecordedRequest) -> Decision:
+        """Replay a request, send it, or refuse it.
+
+        Raises:
+            CassetteMiss: It has no recording left, and the mode does not allow to send it.
+            CassetteError: A rule of the project failed.
+        """
+        with self._noting_errors():
+            decision = self._decision(request, current_caller())
+        retry_waits.note(decision.replay)
+        return decision
+
+    def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
+        self._credentials.learn(request)
+        request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
+        fingerprint = self._matcher.fingerprint(request)
+        opinion = self._opinion(request, caller)
+        replay = self._base.take(fingerprint, caller, opinion) or self._tape.take(fingerprint, caller, opinion)
+        if replay is not None:
+            return Decision(request, caller, replay)
+        if self.settings.mode == "none":
+            self._refused.append(Interaction.of(caller, request, UNANSWERED))
+            raise passed_on(self._report(request, caller).miss(self._reason(fingerprint)))
+        self._check_writable()
+        if self.settings.before_sending is not None:
+            self.settings.before_sending()
+        self.outgoing.sent(fingerprint, caller.template_path if caller else None)
+        return Decision(request, caller, order=self._tape.reserve())
+
+    def _check_writable(self) -> None:
+        """Complain before the first answer is paid for, not when it is to be kept."""
+        if not self._is_writable:
+            with writing(self.path, self.file.store), self.file.store.lock():
+                self.file.store.check_writable(self.path)
+            self._is_writable = True
+
+    def record(self, decision: Decision, response: RecordedResponse) -> None:
+        """Keep the response to a request that was sent, without its secrets."""
+        interaction = Interaction.of(decision.caller, decision.request, response)
+        self.outgoing.answered(self._fingerprint(interaction), interaction)
+        with self._noting_errors():
+            interaction = self._kept(interaction)
+            self._tape.add(decision.order, interaction)
+        if not find_leaks(to_text([interaction]), self.secrets):
+            # `save` meets the error, too; here, a client would take it for a failed call and pay again
+            with suppress(OSError):
+                self._journal.append(decision.order, interaction, self.secrets)
+
+    def _kept(self, interaction: Interaction) -> Interaction:
+        """An interaction as it may be kept: by the built-in rules, and by those of the project between them."""
+        secrets, rule = self.secrets, self._rules.scrub
+        scrubbed = scrub(interaction, secrets)
+        return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
+
+    def _left(self) -> list[Interaction]:
+        """What a killed run has left of this test's recordings."""
+        if self.settings.mode == "none":
+            return []
+        with writing(self.path, self.file.store):
+            if self.settings.mode != "all":
+                return self._journal.take_over(self._kept)
+            self._journal.discard_left()
+        return []
+
+    def _held_by_base(self) -> list[Interaction]:
+        held = existing(self.settings.base, self.file.store) if self.settings.base else None
+        return [self._kept(interaction) for interaction in held or ()]
+
+    def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
+        rule = self._rules.match
+        opinion = None if rule is None else (lambda recorded: rule(request, recorded.request))
+        return of_model(caller.model, opinion) if caller and caller.model in self.settings.overriding else opinion
+
+    def _text(self, interactions: Sequence[Interaction]) -> str:
+        """The text of a cassette, also without the secrets that were learnt since they were recorded."""
+        secrets = self.secrets
+        text = to_text([scrub(interaction, secrets) for interaction in interactions])
+        refuse_leaks(self.settings.place, text, secrets)
+        return text
+
+    def _fingerprint(self, interaction: Interaction) -> bytes:
+        return self._matcher.fingerprint(interaction.request)
+
+    @contextmanager
+    def _noting_errors(self) -> Iterator[None]:
+        """Keep an error that the program may swallow."""
+        try:
+            yield
+        except CassetteError as error:
+            self.note(error)
+            raise
+
+    def note(self, error: CassetteError) -> None:
+        """Hold an error against the test, also where the program swallows it."""
+        self.misses.append(error)
+        if self.settings.complain is not None:
+            self.settings.complain(error)
+
+    def read_past(self, decision: Decision) -> CassetteMiss:
+        """The error for a program that reads on where the one that was recorded had left the stream."""
+        miss = passed_on(self._report(decision.request, decision.caller).miss("left-early"))
+        self.note(miss)
+        return miss
+
+    def _report(self, request: RecordedRequest, caller: Caller | None) -> MissReport:
+        return MissReport(self.settings, self._matcher, request, caller, self._tape.tracks(), self.secrets)
+
+    def _reason(self, fingerprint: bytes) -> str:
+        if not self._exists:
+            return "no-cassette"
+        return "already-played" if self._tape.has_played(fingerprint) else "no-match"

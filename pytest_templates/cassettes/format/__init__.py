@@ -1,0 +1,1 @@
+"""The text of a cassette file: how interactions and bodies are written and read."""

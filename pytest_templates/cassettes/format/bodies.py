@@ -1,0 +1,400 @@
+"""Bodies as YAML, without loss: JSON, server-sent events, JSON lines, text, and base64 for everything else."""
+
+from __future__ import annotations
+
+import base64
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+from pytest_templates.cassettes.format.canonical_json import (
+    STYLES,
+    Json,
+    JsonError,
+    dumps,
+    is_json,
+    may_be_json,
+    parse,
+    style_of,
+)
+from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, RecordedResponse, header
+
+MAX_KEY_LENGTH: Final = 120  # of a name in a mapping, in characters; YAML allows 1024 written ones
+MAX_DEPTH: Final = 48  # of nested lists and mappings
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def fits_yaml(value: Any, depth: int = 0) -> bool:
+    """Whether a JSON value can be written as YAML: half characters, endless names and abysses cannot."""
+    if isinstance(value, str):
+        return not _SURROGATE.search(value)
+    if isinstance(value, dict):
+        return depth < MAX_DEPTH and all(_fits_entry(key, inner, depth + 1) for key, inner in value.items())
+    if isinstance(value, list):
+        return depth < MAX_DEPTH and all(fits_yaml(inner, depth + 1) for inner in value)
+    return True
+
+
+def _fits_entry(key: str, value: Any, depth: int) -> bool:
+    return len(key) <= MAX_KEY_LENGTH and fits_yaml(key) and fits_yaml(value, depth)
+
+
+EVENTS: Final = ("text/event-stream",)
+LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_OTHERS: Final = ("application/vnd.amazon.eventstream",)
+_LAST_EVENT: Final = re.compile(rb"(?:^|\n)data: ?\[DONE\]\r?\n\r?\n$")
+
+
+def is_stream(headers: Headers) -> bool:
+    """Whether a body of this content type is made to be read in pieces."""
+    return has_type(headers, EVENTS + LINES + _OTHERS)
+
+
+def has_type(headers: Headers, types: tuple[str, ...]) -> bool:
+    """Whether the content type is one of these."""
+    return header(headers, "content-type").lower().startswith(types)
+
+
+def is_over(headers: Headers, body: bytes) -> bool:
+    """Whether a stream has said its last event, as OpenAI's do; clients leave then without reading on."""
+    return has_type(headers, EVENTS) and bool(_LAST_EVENT.search(body[-40:]))
+
+
+def separator(text: str) -> str:
+    """What ends an event of a stream."""
+    return "\r\n\r\n" if "\r\n" in text else "\n\n"
+
+
+def aligned(headers: Headers, body: bytes, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
+    """The same pieces, each of whole units; those of bodies without units as they are."""
+    return transferred(headers, body, body, arrivals)
+
+
+def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
+    """The pieces of a body for what became of it, each of whole units; none where they cannot be told any more.
+
+    Args:
+        headers: Of both bodies.
+        old: The body that came in these pieces.
+        new: The same one with other texts in its units.
+        arrivals: The pieces.
+    """
+    if not has_type(headers, EVENTS + LINES):
+        return tuple(arrivals) if len(old) == len(new) else ()
+    old_ends, new_ends = _unit_ends(headers, old), _unit_ends(headers, new)
+    if not arrivals or len(old_ends) != len(new_ends):
+        return ()
+    units = [bisect_right(old_ends, size) for size in accumulate(arrival.size for arrival in arrivals)]
+    ends = [new_ends[count - 1] if count else 0 for count in units]
+    times = [arrival.at for arrival, (before, end) in zip(arrivals, pairwise([0, *ends]), strict=True) if end > before]
+    whole = sorted({*ends} - {0})
+    return _between([0, *whole[:-1], len(new)], times or [arrivals[-1].at])
+
+
+def _between(ends: Sequence[int], times: Sequence[float]) -> tuple[Arrival, ...]:
+    return tuple(Arrival(end - start, at) for (start, end), at in zip(pairwise(ends), times, strict=True))
+
+
+def _unit_ends(headers: Headers, body: bytes) -> list[int]:
+    end_mark = b"\n" if has_type(headers, LINES) else separator(body.decode("latin-1")).encode()
+    return [found.end() for found in re.finditer(re.escape(end_mark), body)]
+
+
+def stamp(nodes: Sequence[dict[str, Any]], sizes: Sequence[int], arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
+    """The nodes of units, the first one of each piece with the time at which it came."""
+    times = dict(zip(_starts([arrival.size for arrival in arrivals]), arrivals, strict=True))
+    starts = _starts(sizes)
+    return [{"at": times[s].at} | node if s in times else node for node, s in zip(nodes, starts, strict=True)]
+
+
+def pieces_of(nodes: Sequence[dict[str, Any]], units: Sequence[str], tail: str) -> tuple[Arrival, ...]:
+    """The pieces in which units came, each from one that was stamped to the next; none where the first was not.
+
+    Args:
+        nodes: The units as they are written.
+        units: Their texts.
+        tail: What came after the last one.
+
+    Raises:
+        ValueError: A time is no number of seconds.
+    """
+    if not nodes or "at" not in nodes[0]:
+        return ()
+    times: list[float] = []
+    sizes: list[int] = []
+    for node, unit in zip(nodes, units, strict=True):
+        if "at" in node:
+            times.append(seconds(node["at"]))
+            sizes.append(0)
+        sizes[-1] += len(unit.encode())
+    sizes[-1] += len(tail.encode())
+    return tuple(map(Arrival, sizes, times))
+
+
+def seconds(value: object) -> float:
+    """A time in a cassette.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise ValueError(f"{value!r} is no time in seconds")
+    return float(value)
+
+
+def _starts(sizes: Sequence[int]) -> list[int]:
+    start, starts = 0, []
+    for size in sizes:
+        starts.append(start)
+        start += size
+    return starts
+
+
+def encode_lines(text: str, arrivals: Sequence[Arrival] = ()) -> dict[str, Any]:
+    """The lines of a stream as a node; `decode_lines` gives the text back exactly.
+
+    Args:
+        text: The stream.
+        arrivals: The pieces in which it came, of whole lines, their sizes in bytes.
+    """
+    *lines, tail = text.split("\n")
+    style = next((found for line in lines if (found := style_of(line, _value(line)))), "compact")
+    nodes = [_encode_line(line, style) for line in lines]
+    if arrivals:
+        nodes = stamp(nodes, [len(line.encode()) + 1 for line in lines], arrivals)
+    details = {"style": style * (style != "compact"), "unfinished": tail}
+    return {"lines": nodes} | {name: value for name, value in details.items() if value}
+
+
+def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Arrival, ...]]:
+    """The text of a stream, and the pieces in which it came.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: The node is not one that `encode_lines` made.
+    """
+    lines = [_decode_line(line, node.get("style", "compact")) + "\n" for line in node["lines"]]
+    tail = str(node.get("unfinished", ""))
+    return "".join([*lines, tail]), pieces_of(node["lines"], lines, tail)
+
+
+def _encode_line(line: str, style: str) -> dict[str, Json]:
+    value = _value(line)
+    return {"json": value} if value is not None and STYLES[style](value) == line else {"text": line}
+
+
+def _decode_line(node: dict[str, Json], style: str) -> str:
+    return dumps(node["json"], style) if "json" in node else str(node["text"])
+
+
+def _value(line: str) -> Json:
+    """The object or list that a line is, or ``None``."""
+    try:
+        value = parse(line) if line[:1] in {"{", "["} else None
+    except JsonError:
+        return None
+    return value if fits_yaml(value) else None
+
+
+_FIELDS: Final = ("event", "id", "retry", "data")
+
+
+def encode_stream(text: str, arrivals: Sequence[Arrival] = ()) -> dict[str, Any]:
+    """The events of a stream as a node; `decode_stream` gives the text back exactly.
+
+    Args:
+        text: The stream.
+        arrivals: The pieces in which it came, of whole events, their sizes in bytes.
+    """
+    end = separator(text)
+    newline = end[: len(end) // 2]
+    *blocks, tail = text.split(end)
+    style = _common_style(blocks, newline)
+    events = [_encode_event(block, newline, style) for block in blocks]
+    if arrivals:
+        events = stamp(events, [len((block + end).encode()) for block in blocks], arrivals)
+    details = {"newline": newline * (newline != "\n"), "style": style * (style != "compact"), "unfinished": tail}
+    return {"events": events} | {name: value for name, value in details.items() if value}
+
+
+def decode_stream(node: dict[str, Any]) -> tuple[str, tuple[Arrival, ...]]:
+    """The text of a stream, and the pieces in which it came.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: The node is not one that `encode_stream` made.
+    """
+    newline, style = node.get("newline", "\n"), node.get("style", "compact")
+    events = [_decode_event(event, newline, style) + newline * 2 for event in node["events"]]
+    tail = str(node.get("unfinished", ""))
+    return "".join([*events, tail]), pieces_of(node["events"], events, tail)
+
+
+def _common_style(blocks: list[str], newline: str) -> str:
+    """The style of the stream's first JSON event; a provider uses one for all."""
+    for block in blocks:
+        data = _fields(block, newline).get("data", "")
+        value = _container(data)
+        if value is not None:
+            return style_of(data, value) or "compact"
+    return "compact"
+
+
+def _encode_event(block: str, newline: str, style: str) -> dict[str, Json]:
+    fields = _fields(block, newline)
+    node = fields | {"data": _shown(fields["data"], style)} if "data" in fields else dict(fields)
+    return node if node and _decode_event(node, newline, style) == block else {"raw": block}
+
+
+def _decode_event(node: dict[str, Json], newline: str, style: str) -> str:
+    if "raw" in node:
+        return str(node["raw"])
+    return newline.join(line for name, value in node.items() if name != "at" for line in _lines(name, value, style))
+
+
+def _lines(name: str, value: Json, style: str) -> list[str]:
+    if name not in _FIELDS:
+        raise ValueError(f"an event has no field {name!r}")
+    text = value if isinstance(value, str) else dumps(value, style)
+    return [f"{name}: {line}" for line in text.split("\n")]
+
+
+def _fields(block: str, newline: str) -> dict[str, str]:
+    """The fields of an event by name, in their order; lines of other kinds are left out."""
+    fields: dict[str, str] = {}
+    for line in block.split(newline):
+        name, colon, value = line.partition(": ")
+        if colon and name in _FIELDS:
+            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
+    return fields
+
+
+def _shown(data: str, style: str) -> Json:
+    """The data as a JSON value where that loses nothing, else as text."""
+    value = _container(data)
+    return value if value is not None and STYLES[style](value) == data else data
+
+
+def _container(data: str) -> Json:
+    """The object or list that the data is, or ``None``."""
+    try:
+        value = parse(data) if data[:1] in {"{", "["} else None
+    except JsonError:
+        return None
+    return value if fits_yaml(value) else None
+
+
+_BASE64_WIDTH: Final = 100  # characters a line
+
+
+def encode_body(body: bytes, headers: Headers, *, exact: bool) -> dict[str, Any] | None:
+    """A body as a node, or ``None`` for an empty one.
+
+    Args:
+        body: The bytes.
+        headers: The headers that came with them; their content type says how to show the body.
+        exact: Whether the bytes have to come back, not only the values of a JSON body.
+    """
+    if not body:
+        return None
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        return _base64_node(body)
+    return _stream_node(text, headers, ()) or _json_node(text, headers, exact=exact) or {"text": text}
+
+
+def encode_response_body(response: RecordedResponse) -> dict[str, Any] | None:
+    """The body of a response as a node with the times of its pieces, or ``None`` for an empty one."""
+    if not response.body and response.cut is None:
+        return None
+    node = _in_pieces(response) or encode_body(response.body, response.headers, exact=False) or {"text": ""}
+    return node if response.cut is None else node | {"cut": {"at": response.cut.at, "by": response.cut.by}}
+
+
+def decode_response_body(node: dict[str, Any] | None) -> tuple[bytes, tuple[Arrival, ...], Cut | None]:
+    """The bytes of a node that `encode_response_body` made, the pieces in which they came, and where they were cut.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: The node is not one that `encode_response_body` made.
+    """
+    if node is None:
+        return b"", (), None
+    body, arrivals = _decoded(node)
+    cut = node.get("cut")
+    return body, arrivals, None if cut is None else Cut(seconds(cut["at"]), _text(cut["by"]))
+
+
+def _decoded(node: dict[str, Any]) -> tuple[bytes, tuple[Arrival, ...]]:
+    for name, decode in (("events", decode_stream), ("lines", decode_lines)):
+        if name in node:
+            text, arrivals = decode(node)
+            return text.encode(), arrivals
+    if "pieces" in node:
+        pieces = [_whole(piece) for piece in node["pieces"]]
+        times = [seconds(piece["at"]) for piece in node["pieces"]]
+        return b"".join(pieces), tuple(Arrival(len(piece), at) for piece, at in zip(pieces, times, strict=True))
+    return _whole(node), ()
+
+
+def _whole(node: dict[str, Any]) -> bytes:
+    if "json" in node:
+        return dumps(node["json"], node.get("style", "compact")).encode()
+    if "base64" in node:
+        return base64.b64decode("".join(node["base64"].split()), validate=True)
+    return _text(node["text"]).encode()
+
+
+def _in_pieces(response: RecordedResponse) -> dict[str, Any] | None:
+    """The body of a stream, or ``None`` where it is none or came at once."""
+    response = replace(response, arrivals=aligned(response.headers, response.body, response.arrivals))
+    with suppress(UnicodeDecodeError):
+        node = _stream_node(response.body.decode("utf-8"), response.headers, response.arrivals)
+        if node is not None:
+            return node
+    if len(response.arrivals) < 2:
+        return None
+    times = [arrival.at for arrival in response.arrivals]
+    return {"pieces": [{"at": at} | _piece(data) for at, data in zip(times, response.pieces, strict=True)]}
+
+
+def _piece(data: bytes) -> dict[str, Any]:
+    try:
+        return {"text": data.decode("utf-8")}
+    except UnicodeDecodeError:
+        return _base64_node(data)
+
+
+def _stream_node(text: str, headers: Headers, arrivals: tuple[Arrival, ...]) -> dict[str, Any] | None:
+    if has_type(headers, EVENTS):
+        return encode_stream(text, arrivals)
+    return encode_lines(text, arrivals) if has_type(headers, LINES) else None
+
+
+def _base64_node(body: bytes) -> dict[str, Any]:
+    return {"base64": _wrapped(base64.b64encode(body).decode("ascii"))}
+
+
+def _json_node(text: str, headers: Headers, *, exact: bool) -> dict[str, Any] | None:
+    if not may_be_json(headers, text.encode()):
+        return None
+    try:
+        value = parse(text)
+    except JsonError:
+        return None
+    style = style_of(text, value) if fits_yaml(value) else None
+    if style is None and (exact or not is_json(headers) or not fits_yaml(value)):
+        return None
+    return {"json": value} if style in {"compact", None} else {"json": value, "style": style}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text body is a string")
+    return value
+
+
+def _wrapped(text: str) -> str:
+    return "\n".join(text[start : start + _BASE64_WIDTH] for start in range(0, len(text), _BASE64_WIDTH))

@@ -1,0 +1,260 @@
+"""A cassette file as a whole: version, interactions in order, end mark; errors name their line.
+
+::
+
+    version: 1
+    interactions:
+    - template: support/answer
+      model: gpt-4o-mini
+      request:
+        method: POST
+        uri: https://api.openai.com/v1/chat/completions
+        headers:
+          content-type: application/json
+        body:
+          json:
+            model: gpt-4o-mini
+            messages: [...]
+      response:
+        status: 200
+        headers: ...
+        body: ...
+    end:
+      interactions: 1
+
+A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
+``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
+``at``, in seconds since the request was sent; a part without one came together with the part before it. A body that
+ended before its time has a ``cut``, by the ``client`` or by an error of httpx. A text that ends before the end mark was
+cut off.
+
+::
+
+        body:
+          events:
+          - at: 0.412
+            data: {...}
+          - at: 0.431
+            data: {...}
+          cut:
+            at: 0.44
+            by: client
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from pytest_templates.cassettes.format import yaml_text
+from pytest_templates.cassettes.format.bodies import decode_response_body, encode_body, encode_response_body
+from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
+
+Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
+
+
+class FaultError(Exception):
+    """What is wrong in a document, and at which place; at its end for ``None``."""
+
+    def __init__(self, problem: str, place: Place | None = ()) -> None:
+        super().__init__(problem)
+        self.place = place
+
+
+def interaction_node(interaction: Interaction) -> dict[str, Any]:
+    """An interaction as it is written."""
+    return {
+        "template": interaction.template,
+        "model": interaction.model,
+        "request": _request_node(interaction.request),
+        "response": _response_node(interaction.response),
+    }
+
+
+def _request_node(request: RecordedRequest) -> dict[str, Any]:
+    body = encode_body(request.body, request.headers, exact=True)
+    node = {"method": request.method, "uri": request.uri, "headers": _header_node(request.headers)}
+    return node if body is None else {**node, "body": body}
+
+
+def _response_node(response: RecordedResponse) -> dict[str, Any]:
+    body = encode_response_body(response)
+    reason = {"reason": response.reason} if response.reason else {}
+    node = {"status": response.status, **reason, "headers": _header_node(response.headers)}
+    return node if body is None else {**node, "body": body}
+
+
+def _header_node(headers: Headers) -> dict[str, str | list[str]]:
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
+    return {name: found if len(found) > 1 else found[0] for name, found in values.items()}
+
+
+def interaction_at(node: Any, place: Place) -> Interaction:
+    """The interaction that stands at a place of a document.
+
+    Raises:
+        FaultError: Something is missing, or is not what it has to be.
+    """
+    request = field(node, "request", dict, place)
+    response = field(node, "response", dict, place)
+    return Interaction(
+        template=field(node, "template", (str, type(None)), place),
+        model=field(node, "model", (str, type(None)), place),
+        request=_request(request, (*place, "request")),
+        response=_response(response, (*place, "response")),
+    )
+
+
+def _request(node: dict[str, Any], place: Place) -> RecordedRequest:
+    return RecordedRequest(
+        method=field(node, "method", str, place),
+        uri=field(node, "uri", str, place),
+        headers=_headers(node, place),
+        body=_body(node, place)[0],
+    )
+
+
+def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
+    body, arrivals, cut = _body(node, place)
+    return RecordedResponse(
+        status=_status(node, place),
+        reason=field({"reason": "", **node}, "reason", str, place),
+        headers=_headers(node, place),
+        body=body,
+        arrivals=arrivals,
+        cut=cut,
+    )
+
+
+def _status(node: dict[str, Any], place: Place) -> int:
+    status: int = field(node, "status", int, place)
+    if not 100 <= status <= 999:
+        raise FaultError(f"has the impossible status {status}", (*place, "status"))
+    return status
+
+
+def _headers(node: dict[str, Any], place: Place) -> Headers:
+    headers: dict[str, Any] = field(node, "headers", dict, place)
+    pairs = tuple((name, value) for name, found in headers.items() for value in _listed(found))
+    if not all(isinstance(part, str) for pair in pairs for part in pair):
+        raise FaultError("has a header that is no text", (*place, "headers"))
+    return pairs
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Arrival, ...], Cut | None]:
+    try:
+        return decode_response_body(node.get("body"))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise FaultError(
+            f"has a body that cannot be read ({type(error).__name__}: {error})", (*place, "body")
+        ) from error
+
+
+def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> Any:
+    """A member of a mapping that has to be there and of one kind; raises `FaultError` where it is not."""
+    if not isinstance(node, dict) or name not in node:
+        raise FaultError(f"lacks {name!r}", place)
+    if not isinstance(node[name], kind) or isinstance(node[name], bool):
+        raise FaultError(f"has an impossible {name!r}", (*place, name))
+    return node[name]
+
+
+VERSION: Final = 1
+_TAKE_OVER: Final = "`python -m pytest_templates cassettes import` makes one of ours of it"
+_CONFLICT: Final = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)  # what is written there is indented
+
+
+class FormatError(ValueError):
+    """A text is no cassette of this version.
+
+    Attributes:
+        line: The line at fault, from 1.
+    """
+
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+def to_text(interactions: Sequence[Interaction]) -> str:
+    """The text of a cassette with these interactions."""
+    nodes = [interaction_node(interaction) for interaction in interactions]
+    return yaml_text.dump({"version": VERSION, "interactions": nodes, "end": {"interactions": len(nodes)}})
+
+
+def from_text(text: str) -> list[Interaction]:
+    """The interactions of a cassette's text.
+
+    Raises:
+        FormatError: The text is damaged, cut off, of a newer version, or no cassette at all.
+    """
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        raise FormatError("holds the marks of a merge conflict", text.count("\n", 0, conflict.start()) + 1)
+    try:
+        return _interactions(yaml_text.load(text))
+    except yaml.YAMLError as error:
+        raise FormatError(*_yaml_fault(error, text)) from error
+    except RecursionError as error:
+        raise FormatError("is nested too deeply to be a cassette", 1) from error
+    except FaultError as fault:
+        line = text.rstrip("\n").count("\n") + 1 if fault.place is None else yaml_text.line_of(text, fault.place)
+        raise FormatError(str(fault), line) from None
+
+
+def _interactions(document: Any) -> list[Interaction]:
+    nodes = _checked(document)
+    interactions = [interaction_at(node, ("interactions", index)) for index, node in enumerate(nodes)]
+    expected = field(document["end"], "interactions", int, ("end",))
+    if expected != len(interactions):
+        raise FaultError(f"holds {len(interactions)} interactions where its end mark says {expected}", ("end",))
+    return interactions
+
+
+def _checked(document: Any) -> list[Any]:
+    """The list of interactions of a document that is a whole cassette of this version."""
+    if document is None:
+        raise FaultError("is empty")
+    if not isinstance(document, dict) or "version" not in document:
+        raise FaultError("is no cassette: it does not begin with 'version: 1'")
+    version = document["version"]
+    if version != VERSION or isinstance(version, bool):
+        raise FaultError(_version_problem(version), ("version",))
+    return _list_of_interactions(document)
+
+
+def _version_problem(version: object) -> str:
+    if isinstance(version, int) and version > VERSION:
+        return f"has format version {version}, and this release reads version {VERSION}: upgrade antiphon"
+    return f"has the format version {version!r}, which does not exist"
+
+
+def _list_of_interactions(document: dict[str, Any]) -> list[Any]:
+    nodes = field(document, "interactions", list, ()) if document.get("interactions") is not None else []
+    if "end" not in document:
+        raise _unended(nodes)
+    unknown = document.keys() - {"version", "interactions", "end"}
+    if unknown:
+        raise FaultError(f"has an unknown part {min(map(str, unknown))!r}", (min(map(str, unknown)),))
+    return nodes
+
+
+def _unended(nodes: list[Any]) -> FaultError:
+    if nodes and isinstance(nodes[0], dict) and "template" not in nodes[0]:
+        return FaultError(f"was written by vcrpy, not by this plugin: {_TAKE_OVER}", ("interactions",))
+    return FaultError(f"is cut off: after {len(nodes)} interactions its end mark is missing", None)
+
+
+def _yaml_fault(error: yaml.YAMLError, text: str) -> tuple[str, int]:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 1 if mark is not None else text.count("\n", 0, getattr(error, "position", 0)) + 1
+    return f"is not readable as YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', error)}", line

@@ -1,0 +1,170 @@
+"""YAML for people: the subset of it that cassettes are written in, and its reader.
+
+PyYAML's own emitters show a text with an emoji, a tab or a space at the end of a line as one long escaped line. This
+one writes block text wherever nothing can be lost by it; what YAML or an editor might change is written in double
+quotes with escapes. Plain JSON values are all that it knows. Reading is done by libyaml where PyYAML has it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _FastLoader
+else:
+    _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+Node = Any  # None, bool, int, float, str, list of nodes or dict from str to nodes
+
+_MUST_ESCAPE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_NOT_BLOCK: Final = re.compile(r"[ \t](\n|$)")
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^\s:#]|:(?=[^\s])|(?<=[^\s])#| (?=[^\s#]))*")
+_RESERVED: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+
+def dump(node: Node) -> str:
+    """Write a mapping as a YAML document."""
+    return "\n".join(_mapping(node, 0)) + "\n"
+
+
+def _block(node: Node, indent: int) -> Iterator[str]:
+    return _mapping(node, indent) if isinstance(node, dict) else _sequence(node, indent)
+
+
+def _mapping(node: dict[str, Node], indent: int) -> Iterator[str]:
+    for key, value in node.items():
+        yield from _entry(f"{' ' * indent}{_line(key)}:", value, indent)
+
+
+def _entry(start: str, value: Node, indent: int) -> Iterator[str]:
+    if isinstance(value, (dict, list)) and value:
+        yield start
+        yield from _block(value, indent + 2 if isinstance(value, dict) else indent)
+    else:
+        yield from _scalar(f"{start} ", value, indent)
+
+
+def _sequence(node: list[Node], indent: int) -> Iterator[str]:
+    dash = f"{' ' * indent}- "
+    for value in node:
+        if isinstance(value, (dict, list)) and value:
+            lines = _block(value, indent + 2)
+            yield dash + next(lines)[indent + 2 :]
+            yield from lines
+        else:
+            yield from _scalar(dash, value, indent)
+
+
+def _scalar(start: str, value: Node, indent: int) -> Iterator[str]:
+    if isinstance(value, str) and "\n" in value and _fits_block(value):
+        yield start + _block_mark(value)
+        yield from (f"{' ' * (indent + 2)}{line}" if line else "" for line in _block_lines(value))
+    else:
+        yield start + _line(value)
+
+
+def _fits_block(text: str) -> bool:
+    return bool(text.strip("\n")) and not _MUST_ESCAPE.search(text) and not _NOT_BLOCK.search(text)
+
+
+def _block_mark(text: str) -> str:
+    """``|``, with the indentation where the first line would hide it, and what happens to the last line break."""
+    indentation = "2" if text[0] in " \t\n" else ""
+    if not text.endswith("\n"):
+        return f"|{indentation}-"
+    return f"|{indentation}+" if text.endswith("\n\n") else f"|{indentation}"
+
+
+def _block_lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n")
+
+
+def _line(value: Node) -> str:
+    if isinstance(value, str):
+        return value if _is_plain(value) else _quoted(value)
+    if isinstance(value, float):
+        return _float(value)
+    return json.dumps(value)  # null, true, 12, [] and {} are the same in YAML
+
+
+def _is_plain(text: str) -> bool:
+    return bool(_PLAIN.fullmatch(text)) and text.lower() not in _RESERVED and not _MUST_ESCAPE.search(text)
+
+
+def _quoted(text: str) -> str:
+    return _MUST_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def _float(value: float) -> str:
+    """YAML 1.1 knows a float by its dot."""
+    text = repr(value)
+    return text if "." in text else text.replace("e", ".0e")
+
+
+class _Loader(_FastLoader):
+    """Reads plain values only, and refuses a mapping that names a key twice and a value that is not what it says."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute, without dates and merges
+        first: [pair for pair in pairs if pair[0].rpartition(":")[2] in {"null", "bool", "int", "float"}]
+        for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # PyYAML lets them through, without the place
+            problem = f"a value cannot be read ({error})"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) != len(node.value):
+            raise yaml.constructor.ConstructorError(None, None, *_twice(node))
+        return mapping
+
+
+def _twice(node: yaml.MappingNode) -> tuple[str, Any]:
+    """The first key that stands a second time, in words, and where that is."""
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        if key.value in lines:
+            return (
+                f"the key {key.value!r} stands twice in one mapping, first in line {lines[key.value]}",
+                key.start_mark,
+            )
+        lines[key.value] = key.start_mark.line + 1
+    return "a key stands twice in one mapping", node.start_mark
+
+
+def load(text: str) -> Node:
+    """Read a YAML document.
+
+    Raises:
+        yaml.YAMLError: The text is no YAML, names a key twice in one mapping, or holds a value that is none.
+    """
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with fewer types
+
+
+def line_of(text: str, place: tuple[str | int, ...]) -> int:
+    """The line, from 1, of the value at a place in a document; of the nearest value around it where there is none."""
+    node = yaml.compose(text, Loader=_Loader)
+    for step in place:
+        inner = _child(node, step)
+        if inner is None:
+            break
+        node = inner
+    return node.start_mark.line + 1 if node is not None else 1
+
+
+def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]  # type: ignore[no-any-return]
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    return None

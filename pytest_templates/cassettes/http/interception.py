@@ -1,0 +1,111 @@
+"""Catching the requests of this process while a cassette is open.
+
+The libraries are patched once, when the first cassette opens, and put back when the last one closes. `routing` tells
+which of the open cassettes a request belongs to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from threading import Lock
+from typing import Final
+
+from pytest_templates.cassettes.http import httpx, vcr
+from pytest_templates.cassettes.http.routing import Recorder, routed_to
+from pytest_templates.cassettes.http.seams import GATES, Patch, Seam, gate
+from pytest_templates.cassettes.http.vcr import without_reset
+from pytest_templates.support.loading import WhenLoaded
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Let vcrpy log nothing below a warning, for the length of a block; a handler or level cannot change that."""
+    loggers = [logging.getLogger(name) for name in tuple(logging.root.manager.loggerDict) if name.startswith("vcr.")]
+    for logger in loggers:
+        logger.addFilter(_is_warning)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_is_warning)
+
+
+_SEAMS: Final = (*vcr.SEAMS, *vcr.AIOHTTP_SEAMS, *httpx.TRANSPORTS, *httpx.CLIENTS)
+
+
+@contextmanager
+def intercepting(recorder: Recorder) -> Iterator[None]:
+    """Send the requests that belong to a recorder past it, for the length of a block.
+
+    Raises:
+        CassetteError: A library that is loaded cannot be caught: its requests would go out unrecorded.
+    """
+    with _PATCHES.applied(), routed_to(recorder):
+        yield
+
+
+class _Patches:
+    """What is patched while at least one cassette is open."""
+
+    def __init__(self) -> None:
+        self._users = 0
+        self._values: set[int] = set()
+        self._undo = ExitStack()
+        self._lock = Lock()
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        with self._lock:
+            if not self._users:
+                self._undo = self._apply()
+            self._users += 1
+        try:
+            self._check()
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._undo.close()
+
+    def _apply(self) -> ExitStack:
+        for seam in filter(Seam.is_loaded, _SEAMS):
+            seam.value()  # vcrpy would leave out what is not there
+        with ExitStack() as stack:
+            stack.enter_context(without_reset())
+            stack.enter_context(quiet_logs())
+            patches, cleaners = vcr.vcr_patches()
+            for cleaner in cleaners:
+                stack.enter_context(cleaner)
+            patches += [*vcr.aiohttp_patches(), *httpx.transport_patches()]
+            patches += [gate(seam) for seam in GATES if seam.is_loaded()]
+            self._put(patches, stack)
+            for seam in GATES:
+                if not seam.is_loaded():
+                    stack.callback(WhenLoaded(seam.module, partial(self._close_late, seam)).forget)
+            return stack.pop_all()
+
+    def _close_late(self, seam: Seam) -> None:
+        """Put the gate into a library that the program imports while a cassette is open."""
+        self._undo.callback(gate(seam).apply())
+
+    def _put(self, patches: list[Patch], stack: ExitStack) -> None:
+        for patch in patches:
+            stack.callback(patch.apply())
+        self._values = {id(patch.value) for patch in patches}
+
+    def _check(self) -> None:
+        """See that every loaded library goes through what was put there."""
+        for seam in filter(Seam.is_loaded, _SEAMS):
+            if id(seam.value()) not in self._values:
+                raise seam.lost()
+
+
+_PATCHES: Final = _Patches()

@@ -1,0 +1,166 @@
+"""Places in other libraries where requests are caught, and gates behind them that stop what was not caught."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial, wraps
+from importlib import metadata
+from typing import Any, Final
+
+from pytest_templates.cassettes.http.routing import noted
+from pytest_templates.errors import CassetteError
+
+_MISSING: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A value that stands in for another one.
+
+    Attributes:
+        owner: The module or class.
+        attribute: The name of the value.
+        value: What stands there while the patch is applied.
+    """
+
+    owner: Any
+    attribute: str
+    value: Any
+
+    def apply(self) -> Callable[[], None]:
+        """Put the value in place; returns what takes it off again."""
+        before = vars(self.owner).get(self.attribute, _MISSING)
+        setattr(self.owner, self.attribute, self.value)
+        return lambda: self._restore(before)
+
+    def _restore(self, before: object) -> None:
+        if before is _MISSING:
+            delattr(self.owner, self.attribute)
+        else:
+            setattr(self.owner, self.attribute, before)
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """A place in a library through which its requests go.
+
+    Attributes:
+        package: The library's name on the package index.
+        module: The module.
+        owner: A class in it; ``""`` for the module itself.
+        attribute: The name of the function or class that requests go through.
+    """
+
+    package: str
+    module: str
+    owner: str
+    attribute: str
+
+    def __str__(self) -> str:
+        return ".".join(filter(None, (self.module, self.owner, self.attribute)))
+
+    def is_loaded(self) -> bool:
+        """Whether the program has imported the module."""
+        return self.module in sys.modules
+
+    def loaded(self) -> Any:
+        """The owner as it is now.
+
+        Raises:
+            CassetteError: The module has no such class.
+        """
+        module: Any = sys.modules[self.module]
+        try:
+            return getattr(module, self.owner) if self.owner else module
+        except AttributeError as error:
+            raise self.moved() from error
+
+    def value(self) -> Any:
+        """What stands there now.
+
+        Raises:
+            CassetteError: There is nothing.
+        """
+        try:
+            return getattr(self.loaded(), self.attribute)
+        except AttributeError as error:
+            raise self.moved() from error
+
+    def patched(self, wrapper: Callable[[Any], Any]) -> Patch:
+        """A patch that wraps what stands there now."""
+        return Patch(self.loaded(), self.attribute, wrapper(self.value()))
+
+    def moved(self) -> CassetteError:
+        """The error for a library that is built otherwise."""
+        return CassetteError(
+            f"{self.library()} has no {self}: its requests cannot be caught, and would go out unrecorded.\n"
+            "Install a version that the installed vcrpy knows, or upgrade vcrpy and antiphon."
+        )
+
+    def lost(self) -> CassetteError:
+        """The error for a library whose seam holds something else than it should."""
+        found = self.value()
+        return CassetteError(
+            f"{self.library()}: {self} is {_named(found)}, not the cassette's: requests would go out unrecorded.\n"
+            "It was replaced or imported anew while a cassette was open. Undo that before a cassette is opened."
+        )
+
+    def library(self) -> str:
+        """The library's name and version."""
+        try:
+            return f"{self.package} {metadata.version(self.package)}"
+        except metadata.PackageNotFoundError:
+            return f"{self.package} of Python {sys.version.partition(' ')[0]}"
+
+
+def _named(value: Any) -> str:
+    return f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+
+
+_PASSES: ContextVar[bool] = ContextVar("passes", default=False)
+GATES: Final = (
+    Seam("http.client", "http.client", "HTTPConnection", "putrequest"),
+    Seam("httpcore", "httpcore", "ConnectionPool", "handle_request"),
+    Seam("httpcore", "httpcore", "AsyncConnectionPool", "handle_async_request"),
+    Seam("httpcore2", "httpcore2", "ConnectionPool", "handle_request"),
+    Seam("httpcore2", "httpcore2", "AsyncConnectionPool", "handle_async_request"),
+    Seam("aiohttp", "aiohttp.connector", "BaseConnector", "connect"),
+)
+
+
+@contextmanager
+def passing() -> Iterator[None]:
+    """Let the requests of a block through: a cassette knows of them."""
+    token = _PASSES.set(True)
+    try:
+        yield
+    finally:
+        _PASSES.reset(token)
+
+
+def gate(seam: Seam) -> Patch:
+    """What stops the requests of a library, once it is loaded, that no cassette knows of."""
+    return seam.patched(partial(_guarded, seam=seam))
+
+
+def _guarded(real: Callable[..., Any], seam: Seam) -> Callable[..., Any]:
+    @wraps(real)
+    def guarded(owner: Any, *arguments: Any, **named: Any) -> Any:
+        if not _PASSES.get():
+            raise noted(_stopped(seam, owner))
+        return real(owner, *arguments, **named)
+
+    return guarded
+
+
+def _stopped(seam: Seam, owner: object) -> CassetteError:
+    kind = type(owner)
+    return CassetteError(
+        f"a request passed the cassette by: it came to {seam} ({seam.library()}) from an object of "
+        f"{kind.__module__}.{kind.__qualname__} that no cassette has caught, and was stopped.\n"
+        "Make the connection while the cassette is open and from the library's own names, or send by another library."
+    )

@@ -1,0 +1,273 @@
+"""http.client, urllib3, botocore and aiohttp, caught by way of vcrpy.
+
+vcrpy's own data, its file handling and its matchers are not used.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache, wraps
+from http import client
+from types import FunctionType
+from typing import Any, Final
+from unittest import mock
+
+from vcr import patch as vcr_patch
+from vcr.cassette import Cassette
+from vcr.patch import CassettePatcherBuilder
+from vcr.request import Request as VcrRequest
+from vcr.stubs import VCRConnection, VCRHTTPSConnection
+from vcr.util import read_body
+
+from pytest_templates.cassettes.http.routing import Decision, Recorder, noted, recorder_for
+from pytest_templates.cassettes.http.seams import Patch, Seam, passing
+from pytest_templates.cassettes.recorded import Headers, RecordedRequest, RecordedResponse, usual_reason
+from pytest_templates.errors import CassetteError
+
+_NEEDS_RESET: Final = "httplib2"  # its connections look up patched names of http.client themselves
+
+
+@contextmanager
+def without_reset() -> Iterator[None]:
+    """Let vcrpy's patches stand for the length of a block, also while connections are made.
+
+    Where httplib2 is installed, vcrpy keeps its own way: one thread at a time.
+    """
+    with ExitStack() as patches:
+        if _NEEDS_RESET not in sys.modules:
+            patches.enter_context(mock.patch.object(VCRHTTPSConnection, "_baseclass", _steady_class()))
+            patches.enter_context(mock.patch.object(vcr_patch, "force_reset", _no_reset))
+        yield
+
+
+def _no_reset() -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _steady_class() -> type[client.HTTPSConnection]:
+    """`http.client.HTTPSConnection`, working also while that name stands for something else."""
+    real: Any = vcr_patch._HTTPSConnection
+    return type("HTTPSConnection", (real,), {"__init__": _with_own_names(real.__init__)})
+
+
+def _with_own_names(function: Any) -> Callable[..., None]:
+    """The function with the names of its module as they are when nothing is patched."""
+    real = {"HTTPConnection": vcr_patch._HTTPConnection, "HTTPSConnection": vcr_patch._HTTPSConnection}
+    names = {**function.__globals__, **real}
+    steady = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
+    steady.__kwdefaults__ = function.__kwdefaults__
+    return steady
+
+
+AIOHTTP_SEAMS: Final = (Seam("aiohttp", "aiohttp.client", "ClientSession", "_request"),)
+
+
+def aiohttp_patches() -> Iterator[Patch]:
+    """What catches the requests of aiohttp, where it is loaded."""
+    for seam in filter(Seam.is_loaded, AIOHTTP_SEAMS):
+        yield seam.patched(_written_out)
+
+
+def _written_out(real: Callable[..., Any]) -> Callable[..., Any]:
+    from vcr.stubs.aiohttp_stubs import vcr_request
+
+    @wraps(real)
+    async def sent(session: Any, method: str, url: Any, **settings: Any) -> Any:
+        with passing():
+            return await real(session, method, url, **settings)
+
+    ask = vcr_request(routing_cassette(), sent)
+
+    @wraps(real)
+    async def request(session: Any, method: str, url: Any, *, data: Any = None, **settings: Any) -> Any:
+        payload = _form(data)
+        if payload is not None:
+            data = await payload.as_bytes()
+            settings["headers"] = _with_type(session, settings.get("headers"), payload.headers["content-type"])
+        return await ask(session, method, url, data=data, **settings)
+
+    return request
+
+
+def _form(data: Any) -> Any:
+    """The form that aiohttp would send for this data, or ``None`` where it is none."""
+    aiohttp = sys.modules["aiohttp"]
+    if isinstance(data, aiohttp.FormData):
+        return data()
+    if isinstance(data, aiohttp.MultipartWriter):
+        return data
+    return aiohttp.FormData(data)() if isinstance(data, (Mapping, list, tuple)) else None
+
+
+def _with_type(session: Any, headers: Any, content_type: str) -> Any:
+    """The headers of a request and the content type, where they name none."""
+    prepared = session._prepare_headers(headers)
+    prepared.setdefault("Content-Type", content_type)
+    return prepared
+
+
+_ASKED: Final = "antiphon_asked"
+_OTHERWISE: Final = ("requests", "httpx", "httpx2", "aiohttp")  # requests sends by urllib3, the others by our own seams
+
+SEAMS: Final = (
+    Seam("http.client", "http.client", "", "HTTPConnection"),
+    Seam("http.client", "http.client", "", "HTTPSConnection"),
+    Seam("urllib3", "urllib3.connectionpool", "HTTPConnectionPool", "ConnectionCls"),
+    Seam("urllib3", "urllib3.connectionpool", "HTTPSConnectionPool", "ConnectionCls"),
+    Seam("botocore", "botocore.awsrequest", "AWSHTTPConnectionPool", "ConnectionCls"),
+    Seam("botocore", "botocore.awsrequest", "AWSHTTPSConnectionPool", "ConnectionCls"),
+    Seam("httplib2", "httplib2", "", "SCHEME_TO_CONNECTION"),
+    Seam("tornado", "tornado.simple_httpclient", "SimpleAsyncHTTPClient", "fetch_impl"),
+    Seam("tornado", "tornado.curl_httpclient", "CurlAsyncHTTPClient", "fetch_impl"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a recorder said about a request."""
+
+    recorder: Recorder
+    decision: Decision
+
+
+class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
+    """Answers vcrpy's questions by the recorder that a request belongs to.
+
+    A request is decided about once: vcrpy asks several times about the same request, and from several threads, so the
+    answer is kept on the request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(path="", skip_patchers=_OTHERWISE)
+
+    def can_play_response_for(self, request: VcrRequest) -> bool:
+        """Whether to replay; raises `CassetteMiss` where the request may not be sent either."""
+        return _asked(request).decision.replay is not None
+
+    def play_response(self, request: VcrRequest) -> dict[str, Any]:
+        """The recorded response, in vcrpy's form."""
+        asked = _asked(request)
+        if asked.decision.replay is None:
+            raise CassetteError(f"{request.method} {request.uri.partition('?')[0]} has no recording")
+        response = asked.decision.replay.response
+        if response.cut is not None:
+            raise asked.recorder.read_past(asked.decision)
+        return _vcr_response(response)
+
+    def append(self, request: VcrRequest, response: dict[str, Any]) -> None:
+        """Take the response to a request that was sent."""
+        asked = _asked(request)
+        asked.recorder.record(asked.decision, _recorded_response(response))
+
+    def find_requests_with_most_matches(self, request: VcrRequest) -> list[tuple[VcrRequest, list[Any], list[Any]]]:
+        """The request itself: vcrpy asks for the recording of a redirect's next request this way."""
+        return [(request, [], [])]
+
+    @property
+    def write_protected(self) -> bool:
+        """Never: a request that may not be sent is refused before."""
+        return False
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def vcr_patches() -> tuple[list[Patch], list[Any]]:
+    """What vcrpy puts in place, and what it does at the end as context managers."""
+    patches: list[Patch] = [Patch(VCRConnection, "getresponse", _passing(VCRConnection.getresponse))]
+    cleaners: list[Any] = []
+    for patcher in _builder().build():
+        if hasattr(patcher, "getter"):
+            patches.append(Patch(patcher.getter(), patcher.attribute, patcher.new))
+        else:
+            cleaners.append(patcher)
+    return patches, cleaners
+
+
+@cache
+def routing_cassette() -> RoutingCassette:
+    """The one that vcrpy knows."""
+    return RoutingCassette()
+
+
+@cache
+def _builder() -> Any:
+    return CassettePatcherBuilder(routing_cassette())
+
+
+def _passing(real: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(real)
+    def getresponse(connection: Any, *arguments: Any, **named: Any) -> Any:
+        with passing():
+            return real(connection, *arguments, **named)
+
+    return getresponse
+
+
+def _asked(request: VcrRequest) -> _Asked:
+    asked: _Asked | None = getattr(request, _ASKED, None)
+    if asked is None:
+        recorded = _recorded_request(request)
+        recorder = recorder_for(recorded.method, recorded.uri)
+        asked = _Asked(recorder, recorder.decide(recorded))
+        setattr(request, _ASKED, asked)
+    return asked
+
+
+def _recorded_request(request: VcrRequest) -> RecordedRequest:
+    return RecordedRequest(
+        method=_text(request.method).upper(),
+        uri=str(request.uri),
+        headers=_headers(request.headers.items()),
+        body=_bytes(read_body(request)),
+    )
+
+
+def _recorded_response(response: dict[str, Any]) -> RecordedResponse:
+    headers = response["headers"]
+    return RecordedResponse(
+        status=response["status"]["code"],
+        reason=response["status"]["message"] or "",
+        headers=_headers(headers.items() if isinstance(headers, dict) else headers),
+        body=_bytes(response["body"].get("string")),
+    )
+
+
+def _vcr_response(response: RecordedResponse) -> dict[str, Any]:
+    headers: dict[str, list[str]] = {}
+    for name, value in response.headers:
+        headers.setdefault(name, []).append(value)
+    message = response.reason or usual_reason(response.status)
+    return {
+        "status": {"code": response.status, "message": message},
+        "headers": headers,
+        "body": {"string": response.body},
+    }
+
+
+def _headers(items: Iterable[tuple[Any, Any]]) -> Headers:
+    """Pairs of vcrpy's headers, whose values may be texts, bytes or lists of these."""
+    return tuple((_text(name).lower(), _text(value)) for name, values in items for value in _listed(values))
+
+
+def _listed(values: Any) -> Iterable[Any]:
+    return values if isinstance(values, (list, tuple)) else [values]
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _bytes(body: Any) -> bytes:
+    """A body as vcrpy passes it on: some clients give it before it was written out."""
+    if body is None or isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body or b"")
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogateescape")
+    if isinstance(body, (dict, list)):
+        return json.dumps(body).encode()
+    raise noted(CassetteError(f"a request body of the type {type(body).__name__} cannot be recorded"))

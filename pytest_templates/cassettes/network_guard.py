@@ -1,0 +1,182 @@
+"""In a replay nothing leaves this machine: sockets to other hosts are refused, and look-ups of their names as well.
+
+For the length of a block the methods of ``socket.socket`` and the look-ups of the module ``socket`` are replaced:
+asyncio, trio, threads and blocking clients all go through these. uvloop does not, nor does asyncio's loop on Windows:
+their own methods are replaced, too. A process that is forked inherits all of it. Out of reach are programs that are
+started anew, libraries in C with sockets of their own, and uvloop's datagrams from sockets without a peer.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial, wraps
+from typing import Any, Final, TypeAlias
+from unittest import mock
+
+from pytest_templates.errors import NetworkRefused
+from pytest_templates.support.client_errors import passed_on
+from pytest_templates.support.loading import WhenLoaded
+
+Refuse: TypeAlias = Callable[[str], Exception]
+Elsewhere: TypeAlias = Callable[..., str | None]
+
+
+@contextmanager
+def guarded(test: str, complain: Callable[[Exception], None]) -> Iterator[None]:
+    """Refuse sockets to other hosts in this process. Loopback, Unix sockets and other families stay open.
+
+    Args:
+        test: The test's node id, for the text of the error.
+        complain: Told of every host that was reached for, once.
+    """
+    told: set[str] = set()
+
+    def refuse(host: str) -> Exception:
+        error = _refusal(test, host)
+        if host not in told:
+            told.add(host)
+            complain(error)
+        return passed_on(error)
+
+    with ExitStack() as patches:
+        patch = partial(_patch, patches, refuse)
+        patch(socket.socket, _METHODS)
+        patch(socket, _LOOK_UPS)
+        waiting = WhenLoaded("uvloop", lambda: patch(sys.modules["uvloop"].Loop, _UVLOOP))
+        patches.callback(waiting.forget)
+        if sys.platform == "win32":
+            from asyncio import windows_events
+
+            patch(windows_events.IocpProactor, _PROACTOR)
+        yield
+
+
+def _patch(patches: ExitStack, refuse: Refuse, owner: Any, calls: Mapping[str, Elsewhere]) -> None:
+    for name, host_of in calls.items():
+        replacement = _refusing(getattr(owner, name), host_of, refuse)
+        patches.enter_context(mock.patch.object(owner, name, replacement))
+
+
+def _refusing(real: Callable[..., Any], elsewhere: Elsewhere, refuse: Refuse) -> Callable[..., Any]:
+    @wraps(real)
+    def call(*arguments: Any, **options: Any) -> Any:
+        host = elsewhere(*arguments, **options)
+        if host is not None:
+            raise refuse(host)
+        return real(*arguments, **options)
+
+    return call
+
+
+def _refusal(test: str, host: str) -> NetworkRefused:
+    return NetworkRefused(
+        f"{test} reaches for {host}, and while its cassette is replayed nothing may leave this machine\n"
+        "\n"
+        "Keep what asks for it out of the test, or serve it on this machine: loopback and Unix sockets stay open.\n"
+        "A call of a model that comes as far as this is sent by no library that can be recorded; it needs a test of\n"
+        'its own, marked @pytest.mark.llm_live(reason="…").',
+        host=host,
+    )
+
+
+# Where a call leads to: each function takes a method's arguments, and returns the other host, or None.
+
+
+def _of_address(sock: socket.socket, address: object) -> str | None:
+    if sock.family not in {socket.AF_INET, socket.AF_INET6} or not isinstance(address, tuple) or not address:
+        return None
+    host, *port = address[:2]
+    return None if _is_here(host) else ":".join([_text(host), *map(str, port)])
+
+
+def _of_connect(sock: socket.socket, address: object) -> str | None:
+    host = _of_address(sock, address)
+    if host is not None:
+        sock.close()  # what clients do themselves after an OSError; the refusal is none
+    return host
+
+
+def _of_datagram(sock: socket.socket, _data: object, *rest: object) -> str | None:
+    return _of_address(sock, rest[-1]) if rest else None  # flags may stand before the address
+
+
+def _of_message(
+    sock: socket.socket, _buffers: object, _ancillary: object = (), _flags: int = 0, address: object = None
+) -> str | None:
+    return _of_address(sock, address)
+
+
+def _of_name(host: object, *_: object, **__: object) -> str | None:
+    return None if _is_here(host) or _address(_text(host)) else _text(host)
+
+
+def _of_reverse(host: object) -> str | None:
+    return None if _is_here(host) else _text(host)
+
+
+def _of_name_info(address: tuple[Any, ...], flags: int = 0) -> str | None:
+    return None if flags & socket.NI_NUMERICHOST else _of_reverse(address[0])
+
+
+def _of_connection(
+    _loop: object, _factory: object, host: object = None, port: object = None, **_: object
+) -> str | None:
+    return None if _is_here(host) else f"{_text(host)}:{port}"
+
+
+def _of_endpoint(
+    _loop: object, _factory: object, _local: object = None, remote_addr: tuple[Any, ...] | None = None, **_: object
+) -> str | None:
+    return None if remote_addr is None else _of_connection(_loop, _factory, *remote_addr[:2])
+
+
+_METHODS: Final[Mapping[str, Elsewhere]] = {
+    "connect": _of_connect,
+    "connect_ex": _of_connect,
+    "sendto": _of_datagram,
+    "sendmsg": _of_message,
+}
+_LOOK_UPS: Final[Mapping[str, Elsewhere]] = {
+    "getaddrinfo": _of_name,
+    "gethostbyname": _of_name,
+    "gethostbyname_ex": _of_name,
+    "gethostbyaddr": _of_reverse,
+    "getnameinfo": _of_name_info,
+}
+_UVLOOP: Final[Mapping[str, Elsewhere]] = {
+    "create_connection": _of_connection,
+    "create_datagram_endpoint": _of_endpoint,
+    "getaddrinfo": lambda _loop, *arguments, **options: _of_name(*arguments, **options),
+    "getnameinfo": lambda _loop, *arguments, **options: _of_name_info(*arguments, **options),
+}
+_PROACTOR: Final[Mapping[str, Elsewhere]] = {
+    "connect": lambda _proactor, sock, address: _of_address(sock, address),
+    "sendto": lambda _proactor, sock, _data, _flags=0, addr=None: _of_address(sock, addr),
+}
+
+_LOOPBACK_NAMES: Final = {"", "localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
+
+
+def _is_here(host: object) -> bool:
+    """Whether this is a name or an address of this machine."""
+    name = "" if host is None else _text(host).rstrip(".").lower()
+    address = _address(name)
+    if address is not None:
+        return address.is_loopback or address.is_unspecified
+    return name in _LOOPBACK_NAMES or name.endswith(".localhost") or name == socket.gethostname().lower()
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _text(host: object) -> str:
+    return bytes(host).decode("latin-1") if isinstance(host, bytes | bytearray) else str(host)

@@ -1,0 +1,207 @@
+"""The interactions of one open cassette: those left to play, those new, and the requests sent. Thread-safe."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import count
+from threading import Lock
+from typing import TypeAlias
+
+from antiphon.calls import Caller
+from pytest_templates.cassettes.recorded import Interaction
+
+Opinion: TypeAlias = Callable[[Interaction], "bool | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A recorded interaction with its place.
+
+    Attributes:
+        number: Its place in the cassette, from 1.
+        interaction: What was recorded.
+        played: Whether it was replayed already.
+    """
+
+    number: int
+    interaction: Interaction
+    played: bool
+
+
+class Tape:
+    """Plays each loaded interaction once, in recorded order among equal ones, and takes new ones.
+
+    What is recorded now is not played in the same run: a second equal request is a second recording. What a killed run
+    has left is played behind what the cassette holds, and is as good as recorded now once it was.
+
+    Args:
+        kept: What the cassette holds.
+        left: What a killed run has left.
+        fingerprint: What of an interaction has to be equal for it to be played.
+    """
+
+    def __init__(
+        self, kept: Sequence[Interaction], left: Sequence[Interaction], fingerprint: Callable[[Interaction], bytes]
+    ) -> None:
+        self._loaded = (*kept, *left)
+        self._kept = len(kept)
+        self._fingerprints = tuple(map(fingerprint, self._loaded))
+        self._queues: defaultdict[bytes, deque[int]] = defaultdict(deque)
+        for index, known in enumerate(self._fingerprints):
+            self._queues[known].append(index)
+        self._played: set[int] = set()
+        self._used: dict[int, Interaction] = {}  # by the order in which it was asked for
+        self._new: dict[int, Interaction] = {}  # those of them that are not saved yet
+        self._orders = count()
+        self._recorded = 0
+        self._lock = Lock()
+
+    def take(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
+        """The next unplayed interaction with this fingerprint; from now on it counts as played, by this caller.
+
+        Args:
+            fingerprint: Of the request.
+            caller: Who asks.
+            opinion: May refuse an interaction with the fingerprint by ``False``, and where none is left accept one
+                with another by ``True``.
+        """
+        with self._lock:
+            index = next(self._candidates(fingerprint, opinion), None)
+            if index is None:
+                return None
+            self._queues[self._fingerprints[index]].remove(index)
+            self._played.add(index)
+            order = next(self._orders)
+            replayed = self._used[order] = self._loaded[index].asked_by(caller)
+            if index >= self._kept:
+                self._new[order] = replayed
+            return replayed
+
+    def _candidates(self, fingerprint: bytes, opinion: Opinion | None) -> Iterator[int]:
+        equal = self._queues.get(fingerprint, ())
+        if opinion is None:
+            yield from equal
+        else:
+            others = (index for index in range(len(self._loaded)) if index not in self._played and index not in equal)
+            yield from (index for index in equal if opinion(self._loaded[index]) is not False)
+            yield from (index for index in others if opinion(self._loaded[index]) is True)
+
+    def has_played(self, fingerprint: bytes) -> bool:
+        """Whether interactions with this fingerprint were loaded, and every one of them was played."""
+        with self._lock:
+            return fingerprint in self._queues and not self._queues[fingerprint]
+
+    def reserve(self) -> int:
+        """A place among the interactions of this run, for a request that is about to be sent."""
+        with self._lock:
+            return next(self._orders)
+
+    def add(self, order: int, interaction: Interaction) -> None:
+        """Take a new interaction in at its reserved place; requests are kept in the order they were sent in."""
+        with self._lock:
+            self._used[order] = self._new[order] = interaction
+            self._recorded += 1
+
+    @property
+    def played(self) -> int:
+        """How many loaded interactions were played."""
+        return len(self._played)
+
+    @property
+    def recorded(self) -> int:
+        """How many interactions were recorded."""
+        return self._recorded
+
+    @property
+    def unused(self) -> int:
+        """How many loaded interactions were not played."""
+        return len(self._loaded) - len(self._played)
+
+    def tracks(self) -> list[Track]:
+        """The loaded interactions as they stand."""
+        with self._lock:
+            return [
+                Track(number, interaction, number - 1 in self._played)
+                for number, interaction in enumerate(self._loaded, 1)
+            ]
+
+    def unsaved(self) -> dict[int, Interaction]:
+        """What the cassette does not hold yet, in the order in which it was sent, by keys for `mark_saved`."""
+        with self._lock:
+            return dict(sorted(self._new.items()))
+
+    def mark_saved(self, keys: Iterable[int]) -> None:
+        """Remember that these keys of `unsaved` were written."""
+        with self._lock:
+            for key in keys:
+                del self._new[key]
+
+    def used(self) -> list[Interaction]:
+        """What was replayed and what is new, in the order in which it was asked for."""
+        with self._lock:
+            return [self._used[order] for order in sorted(self._used)]
+
+
+def of_model(name: str, opinion: Opinion | None) -> Opinion:
+    """An opinion that refuses what was not recorded from the model of this name."""
+
+    def judged(recorded: Interaction) -> bool | None:
+        if recorded.model != name:
+            return False
+        return None if opinion is None else opinion(recorded)
+
+    return judged
+
+
+class Outgoing:
+    """The requests that were sent, and their answers. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, str | None] = {}
+        self._answered: list[tuple[str | None, str | None]] = []
+        self._refused: set[tuple[str | None, str | None]] = set()
+        self._lock = Lock()
+
+    def sent(self, fingerprint: bytes, template: str | None) -> None:
+        """Note a request, and the path of the template that asks; ``None`` for a call from outside of templates."""
+        with self._lock:
+            self._waiting[fingerprint] = template
+
+    def answered(self, fingerprint: bytes, interaction: Interaction) -> None:
+        """Note the answer to an equal request."""
+        with self._lock:
+            self._waiting.pop(fingerprint, None)
+            if interaction.response.status < HTTPStatus.BAD_REQUEST:
+                self._answered.append((interaction.template, interaction.model))
+            else:
+                self._refused.add((interaction.template, interaction.model))
+
+    @property
+    def unanswered(self) -> list[str | None]:
+        """Who asked what nobody answered, in the order in which it was sent; a retry that is answered is enough."""
+        with self._lock:
+            return list(self._waiting.values())
+
+    def was_answered(self, template: str | None, model: str | None) -> bool:
+        """Whether a model answered somebody's request, and was not just replayed; each answer is told once.
+
+        Args:
+            template: The path of the template that asked; ``None`` for a call from outside of templates.
+            model: The name of the model; ``None`` where a client was used without the engine.
+        """
+        with self._lock:
+            try:
+                self._answered.remove((template, model))
+            except ValueError:
+                return False
+            return True
+
+    def was_sent(self, template: str | None, model: str | None) -> bool:
+        """Whether somebody's request was sent, also where it was refused in the end; as ``was_answered``."""
+        with self._lock:
+            was_refused = (template, model) in self._refused
+            self._refused.discard((template, model))
+        return self.was_answered(template, model) or was_refused

@@ -1,0 +1,1 @@
+"""What recorded calls say to people: prompts, answers, tokens, and what changed."""

@@ -1,0 +1,181 @@
+"""Recorded calls of two runs side by side, and what changed from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Final, TypedDict
+
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical, dumps, may_be_json, parse
+from pytest_templates.cassettes.matching import Matcher, without
+from pytest_templates.cassettes.reading.diff import body_difference
+from pytest_templates.cassettes.reading.llm import Prompt, PromptMessage, answer_of, prompt_of
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.support.diff import cut, text_difference, word_difference
+from pytest_templates.support.text import counted
+
+
+class Ask(TypedDict):
+    """One request of a model, and its answer.
+
+    Attributes:
+        template: The path of the template that asked; ``None`` for a call from outside of templates.
+        key: Equal for requests that count as the same, and for no others.
+        address: Where it was sent, with the method; ``""`` where nothing was sent.
+        body: What was sent: JSON without what is ignored in comparisons, or other text.
+        answer: What came back, in words; ``""`` for nothing.
+    """
+
+    template: str | None
+    key: str
+    address: str
+    body: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An ask of one run, and the one of another run that stands in its place.
+
+    Attributes:
+        old: ``None`` where only the new run asked.
+        new: ``None`` where only the old run asked.
+    """
+
+    old: Ask | None
+    new: Ask | None
+
+    @property
+    def template(self) -> str | None:
+        """The path of the template that asks; ``None`` for code outside of templates."""
+        return next((ask["template"] for ask in (self.new, self.old) if ask is not None), None)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both runs asked the same."""
+        return self.old is not None and self.new is not None and self.old["key"] == self.new["key"]
+
+
+def paired(old: Sequence[Ask], new: Sequence[Ask]) -> list[Pair]:
+    """The asks of two runs side by side, template by template.
+
+    Those of a template that are the same belong together wherever they stand, since what is asked at the same time may
+    come in any order; the others by their place.
+    """
+    templates = dict.fromkeys(ask["template"] for ask in (*new, *old))
+    return [pair for template in templates for pair in _paired(_of(template, old), _of(template, new))]
+
+
+def _of(template: str | None, asks: Iterable[Ask]) -> list[Ask]:
+    return [ask for ask in asks if ask["template"] == template]
+
+
+def _paired(old: Sequence[Ask], new: Sequence[Ask]) -> Iterator[Pair]:
+    left, others = list(old), []
+    for ask in new:
+        same = next((one for one in left if one["key"] == ask["key"]), None)
+        if same is None:
+            others.append(ask)
+        else:
+            left.remove(same)
+            yield Pair(same, ask)
+    yield from (Pair(was, now) for was, now in zip_longest(left, others))
+
+
+def asks_of(interactions: Iterable[Interaction], matcher: Matcher) -> list[Ask]:
+    """Interactions as asks: the same ones are those that the matcher takes for the same."""
+    return [
+        Ask(
+            template=one.template,
+            key=matcher.fingerprint(one.request).hex(),
+            address=f"{one.request.method} {one.request.uri}",
+            body=_body(one.request, matcher),
+            answer=_answer(one.response),
+        )
+        for one in interactions
+    ]
+
+
+def ask_difference(old: Ask, new: Ask) -> list[str]:
+    """What changed from one ask to another: the address, the settings, then message by message."""
+    lines = [] if old["address"] == new["address"] else [f"- {old['address']}", f"+ {new['address']}"]
+    before, after = body_in(old), body_in(new)
+    if before is None or after is None:
+        return lines + text_difference(old["body"], new["body"])
+    return lines + body_difference(before, after)
+
+
+def body_in(ask: Ask) -> Json:
+    """The JSON that was sent; ``None`` where it was none."""
+    try:
+        return parse(ask["body"])
+    except JsonError:
+        return None
+
+
+def _body(request: RecordedRequest, matcher: Matcher) -> str:
+    if may_be_json(request.headers, request.body):
+        try:
+            return dumps(without(canonical(request.body), matcher.paths))
+        except JsonError:
+            pass
+    return _text(request.body)
+
+
+def _answer(response: RecordedResponse) -> str:
+    """The words of an answer, of one without recognised words its body; none before it came."""
+    said = answer_of(response).text or _text(response.body)
+    return said if response.status in {0, 200} else f"status {response.status}: {said}"
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "backslashreplace")
+
+
+_SHOWN: Final = 6  # lines of a difference
+_NOT_OURS: Final = {"assistant", "model", "tool", "function", "function_call", "function_call_output", "reasoning"}
+
+
+def changed_recordings(old: Sequence[Ask], new: Sequence[Ask]) -> list[str]:
+    """What changed, for people; no lines where every prompt and every answer is the same."""
+    pairs = paired(old, new)
+    changed = [pair for pair in pairs if not _has_same_answer(pair)]
+    same = len(pairs) - len(changed)
+    lines = [line for pair in changed for line in _told(pair)]
+    return [*lines, *([f"the same answer to the same prompt: {counted(same, 'call')}"] if lines and same else [])]
+
+
+def _has_same_answer(pair: Pair) -> bool:
+    return pair.is_same and pair.old is not None and pair.new is not None and pair.old["answer"] == pair.new["answer"]
+
+
+def _told(pair: Pair) -> Iterator[str]:
+    where = pair.template or "code outside of templates"
+    if pair.old is None or pair.new is None:
+        yield f"{where}: {'new call' if pair.old is None else 'gone'}"
+        return
+    if pair.is_same:
+        yield f"{where}: the model answered differently to the same prompt"
+        lines = word_difference(pair.old["answer"], pair.new["answer"])
+    else:
+        yield f"{where}: {_cause(pair.old, pair.new)}"
+        lines = ask_difference(pair.old, pair.new)
+    yield from (f"  {cut(line)}" for line in lines[:_SHOWN])
+    yield from ["  …"] if len(lines) > _SHOWN else []
+
+
+def _cause(old: Ask, new: Ask) -> str:
+    """Whose doing it is that a prompt is not the same."""
+    before, after = prompt_of(body_in(old)), prompt_of(body_in(new))
+    if before is None or after is None:
+        return "our request changed"
+    if before.messages == after.messages:
+        return "the settings changed, or where it is sent"
+    if before.settings == after.settings and _ours(before) == _ours(after):
+        return "an earlier answer in the prompt changed"
+    return "our prompt changed"
+
+
+def _ours(prompt: Prompt) -> list[PromptMessage]:
+    return [message for message in prompt.messages if message.role not in _NOT_OURS]

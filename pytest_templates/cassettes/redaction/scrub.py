@@ -1,0 +1,396 @@
+"""An interaction without secrets: headers, addresses, forms, JSON, and secrets split across the events of a stream.
+
+The pieces of one answer stand at the same place of event after event. Read one after the other, they are a strand; a
+secret in it is replaced in the event in which it begins, and taken out of those that follow. No event is added or lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import unquote, unquote_plus
+
+from pytest_templates.cassettes.format.bodies import EVENTS, LINES, transferred
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, may_be_json, parse, style_of
+from pytest_templates.cassettes.http.capture import decoded
+from pytest_templates.cassettes.recorded import (
+    Headers,
+    Interaction,
+    RecordedRequest,
+    RecordedResponse,
+    header,
+    usual_reason,
+)
+from pytest_templates.cassettes.redaction.policy import (
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    SECRET_MEMBERS,
+    SECRET_PARAMETERS,
+)
+from pytest_templates.cassettes.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
+
+_USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
+
+
+def scrub_uri(uri: str, secrets: Secrets) -> str:
+    """The address without user, secret parameters and secret values."""
+    address, fragment_mark, fragment = _USER.sub(rf"\g<1>{PLACEHOLDER}@", uri).partition("#")
+    start, mark, query = address.partition("?")
+    path = "/".join(_part(part, secrets) for part in start.split("/"))
+    return secrets.replace(path + mark + scrub_form(query, secrets) + fragment_mark + _part(fragment, secrets))
+
+
+def scrub_form(query: str, secrets: Secrets) -> str:
+    """Parameters, as they stand in an address or in the body of a form, without the secret ones."""
+    return "&".join(_parameter(pair, secrets) for pair in query.split("&"))
+
+
+def _part(part: str, secrets: Secrets) -> str:
+    hidden = "%" in part and secrets.find(unquote(part))
+    return PLACEHOLDER if hidden else part
+
+
+def _parameter(pair: str, secrets: Secrets) -> str:
+    name, equals, value = pair.partition("=")
+    secret_name = unquote_plus(name).lower() in SECRET_PARAMETERS
+    return f"{name}={PLACEHOLDER}" if equals and (secret_name or secrets.find(unquote_plus(value))) else pair
+
+
+_NAMES: Final = "|".join(sorted(SECRET_MEMBERS))
+_CHARACTERS: Final = r'(?:[^"\\]|\\.)'
+_MEMBER: Final = re.compile(  # an answer that was cut short may end in the value
+    rf'"(?:{_NAMES})"\s*:\s*"({_CHARACTERS}+)(?:"|\\?\Z)', re.IGNORECASE | re.DOTALL
+)
+_TEXT: Final = re.compile(rf'"({_CHARACTERS}*)(?:"|\\?\Z)', re.DOTALL)
+_NAMED_INSIDE: Final = re.compile(rf'\\"(?:{_NAMES})\\+"', re.IGNORECASE)
+_CHARACTER: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
+)
+
+
+def member_spans(text: str) -> Iterator[Span]:
+    """Where the values of secret members are, in a text that begins as JSON does; prose may speak of passwords."""
+    if text.lstrip()[:1] in {"{", "["}:
+        for member in _MEMBER.finditer(text):
+            if member[1] != PLACEHOLDER:
+                yield *member.span(1), "the value of a secret member"
+        for inner in _TEXT.finditer(text):
+            if _NAMED_INSIDE.search(inner[1]):
+                yield from _spans_inside(inner[1], inner.start(1))
+
+
+def _spans_inside(written: str, start: int) -> Iterator[Span]:
+    """The same of a text in that JSON, which may be JSON again, as results of tools that are passed on often are."""
+    characters = _CHARACTER.findall(written)
+    ends = [*accumulate(map(len, characters), initial=start)]
+    for begin, end, what in member_spans("".join(map(_read, characters))):
+        yield ends[begin], ends[end], what
+
+
+def _read(character: str) -> str:
+    if len(character) == 1:
+        return character
+    try:
+        return str(json.loads(f'"{character}"', strict=False))
+    except ValueError:  # no escape of JSON's
+        return character[-1]
+
+
+def without_members(text: str) -> str:
+    """The text with a placeholder for each of these values."""
+    for start, end, _ in reversed(merged(sorted(member_spans(text)))):
+        text = text[:start] + PLACEHOLDER + text[end:]
+    return text
+
+
+_LINE: Final = re.compile(r"(data: ?)?([^\r\n]+)")
+_SECRET_MEMBER: Final = re.compile(rf'"(?:{"|".join(sorted(SECRET_MEMBERS))})\\*"', re.IGNORECASE)
+_SECRET_FIELD: Final = re.compile(
+    rf'(name="(?:{"|".join(sorted(SECRET_PARAMETERS))})"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)(?:(?!\r?\n--).)*',
+    re.IGNORECASE | re.DOTALL,
+)
+_ESCAPED: Final = re.compile(r"\\+u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
+
+
+def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
+    """A body, not compressed, without secrets.
+
+    Args:
+        headers: The headers that came with it; their content type says what it is.
+        body: The bytes.
+        secrets: What may not be kept.
+    """
+    kind = header(headers, "content-type").lower()
+    text = body.decode("utf-8", "surrogateescape")
+    if kind.startswith(EVENTS):
+        text = _lines(scrub_strands(text, secrets, prefix="data:"), secrets)
+    elif kind.startswith(LINES):
+        text = _lines(scrub_strands(text, secrets), secrets)
+    elif may_be_json(headers, body):
+        text = _document(text, secrets)
+    elif kind.startswith("application/x-www-form-urlencoded"):
+        text = secrets.replace(scrub_form(text, secrets))
+    elif kind.startswith("multipart/"):
+        text = _plain(_SECRET_FIELD.sub(rf"\g<1>{PLACEHOLDER}", text), secrets)
+    else:
+        text = _plain(text, secrets)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _lines(text: str, secrets: Secrets) -> str:
+    if not _needs_reading(text, secrets):
+        return text
+    return _LINE.sub(lambda line: (line[1] or "") + _document(line[2], secrets), text)
+
+
+def _document(text: str, secrets: Secrets) -> str:
+    """A text that may be JSON: in JSON only whole strings are touched, so that it stays JSON."""
+    if not _needs_reading(text, secrets):
+        return text
+    try:
+        value = parse(text)
+        replaced = _value(value, secrets)
+    except (JsonError, RecursionError):
+        return _plain(text, secrets)
+    return text if replaced == value else dumps(replaced, style_of(text, value) or "compact-ascii")
+
+
+def _needs_reading(text: str, secrets: Secrets) -> bool:
+    """Whether there may be a secret in it, also behind escapes: most documents hold none, and reading takes time."""
+    may_hide = "\\u" in text or "\\/" in text
+    return may_hide or bool(_SECRET_MEMBER.search(text)) or secrets.find(text) is not None
+
+
+def _value(value: Json, secrets: Secrets) -> Json:
+    if isinstance(value, str):
+        return secrets.replace(without_members(value))
+    if isinstance(value, list):
+        return [_value(inner, secrets) for inner in value]
+    if isinstance(value, dict):
+        return _object(value, secrets)
+    return value
+
+
+def _object(members: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
+    """The members; two names that would become one are told apart by a number."""
+    scrubbed: dict[str, Json] = {}
+    for name, value in members.items():
+        key, count = secrets.replace(name), 2
+        while key in scrubbed or (key != name and key in members):
+            key, count = f"{PLACEHOLDER}-{count}", count + 1
+        scrubbed[key] = _member(name, value, secrets)
+    return scrubbed
+
+
+def _member(name: str, value: Json, secrets: Secrets) -> Json:
+    is_secret = name.lower() in SECRET_MEMBERS and isinstance(value, str) and value
+    return PLACEHOLDER if is_secret else _value(value, secrets)
+
+
+def _plain(text: str, secrets: Secrets) -> str:
+    """A text of no known kind; letters that are escaped as in JSON are read where they hide something."""
+    read = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
+    return secrets.replace(read if read != text and secrets.find(read) else text)
+
+
+_PAYLOAD: Final = re.compile(r"[^\r\n]+")
+Place: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(eq=False)
+class _Event:
+    """The payload of one event, read.
+
+    Attributes:
+        start: Where it stands in the stream.
+        text: As it stands there.
+        root: A list with the value; a payload that is no JSON is a text.
+        is_json: Whether it is JSON.
+    """
+
+    start: int
+    text: str
+    root: list[Json]
+    is_json: bool
+
+    def written(self) -> str:
+        """The payload as it is now."""
+        if not self.is_json:
+            return str(self.root[0])
+        return dumps(self.root[0], style_of(self.text, parse(self.text)) or "compact-ascii")
+
+
+class _Piece(NamedTuple):
+    """A text in an event: where it is, and what holds it."""
+
+    event: _Event
+    holder: Json
+    key: str | int
+
+    @property
+    def text(self) -> str:
+        return str(self.holder[self.key])
+
+
+def scrub_strands(text: str, secrets: Secrets, prefix: str = "") -> str:
+    """A stream without the secrets that are spread over its events.
+
+    Args:
+        text: The stream: one event, or one field of an event, a line.
+        secrets: What may not be kept.
+        prefix: What the lines that count begin with.
+    """
+    changed: set[_Event] = set()
+    for pieces in _strands(_events(text, prefix)):
+        texts = [piece.text for piece in pieces]
+        spans = _spans(texts, secrets) if len(set(texts)) > 1 else []
+        if spans:
+            _replace(pieces, texts, spans)
+            changed.update(piece.event for piece, text in zip(pieces, texts, strict=True) if piece.text != text)
+    for event in sorted(changed, key=lambda event: event.start, reverse=True):
+        text = text[: event.start] + event.written() + text[event.start + len(event.text) :]
+    return text
+
+
+def _events(text: str, prefix: str) -> Iterator[_Event]:
+    for line in _PAYLOAD.finditer(text):
+        if line[0].startswith(prefix):
+            payload = line[0].removeprefix(prefix).removeprefix(" ")
+            try:
+                yield _Event(line.end() - len(payload), payload, [parse(payload)], is_json=True)
+            except JsonError:
+                yield _Event(line.end() - len(payload), payload, [payload], is_json=False)
+
+
+def _strands(events: Iterator[_Event]) -> Iterator[list[_Piece]]:
+    """The texts at each place, in order, where there are several."""
+    strands: defaultdict[Place, list[_Piece]] = defaultdict(list)
+    for event in events:
+        for place, holder, key in _texts(event.root, ()):
+            strands[place].append(_Piece(event, holder, key))
+    return (pieces for pieces in strands.values() if len(pieces) > 1)
+
+
+def _texts(node: Json, place: Place) -> Iterator[tuple[Place, Json, str | int]]:
+    """Every text with its place; answers that are told apart by a number, such as ``index``, have different places."""
+    if isinstance(node, dict):
+        place += tuple(value for name, value in node.items() if name.endswith("index") and isinstance(value, int))
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, str):
+            yield (*place, key), node, key
+        elif isinstance(value, (dict, list)):
+            yield from _texts(value, (*place, key))
+
+
+def _spans(texts: Sequence[str], secrets: Secrets) -> list[Span]:
+    """What is to be replaced: what stands in one text is found there, unless only the others say what it is."""
+    strand = "".join(texts)
+    return merged(sorted([*_crossing(secrets.spans(strand), texts), *member_spans(strand)]))
+
+
+def _crossing(spans: list[Span], texts: Sequence[str]) -> list[Span]:
+    """The spans that more than one text has a part in."""
+    borders, end = set(), 0
+    for text in texts:
+        end += len(text)
+        borders.add(end)
+    return [span for span in spans if any(span[0] < border < span[1] for border in borders)]
+
+
+def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> None:
+    """Write a placeholder where a span begins, and nothing in the rest of it."""
+    start = 0
+    for piece, text in zip(pieces, texts, strict=True):
+        end = start + len(text)
+        parts, done = [], start
+        for begin, until, _ in spans:
+            if begin < end and until > start:
+                parts.append(text[done - start : max(begin, start) - start])
+                parts.append(PLACEHOLDER * (begin >= start))
+                done = min(until, end)
+        piece.holder[piece.key] = "".join([*parts, text[done - start :]])
+        start = end
+
+
+_BOUNDARY: Final = re.compile(r"boundary=(\"[^\"]+\"|[^;\s]+)", re.IGNORECASE)
+_FIXED_BOUNDARY: Final = "antiphon-boundary"
+
+
+def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
+    """The interaction as it may be kept."""
+    return Interaction(
+        template=interaction.template and _text(interaction.template, secrets),
+        model=interaction.model and _text(interaction.model, secrets),
+        request=scrub_request(interaction.request, secrets),
+        response=scrub_response(interaction.response, secrets),
+    )
+
+
+def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest:
+    """The request as it may be kept."""
+    body = _unpacked(request.headers, request.body)
+    headers, body = _fixed_boundary(_allowed(request.headers, REQUEST_HEADERS, secrets), body)
+    return RecordedRequest(
+        method=_text(request.method, secrets),
+        uri=scrub_uri(_storable(request.uri), secrets),
+        headers=headers,
+        body=scrub_body(headers, body, secrets),
+    )
+
+
+def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResponse:
+    """The response as it may be kept."""
+    body = _unpacked(response.headers, response.body)
+    headers = _allowed(response.headers, RESPONSE_HEADERS, secrets)
+    scrubbed = scrub_body(headers, body, secrets)
+    return RecordedResponse(
+        status=response.status,
+        reason=_reason(response, secrets),
+        headers=headers,
+        body=scrubbed,
+        arrivals=transferred(headers, body, scrubbed, response.arrivals),
+        cut=response.cut,
+    )
+
+
+def _unpacked(headers: Headers, body: bytes) -> bytes:
+    encoding = header(headers, "content-encoding")
+    return decoded(body, encoding) if encoding else body
+
+
+def _allowed(headers: Headers, names: Iterable[str], secrets: Secrets) -> Headers:
+    return tuple((name, _header_value(name, value, secrets)) for name, value in headers if name in names)
+
+
+def _header_value(name: str, value: str, secrets: Secrets) -> str:
+    return scrub_uri(_storable(value), secrets) if name == "location" else _text(value, secrets)
+
+
+def _fixed_boundary(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    """A multipart body with the same boundary every time; clients draw a random one for each request."""
+    found = _BOUNDARY.search(header(headers, "content-type"))
+    if not found or not body:
+        return headers, body
+    fixed = tuple((name, _BOUNDARY.sub(f"boundary={_FIXED_BOUNDARY}", value)) for name, value in headers)
+    line = re.compile(rb"(^|\r\n)--" + re.escape(found[1].strip('"').encode("utf-8", "surrogateescape")))
+    return fixed, line.sub(rb"\1--" + _FIXED_BOUNDARY.encode(), body)
+
+
+def _reason(response: RecordedResponse, secrets: Secrets) -> str:
+    """The reason phrase where it is an unusual one; clients take nothing but ASCII."""
+    reason = "" if response.reason == usual_reason(response.status) else response.reason
+    return _text(reason, secrets).encode("ascii", "replace").decode("ascii")
+
+
+def _text(text: str, secrets: Secrets) -> str:
+    return secrets.replace(_storable(text))
+
+
+def _storable(text: str) -> str:
+    """The text with half characters (surrogates) spelt out: no file can hold them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

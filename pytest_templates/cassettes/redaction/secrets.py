@@ -1,0 +1,298 @@
+"""Secret values of the environment and of requests, found and replaced in every encoding in which they travel."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pytest_templates.cassettes.recorded import RecordedRequest
+from pytest_templates.cassettes.redaction.policy import (
+    COMMON_VALUES,
+    CREDENTIAL_HEADERS,
+    HOST,
+    NO_SECRET_NAME,
+    SECRET_MEMBERS,
+    SECRET_NAME,
+    keys_in,
+)
+
+_RUN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what addresses and JSON leave as it is (RFC 3986, section 2.3)
+_KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{32,}")
+_IN_BASE64: Final = "[A-Za-z0-9+/_-]"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of a secret.
+
+    Attributes:
+        what: Whose form it is, in words for an error.
+        core: A text that is in the form wherever it stands.
+        expression: The whole form, as a regular expression.
+    """
+
+    what: str
+    core: str
+    expression: str
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(self.expression)
+
+    def found_in(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Where the form is in a text: start, end, and what it is."""
+        if self.core in text:  # many times faster than the regular expression
+            for found in self._pattern.finditer(text):
+                yield found.start(), found.end(), self.what
+
+
+def forms_of(value: str, what: str) -> Iterator[Form]:
+    """Every form of a secret value."""
+    yield _form(what, value)
+    raw = value.encode("utf-8", "surrogateescape")
+    yield from (_form(what, digits) for digits in {raw.hex(), raw.hex().upper()})
+    for before in range(3):
+        yield from _base64_forms(raw, before, what)
+    if "\n" in value:  # in a report, each line of a key may have a margin
+        yield from (_form(what, line) for line in _KEY_LINE.findall(value))
+
+
+def _form(what: str, text: str, before: str = "", after: str = "") -> Form:
+    core = max(_RUN.findall(text), key=len, default="")
+    return Form(what, core, before + "".join(map(_character, text)) + after)
+
+
+def _character(character: str) -> str:
+    """One character as it is, or with the escapes of addresses (also twice) and of JSON (also JSON within JSON)."""
+    if _RUN.fullmatch(character):
+        return re.escape(character)
+    octets = character.encode("utf-8", "surrogateescape")
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    ways = [
+        r"\\*" + re.escape(character),
+        "(?i:" + "".join(f"%(?:25)?{octet:02x}" for octet in octets) + ")",
+        "(?i:" + "".join(rf"\\+u{units[start : start + 4]}" for start in range(0, len(units), 4)) + ")",
+        *_OTHER_WAYS.get(character, ()),
+    ]
+    return f"(?:{'|'.join(ways)})"
+
+
+_OTHER_WAYS: Final = {" ": (r"\+",), "\n": (r"\\+n", r"\r?\n[ \t]*"), "\r": (r"\\+r",), "\t": (r"\\+t",)}
+
+
+def _base64_forms(raw: bytes, before: int, what: str) -> Iterator[Form]:
+    """The value in base64 behind so many other bytes, modulo three; characters shared with neighbours belong to it."""
+    first, last = (0, 2, 3)[before], (before + len(raw)) // 3 * 4
+    shared_before = f"{_IN_BASE64}?" if before else ""
+    shared_after = f"{_IN_BASE64}{{0,{(0, 2, 3)[(before + len(raw)) % 3]}}}=*"
+    core = base64.b64encode(bytes(before) + raw).decode()[first:last]
+    for text in {core, core.translate(str.maketrans("+/", "-_"))}:
+        yield _form(what, text, shared_before, shared_after)
+
+
+PLACEHOLDER: Final = "REDACTED"
+_MIN_LENGTH: Final = 8  # characters; shorter values are words that occur by chance
+_MAX_PASSES: Final = 5
+_PATH_STARTS: Final = ("/", "~", "./", "../", "C:\\")
+
+Values: TypeAlias = Mapping[str, str]  # secret values, each with what it is, in words for an error
+Span: TypeAlias = tuple[int, int, str]  # start, end, and what it is
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A secret that stands in a text.
+
+    Attributes:
+        what: What it is, such as ``the value of the environment variable OPENAI_API_KEY``; never the secret itself.
+        line: The line it begins on, from 1.
+    """
+
+    what: str
+    line: int
+
+
+class Secrets:
+    """What may not be kept: some values, in every form, and whatever looks like a key of a known provider.
+
+    Args:
+        values: The values, each with what it is in words.
+    """
+
+    def __init__(self, values: Values) -> None:
+        longest_first = sorted(values, key=len, reverse=True)
+        self._forms = [form for value in longest_first for form in forms_of(value, values[value])]
+
+    def replace(self, text: str) -> str:
+        """The text with a placeholder for every secret."""
+        for _ in range(_MAX_PASSES):
+            spans = self.spans(text)
+            if not spans:
+                break
+            text = _cut_out(text, spans)
+        return text
+
+    def replace_in(self, value: Any) -> Any:
+        """A plain value with a placeholder for every secret in its texts, names included."""
+        if isinstance(value, str):
+            return self.replace(value)
+        if isinstance(value, list | tuple):
+            return [self.replace_in(inner) for inner in value]
+        if isinstance(value, dict):
+            return {self.replace_in(name): self.replace_in(inner) for name, inner in value.items()}
+        return value
+
+    def find(self, text: str) -> Leak | None:
+        """The first secret in a text, if there is one."""
+        return next(iter(self.find_all(text)), None)
+
+    def find_all(self, text: str) -> list[Leak]:
+        """Every secret in a text, in order."""
+        return [Leak(what, text.count("\n", 0, start) + 1) for start, _, what in self.spans(text)]
+
+    def spans(self, text: str) -> list[Span]:
+        """Where secrets are in a text, in order; what overlaps is one."""
+        return merged(sorted(self._found(text)))
+
+    def _found(self, text: str) -> Iterator[Span]:
+        for form in self._forms:
+            yield from form.found_in(text)
+        yield from keys_in(text)
+
+
+def secrets_of(environ: Mapping[str, str] = os.environ) -> Secrets:
+    """The secrets of an environment as it is now."""
+    return secrets_for(values_of(environ))
+
+
+def secrets_for(values: Values) -> Secrets:
+    """What keeps these values out of a file; made once for equal values."""
+    return _secrets(tuple(sorted(values.items())))
+
+
+def values_of(environ: Mapping[str, str] = os.environ) -> Values:
+    """The secret values of an environment.
+
+    A variable counts as secret when its name holds KEY, TOKEN, SECRET, PASSWORD or CREDENTIAL and its value has eight
+    characters or more; not where the value is an everyday word, a file that exists or the address of a host, nor where
+    the name speaks of a tokenizer or a keyboard.
+    """
+    named = {name: value.strip() for name, value in environ.items() if SECRET_NAME.search(name)}
+    return {
+        value: f"the value of the environment variable {name}"
+        for name, value in sorted(named.items(), reverse=True)
+        if is_telling(value) and not NO_SECRET_NAME.search(name) and not _is_place(value)
+    }
+
+
+def is_telling(value: str) -> bool:
+    """Whether a value, where it occurs, does not occur by chance."""
+    return len(value) >= _MIN_LENGTH and value.lower() not in COMMON_VALUES and value != PLACEHOLDER
+
+
+@lru_cache(maxsize=16)
+def _secrets(values: tuple[tuple[str, str], ...]) -> Secrets:
+    return Secrets(dict(values))
+
+
+def _is_place(value: str) -> bool:
+    """Whether a value says where something is: a secret that looks like a path does not exist as a file."""
+    return bool(HOST.fullmatch(value)) or (value.startswith(_PATH_STARTS) and _exists(value))
+
+
+def _exists(value: str) -> bool:
+    try:
+        return Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
+        return False
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans, which come in order, with those that overlap made one."""
+    apart: list[Span] = []
+    for start, end, what in spans:
+        if apart and start < apart[-1][1]:
+            begin, until, first = apart[-1]
+            apart[-1] = (begin, max(until, end), first)
+        else:
+            apart.append((start, end, what))
+    return apart
+
+
+def _cut_out(text: str, spans: list[Span]) -> str:
+    ends = [0, *(end for _, end, _ in spans)]
+    starts = [*(start for start, _, _ in spans), len(text)]
+    return PLACEHOLDER.join(text[end:start] for end, start in zip(ends, starts, strict=True))
+
+
+_KEY_PARAMETERS: Final = SECRET_MEMBERS | {"key"}
+_DIGIT: Final = re.compile(r"\d")
+
+
+class Credentials:
+    """Every secret that was seen while a cassette was open; none is forgotten before it closes.
+
+    A test may set a variable and take it back, and give a client a key that stands in no variable: what a request
+    carries as its key is a secret of the whole cassette.
+
+    Args:
+        environ: The environment whose secret values are kept out of the file.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._values: dict[str, str] = {}
+
+    def secrets(self) -> Secrets:
+        """What is secret now."""
+        self._values.update(values_of(self._environ))
+        return secrets_for(self._values.copy())
+
+    def learn(self, request: RecordedRequest) -> None:
+        """Take in the keys that a request, as it is sent, carries in its headers and its address."""
+        for value, what in _credentials(request):
+            if is_telling(value):
+                self._values.setdefault(value, what)
+
+
+def _credentials(request: RecordedRequest) -> Iterator[tuple[str, str]]:
+    for name, value in request.headers:
+        if name in CREDENTIAL_HEADERS and "Signature=" not in value:  # a signature is good for one request
+            yield from ((credential, f"the value of the header {name}") for credential in _in_header(value))
+    uri = urlsplit(request.uri)
+    yield from ((unquote(part), "the user or password of an address") for part in _user(uri.netloc))
+    for name, value in parse_qsl(uri.query):
+        if name.lower() in _KEY_PARAMETERS and _DIGIT.search(value):
+            yield value, f"the value of the parameter {name}"
+
+
+def _in_header(value: str) -> Iterator[str]:
+    scheme, _, rest = value.strip().rpartition(" ")
+    yield rest
+    if scheme.lower() == "basic":
+        yield from _secret_parts(_decoded(rest))
+
+
+def _user(netloc: str) -> Iterator[str]:
+    return _secret_parts(netloc.rpartition("@")[0])
+
+
+def _secret_parts(user: str) -> Iterator[str]:
+    """The password; the user where there is no password, as some services take their key."""
+    name, _, password = user.partition(":")
+    yield password or name
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""

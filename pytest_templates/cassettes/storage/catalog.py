@@ -1,0 +1,65 @@
+"""The cassettes of a store, and which of them no test has."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pytest_templates.cassettes.settings import without_overrides
+from pytest_templates.cassettes.storage.store import Store
+
+if TYPE_CHECKING:
+    from pytest_templates.cassettes.collection import Found
+
+
+_FIRST_LINE: Final = re.compile(rb"version: *\S")
+
+
+def cassettes_in(store: Store) -> list[Path]:
+    """Every cassette of a store, in order; files that are none, such as vcrpy's, are left out. Raises `OSError`."""
+    return [path for path in store.paths() if _is_cassette(path, store)]
+
+
+def orphans(found: Found, store: Store, root: Path) -> list[Path]:
+    """The cassettes of a store that no test has.
+
+    What a test has recorded with other models is its own as well. A cassette whose module was not collected is none:
+    its test may be in there. The same goes, where any module was left out, for cassettes that may be shared by name.
+
+    Args:
+        found: What was collected.
+        store: Where the cassettes lie.
+        root: pytest's root directory.
+
+    Raises:
+        OSError: The store cannot be read.
+    """
+    owned = set(map(_key, found["owners"]))
+    modules = set(map(_key, found["modules"]))
+    return [
+        path
+        for path in store.paths()
+        if _key(name := without_overrides(path.relative_to(store.folder).as_posix())) not in owned
+        and _is_known(PurePosixPath(name).parent, modules, root, left_out=found["left_out"])
+        and _is_cassette(path, store)
+    ]
+
+
+def _is_known(module: PurePosixPath, modules: Iterable[str], root: Path, *, left_out: bool) -> bool:
+    """Whether all tests are known that could have a cassette in the folder of this module."""
+    if _key(module.as_posix()) in modules:
+        return True
+    exists = (root / f"{module}.py").is_file() or (root / module).is_file()
+    return not exists and not left_out
+
+
+def _is_cassette(path: Path, store: Store) -> bool:
+    return bool(_FIRST_LINE.match(store.read(path) or b""))
+
+
+def _key(name: str) -> str:
+    """A name as the most forgiving file system sees it."""
+    return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,222 @@
+"""Adding to a cassette file that other tests and processes write to at the same time.
+
+New interactions are added to what the file holds at that moment, as if the tests had recorded one after the other:
+
+- A recording of a request that another test has recorded meanwhile is not added: later, that test would have played it.
+  In replay it plays the other's answer. So a cassette holds a request as often as the test that asks it most often
+  needs it, whichever of them recorded it.
+- The interactions of one run stand in the order of its tests, whichever was done first.
+- In mode ``"changed"`` it holds afterwards what the test has used, and nothing else.
+- In mode ``"all"`` a cassette of one test is replaced. In one that tests share, a test replaces the older recordings of
+  what it has asked; the others may be needed by tests that do not run, or fail.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+from pytest_templates.cassettes.matching import Matcher
+from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.storage.store import Store, existing
+from pytest_templates.errors import CassetteError
+
+_SUFFIX: Final = ".run"
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The recordings of one run in one cassette.
+
+    Attributes:
+        run: The run's id.
+        before: How many interactions there were already.
+        groups: The tests whose interactions follow, in order: the place of the test in the run, and how many.
+    """
+
+    run: str
+    before: int
+    groups: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many interactions there are in the cassette."""
+        return self.before + sum(count for _, count in self.groups)
+
+    def index(self, place: int) -> int:
+        """Where in the cassette new interactions of a test go: behind those of all tests that come before it."""
+        return self.before + sum(count for other, count in self.groups if other <= place)
+
+    def with_group(self, place: int, count: int) -> Ledger:
+        """The ledger with some more interactions of a test."""
+        groups = sorted([*self.groups, (place, count)], key=lambda group: group[0])
+        return Ledger(self.run, self.before, tuple(groups))
+
+
+def ledger_of(store: Store, path: Path, run: str) -> Ledger | None:
+    """What a run has added to a cassette; ``None`` for nothing yet. Raises `OSError`."""
+    try:
+        node = json.loads(_file(store, path).read_bytes())
+    except FileNotFoundError:
+        return None
+    if node["run"] != run:
+        return None
+    return Ledger(run, node["before"], tuple((place, count) for place, count in node["groups"]))
+
+
+def keep(store: Store, path: Path, ledger: Ledger) -> None:
+    """Write the ledger of a cassette. Needs the store's lock. Raises `OSError`."""
+    store.put(_file(store, path), json.dumps(asdict(ledger)).encode())
+
+
+def forget(store: Store, run: str) -> None:
+    """Remove the ledgers of a run that is over. Raises `OSError`."""
+    if not any(store.workplace.glob(f"*{_SUFFIX}")):
+        return
+    with store.lock():
+        for file in store.workplace.glob(f"*{_SUFFIX}"):
+            if json.loads(file.read_bytes())["run"] == run:
+                file.unlink()
+
+
+def _file(store: Store, path: Path) -> Path:
+    name = path.relative_to(store.folder).as_posix()
+    return store.workplace / f"{blake2b(name.encode(), digest_size=8).hexdigest()}{_SUFFIX}"
+
+
+class CassetteFile:
+    """The file of a cassette.
+
+    Args:
+        settings: Which, and who adds to it.
+        matcher: Says which requests are equal.
+        clean: Gives an interaction that was read as it may be kept today.
+        text: Gives the text of interactions; raises where it may not be written.
+
+    Attributes:
+        store: Where it lies.
+        replaced: What it held before it was recorded anew; nothing as long as it is not.
+    """
+
+    def __init__(
+        self,
+        settings: CassetteSettings,
+        matcher: Matcher,
+        clean: Callable[[Interaction], Interaction],
+        text: Callable[[Sequence[Interaction]], str],
+    ) -> None:
+        self.store = settings.home
+        self._path = settings.path
+        self._author = settings.author
+        self._matcher = matcher
+        self._clean = clean
+        self._text = text
+        self._is_replaced = settings.mode == "all" and not settings.author.run
+        self._is_renewed = settings.mode == "all" and bool(settings.author.run)
+        self._known: Counter[bytes] = Counter()
+        self._held: list[Interaction] = []
+        self.replaced: list[Interaction] = []
+
+    def load(self) -> list[Interaction] | None:
+        """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
+
+        Raises:
+            CassetteError: It cannot be read, or is damaged.
+        """
+        found = self._current()
+        if found and self._is_renewed:
+            found = found[self._older(found) :]
+        self._held = found or []
+        self._known = self._count(self._held)
+        return found
+
+    def add(self, new: Sequence[Interaction]) -> None:
+        """Add interactions, in one step. Needs the store's lock.
+
+        Raises:
+            CassetteError: A secret would reach the disk, or the file was damaged meanwhile.
+            OSError: It cannot be read or written.
+        """
+        current, kept = self._current() or [], self._ledger()
+        if self._is_renewed:
+            older = self._without(current[: self._older(current)], new)
+            current = [*older, *current[self._older(current) :]]
+            kept = None if kept is None else replace(kept, before=len(older))
+        added = self._unless_recorded_by_others(new, self._count(current))
+        if added:
+            self.replaced = self._before()
+            self._write(current, added, kept)
+        self._known += self._count(new)
+        self._is_replaced = False
+
+    def replace(self, interactions: Sequence[Interaction]) -> None:
+        """Let it hold these interactions alone, in one step. Needs the store's lock.
+
+        Raises:
+            CassetteError: A secret would reach the disk.
+            OSError: It cannot be written.
+        """
+        if self.differs_from(interactions):
+            self.store.replace(self._path, self._text(interactions).encode("utf-8"))
+            self.replaced, self._held = self._held, list(interactions)
+
+    def differs_from(self, interactions: Sequence[Interaction]) -> bool:
+        """Whether it was not these interactions that were loaded, or written last; never so for none."""
+        return bool(interactions) and list(interactions) != self._held
+
+    def _current(self) -> list[Interaction] | None:
+        return None if self._is_replaced else self._found()
+
+    def _before(self) -> list[Interaction]:
+        """What it holds that this run has not recorded; of a damaged file that is not known."""
+        if not (self._is_replaced or self._is_renewed):
+            return self.replaced
+        with suppress(CassetteError):
+            found = self._found() or []
+            return found if self._is_replaced else found[: self._older(found)]
+        return []
+
+    def _found(self) -> list[Interaction] | None:
+        found = existing(self._path, self.store)
+        return None if found is None else [self._clean(interaction) for interaction in found]
+
+    def _unless_recorded_by_others(self, new: Sequence[Interaction], current: Counter[bytes]) -> list[Interaction]:
+        by_others = current - self._known
+        added = []
+        for interaction in new:
+            fingerprint = self._matcher.fingerprint(interaction.request)
+            if not by_others[fingerprint]:
+                added.append(interaction)
+            by_others[fingerprint] = max(0, by_others[fingerprint] - 1)
+        return added
+
+    def _older(self, current: Sequence[Interaction]) -> int:
+        """How many of the interactions, which stand first, this run has not recorded."""
+        kept = self._ledger()
+        return len(current) if kept is None or kept.total != len(current) else kept.before
+
+    def _without(self, older: Sequence[Interaction], new: Sequence[Interaction]) -> list[Interaction]:
+        renewed = self._count(new)
+        return [interaction for interaction in older if self._matcher.fingerprint(interaction.request) not in renewed]
+
+    def _write(self, current: list[Interaction], added: list[Interaction], kept: Ledger | None) -> None:
+        if kept is None or kept.total != len(current):
+            kept = Ledger(self._author.run, before=len(current))
+        index = kept.index(self._author.place)
+        text = self._text([*current[:index], *added, *current[index:]])
+        self.store.replace(self._path, text.encode("utf-8"))
+        if self._author.run:
+            keep(self.store, self._path, kept.with_group(self._author.place, len(added)))
+
+    def _ledger(self) -> Ledger | None:
+        return ledger_of(self.store, self._path, self._author.run) if self._author.run else None
+
+    def _count(self, interactions: Sequence[Interaction]) -> Counter[bytes]:
+        return Counter(self._matcher.fingerprint(interaction.request) for interaction in interactions)

@@ -1,0 +1,126 @@
+"""Cassettes behind a URL, by fsspec: in a bucket, on a server.
+
+What was read is kept in a folder on this machine, and read there again for as long as the remote file is the same one,
+by what fsspec tells of it (size, time, tag). The workplace, and with it the lock and the journals, is on this machine,
+too. So far goes what is promised:
+
+- A cassette is put in one request. Where the remote store takes that as one step, as object stores do, there is
+  the old file or the whole new one.
+- Processes of one machine wait for each other. A cassette is read once more just before it is written, and what others
+  have added is kept; where another machine writes between these two requests, its recordings of that moment are lost.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EIO
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from pytest_templates.cassettes.storage.store import Store
+
+
+class RemoteStore(Store):
+    """Cassettes behind a URL, with copies in a local folder.
+
+    Args:
+        url: Any URL that fsspec knows; credentials and the like come from where its file systems look for them.
+        cache: A folder on this machine, for the copies of any number of stores.
+    """
+
+    is_local = False
+
+    def __init__(self, url: str, cache: Path) -> None:
+        self._url = url.rstrip("/")
+        self._cache = cache
+        super().__init__(cache / blake2b(self._url.encode(), digest_size=8).hexdigest())
+
+    def place(self, path: Path) -> str:
+        """The cassette's URL."""
+        return f"{self._url}/{self._name(path)}"
+
+    def read(self, path: Path) -> bytes | None:
+        """What the remote file holds, from its copy where that is still the same."""
+        with self._speaking():
+            try:
+                return self._read(path)
+            except FileNotFoundError:
+                path.unlink(missing_ok=True)
+                return None
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Put a cassette."""
+        with self._speaking():
+            try:
+                self._files.pipe_file(self._address(path), content)
+            except FileNotFoundError:  # not every store makes folders by itself
+                self._files.makedirs(self._address(path.parent), exist_ok=True)
+                self._files.pipe_file(self._address(path), content)
+        path.unlink(missing_ok=True)
+
+    def remove(self, path: Path) -> None:
+        """Delete a cassette."""
+        with self._speaking():
+            self._files.rm_file(self._address(path))
+        path.unlink(missing_ok=True)
+
+    def paths(self) -> list[Path]:
+        """Every remote file that could be a cassette, named by where its copy is or would be."""
+        with self._speaking():
+            self._files.invalidate_cache()
+            root = self._root.rstrip("/") + "/"
+            names = [str(name).removeprefix(root) for name in self._files.find(self._root)]
+        paths = [self.folder / name for name in names if name.endswith(".yaml")]
+        return sorted(path for path in paths if not self._is_hidden(path))
+
+    def _read(self, path: Path) -> bytes:
+        address = self._address(path)
+        self._files.invalidate_cache()
+        mark = f"# {self._files.ukey(address)}\n".encode()
+        copy = super().read(path) or b""
+        if not copy.startswith(mark):
+            copy = mark + self._files.cat_file(address)
+            self._keep(path, copy)
+        return copy.removeprefix(mark)
+
+    def _keep(self, path: Path, copy: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (self._cache / ".gitignore").write_text("*\n", encoding="utf-8")
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(copy)
+        Path(name).replace(path)
+
+    @cached_property
+    def _remote(self) -> tuple[Any, str]:
+        files, root = url_to_fs(self._url)
+        return files, str(root)
+
+    @property
+    def _files(self) -> Any:
+        return self._remote[0]
+
+    @property
+    def _root(self) -> str:
+        return self._remote[1]
+
+    def _address(self, path: Path) -> str:
+        return f"{self._root.rstrip('/')}/{self._name(path)}".removesuffix("/.")
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Each file system has errors of its own."""
+        try:
+            yield
+        except Exception as error:
+            raise OSError(EIO, f"{type(error).__name__}: {error}") from error

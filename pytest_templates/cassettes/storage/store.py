@@ -1,0 +1,280 @@
+"""A store of cassettes in a folder: read whole or not at all, written in one step.
+
+A cassette is named by its path below the store's folder. Beside the cassettes there is a workplace, a hidden folder for
+the lock, for journals and for files that are not whole yet. It is there only while something is recorded, or after a
+run that was killed; git ignores it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from errno import EACCES, ENOTDIR, ETIMEDOUT
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from pytest_templates.cassettes.recorded import Interaction
+    from pytest_templates.errors import CassetteError
+
+
+_WORKPLACE: Final = ".journal"
+_IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
+_PATIENCE: Final = 60  # seconds; what is done under the lock takes milliseconds
+_POLL: Final = 0.005  # seconds
+_KEPT: Final = 14 * 24 * 3600  # seconds
+
+
+class Store:
+    """Cassettes in a folder of this machine.
+
+    Attributes:
+        folder: The folder of all cassettes; it need not exist.
+        workplace: The hidden folder. What lies in it may be touched by whoever holds the lock.
+        is_local: Whether the files in the folder are the cassettes themselves, not copies.
+    """
+
+    is_local = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.workplace = folder / _WORKPLACE
+
+    def place(self, path: Path) -> str:
+        """How a cassette is called in what users read."""
+        return str(path)
+
+    def read(self, path: Path) -> bytes | None:
+        """What a cassette's file holds; ``None`` where there is none. Raises `OSError`."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def check_writable(self, path: Path) -> None:
+        """Complain where a cassette could not be written on this machine. Needs the lock.
+
+        Raises:
+            OSError: Its folder cannot be made, or written to.
+        """
+        folder = next(parent for parent in path.parents if parent.exists())
+        if not folder.is_dir():
+            raise NotADirectoryError(ENOTDIR, f"{folder} is no folder")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(EACCES, f"the folder {folder} may not be written to")
+
+    def replace(self, path: Path, content: bytes) -> None:
+        """Replace a cassette, wholly or not at all; its folder is made where it is missing. Needs the lock.
+
+        Raises:
+            OSError: The file system refuses; the old file stays as it is.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.put(path, content)
+
+    def put(self, path: Path, content: bytes) -> None:
+        """Make or replace any file in the folder on this machine, wholly or not at all. Needs the lock.
+
+        Raises:
+            OSError: The file system refuses; the old file stays as it is.
+        """
+        unfinished = self.workplace / _UNFINISHED
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(_permissions(path))
+        unfinished.replace(path)
+        _sync_folder(path.parent)
+
+    def remove(self, path: Path) -> None:
+        """Delete a cassette. Needs the lock. Raises `OSError`."""
+        path.unlink(missing_ok=True)
+
+    def paths(self) -> list[Path]:
+        """Every file that could be a cassette, in order. Raises `OSError`."""
+        return sorted(path for path in self.folder.rglob("*.yaml") if path.is_file() and not self._is_hidden(path))
+
+    def left_behind(self) -> list[Path]:
+        """What is in the workplace, in order: of runs that were killed, unless one is recording now."""
+        own = {_IGNORE, _LOCK}
+        return sorted(path for path in self.workplace.glob("*") if path.name not in own)
+
+    def _is_hidden(self, path: Path) -> bool:
+        return any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only one, of all processes and threads of this machine, that changes what lies here.
+
+        The system lets go of it when the process dies. It cannot be taken twice by one thread.
+
+        Raises:
+            OSError: The file system refuses, or another process has held the lock for a minute.
+        """
+        lock = self._taken()
+        try:
+            self._hide()
+            yield
+        finally:
+            try:
+                self._tidy()
+            finally:
+                lock.release()
+
+    def _taken(self) -> BaseFileLock:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.workplace / _LOCK, timeout=_PATIENCE, poll_interval=_POLL)
+        while True:
+            with suppress(FileExistsError):
+                self.workplace.mkdir(parents=True)
+            try:
+                lock.acquire()
+            except (FileNotFoundError, FileExistsError):
+                if self.workplace.exists() and not self.workplace.is_dir():
+                    raise
+                continue  # another process has just tidied up, or made the folder anew
+            except Timeout as error:
+                raise OSError(ETIMEDOUT, f"another process has held {lock.lock_file} for a minute") from error
+            return lock
+
+    def _hide(self) -> None:
+        ignore = self.workplace / _IGNORE
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+
+    def _tidy(self) -> None:
+        """Leave nothing behind where nothing is under way, and of what killed runs have left nothing for ever."""
+        own = {self.workplace / name for name in (_IGNORE, _LOCK)}
+        others = set(self.workplace.iterdir()) - own
+        done = {path for path in others if path.name == _UNFINISHED or time() - path.stat().st_mtime > _KEPT}
+        for path in done:
+            path.unlink()
+        if others == done:
+            self._vanish()
+
+    def _vanish(self) -> None:
+        (self.workplace / _IGNORE).unlink()
+        try:
+            (self.workplace / _LOCK).unlink()
+        except OSError:  # Windows keeps the file of a lock that is held
+            self._hide()
+            return
+        with suppress(OSError):  # another process was quick to take the lock anew
+            self.workplace.rmdir()
+
+
+def is_url(location: str) -> bool:
+    """Whether a location of cassettes is a URL, not the path of a folder."""
+    return "://" in location
+
+
+def store_at(location: str, base: Path, cache: Path) -> Store:
+    """The store at a location.
+
+    Args:
+        location: The path of a folder, or a URL.
+        base: What a relative path starts from.
+        cache: A folder for copies of what lies behind URLs.
+
+    Raises:
+        ImportError: A URL is given, and fsspec is not installed.
+    """
+    if location.startswith("file://"):
+        from urllib.request import url2pathname
+
+        return Store(Path(url2pathname(location.removeprefix("file://"))))
+    if not is_url(location):
+        return Store(base / location)
+    from pytest_templates.cassettes.storage.remote import RemoteStore
+
+    return RemoteStore(location, cache)
+
+
+def _permissions(path: Path) -> int:
+    """Those of the file that is replaced."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mode & 0o777
+    return 0o644
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a crash, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+_REMEDY: Final = "Restore it from version control, or delete it and record it anew."
+
+
+def load_cassette(path: Path, store: Store | None = None) -> list[Interaction]:
+    """The interactions of a cassette; none where it does not exist.
+
+    Args:
+        path: Which cassette.
+        store: Where it lies; ``None`` for a file that belongs to no store.
+
+    Raises:
+        CassetteError: It cannot be read, or is no whole cassette of a version that is known here.
+    """
+    return existing(path, store) or []
+
+
+def existing(path: Path, store: Store | None = None) -> list[Interaction] | None:
+    """As `load_cassette`, but ``None`` where the cassette does not exist."""
+    from pytest_templates.cassettes.format.document import FormatError, from_text
+    from pytest_templates.errors import CassetteError
+
+    store = store or Store(path.parent)
+    place = store.place(path)
+    try:
+        content = store.read(path)
+        return None if content is None else from_text(content.decode("utf-8"))
+    except FormatError as error:
+        raise _error(place, error.line, str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _error(place, error.object.count(b"\n", 0, error.start) + 1, "is not UTF-8") from error
+    except OSError as error:
+        raise CassetteError(f"{place}: the cassette cannot be read: {error.strerror or error}") from error
+
+
+def write_cassette(path: Path, text: str, store: Store | None = None) -> None:
+    """Replace a cassette by a new text, wholly or not at all, while nobody else does.
+
+    Raises:
+        CassetteError: The store refuses.
+    """
+    store = store or Store(path.parent)
+    with writing(path, store), store.lock():
+        store.replace(path, text.encode("utf-8"))
+
+
+@contextmanager
+def writing(path: Path, store: Store) -> Iterator[None]:
+    """Say of which cassette it is that something about it cannot be written.
+
+    Raises:
+        CassetteError: Instead of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        from pytest_templates.errors import CassetteError
+
+        problem = error.strerror or error
+        raise CassetteError(f"{store.place(path)}: the cassette cannot be written: {problem}") from error
+
+
+def _error(place: str, line: int, problem: str) -> CassetteError:
+    from pytest_templates.errors import CassetteError
+
+    return CassetteError(f"{place}:{line}: the cassette {problem}.\n{_REMEDY}")

@@ -1,1 +1,0 @@
-"""``python -m pytest_templates``: the demo, and what a team does with its cassettes over time."""

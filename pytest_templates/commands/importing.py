@@ -1,0 +1,60 @@
+"""``cassettes import``: take over a cassette that vcrpy or pytest-recording wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+
+from pytest_templates.cassettes.collection import Found
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.format.vcr_import import load_vcr
+from pytest_templates.cassettes.redaction.leaks import refuse_leaks
+from pytest_templates.cassettes.redaction.scrub import scrub
+from pytest_templates.cassettes.redaction.secrets import Credentials
+from pytest_templates.cassettes.storage.store import Store, write_cassette
+from pytest_templates.commands.listing import many
+from pytest_templates.commands.survey import shown
+from pytest_templates.errors import CassetteError
+
+
+def import_cassette(source: Path, target: Path, store: Store, say: Callable[[str], None], *, overwrite: bool) -> int:
+    """Write what a cassette of vcrpy's holds as one of ours: decoded, and without secrets; returns 0.
+
+    Raises:
+        CassetteError: The source is no cassette of vcrpy's, or the target exists and is not to be overwritten.
+    """
+    place = shown(store.place(target))
+    if store.read(target) is not None and not overwrite:
+        raise CassetteError(f"{place} exists: --yes replaces it")
+    recorded, credentials = load_vcr(source), Credentials(os.environ)
+    for interaction in recorded:
+        credentials.learn(interaction.request)  # the keys that it was sent with
+    secrets = credentials.secrets()
+    interactions = [scrub(interaction, secrets) for interaction in recorded]
+    text = to_text(interactions)
+    refuse_leaks(place, text, secrets)
+    write_cassette(target, text, store)
+    say(f"{many(len(interactions), 'interaction')} of {shown(source)} written to {place}")
+    return 0
+
+
+def why_unplayed(cassette: str, node_id: str, found: Found | None) -> str:
+    """What keeps a test from playing its new cassette; ``""`` where nothing does.
+
+    Args:
+        cassette: The cassette's path in the folder of all.
+        node_id: The test.
+        found: What was collected.
+    """
+    if found is None or found["errors"]:
+        return "whether there is such a test is not known, as not every test could be collected"
+    cassette_of = {test: path for path, tests in found["owners"].items() for test in tests}
+    if cassette in found["owners"]:
+        return ""
+    if node_id in cassette_of:
+        return f"{node_id} will not play it: its marker names another cassette, {cassette_of[node_id]}"
+    close = get_close_matches(node_id, cassette_of, n=2)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"no test will play it: none that is marked llm_cassette is called {node_id}{hint}"

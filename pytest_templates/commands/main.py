@@ -1,0 +1,186 @@
+"""The command line: which commands there are, their arguments, and how they fail."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from pytest_templates.commands.survey import collected, existing_store, store_of
+from pytest_templates.coverage.points import percentage
+from pytest_templates.demo import record_demo, run_broken_demo, run_demo
+from pytest_templates.errors import TestingError
+
+_COMPARES: Final = "show how the calls, tokens, cost, time and outcomes of two runs differ, template by template"
+_COVERS: Final = "list the templates and branches that no test of several runs rendered, as of the shards of a suite"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: The words after the program's name; those of this process where none are given.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when the command found something, 2 when it could not do its work.
+    """
+    given = _parser().parse_args(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a model has said
+    try:
+        status: int = given.run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (TestingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pytest_templates", description="Tools around the pytest plugin.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    demo = commands.add_parser("demo", help="copy a small program with its tests to a new folder, and run them offline")
+    demo.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path("antiphon-demo"))
+    kind = demo.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--broken",
+        action="store_const",
+        dest="start",
+        const=run_broken_demo,
+        help="with four faults in it, to see how tests fail, and to mend; the exit status is that of pytest, 1",
+    )
+    kind.add_argument(
+        "--live",
+        action="store_const",
+        dest="start",
+        const=record_demo,
+        help="record it anew from a real model on this machine (pip install antiphon[local])",
+    )
+    demo.set_defaults(start=run_demo, run=lambda given: given.start(given.folder))
+    add(commands)
+    compare = commands.add_parser("compare", help=_COMPARES, description=f"{_COMPARES.capitalize()}.")
+    compare.add_argument("before", metavar="A.json", type=Path, help="what --templates-json wrote")
+    compare.add_argument("after", metavar="B.json", type=Path, help="the same of another run")
+    compare.set_defaults(run=_compare)
+    coverage = commands.add_parser("coverage", help=_COVERS, description=f"{_COVERS.capitalize()}.")
+    coverage.add_argument(
+        "files", metavar="FILE.json", nargs="+", type=Path, help="what --templates-json wrote with --templates-coverage"
+    )
+    coverage.add_argument(
+        "--fail-under", metavar="PERCENT", type=percentage, help="exit with 1 where less of it was rendered"
+    )
+    coverage.set_defaults(run=_coverage)
+    return parser
+
+
+def _coverage(given: argparse.Namespace) -> int:
+    from pytest_templates.commands.coverage import tell
+
+    return tell(given.files, given.fail_under, print)
+
+
+def _compare(given: argparse.Namespace) -> int:
+    from pytest_templates.commands.comparing import compare
+
+    return compare(given.before, given.after, print)
+
+
+_FOLDER: Final = (
+    "where the cassettes lie, a folder or a URL (default: where pytest has them, by its ini file and options)"
+)
+_STATUS: Final = "exit status: 0 when all is well, 1 when the command found something, 2 when it could not do its work"
+Given: TypeAlias = argparse.Namespace
+
+
+def add(commands: Any) -> None:
+    """Add the commands to those of the program."""
+    does = "list, show, check, prune, scrub and import recorded model calls"
+    parser = commands.add_parser("cassettes", help=does, description=f"{does.capitalize()}.", epilog=_STATUS)
+    inner = parser.add_subparsers(metavar="COMMAND", required=True)
+    _command(inner, "list", "say what there is, and which test it belongs to", _list)
+
+    show = _command(inner, "show", "show what was asked and answered", _show)
+    show.add_argument("name", metavar="NAME", help="a path, a test's node id, or a part of one")
+    show.add_argument("--full", action="store_true", help="do not cut long texts")
+
+    check = _command(inner, "check", "look for damage and secrets; the exit status is 1 where there are some", _check)
+    check.add_argument("files", metavar="FILE", nargs="*", type=Path, help="check these only (default: all)")
+
+    prune = _command(inner, "prune", "list the cassettes that no test has; remove them with --yes", _prune)
+    prune.add_argument("--yes", action="store_true", help="remove them")
+
+    scrub = _command(inner, "scrub", "list what today's rules would not keep; change it with --yes", _scrub)
+    scrub.add_argument("--yes", action="store_true", help="change the files")
+
+    take = _command(inner, "import", "take over a cassette that vcrpy or pytest-recording wrote", _import)
+    take.add_argument("source", metavar="PATH", type=Path, help="the cassette, a file in YAML")
+    target = take.add_mutually_exclusive_group(required=True)
+    target.add_argument("--test", metavar="NODEID", help="the test it is for, as in tests/test_it.py::test_it[one]")
+    target.add_argument("-o", "--output", metavar="FILE", type=Path, help="the file to write")
+    take.add_argument("--yes", action="store_true", help="replace the file where it exists")
+
+
+def _command(commands: Any, name: str, does: str, run: Callable[[Given], int]) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
+    parser.add_argument("--folder", metavar="DIR", help=_FOLDER)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _list(given: Given) -> int:
+    from pytest_templates.commands.listing import list_cassettes
+
+    return list_cassettes(collected(given.folder), print, _complain)
+
+
+def _show(given: Given) -> int:
+    from pytest_templates.commands.showing import named, show
+
+    path = Path(given.name)
+    if path.is_file():
+        return show(path, None, print, full=given.full)
+    store = existing_store(given.folder)
+    return show(named(given.name, store), store, print, full=given.full)
+
+
+def _check(given: Given) -> int:
+    from pytest_templates.commands.maintenance import check_files, check_store
+
+    return check_files(given.files, print) if given.files else check_store(existing_store(given.folder), print)
+
+
+def _prune(given: Given) -> int:
+    from pytest_templates.commands.maintenance import prune
+
+    return prune(collected(given.folder), print, remove=given.yes)
+
+
+def _import(given: Given) -> int:
+    from pytest_templates.cassettes.storage.store import Store
+    from pytest_templates.commands.importing import import_cassette, why_unplayed
+    from pytest_templates.commands.showing import path_of_test
+
+    store = Store(given.output.parent) if given.output else store_of(given.folder)
+    target = given.output or path_of_test(given.test, store.folder)
+    status = import_cassette(given.source, target, store, print, overwrite=given.yes)
+    if given.test:
+        name = target.relative_to(store.folder).as_posix()
+        why = why_unplayed(name, given.test, collected(given.folder).found)
+        if why:
+            _complain(f"warning: {why}")
+    return status
+
+
+def _scrub(given: Given) -> int:
+    from pytest_templates.commands.maintenance import scrub_store
+
+    return scrub_store(existing_store(given.folder), print, _complain, write=given.yes)

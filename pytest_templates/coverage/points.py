@@ -1,0 +1,139 @@
+"""What can be covered and what was covered, as values that can be merged."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
+from typing import Any, Final, TypeAlias
+
+Row: TypeAlias = list[Any]
+
+_ITERATION: Final = re.compile(r"@\d+(?=/|$)")
+RENDERED: Final = ""
+SENT: Final = "templates_coverage"  # the attribute of a test's report that carries what is new
+COUNTED: Final = (RENDERED, "true", "false")  # the others are told, and not counted
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """Something that a test may reach.
+
+    Attributes:
+        file: The file in which the template was built, relative to the root directory; ``""`` where that is not known.
+        line: The line, from 1; 0 where that is not known.
+        path: The template's path, without iterations.
+        kind: The template's kind.
+        what: ``""`` for the template itself, ``"true"`` and ``"false"`` for the branches of an if, ``"0 turns"``,
+            ``"1 turn"`` and ``"many turns"`` for a loop, ``"tool NAME"`` for a tool that it offers.
+    """
+
+    file: str
+    line: int
+    path: str
+    kind: str
+    what: str = RENDERED
+
+
+@dataclass
+class Coverage:
+    """What is known to be there, and what was reached of it.
+
+    Attributes:
+        known: Every point of the trees that were entered.
+        reached: Those that were reached.
+    """
+
+    known: set[Point] = field(default_factory=set)
+    reached: set[Point] = field(default_factory=set)
+
+    def add(self, other: Coverage) -> None:
+        """Take in what another process, or another run, knows."""
+        self.known |= other.known
+        self.reached |= other.reached
+
+    def without(self, other: Coverage) -> Coverage:
+        """What another does not know yet."""
+        return Coverage(self.known - other.known, self.reached - other.reached)
+
+    @property
+    def size(self) -> int:
+        """How many facts this is; it only grows."""
+        return len(self.known) + len(self.reached)
+
+    @property
+    def missed(self) -> list[Point]:
+        """What was not reached, by file and line."""
+        return sorted(self.known - self.reached)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """How many templates and branches of ifs were reached, and how many there are."""
+        total = {point for point in self.known if point.what in COUNTED}
+        return len(total & self.reached), len(total)
+
+    @property
+    def percent(self) -> float:
+        """How much of it was reached, from 0 to 100; 0 where nothing was entered."""
+        reached, total = self.counted
+        return 100 * reached / total if total else 0.0
+
+    def is_under(self, least: float | None) -> bool:
+        """Whether less was reached than a percentage that was asked for; ``None`` where none was."""
+        return least is not None and self.percent < least
+
+    def points(self) -> list[tuple[Point, bool]]:
+        """Every point by file and line, and whether it was reached."""
+        return [(point, point in self.reached) for point in sorted(self.known | self.reached)]
+
+    def rows(self) -> list[Row]:
+        """As plain data, for other processes."""
+        return [[*astuple(point), reached] for point, reached in self.points()]
+
+
+class Tested:
+    """Which models answered which templates, in any test."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, dict[str, None]] = {}
+
+    def add(self, path: str | None, model: str) -> None:
+        """Note that a model was asked by the template with this path; ``None`` where no template asked."""
+        if path is not None:
+            self._models.setdefault(without_iterations(path), {})[model] = None
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Each template by its path without iterations, in their order, with its models."""
+        return [(path, ", ".join(models)) for path, models in sorted(self._models.items())]
+
+
+def from_points(points: Iterable[tuple[Point, bool]]) -> Coverage:
+    """What `Coverage.points` gave."""
+    every = list(points)
+    return Coverage({point for point, _ in every}, {point for point, reached in every if reached})
+
+
+def from_rows(rows: Iterable[Row]) -> Coverage:
+    """What `Coverage.rows` gave."""
+    return from_points((Point(*row[:5]), bool(row[5])) for row in rows)
+
+
+def without_iterations(path: str) -> str:
+    """A template's path in every turn of its loops: ``support/turns/answer`` for ``support/turns@2/answer``."""
+    return _ITERATION.sub("", path)
+
+
+def percentage(given: str) -> float:
+    """The percentage that a text holds, from 0 to 100.
+
+    Raises:
+        argparse.ArgumentTypeError: It holds none.
+    """
+    try:
+        percent = float(given)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{given}: it takes a percentage, from 0 to 100")
+    return percent

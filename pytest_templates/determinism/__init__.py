@@ -1,0 +1,1 @@
+"""Running tests twice to find prompts that are not deterministic (``--templates-twice``)."""

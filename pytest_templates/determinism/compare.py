@@ -1,0 +1,159 @@
+"""What models were asked in two runs, how that differs, and the likely cause."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_templates.cassettes.format.canonical_json import Json
+from pytest_templates.cassettes.reading.calls import Ask, Pair, ask_difference, body_in, paired
+from pytest_templates.errors import NotDeterministic
+from pytest_templates.run import markers
+from pytest_templates.support.diff import MAX_LINES, cut
+from pytest_templates.support.text import counted
+
+if TYPE_CHECKING:
+    from antiphon import Message, ModelCall
+    from pytest_templates.cassettes.cassette import OpenCassette
+    from pytest_templates.run.attempt import Attempt
+
+
+def asked_in(attempt: Attempt) -> list[Ask]:
+    """What the models were asked in an attempt of a test; nothing where the test calls real models on purpose.
+
+    What a cassette answers counts as the cassette sees it: what is ignored there is no difference. Other calls count by
+    their model and messages; ids of tool calls are left out.
+    """
+    if markers.has(attempt.item, "llm_live"):
+        return []
+    if attempt.cassette is None:
+        return [_ask(call) for call, _ in attempt.calls]
+    scripted = [_ask(call) for call, source in attempt.calls if source == "script"]
+    return _recorded(attempt.cassette) + scripted
+
+
+def _recorded(cassette: OpenCassette) -> list[Ask]:
+    from pytest_templates.cassettes.matching import Matcher
+    from pytest_templates.cassettes.reading.calls import asks_of
+
+    return asks_of(cassette.asked, Matcher(cassette.settings.match_on, cassette.settings.ignore))
+
+
+def _ask(call: ModelCall) -> Ask:
+    body = {"model": call.model, "messages": [_message(message) for message in call.messages]}
+    text = json.dumps(body, default=str)
+    return Ask(template=call.template_path, key=text, address="", body=text, answer="")
+
+
+def _message(message: Message) -> dict[str, object]:
+    calls = [{"name": one.name, "arguments": one.arguments} for one in message.tool_calls]
+    return {"role": message.role, "content": message.content, **({"tool_calls": calls} if calls else {})}
+
+
+_WORDS: Final = re.compile(r"\w+")
+_MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec"
+_DAYS: Final = "mon tue wed thu fri sat sun"
+_NAMES: Final = "|".join(f"{name}[a-z]*" for name in f"{_MONTHS} {_DAYS}".split())
+_KINDS: Final = (
+    (
+        re.compile(r"\b0x[0-9a-f]{6,}\b", re.IGNORECASE),
+        "It holds the address of an object: give its class a __repr__ or a __str__, or say an attribute of it instead.",
+    ),
+    (
+        re.compile(rf"\b({_NAMES})\b|\d+([-:/.]\d+)*\.?|(?<=\d)[TZ](?=\d|\b)|\b[ap]m\b", re.IGNORECASE),
+        "It holds a time, or another number: hand it in as metadata, and freeze or seed it in the test.",
+    ),
+    (
+        re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8,}\b", re.IGNORECASE),
+        "It holds a random id: hand the id in as metadata, or seed what makes it.",
+    ),
+)
+_ORDER: Final = "It says the same words in another order, as a set does: sort them."
+_ANY: Final = "Freeze the time, sort what is a set, and seed what is random, or hand it in as metadata."
+
+
+def remedy(old: Json, new: Json) -> str:
+    """What to do about two bodies that are not the same, as text or as JSON."""
+    before, after = _texts(old), _texts(new)
+    if _in_order(before) == _in_order(after):
+        return _ORDER
+    return next((text for kind, text in _KINDS if kind.sub("*", before) == kind.sub("*", after)), _ANY)
+
+
+def _in_order(text: str) -> list[str]:
+    return sorted(_WORDS.findall(text))
+
+
+def _texts(value: Json) -> str:
+    """All that a body says."""
+    if isinstance(value, dict):
+        return "\n".join(f"{name}: {_texts(inner)}" for name, inner in value.items())
+    return "\n".join(map(_texts, value)) if isinstance(value, list) else str(value)
+
+
+_IGNORE: Final = "What may differ is left out of the comparison of recordings by llm_cassette(ignore=...)."
+_NO_TEST: Final = (
+    "the second run has no test of this name: what its parameters are called is not the same in every process. Give "
+    "them ids: pytest.param(..., id='...')"
+)
+_ELSEWHERE: Final = "code outside of templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a test in its second run.
+
+    Attributes:
+        asked: What its models were asked.
+        failure: Why it did not pass; ``""`` where it did.
+    """
+
+    asked: Sequence[Ask]
+    failure: str
+
+
+def verdict(first: Sequence[Ask], second: Outcome | None, how: str) -> NotDeterministic | None:
+    """What is wrong with a test that passed in its first run; ``None`` where the second was the same.
+
+    Args:
+        first: What its models were asked in the first run.
+        second: What became of it in the second; ``None`` where there was no such test.
+        how: What was different about the second run.
+    """
+    if second is None:
+        return NotDeterministic(f"{_NO_TEST}\n{how}")
+    pairs = [pair for pair in paired(first, second.asked) if not pair.is_same]
+    if pairs:
+        text = "\n".join([*_difference(pairs[0]), *_more(pairs), "", *_remedies(pairs[0]), how])
+        return NotDeterministic(text, template_path=pairs[0].template)
+    if second.failure:
+        said = [f"  {cut(line)}" for line in second.failure.splitlines()[-MAX_LINES:]]
+        title = "its models were asked the same, but the test passed in the first run, and not in the second:"
+        return NotDeterministic("\n".join([title, *said, how]))
+    return None
+
+
+def _difference(pair: Pair) -> list[str]:
+    where = pair.template or _ELSEWHERE
+    if pair.old is None or pair.new is None:
+        return [f"{where} asked a model in the {'second' if pair.old is None else 'first'} run only"]
+    lines = ask_difference(pair.old, pair.new) or ["what differs is no text"]
+    return [
+        f"the prompt of {where} is not the same in a second run (- first, + second):",
+        *(f"  {line}" for line in lines),
+    ]
+
+
+def _more(pairs: Sequence[Pair]) -> list[str]:
+    others = len(pairs) - 1
+    return [f"and {counted(others, 'call')} more, which may follow from this one"] if others else []
+
+
+def _remedies(pair: Pair) -> list[str]:
+    if pair.old is None or pair.new is None:
+        return []
+    old, new = ((body_in(ask) or ask["body"]) for ask in (pair.old, pair.new))
+    return [remedy(old, new), *([_IGNORE] if pair.new["address"] else [])]

@@ -1,0 +1,77 @@
+"""Running tests again, in a process that is as another machine may be on another day."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from random import randrange
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import pytest
+
+from pytest_templates.determinism.roles import FOLDER, PLAN, RESULT
+
+_ZONES: Final = (("Etc/GMT-14", 14), ("Etc/GMT+12", -12))  # with their hours from UTC: never the same day
+_SEEDS: Final = 2**32  # of hashes, as PYTHONHASHSEED takes them
+_SHOWN: Final = 3000  # characters of what a run said that came to no end
+
+
+class Surroundings:
+    """What is different about the second run, as it may be on another machine on another day.
+
+    Args:
+        hash_seed: Of the hashes of texts, which the order of sets follows.
+        zone: A time zone in which it is another day.
+    """
+
+    def __init__(self, hash_seed: int, zone: str) -> None:
+        self.variables = {"PYTHONHASHSEED": str(hash_seed), "TZ": zone}
+
+    @classmethod
+    def other(cls) -> Surroundings:
+        """Others than those of this process."""
+        today = datetime.now().astimezone()
+        zone = next(name for name, hours in _ZONES if _day(today, hours) != today.date())
+        return cls(randrange(1, _SEEDS), zone)  # noqa: S311 - no secret: any will do
+
+    @property
+    def told(self) -> str:
+        """What to type in order to have the same surroundings again."""
+        given = " ".join(f"{name}={value}" for name, value in self.variables.items())
+        return f"The second run was another process, with {given}."
+
+
+def run_again(config: pytest.Config, planned: Iterable[str], surroundings: Surroundings) -> dict[str, Any]:
+    """What came of tests in another process, by their node ids; those that it does not have are missing.
+
+    The process ends the run where it comes to no end itself.
+    """
+    with TemporaryDirectory(prefix="templates-twice-") as name:
+        folder = Path(name)
+        (folder / PLAN).write_text(json.dumps(list(planned)), encoding="utf-8")
+        process = subprocess.run(  # noqa: S603 - the command that the user has typed
+            [sys.executable, "-m", "pytest", *config.invocation_params.args],
+            cwd=config.invocation_params.dir,
+            env={**os.environ, **surroundings.variables, FOLDER: name},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if (folder / RESULT).exists():
+            found: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            return found
+    from pytest_templates.cassettes.redaction.secrets import secrets_of
+
+    said = secrets_of().replace(process.stdout.decode("utf-8", "replace"))[-_SHOWN:]
+    pytest.exit(f"the second run of --templates-twice came to no end; it said:\n{said}", returncode=1)
+
+
+def _day(moment: datetime, hours: int) -> date:
+    return moment.astimezone(timezone(timedelta(hours=hours))).date()

@@ -1,0 +1,49 @@
+"""Proof that a block of code leaves a session alone."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from antiphon import Session
+from antiphon.errors import InvalidType
+from pytest_templates.isolation.guard import violation
+from pytest_templates.isolation.state import Photographer, same
+
+
+class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises is
+    """Makes sure that a block changes nothing of a session: not its messages, its metadata, its runner or its model.
+
+    Args:
+        session: The session to watch.
+
+    Raises:
+        IsolationViolation: When the block is left: something changed; the text names each place with its old and its
+            new value. A block that raises is left alone.
+        InvalidType: That is no session.
+
+    Example:
+        >>> session = Session(metadata={"seen": []})
+        >>> with assert_isolated(session):
+        ...     session.metadata["seen"].append("this")
+        Traceback (most recent call last):
+        ...
+        pytest_templates.errors.IsolationViolation: the block changed the session:
+          metadata['seen'][0] was added: 'this'
+    """
+
+    def __init__(self, session: Session) -> None:
+        if not isinstance(session, Session):
+            raise InvalidType(f"assert_isolated takes a Session, not {type(session).__name__}: {session!r}")
+        self._session = session
+        self._photographer = Photographer()
+
+    def __enter__(self) -> None:
+        self._before = self._photographer.session(self._session)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        __tracebackhide__ = True
+        if error is not None:
+            return
+        after = self._photographer.session(self._session)
+        if not same(after, self._before):
+            raise violation("the block changed the session", self._before, after)

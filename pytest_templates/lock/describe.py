@@ -1,0 +1,181 @@
+"""What is locked of a template and of a model: names, settings, and hashes of texts."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any, Final
+
+from pydantic_core import to_jsonable_python
+
+from antiphon import Model, ModelSettings, SubroutineTemplate, Template, Tool, ToolingTemplate, UserTemplate
+from antiphon.rendering import Text
+from antiphon.request import Request
+from pytest_templates.cassettes.reading.llm import cut
+from pytest_templates.cassettes.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
+from pytest_templates.cassettes.redaction.secrets import PLACEHOLDER, secrets_of
+from pytest_templates.run.calls import as_text
+from pytest_templates.scripting.model import ScriptedModel
+from pytest_templates.snapshots.conversation import Stable
+
+_DIGITS: Final = 12
+_WORDS: Final = 60  # characters
+# what cannot be seen, or turns what stands beside it round: the same in every version of Unicode
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def named(name: str, text: str, *more: str) -> str:
+    """A name, a hash and the first words of a text: ``user 0a4c52d7e913: What is this about?``.
+
+    Args:
+        name: What the text is.
+        text: The text.
+        *more: What is hashed as well, and not shown.
+    """
+    words = cut(_UNSEEN.sub("", " ".join(kept(text).split())), _WORDS)
+    return f"{name} {digest(text, *more)}: {words}".removesuffix(": ")
+
+
+def digest(*texts: str) -> str:
+    """The hash of some texts, in hexadecimal digits."""
+    return sha256("\0".join(map(kept, texts)).encode()).hexdigest()[:_DIGITS]
+
+
+def kept(text: str) -> str:
+    """A text as it may be kept: no secret is in it, nor what differs from run to run."""
+    return Stable().text(secrets_of().replace(as_text(text)))
+
+
+def canonical(value: Any) -> str:
+    """A plain value as JSON that is the same wherever it is written."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+_LONGEST: Final = 60  # characters; longer settings are told by hash
+_SECRET: Final = CREDENTIAL_HEADERS | SECRET_MEMBERS | SECRET_PARAMETERS
+_HEADERS: Final = "extra_headers"
+
+
+def model_facts(model: object) -> Iterator[tuple[str, str]]:
+    """The name and the settings of a model, by kind; nothing of one that tests have put in its place."""
+    if not isinstance(model, Model) or isinstance(model.origin, ScriptedModel):
+        return
+    yield "model", kept(model.name)
+    settings = getattr(model, "settings", None)
+    given = settings.model_dump(exclude_none=True) if isinstance(settings, ModelSettings) else {}
+    if given:
+        yield "settings", ", ".join(f"{name}={_shown(name, given[name])}" for name in sorted(given))
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == _HEADERS and isinstance(value, dict):
+        return canonical(sorted(value))  # the values of headers are keys and ids, and never words of a prompt
+    text = kept(
+        canonical(_without_secrets({name: to_jsonable_python(value, bytes_mode="base64", fallback=_kind)})[name])
+    )
+    return text if len(text) <= _LONGEST else digest(text)
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: PLACEHOLDER if str(name).lower() in _SECRET else _without_secrets(inner)
+            for name, inner in value.items()
+        }
+    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+_ENGINE: Final = "antiphon"
+
+
+def facts_of(template: Template) -> Iterator[tuple[str, str]]:
+    """What is known of a template before anybody answers it, by kind."""
+    yield from _texts(template)
+    yield from _code(type(template))
+    if isinstance(template, ToolingTemplate):
+        yield from (("tool", _tool(tool)) for tool in template.tools)
+    output_type = getattr(template, "output_type", None)
+    if output_type is not None:
+        yield "output", _output(output_type)
+    if isinstance(template, SubroutineTemplate):
+        yield from _subroutine(template)
+
+
+def _texts(template: Template) -> Iterator[tuple[str, str]]:
+    text = getattr(template, "_text", None)
+    if isinstance(text, Text):
+        as_it_stands = ["as it stands"] if "{" in text.written and not text.is_filled_in else []
+        yield "text", named(_role(template), text.written, *as_it_stands)
+        yield from (("include", named(name, said)) for name, said in text.included.items())
+    elif isinstance(template, UserTemplate) and template.default is not None:
+        yield "text", named("user, by default", template.default)
+
+
+def _role(template: Template) -> str:
+    usual = "user" if isinstance(template, UserTemplate) else "assistant"
+    return str(getattr(template, "role", usual))
+
+
+def _tool(tool: Tool[..., Any]) -> str:
+    return named(tool.name, tool.description, canonical(tool.parameters))
+
+
+def _output(output_type: Any) -> str:
+    name = output_type.__name__ if isinstance(output_type, type) else "type"
+    return f"{name} {digest(canonical(Request(output_type=output_type).output_schema))}"
+
+
+def _subroutine(template: SubroutineTemplate) -> Iterator[tuple[str, str]]:
+    prompt = getattr(template.squash_strategy, "prompt", None)
+    if isinstance(prompt, str):
+        yield "squash", named(type(template.squash_strategy).__name__, prompt)
+    yield from model_facts(template.model if template.runner is None else template.runner.model)
+
+
+def _code(kind: type) -> Iterator[tuple[str, str]]:
+    """What stands in quotation marks in a class of the user's that says something by itself."""
+    if _is_ours(kind._render):  # type: ignore[attr-defined]  # every template has one
+        return
+    own = [cls for cls in kind.__mro__ if issubclass(cls, Template) and not _is_ours(cls)]
+    try:
+        words = [word for cls in own for word in _words(_source(cls))]
+    except (OSError, TypeError, SyntaxError) as error:
+        yield "code", f"{kind.__name__} cannot be read: {type(error).__name__}"
+    else:
+        yield "code", named(kind.__name__, max(words, key=len, default=""), *words)
+
+
+def _source(cls: type) -> str:
+    """The source of a class; of one made by ``exec`` Python 3.13 finds other lines of its module."""
+    codes = [value.__code__ for value in vars(cls).values() if inspect.isfunction(value)]
+    if any(code.co_filename.startswith("<") for code in codes):
+        raise OSError("it has no file")
+    return inspect.getsource(cls)
+
+
+def _is_ours(named: Any) -> bool:
+    return bool(named.__module__.partition(".")[0] == _ENGINE)
+
+
+def _words(source: str) -> list[str]:
+    """The texts in some code, without its docstrings; an indented class is one all the same."""
+    tree = ast.parse(f"if True:\n{source}" if source[:1].isspace() else source)
+    documented = {id(_docstring(node)) for node in ast.walk(tree)}
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [str(node.value) for node in texts if id(node) not in documented]
+
+
+def _docstring(node: ast.AST) -> ast.AST | None:
+    first = next(iter(getattr(node, "body", None) or ()), None) if isinstance(node, _DOCUMENTED) else None
+    return first.value if isinstance(first, ast.Expr) else None
+
+
+_DOCUMENTED: Final = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -1,0 +1,106 @@
+"""The observer that notices what templates say, and who answers them, while a test is under way.
+
+It is loaded with the engine, perhaps in the middle of an import of this package's errors: it imports little itself.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeAlias
+
+from antiphon import ModelCall, Template
+from antiphon.observers import Observer, TemplateEntered
+from pytest_templates.coverage.points import without_iterations
+from pytest_templates.lock.facts import Key
+from pytest_templates.run.calls import as_text
+from pytest_templates.run.engine import Watch
+
+Row: TypeAlias = dict[str, Any]
+
+
+class Noticing(Observer):
+    """Collects facts; `taken` hands them over and begins anew.
+
+    Args:
+        root: What files are told relative to.
+        watch: Knows whether a test is under way in this run.
+    """
+
+    def __init__(self, root: Path, watch: Watch) -> None:
+        self._root = root
+        self._watch = watch
+        self._lock = Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._facts: dict[Template, list[tuple[str, str]]] = {}
+        self._places: dict[str, tuple[Key, int]] = {}  # by path
+        self._rows: dict[tuple[Key, int, str, str], None] = {}
+        self._calls: list[str] = []
+        self._first: dict[str, int] = {}
+
+    def on_template_enter(self, event: TemplateEntered) -> None:
+        """Note what the template says."""
+        if self._watch.listening_attempt is None:
+            return
+        from pytest_templates.lock.describe import facts_of
+
+        template = event.template
+        with self._lock:
+            path = _path(event.path)
+            place = self._places[path] = _place(template, path, self._root)
+            if template not in self._facts:
+                self._facts[template] = list(facts_of(template))
+            self._add(place, self._facts[template])
+
+    def on_model_call(self, call: ModelCall) -> None:
+        """Note the model, and whose words it was sent."""
+        if self._watch.listening_attempt is None:
+            return
+        from pytest_templates.lock.describe import model_facts
+
+        with self._lock:
+            speakers = {message.template_path for message in call.messages} | {call.template_path}
+            for speaker in speakers - {None}:
+                self._first.setdefault(_path(str(speaker)), len(self._calls))
+            self._calls.append(as_text(call.template_path or ""))
+            place = self._places.get(_path(call.template_path or ""))
+            if place is not None and call.chosen_by != "override":
+                self._add(place, model_facts(call.origin))
+
+    def _add(self, place: tuple[Key, int], facts: Any) -> None:
+        self._rows.update(dict.fromkeys((*place, kind, value) for kind, value in facts))
+
+    def taken(self) -> Row | None:
+        """What was noticed since this was last asked, as plain data; ``None`` for nothing.
+
+        ``facts`` are rows of file, path, line, kind and value; ``calls`` the path of each model call, ``first`` the
+        index of the first call that was made by a template, or was sent its words.
+        """
+        with self._lock:
+            if not self._places and not self._calls:
+                return None
+            facts = [[key.file, key.path, line, kind, value] for key, line, kind, value in self._rows]
+            row = {"facts": facts, "calls": self._calls, "first": self._first}
+            self._begin()
+            return row
+
+
+def _place(template: Template, path: str, root: Path) -> tuple[Key, int]:
+    built_at = template.built_at
+    file, line = ("", 0) if built_at is None else (_relative(built_at.file, root), built_at.line)
+    return Key(file, path), line
+
+
+@lru_cache(maxsize=10_000)
+def _path(path: str) -> str:
+    return as_text(without_iterations(path))
+
+
+@lru_cache
+def _relative(file: str, root: Path) -> str:
+    """A file as every machine knows it: of one that lies elsewhere just the name."""
+    path = Path(file)
+    return as_text(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name)

@@ -1,0 +1,1 @@
+"""Other models in the place of those that templates ask (``--templates-model``)."""

@@ -1,0 +1,71 @@
+"""Another model in the place of the one that a template asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from antiphon import Model, ModelSettings, connect
+from antiphon.connect import as_model
+from antiphon.copies import isolated
+from antiphon.replacing import Choice, replacing
+from pytest_templates.cassettes.recording import placeholder_keys
+from pytest_templates.live_calls import is_double
+from pytest_templates.model_override.plugin import Override
+from pytest_templates.scripting.model import ScriptedModel
+from pytest_templates.support.targets import is_meant
+
+
+class Overriding:
+    """Puts the models of overrides in the place of those that templates ask; of several for one template, the last.
+
+    Scripted models and pydantic-ai's doubles stay: what they say was written for their test. The model in another's
+    place gets the settings that every model has, such as temperature; those of one provider do not fit another.
+
+    Args:
+        overrides: What was asked for.
+    """
+
+    def __init__(self, overrides: Sequence[Override]) -> None:
+        self._models = [(override.template, as_model(override.model)) for override in reversed(overrides)]
+
+    def replacement(self, choice: Choice) -> Choice:
+        """The model that is asked instead, or the choice as it stands."""
+        if isinstance(choice.model, ScriptedModel) or is_double(choice.model.name):
+            return choice
+        run = choice.session.run
+        for template, model in self._models:
+            if is_meant(template, run.path, run.template_key):
+                return Choice(_with_settings_of(choice.model, model), "override", choice.session)
+        return choice
+
+
+@contextmanager
+def overriding(overrides: Sequence[Override]) -> Iterator[None]:
+    """Let templates ask other models for the length of a block."""
+    with replacing(Overriding(overrides).replacement):
+        yield
+
+
+def try_out(override: Override, *, recording: bool) -> None:
+    """Make sure that a model can be asked; see `overrides.check`.
+
+    Raises:
+        AntiphonError: It cannot; the text says what to do.
+    """
+    as_model(override.model)
+    if recording:
+        connect(override.model)
+        return
+    from antiphon.providers.connection import Connection
+
+    with placeholder_keys():
+        Connection(override.model)
+
+
+def _with_settings_of(replaced: Model, model: Model) -> Model:
+    fork = isolated(model)
+    fork.settings = ModelSettings(
+        **{name: getattr(replaced.settings, name, None) for name in ModelSettings.model_fields}
+    )
+    return fork

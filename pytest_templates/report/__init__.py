@@ -1,1 +1,0 @@
-"""What models did in a run: collected, and said."""

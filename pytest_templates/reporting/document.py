@@ -1,0 +1,204 @@
+"""What models did in a run, as a file: what ``--templates-json`` writes and ``compare`` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+
+from antiphon.calls import ChosenBy
+from pytest_templates.errors import ReportError
+from pytest_templates.run.calls import Source
+
+VERSION: Final = 1
+
+Outcome: TypeAlias = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Dollars: TypeAlias = Annotated[Decimal, Field(ge=0), PlainSerializer(lambda dollars: f"{dollars:f}")]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Call(_Value):
+    """A call of a model.
+
+    Attributes:
+        template_id: The id of the template that asked; for one without an id its path without iterations; ``""`` where
+            code called the model itself.
+        template_path: Where in the tree that was, iterations included; ``null`` for a call from outside of templates.
+        model: The name of the model that was requested.
+        served_by: The name that the provider reported, where it did.
+        chosen_by: Whose choice the model was, as in ``ModelCall``.
+        input_tokens: Tokens sent; 0 where the provider did not say.
+        output_tokens: Tokens received; 0 where the provider did not say.
+        cost: US dollars, as text, so that it stays exact; ``null`` where nothing was said of a cost.
+        unpriced: Whether it has a price that is not known: it was a real model's.
+        seconds: How long it took; in a replay, how long the replay took.
+        source: Where the answer came from: a script, a cassette, a model that was recorded just now, or the model.
+        error: What it raised; ``null`` when it did not.
+    """
+
+    template_id: str
+    template_path: str | None
+    model: str
+    served_by: str | None
+    chosen_by: ChosenBy
+    input_tokens: Count
+    output_tokens: Count
+    cost: Dollars | None
+    unpriced: bool
+    seconds: Seconds
+    source: Source
+    error: str | None
+
+
+class Isolation(_Value):
+    """What the isolation guard saw.
+
+    Attributes:
+        subroutines: How many subroutines it watched, 1 or more.
+        violations: What each violation changed.
+    """
+
+    subroutines: Count
+    violations: tuple[str, ...]
+
+
+class Test(_Value):
+    """A test that has ended.
+
+    Attributes:
+        nodeid: Its node id.
+        outcome: What became of it; ``"error"`` where its set-up or its teardown failed. The last attempt counts.
+        source: Where the answers came from, all of them; ``"mixed"`` where it was not the same for all, ``null`` where
+            nothing was asked.
+        calls: The calls of models, of every attempt.
+        isolation: ``null`` where no subroutine was watched.
+    """
+
+    __test__ = False  # pytest collects classes called Test…; this is none
+
+    nodeid: str
+    outcome: Outcome
+    source: Source | Literal["mixed"] | None
+    calls: tuple[Call, ...]
+    isolation: Isolation | None
+
+
+class Reach(_Value):
+    """A template, or a branch of one, and whether a test reached it.
+
+    Attributes:
+        file: The file in which the template was built, relative to the root directory; ``""`` where that is not known.
+        line: The line, from 1; 0 where that is not known.
+        path: The template's path, without iterations.
+        kind: The template's kind.
+        what: ``""`` for the template itself; else the branch, such as ``"true"``, ``"many turns"``, ``"tool weather"``.
+        reached: Whether a test reached it.
+    """
+
+    file: str
+    line: Count
+    path: str
+    kind: str
+    what: str
+    reached: bool
+
+
+class Totals(_Value):
+    """The calls of all tests, added up.
+
+    Attributes:
+        calls: How many.
+        input_tokens: Tokens sent.
+        output_tokens: Tokens received.
+        cost: US dollars, as text, of the calls whose cost is known.
+    """
+
+    calls: Count
+    input_tokens: Count
+    output_tokens: Count
+    cost: Dollars
+
+
+class Report(_Value):
+    """A run.
+
+    Attributes:
+        version: Of this format.
+        totals: The calls of all tests, added up.
+        seconds: How long the run took, from its start to the end of its last test.
+        tests: The tests, in the order in which they ended.
+        coverage: What there was to render, by file and line; ``null`` without ``--templates-coverage``.
+    """
+
+    version: Literal[1]
+    totals: Totals
+    seconds: Seconds
+    tests: tuple[Test, ...]
+    coverage: tuple[Reach, ...] | None = None
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls of all tests."""
+        return [call for test in self.tests for call in test.calls]
+
+
+def report_of(tests: Iterable[Test], seconds: float, coverage: Iterable[Reach] | None) -> Report:
+    """The report of a run with these tests, which took so many seconds, and rendered this."""
+    ended = tuple(tests)
+    calls = [call for test in ended for call in test.calls]
+    totals = Totals(
+        calls=len(calls),
+        input_tokens=sum(call.input_tokens for call in calls),
+        output_tokens=sum(call.output_tokens for call in calls),
+        cost=sum((call.cost for call in calls if call.cost is not None), Decimal(0)),
+    )
+    rendered = None if coverage is None else tuple(coverage)
+    return Report(version=VERSION, totals=totals, seconds=seconds, tests=ended, coverage=rendered)
+
+
+def write(report: Report, path: Path) -> None:
+    """Write a report, wholly or not at all.
+
+    Raises:
+        OSError: The file system refuses; an older file stays as it is.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Report:
+    """The report in a file.
+
+    Raises:
+        ReportError: There is no such file, or it holds no report of a version that is known here.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+    except OSError as error:
+        raise ReportError(f"{path}: the report cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ReportError(f"{path} is no report of --templates-json: {error}") from error
+    version = document.get("version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise ReportError(f"{path} has version {version}, and {VERSION} is the newest known here: update antiphon")
+    try:
+        return Report.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise ReportError(f"{path} is no report of --templates-json: {where}: {first['msg']}") from error

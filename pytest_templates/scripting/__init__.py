@@ -1,0 +1,1 @@
+"""Scripted models and users, and faults put on templates."""

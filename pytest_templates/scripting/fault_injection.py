@@ -1,0 +1,253 @@
+"""Faults put on chosen templates, over whatever model they ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import TypeAlias
+
+from antiphon import Message, Model, ModelCall, Reply, Session
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.replacing import Choice, replacing
+from pytest_templates.errors import UnusedSteps
+from pytest_templates.faults import Fault
+from pytest_templates.support.targets import is_meant, which_template
+from pytest_templates.support.text import counted
+from pytest_templates.support.virtual_time import VirtualTime, virtual_time
+
+_Piece: TypeAlias = str | Reply | Message
+
+
+class Faults:
+    """Puts faults on templates: ``llm_faults.at("support/triage", faults.timeout(), times=2)``.
+
+    Attributes:
+        time: The virtual time that waiting takes in the test; nobody waits.
+    """
+
+    def __init__(self, time: VirtualTime) -> None:
+        self.time = time
+        self._placed: list[_Placed] = []
+        self._asked: dict[tuple[str | None, str], None] = {}
+        self._without_effect: list[str] = []
+
+    def at(self, path: str, fault: Fault, *, times: int | None = 1) -> None:
+        """Let a fault happen when a template asks its model.
+
+        Args:
+            path: The id of the template, or a glob of its path, iterations included: ``support/turns@2/answer``.
+            fault: What goes wrong: one of the ``faults``.
+            times: How often, 1 or more, and then the model answers as it would have; ``None`` for ever. Several faults
+                on one template happen one after another.
+
+        Raises:
+            InvalidType: Something given is of the wrong kind.
+            InvalidValue: ``times`` is less than 1.
+        """
+        if not isinstance(path, str):
+            raise InvalidType(f"path is the id or the path of a template, not {type(path).__name__}: {path!r}")
+        if not isinstance(fault, Fault):
+            raise InvalidType(f"fault takes one of the faults, such as faults.timeout(), not {fault!r}")
+        if times is not None and (isinstance(times, bool) or not isinstance(times, int)):
+            raise InvalidType(f"times is a number, or None for ever, not {type(times).__name__}: {times!r}")
+        if times is not None and times < 1:
+            raise InvalidValue(f"times is 1 or more, not {times}")
+        self._placed.append(_Placed(path, fault, times))
+
+    @property
+    def waited(self) -> float:
+        """How many seconds the program would have waited so far."""
+        return self.time.waited
+
+    @property
+    def remaining(self) -> int:
+        """How many faults have not happened, those that happen for ever aside, or have changed nothing."""
+        return sum(placed.left or 0 for placed in self._placed) + len(self._without_effect)
+
+    @property
+    def unused(self) -> str:
+        """Which faults have not happened, or have changed nothing, in words."""
+        rows = [
+            f"    at {one.path!r}: {one.fault!r}, {counted(one.left, 'time')} more{self._hint(one)}"
+            for one in self._placed
+            if one.left
+        ]
+        told = []
+        if rows:
+            told += ["llm_faults still holds faults that did not happen:", *rows]
+            told += [f"  what asked a model: {', '.join(path for path, _ in self._asked if path) or 'no template'}"]
+        if self._without_effect:
+            told += ["llm_faults put faults on answers that stayed as they were:", *self._without_effect]
+            told += ["  the test would pass without them: choose others, or answers that they change"]
+        return "\n".join(told)
+
+    def assert_complete(self) -> None:
+        """Make sure that every fault has happened.
+
+        Raises:
+            UnusedSteps: Some have not; the text shows them.
+        """
+        if self.remaining:
+            raise UnusedSteps(self.unused)
+
+    def replacement(self, choice: Choice) -> Choice:
+        """The model that a template asks, or one that fails in its place."""
+        run = choice.session.run
+        self._asked[run.path, run.template_key] = None
+        for placed in self._placed:
+            if is_meant(placed.path, run.path, run.template_key) and placed.take():
+                return replace(choice, model=FaultyModel(choice.model, placed.fault, self))
+        return choice
+
+    def _hint(self, placed: _Placed) -> str:
+        met = any(is_meant(placed.path, *asked) for asked in self._asked)
+        return "" if met else which_template(placed.path, self._asked)
+
+    def had_no_effect(self, fault: Fault, session: Session) -> None:
+        """Note that a fault has changed nothing of an answer."""
+        self._without_effect.append(f"    at {session.template_path!r}: {fault!r}")
+
+
+@contextmanager
+def faults_in_place() -> Iterator[Faults]:
+    """Put faults on templates, and let waiting take no time, for the length of a block."""
+    with virtual_time() as time:
+        faults = Faults(time)
+        with replacing(faults.replacement):
+            yield faults
+
+
+class _Placed:
+    def __init__(self, path: str, fault: Fault, times: int | None) -> None:
+        self.path = path
+        self.fault = fault
+        self.left = times
+        self._lock = Lock()
+
+    def take(self) -> bool:
+        with self._lock:
+            if self.left is not None:
+                if self.left == 0:
+                    return False
+                self.left -= 1
+            return True
+
+
+class FaultyModel(Model):
+    """A model with which something goes wrong; in traces it is the model itself.
+
+    Args:
+        model: The model.
+        fault: What goes wrong.
+        faults: Where the time passes that it takes, and who hears of a fault that changes nothing.
+    """
+
+    def __init__(self, model: Model, fault: Fault, faults: Faults) -> None:
+        self.name = model.name
+        self.settings = model.settings
+        self._model = model
+        self._fault = fault
+        self._faults = faults
+
+    @property
+    def origin(self) -> Model:
+        """The model that the faulty one was first copied from."""
+        return self._model.origin
+
+    def _send(self, session: Session) -> Reply:
+        self._fail_at_once()
+        return self._spoilt(_as_reply(self._model._send(session)), session)
+
+    async def _asend(self, session: Session) -> Reply:
+        self._fail_at_once()
+        return self._spoilt(_as_reply(await self._model._asend(session)), session)
+
+    def _stream(self, session: Session) -> Generator[_Piece]:
+        self._fail_at_once()
+        with closing(self._model._stream(session)) as pieces:
+            if self._fault.change is not None:
+                yield from self._spoilt_pieces(list(pieces), session)
+                return
+            cut = _Cut(self._fault.after)
+            for piece in pieces:
+                yield from cut.of(piece)
+                if cut.is_reached:
+                    break
+        raise self._failure()
+
+    async def _astream(self, session: Session) -> AsyncGenerator[_Piece]:
+        self._fail_at_once()
+        async with aclosing(self._model._astream(session)) as pieces:
+            if self._fault.change is not None:
+                for part in self._spoilt_pieces([piece async for piece in pieces], session):
+                    yield part
+                return
+            cut = _Cut(self._fault.after)
+            async for piece in pieces:
+                for part in cut.of(piece):
+                    yield part
+                if cut.is_reached:
+                    break
+        raise self._failure()
+
+    def _fail_at_once(self) -> None:
+        if self._fault.change is None and not self._fault.after:
+            raise self._failure()
+
+    def _spoilt(self, reply: Reply, session: Session) -> Reply:
+        if self._fault.change is None:
+            raise self._failure()
+        changed = self._fault.change(reply, session)
+        if (changed.content, changed.tool_calls) == (reply.content, reply.tool_calls):
+            self._faults.had_no_effect(self._fault, session)
+        return changed
+
+    def _spoilt_pieces(self, pieces: Sequence[_Piece], session: Session) -> Iterator[_Piece]:
+        """What is left of the pieces, and at last the whole answer; what changes an answer at most cuts its text."""
+        changed = self._spoilt(_whole(pieces), session)
+        cut = _Cut(len(changed.content))
+        for piece in pieces:
+            if isinstance(piece, str):
+                yield from cut.of(piece)
+        yield changed
+
+    def _failure(self) -> Exception:
+        self._faults.time.pass_by(self._fault.seconds)
+        return self._fault.raised()
+
+    def _recorded(self, call: ModelCall) -> None:
+        self._model._recorded(call)
+
+
+class _Cut:
+    """Lets so many characters pass."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    @property
+    def is_reached(self) -> bool:
+        return self._left == 0
+
+    def of(self, piece: _Piece) -> Iterable[str]:
+        text = (piece if isinstance(piece, str) else piece.content)[: self._left]
+        self._left -= len(text)
+        return (text,) if text else ()
+
+
+def _whole(pieces: Iterable[_Piece]) -> Reply:
+    texts, last = [], Reply()
+    for piece in pieces:
+        if isinstance(piece, str):
+            texts.append(piece)
+        else:
+            last = _as_reply(piece)
+    return last.model_copy(update={"content": last.content or "".join(texts)})
+
+
+def _as_reply(answer: Reply | Message | str) -> Reply:
+    if isinstance(answer, Message):
+        return Reply(answer.content, tool_calls=answer.tool_calls)
+    return Reply(answer) if isinstance(answer, str) else answer

@@ -1,0 +1,289 @@
+"""Script files: what models say, by template, in YAML; and the JSON schema of such files."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from antiphon import Reply, Usage
+from antiphon.errors import InvalidValue
+from pytest_templates import faults
+from pytest_templates.cassettes.format import yaml_text
+from pytest_templates.errors import ScriptError
+from pytest_templates.faults import Fault
+from pytest_templates.scripting.script import CallTool, Condition, Fail, ModelStep, Script, Stream
+from pytest_templates.support.targets import did_you_mean
+
+_Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Characters: TypeAlias = Annotated[int, Field(ge=0)]
+
+
+class _Step(BaseModel, ABC):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @abstractmethod
+    def step(self) -> ModelStep:
+        """The step of a script."""
+
+
+class ReplyStep(_Step):
+    """What a model says, with what its provider would tell of it."""
+
+    reply: str = Field(description="The text.")
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost: float | None = Field(default=None, ge=0, description="US dollars.")
+    served_by: str | None = Field(default=None, description="The name of the model that answered.")
+    finish_reason: str | None = None
+
+    def step(self) -> ModelStep:
+        """The step of a script."""
+        cost = None if self.cost is None else Decimal(str(self.cost))
+        usage = Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens, cost=cost)
+        return Reply(self.reply, usage=usage, served_by=self.served_by, finish_reason=self.finish_reason)
+
+
+class ToolStep(_Step):
+    """A model asks for a tool."""
+
+    call_tool: str = Field(description="The name of the tool.")
+    arguments: dict[str, JsonValue] = {}
+
+    def step(self) -> ModelStep:
+        """The step of a script."""
+        return CallTool(self.call_tool, **self.arguments)
+
+
+class StreamStep(_Step):
+    """What a model says, in these pieces where the program listens to a stream."""
+
+    stream: list[str]
+
+    def step(self) -> ModelStep:
+        """The step of a script."""
+        return Stream(*self.stream)
+
+
+class JsonStep(_Step):
+    """What a model says, as JSON: a typed answer."""
+
+    answer: JsonValue = Field(alias="json")
+
+    def step(self) -> ModelStep:
+        """The step of a script."""
+        return json.dumps(self.answer, ensure_ascii=False)
+
+
+class _FaultStep(_Step):
+    def step(self) -> ModelStep:
+        """The step of a script."""
+        given = self.model_dump(exclude_unset=True)
+        make: Callable[..., Fault] = getattr(faults, given.pop("fail"))
+        return Fail(make(**given))
+
+
+class FailStep(_FaultStep):
+    """The model fails."""
+
+    fail: Literal["authentication", "bad_arguments", "context_length", "empty", "malformed", "timeout"]
+
+
+class RateLimitedStep(_FaultStep):
+    """Too many requests."""
+
+    fail: Literal["rate_limited"]
+    retry_after: _Seconds | None = Field(default=1.0, description="The seconds to wait that the provider names.")
+
+
+class ServerErrorStep(_FaultStep):
+    """The provider fails."""
+
+    fail: Literal["server_error"]
+    status: int = Field(default=500, ge=500, le=599, description="The HTTP status.")
+
+
+class DroppedStep(_FaultStep):
+    """The connection breaks while the answer arrives."""
+
+    fail: Literal["dropped"]
+    after: _Characters = Field(default=0, description="How many characters arrive before.")
+
+
+class StalledStep(_FaultStep):
+    """The answer begins, and nothing more comes."""
+
+    fail: Literal["stalled"]
+    seconds: _Seconds = Field(description="How long nothing comes until the client gives up.")
+
+
+class TruncatedStep(_FaultStep):
+    """The answer ends too early."""
+
+    fail: Literal["truncated"]
+    after: _Characters = Field(default=20, description="How many characters arrive.")
+
+
+class WrongToolStep(_FaultStep):
+    """The model asks for a tool that there is not."""
+
+    fail: Literal["wrong_tool"]
+    name: str = Field(description="What it asks for.")
+
+
+_KINDS: Final[dict[str, type[_Step]]] = {
+    "reply": ReplyStep, "call_tool": ToolStep, "stream": StreamStep, "json": JsonStep,
+}  # fmt: skip
+_FAULTS: Final[dict[str, type[_Step]]] = {
+    name: kind
+    for kind in (
+        FailStep, RateLimitedStep, ServerErrorStep, DroppedStep, StalledStep, TruncatedStep, WrongToolStep,
+    )
+    for name in get_args(kind.model_fields["fail"].annotation)
+}  # fmt: skip
+
+
+def _class_of(written: Any) -> type[_Step] | None:
+    if not isinstance(written, Mapping):
+        return None
+    kind = next((kind for name, kind in _KINDS.items() if name in written), None)
+    return kind or _FAULTS.get(str(written.get("fail")))
+
+
+Step: TypeAlias = (
+    str
+    | ReplyStep
+    | ToolStep
+    | StreamStep
+    | JsonStep
+    | FailStep
+    | RateLimitedStep
+    | ServerErrorStep
+    | DroppedStep
+    | StalledStep
+    | TruncatedStep
+    | WrongToolStep
+)
+_Steps: TypeAlias = Annotated[list[Step], Field(min_length=1)]
+_FILE: Final[TypeAdapter[Any]] = TypeAdapter(Annotated[dict[str, Step | _Steps], Field(min_length=1)])
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of script files, for editors."""
+    about = {"title": "A script of antiphon's test plugin", "description": "What models say, by template."}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **about, **_FILE.json_schema()}
+
+
+class NoStep(InvalidValue):
+    """What is written is no step.
+
+    Attributes:
+        inner: Where in the step it is wrong: names of keys, and places in lists.
+    """
+
+    def __init__(self, text: str, inner: tuple[str | int, ...] = ()) -> None:
+        super().__init__(text)
+        self.inner = inner
+
+
+def step_of(written: Any) -> ModelStep:
+    """The step that is written in a script file.
+
+    Raises:
+        NoStep: It is none; the text says what may stand there.
+    """
+    if isinstance(written, str):
+        return written
+    kind = _class_of(written)
+    if kind is None:
+        raise NoStep(_no_kind(written))
+    try:
+        return kind.model_validate(written).step()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise NoStep(_problem(first, written, kind), first["loc"]) from error
+
+
+def _no_kind(written: Any) -> str:
+    if isinstance(written, Mapping) and "fail" in written:
+        fault, known = str(written["fail"]), ", ".join(sorted(_FAULTS))
+        return f"there is no fault {fault!r} among {known}{did_you_mean(fault, _FAULTS)}"
+    hint = "; put it in quotes" if isinstance(written, bool | int | float) else ""
+    return f"a reply is a text, or a mapping with one of {', '.join(_KINDS)}, fail, not {_shown(written)}{hint}"
+
+
+def _problem(error: Any, written: Mapping[str, Any], kind: type[_Step]) -> str:
+    where = ".".join(map(str, error["loc"]))
+    keys = [field.alias or name for name, field in kind.model_fields.items()]
+    named = next(key for key in keys if key in written)
+    title = f"fail: {written[named]}" if named == "fail" else named
+    others = [key for key in keys if key != named]
+    if error["type"] == "extra_forbidden":
+        takes = f"takes {', '.join(others)} beside it" if others else "takes nothing beside it"
+        return f"{where} is not known: a step with {title} {takes}{did_you_mean(where, others)}"
+    if error["type"] == "missing":
+        return f"a step with {title} needs {where}"
+    return f"{where}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_shown(error['input'])}"
+
+
+def _shown(written: Any) -> str:
+    return json.dumps(written, ensure_ascii=False, default=str)
+
+
+def load_script(path: Path) -> Script:
+    """The script in a file.
+
+    Raises:
+        ScriptError: The file cannot be read, or is no script; the text names the line.
+    """
+    text = _read(path)
+    try:
+        document = yaml_text.load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = 1 if mark is None else mark.line + 1
+        raise ScriptError(
+            f"{path}:{line}: the script is no YAML: {getattr(error, 'problem', None) or error}"
+        ) from error
+    if not isinstance(document, dict) or not document:
+        raise ScriptError(f"{path}:1: the script is a mapping from the ids or paths of templates to what models say")
+    script = Script(f"the script {path.name}", ())
+    for template, said in document.items():
+        steps = said if isinstance(said, list) else [said]
+        place = (template,) if not isinstance(said, list) else None
+        loaded = [_step(step, path, text, place or (template, index)) for index, step in enumerate(steps)]
+        if not isinstance(template, str) or not loaded:
+            raise _fault(path, text, (template,), "names a template, and what the model says to it: at least one reply")
+        script.add(Condition(template=template), loaded, 1)
+    return script
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        there = sorted(one.name for one in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        hint = f"; there is {', '.join(there)}" if there else ""
+        raise ScriptError(f"{path}: there is no such script{hint}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ScriptError(f"{path}:{line}: the script is not UTF-8") from error
+    except OSError as error:
+        raise ScriptError(f"{path}: the script cannot be read: {error.strerror}") from error
+
+
+def _step(written: Any, path: Path, text: str, place: tuple[str | int, ...]) -> ModelStep:
+    try:
+        return step_of(written)
+    except NoStep as error:
+        raise _fault(path, text, (*place, *error.inner), str(error)) from error
+
+
+def _fault(path: Path, text: str, place: tuple[str | int, ...], problem: str) -> ScriptError:
+    return ScriptError(f"{path}:{yaml_text.line_of(text, place)}: the entry {place[0]!r}: {problem}")

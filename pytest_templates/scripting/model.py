@@ -1,0 +1,240 @@
+"""A model that says what a script tells it to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Callable, Generator
+from textwrap import indent
+from typing import ClassVar, Final
+
+from antiphon import Model, ModelCall, Reply, Session, Template
+from antiphon.calls import current_caller
+from antiphon.errors import InvalidType, InvalidValue
+from antiphon.parameters import check_kind, check_text
+from antiphon.templates.checks import with_paths
+from pytest_templates.coverage.points import without_iterations
+from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
+from pytest_templates.run.ordering import in_turn
+from pytest_templates.scripting.script import (
+    Answer,
+    Condition,
+    ModelStep,
+    Pattern,
+    Script,
+    Stream,
+    checked_model_steps,
+    played,
+)
+from pytest_templates.support.text import counted
+
+_NO_TEXTS: Final = "; generate=True makes up tool calls and typed answers, and no text that may be any"
+
+
+class ScriptedModel(Model):
+    """A model that plays a script: rules for chosen calls, and steps for all others, one a call, in order.
+
+    The script is shared by every copy of the model, so that a subroutine's fork plays on from where its parent is.
+    Tests make one by the fixture ``scripted_model``, which settles it at teardown.
+
+    Args:
+        *steps: Texts, ``Reply`` and ``Message`` objects, ``CallTool``, ``Stream`` and ``Fail``, pydantic objects (said
+            as JSON), exceptions (raised), and functions of the session that return one of these.
+        name: What the model is called in traces.
+        script: A script that several models play from; it replaces the steps.
+        generate: Whether to make up what the script has nothing for, where tools or an object of a type are asked for:
+            each tool once, then an object that fits, or a closing text. The same request gets the same answer.
+        complain: Told of every call that there is no answer for, besides the error that is raised.
+
+    Attributes:
+        calls: The calls so far, those of copies included.
+
+    Raises:
+        InvalidType: A step is nothing that a model could say; the text names its place.
+
+    Example:
+        >>> model = ScriptedModel("Hello!", lambda session: session.last.content.upper())
+        >>> model.on(template="classify").reply("billing", times=2).remaining
+        4
+    """
+
+    shared: ClassVar[frozenset[str]] = frozenset({"_script", "_complain", "calls"})
+
+    def __init__(
+        self,
+        *steps: ModelStep,
+        name: str = "scripted",
+        script: Script | None = None,
+        generate: bool = False,
+        complain: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self.name = check_text(name, "name")
+        self.calls: list[ModelCall] = []
+        self._script = script or Script(self._title, checked_model_steps(steps, self._title))
+        self._script.is_played = True
+        self._generate: bool = check_kind(generate, bool, "generate")
+        self._complain = complain
+
+    def on(
+        self, *, template: Pattern | None = None, prompt: Pattern | None = None, model: Pattern | None = None
+    ) -> Rule:
+        """Say something to chosen calls: ``model.on(template="classify").reply("billing")``.
+
+        Rules are tried in the order in which they were written, before the steps. One that has nothing left is passed
+        over.
+
+        Args:
+            template: The id of the template that asks, or a glob of its path (``*`` stays within a segment, ``**``
+                crosses ``/``), or a regular expression to be found in its path.
+            prompt: A text, or a regular expression, to be found in the last message that is sent.
+            model: A glob of the name of the model that is asked, or a regular expression to be found in it.
+
+        Raises:
+            InvalidType: Something is neither text nor a compiled regular expression.
+        """
+        for parameter, given in (("template", template), ("prompt", prompt), ("model", model)):
+            if given is not None and not isinstance(given, str | re.Pattern):
+                raise InvalidType(f"{parameter} takes a text or re.compile(...), not {type(given).__name__}: {given!r}")
+        condition = Condition(template, prompt, model)
+        self._script.begin(condition)
+        return Rule(self, condition)
+
+    @property
+    def remaining(self) -> int:
+        """How many steps are left, those that are said for ever aside."""
+        return self._script.remaining
+
+    def assert_complete(self) -> None:
+        """Make sure that every step was played.
+
+        Raises:
+            UnusedSteps: Some are left; the text shows them.
+        """
+        if self.remaining:
+            raise UnusedSteps(self.unused)
+
+    @property
+    def unused(self) -> str:
+        """What is left of the script, in words."""
+        return self._script.unused if self._plays_a_file else f"{self._script.unused}, or allow it by allow_unused=True"
+
+    @property
+    def _title(self) -> str:
+        return f"scripted_model {self.name!r}"
+
+    @property
+    def _plays_a_file(self) -> bool:
+        return self._script.owner != self._title
+
+    def _send(self, session: Session) -> Answer:
+        said = self._next(session)
+        return "".join(said.pieces) if isinstance(said, Stream) else said
+
+    async def _asend(self, session: Session) -> Answer:
+        said = self._send(session)
+        await in_turn()
+        return said
+
+    def _stream(self, session: Session) -> Generator[Answer]:
+        said = self._next(session)
+        yield from said.pieces if isinstance(said, Stream) else (said,)
+
+    async def _astream(self, session: Session) -> AsyncGenerator[Answer]:
+        said = self._next(session)
+        await in_turn()
+        for piece in said.pieces if isinstance(said, Stream) else (said,):
+            yield piece
+
+    def _next(self, session: Session) -> Answer | Stream:
+        taken = self._script.take(current_caller(), session)
+        if taken is not None:
+            step, place = taken
+            return played(step, session, place)
+        made = self._made_up(session) if self._generate else None
+        if made is None:
+            raise self._unscripted(session)
+        return made
+
+    def _made_up(self, session: Session) -> Reply | None:
+        from pytest_templates.generating.answers import generated
+
+        try:
+            return generated(session)
+        except GenerationError as error:
+            self._note(error)
+            raise
+
+    def _recorded(self, call: ModelCall) -> None:
+        self.calls.append(call)
+
+    def _unscripted(self, session: Session) -> UnscriptedCall:
+        caller = current_caller()
+        path = None if caller is None else caller.template_path
+        by = "by code outside of templates" if path is None else f"by the template at {path!r}"
+        taken = counted(self._script.taken, "step")
+        script, remedy = "its script", "add a step"
+        if self._plays_a_file:
+            script, remedy = self._script.owner, "add a reply to that file"
+        over = f"{script} is over, with {taken} played"
+        if self.remaining:
+            over = f"{script} has nothing for that: it played {taken}, and still holds\n{self._script.listed()}"
+        error = UnscriptedCall(
+            f"{self._title} was asked {by} and {over}\n"
+            f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
+            f"{self._script.passed_over(caller)}"
+            f"  {remedy}, or find out why the program asks once more{_built(session, path)}"
+            f"{_NO_TEXTS if self._generate else ''}"
+        )
+        self._note(error)
+        return error
+
+    def _note(self, error: Exception) -> None:
+        """Let the test know, also where the program swallows the error."""
+        if self._complain is not None:
+            self._complain(error)
+
+
+def _built(session: Session, path: str | None) -> str:
+    """Where the template was built that asks."""
+    root = session.run.tree
+    if path is None or not isinstance(root, Template):
+        return ""
+    place = without_iterations(path)
+    found = (one for at, one in with_paths(root, root.template_id or root.kind) if at == place)
+    template = next(found, None)
+    return (
+        "" if template is None or template.built_at is None else f":\n  the template was built at {template.built_at}"
+    )
+
+
+class Rule:
+    """What a scripted model says to chosen calls; made by ``ScriptedModel.on``."""
+
+    def __init__(self, model: ScriptedModel, condition: Condition) -> None:
+        self._model = model
+        self._condition = condition
+
+    def reply(self, *steps: ModelStep, times: int | None = 1) -> ScriptedModel:
+        """Say these steps, one a call, in order.
+
+        Args:
+            *steps: As with ``ScriptedModel``.
+            times: How often they are played, as a whole, 1 or more; ``None`` for ever: then none is ever left over.
+
+        Returns:
+            The model.
+
+        Raises:
+            InvalidType: A step is nothing that a model could say; the text names its place.
+            InvalidValue: There is no step, or ``times`` is less than 1.
+        """
+        if times is not None and (isinstance(times, bool) or not isinstance(times, int)):
+            raise InvalidType(f"times is a number, or None for ever, not {type(times).__name__}: {times!r}")
+        owner = f"{self._condition} of {self._model._title}"
+        if not steps or (times is not None and times < 1):
+            wrong = "without a step" if not steps else f"with times={times}"
+            raise InvalidValue(f"{owner}: reply() {wrong} says nothing: give it a step, and times=1 or more")
+        self._model._script.add(self._condition, checked_model_steps(steps, owner), times)
+        return self._model
+
+    def __repr__(self) -> str:
+        return f"<Rule {self._condition} of {self._model._title}>"

@@ -1,0 +1,93 @@
+"""What a whole run may spend: ``templates_budget`` in the ini file, judged when the run is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_templates.run import calls
+from pytest_templates.run.attempt import REPORTED
+from pytest_templates.run.calls import Line, Row, lines_of
+from pytest_templates.run.options import OPTIONS
+from pytest_templates.spending.limits import Limits
+from pytest_templates.spending.tally import Entry, Tally, compared, table_of
+from pytest_templates.support.text import counted
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+
+_SHOWN: Final = 5  # templates
+
+
+def watch(config: pytest.Config) -> None:
+    """Hold the run to its budget, where it has one: in the process that hears of every test."""
+    budget = config.stash[OPTIONS].budget
+    if budget is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(RunBudget(config, budget), "templates-budget")
+
+
+class RunBudget:
+    """Adds up the calls of all tests, from every process, and fails the run that is beyond its budget.
+
+    Args:
+        config: Where the budget was found.
+        limits: The budget.
+    """
+
+    def __init__(self, config: pytest.Config, limits: Limits) -> None:
+        self._place = "" if config.inipath is None else f" in {config.inipath.name}"
+        self._limits = limits
+        self._calls: list[Row] = []
+        self._tally = Tally()
+        self._entries: list[Entry] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count the calls of a test, those of every attempt."""
+        brought: Row = getattr(report, REPORTED, {})
+        self._calls += brought.get("calls", ())
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Judge, and fail a run that has gone well so far."""
+        self._tally = reduce(Tally.adding, self._calls, Tally())
+        self._entries = compared(replace(self._tally, unpriced=frozenset()), self._limits)
+        if self._objections and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say what was spent and by whom, where that is too much; and what could not be judged."""
+        if self._objections:
+            terminalreporter.section("budget of the run")
+            for line in self._lines():
+                terminalreporter.line(line)
+        if self._tally.unpriced and self._limits.cost is not None:
+            unpriced = ", ".join(sorted(self._tally.unpriced))
+            terminalreporter.line(f"templates: no price is known, and templates_budget did not count: {unpriced}")
+
+    @property
+    def _objections(self) -> list[Entry]:
+        return [entry for entry in self._entries if entry.objection]
+
+    def _lines(self) -> Sequence[str]:
+        spent = lines_of(self._calls)
+        most = sorted(spent, key=self._weight, reverse=True)
+        more = len(most) - _SHOWN
+        return (
+            f"the run is beyond templates_budget{self._place}:",
+            table_of(self._entries),
+            "spent most:",
+            calls.table_of(most[:_SHOWN]),
+            *([f"  and {counted(more, 'line')} more: --templates-summary shows all"] if more > 0 else []),
+        )
+
+    def _weight(self, line: Line) -> tuple[object, ...]:
+        """What makes a template one that spends much: first what there is too much of."""
+        kinds = {"cost": line.cost, "input tokens": line.input_tokens, "output tokens": line.output_tokens}
+        over = [kinds[entry.kind] for entry in self._objections if entry.kind in kinds]
+        return (*over, line.cost, line.calls)

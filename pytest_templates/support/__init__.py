@@ -1,0 +1,1 @@
+"""Helpers that know no feature: text, files, engine events, errors of clients."""

@@ -1,0 +1,54 @@
+"""What surrounds the plugin: continuous integration, the packages that are installed, whose code a frame is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+
+def in_ci() -> bool:
+    """Whether the environment variable ``CI`` is set to anything but a word for no."""
+    return os.environ.get("CI", "").strip().lower() not in {"", "0", "false", "no", "off"}
+
+
+_STANDARD_LIBRARY: Final = Path(sysconfig.get_path("stdlib"))
+_OURS: Final = frozenset({"antiphon", "pytest_templates"})
+
+
+def is_users(module: str, file: str) -> bool:
+    """Whether code is the user's: not installed, not Python's, not ours.
+
+    Args:
+        module: The name of its module, ``""`` where it has none.
+        file: The file it was compiled from.
+    """
+    path = Path(file)
+    installed = "site-packages" in path.parts or path.is_relative_to(_STANDARD_LIBRARY)
+    return not installed and module.partition(".")[0] not in _OURS
+
+
+@lru_cache(maxsize=1024)
+def is_users_module(name: str) -> bool:
+    """Whether a module that is loaded is the user's; one without a file is not."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and is_users(name, file)
+
+
+HOW_TO_INSTALL = 'pip install "antiphon[pytest]"'
+HOW_TO_REACH = 'pip install "antiphon[pytest,remote]"'
+
+
+def require_packages(what: str) -> None:
+    """Fail the test where a package is missing; the text says what to install."""
+    __tracebackhide__ = True
+    missing = [name for name in ("vcr", "deepdiff", "syrupy", "filelock", "rstr") if find_spec(name) is None]
+    if missing:
+        which = "which is" if len(missing) == 1 else "which are"
+        pytest.fail(f"{what} needs {', '.join(missing)}, {which} not installed: {HOW_TO_INSTALL}", pytrace=False)

@@ -1,0 +1,60 @@
+"""Calling a project's hook implementations one by one, so that an error names the file or plugin it comes from."""
+
+from __future__ import annotations
+
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import Any
+
+import pluggy
+
+from pytest_templates.errors import TestingError
+
+
+def implementations_of(hook: pluggy.HookCaller, error: type[TestingError]) -> list[pluggy.HookImpl]:
+    """The implementations, in the order in which pluggy calls them.
+
+    Args:
+        hook: The hook.
+        error: What is raised for one that cannot be asked.
+
+    Raises:
+        TestingError: One is a wrapper, async or a generator: its code would not run.
+    """
+    found = list(reversed(hook.get_hookimpls()))
+    for one in found:
+        if one.wrapper or one.hookwrapper:
+            raise error(f"{one.plugin_name}: {hook.name} cannot be a wrapper: write it as a plain function")
+        if iscoroutinefunction(one.function) or isasyncgenfunction(one.function) or isgeneratorfunction(one.function):
+            kind = "a generator" if isgeneratorfunction(one.function) else "async"
+            raise error(
+                f"{one.plugin_name}: {hook.name} cannot be {kind}, it would not run: write it as a plain function"
+            )
+    return found
+
+
+def answer_of(implementation: pluggy.HookImpl, error: type[TestingError], **given: object) -> Any:
+    """What an implementation returns.
+
+    Raises:
+        TestingError: It failed, as this kind of error; the text names it.
+    """
+    try:
+        return implementation.function(*(given[name] for name in implementation.argnames))
+    except Exception as raised:
+        text = f"{named(implementation)} failed with {type(raised).__name__}: {raised}"
+        raise error(text).with_traceback(raised.__traceback__) from raised
+
+
+def nonsense(implementation: pluggy.HookImpl, expected: str, problem: str) -> str:
+    """What is said of an implementation that returned what it may not."""
+    return f"{named(implementation)} is to return {expected}; of what it returned, {problem}"
+
+
+def kind_of(answer: object) -> str:
+    """What is wrong with an answer of another type."""
+    return f"the type is {type(answer).__name__}"
+
+
+def named(implementation: pluggy.HookImpl) -> str:
+    """The file or plugin of an implementation, and its hook."""
+    return f"{implementation.plugin_name}: the hook {implementation.function.__name__}"

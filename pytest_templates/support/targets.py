@@ -1,0 +1,41 @@
+"""Which templates a user means by an id or a path glob, and what may have been meant where none fits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from antiphon.calls import path_pattern
+from pytest_templates.coverage.points import without_iterations
+
+
+def is_meant(target: str, path: str | None, template_id: str) -> bool:
+    """Whether a template is one of those that a user named.
+
+    Args:
+        target: The id of a template, or a glob of its path: ``*`` stays within a segment, ``**`` crosses ``/``.
+        path: The template's path, iterations included; ``None`` outside of templates.
+        template_id: Its id, or for a template without one its path without iterations.
+    """
+    fits = path_pattern(target).fullmatch
+    return fits(path or "") is not None or fits(template_id) is not None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the one of the known that is like it, if there is one."""
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def which_template(target: str, asked: Collection[tuple[str | None, str]]) -> str:
+    """The end of a message about a target that names none of the templates that asked a model, if one can be guessed.
+
+    Args:
+        target: An id, or a glob of a path.
+        asked: The paths and ids of the templates that asked.
+    """
+    deeper = f"**/{target}"
+    if any(is_meant(deeper, path, "") for path, _ in asked):
+        return f"; a path is named from the root of its tree on: did you mean {deeper!r}?"
+    paths = {path for path, _ in asked if path}
+    return did_you_mean(target, {*(key for _, key in asked if key), *paths, *map(without_iterations, paths)})
