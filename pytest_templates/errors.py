@@ -22,13 +22,21 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from antiphon.errors import AntiphonError
 
 
 class TestingError(AntiphonError):
-    """The root of the plugin's errors."""
+    """The root of the plugin's errors.
+
+    Attributes:
+        fails_expected_failures: What went wrong, in words, where such an error fails a test also if it is marked
+            ``xfail``, as it says nothing of the program; ``""`` for errors that may be expected.
+    """
 
     __test__ = False  # pytest collects classes called Test…; this is none
+    fails_expected_failures: ClassVar[str] = ""
 
 
 class UnscriptedCall(TestingError):
@@ -72,6 +80,8 @@ class CassetteMiss(CassetteError):
         template_path: The path of the template that asked; ``None`` for a call from outside a template.
     """
 
+    fails_expected_failures = "a missing recording"
+
     def __init__(self, text: str, *, reason: str, template_path: str | None = None) -> None:
         super().__init__(text)
         self.reason = reason
@@ -102,6 +112,8 @@ class BudgetExceeded(TestingError):
 class LiveCallRefused(TestingError):
     """A real model was about to be called by a test that did not ask for it."""
 
+    fails_expected_failures = "a refused call of a real model"
+
 
 class NetworkRefused(LiveCallRefused):
     """A test whose cassette is replayed reached for another host.
@@ -109,6 +121,8 @@ class NetworkRefused(LiveCallRefused):
     Attributes:
         host: The host's name or address, with its port where one was given: ``"api.openai.com:443"``.
     """
+
+    fails_expected_failures = "reaching for another host"
 
     def __init__(self, text: str, *, host: str) -> None:
         super().__init__(text)

@@ -1,49 +1,121 @@
-"""Real models are called only by tests that ask for it."""
+"""Real models are called only by tests that ask for it: the marker ``llm_live`` and the option ``--templates-live``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from antiphon.observers import LiveCall
-from pytest_templates.errors import LiveCallRefused
-from pytest_templates.run.markers import has
+from pytest_templates.redaction.reports import redact
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.calls import CallSource
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.markers import Marker, reason_of
+from pytest_templates.run.options import Option, Options
+from pytest_templates.support.engine import is_name_of_double
+from pytest_templates.support.text import OUTSIDE
 
 if TYPE_CHECKING:
-    from pytest_templates.run.attempt import Attempt
+    from antiphon import ModelCall
+    from antiphon.observers import LiveCall
+    from pytest_templates.errors import LiveCallRefused
+
+LIVE = Option[bool](
+    "--templates-live",
+    help="run tests marked llm_live, which call real models",
+    action="store_true",
+    default=False,
+    repeated=False,
+)
+OPTIONS = Options(LIVE)
 
 
-_DOUBLES: Final = {"function", "test"}  # what pydantic-ai's own test doubles give as their provider
+def llm_live(reason: object) -> str:
+    """Call real models in this test, in runs with --templates-live; skip it in others."""
+    return reason_of(reason)
 
 
-def check(attempt: Attempt, event: LiveCall) -> None:
-    """Before a test calls a real model.
+def _refuse_recording(item: pytest.Item) -> None:
+    if item.get_closest_marker("llm_cassette") is not None:
+        raise pytest.Collector.CollectError(
+            f"{item.nodeid} is marked llm_cassette and llm_live: a test replays its calls, or makes them. To record "
+            "them, llm_cassette and --templates-record are enough"
+        )
 
-    Raises:
-        LiveCallRefused: It is marked neither ``llm_cassette`` nor ``llm_live``.
-        BudgetExceeded: The run has cost as much as it may.
-    """
-    if attempt.cassette is not None or is_double(event.model):
+
+MARKER = Marker(llm_live, _refuse_recording)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    OPTIONS.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse calls of real models from now on."""
+    OPTIONS.read(config)
+    MARKER.announce(config)
+    join(config, LiveCalls(), "live-calls")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests that call real models, unless they are wanted."""
+    if LIVE.of(config):
         return
-    if not has(attempt.item, "llm_live"):
-        refused = _refusal(attempt.item, event)
-        attempt.verdicts.append(refused)
-        raise refused
-    if attempt.spending is not None:
-        attempt.spending.check()
+    for item in items:
+        try:
+            reason = MARKER.read(item)
+        except pytest.Collector.CollectError:
+            continue  # it is said when the test is set up
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=f"calls real models ({reason}), in runs with --templates-live"))
 
 
-def is_double(model: str) -> bool:
-    """Whether the name of a model is that of one of pydantic-ai's test doubles."""
-    return model.partition(":")[0] in _DOUBLES
+class LiveCalls:
+    """Lets tests call real models that are marked for it, and no others."""
+
+    @hookimpl(tryfirst=True)
+    def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
+        """Refuse the call of a test that is marked neither ``llm_cassette`` nor ``llm_live``.
+
+        Raises:
+            LiveCallRefused: It is not.
+        """
+        if is_name_of_double(event.model) or attempt.hook.catches_live_calls(attempt=attempt):
+            return
+        if not MARKER.is_on(attempt.item):
+            refused = _refusal(attempt.item, event)
+            attempt.failures.append(refused)
+            raise refused
+        attempt.hook.before_sending(attempt=attempt)
+
+    @hookimpl
+    def asks_real_models(self, attempt: Attempt) -> bool | None:
+        """A marked test does."""
+        return True if MARKER.is_on(attempt.item) else None
+
+    @hookimpl(trylast=True)
+    def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
+        """In a marked test, real models are asked."""
+        del call
+        return CallSource("model", was_sent=True) if MARKER.is_on(attempt.item) else None
+
+    @hookimpl(trylast=True)
+    def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
+        """Let no secret get out: tracebacks of client libraries print addresses."""
+        if MARKER.is_on(attempt.item):
+            from pytest_templates.redaction.secrets import secrets_of
+
+            redact(report, secrets_of(), attempt.item.config)
 
 
 def _refusal(item: pytest.Item, event: LiveCall) -> LiveCallRefused:
+    from pytest_templates.errors import LiveCallRefused
+
     return LiveCallRefused(
         f"{item.nodeid} is about to call a real model, and is not marked for it\n"
         f"  model     {event.model}\n"
-        f"  asked by  {event.path or 'code outside of templates'}\n"
+        f"  asked by  {event.path or OUTSIDE}\n"
         "\n"
         "Give the program a scripted_model() instead, or mark the test:\n"
         "  @pytest.mark.llm_cassette           its calls are recorded once, and replayed from then on\n"

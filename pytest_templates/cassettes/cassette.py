@@ -17,15 +17,16 @@ from pytest_templates.cassettes.matching import UNANSWERED, Matcher, Rules, in_p
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.player import Opinion, Outgoing, Tape, of_model
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.cassettes.redaction.leaks import find_leaks, refuse_leaks
-from pytest_templates.cassettes.redaction.scrub import scrub
-from pytest_templates.cassettes.redaction.secrets import Credentials, Secrets
+from pytest_templates.cassettes.scrubbing.credentials import Credentials
+from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
+from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
 from pytest_templates.cassettes.storage.merging import CassetteFile
 from pytest_templates.cassettes.storage.store import existing, writing
 from pytest_templates.errors import CassetteError, CassetteMiss
-from pytest_templates.support.client_errors import passed_on
+from pytest_templates.redaction.secrets import Secrets
+from pytest_templates.support.client_errors import as_client_error
 
 
 @contextmanager
@@ -204,7 +205,7 @@ class OpenCassette:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
             self._refused.append(Interaction.of(caller, request, UNANSWERED))
-            raise passed_on(self._report(request, caller).miss(self._reason(fingerprint)))
+            raise as_client_error(self._report(request, caller).miss(self._reason(fingerprint)))
         self._check_writable()
         if self.settings.before_sending is not None:
             self.settings.before_sending()
@@ -282,7 +283,7 @@ class OpenCassette:
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
-        miss = passed_on(self._report(decision.request, decision.caller).miss("left-early"))
+        miss = as_client_error(self._report(decision.request, decision.caller).miss("left-early"))
         self.note(miss)
         return miss
 

@@ -10,9 +10,8 @@ from typing import Any, Final, TypedDict, cast
 
 import pytest
 
-from pytest_templates.cassettes.recording import module_of, path_for
-from pytest_templates.run import markers
-from pytest_templates.run.options import OPTIONS
+from pytest_templates.cassettes.options import CASSETTES, MARKER, module_of, path_for
+from pytest_templates.run.processes import is_worker
 
 _SENT: Final = "templates_census"  # where a worker puts what it collected
 _COLLECTED: Final = "templates-collected"
@@ -104,12 +103,12 @@ class Census:
 
     def _cassette(self, item: pytest.Item) -> str | None:
         try:
-            mark = markers.read(item, "llm_cassette")
+            mark = MARKER.read(item)
         except pytest.Collector.CollectError as error:
             self._errors[item.nodeid] = str(error)
             return None
-        options = item.config.stash[OPTIONS]
-        return mark and path_for(item, mark, options).relative_to(options.cassettes).as_posix()
+        folder = CASSETTES.of(item.config).folder
+        return None if mark is None else path_for(item, mark).relative_to(folder).as_posix()
 
 
 class Collected:
@@ -154,7 +153,7 @@ def collecting(config: pytest.Config) -> Collected:
         return cast("Collected", known)
     census = Census()
     config.pluginmanager.register(census, "templates-census")
-    if hasattr(config, "workerinput"):
+    if is_worker(config):
         config.pluginmanager.register(Worker(census), "templates-census-worker")
     collected = Collected(census)
     config.pluginmanager.register(collected, _COLLECTED)

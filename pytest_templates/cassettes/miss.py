@@ -13,9 +13,9 @@ from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, witho
 from pytest_templates.cassettes.player import Track
 from pytest_templates.cassettes.reading.diff import body_difference
 from pytest_templates.cassettes.recorded import RecordedRequest
-from pytest_templates.cassettes.redaction.secrets import Secrets
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.errors import CassetteMiss
+from pytest_templates.redaction.secrets import Secrets
 from pytest_templates.support.diff import text_difference
 
 _MAX_CANDIDATES: Final = 300

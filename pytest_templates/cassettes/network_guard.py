@@ -18,8 +18,8 @@ from typing import Any, Final, TypeAlias
 from unittest import mock
 
 from pytest_templates.errors import NetworkRefused
-from pytest_templates.support.client_errors import passed_on
-from pytest_templates.support.loading import WhenLoaded
+from pytest_templates.support.client_errors import as_client_error
+from pytest_templates.support.engine import WhenLoaded
 
 Refuse: TypeAlias = Callable[[str], Exception]
 Elsewhere: TypeAlias = Callable[..., str | None]
@@ -40,7 +40,7 @@ def guarded(test: str, complain: Callable[[Exception], None]) -> Iterator[None]:
         if host not in told:
             told.add(host)
             complain(error)
-        return passed_on(error)
+        return as_client_error(error)
 
     with ExitStack() as patches:
         patch = partial(_patch, patches, refuse)

@@ -5,22 +5,56 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import pytest
 
-from pytest_templates.run.attempt import REPORTED
-from pytest_templates.run.calls import Row
-from pytest_templates.run.options import OPTIONS
+from pytest_templates.cassettes.options import CASSETTES, RECORD
+from pytest_templates.run.processes import is_worker
+from pytest_templates.run.report_data import ReportData
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from pytest_templates.cassettes.cassette import OpenCassette
+    from pytest_templates.cassettes.reading.calls import Ask
+
+
+class Replaced(TypedDict):
+    """What a cassette held before it was recorded anew, and how it tells requests.
+
+    Attributes:
+        cassette: The file.
+        match_on: What of a request has to be equal.
+        ignore: What is left out of the comparison.
+        held: The calls that it held.
+    """
+
+    cassette: str
+    match_on: list[str]
+    ignore: list[str]
+    held: list[Ask]
+
+
+REPLACED: Final = ReportData[Replaced]("replaced")
+
 
 def watch(config: pytest.Config) -> None:
     """Look at what is recorded anew, in the process that hears of every test."""
-    if config.stash[OPTIONS].record in {"changed", "all"} and not hasattr(config, "workerinput"):
+    if RECORD.of(config) in {"changed", "all"} and not is_worker(config):
         config.pluginmanager.register(Rerecorded(config), "templates-rerecorded")
+
+
+def report(cassette: OpenCassette, to: pytest.TestReport) -> None:
+    """Send what a cassette held before it was recorded anew, where it was."""
+    if not cassette.file.replaced:
+        return
+    from pytest_templates.cassettes.matching import Matcher
+    from pytest_templates.cassettes.reading.calls import asks_of
+
+    match_on, ignore = cassette.settings.match_on, cassette.settings.ignore
+    held = asks_of(cassette.file.replaced, Matcher(match_on, ignore))
+    REPLACED.put(to, {"cassette": str(cassette.path), "match_on": list(match_on), "ignore": list(ignore), "held": held})
 
 
 class Rerecorded:
@@ -32,12 +66,12 @@ class Rerecorded:
 
     def __init__(self, config: pytest.Config) -> None:
         self._base = config.invocation_params.dir
-        self._store = config.stash[OPTIONS].store
-        self._replaced: dict[str, Row] = {}
+        self._store = CASSETTES.of(config)
+        self._replaced: dict[str, Replaced] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a cassette held when the first test began to record it anew: the most of all."""
-        replaced: Row | None = getattr(report, REPORTED, {}).get("replaced")
+        replaced = REPLACED.of(report)
         if replaced is not None:
             known = self._replaced.setdefault(replaced["cassette"], replaced)
             if len(known["held"]) < len(replaced["held"]):
@@ -53,7 +87,7 @@ class Rerecorded:
             for line in lines:
                 terminalreporter.line(f"  {line}")
 
-    def _lines(self, replaced: Row) -> Iterator[str]:
+    def _lines(self, replaced: Replaced) -> Iterator[str]:
         from pytest_templates.cassettes.matching import Matcher
         from pytest_templates.cassettes.reading.calls import asks_of, changed_recordings
         from pytest_templates.cassettes.storage.store import load_cassette

@@ -5,14 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from pytest_templates.cassettes.storage.store import Store
-from pytest_templates.model_override.plugin import Override
-from pytest_templates.run.options import RecordMode
 from pytest_templates.support.files import is_hashed, safe_name
 
+RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
+
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Another model for some templates.
+
+    Attributes:
+        template: The id of the template, or a glob of its path.
+        model: The name of the model: ``"openai:gpt-4o-mini"``.
+    """
+
+    template: str
+    model: str
+
+    @property
+    def option(self) -> str:
+        """The option that asks for it."""
+        return f"--templates-model={self}"
+
+    def __str__(self) -> str:
+        return f"{self.template}={self.model}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_templates.cassettes.collection import Collected, Found, collecting, whole_of
-from pytest_templates.run.attempt import REPORTED
-from pytest_templates.run.calls import Row
-from pytest_templates.run.options import OPTIONS
+from pytest_templates.cassettes.options import CASSETTES, RECORD, UNUSED
+from pytest_templates.run.features import manager_of
+from pytest_templates.run.processes import fail_run, is_worker
+from pytest_templates.run.report_data import ReportData
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from pytest_templates.cassettes.cassette import OpenCassette
     from pytest_templates.cassettes.storage.store import Store
 
 
@@ -28,19 +30,27 @@ _NARROWING: Final = (
 )
 
 
+UNPLAYED: Final = ReportData[list[int]]("unplayed")  # the numbers of the interactions that a test did not play
+
+
 def watch(config: pytest.Config) -> None:
     """Look after unused recordings, in the process that hears of every test."""
-    if config.stash[OPTIONS].unused == "ignore":
+    if UNUSED.of(config) == "ignore":
         return
     collected = collecting(config)
-    if not hasattr(config, "workerinput"):
+    if not is_worker(config):
         config.pluginmanager.register(Unused(config, collected), "templates-unused")
+
+
+def report(cassette: OpenCassette, to: pytest.TestReport, *, passed: bool) -> None:
+    """Send which interactions a test did not play; of a test that did not pass nobody knows what it needs."""
+    if passed:
+        UNPLAYED.put(to, list(cassette.unplayed))
 
 
 def wants_everything(config: pytest.Config) -> bool:
     """Whether a run is asked for every test, and goes on to the end."""
-    overrides = config.stash[OPTIONS].overrides
-    if overrides or any(getattr(config.option, name, None) for name in _NARROWING):
+    if manager_of(config).hook.models_in_place() or any(getattr(config.option, name, None) for name in _NARROWING):
         return False
     given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
     return all(any(path.resolve().is_relative_to(one) for one in given) for path in whole_of(config))
@@ -72,7 +82,7 @@ class Unused:
 
     def __init__(self, config: pytest.Config, collected: Collected) -> None:
         self._config = config
-        self._options = config.stash[OPTIONS]
+        self._store = CASSETTES.of(config)
         self._collected = collected
         self._unplayed: dict[str, list[int] | None] = {}
         self._leftovers = Leftovers({}, [])
@@ -81,22 +91,21 @@ class Unused:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test that is over did not play; the last of several attempts counts."""
         if report.when == "teardown":
-            brought: Row = getattr(report, REPORTED, {})
-            self._unplayed[report.nodeid] = brought.get("unplayed")
+            self._unplayed[report.nodeid] = UNPLAYED.of(report)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Look for what is left over, and fail the run where that is wanted."""
         found = self._found()
-        records = self._options.record != "none"
+        records = RECORD.of(self._config) != "none"
         if found is None or records or exitstatus != pytest.ExitCode.OK or not wants_everything(self._config):
             return
         try:
             self._leftovers = self._left_by(found)
         except OSError as error:
             self._trouble = f"templates: recordings without a test could not be looked for: {error}"
-        if self._leftovers and self._options.unused == "fail" and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._leftovers and UNUSED.of(self._config) == "fail":
+            fail_run(session)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say it."""
@@ -113,7 +122,7 @@ class Unused:
         return found if found is not None and len(self._unplayed) == found["tests"] else None
 
     def _left_by(self, found: Found) -> Leftovers:
-        store, owners = self._options.store, sorted(found["owners"])
+        store, owners = self._store, sorted(found["owners"])
         if not owners and not store.folder.is_dir():  # there is nothing, and nothing is asked over a network
             return Leftovers({}, [])
         from pytest_templates.cassettes.storage.catalog import orphans
@@ -133,17 +142,17 @@ class Unused:
             yield "never played:"
             for path, numbers in self._leftovers.unplayed.items():
                 yield f"  {self._shown(path)}"
-                yield from (f"    {line}" for line in _interactions(path, numbers, self._options.store))
+                yield from (f"    {line}" for line in _interactions(path, numbers, self._store))
             yield "  To drop these, record their tests with --templates-record=changed (delete a named one first)"
         if self._leftovers.orphans:
             yield "without a test:"
             yield from (f"  {self._shown(path)}" for path in self._leftovers.orphans)
             yield "  Remove these files with: python -m pytest_templates cassettes prune --yes"
-        if self._options.unused == "fail":
+        if UNUSED.of(self._config) == "fail":
             yield "The run fails for this, as templates_unused = fail asks."
 
     def _shown(self, path: Path) -> str:
-        place = self._options.store.place(path)
+        place = self._store.place(path)
         return place.removeprefix(f"{self._config.invocation_params.dir}{os.sep}")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from pytest_templates.reporting.document import Report, read
-from pytest_templates.run.calls import Line, Row, line_of, lines_of
-from pytest_templates.support.text import counted, table
+from pytest_templates.run.calls import CallRow, Line, line_of, lines_of
+from pytest_templates.support.text import OUTSIDE, counted, table
 
 _NUMBERS: Final = ("calls", "tokens in", "tokens out", "cost", "time of calls")
 _TICK: Final = 0.005  # seconds; less is not shown
@@ -32,8 +32,8 @@ def compare(before: Path, after: Path, say: Callable[[str], None]) -> int:
     return 0
 
 
-def _rows(report: Report) -> list[Row]:
-    return [call.model_dump() for call in report.calls]
+def _rows(report: Report) -> list[CallRow]:
+    return [cast("CallRow", call.model_dump()) for call in report.calls]
 
 
 def _totals(a: Report, b: Report) -> str:
@@ -48,15 +48,15 @@ def _totals(a: Report, b: Report) -> str:
     return table(("", "A", "B", "difference"), rows)
 
 
-def _by_template(a: list[Row], b: list[Row]) -> str:
+def _by_template(a: list[CallRow], b: list[CallRow]) -> str:
     templates = dict.fromkeys(row["template_id"] for row in [*a, *b])
     rows = [row for template in templates for row in _of_template(template, a, b)]
     return table(("template", "", "model", *_NUMBERS), rows) if rows else ""
 
 
-def _of_template(template: str, *runs: list[Row]) -> Iterator[Sequence[str]]:
+def _of_template(template: str, *runs: list[CallRow]) -> Iterator[Sequence[str]]:
     """Its models in each run, and the difference."""
-    name = template or "(no template)"
+    name = template or OUTSIDE
     mine = [[row for row in run if row["template_id"] == template] for run in runs]
     for run, rows in zip("AB", mine, strict=True):
         for line in lines_of(rows) or [line_of(template, "(not called)", [])]:

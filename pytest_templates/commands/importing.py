@@ -10,9 +10,9 @@ from pathlib import Path
 from pytest_templates.cassettes.collection import Found
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.format.vcr_import import load_vcr
-from pytest_templates.cassettes.redaction.leaks import refuse_leaks
-from pytest_templates.cassettes.redaction.scrub import scrub
-from pytest_templates.cassettes.redaction.secrets import Credentials
+from pytest_templates.cassettes.scrubbing.credentials import Credentials
+from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
+from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.storage.store import Store, write_cassette
 from pytest_templates.commands.listing import many
 from pytest_templates.commands.survey import shown

@@ -8,17 +8,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_templates.cassettes.format import yaml_text
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Headers, Interaction
-from pytest_templates.cassettes.redaction.leaks import find_leaks, refuse_leaks
-from pytest_templates.cassettes.redaction.scrub import scrub
-from pytest_templates.cassettes.redaction.secrets import Secrets, secrets_of
+from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
+from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
 from pytest_templates.cassettes.storage.store import Store, load_cassette, write_cassette
 from pytest_templates.commands.listing import many
 from pytest_templates.commands.survey import Survey, SurveyError, shown
 from pytest_templates.errors import CassetteError
+from pytest_templates.redaction.secrets import Secrets, secrets_of
+from pytest_templates.support import yaml_text
 
 SCRUB = "python -m pytest_templates cassettes scrub"
 

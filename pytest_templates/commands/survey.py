@@ -18,9 +18,9 @@ from typing import Any, Final
 import pytest
 
 from pytest_templates.cassettes.collection import Census, Found, whole_of
+from pytest_templates.cassettes.options import OPTIONS, place_of_cassettes
 from pytest_templates.cassettes.storage.store import Store, is_url, store_at
 from pytest_templates.errors import TestingError
-from pytest_templates.run.options import place_of_cassettes, read
 
 _FILE: Final = "--templates-survey"
 _ONLY_FOLDER: Final = "--templates-survey-folder"
@@ -154,7 +154,7 @@ class _Answer:
 
 
 def _write(config: pytest.Config, found: Found | None) -> None:
-    read(config)  # refuses what pytest would refuse
+    OPTIONS.read(config)  # refuses what pytest would refuse
     place = [str(part) for part in place_of_cassettes(config)]
     answer: dict[str, Any] = {"place": place, "root": str(config.rootpath), "found": found}
     Path(str(config.getoption(_FILE))).write_text(json.dumps(answer), encoding="utf-8")

@@ -12,7 +12,8 @@ from threading import Lock
 from antiphon import IfTemplate, LoopTemplate, Template, ToolingTemplate
 from antiphon.observers import Observer, TemplateEntered, TemplateExited
 from antiphon.signals import Leaving
-from pytest_templates.coverage.points import RENDERED, Coverage, Point, without_iterations
+from pytest_templates.coverage.points import RENDERED, Coverage, Point
+from pytest_templates.support.targets import without_iterations
 
 _TURNS = ("0 turns", "1 turn", "many turns")
 _TURN = re.compile(r"@\d+$")

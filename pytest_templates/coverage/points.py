@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
-Row: TypeAlias = list[Any]
+from pytest_templates.support.targets import without_iterations
 
-_ITERATION: Final = re.compile(r"@\d+(?=/|$)")
+Row: TypeAlias = list[str | int | bool]  # the fields of a point, and whether it was reached
+
 RENDERED: Final = ""
-SENT: Final = "templates_coverage"  # the attribute of a test's report that carries what is new
 COUNTED: Final = (RENDERED, "true", "false")  # the others are told, and not counted
 
 
@@ -89,7 +88,9 @@ class Coverage:
 
     def rows(self) -> list[Row]:
         """As plain data, for other processes."""
-        return [[*astuple(point), reached] for point, reached in self.points()]
+        return [
+            [point.file, point.line, point.path, point.kind, point.what, reached] for point, reached in self.points()
+        ]
 
 
 class Tested:
@@ -116,12 +117,10 @@ def from_points(points: Iterable[tuple[Point, bool]]) -> Coverage:
 
 def from_rows(rows: Iterable[Row]) -> Coverage:
     """What `Coverage.rows` gave."""
-    return from_points((Point(*row[:5]), bool(row[5])) for row in rows)
-
-
-def without_iterations(path: str) -> str:
-    """A template's path in every turn of its loops: ``support/turns/answer`` for ``support/turns@2/answer``."""
-    return _ITERATION.sub("", path)
+    return from_points(
+        (Point(str(file), int(line), str(path), str(kind), str(what)), bool(reached))
+        for file, line, path, kind, what, reached in rows
+    )
 
 
 def percentage(given: str) -> float:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_templates.cassettes.format.canonical_json import Json
+from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.reading.calls import Ask, Pair, ask_difference, body_in, paired
+from pytest_templates.determinism.roles import Outcome
 from pytest_templates.errors import NotDeterministic
-from pytest_templates.run import markers
 from pytest_templates.support.diff import MAX_LINES, cut
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import OUTSIDE, counted
 
 if TYPE_CHECKING:
     from antiphon import Message, ModelCall
@@ -27,12 +27,12 @@ def asked_in(attempt: Attempt) -> list[Ask]:
     What a cassette answers counts as the cassette sees it: what is ignored there is no difference. Other calls count by
     their model and messages; ids of tool calls are left out.
     """
-    if markers.has(attempt.item, "llm_live"):
+    cassette = attempt.stash.get(CASSETTE, None)
+    if cassette is not None:
+        return _recorded(cassette) + [_ask(call) for call, source in attempt.calls if source.name == "script"]
+    if attempt.hook.asks_real_models(attempt=attempt):
         return []
-    if attempt.cassette is None:
-        return [_ask(call) for call, _ in attempt.calls]
-    scripted = [_ask(call) for call, source in attempt.calls if source == "script"]
-    return _recorded(attempt.cassette) + scripted
+    return [_ask(call) for call, _ in attempt.calls]
 
 
 def _recorded(cassette: OpenCassette) -> list[Ask]:
@@ -99,20 +99,6 @@ _NO_TEST: Final = (
     "the second run has no test of this name: what its parameters are called is not the same in every process. Give "
     "them ids: pytest.param(..., id='...')"
 )
-_ELSEWHERE: Final = "code outside of templates"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a test in its second run.
-
-    Attributes:
-        asked: What its models were asked.
-        failure: Why it did not pass; ``""`` where it did.
-    """
-
-    asked: Sequence[Ask]
-    failure: str
 
 
 def verdict(first: Sequence[Ask], second: Outcome | None, how: str) -> NotDeterministic | None:
@@ -125,19 +111,19 @@ def verdict(first: Sequence[Ask], second: Outcome | None, how: str) -> NotDeterm
     """
     if second is None:
         return NotDeterministic(f"{_NO_TEST}\n{how}")
-    pairs = [pair for pair in paired(first, second.asked) if not pair.is_same]
+    pairs = [pair for pair in paired(first, second["asked"]) if not pair.is_same]
     if pairs:
         text = "\n".join([*_difference(pairs[0]), *_more(pairs), "", *_remedies(pairs[0]), how])
         return NotDeterministic(text, template_path=pairs[0].template)
-    if second.failure:
-        said = [f"  {cut(line)}" for line in second.failure.splitlines()[-MAX_LINES:]]
+    if second["failure"]:
+        said = [f"  {cut(line)}" for line in second["failure"].splitlines()[-MAX_LINES:]]
         title = "its models were asked the same, but the test passed in the first run, and not in the second:"
         return NotDeterministic("\n".join([title, *said, how]))
     return None
 
 
 def _difference(pair: Pair) -> list[str]:
-    where = pair.template or _ELSEWHERE
+    where = pair.template or OUTSIDE
     if pair.old is None or pair.new is None:
         return [f"{where} asked a model in the {'second' if pair.old is None else 'first'} run only"]
     lines = ask_difference(pair.old, pair.new) or ["what differs is no text"]

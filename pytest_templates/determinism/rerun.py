@@ -11,11 +11,11 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from random import randrange
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from pytest_templates.determinism.roles import FOLDER, PLAN, RESULT
+from pytest_templates.determinism.roles import FOLDER, PLAN, RESULT, Outcome
 
 _ZONES: Final = (("Etc/GMT-14", 14), ("Etc/GMT+12", -12))  # with their hours from UTC: never the same day
 _SEEDS: Final = 2**32  # of hashes, as PYTHONHASHSEED takes them
@@ -47,7 +47,7 @@ class Surroundings:
         return f"The second run was another process, with {given}."
 
 
-def run_again(config: pytest.Config, planned: Iterable[str], surroundings: Surroundings) -> dict[str, Any]:
+def run_again(config: pytest.Config, planned: Iterable[str], surroundings: Surroundings) -> dict[str, Outcome]:
     """What came of tests in another process, by their node ids; those that it does not have are missing.
 
     The process ends the run where it comes to no end itself.
@@ -65,9 +65,9 @@ def run_again(config: pytest.Config, planned: Iterable[str], surroundings: Surro
             check=False,
         )
         if (folder / RESULT).exists():
-            found: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            found: dict[str, Outcome] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
             return found
-    from pytest_templates.cassettes.redaction.secrets import secrets_of
+    from pytest_templates.redaction.secrets import secrets_of
 
     said = secrets_of().replace(process.stdout.decode("utf-8", "replace"))[-_SHOWN:]
     pytest.exit(f"the second run of --templates-twice came to no end; it said:\n{said}", returncode=1)

@@ -1,4 +1,4 @@
-"""The roles of a process under ``--templates-twice``: it runs the tests for the first or for the second time.
+"""Which of the two runs of ``--templates-twice`` a process belongs to.
 
 The second run is another pytest with the same arguments. It is told by the environment what it is, and where its plan
 lies: the tests that are to be run again. What came of them it leaves there.
@@ -7,19 +7,24 @@ lies: the tests that are to be run again. What came of them it leaves there.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import pytest
 
-from pytest_templates.run.options import OPTIONS, Options
+from pytest_templates.run.options import REPEATED
+from pytest_templates.run.processes import worker_input
+from pytest_templates.run.report_data import ReportData
+
+if TYPE_CHECKING:
+    from pytest_templates.cassettes.reading.calls import Ask
 
 FOLDER: Final = "_PYTEST_TEMPLATES_SECOND_RUN"  # in the environment, and in what xdist tells its workers
-PLAN: Final = "plan.json"  # in the folder
+PLAN: Final = "plan.json"  # in that folder
 RESULT: Final = "result.json"
-_SECOND = pytest.StashKey[Path]()
-_NOT_AGAIN: Final = {
+
+_SECOND: Final = pytest.StashKey[Path]()
+_CHANGED: Final = {
     "lf": False,  # these choose other tests than the first run had
     "failedfirst": False,
     "newfirst": False,
@@ -31,53 +36,33 @@ _NOT_AGAIN: Final = {
 }
 
 
+class Outcome(TypedDict):
+    """What became of a test in its second run.
+
+    Attributes:
+        asked: What its models were asked.
+        failure: Why it did not pass; ``""`` where it did.
+    """
+
+    asked: list[Ask]
+    failure: str
+
+
+ASKED: Final = ReportData[list["Ask"]]("asked")  # what the models of a test were asked
+
+
 def enter(config: pytest.Config) -> None:
-    """Learn whether this process is of the second run, before other plugins look at their options."""
-    given = getattr(config, "workerinput", {}).get(FOLDER) or os.environ.pop(FOLDER, None)
+    """Learn whether this process is of the second run, before anybody looks at their options."""
+    given = worker_input(config).get(FOLDER) or os.environ.pop(FOLDER, None)
     if given is None:
         return
     config.stash[_SECOND] = Path(given)
-    for name, value in _NOT_AGAIN.items():
+    config.stash[REPEATED] = True
+    for name, value in _CHANGED.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)
 
 
-def is_second(config: pytest.Config) -> bool:
-    """Whether this process is of the second run."""
-    return _SECOND in config.stash
-
-
-def options_for(config: pytest.Config, options: Options) -> Options:
-    """The options of this process: the second run replays, and says and writes nothing of its own."""
-    if _SECOND not in config.stash:
-        return options
-    return replace(
-        options,
-        record="none",
-        summary=False,
-        unused="ignore",
-        live=False,
-        max_cost=None,
-        coverage=False,
-        fail_under=None,
-        budget=None,
-        json=None,
-    )
-
-
-def play(config: pytest.Config) -> None:
-    """Take the role of this process."""
-    if not config.stash[OPTIONS].twice:
-        return
-    is_worker = hasattr(config, "workerinput")
-    plays: list[Any] = []
-    if _SECOND in config.stash:
-        from pytest_templates.determinism.plugin import Planned, Second
-
-        plays = [Planned(config.stash[_SECOND])] + ([] if is_worker else [Second(config.stash[_SECOND])])
-    elif not is_worker:
-        from pytest_templates.determinism.plugin import First
-
-        plays = [First(config)]
-    for part in plays:
-        config.pluginmanager.register(part, f"templates-{type(part).__name__.lower()}")
+def folder_of_second(config: pytest.Config) -> Path | None:
+    """Where the plan of the second run lies; ``None`` in the first."""
+    return config.stash.get(_SECOND, None)

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from antiphon import Model, Session, SessionTransformer, SubroutineTemplate, Template, Tool
 from antiphon.copies import ATOMS, Shared, attributes
-from pytest_templates.cassettes.redaction.policy import CREDENTIAL_HEADERS, SECRET_NAME
 from pytest_templates.isolation.state import Photographer
+from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_NAME
 from pytest_templates.support.environment import is_users_module
 
 

@@ -7,10 +7,11 @@ from threading import Lock
 from typing import Any
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
+from antiphon.observers import TemplateEntered, TemplateExited
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.state import Photographer, same
-from pytest_templates.run.ordering import Reversed
+from pytest_templates.run.ordering import ReverseOrder
 
 REMEDY = (
     "  let it change its own copies; what the parent is to keep, set in an after_transform of the SubroutineTemplate"
@@ -62,7 +63,7 @@ class Guard:
         order: In which order answers come that are awaited at the same time; ``None`` for the usual one.
     """
 
-    order: Reversed | None = None
+    order: ReverseOrder | None = None
 
     def __init__(self, complain: Callable[[Exception], None]) -> None:
         self._complain = complain
@@ -82,6 +83,12 @@ class Guard:
             now = look.now()
             if not same(now, look.before):
                 self._complain(violation(changed(event.path), look.before, now, REMEDY, _place(event.template)))
+
+    def template_entered(self, event: TemplateEntered) -> None:
+        """A template begins; only the precise guard looks."""
+
+    def template_exited(self, event: TemplateExited) -> None:
+        """A template has ended; only the precise guard looks."""
 
     def _keep(self, look: Look) -> None:
         with self._lock:

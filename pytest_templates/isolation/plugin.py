@@ -1,67 +1,205 @@
-"""The isolation guard in a run: its option and its marker."""
+"""The isolation guard in a run: its option ``--templates-isolation``, and the marker ``llm_isolation``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, get_args
 
 import pytest
 
-from pytest_templates.determinism.roles import is_second
-from pytest_templates.run import markers
-from pytest_templates.run.options import OPTIONS
-from pytest_templates.support.loading import WhenLoaded
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.markers import Marker, reason_of
+from pytest_templates.run.options import REPEATED, Option, Options
+from pytest_templates.run.processes import is_worker
+from pytest_templates.run.report_data import ReportData
+from pytest_templates.run.under_way import under_way_in
+from pytest_templates.support.engine import EngineListener
+from pytest_templates.support.text import as_text, counted
 
 if TYPE_CHECKING:
-    from antiphon import Observer
+    from antiphon.observers import Observer, SubroutineEntered, SubroutineExited
     from pytest_templates.isolation.guard import Guard
+    from pytest_templates.run.ordering import ReverseOrder
+
+Mode: TypeAlias = Literal["on", "precise", "off"]
+
+MODE = Option[Mode](
+    "--templates-isolation",
+    ini="templates_isolation",
+    choices=get_args(Mode),
+    default="on",
+    help="whether every subroutine is watched for changes of its parent (default: on); precise also names the "
+    "template that did it, and finds what both share and what is changed around them",
+    ini_help="whether every subroutine is watched: on, precise or off",
+)
+OPTIONS = Options(MODE)
 
 
-def guard_for(item: pytest.Item, complain: Callable[[Exception], None]) -> Guard | None:
-    """The guard; ``None`` where it is turned off, for the run or for the test."""
-    options = item.config.stash[OPTIONS]
-    if options.isolation == "off" or markers.has(item, "llm_isolation"):
-        return None
-    if options.isolation == "precise":
-        from pytest_templates.isolation.precise import PreciseGuard
-
-        return PreciseGuard(complain, reverse=not options.twice or is_second(item.config))
-    from pytest_templates.isolation.guard import Guard
-
-    return Guard(complain)
+def llm_isolation(mode: object, *, reason: object) -> None:
+    """Do not watch the subroutines of this test, for a reason."""
+    if mode != "off":
+        raise ValueError(f'the only mode is "off", not {mode!r}')
+    reason_of(reason)
 
 
-def watch(config: pytest.Config) -> None:
-    """Hand every template to the guard of the test under way, where the options ask for the precise one."""
-    if config.stash[OPTIONS].isolation == "precise":
-        config.pluginmanager.register(Listening(config), "templates-precise")
+MARKER = Marker(llm_isolation)
 
 
-class Listening:
-    """Listens from when the engine is loaded until the run is over.
+class Watched(TypedDict):
+    """What the guard saw in an attempt of a test.
+
+    Attributes:
+        subroutines: How many were compared.
+        unseen: What of their parents was told apart by identity alone, each with its kind.
+        violations: The text of each.
+    """
+
+    subroutines: int
+    unseen: list[str]
+    violations: list[str]
+
+
+WATCHED: Final = ReportData[Watched]("isolation")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    OPTIONS.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch subroutines, unless the run does without."""
+    OPTIONS.read(config)
+    MARKER.announce(config)
+    mode = MODE.of(config)
+    if mode != "off":
+        join(config, Isolation(mode, repeats=config.stash.get(REPEATED, False)), "isolation")
+    if mode == "precise":
+        config.pluginmanager.register(Templates(config), "templates-isolation-templates")
+    if not is_worker(config):
+        join(config, Summary(), "isolation-summary")
+
+
+class Isolation:
+    """Has a guard watch the subroutines of every test.
 
     Args:
-        config: Where the attempt under way is known.
+        mode: Which guard.
+        repeats: Whether the run repeats another one.
+    """
+
+    def __init__(self, mode: Mode, *, repeats: bool) -> None:
+        self._is_precise = mode == "precise"
+        self._repeats = repeats
+        self._making = Lock()
+
+    @hookimpl
+    def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:
+        """Let the guard look at the parent."""
+        guard = self._guard_of(attempt)
+        if guard is not None:
+            guard.entered(event)
+
+    @hookimpl
+    def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
+        """Let the guard look at the parent again."""
+        guard = self._guard_of(attempt)
+        if guard is not None:
+            guard.exited(event)
+
+    @hookimpl
+    def answer_order(self, attempt: Attempt) -> ReverseOrder | None:
+        """Turn the order of answers round, as far as the guard wants it."""
+        guard = self._guard_of(attempt)
+        return None if guard is None else guard.order
+
+    @hookimpl
+    def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
+        """Send what the guard saw."""
+        guard = attempt.stash.get(GUARD, None)
+        if report.when != "teardown" or guard is None or not guard.checked:
+            return
+        from pytest_templates.errors import IsolationViolation
+
+        violations = [as_text(str(one)) for one in attempt.failures if isinstance(one, IsolationViolation)]
+        WATCHED.put(report, {"subroutines": guard.checked, "unseen": sorted(guard.unseen), "violations": violations})
+
+    def _guard_of(self, attempt: Attempt) -> Guard | None:
+        """The guard of an attempt; ``None`` where its test does without."""
+        with self._making:
+            if GUARD not in attempt.stash:
+                attempt.stash[GUARD] = None if MARKER.is_on(attempt.item) else self._guard(attempt)
+            return attempt.stash[GUARD]
+
+    def _guard(self, attempt: Attempt) -> Guard:
+        if self._is_precise:
+            from pytest_templates.isolation.precise import PreciseGuard
+
+            # of two runs the one has the usual order, the other the reverse, and they are compared
+            is_first_of_two = bool(attempt.item.config.getoption("--templates-twice", False)) and not self._repeats
+            return PreciseGuard(attempt.failures.append, reverse=not is_first_of_two)
+        from pytest_templates.isolation.guard import Guard
+
+        return Guard(attempt.failures.append)
+
+
+GUARD: Final = pytest.StashKey["Guard | None"]()
+
+
+class Templates:
+    """Tells the precise guard of every template.
+
+    Args:
+        config: The run.
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        from pytest_templates.run.attempt import WATCH
-
-        self._watch = config.stash[WATCH]
-        self._observer: Observer | None = None
-        self._waiting = WhenLoaded("antiphon", self._listen)
-
-    def _listen(self) -> None:
-        from antiphon.observers import LISTENERS
-        from pytest_templates.isolation.precise import TemplateObserver
-
-        self._observer = TemplateObserver(self._watch)
-        LISTENERS.add(self._observer)
+        self._under_way = under_way_in(config)
+        self._listener = EngineListener(self._observer)
 
     def pytest_unconfigure(self) -> None:
         """Listen no longer."""
-        self._waiting.forget()
-        if self._observer is not None:
-            from antiphon.observers import LISTENERS
+        self._listener.end()
 
-            LISTENERS.remove(self._observer)
+    def _observer(self) -> Observer:
+        from pytest_templates.isolation.observer import TemplateObserver
+
+        return TemplateObserver(self._guard)
+
+    def _guard(self) -> Guard | None:
+        attempt = self._under_way.listening
+        return None if attempt is None else attempt.stash.get(GUARD, None)
+
+
+class Summary:
+    """Adds up what the guards of all tests saw."""
+
+    def __init__(self) -> None:
+        self._tests: list[Watched] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a report brings."""
+        watched = WATCHED.of(report)
+        if watched is not None:
+            self._tests.append(watched)
+
+    @hookimpl
+    def summary_counts(self) -> list[str]:
+        """How many subroutines were checked."""
+        checked = sum(test["subroutines"] for test in self._tests)
+        return [f"{counted(checked, 'subroutine')} checked"] if checked else []
+
+    @hookimpl
+    def summary_lines(self) -> list[str]:
+        """What could not be compared."""
+        unseen = sorted({place for test in self._tests for place in test["unseen"]})
+        return [f"isolation told apart by identity alone: {', '.join(unseen)}"] if unseen else []
+
+    @hookimpl
+    def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the guard saw in all attempts of a test."""
+        attempts = [watched for brought in reports if (watched := WATCHED.within(brought)) is not None]
+        subroutines = sum(attempt["subroutines"] for attempt in attempts)
+        violations = [text for attempt in attempts for text in attempt["violations"]]
+        return {"isolation": {"subroutines": subroutines, "violations": violations} if subroutines else None}

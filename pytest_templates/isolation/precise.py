@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
-from antiphon.observers import Observer, TemplateEntered, TemplateExited
-from pytest_templates.cassettes.redaction.secrets import secrets_of
+from antiphon.observers import TemplateEntered, TemplateExited
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.aliasing import escaped, shared_with, walk_session
 from pytest_templates.isolation.ambient import Survey
 from pytest_templates.isolation.guard import REMEDY, Guard, Look, changed, templates_around
 from pytest_templates.isolation.state import Photographer, differences, same
-from pytest_templates.run.engine import Watch
-from pytest_templates.run.ordering import Reversed
+from pytest_templates.redaction.secrets import secrets_of
+from pytest_templates.run.ordering import ReverseOrder
 
 _SHARED: Final = (
     "  nobody has written to it yet: give the subroutine a copy, or look at the `shared`, `__isolate__` or "
@@ -118,7 +117,7 @@ class PreciseGuard(Guard):
 
     def __init__(self, complain: Callable[[Exception], None], *, reverse: bool) -> None:
         super().__init__(complain)
-        self.order = Reversed() if reverse else None
+        self.order = ReverseOrder() if reverse else None
 
     def entered(self, event: SubroutineEntered) -> None:
         """Look at the parent, and around."""
@@ -171,28 +170,3 @@ class PreciseGuard(Guard):
 def _place(line: str) -> str:
     """The place that a difference is about."""
     return line.partition(" was ")[0]
-
-
-class TemplateObserver(Observer):
-    """Hands on what begins and what ends."""
-
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
-
-    def on_template_enter(self, event: TemplateEntered) -> None:
-        """Let the guard look."""
-        guard = self._guard
-        if guard is not None:
-            guard.template_entered(event)
-
-    def on_template_exit(self, event: TemplateExited) -> None:
-        """Let the guard look."""
-        guard = self._guard
-        if guard is not None:
-            guard.template_exited(event)
-
-    @property
-    def _guard(self) -> PreciseGuard | None:
-        attempt = self._watch.listening_attempt
-        guard = None if attempt is None else attempt.guard
-        return guard if isinstance(guard, PreciseGuard) else None

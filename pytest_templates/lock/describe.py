@@ -16,11 +16,11 @@ from antiphon import Model, ModelSettings, SubroutineTemplate, Template, Tool, T
 from antiphon.rendering import Text
 from antiphon.request import Request
 from pytest_templates.cassettes.reading.llm import cut
-from pytest_templates.cassettes.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
-from pytest_templates.cassettes.redaction.secrets import PLACEHOLDER, secrets_of
-from pytest_templates.run.calls import as_text
+from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
+from pytest_templates.redaction.secrets import PLACEHOLDER, secrets_of
 from pytest_templates.scripting.model import ScriptedModel
 from pytest_templates.snapshots.conversation import Stable
+from pytest_templates.support.text import as_text
 
 _DIGITS: Final = 12
 _WORDS: Final = 60  # characters

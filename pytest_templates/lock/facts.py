@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
+
+from pytest_templates.lock.rows import Rendered
 
 KINDS: Final = ("text", "include", "code", "tool", "output", "squash", "model", "settings")  # as they stand in the file
 
@@ -93,11 +95,8 @@ def _order(part: Part) -> tuple[Key, int]:
     return key, KINDS.index(kind)
 
 
-Row: TypeAlias = dict[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class Test:
     """What one test rendered.
 
     Attributes:
@@ -120,16 +119,16 @@ class Seen:
     """Takes what tests send."""
 
     def __init__(self) -> None:
-        self._tests: dict[str, Rendered] = {}
+        self._tests: dict[str, Test] = {}
         self._values: set[tuple[Part, str]] = set()
         self._lines: dict[Key, int] = {}
 
-    def add(self, test: str, row: Row) -> None:
+    def add(self, test: str, row: Rendered) -> None:
         """Take what a test rendered; of a test that is run again the last attempt counts.
 
         Args:
             test: Its node id.
-            row: As `Noticing.taken` gives it, with the files of the test.
+            row: What its process sent.
         """
         keys = set()
         for file, path, line, kind, value in row["facts"]:
@@ -137,7 +136,7 @@ class Seen:
             keys.add(key)
             self._values.add(((key, kind), value))
             self._lines[key] = min(line, self._lines.get(key, line))
-        self._tests[test] = Rendered(
+        self._tests[test] = Test(
             frozenset(keys), tuple(row["calls"]), row["first"], row["cassette"], tuple(row["snapshots"])
         )
 
@@ -147,7 +146,7 @@ class Seen:
         return facts_from(self._values)
 
     @property
-    def tests(self) -> Iterable[Rendered]:
+    def tests(self) -> Iterable[Test]:
         """The tests."""
         return self._tests.values()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from pytest_templates.errors import LockError
 from pytest_templates.lock.facts import KINDS, Facts, Key, Part, facts_from, keys_of
+from pytest_templates.support.files import atomic_write
 
 NAME: Final = "templates.lock"
 _VERSION: Final = 1
@@ -55,12 +55,9 @@ def write_lock(path: Path, facts: Facts) -> None:
     Raises:
         LockError: It cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        unfinished.write_text(lock_text(facts), encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+        atomic_write(path, lock_text(facts))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise LockError(f"{path} cannot be written: {error.strerror or error}") from error
 
 

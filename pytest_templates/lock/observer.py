@@ -5,19 +5,18 @@ It is loaded with the engine, perhaps in the middle of an import of this package
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any
 
 from antiphon import ModelCall, Template
 from antiphon.observers import Observer, TemplateEntered
-from pytest_templates.coverage.points import without_iterations
 from pytest_templates.lock.facts import Key
-from pytest_templates.run.calls import as_text
-from pytest_templates.run.engine import Watch
-
-Row: TypeAlias = dict[str, Any]
+from pytest_templates.lock.rows import Noticed
+from pytest_templates.support.targets import without_iterations
+from pytest_templates.support.text import as_text
 
 
 class Noticing(Observer):
@@ -25,12 +24,12 @@ class Noticing(Observer):
 
     Args:
         root: What files are told relative to.
-        watch: Knows whether a test is under way in this run.
+        is_listening: Says whether a test is under way in this run.
     """
 
-    def __init__(self, root: Path, watch: Watch) -> None:
+    def __init__(self, root: Path, is_listening: Callable[[], bool]) -> None:
         self._root = root
-        self._watch = watch
+        self._is_listening = is_listening
         self._lock = Lock()
         self._begin()
 
@@ -43,7 +42,7 @@ class Noticing(Observer):
 
     def on_template_enter(self, event: TemplateEntered) -> None:
         """Note what the template says."""
-        if self._watch.listening_attempt is None:
+        if not self._is_listening():
             return
         from pytest_templates.lock.describe import facts_of
 
@@ -57,7 +56,7 @@ class Noticing(Observer):
 
     def on_model_call(self, call: ModelCall) -> None:
         """Note the model, and whose words it was sent."""
-        if self._watch.listening_attempt is None:
+        if not self._is_listening():
             return
         from pytest_templates.lock.describe import model_facts
 
@@ -73,19 +72,15 @@ class Noticing(Observer):
     def _add(self, place: tuple[Key, int], facts: Any) -> None:
         self._rows.update(dict.fromkeys((*place, kind, value) for kind, value in facts))
 
-    def taken(self) -> Row | None:
-        """What was noticed since this was last asked, as plain data; ``None`` for nothing.
-
-        ``facts`` are rows of file, path, line, kind and value; ``calls`` the path of each model call, ``first`` the
-        index of the first call that was made by a template, or was sent its words.
-        """
+    def taken(self) -> Noticed | None:
+        """What was noticed since this was last asked; ``None`` for nothing."""
         with self._lock:
             if not self._places and not self._calls:
                 return None
-            facts = [[key.file, key.path, line, kind, value] for key, line, kind, value in self._rows]
-            row = {"facts": facts, "calls": self._calls, "first": self._first}
+            facts = [(key.file, key.path, line, kind, value) for key, line, kind, value in self._rows]
+            noticed = Noticed(facts=facts, calls=self._calls, first=self._first)
             self._begin()
-            return row
+            return noticed
 
 
 def _place(template: Template, path: str, root: Path) -> tuple[Key, int]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from pytest_templates.cassettes.collection import Collected, collecting
+from pytest_templates.cassettes.options import CASSETTES, RECORD
+from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.unused import wants_everything
-from pytest_templates.run import attempt
-from pytest_templates.run.options import OPTIONS
+from pytest_templates.lock.rows import RENDERED, Files
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.options import Option, Options
+from pytest_templates.run.processes import fail_run, is_worker
+from pytest_templates.run.under_way import under_way_in
+from pytest_templates.support.engine import EngineListener
 from pytest_templates.support.environment import in_ci
-from pytest_templates.support.loading import WhenLoaded
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -20,21 +26,32 @@ if TYPE_CHECKING:
     from pytest_templates.lock.observer import Noticing
 
 
-_SENT: Final = "templates_lock"  # the attribute of a report that carries what a test rendered
+LOCK = Option[Literal["check", "update"] | None](
+    "--templates-lock",
+    choices=("check", "update"),
+    help="what templates say and which models answer, in templates.lock: 'check' fails where it has changed, 'update' "
+    "writes it",
+)
+OPTIONS = Options(LOCK)
 
 
-def watch(config: pytest.Config) -> None:
-    """Compare or write, where the options say so.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    OPTIONS.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compare or write, where the option says so.
 
     Raises:
         pytest.UsageError: There is nothing to compare with, the file cannot be read, or it is not written here.
     """
-    wanted = config.stash[OPTIONS].lock
-    if wanted is None or config.option.collectonly:
+    OPTIONS.read(config)
+    if LOCK.of(config) is None or config.option.collectonly:
         return
-    config.pluginmanager.register(Sender(config), "templates-lock-sender")
+    join(config, Sender(config), "lock-sender")
     collected = collecting(config)
-    if not hasattr(config, "workerinput"):
+    if not is_worker(config):
         config.pluginmanager.register(Lock(config, _locked(config), collected), "templates-lock")
 
 
@@ -42,7 +59,7 @@ def _locked(config: pytest.Config) -> Facts | None:
     from pytest_templates.errors import LockError
     from pytest_templates.lock.file import NAME, read_lock
 
-    wanted = config.stash[OPTIONS].lock
+    wanted = LOCK.of(config)
     if wanted == "update" and in_ci():
         raise pytest.UsageError(
             f"--templates-lock=update was given where the environment variable CI is set: {NAME} is not written here.\n"
@@ -69,42 +86,33 @@ class Sender:
 
     def __init__(self, config: pytest.Config) -> None:
         self._root = config.rootpath
-        self._watch = config.stash[attempt.WATCH]
-        self._replays = config.stash[OPTIONS].record == "none"
-        self._noticing: Noticing | None = None
-        self._waiting = WhenLoaded("antiphon", self._listen)
+        self._under_way = under_way_in(config)
+        self._replays = RECORD.of(config) == "none"
+        self._listener: EngineListener[Noticing] = EngineListener(self._observer)
 
-    def _listen(self) -> None:
-        from antiphon.observers import LISTENERS
+    def _observer(self) -> Noticing:
         from pytest_templates.lock.observer import Noticing
 
-        self._noticing = Noticing(self._root, self._watch)
-        LISTENERS.add(self._noticing)
+        return Noticing(self._root, lambda: self._under_way.listening is not None)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
+    @hookimpl
+    def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send what the test rendered, and where it keeps what it remembers."""
-        report = yield
-        if report.when == "teardown" and self._noticing is not None:
-            row = self._noticing.taken()
-            if row is not None:
-                vars(report)[_SENT] = {**row, **self._files(item)}
-        return report
+        if report.when == "teardown" and self._listener.observer is not None:
+            noticed = self._listener.observer.taken()
+            if noticed is not None:
+                RENDERED.put(report, {**noticed, **self._files(attempt)})
 
-    def _files(self, item: pytest.Item) -> dict[str, Any]:
+    def _files(self, attempt: Attempt) -> Files:
         from pytest_templates.lock.report import snapshots_of
 
-        cassette = attempt.of(item).cassette
+        cassette = attempt.stash.get(CASSETTE, None)
         replayed = None if cassette is None or not self._replays else str(cassette.path)
-        return {"cassette": replayed, "snapshots": snapshots_of(item, self._root)}
+        return {"cassette": replayed, "snapshots": snapshots_of(attempt.item, self._root)}
 
     def pytest_unconfigure(self) -> None:
         """Notice no longer."""
-        self._waiting.forget()
-        if self._noticing is not None:
-            from antiphon.observers import LISTENERS
-
-            LISTENERS.remove(self._noticing)
+        self._listener.end()
 
 
 class Lock:
@@ -126,14 +134,14 @@ class Lock:
         self._ended: set[str] = set()
         self._skipped = False
         self._lines: list[str] = []
-        self._said = ""
+        self._text = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
         self._skipped = self._skipped or report.skipped
         if report.when == "teardown":
             self._ended.add(report.nodeid)
-        row = getattr(report, _SENT, None)
+        row = RENDERED.of(report)
         if row is not None:
             self._seen.add(report.nodeid, row)
 
@@ -141,16 +149,16 @@ class Lock:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Compare or write, and fail a run where something has changed."""
         whole = exitstatus == pytest.ExitCode.OK and self._saw_everything
-        went_well = self._checks(whole) if self._config.stash[OPTIONS].lock == "check" else self._writes(whole)
-        if not went_well and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        went_well = self._checks(whole) if LOCK.of(self._config) == "check" else self._writes(whole)
+        if not went_well:
+            fail_run(session)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say it."""
         if self._lines:
             terminalreporter.section("templates lock")
-        for line in self._lines or [self._said]:
+        for line in self._lines or [self._text]:
             terminalreporter.line(line)
 
     @property
@@ -165,9 +173,9 @@ class Lock:
         from pytest_templates.lock.report import checked, same
 
         found = changes(self._locked, self._seen.facts, whole=whole)
-        store = self._config.stash[OPTIONS].store
+        store = CASSETTES.of(self._config)
         self._lines = checked(found, self._locked, self._seen, store, self._config.rootpath)
-        self._said = same(self._locked, self._seen.facts)
+        self._text = same(self._locked, self._seen.facts)
         return not found
 
     def _writes(self, whole: bool) -> bool:
@@ -177,7 +185,7 @@ class Lock:
         from pytest_templates.lock.report import written
 
         new = updated(self._locked, self._seen.facts, whole=whole)
-        self._said = written(self._locked, new, self._seen.facts)
+        self._text = written(self._locked, new, self._seen.facts)
         if new == self._locked:
             return True
         try:

@@ -15,18 +15,17 @@ import pytest
 from pytest_templates.cassettes.reading.llm import answer_of, model_of
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.store import Store, load_cassette
-from pytest_templates.coverage.points import without_iterations
 from pytest_templates.errors import CassetteError
-from pytest_templates.lock.facts import Change, Facts, Key, Rendered, Seen, keys_of
+from pytest_templates.lock.facts import Change, Facts, Key, Seen, Test, keys_of
 from pytest_templates.lock.file import NAME
-from pytest_templates.run.calls import FREE, cost_of
-from pytest_templates.snapshots.plugin import FIXTURE
+from pytest_templates.run.calls import UNBILLED, cost_of
+from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import counted
 
 
 def snapshots_of(item: pytest.Item, root: Path) -> list[str]:
     """The files in which a test keeps what ``llm_snapshot`` compares, relative to the root directory."""
-    if FIXTURE not in getattr(item, "fixturenames", ()):
+    if "llm_snapshot" not in getattr(item, "fixturenames", ()):
         return []
     from syrupy.location import PyTestLocation
 
@@ -73,16 +72,16 @@ class Cost:
     unpriced: int
 
 
-def stale_cassettes(keys: Collection[Key], tests: Iterable[Rendered], store: Store) -> list[StaleCassette]:
+def stale_cassettes(keys: Collection[Key], tests: Iterable[Test], store: Store) -> list[StaleCassette]:
     """The cassettes of tests in which a model was sent what some templates say, or was asked by them; by path."""
-    users: dict[Path, list[Rendered]] = {}
+    users: dict[Path, list[Test]] = {}
     for test in tests:
         if test.cassette is not None and _first_of(keys, test) is not None:
             users.setdefault(Path(test.cassette), []).append(test)
     return [_stale_files(path, keys, users[path], store) for path in sorted(users)]
 
 
-def stale_snapshots(keys: Collection[Key], tests: Iterable[Rendered]) -> list[str]:
+def stale_snapshots(keys: Collection[Key], tests: Iterable[Test]) -> list[str]:
     """The files of conversations in which some templates take part."""
     return sorted({file for test in tests if test.keys & set(keys) for file in test.snapshots})
 
@@ -102,12 +101,12 @@ def recording_cost(interactions: Sequence[Interaction], models: Mapping[str, str
     return Cost(len(interactions), sum(map(sum, tokens)), dollars, prices.count(None))
 
 
-def _first_of(keys: Collection[Key], test: Rendered) -> int | None:
+def _first_of(keys: Collection[Key], test: Test) -> int | None:
     """The index of the first call of a test in which one of these templates takes part."""
     return min((test.first[key.path] for key in keys if key in test.keys and key.path in test.first), default=None)
 
 
-def _stale_files(path: Path, keys: Collection[Key], tests: Sequence[Rendered], store: Store) -> StaleCassette:
+def _stale_files(path: Path, keys: Collection[Key], tests: Sequence[Test], store: Store) -> StaleCassette:
     try:
         interactions = load_cassette(path, store)
     except CassetteError as error:
@@ -116,7 +115,7 @@ def _stale_files(path: Path, keys: Collection[Key], tests: Sequence[Rendered], s
     return StaleCassette(path, [interactions[number] for number in sorted(numbers)], len(interactions))
 
 
-def _from(first: int, test: Rendered, interactions: Sequence[Interaction]) -> Iterator[int]:
+def _from(first: int, test: Test, interactions: Sequence[Interaction]) -> Iterator[int]:
     """The interactions that are left when those of the calls before the first are taken away, each once."""
     before = Counter(test.calls[:first])
     for number, interaction in enumerate(interactions):
@@ -129,7 +128,7 @@ def _from(first: int, test: Rendered, interactions: Sequence[Interaction]) -> It
 
 def _price(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
     provider, _, name = model.rpartition(":")
-    if provider in FREE:
+    if provider in UNBILLED:
         return Decimal(0)
     try:
         from genai_prices import Usage, calc_price

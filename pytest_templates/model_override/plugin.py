@@ -1,45 +1,30 @@
-"""``--templates-model``: other models in the place of those that templates ask."""
+"""``--templates-model``: other models in the place of those that templates ask, in tests of real models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import pytest
 
-from pytest_templates.run.calls import Row
+from pytest_templates.cassettes.options import RECORD
+from pytest_templates.cassettes.settings import Override
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.calls import CALLS, CallRow
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.options import Option, Options
+from pytest_templates.run.processes import is_worker
 from pytest_templates.support.targets import is_meant, which_template
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
-    """Another model for some templates.
-
-    Attributes:
-        template: The id of the template, or a glob of its path.
-        model: The name of the model: ``"openai:gpt-4o-mini"``.
-    """
-
-    template: str
-    model: str
-
-    @property
-    def option(self) -> str:
-        """The option that asks for it."""
-        return f"--templates-model={self}"
-
-    def __str__(self) -> str:
-        return f"{self.template}={self.model}"
-
-
-def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
+def _overrides(given: Iterable[str] | None, config: pytest.Config) -> tuple[Override, ...]:
     """What the values of the option say, in order; of two for one id or glob the last counts.
 
     Raises:
         pytest.UsageError: One is not of the form ``ID=MODEL``.
     """
+    del config
     models: dict[str, str] = {}
-    for value in given:
+    for value in given or ():
         template, _, model = value.partition("=")
         if not template or not model:
             raise pytest.UsageError(
@@ -51,7 +36,85 @@ def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
     return tuple(Override(template, model) for template, model in models.items())
 
 
-def check(overrides: Iterable[Override], *, recording: bool) -> None:
+MODELS = Option[tuple[Override, ...]](
+    "--templates-model",
+    metavar="ID=MODEL",
+    action="append",
+    help="let a template ask another model, in tests of real ones; ID is its id or a glob of its path, and of several "
+    "for one template the last counts",
+    read=_overrides,
+)
+OPTIONS = Options(MODELS)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    OPTIONS.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the models in place, where some are asked for.
+
+    Raises:
+        pytest.UsageError: One cannot be asked.
+    """
+    OPTIONS.read(config)
+    overrides = MODELS.of(config)
+    if overrides:
+        _try_out(overrides, recording=RECORD.of(config) != "none")
+        join(config, ModelOverrides(overrides), "model-overrides")
+        if not is_worker(config):
+            join(config, Summary(overrides), "model-overrides-summary")
+
+
+class ModelOverrides:
+    """Lets templates ask other models in tests of real ones.
+
+    Args:
+        overrides: Which templates ask which models.
+    """
+
+    def __init__(self, overrides: tuple[Override, ...]) -> None:
+        self._overrides = overrides
+
+    @hookimpl
+    def models_in_place(self) -> tuple[Override, ...]:
+        """Which templates ask other models in this run."""
+        return self._overrides
+
+    @hookimpl(tryfirst=True)
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Put the models in place for the length of a test."""
+        if attempt.hook.asks_real_models(attempt=attempt):
+            from pytest_templates.model_override.replacement import overriding
+
+            attempt.resources.enter_context(overriding(self._overrides))
+
+
+class Summary:
+    """Says which overrides have replaced no model.
+
+    Args:
+        overrides: Which templates ask which models.
+    """
+
+    def __init__(self, overrides: tuple[Override, ...]) -> None:
+        self._overrides = overrides
+        self._calls: list[CallRow] = []
+        self._has_run = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the calls of a test."""
+        self._has_run = True
+        self._calls += CALLS.of(report) or ()
+
+    @hookimpl
+    def summary_lines(self) -> list[str]:
+        """A line for each that has replaced none."""
+        return list(_without_effect(self._overrides, self._calls)) if self._has_run else []
+
+
+def _try_out(overrides: Iterable[Override], *, recording: bool) -> None:
     """Make sure that these models can be asked, before any test runs.
 
     Args:
@@ -71,7 +134,7 @@ def check(overrides: Iterable[Override], *, recording: bool) -> None:
             raise pytest.UsageError(f"{override.option}: {error}") from error
 
 
-def without_effect(overrides: Sequence[Override], calls: Sequence[Row]) -> Iterator[str]:
+def _without_effect(overrides: Sequence[Override], calls: Sequence[CallRow]) -> Iterator[str]:
     """A line for each override that replaced no model in these calls, the last of several for one template aside."""
     for override in overrides:
         meant = [call for call in calls if is_meant(override.template, call["template_path"], call["template_id"])]
@@ -79,7 +142,7 @@ def without_effect(overrides: Sequence[Override], calls: Sequence[Row]) -> Itera
             yield f"{override.option} replaced no model: {_why(override, meant, calls)}"
 
 
-def _why(override: Override, meant: Sequence[Row], calls: Sequence[Row]) -> str:
+def _why(override: Override, meant: Sequence[CallRow], calls: Sequence[CallRow]) -> str:
     if meant:
         return "scripted models stay, and so do all models of tests that are marked neither llm_cassette nor llm_live"
     hint = which_template(override.template, [(call["template_path"], call["template_id"]) for call in calls])

@@ -9,10 +9,9 @@ from antiphon import Model, ModelSettings, connect
 from antiphon.connect import as_model
 from antiphon.copies import isolated
 from antiphon.replacing import Choice, replacing
-from pytest_templates.cassettes.recording import placeholder_keys
-from pytest_templates.live_calls import is_double
-from pytest_templates.model_override.plugin import Override
-from pytest_templates.scripting.model import ScriptedModel
+from pytest_templates.cassettes.settings import Override
+from pytest_templates.support.engine import is_double
+from pytest_templates.support.environment import placeholder_keys
 from pytest_templates.support.targets import is_meant
 
 
@@ -31,7 +30,7 @@ class Overriding:
 
     def replacement(self, choice: Choice) -> Choice:
         """The model that is asked instead, or the choice as it stands."""
-        if isinstance(choice.model, ScriptedModel) or is_double(choice.model.name):
+        if is_double(choice.model):
             return choice
         run = choice.session.run
         for template, model in self._models:
@@ -48,7 +47,7 @@ def overriding(overrides: Sequence[Override]) -> Iterator[None]:
 
 
 def try_out(override: Override, *, recording: bool) -> None:
-    """Make sure that a model can be asked; see `overrides.check`.
+    """Make sure that a model can be asked; before any test runs.
 
     Raises:
         AntiphonError: It cannot; the text says what to do.

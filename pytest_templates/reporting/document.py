@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from antiphon.calls import ChosenBy
 from pytest_templates.errors import ReportError
 from pytest_templates.run.calls import Source
+from pytest_templates.support.files import atomic_write
 
 VERSION: Final = 1
 
@@ -152,8 +152,14 @@ class Report(_Value):
         return [call for test in self.tests for call in test.calls]
 
 
-def report_of(tests: Iterable[Test], seconds: float, coverage: Iterable[Reach] | None) -> Report:
-    """The report of a run with these tests, which took so many seconds, and rendered this."""
+def report_of(tests: Iterable[Test], seconds: float, facts: Mapping[str, Any]) -> Report:
+    """The report of a run.
+
+    Args:
+        tests: Those that have ended.
+        seconds: How long it took.
+        facts: Further fields.
+    """
     ended = tuple(tests)
     calls = [call for test in ended for call in test.calls]
     totals = Totals(
@@ -162,8 +168,7 @@ def report_of(tests: Iterable[Test], seconds: float, coverage: Iterable[Reach] |
         output_tokens=sum(call.output_tokens for call in calls),
         cost=sum((call.cost for call in calls if call.cost is not None), Decimal(0)),
     )
-    rendered = None if coverage is None else tuple(coverage)
-    return Report(version=VERSION, totals=totals, seconds=seconds, tests=ended, coverage=rendered)
+    return Report.model_validate({**facts, "version": VERSION, "totals": totals, "seconds": seconds, "tests": ended})
 
 
 def write(report: Report, path: Path) -> None:
@@ -172,12 +177,7 @@ def write(report: Report, path: Path) -> None:
     Raises:
         OSError: The file system refuses; an older file stays as it is.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    atomic_write(path, report.model_dump_json(indent=1) + "\n")
 
 
 def read(path: Path) -> Report:

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_templates.coverage.points import SENT, Coverage, from_rows
-from pytest_templates.run.attempt import REPORTED
-from pytest_templates.run.calls import Row, Source, as_text
-from pytest_templates.run.options import OPTIONS
+from pytest_templates.run.calls import CALLS
+from pytest_templates.run.features import manager_of
+from pytest_templates.run.report_data import brought_by
+from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
-    from pytest_templates.cassettes.redaction.secrets import Secrets
+    import pluggy
+
+    from pytest_templates.redaction.secrets import Secrets
     from pytest_templates.reporting.document import Outcome, Report, Test
+
+
+class Gathering:
+    """What became of every test so far, for all who want to know.
+
+    Args:
+        config: The run.
+
+    Attributes:
+        is_wanted: Whether somebody does; a run in which nobody does keeps nothing.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.is_wanted = bool(config.hook.pytest_templates_report_section.get_hookimpls())
+        self._hook = manager_of(config).hook
+        self._tests: dict[str, Progress] = {}
+        self._started = perf_counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a phase of a test says."""
+        if self.is_wanted:
+            self._tests.setdefault(report.nodeid, Progress(report.nodeid)).hear(report)
+
+    def report(self) -> Report:
+        """The run as it stands, without secrets."""
+        from pytest_templates.redaction.secrets import secrets_of
+        from pytest_templates.reporting.document import report_of
+
+        secrets = secrets_of()
+        ended = [one.ended(secrets, self._hook) for one in self._tests.values() if one.outcome is not None]
+        facts: dict[str, Any] = {}
+        for some in self._hook.run_facts():
+            facts |= some
+        return report_of(ended, perf_counter() - self._started, secrets.replace_in(facts))
 
 
 class Progress:
@@ -31,40 +66,37 @@ class Progress:
     def __init__(self, nodeid: str) -> None:
         self.outcome: Outcome | None = None
         self._nodeid = nodeid
-        self._attempts: list[Row] = []
+        self._attempts: list[dict[str, Any]] = []
 
     def hear(self, report: pytest.TestReport) -> None:
         """Take what a phase says; the first phase of another attempt begins anew."""
         self.outcome = _joined(None if report.when == "setup" else self.outcome, report)
-        brought: Row | None = getattr(report, REPORTED, None)
-        if brought is not None:
+        brought = brought_by(report)
+        if brought:
             self._attempts.append(brought)
 
-    def ended(self, secrets: Secrets) -> Test:
-        """The test as it stands in the report of the run; of the calls the secrets are hidden already."""
+    def ended(self, secrets: Secrets, hook: pluggy.HookRelay) -> Test:
+        """The test as it stands in the report of the run; features add their facts."""
         from pytest_templates.reporting.document import Test
 
+        calls = [call for brought in self._attempts for call in CALLS.within(brought) or ()]
+        sources: set[str] = {call["source"] for call in calls}
+        facts: dict[str, Any] = {}
+        for some in hook.test_facts(reports=self._attempts):
+            sources |= some.pop("sources", set())
+            facts |= some
         return Test.model_validate(
-            {
-                "nodeid": secrets.replace(as_text(self._nodeid)),
-                "outcome": self.outcome,
-                "source": self._source(),
-                "calls": tuple(call for attempt in self._attempts for call in attempt["calls"]),
-                "isolation": self._isolation(),
-            }
+            secrets.replace_in(
+                {
+                    "isolation": None,
+                    **facts,
+                    "nodeid": as_text(self._nodeid),
+                    "outcome": self.outcome,
+                    "source": "mixed" if len(sources) > 1 else next(iter(sources), None),
+                    "calls": calls,
+                }
+            )
         )
-
-    def _source(self) -> Source | Literal["mixed"] | None:
-        """Clients that are used without the engine make no calls, and their cassettes tell."""
-        found = {call["source"] for attempt in self._attempts for call in attempt["calls"]}
-        found |= {"cassette" for attempt in self._attempts if attempt["played"]}
-        found |= {"recorded" for attempt in self._attempts if attempt["recorded"]}
-        return "mixed" if len(found) > 1 else next(iter(found), None)
-
-    def _isolation(self) -> Row | None:
-        watched = sum(attempt["subroutines"] for attempt in self._attempts)
-        violations = [text for attempt in self._attempts for text in attempt["violations"]]
-        return {"subroutines": watched, "violations": violations} if watched else None
 
 
 def _joined(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:
@@ -80,33 +112,3 @@ def _joined(before: Outcome | None, report: pytest.TestReport) -> Outcome | None
     if report.passed and report.when == "call":
         return "xpassed" if is_expected_to_fail else "passed"
     return before
-
-
-class Gathering:
-    """What became of every test so far.
-
-    Args:
-        config: Where the options stand.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._tests: dict[str, Progress] = {}
-        self._coverage = Coverage() if config.stash[OPTIONS].coverage else None
-        self._started = perf_counter()
-
-    def hear(self, report: pytest.TestReport) -> None:
-        """Take what a phase of a test says."""
-        self._tests.setdefault(report.nodeid, Progress(report.nodeid)).hear(report)
-        if self._coverage is not None:
-            self._coverage.add(from_rows(getattr(report, SENT, ())))
-
-    def report(self) -> Report:
-        """The run as it stands, without secrets."""
-        from pytest_templates.cassettes.redaction.secrets import secrets_of
-        from pytest_templates.reporting.document import Reach, report_of
-
-        secrets = secrets_of()
-        ended = [progress.ended(secrets) for progress in self._tests.values() if progress.outcome is not None]
-        points = None if self._coverage is None else self._coverage.points()
-        coverage = None if points is None else [Reach(**asdict(point), reached=reached) for point, reached in points]
-        return report_of(ended, perf_counter() - self._started, coverage)

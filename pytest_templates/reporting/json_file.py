@@ -10,40 +10,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.reporting.gathering import Gathering
-from pytest_templates.run.options import OPTIONS
+from pytest_templates.run.processes import fail_run
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 
-def watch(config: pytest.Config) -> None:
-    """Write the file, where one is wanted: in the process that hears of every test.
-
-    Raises:
-        pytest.UsageError: Nothing can be written there.
-    """
-    path = config.stash[OPTIONS].json
-    if path is not None and not hasattr(config, "workerinput") and not config.option.collectonly:
-        _check(path)
-        config.pluginmanager.register(JsonFile(config, path), "templates-json")
-
-
 class JsonFile:
-    """Collects what the reports of tests say, from every process, and writes it.
+    """Writes what was gathered when the run is over.
 
     Args:
-        config: Where the options stand.
+        gathering: The tests.
         path: The file; its folder exists.
     """
 
-    def __init__(self, config: pytest.Config, path: Path) -> None:
+    def __init__(self, gathering: Gathering, path: Path) -> None:
         self._path = path
-        self._gathering = Gathering(config)
-        self._said = ""
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a phase of a test says."""
-        self._gathering.hear(report)
+        self._gathering = gathering
+        self._text = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -53,20 +37,23 @@ class JsonFile:
         try:
             write(self._gathering.report(), self._path)
         except OSError as error:
-            self._said = f"templates: --templates-json={self._path} could not be written: {error.strerror or error}"
-            if session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self._text = f"templates: --templates-json={self._path} could not be written: {error.strerror or error}"
+            fail_run(session)
         else:
-            self._said = f"templates: what models did is in {self._path}"
+            self._text = f"templates: what models did is in {self._path}"
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Say where the file is."""
-        terminalreporter.line(self._said)
+        terminalreporter.line(self._text)
 
 
-def _check(path: Path) -> None:
-    """Refuse a place where nothing can be written, before the tests have run for nothing."""
+def check(path: Path) -> None:
+    """Refuse a place where nothing can be written, before the tests have run for nothing.
+
+    Raises:
+        pytest.UsageError: It is one.
+    """
     try:
         if path.is_dir():
             raise IsADirectoryError(EISDIR, "it is a folder")

@@ -5,89 +5,69 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
-from pytest_templates.support.text import counted, table
+from pytest_templates.run.report_data import ReportData
+from pytest_templates.support.text import OUTSIDE, as_text, counted, money, table
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
-    from pytest_templates.cassettes.cassette import OpenCassette
-    from pytest_templates.cassettes.reading.calls import Ask
-    from pytest_templates.run.attempt import Attempt
 
 
-Row: TypeAlias = dict[str, Any]
 Source: TypeAlias = Literal["script", "cassette", "recorded", "model"]
 
-FREE: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
+UNBILLED: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
 
 
-def source_of(call: ModelCall, cassette: OpenCassette | None, *, is_new: bool) -> Source:
-    """Where the answer to a call came from: a script, a cassette (replayed or just recorded), or the model itself."""
-    from antiphon.connect import ConnectedModel
-    from pytest_templates.scripting.model import ScriptedModel
+@dataclass(frozen=True, slots=True)
+class CallSource:
+    """Where the answer to a model call came from.
 
-    if isinstance(call.origin, ScriptedModel):
-        return "script"
-    if cassette is None or not isinstance(call.origin, ConnectedModel):
-        return "model"
-    return "recorded" if is_new else "cassette"
-
-
-def rows_of(attempt: Attempt) -> Row:
-    """What models did in an attempt of a test.
-
-    Which interactions were not played is told of a test that passed: no other says what it needs.
+    Attributes:
+        name: A script, a cassette (replayed, or just recorded), or the model itself.
+        was_sent: Whether a real model was asked now.
     """
-    from pytest_templates.errors import IsolationViolation
 
-    calls = [row_of(call, source) for call, source in attempt.calls]
-    cassette = attempt.cassette
-    passed = not attempt.failed and not attempt.skipped
-    return {
-        "calls": calls,
-        "played": 0 if cassette is None else cassette.played,
-        "recorded": 0 if cassette is None or cassette.dropped else cassette.recorded,
-        "dropped": 0 if cassette is None else cassette.dropped,
-        "skipped": attempt.skipped,
-        "unanswered": cassette.outgoing.unanswered if cassette is not None and attempt.keeps_recording else [],
-        "unplayed": list(cassette.unplayed) if cassette is not None and passed else None,
-        "subroutines": attempt.subroutines,
-        "unseen": attempt.unseen,
-        "violations": [as_text(str(one)) for one in attempt.verdicts if isinstance(one, IsolationViolation)],
-        "unpriced": _unpriced(attempt),
-        "replaced": None if cassette is None else _replaced(cassette),
-        **({"asked": _asked(attempt)} if attempt.options.twice else {}),
-    }
+    name: Source
+    was_sent: bool = False
 
 
-def _asked(attempt: Attempt) -> list[Ask]:
-    """What --templates-twice compares."""
-    from pytest_templates.determinism.compare import asked_in
+class CallRow(TypedDict):
+    """A model call, as plain data.
 
-    return asked_in(attempt)
+    Attributes:
+        template_id: The template's id, or its path without iterations; ``""`` for code outside of templates.
+        template_path: The template's path; ``None`` for code outside of templates.
+        model: The name of the model that was asked.
+        served_by: The name that the provider reported, where it did.
+        chosen_by: Who chose the model.
+        input_tokens: Tokens sent.
+        output_tokens: Tokens received.
+        cost: US dollars, as a decimal number; ``None`` where the price is not known.
+        unpriced: Whether somebody sends a bill for the call whose sum is not known.
+        seconds: How long the call took.
+        source: Where the answer came from.
+        error: Why there was none; ``None`` where there was one.
+    """
+
+    template_id: str
+    template_path: str | None
+    model: str
+    served_by: str | None
+    chosen_by: str
+    input_tokens: int
+    output_tokens: int
+    cost: str | None
+    unpriced: bool
+    seconds: float
+    source: Source
+    error: str | None
 
 
-def _replaced(cassette: OpenCassette) -> Row | None:
-    """What a cassette held before it was recorded anew, and how it tells requests."""
-    if not cassette.file.replaced:
-        return None
-    from pytest_templates.cassettes.matching import Matcher
-    from pytest_templates.cassettes.reading.calls import asks_of
-
-    by: dict[str, tuple[str, ...]] = {"match_on": cassette.settings.match_on, "ignore": cassette.settings.ignore}
-    return {"cassette": str(cassette.path), **by, "held": asks_of(cassette.file.replaced, Matcher(**by))}
+CALLS: Final = ReportData[list[CallRow]]("calls")
 
 
-def _unpriced(attempt: Attempt) -> list[str]:
-    """The models whose calls --templates-max-cost could not count."""
-    if attempt.spending is None:
-        return []
-    bare = attempt.cassette is not None and attempt.cassette.outgoing.was_answered(None, None)
-    return sorted(attempt.spending.unpriced | ({"calls from outside of the engine"} if bare else set()))
-
-
-def row_of(call: ModelCall, source: Source) -> Row:
+def row_of(call: ModelCall, source: Source) -> CallRow:
     """A call, and where its answer came from."""
     usage = call.usage
     cost = None if usage is None else usage.cost
@@ -107,16 +87,11 @@ def row_of(call: ModelCall, source: Source) -> Row:
     }
 
 
-def as_text(text: str) -> str:
-    """Text that any file takes: half characters, as from names of files that are no UTF-8, are spelt out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _has_a_price(call: ModelCall) -> bool:
     """Whether somebody sends a bill for a call, or did when it was recorded."""
     from antiphon.connect import ConnectedModel
 
-    return isinstance(call.origin, ConnectedModel) and call.model.partition(":")[0] not in FREE
+    return isinstance(call.origin, ConnectedModel) and call.model.partition(":")[0] not in UNBILLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +121,15 @@ class Line:
     sources: tuple[str, ...]
 
 
-def lines_of(calls: Iterable[Row]) -> list[Line]:
+def lines_of(calls: Iterable[CallRow]) -> list[Line]:
     """The calls added up by template and model, in the order in which they first appear."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[CallRow]] = {}
     for call in calls:
         groups.setdefault((call["template_id"], call["model"]), []).append(call)
     return [line_of(template, model, group) for (template, model), group in groups.items()]
 
 
-def line_of(template: str, model: str, calls: list[Row]) -> Line:
+def line_of(template: str, model: str, calls: list[CallRow]) -> Line:
     """Some calls added up, as those of a template with a model."""
     return Line(
         template=template,
@@ -163,7 +138,7 @@ def line_of(template: str, model: str, calls: list[Row]) -> Line:
         input_tokens=sum(call["input_tokens"] for call in calls),
         output_tokens=sum(call["output_tokens"] for call in calls),
         cost=sum((Decimal(call["cost"]) for call in calls if call["cost"] is not None), Decimal(0)),
-        unpriced=sum(call["unpriced"] for call in calls),
+        unpriced=sum(1 for call in calls if call["unpriced"]),
         seconds=sum(call["seconds"] for call in calls),
         sources=tuple(sorted({call["source"] for call in calls})),
     )
@@ -177,18 +152,13 @@ def table_of(lines: Sequence[Line]) -> str:
 
 def cost_of(dollars: Decimal, unpriced: int) -> str:
     """A sum of money, and how many calls are missing in it, as nobody knows their price."""
-    known = f"${_digits(dollars)}"
+    known = money(dollars)
     return f"{known} and {counted(unpriced, 'call')} of unknown price" if unpriced else known
-
-
-def _digits(dollars: Decimal) -> str:
-    """A sum with four places, or with as many as its first two digits need: what models cost is often very little."""
-    return f"{dollars:.{max(4, 1 - dollars.adjusted()) if dollars else 4}f}"
 
 
 def template_name(line: Line) -> str:
     """What a template is called in a table."""
-    return line.template or "(no template)"
+    return line.template or OUTSIDE
 
 
 def _cells(line: Line) -> tuple[str, ...]:
@@ -198,6 +168,6 @@ def _cells(line: Line) -> tuple[str, ...]:
         str(line.calls),
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
-        "unknown" if line.unpriced else f"${_digits(line.cost)}",
+        "unknown" if line.unpriced else money(line.cost),
         ", ".join(line.sources),
     )

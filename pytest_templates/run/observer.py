@@ -1,44 +1,56 @@
-"""The observer that hands the engine's doings to the attempt under way."""
+"""The observer that hands what the engine does to the attempt under way.
+
+It is loaded with the engine, perhaps in the middle of an import of this package's errors: it imports little itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from antiphon.calls import ModelCall, ToolRun
 from antiphon.observers import LiveCall, Observer, SubroutineEntered, SubroutineExited
-from pytest_templates.run.engine import Watch
+
+if TYPE_CHECKING:
+    from pytest_templates.run.attempt import Attempt
 
 
 class AttemptObserver(Observer):
-    """Hands on model calls and subroutines, and lets the attempt object to calls of real models."""
+    """Hands on model calls, tool runs and subroutines.
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    Args:
+        listening: Gives the attempt that the engine's doings belong to; ``None`` for none.
+    """
+
+    def __init__(self, listening: Callable[[], Attempt | None]) -> None:
+        self._listening = listening
 
     def on_model_call(self, call: ModelCall) -> None:
         """Add the call to the attempt's."""
-        attempt = self._watch.listening_attempt
+        attempt = self._listening()
         if attempt is not None:
             attempt.called(call)
 
     def on_tool_run(self, run: ToolRun) -> None:
         """Note the run of a tool."""
-        attempt = self._watch.listening_attempt
+        attempt = self._listening()
         if attempt is not None:
             attempt.trace.tools.append(run)
 
     def on_live_call(self, event: LiveCall) -> None:
-        """Let the attempt object."""
-        attempt = self._watch.listening_attempt
+        """Let features object."""
+        attempt = self._listening()
         if attempt is not None:
-            attempt.calling(event)
+            attempt.hook.live_call_begins(attempt=attempt, event=event)
 
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:
-        """Let the guard look at the parent."""
-        attempt = self._watch.listening_attempt
-        if attempt is not None and attempt.guard is not None:
-            attempt.guard.entered(event)
+        """Tell features."""
+        attempt = self._listening()
+        if attempt is not None:
+            attempt.hook.subroutine_entered(attempt=attempt, event=event)
 
     def on_subroutine_exit(self, event: SubroutineExited) -> None:
-        """Let the guard look at the parent again."""
-        attempt = self._watch.listening_attempt
-        if attempt is not None and attempt.guard is not None:
-            attempt.guard.exited(event)
+        """Tell features."""
+        attempt = self._listening()
+        if attempt is not None:
+            attempt.hook.subroutine_left(attempt=attempt, event=event)

@@ -1,16 +1,16 @@
-"""In which order answers that are awaited at the same time come."""
+"""The order of answers that are awaited at the same time."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from antiphon.threads import pause
-from pytest_templates.run.engine import Watch
+from pytest_templates.run.under_way import current_attempt
 
 _QUIET: Final = 20  # turns of the event loop in which nobody asks: then nobody else is about to
 
 
-class Reversed:
+class ReverseOrder:
     """Lets those who wait at the same time go on in the reverse of the order in which they came.
 
     Nobody waits for a clock: where the event loop turns a few times without a newcomer, the last one goes on.
@@ -35,8 +35,8 @@ class Reversed:
 
 
 async def in_turn() -> None:
-    """Wait for one's turn, in a test whose guard wants another order than the usual one."""
-    attempt = Watch.current_attempt()
-    guard = None if attempt is None else attempt.guard
-    if guard is not None and guard.order is not None:
-        await guard.order.turn()
+    """Wait for one's turn, in a test that wants another order than the usual one."""
+    attempt = current_attempt()
+    order = None if attempt is None else attempt.hook.answer_order(attempt=attempt)
+    if order is not None:
+        await order.turn()

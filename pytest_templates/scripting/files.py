@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from antiphon import Reply, Usage
 from antiphon.errors import InvalidValue
 from pytest_templates import faults
-from pytest_templates.cassettes.format import yaml_text
 from pytest_templates.errors import ScriptError
 from pytest_templates.faults import Fault
 from pytest_templates.scripting.script import CallTool, Condition, Fail, ModelStep, Script, Stream
+from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
 
 _Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]

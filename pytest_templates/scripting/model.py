@@ -12,7 +12,6 @@ from antiphon.calls import current_caller
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.parameters import check_kind, check_text
 from antiphon.templates.checks import with_paths
-from pytest_templates.coverage.points import without_iterations
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.run.ordering import in_turn
 from pytest_templates.scripting.script import (
@@ -25,6 +24,7 @@ from pytest_templates.scripting.script import (
     checked_model_steps,
     played,
 )
+from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import counted
 
 _NO_TEXTS: Final = "; generate=True makes up tool calls and typed answers, and no text that may be any"
@@ -57,6 +57,7 @@ class ScriptedModel(Model):
         4
     """
 
+    is_double: ClassVar[bool] = True
     shared: ClassVar[frozenset[str]] = frozenset({"_script", "_complain", "calls"})
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from pytest_templates.cassettes.http.routing import open_recorders
-from pytest_templates.cassettes.redaction.secrets import secrets_of
+from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.snapshots.conversation import snapshot_text
 from pytest_templates.snapshots.diff import conversation_difference
-from pytest_templates.support.files import safe_name
+from pytest_templates.support.files import atomic_write, safe_name
 
 if TYPE_CHECKING:
     from syrupy.data import SnapshotCollection
@@ -109,9 +108,7 @@ class ConversationExtension(SingleFileSnapshotExtension):
         """Write a file, wholly or not at all, with the same line ends on every system."""
         path = Path(snapshot_collection.location)
         [snapshot] = snapshot_collection
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # syrupy passes over hidden files
-        unfinished.write_text(str(snapshot.data), encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+        atomic_write(path, str(snapshot.data))
 
 
 def _without_secrets(plain: Any) -> Any:

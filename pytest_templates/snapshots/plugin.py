@@ -1,19 +1,45 @@
-"""In CI no conversation is written: a snapshot that updates itself there checks nothing."""
+"""Conversation snapshots in tests: the fixture ``llm_snapshot``.
+
+In CI no conversation is written: a snapshot that updates itself there checks nothing.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_templates.support.environment import in_ci
+from pytest_templates.support.environment import in_ci, require_packages
 
-FIXTURE: Final = "llm_snapshot"
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+_FIXTURE: Final = "llm_snapshot"
 _FLAG: Final = "templates_snapshots_refused"
-_REFUSED = pytest.StashKey[bool]()
+_REFUSED: Final = pytest.StashKey[bool]()
 
 
-class Refusal:
+@pytest.fixture
+def llm_snapshot(request: pytest.FixtureRequest) -> SnapshotAssertion:
+    """Syrupy's assertion for conversations: ``assert session == llm_snapshot``.
+
+    A session, a trace, a message or a list of messages is compared with the file of this test below ``__snapshots__``,
+    which ``--snapshot-update`` writes, though not where ``CI`` is set.
+    """
+    require_packages("the fixture llm_snapshot", "syrupy", "yaml")
+    from pytest_templates.snapshots.extension import ConversationExtension
+
+    _refuse_update(request.config)
+    snapshot: SnapshotAssertion = request.getfixturevalue("snapshot")
+    return snapshot.use_extension(ConversationExtension)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse updates in CI."""
+    config.pluginmanager.register(UpdatesInCI(config), "templates-snapshots")
+
+
+class UpdatesInCI:
     """Takes back ``--snapshot-update`` where CI is set and a test compares conversations.
 
     Args:
@@ -25,7 +51,7 @@ class Refusal:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Look whether a test compares conversations."""
-        if any(FIXTURE in getattr(item, "fixturenames", ()) for item in items):
+        if any(_FIXTURE in getattr(item, "fixturenames", ()) for item in items):
             _refuse_in_ci(self._config)
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -35,7 +61,7 @@ class Refusal:
             _refuse(self._config)
 
 
-def refuse_update(config: pytest.Config) -> None:
+def _refuse_update(config: pytest.Config) -> None:
     """Fail a test that compares a conversation in a run that was to write it, in CI."""
     __tracebackhide__ = True
     _refuse_in_ci(config)  # a test may also ask for the fixture while it runs

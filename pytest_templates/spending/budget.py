@@ -6,31 +6,16 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
-import pytest
-
 from antiphon import ModelCall
 from pytest_templates.errors import BudgetExceeded
-from pytest_templates.run import markers
-from pytest_templates.run.calls import Row, Source, lines_of, row_of, table_of
+from pytest_templates.run.calls import CallRow, Source, lines_of, row_of, table_of
 from pytest_templates.spending.limits import Limits
 from pytest_templates.spending.tally import Entry, Tally, compared
 from pytest_templates.spending.tally import table_of as table_of_limits
+from pytest_templates.support.text import OUTSIDE
 
 _REMEDY: Final = "Ask less or another model, or change the limit at the marker."
 _UNPRICED: Final = "What has no known price cannot be held to a cost: limit tokens at the marker, or ask another model."
-
-
-def budget_of(item: pytest.Item, complain: Callable[[Exception], None]) -> Budget:
-    """The budget of a marked test: of each limit the one that stands closest to it.
-
-    Args:
-        item: The test.
-        complain: Told, once, that it spends more.
-    """
-    limits = Limits()
-    for one in markers.read_all(item, "llm_budget"):
-        limits = limits.or_else(one)
-    return Budget(item.nodeid, limits, complain)
 
 
 class Budget:
@@ -51,8 +36,8 @@ class Budget:
         self._limits = limits
         self._complain = complain
         self._tally = Tally()
-        self._calls: list[Row] = []
-        self._is_told = False
+        self._calls: list[CallRow] = []
+        self._is_shown = False
         self._lock = Lock()
 
     def check(self, model: str) -> None:
@@ -79,7 +64,7 @@ class Budget:
         with self._lock:
             self._tally = self._tally.adding(row)
             self._calls.append(row)
-            asked_by = call.template_path or "code outside of templates"
+            asked_by = call.template_path or OUTSIDE
             exceeded = self._judged(self._tally, f"with call {self._tally.calls}, by {asked_by}")
         if exceeded is not None and (call.error is None or isinstance(call.error, Exception)):
             raise exceeded
@@ -89,8 +74,8 @@ class Budget:
         if not any(entry.objection for entry in entries):
             return None
         exceeded = BudgetExceeded(self._text(entries, when))
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_shown:
+            self._is_shown = True
             self._complain(exceeded)
         return exceeded
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_templates.run import calls
-from pytest_templates.run.attempt import REPORTED
-from pytest_templates.run.calls import Line, Row, lines_of
-from pytest_templates.run.options import OPTIONS
+from pytest_templates.run.calls import CALLS, CallRow, Line, lines_of
+from pytest_templates.run.processes import fail_run
 from pytest_templates.spending.limits import Limits
 from pytest_templates.spending.tally import Entry, Tally, compared, table_of
 from pytest_templates.support.text import counted
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 
 
 _SHOWN: Final = 5  # templates
-
-
-def watch(config: pytest.Config) -> None:
-    """Hold the run to its budget, where it has one: in the process that hears of every test."""
-    budget = config.stash[OPTIONS].budget
-    if budget is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(RunBudget(config, budget), "templates-budget")
 
 
 class RunBudget:
@@ -42,22 +34,21 @@ class RunBudget:
     def __init__(self, config: pytest.Config, limits: Limits) -> None:
         self._place = "" if config.inipath is None else f" in {config.inipath.name}"
         self._limits = limits
-        self._calls: list[Row] = []
+        self._calls: list[CallRow] = []
         self._tally = Tally()
         self._entries: list[Entry] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the calls of a test, those of every attempt."""
-        brought: Row = getattr(report, REPORTED, {})
-        self._calls += brought.get("calls", ())
+        self._calls += CALLS.of(report) or ()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge, and fail a run that has gone well so far."""
         self._tally = reduce(Tally.adding, self._calls, Tally())
         self._entries = compared(replace(self._tally, unpriced=frozenset()), self._limits)
-        if self._objections and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._objections:
+            fail_run(session)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
-from pytest_templates.run.calls import Row
+from pytest_templates.run.calls import CallRow
 from pytest_templates.spending.limits import Limits
-from pytest_templates.support.text import table
+from pytest_templates.support.text import money, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Tally:
         """The sum with a call more, of which nothing is known but its model."""
         return replace(self, calls=self.calls + 1, models=self.models | {model})
 
-    def adding(self, call: Row) -> Tally:
+    def adding(self, call: CallRow) -> Tally:
         """The sum with a call more."""
         return replace(
             self.asking(call["model"]),
@@ -87,11 +87,11 @@ def _number(kind: str, spent: int, limit: int | None) -> Entry:
 
 
 def _cost(tally: Tally, limit: Decimal | None) -> Entry:
-    spent = f"${tally.cost:f}" + (" and more" if tally.unpriced else "")
+    spent = money(tally.cost) + (" and more" if tally.unpriced else "")
     if limit is None:
         return Entry("cost", spent, "")
     unknown = f"no price is known for {', '.join(sorted(tally.unpriced))}" if tally.unpriced else ""
-    return Entry("cost", spent, f"${limit:f}", "too much" if tally.cost > limit else unknown)
+    return Entry("cost", spent, money(limit), "too much" if tally.cost > limit else unknown)
 
 
 def _models(called: frozenset[str], allowed: tuple[str, ...] | None) -> Iterator[Entry]:

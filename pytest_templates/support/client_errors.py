@@ -10,7 +10,7 @@ from pytest_templates.errors import TestingError
 AnError = TypeVar("AnError", bound=TestingError)
 
 
-def passed_on(error: AnError) -> AnError:
+def as_client_error(error: AnError) -> AnError:
     """Make an error one that a client library passes on to the program as it is.
 
     Anthropic's client takes every error of its transport for a failed connection, waits, and tries again; the errors of

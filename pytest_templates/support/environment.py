@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -41,14 +43,42 @@ def is_users_module(name: str) -> bool:
     return file is not None and is_users(name, file)
 
 
-HOW_TO_INSTALL = 'pip install "antiphon[pytest]"'
-HOW_TO_REACH = 'pip install "antiphon[pytest,remote]"'
+HOW_TO_INSTALL: Final = 'pip install "antiphon[pytest]"'
+HOW_TO_REACH: Final = 'pip install "antiphon[pytest,remote]"'
 
 
-def require_packages(what: str) -> None:
-    """Fail the test where a package is missing; the text says what to install."""
+def require_packages(what: str, *packages: str) -> None:
+    """Fail the test where a package is missing; the text says what to install.
+
+    Args:
+        what: What needs them, in words.
+        packages: The names by which they are imported.
+    """
     __tracebackhide__ = True
-    missing = [name for name in ("vcr", "deepdiff", "syrupy", "filelock", "rstr") if find_spec(name) is None]
+    missing = [name for name in packages if not _is_installed(name)]
     if missing:
         which = "which is" if len(missing) == 1 else "which are"
         pytest.fail(f"{what} needs {', '.join(missing)}, {which} not installed: {HOW_TO_INSTALL}", pytrace=False)
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None
+
+
+_KEYS: Final = tuple(
+    f"{provider}_API_KEY"
+    for provider in ("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS", "GOOGLE", "GROQ", "MISTRAL", "OPENAI")
+)
+
+
+@contextmanager
+def placeholder_keys() -> Iterator[None]:
+    """Let clients be made that insist on a key, while nothing is sent: a replay needs none."""
+    missing = [name for name in _KEYS if name not in os.environ]
+    os.environ.update(dict.fromkeys(missing, "no-key-in-replay"))
+    try:
+        yield
+    finally:
+        for name in missing:
+            os.environ.pop(name, None)

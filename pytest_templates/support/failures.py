@@ -8,15 +8,15 @@ from types import TracebackType
 from pytest_templates.support.environment import is_users
 
 
-def told(verdicts: Sequence[Exception]) -> str:
-    """The text that fails a test: every verdict, first the first, each with its place in the user's program."""
-    return "\n\n".join(_told(verdict) for verdict in verdicts)
+def failure_text(errors: Sequence[Exception]) -> str:
+    """The text that fails a test: every error in order, each with its place in the user's program."""
+    return "\n\n".join(_text(error) for error in errors)
 
 
-def untold(verdicts: Iterable[Exception], error: BaseException) -> list[Exception]:
-    """The verdicts that an error does not show by itself, by what it was raised from, or by what it groups."""
+def not_shown_by(error: BaseException, errors: Iterable[Exception]) -> list[Exception]:
+    """The errors that another one does not show by itself, by what it was raised from, or by what it groups."""
     shown = {id(one) for one in _chain(error)}
-    return [verdict for verdict in verdicts if id(verdict) not in shown]
+    return [one for one in errors if id(one) not in shown]
 
 
 def prune(error: BaseException) -> None:
@@ -47,8 +47,8 @@ def pruned(traceback: TracebackType | None) -> TracebackType | None:
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
-def _told(verdict: Exception) -> str:
-    return f"{type(verdict).__name__}: {verdict}{_place(pruned(verdict.__traceback__))}"
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}{_place(pruned(error.__traceback__))}"
 
 
 def _place(traceback: TracebackType | None) -> str:

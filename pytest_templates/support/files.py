@@ -1,10 +1,12 @@
-"""Names of files that are made from the names of tests."""
+"""Files: written whole or not at all, and names made of the names of tests."""
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 _MAX_STEM_BYTES: Final = 110
@@ -44,3 +46,17 @@ def _shortened(name: str) -> str:
 
 def _short_hash(name: str) -> str:
     return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=_HASH_BYTES).hexdigest()
+
+
+def atomic_write(path: Path, text: str) -> None:
+    """Write a text file, wholly or not at all, with the same line ends on every system.
+
+    Raises:
+        OSError: The file system refuses; an older file stays as it is.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # a hidden file, which others pass over
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

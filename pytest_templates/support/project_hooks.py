@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
+import pytest
 
-from pytest_templates.errors import TestingError
+if TYPE_CHECKING:
+    from antiphon import ModelCall
+    from pytest_templates.errors import HookError, TestingError
 
 
 def implementations_of(hook: pluggy.HookCaller, error: type[TestingError]) -> list[pluggy.HookImpl]:
@@ -58,3 +62,22 @@ def kind_of(answer: object) -> str:
 def named(implementation: pluggy.HookImpl) -> str:
     """The file or plugin of an implementation, and its hook."""
     return f"{implementation.plugin_name}: the hook {implementation.function.__name__}"
+
+
+def announce(call: ModelCall, item: pytest.Item) -> Iterator[HookError]:
+    """Tell every implementation of ``pytest_templates_model_call``; gives what was wrong with one, and goes on."""
+    hook = item.ihook.pytest_templates_model_call
+    if not hook.get_hookimpls():
+        return
+    from pytest_templates.errors import HookError
+
+    try:
+        implementations = implementations_of(hook, HookError)
+    except HookError as error:
+        yield error
+        return
+    for one in implementations:
+        try:
+            answer_of(one, HookError, call=call, item=item)
+        except HookError as error:
+            yield error

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from typing import Final
 
-from antiphon.calls import path_pattern
-from pytest_templates.coverage.points import without_iterations
+_ITERATION: Final = re.compile(r"@\d+(?=/|$)")
 
 
 def is_meant(target: str, path: str | None, template_id: str) -> bool:
@@ -17,6 +18,8 @@ def is_meant(target: str, path: str | None, template_id: str) -> bool:
         path: The template's path, iterations included; ``None`` outside of templates.
         template_id: Its id, or for a template without one its path without iterations.
     """
+    from antiphon.calls import path_pattern
+
     fits = path_pattern(target).fullmatch
     return fits(path or "") is not None or fits(template_id) is not None
 
@@ -39,3 +42,8 @@ def which_template(target: str, asked: Collection[tuple[str | None, str]]) -> st
         return f"; a path is named from the root of its tree on: did you mean {deeper!r}?"
     paths = {path for path, _ in asked if path}
     return did_you_mean(target, {*(key for _, key in asked if key), *paths, *map(without_iterations, paths)})
+
+
+def without_iterations(path: str) -> str:
+    """A template's path in every turn of its loops: ``support/turns/answer`` for ``support/turns@2/answer``."""
+    return _ITERATION.sub("", path)

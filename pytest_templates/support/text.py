@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -15,4 +17,17 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def counted(number: int, thing: str) -> str:
     """A number of things, such as ``1 call`` and ``1,200 calls``."""
-    return f"{number:,} {thing}{'s' * (number != 1)}"
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def as_text(text: str) -> str:
+    """Text that any file takes: half characters, as from names of files that are no UTF-8, are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+OUTSIDE: Final = "code outside of templates"  # who asks a model, where no template does
+
+
+def money(dollars: Decimal) -> str:
+    """US dollars with four places, or with as many as the first two digits need: what models cost is often little."""
+    return f"${dollars:.{max(4, 1 - dollars.adjusted()) if dollars else 4}f}"

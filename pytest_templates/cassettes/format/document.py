@@ -49,9 +49,9 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from pytest_templates.cassettes.format import yaml_text
 from pytest_templates.cassettes.format.bodies import decode_response_body, encode_body, encode_response_body
 from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.support import yaml_text
 
 Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
 

@@ -17,7 +17,7 @@ from pytest_templates.cassettes.http import httpx, vcr
 from pytest_templates.cassettes.http.routing import Recorder, routed_to
 from pytest_templates.cassettes.http.seams import GATES, Patch, Seam, gate
 from pytest_templates.cassettes.http.vcr import without_reset
-from pytest_templates.support.loading import WhenLoaded
+from pytest_templates.support.engine import WhenLoaded
 
 
 def _is_warning(record: logging.LogRecord) -> bool:

@@ -18,8 +18,8 @@ from typing import Protocol
 from antiphon.calls import Caller
 from pytest_templates.cassettes.http.capture import Takes
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.cassettes.redaction.secrets import Secrets
 from pytest_templates.errors import CassetteError, CassetteMiss
+from pytest_templates.redaction.secrets import Secrets
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ from filelock import lock_descriptor
 
 from pytest_templates.cassettes.format.document import FaultError, interaction_at, interaction_node
 from pytest_templates.cassettes.recorded import Interaction
-from pytest_templates.cassettes.redaction.secrets import Secrets
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
+from pytest_templates.redaction.secrets import Secrets
 
 _VERSION: Final = 1
 _SUFFIX: Final = ".jsonl"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pytest_templates.cassettes.matching import PARTS, Matcher
 from pytest_templates.cassettes.recorded import RecordedRequest
-from pytest_templates.cassettes.redaction.scrub import scrub_request
-from pytest_templates.cassettes.redaction.secrets import Secrets
+from pytest_templates.cassettes.scrubbing.scrub import scrub_request
 from pytest_templates.errors import CassetteError
+from pytest_templates.redaction.secrets import Secrets
 
 JSON_HEADERS = (("content-type", "application/json"),)
 numbers = st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)

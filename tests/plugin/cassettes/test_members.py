@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.cassettes.redaction.scrub import scrub
-from pytest_templates.cassettes.redaction.secrets import Secrets
+from pytest_templates.cassettes.scrubbing.scrub import scrub
+from pytest_templates.redaction.secrets import Secrets
 
 NOTHING = Secrets({})
 JSON = (("content-type", "application/json"),)

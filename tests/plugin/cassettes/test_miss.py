@@ -13,9 +13,9 @@ from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.player import Track
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.cassettes.redaction.secrets import secrets_of
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.errors import CassetteMiss
+from pytest_templates.redaction.secrets import secrets_of
 
 HEADERS = (("content-type", "application/json"),)
 RESPONSE = RecordedResponse(200, "", (), b"")

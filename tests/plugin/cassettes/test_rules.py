@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from pytest_templates.cassettes.matching import in_pieces
 from pytest_templates.cassettes.recorded import Arrival, Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.cassettes.redaction.scrub import scrub
-from pytest_templates.cassettes.redaction.secrets import secrets_of
+from pytest_templates.cassettes.scrubbing.scrub import scrub
+from pytest_templates.redaction.secrets import secrets_of
 
 SAID = ["one ", "kX3f", "Zq9aB7", " two"]
 EVENTS = [f"data: {json.dumps({'delta': text})}\n\n".encode() for text in SAID]

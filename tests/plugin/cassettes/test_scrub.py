@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from pytest_templates.cassettes.format.document import from_text, to_text
 from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.cassettes.redaction.leaks import refuse_leaks
-from pytest_templates.cassettes.redaction.scrub import scrub, scrub_uri
-from pytest_templates.cassettes.redaction.secrets import secrets_of
+from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
+from pytest_templates.cassettes.scrubbing.scrub import scrub, scrub_uri
 from pytest_templates.errors import CassetteError
+from pytest_templates.redaction.secrets import secrets_of
 
 NONE = secrets_of({})
 SECRET = 'sk-live/"A+b=c"\nü'

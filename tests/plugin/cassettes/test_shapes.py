@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.redaction.policy import SHAPES, Shape
-from pytest_templates.cassettes.redaction.secrets import secrets_of
+from pytest_templates.redaction.policy import SHAPES, Shape
+from pytest_templates.redaction.secrets import secrets_of
 
 NONE = secrets_of({})
 WORD = string.ascii_letters + string.digits

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.format import yaml_text
+from pytest_templates.support import yaml_text
 
 characters = st.characters(exclude_categories=["Cs"])
 nasty = st.text(st.sampled_from("ab \n\t\r:#-'\"\\|>%@`!&*[]{},?~é\u2028\x85\ufeff\x00😀01e.=<"), max_size=14)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
-from pytest_templates.cassettes.redaction.secrets import Leak, Secrets
 from pytest_templates.errors import CassetteError
+from pytest_templates.redaction.secrets import Leak, Secrets
 
 _INTERACTION: Final = re.compile(r"- template: (.*)")
 _SECTION: Final = re.compile(r"  (request|response):")

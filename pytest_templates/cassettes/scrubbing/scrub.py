@@ -26,13 +26,13 @@ from pytest_templates.cassettes.recorded import (
     header,
     usual_reason,
 )
-from pytest_templates.cassettes.redaction.policy import (
+from pytest_templates.redaction.policy import (
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
     SECRET_MEMBERS,
     SECRET_PARAMETERS,
 )
-from pytest_templates.cassettes.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
+from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
 
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 

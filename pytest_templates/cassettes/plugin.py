@@ -1,0 +1,227 @@
+"""Recordings in a run: the cassettes of marked tests are opened, replayed, recorded, kept or dropped, and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+from uuid import uuid4
+
+import pytest
+
+from pytest_templates.cassettes import rerecorded, unused
+from pytest_templates.cassettes.options import CASSETTES, MARKER, OPTIONS, RECORD
+from pytest_templates.redaction.reports import redact
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.calls import CallSource
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.processes import is_worker, worker_input
+from pytest_templates.run.report_data import ReportData
+from pytest_templates.support.environment import placeholder_keys, require_packages
+from pytest_templates.support.text import OUTSIDE, counted
+
+if TYPE_CHECKING:
+    from antiphon import ModelCall
+    from pytest_templates.cassettes.cassette import OpenCassette
+
+_RUN_ID: Final = "templates_run"  # in what workers are told
+CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
+
+
+class Recordings(TypedDict):
+    """What became of the cassette of a test.
+
+    Attributes:
+        played: How many interactions were replayed.
+        recorded: How many were recorded, and not dropped.
+        dropped: How many were recorded and dropped, because the test failed or was skipped.
+        skipped: Whether the test was skipped.
+        unanswered: Of a test that went well: the paths of the templates whose calls ended before their answer came;
+            ``None`` for code outside of templates.
+    """
+
+    played: int
+    recorded: int
+    dropped: int
+    skipped: bool
+    unanswered: list[str | None]
+
+
+RECORDINGS: Final = ReportData[Recordings]("recordings")
+
+
+@pytest.fixture
+def llm_cassette(_llm_attempt: Attempt) -> OpenCassette:
+    """The open cassette of a test marked ``llm_cassette``."""
+    if CASSETTE not in _llm_attempt.stash:
+        pytest.fail("the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette", pytrace=False)
+    return _llm_attempt.stash[CASSETTE]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    OPTIONS.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open cassettes from now on."""
+    OPTIONS.read(config)
+    MARKER.announce(config)
+    join(config, Cassettes(config), "cassettes")
+    unused.watch(config)
+    rerecorded.watch(config)
+    if not is_worker(config):
+        join(config, Summary(), "cassettes-summary")
+
+
+class Cassettes:
+    """Opens the cassettes of marked tests, and keeps what went well.
+
+    The run has an id, the same in all of its processes: it tells recordings that belong to it from older ones.
+
+    Args:
+        config: Of this process, a worker's or the one that users started.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._run_id: str = worker_input(config).get(_RUN_ID) or uuid4().hex
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of xdist."""
+        node.workerinput[_RUN_ID] = self._run_id
+
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing behind that was of use for this run only."""
+        if RECORD.of(self._config) != "none" and not is_worker(self._config):
+            from pytest_templates.cassettes.storage import merging
+
+            merging.forget(CASSETTES.of(self._config), self._run_id)
+
+    @hookimpl
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Open the cassette of a marked test, and in replay let nothing leave the machine."""
+        mark = MARKER.read(attempt.item)
+        if mark is None:
+            return
+        require_packages("the marker llm_cassette", "vcr", "yaml", "filelock")
+        from pytest_templates.cassettes.recording import open_for
+
+        cassette = attempt.stash[CASSETTE] = open_for(attempt, mark, self._run_id)
+        if cassette.settings.mode == "none":
+            from pytest_templates.cassettes.network_guard import guarded
+            from pytest_templates.cassettes.retry_waits import virtual_waits
+
+            attempt.resources.enter_context(placeholder_keys())
+            attempt.resources.enter_context(guarded(attempt.item.nodeid, attempt.failures.append))
+            attempt.resources.enter_context(virtual_waits())
+        attempt.resources.enter_context(cassette.playing())
+
+    @hookimpl
+    def asks_real_models(self, attempt: Attempt) -> bool | None:
+        """A marked test does."""
+        return True if MARKER.is_on(attempt.item) else None
+
+    @hookimpl
+    def catches_live_calls(self, attempt: Attempt) -> bool | None:
+        """An open cassette does."""
+        return True if CASSETTE in attempt.stash else None
+
+    @hookimpl
+    def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
+        """While a cassette is open, real models are replayed or recorded."""
+        cassette = attempt.stash.get(CASSETTE, None)
+        if cassette is None:
+            return None
+        from antiphon.connect import ConnectedModel
+
+        was_sent = cassette.outgoing.was_sent(call.template_path, call.model)
+        if not isinstance(call.origin, ConnectedModel):
+            return CallSource("model", was_sent)
+        return CallSource("recorded" if was_sent else "cassette", was_sent)
+
+    @hookimpl
+    def answered_outside_of_engine(self, attempt: Attempt) -> bool | None:
+        """The cassette knows the requests that no model call has made."""
+        cassette = attempt.stash.get(CASSETTE, None)
+        return None if cassette is None else cassette.outgoing.was_answered(None, None)
+
+    @hookimpl
+    def attempt_closes(self, attempt: Attempt) -> None:
+        """Keep what was recorded if all went well."""
+        cassette = attempt.stash.get(CASSETTE, None)
+        if cassette is not None:
+            (cassette.save if attempt.went_well else cassette.drop)()
+
+    @hookimpl
+    def attempt_is_interrupted(self, attempt: Attempt) -> None:
+        """Leave what was recorded to the next recording of the test."""
+        cassette = attempt.stash.get(CASSETTE, None)
+        if cassette is not None:
+            cassette.leave()
+
+    @hookimpl(trylast=True)
+    def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
+        """Send what became of the cassette, and let no secret get out."""
+        cassette = attempt.stash.get(CASSETTE, None)
+        if cassette is not None and report.when == "teardown":
+            row = Recordings(
+                played=cassette.played,
+                recorded=0 if cassette.dropped else cassette.recorded,
+                dropped=cassette.dropped,
+                skipped=attempt.skipped,
+                unanswered=cassette.outgoing.unanswered if attempt.went_well else [],
+            )
+            RECORDINGS.put(report, row)
+            rerecorded.report(cassette, report)
+            unused.report(cassette, report, passed=attempt.passed)
+        if MARKER.is_on(attempt.item):
+            from pytest_templates.redaction.secrets import secrets_of
+
+            redact(report, secrets_of() if cassette is None else cassette.secrets, attempt.item.config)
+
+
+class Summary:
+    """Adds up what became of the cassettes of all tests."""
+
+    def __init__(self) -> None:
+        self._tests: list[Recordings] = []
+        self._unrecorded: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a report brings."""
+        row = RECORDINGS.of(report)
+        if row is not None:
+            self._tests.append(row)
+            self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
+
+    @hookimpl
+    def summary_counts(self) -> list[str]:
+        """How many interactions were replayed, recorded and dropped."""
+        played, recorded = (sum(test[what] for test in self._tests) for what in ("played", "recorded"))
+        dropped = sum(test["dropped"] for test in self._tests if not test["skipped"])
+        counts = [f"{played} replayed"] if played else []
+        counts += [f"{recorded} recorded"] if recorded else []
+        return counts + ([f"{counted(dropped, 'recording')} dropped because the test failed"] if dropped else [])
+
+    @hookimpl
+    def summary_lines(self) -> list[str]:
+        """What tests asked, and a replay will not find."""
+        return self._unrecorded
+
+    @hookimpl
+    def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
+        """Where answers came from: clients that are used without the engine make no calls, and their cassettes tell."""
+        rows = [row for brought in reports if (row := RECORDINGS.within(brought)) is not None]
+        sources = {"cassette" for row in rows if row["played"]} | {"recorded" for row in rows if row["recorded"]}
+        return {"sources": sources}
+
+
+def _unrecorded(row: Recordings) -> Iterator[str]:
+    """What a test that did not fail asked of models, and a replay will not find."""
+    for template in row["unanswered"]:
+        asked = f"the call of {template}" if template else f"a request of {OUTSIDE}"
+        yield f"{asked} ended before its answer came: it is not recorded, and a replay will miss it"
+    if row["skipped"] and row["dropped"]:
+        what = f"what it recorded is dropped ({counted(row['dropped'], 'recording')}), and a replay will miss it"
+        yield f"the test was skipped after it had asked: {what}; skip it before"

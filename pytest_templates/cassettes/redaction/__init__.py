@@ -1,1 +1,0 @@
-"""Keeping secrets out of cassettes, reports and messages."""

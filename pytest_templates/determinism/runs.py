@@ -1,0 +1,140 @@
+"""The two runs of ``--templates-twice``: the first has its tests run again and compares, the second runs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_templates.cassettes.reading.calls import Ask
+from pytest_templates.determinism.rerun import Surroundings, run_again
+from pytest_templates.determinism.roles import ASKED, FOLDER, PLAN, RESULT, Outcome
+from pytest_templates.redaction.secrets import secrets_of
+from pytest_templates.support.text import counted
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+
+class Planned:
+    """Runs the planned tests alone.
+
+    Args:
+        folder: Where the plan lies: a list of node ids.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._plan = set(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave out all others."""
+        others = [item for item in items if item.nodeid not in self._plan]
+        items[:] = [item for item in items if item.nodeid in self._plan]
+        config.hook.pytest_deselected(items=others)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of xdist."""
+        node.workerinput[FOLDER] = str(self._folder)
+
+
+class Second:
+    """Collects what came of the tests, from every process, and writes it.
+
+    Args:
+        folder: Where to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tests: dict[str, Outcome] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a phase of a test says; the last of several attempts counts."""
+        if report.when == "setup" or report.nodeid not in self._tests:
+            self._tests[report.nodeid] = {"asked": [], "failure": ""}
+        test = self._tests[report.nodeid]
+        if not report.passed and not test["failure"]:
+            test["failure"] = report.longreprtext or report.outcome
+        test["asked"] += ASKED.of(report) or ()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write it, without secrets."""
+        text = json.dumps(secrets_of().replace_in(self._tests))
+        (self._folder / RESULT).write_text(text, encoding="utf-8")
+
+
+class First:
+    """Collects what the tests asked, from every process, runs them again, and fails those that ask something else.
+
+    Args:
+        config: Of the run.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._failed: set[str] = set()
+        self._asked: dict[str, list[Ask]] = {}
+        self._last: dict[str, pytest.TestReport] = {}
+        self._text = "no test was run twice: the run has ended early"
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a phase of a test says; the last of several attempts counts."""
+        if report.when == "setup":
+            self._failed.discard(report.nodeid)
+            self._asked.pop(report.nodeid, None)
+        if not report.passed or hasattr(report, "wasxfail"):
+            self._failed.add(report.nodeid)
+        asked = ASKED.of(report)
+        if report.when == "teardown" and asked:
+            self._asked[report.nodeid] = secrets_of().replace_in(asked)
+            self._last[report.nodeid] = report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Run the tests again that passed and asked models something."""
+        result = yield
+        planned = [test for test in self._asked if test not in self._failed]
+        if planned:
+            self._repeat(planned)
+        else:
+            self._text = "no test was run twice: none that passed has asked a model"
+        return result
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Say what came of it."""
+        terminalreporter.line(f"templates: {self._text}")
+
+    def _repeat(self, planned: list[str]) -> None:
+        from pytest_templates.determinism.compare import verdict
+
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"templates: running {counted(len(planned), 'test')} a second time")
+        second = Surroundings.other()
+        found = run_again(self._config, planned, second)
+        outcomes = {test: found.get(test) for test in planned}
+        verdicts = {test: verdict(self._asked[test], outcomes[test], second.told) for test in planned}
+        wrong = {test: error for test, error in verdicts.items() if error is not None}
+        for test, error in wrong.items():
+            self._config.hook.pytest_runtest_logreport(report=_failure(self._last[test], error))
+        self._text = f"{counted(len(planned), 'test')} run twice, {len(wrong)} not deterministic"
+
+
+def _failure(last: pytest.TestReport, error: Exception) -> pytest.TestReport:
+    """What fails a test that has been reported: one report more of its teardown."""
+    return pytest.TestReport(
+        nodeid=last.nodeid,
+        location=last.location,
+        keywords=last.keywords,
+        outcome="failed",
+        longrepr=f"{type(error).__name__}: {error}",
+        when="teardown",
+    )

@@ -1,0 +1,1 @@
+"""What is secret, and its redaction in whatever pytest and the plugin say."""

@@ -1,0 +1,79 @@
+"""Redacting what pytest says: tracebacks of client libraries print addresses, logs print headers."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_templates.run.report_data import ATTRIBUTE
+
+if TYPE_CHECKING:
+    from pytest_templates.redaction.secrets import Secrets
+
+_PARTS = ("longrepr", "sections", "user_properties", "wasxfail", ATTRIBUTE)
+_REDACTION = pytest.StashKey["Redaction"]()
+
+
+class Redaction:
+    """Keeps the secrets of tests out of what pytest says beside their reports: warnings, and headings of subtests."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[Secrets, None] = {}
+
+    def learn(self, secrets: Secrets) -> None:
+        """From now on these are redacted."""
+        self._secrets[secrets] = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Redact the heading of a subtest."""
+        context = getattr(report, "context", None)
+        if self._secrets and context is not None:
+            for name in ("msg", "kwargs"):
+                object.__setattr__(context, name, self._redacted(getattr(context, name)))  # it is frozen
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
+        """Redact a warning, as that of a thread that died of an exception."""
+        text = str(warning_message.message)
+        redacted_text = self._redacted(text)
+        if redacted_text != text:
+            warning_message.message = redacted_text
+
+    def _redacted(self, value: Any) -> Any:
+        for secrets in self._secrets:
+            value = redacted(value, secrets)
+        return value
+
+
+def redact(report: pytest.TestReport, secrets: Secrets, config: pytest.Config) -> None:
+    """Replace every secret in what a report says, and from now on in warnings and headings.
+
+    Args:
+        report: The report; it is changed.
+        secrets: What may not be said.
+        config: The run.
+    """
+    if _REDACTION not in config.stash:
+        config.stash[_REDACTION] = Redaction()
+        config.pluginmanager.register(config.stash[_REDACTION], "templates-redaction")
+    config.stash[_REDACTION].learn(secrets)
+    for name in _PARTS:
+        if hasattr(report, name):
+            setattr(report, name, redacted(getattr(report, name), secrets))
+
+
+def redacted(value: Any, secrets: Secrets) -> Any:
+    """Plain data, or a representation of a failure, with a placeholder for every secret."""
+    if isinstance(value, str):
+        return secrets.replace(value)
+    if type(value) in (list, tuple):
+        return type(value)(redacted(inner, secrets) for inner in value)
+    if isinstance(value, dict):
+        return {name: redacted(inner, secrets) for name, inner in value.items()}
+    if hasattr(value, "toterminal"):  # pytest's representations of failures; those of plugins as well
+        for name, inner in vars(value).items():
+            setattr(value, name, redacted(inner, secrets))
+    return value

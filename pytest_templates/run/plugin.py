@@ -1,0 +1,119 @@
+"""The life of a test, as pytest tells it: attempts begin, open, settle, close and are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_templates.run import attempt, hookspecs, markers, under_way
+from pytest_templates.run.attempt import Attempt, attempt_of
+from pytest_templates.run.features import manager_of
+from pytest_templates.run.phases import Phases
+
+if TYPE_CHECKING:
+    from antiphon import Trace
+
+_PHASES = pytest.StashKey[Phases]()
+
+
+@pytest.fixture
+def _llm_attempt(request: pytest.FixtureRequest) -> Attempt:
+    return attempt_of(request.node)
+
+
+@pytest.fixture
+def llm_trace(_llm_attempt: Attempt) -> Trace:
+    """The trace of every model call made during the test so far, by any runner, thread or task."""
+    return _llm_attempt.trace
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the engine as soon as a program loads it, and let features join."""
+    manager = manager_of(config)
+    for specs in (hookspecs.Life, hookspecs.Run, hookspecs.Summary):
+        manager.add_hookspecs(specs)
+    under_way.watch(config)
+    config.pluginmanager.register(Opening(), "templates-opening")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Watch no longer; let go of a test whose run ends in its midst, as by Ctrl-C: it has no tear-down."""
+    watched = under_way.under_way_in(config)
+    if watched.attempt is not None:
+        watched.attempt.interrupt()
+    watched.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
+    """Refuse markers with arguments that nobody knows."""
+    collected = yield
+    markers.check_collected(collected)
+    return collected
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let go of a test when it is over, in all of its attempts."""
+    try:
+        return (yield)
+    finally:
+        attempt.forget(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Begin an attempt of a test."""
+    __tracebackhide__ = True
+    begun = attempt.begin(item)
+    under_way.under_way_in(item.config).attempt = begun
+    with _phases_of(begun).phase("setup"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Hold the test to what happened in it, also where the program swallowed it."""
+    __tracebackhide__ = True
+    with _phases_of(attempt_of(item)).phase("call"):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """End an attempt of a test."""
+    __tracebackhide__ = True
+    try:
+        with _phases_of(attempt_of(item)).phase("teardown"):
+            return (yield)
+    finally:
+        under_way.under_way_in(item.config).attempt = None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send what models did in the test along with its last report."""
+    report = yield
+    current = attempt_of(item)
+    _phases_of(current).hear(report)
+    current.report(report)
+    return report
+
+
+class Opening:
+    """Opens what a test's markers ask for: after pytest has seen whether the test is skipped, before its fixtures."""
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Open it."""
+        try:
+            markers.check_item(item)  # tests that are not collected as functions were not looked at yet
+        except pytest.Collector.CollectError as error:
+            pytest.fail(str(error), pytrace=False)
+        attempt_of(item).open()
+
+
+def _phases_of(current: Attempt) -> Phases:
+    return current.stash.setdefault(_PHASES, Phases(current))

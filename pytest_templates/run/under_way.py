@@ -1,0 +1,69 @@
+"""Which attempt of a test is under way in this process, and listening to the engine on its behalf."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from pytest_templates.support.engine import EngineListener
+
+if TYPE_CHECKING:
+    from antiphon.observers import Observer
+    from pytest_templates.run.attempt import Attempt
+
+_UNDER_WAY = pytest.StashKey["UnderWay"]()
+
+
+class UnderWay:
+    """The attempt under way in one run of pytest; the engine's doings belong to it.
+
+    The engine is not imported for this: a run whose tests never load it pays nothing. Where one pytest runs inside
+    another, as with ``pytester``, the inner one listens while it lasts.
+
+    Attributes:
+        attempt: The attempt, or ``None`` between tests.
+    """
+
+    _runs: ClassVar[list[UnderWay]] = []
+
+    def __init__(self) -> None:
+        self.attempt: Attempt | None = None
+        self._runs.append(self)
+        self._listener = EngineListener(self._observer)
+
+    def end(self) -> None:
+        """Listen no longer."""
+        self._runs.remove(self)
+        self._listener.end()
+
+    @classmethod
+    def innermost(cls) -> Attempt | None:
+        """The attempt under way in this process, of the innermost pytest."""
+        return cls._runs[-1].attempt if cls._runs else None
+
+    @property
+    def listening(self) -> Attempt | None:
+        """The attempt that the engine's doings belong to; ``None`` where another pytest runs inside this one."""
+        return self.attempt if self._runs[-1] is self else None
+
+    def _observer(self) -> Observer:
+        from pytest_templates.run.observer import AttemptObserver
+
+        return AttemptObserver(lambda: self.listening)
+
+
+def watch(config: pytest.Config) -> UnderWay:
+    """Listen from now on, or from when the engine is loaded."""
+    under_way = config.stash[_UNDER_WAY] = UnderWay()
+    return under_way
+
+
+def under_way_in(config: pytest.Config) -> UnderWay:
+    """Which attempt is under way in a run."""
+    return config.stash[_UNDER_WAY]
+
+
+def current_attempt() -> Attempt | None:
+    """The attempt under way in this process, of the innermost pytest."""
+    return UnderWay.innermost()

@@ -1,0 +1,181 @@
+"""Scripted models and users in tests: their fixtures, ``llm_faults``, and the marker ``llm_script``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import pytest
+
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.calls import CallSource
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.markers import Marker
+from pytest_templates.run.options import Option, Options
+from pytest_templates.support.environment import require_packages
+
+if TYPE_CHECKING:
+    from antiphon import ModelCall
+    from pytest_templates.scripting.fault_injection import Faults
+    from pytest_templates.scripting.model import ScriptedModel
+    from pytest_templates.scripting.script import Script
+    from pytest_templates.scripting.user import ScriptedUser
+
+FIXTURES = Option[Path](
+    ini="templates_fixtures",
+    default="fixtures",
+    help="where script files lie",
+    read=lambda value, config: config.rootpath / value,
+)
+OPTIONS = Options(FIXTURES)
+
+_FILE: Final = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*\.ya?ml")
+
+
+def llm_script(path: str) -> str:
+    """Let scripted models without steps of their own play the script in a file below fixtures/."""
+    if not isinstance(path, str) or not _FILE.fullmatch(path):  # type: ignore[redundant-expr]
+        raise ValueError(f"path is that of a .yaml file below the folder of the fixtures, not {path!r}")
+    return path
+
+
+MARKER = Marker(llm_script)
+
+
+class Consumable(Protocol):
+    """What a test has to use up."""
+
+    @property
+    def remaining(self) -> int:
+        """How much is left."""
+        ...
+
+    @property
+    def unused(self) -> str:
+        """What is left, in words."""
+        ...
+
+
+class Scripts:
+    """What is scripted in one attempt of a test.
+
+    Attributes:
+        file: What scripted models without steps of their own play; ``None`` for a script of no steps.
+        consumables: What has to be used up at the end: the scripts of models and users, faults.
+    """
+
+    def __init__(self) -> None:
+        self.file: Script | None = None
+        self.consumables: list[Consumable] = []
+
+
+_SCRIPTS: Final = pytest.StashKey[Scripts]()
+
+
+@pytest.fixture
+def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
+    """Makes models that play a script: ``scripted_model("first", "second", name="small")``.
+
+    Each call of such a model takes the next step; one call too many fails the test, also where the program swallows the
+    error, and so do steps that are left at teardown, unless the model was made with ``allow_unused=True``. In a test
+    marked ``llm_script``, models without steps play from its file. With ``generate=True`` a model makes up what its
+    script has nothing for, where tools or an object of a type are asked for.
+    """
+    from pytest_templates.scripting.model import ScriptedModel
+
+    scripts = _scripts_of(_llm_attempt)
+
+    def make(*steps: Any, name: str = "scripted", allow_unused: bool = False, generate: bool = False) -> ScriptedModel:
+        if generate:
+            require_packages("generate=True", "rstr")
+        script = None if steps else scripts.file
+        complain = _llm_attempt.failures.append
+        model = ScriptedModel(*steps, name=name, script=script, generate=generate, complain=complain)
+        if not allow_unused and script is None:
+            scripts.consumables.append(model)
+        return model
+
+    return make
+
+
+@pytest.fixture
+def scripted_user(_llm_attempt: Attempt) -> Callable[..., ScriptedUser]:
+    """Makes users who give prepared answers: ``scripted_user("My parcel is late.", "Thanks.")``.
+
+    A question too many fails the test, also where the program swallows the error, and so do answers that are left at
+    teardown.
+    """
+    from pytest_templates.scripting.user import ScriptedUser
+
+    def make(*answers: Any) -> ScriptedUser:
+        user = ScriptedUser(*answers, complain=_llm_attempt.failures.append)
+        _scripts_of(_llm_attempt).consumables.append(user)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def llm_faults(_llm_attempt: Attempt) -> Iterator[Faults]:
+    """Puts faults on chosen templates: ``llm_faults.at("support/triage", faults.rate_limited(), times=2)``.
+
+    The model that the template asks may be a scripted one, or a real one on a cassette. Waiting takes no time in such a
+    test, and a fault that did not happen fails it at teardown.
+    """
+    from pytest_templates.scripting.fault_injection import faults_in_place
+
+    with faults_in_place() as faults:
+        _scripts_of(_llm_attempt).consumables.append(faults)
+        yield faults
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the ini key."""
+    OPTIONS.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Play scripts from now on."""
+    OPTIONS.read(config)
+    MARKER.announce(config)
+    join(config, Scripting(), "scripting")
+
+
+class Scripting:
+    """Loads script files, and holds tests to what they scripted."""
+
+    @hookimpl
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Load the script file of a marked test."""
+        path = MARKER.read(attempt.item)
+        if path is None:
+            return
+        require_packages("the marker llm_script", "yaml")
+        from pytest_templates.scripting.files import load_script
+
+        scripts = _scripts_of(attempt)
+        scripts.file = load_script(FIXTURES.of(attempt.item.config) / path)
+        scripts.consumables.append(scripts.file)
+
+    @hookimpl(tryfirst=True)
+    def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
+        """Answers of scripted models come from a script."""
+        del attempt
+        from pytest_templates.scripting.model import ScriptedModel
+
+        return CallSource("script") if isinstance(call.origin, ScriptedModel) else None
+
+    @hookimpl
+    def attempt_settles(self, attempt: Attempt) -> None:
+        """A step that nobody asked for fails the test."""
+        left = [one for one in _scripts_of(attempt).consumables if one.remaining]
+        if left:
+            from pytest_templates.errors import UnusedSteps
+
+            attempt.failures.extend(UnusedSteps(one.unused) for one in left)
+
+
+def _scripts_of(attempt: Attempt) -> Scripts:
+    return attempt.stash.setdefault(_SCRIPTS, Scripts())

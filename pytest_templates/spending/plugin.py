@@ -1,0 +1,113 @@
+"""Limits on spending in a run: ``llm_budget`` for a test, ``templates_budget`` for a run, ``--templates-max-cost``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.calls import CallSource
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.markers import Marker
+from pytest_templates.run.options import Option, Options
+from pytest_templates.run.processes import is_worker
+from pytest_templates.spending.limits import Limits, dollars, limits_in, limits_of
+
+if TYPE_CHECKING:
+    from antiphon import ModelCall
+    from antiphon.observers import LiveCall
+
+
+def _dollars(given: str | None, config: pytest.Config) -> Decimal | None:
+    del config
+    try:
+        return None if given is None else dollars(given)
+    except ValueError as error:
+        raise ValueError(f"it takes {error}") from error
+
+
+MAX_COST = Option[Decimal | None](
+    "--templates-max-cost",
+    metavar="USD",
+    help="call no real model any more when its calls have cost as much",
+    read=_dollars,
+    repeated=None,
+)
+BUDGET = Option[Limits | None](
+    ini="templates_budget",
+    ini_type="linelist",
+    help="what a whole run may spend, one limit a line, such as: cost = 0.50",
+    read=lambda lines, config: limits_in(lines) if lines else None,  # noqa: ARG005
+    repeated=None,
+)
+OPTIONS = Options(MAX_COST, BUDGET)
+
+
+def llm_budget(
+    calls: object = None,
+    input_tokens: object = None,
+    output_tokens: object = None,
+    cost: object = None,
+    models: object = None,
+) -> Limits:
+    """Fail this test when its models spend more (cost in US dollars), or when it calls others than these models."""
+    return limits_of(calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cost=cost, models=models)
+
+
+MARKER = Marker(llm_budget)
+_BUDGET: Final = pytest.StashKey["Budget"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    OPTIONS.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold tests, and the run, to what they may spend."""
+    OPTIONS.read(config)
+    MARKER.announce(config)
+    join(config, TestBudgets(), "test-budgets")
+    limit, budget = MAX_COST.of(config), BUDGET.of(config)
+    if limit is not None:
+        from pytest_templates.spending.cost_limit import CostLimit
+
+        join(config, CostLimit.of(config, limit), "cost-limit")
+    if budget is not None and not is_worker(config):
+        from pytest_templates.spending.run_budget import RunBudget
+
+        config.pluginmanager.register(RunBudget(config, budget), "templates-run-budget")
+
+
+class TestBudgets:
+    """Holds marked tests to their budgets."""
+
+    __test__ = False  # pytest collects classes called Test…; this is none
+
+    @hookimpl
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Begin to count."""
+        found = MARKER.read_all(attempt.item)
+        if found:
+            from pytest_templates.spending.budget import Budget
+
+            limits = Limits()
+            for one in found:  # of each limit the one that stands closest to the test
+                limits = limits.or_else(one)
+            attempt.stash[_BUDGET] = Budget(attempt.item.nodeid, limits, attempt.failures.append)
+
+    @hookimpl(trylast=True)
+    def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
+        """Object to a call that would be one too many."""
+        budget = attempt.stash.get(_BUDGET, None)
+        if budget is not None:
+            budget.check(event.model)
+
+    @hookimpl(trylast=True)
+    def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
+        """Count the call."""
+        budget = attempt.stash.get(_BUDGET, None)
+        if budget is not None:
+            budget.add(call, source.name)

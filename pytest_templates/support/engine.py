@@ -1,0 +1,110 @@
+"""Listening to the engine without importing it: code that runs as soon as a program has loaded it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from antiphon.model import Model
+    from antiphon.observers import Observer
+
+T = TypeVar("T", bound="Observer")
+
+
+class WhenLoaded(MetaPathFinder):
+    """Calls a function when a module has been imported; at once where it is imported already.
+
+    Args:
+        module: The module's full name.
+        then: What to do.
+    """
+
+    def __init__(self, module: str, then: Callable[[], None]) -> None:
+        self._module = module
+        self._then = then
+        if module in sys.modules:
+            then()
+        else:
+            sys.meta_path.insert(0, self)
+
+    def forget(self) -> None:
+        """Wait no longer."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find the module as the others would, with a loader that notifies everybody who waits."""
+        if fullname != self._module:
+            return None
+        waiting = [one for one in sys.meta_path if isinstance(one, WhenLoaded) and one._module == fullname]
+        for one in waiting:
+            one.forget()
+        specs = (finder.find_spec(fullname, path, target) for finder in tuple(sys.meta_path))
+        spec = next((found for found in specs if found is not None), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _NotifyingLoader(spec.loader, [one._then for one in waiting])
+        return spec
+
+
+class _NotifyingLoader(Loader):
+    def __init__(self, loader: Loader, listeners: Sequence[Callable[[], None]]) -> None:
+        self._loader = loader
+        self._listeners = listeners
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        for then in self._listeners:
+            then()
+
+
+class EngineListener(Generic[T]):
+    """Adds an observer to the engine as soon as a program loads it, and takes it away in the end.
+
+    Args:
+        make: Makes the observer; called when the engine is there.
+
+    Attributes:
+        observer: The observer; ``None`` as long as nobody has loaded the engine.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self.observer: T | None = None
+        self._make = make
+        self._waiting = WhenLoaded("antiphon", self._listen)
+
+    def end(self) -> None:
+        """Listen no longer."""
+        self._waiting.forget()
+        if self.observer is not None:
+            from antiphon.observers import LISTENERS
+
+            LISTENERS.remove(self.observer)
+
+    def _listen(self) -> None:
+        from antiphon.observers import LISTENERS
+
+        self.observer = self._make()
+        LISTENERS.add(self.observer)
+
+
+_DOUBLES: Final = {"function", "test"}  # what pydantic-ai's own test doubles give as their provider
+
+
+def is_name_of_double(model: str) -> bool:
+    """Whether the name of a model is that of one of pydantic-ai's test doubles."""
+    return model.partition(":")[0] in _DOUBLES
+
+
+def is_double(model: Model) -> bool:
+    """Whether a model is a test double, ours or pydantic-ai's: what it says was written for a test."""
+    return getattr(model, "is_double", False) or is_name_of_double(model.name)
