@@ -10,6 +10,11 @@ from textwrap import dedent
 import pytest
 
 # An inner run takes back what it imported: what is slow to import, or patched by cassettes, is imported once.
+import pytest_templates.cassettes.recording
+import pytest_templates.demo
+import pytest_templates.isolation.assertion
+import pytest_templates.model_override.replacement
+import pytest_templates.scripting.fault_injection  # noqa: F401
 from antiphon import connect
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from _pytest.fixtures import FixtureFunctionDefinition
 
-from pytest_templates import fixtures
-from pytest_templates.run import markers, options
+from pytest_templates.plugin import pytest_plugins
+from pytest_templates.run.markers import Marker
 
 FOLDER = Path(__file__).parent
 
@@ -32,17 +34,15 @@ class Parser:
 
 def names() -> list[str]:
     parser = Parser()
-    options.add(parser)
-    kinds = {
-        "option": parser.names,
-        "marker": markers.MARKERS,
-        "fixture": [name for name, value in vars(fixtures).items() if is_public_fixture(name, value)],
-    }
+    kinds: dict[str, set[str]] = {"option": parser.names, "marker": set(), "fixture": set()}
+    for room in map(import_module, pytest_plugins):
+        getattr(room, "pytest_addoption", lambda _: None)(parser)
+        for value in vars(room).values():
+            if isinstance(value, Marker):
+                kinds["marker"].add(value.name)
+            elif isinstance(value, FixtureFunctionDefinition) and not value.__name__.startswith("_"):
+                kinds["fixture"].add(value.__name__)
     return [f"{kind}_{name}" for kind, names in kinds.items() for name in sorted(names)]
-
-
-def is_public_fixture(name: str, value: object) -> bool:
-    return isinstance(value, type(fixtures.llm_trace)) and not name.startswith("_")
 
 
 @pytest.mark.parametrize("name", names())
