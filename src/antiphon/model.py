@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -86,6 +87,8 @@ class Model(ABC):
             if settings is None or isinstance(settings, ModelSettings):
                 object.__setattr__(model, "settings", isolated(settings) or ModelSettings())
             return model
+
+        __new__.__signature__ = Signature([Parameter("cls", Parameter.POSITIONAL_ONLY)])  # it uses no argument itself
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

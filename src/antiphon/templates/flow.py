@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -67,6 +68,8 @@ class LinearTemplate(_ListTemplate):
             if len(arguments) > 1 and cls.__init__ is _ListTemplate.__init__:
                 raise InvalidType(f"templates takes a list of templates: write {cls.__name__}([one, another])")
             return super().__new__(cls)
+
+        __new__.__signature__ = signature(_ListTemplate.__init__)  # what programs and editors are shown
 
     def _render(self, session: Session) -> Script:
         try:

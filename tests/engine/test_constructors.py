@@ -1,0 +1,57 @@
+"""What programs, editors and ``help`` are shown of the constructors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import Parameter, isclass, signature
+
+import pytest
+
+import antiphon
+from antiphon import LinearTemplate, LoopTemplate, Model, ResetMetadata, Session, Template
+
+CLASSES = [
+    named for name in antiphon.__all__ if isclass(named := getattr(antiphon, name)) and named is not ResetMetadata
+]
+
+
+class Echo(Model):
+    def _send(self, session: Session) -> str:
+        return session.last.content
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_parameter_has_a_name_to_use(cls: type) -> None:
+    parameters = signature(cls).parameters.values()
+
+    assert [one.name for one in parameters if one.name.startswith("_") or one.kind is Parameter.VAR_POSITIONAL] == []
+
+
+def test_a_linear_template_takes_templates() -> None:
+    assert list(signature(LinearTemplate).parameters) == ["templates", "options"]
+
+
+def test_a_model_without_a_constructor_takes_nothing() -> None:
+    assert list(signature(Model).parameters) == list(signature(Echo).parameters) == []
+
+
+def test_a_class_with_a_constructor_of_its_own_shows_that() -> None:
+    class Pair(LinearTemplate):
+        def __init__(self, first: Template, second: Template) -> None:
+            super().__init__([first, second])
+
+    class Twice(LoopTemplate):
+        def __init__(self, child: Template) -> None:
+            super().__init__([child], exit_loop_count=2)
+
+    class Named(Echo):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    @dataclass
+    class Louder(Echo):
+        factor: int = 2
+
+    shown = [list(signature(cls).parameters) for cls in (Pair, Twice, Named, Louder)]
+
+    assert shown == [["first", "second"], ["child"], ["name"], ["factor"]]
