@@ -7,6 +7,7 @@ from antiphon.calls import ModelCall, ToolRun, Trace
 from antiphon.connect import connect
 from antiphon.drivers import Script
 from antiphon.events import Event, TextDelta
+from antiphon.facts import Branch, Fact, Visit
 from antiphon.handover import (
     CleanSessionStrategy,
     FilteredInheritStrategy,
@@ -48,6 +49,7 @@ from antiphon.transforms import ExtractCodeBlock, ResetMetadata, SessionTransfor
 
 __all__ = [
     "AssistantTemplate",
+    "Branch",
     "BreakTemplate",
     "CleanSessionStrategy",
     "CommandLineRunner",
@@ -55,6 +57,7 @@ __all__ = [
     "EndTemplate",
     "Event",
     "ExtractCodeBlock",
+    "Fact",
     "Farewell",
     "FilterByRoleStrategy",
     "FilteredInheritStrategy",
@@ -101,6 +104,7 @@ __all__ = [
     "Usage",
     "UserInterface",
     "UserTemplate",
+    "Visit",
     "connect",
     "observing",
     "tool",

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
-from pathlib import Path
 
-from antiphon.handover import CleanSessionStrategy
-from antiphon.model import Model
-from antiphon.squashing import LastMessageStrategy
+from antiphon.facts import RUNNERS_MODEL
 from antiphon.templates.base import Template
-from antiphon.templates.flow import IfTemplate, LoopTemplate
-from antiphon.templates.generate import AssistantTemplate, GenerateTemplate
-from antiphon.templates.message import UserTemplate
-from antiphon.templates.subroutine import SubroutineTemplate
-from antiphon.templates.toolcalling import ToolingTemplate
 from antiphon.terminal import printable
 
 
@@ -26,18 +18,20 @@ class Node:
     Attributes:
         name: What it is called in paths: its id, or its kind and place.
         kind: Its kind.
-        branch: When it is rendered, where its parent chooses: ``"true"`` or ``"false"``.
         facts: What there is to know: models, overrides, tools.
-        below: The templates below it.
+        chooses: Whether it chooses among the templates below it.
         drawn_before: Whether the same template object stands further up in the picture, with what is below it.
+        branch: When it is rendered, where its parent chooses, such as ``"true"``.
+        below: The templates below it.
     """
 
     name: str
     kind: str
+    facts: tuple[str, ...]
+    chooses: bool
+    drawn_before: bool
     branch: str = ""
-    facts: tuple[str, ...] = ()
     below: tuple[Node, ...] = field(default=(), repr=False)
-    drawn_before: bool = False
 
 
 def as_text(template: Template) -> str:
@@ -56,7 +50,7 @@ def as_mermaid(template: Template) -> str:
     def draw(node: Node) -> str:
         name = f"n{next(numbers)}"
         label = "<br/>".join(_escaped(part) for part in (_heading(node), *node.facts, *_repetition(node)))
-        before, after = _SHAPES.get(node.kind, ("[", "]"))
+        before, after = _CHOICE if node.chooses else _SHAPES.get(node.kind, ("[", "]"))
         lines.append(f'    {name}{before}"{label}"{after}')
         for child in node.below:
             edge = f"-->|{child.branch}|" if child.branch else "-->"
@@ -73,73 +67,25 @@ def _planted(template: Template) -> Node:
 
 def _node(template: Template, name: str, inherited: str, seen: set[int]) -> Node:
     """A template and what is below it; ``inherited`` says which model is asked where a template names none."""
-    node = Node(name, template.kind, facts=tuple(_facts(template, inherited)), drawn_before=id(template) in seen)
+    branches = {branch.child: branch.name for branch in template.branches if branch.child is not None}
+    node = Node(name, template.kind, tuple(_labels(template, inherited)), bool(branches), id(template) in seen)
     if node.drawn_before:
         return node
     seen.add(id(template))
-    below = _model_below(template, name, inherited)
+    model = template.model_within
+    below = inherited if model is None else f"{model.name} (of {name})"
     children = zip(template.places, template.children, strict=True)
     drawn = [_node(child, place, below, seen) for place, child in children]
-    if isinstance(template, IfTemplate):
-        drawn = [replace(child, branch=branch) for child, branch in zip(drawn, ("true", "false"), strict=False)]
-    return replace(node, below=tuple(drawn))
+    return replace(
+        node, below=tuple(replace(child, branch=branches.get(index, "")) for index, child in enumerate(drawn))
+    )
 
 
-def _model_below(template: Template, name: str, inherited: str) -> str:
-    if isinstance(template, SubroutineTemplate):
-        model = template.model or (template.runner.model if template.runner is not None else None)
-        if model is not None:
-            return f"{model.name} (of {name})"
-    return inherited
-
-
-def _facts(template: Template, inherited: str) -> Iterator[str]:
-    yield from _text_facts(template)
-    match template:
-        case UserTemplate() if template.content is None:
-            yield f"asks the user: {template.description}" if template.description else "asks the user"
-        case AssistantTemplate() if template.content is not None:
-            return
-        case GenerateTemplate() | ToolingTemplate():
-            yield f"model: {inherited if template.model is None else template.model.name}"
-        case SubroutineTemplate():
-            yield from _subroutine_facts(template)
-        case LoopTemplate() if template.exit_loop_count is not None:
-            yield f"at most {template.exit_loop_count} times"
-        case _:
-            own = getattr(template, "model", None)  # a template of the user's
-            if isinstance(own, Model):
-                yield f"model: {own.name}"
-    if isinstance(template, GenerateTemplate) and template.output_type is not None:
-        wanted = template.output_type
-        yield f"answers as {wanted.__name__ if isinstance(wanted, type) else wanted}"
-    if isinstance(template, ToolingTemplate):
-        yield f"tools: {', '.join(tool.name for tool in template.tools) or 'none'}"
-
-
-def _text_facts(template: Template) -> Iterator[str]:
-    content = getattr(template, "content", None)
-    if isinstance(content, Path):
-        yield f"says {content.name}"
-    if not template.children and template.variables:
-        yield f"needs {', '.join(sorted(template.variables))}"
-
-
-def _subroutine_facts(template: SubroutineTemplate) -> Iterator[str]:
-    if template.model is not None:
-        yield f"overrides the model: {template.model.name}"
-    if template.runner is not None:
-        yield f"overrides the runner: {type(template.runner).__name__} with {template.runner.model.name}"
-    if type(template.session_init_strategy) is not CleanSessionStrategy:
-        yield f"begins with {_strategy(template.session_init_strategy)}"
-    if type(template.squash_strategy) is not LastMessageStrategy:
-        yield f"gives back {_strategy(template.squash_strategy)}"
-
-
-def _strategy(strategy: object) -> str:
-    name = type(strategy).__name__
-    model = getattr(strategy, "model", None)
-    return f"{name}, model: {model.name}" if isinstance(model, Model) else name
+def _labels(template: Template, inherited: str) -> Iterator[str]:
+    for fact in template.facts():
+        label = f"model: {inherited}" if fact is RUNNERS_MODEL else fact.label
+        if label:
+            yield label
 
 
 def _rows(node: Node, rails: str) -> Iterator[tuple[str, Node]]:
@@ -162,7 +108,8 @@ def _repetition(node: Node) -> tuple[str, ...]:
     return ("the same as above",) if node.drawn_before else ()
 
 
-_SHAPES = {"if": ("{", "}"), "loop": ("([", "])"), "subroutine": ("[[", "]]")}
+_CHOICE = ("{", "}")
+_SHAPES = {"loop": ("([", "])"), "subroutine": ("[[", "]]")}
 
 
 def _escaped(text: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from jinja2 import Template, TemplateSyntaxError
 
 from antiphon.errors import InvalidType, RenderingError
+from antiphon.facts import Fact
 from antiphon.session import Session
 from antiphon.sources import ENVIRONMENT, Content, Source
 
@@ -69,6 +71,12 @@ class Text:
     def is_filled_in(self) -> bool:
         """Whether Jinja renders the text; one that has nothing to fill in, or may not have, is said as it stands."""
         return self._template is not None
+
+    def facts(self, role: str) -> Iterator[Fact]:
+        """What a model is sent when a role says this text, before anything is filled in."""
+        kept_as_it_is = "{" in self.written and not self.is_filled_in
+        yield Fact("text", name=role, text=self.written, details=("as it stands",) if kept_as_it_is else ())
+        yield from (Fact("include", name=name, text=written) for name, written in self.included.items())
 
     def _compiled(self, template_id: str | None) -> Template:
         try:

@@ -6,17 +6,19 @@ Every ``type: ignore`` marks something that must be an error; one that is not ne
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, assert_type
 
 from antiphon import (
     AssistantTemplate,
+    Branch,
     BreakTemplate,
     CleanSessionStrategy,
     EndTemplate,
     Event,
     ExtractCodeBlock,
+    Fact,
     FilteredInheritStrategy,
     GenerateTemplate,
     IfTemplate,
@@ -45,6 +47,7 @@ from antiphon import (
     Usage,
     UserInterface,
     UserTemplate,
+    Visit,
     connect,
     observing,
 )
@@ -70,6 +73,21 @@ class Twice(Template):
     def __init__(self, child: Template) -> None:
         super().__init__(template_id="twice", before_transform=[UpdateMetadata(topic="x"), quiet])
         self.child = child
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The ways through it."""
+        return Branch("once", 0), Branch("never")
+
+    def branches_taken(self, visit: Visit) -> list[str]:
+        """Those that a visit took."""
+        assert_type(visit.children, frozenset[str])
+        return [branch.name for branch in self.branches if visit.error is None]
+
+    def facts(self) -> Iterator[Fact]:
+        """What there is to know."""
+        yield from super().facts()
+        yield Fact("text", "asks twice", name="user", text="Again?")
 
     def _render(self, session: Session) -> Generator[Any, Any, Session]:
         session = yield from self.include(self.child, session)

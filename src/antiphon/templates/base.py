@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, suppress
+from pathlib import Path
 from types import GeneratorType
 from typing import Any, ClassVar, TypedDict, cast
 
@@ -15,6 +16,7 @@ from antiphon.drivers import Script, adrive, drive
 from antiphon.effects import AskModel, ask
 from antiphon.errors import AntiphonError, InvalidType, InvalidValue
 from antiphon.events import Event
+from antiphon.facts import Branch, Fact, Visit
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
@@ -53,6 +55,9 @@ class Template(Shared, ABC):
     messages, ask a model by ``message = yield from self.ask(session)``, and render others by
     ``session = yield from self.include(child, session)``.
 
+    It says what it holds by ``children``, what drawings and the prompt lock are to tell by ``facts``, and which ways
+    through it tests are to take by ``branches``.
+
     Templates do not change while they are rendered: one tree may serve many threads and tasks at once.
 
     Attributes:
@@ -63,6 +68,7 @@ class Template(Shared, ABC):
 
     kind: ClassVar[str] = "template"
     built_at: Place | None = None
+    _text: Text | None = None
 
     def __init__(
         self,
@@ -101,8 +107,53 @@ class Template(Shared, ABC):
     @property
     def variables(self) -> frozenset[str]:
         """The names that the texts of this template and of those below take from the metadata, defaults or not."""
-        texts = (getattr(template, "_text", None) for template in self.walk())
+        texts = (template._text for template in self.walk())
         return frozenset(name for text in texts if isinstance(text, Text) for name in text.variables)
+
+    def facts(self) -> Iterator[Fact]:
+        """What is known of this template before it is rendered, without those below it.
+
+        By default that is what it says by a text of its own, and what attributes called ``content``, ``model`` and
+        ``output_type`` tell.
+        """
+        content = getattr(self, "content", None)
+        if isinstance(content, Path):
+            yield Fact("text", f"says {content.name}")
+        if not self.children and self.variables:
+            yield Fact("text", f"needs {', '.join(sorted(self.variables))}")
+        if isinstance(self._text, Text):  # a class of the user's may keep something else there
+            yield from self._text.facts(str(getattr(self, "role", "assistant")))
+        model = getattr(self, "model", None)
+        if isinstance(model, Model):
+            yield Fact("model", f"model: {model.name}")
+        output_type = getattr(self, "output_type", None)
+        if output_type is not None:
+            name = output_type.__name__ if isinstance(output_type, type) else None
+            details = (Request(output_type=output_type).output_schema,)
+            yield Fact("output", f"answers as {name or output_type}", name or "type", details=details)
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The ways through this template that tests are to take; none where it has one way only."""
+        return ()
+
+    def branches_taken(self, visit: Visit) -> Iterable[str]:
+        """The names of the branches that were taken in a visit.
+
+        By default those whose child was rendered or, where none was, those without a child; none in a visit that
+        failed.
+        """
+        if visit.error is not None:
+            return ()
+        places = self.places
+        ways = [(branch.name, None if branch.child is None else places[branch.child]) for branch in self.branches]
+        rendered = [name for name, place in ways if place in visit.children]
+        return rendered or [name for name, place in ways if place is None]
+
+    @property
+    def model_within(self) -> Model | None:
+        """The model that serves the templates below this one; ``None`` for the one that serves this one, too."""
+        return None
 
     def render(self, session: Session) -> Generator[Message | Event, None, Session]:
         """Render the template; yields what is said as it is said.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
 
 from antiphon.drivers import Script
 from antiphon.effects import Pause
 from antiphon.errors import InvalidType, InvalidValue, shown
+from antiphon.facts import Branch, Fact, Visit
 from antiphon.parameters import check_count
 from antiphon.rendering import Text
 from antiphon.session import Session
@@ -18,6 +19,8 @@ from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions, parameter_of
 from antiphon.templates.checks import check_child, check_children, check_ids
 from antiphon.threads import is_async, is_plain_function
+
+_TURNS: Final = ("0 turns", "1 turn", "many turns")
 
 
 class ControlTemplate(Template):
@@ -113,6 +116,22 @@ class LoopTemplate(_ListTemplate):
         self.exit_condition = None if exit_condition is None else _condition(self, exit_condition, "exit_condition")
         self.exit_loop_count = None if exit_loop_count is None else check_count(exit_loop_count, "exit_loop_count")
 
+    def facts(self) -> Iterator[Fact]:
+        """How often it turns."""
+        yield from super().facts()
+        if self.exit_loop_count is not None:
+            yield Fact("turns", f"at most {self.exit_loop_count} times")
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """``"1 turn"`` and ``"many turns"``, or the one of the two, or ``"0 turns"``, that the count allows."""
+        most = self.exit_loop_count
+        return tuple(map(Branch, _TURNS[1:] if most is None or most > 1 else (_TURNS[most],)))
+
+    def branches_taken(self, visit: Visit) -> Iterable[str]:
+        """The one for the number of turns; none in a visit that failed."""
+        return () if visit.error is not None else (_TURNS[min(visit.turns, 2)],)
+
     def _render(self, session: Session) -> Script:
         run = session.run
         path, loops = run.path, run.loops
@@ -167,6 +186,11 @@ class IfTemplate(ControlTemplate):
     def children(self) -> tuple[Template, ...]:
         """The template for true and, where there is one, the template for false."""
         return (self.true_template,) if self.false_template is None else (self.true_template, self.false_template)
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """``"true"`` and ``"false"``."""
+        return Branch("true", 0), Branch("false", None if self.false_template is None else 1)
 
     def _render(self, session: Session) -> Script:
         step = self._steps.get(bool(self.condition(session)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any, Unpack
 
 from pydantic import ValidationError
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidValue, OutputError
+from antiphon.facts import RUNNERS_MODEL, Fact
 from antiphon.messages import Message, Role, recast
 from antiphon.model import Model
 from antiphon.output import OutputType, problems_of, re_ask
@@ -65,6 +66,12 @@ class GenerateTemplate(Template):
                 "retries is how often a model whose answer does not fit output_type is asked again, and there is no "
                 "output_type; how often a request that failed is sent again is said by connect(..., max_retries=)"
             )
+
+    def facts(self) -> Iterator[Fact]:
+        """Which model is asked, and for what; or the text."""
+        if self.model is None and self._text is None:
+            yield RUNNERS_MODEL
+        yield from super().facts()
 
     def _render(self, session: Session) -> Script:
         message = yield from self._generated(session)

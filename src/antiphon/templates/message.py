@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Unpack
 
 from antiphon.drivers import Script
 from antiphon.effects import AskUser
 from antiphon.errors import InvalidType, UserInterfaceMissing
+from antiphon.facts import Fact
 from antiphon.messages import Role
 from antiphon.parameters import check_role, check_text
 from antiphon.rendering import Text
@@ -29,6 +30,8 @@ class MessageTemplate(Template):
     Raises:
         RenderingError: The text has a syntax error, or the file cannot be read; when rendered: whatever goes wrong.
     """
+
+    _text: Text
 
     def __init__(
         self, content: Content, role: Role, *, disable_jinja: bool = False, **options: Unpack[TemplateOptions]
@@ -65,6 +68,8 @@ class UserTemplate(Template):
         **options: See ``TemplateOptions``.
     """
 
+    role: Role = "user"
+
     def __init__(
         self,
         content: Content | None = None,
@@ -81,6 +86,13 @@ class UserTemplate(Template):
         self._text = (
             None if content is None else Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
         )
+
+    def facts(self) -> Iterator[Fact]:
+        """What is asked of the user, and the default; or the text."""
+        yield from super().facts()
+        if self.content is None:
+            label = f"asks the user: {self.description}" if self.description else "asks the user"
+            yield Fact("text", label, name="user, by default", text=self.default)
 
     def _render(self, session: Session) -> Script:
         said = self._text.render(session) if self._text is not None else (yield from self._asked(session))

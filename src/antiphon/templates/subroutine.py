@@ -13,6 +13,7 @@ from antiphon.connect import ModelSlot
 from antiphon.copies import isolated
 from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidType, InvalidValue
+from antiphon.facts import Fact
 from antiphon.handover import COPYING, CleanSessionStrategy, SessionInitStrategy, detached
 from antiphon.messages import Message
 from antiphon.model import Model
@@ -83,6 +84,25 @@ class SubroutineTemplate(Template):
     def children(self) -> tuple[Template, ...]:
         """The template that is run."""
         return (self.template,)
+
+    def facts(self) -> Iterator[Fact]:
+        """Which model or runner it overrides, and its strategies where they are not the usual ones."""
+        if self.model is not None:
+            yield Fact("model", f"overrides the model: {self.model.name}", model=self.model)
+        if self.runner is not None:
+            model = self.runner.model
+            yield Fact("model", f"overrides the runner: {type(self.runner).__name__} with {model.name}", model=model)
+        if type(self.session_init_strategy) is not CleanSessionStrategy:
+            yield Fact("init", f"begins with {_named(self.session_init_strategy)}")
+        strategy = self.squash_strategy
+        label = "" if type(strategy) is LastMessageStrategy else f"gives back {_named(strategy)}"
+        prompt = getattr(strategy, "prompt", None)
+        yield Fact("squash", label, type(strategy).__name__, prompt if isinstance(prompt, str) else None)
+
+    @property
+    def model_within(self) -> Model | None:
+        """The subroutine's own model, or that of its runner."""
+        return self.model if self.runner is None else self.runner.model
 
     def _render(self, session: Session) -> Script:
         run = session.run
@@ -163,6 +183,12 @@ class SubroutineTemplate(Template):
         if self.model is not None:
             return (Runner(self.model) if runner is None else runner.fork(self.model)), "subroutine"
         return (None if runner is None else runner.fork()), parent.run.chosen_by
+
+
+def _named(strategy: object) -> str:
+    name = type(strategy).__name__
+    model = getattr(strategy, "model", None)
+    return f"{name}, model: {model.name}" if isinstance(model, Model) else name
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Unpack
@@ -14,6 +14,7 @@ from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.effects import RunTool
 from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
+from antiphon.facts import RUNNERS_MODEL, Branch, Fact, Visit
 from antiphon.messages import Message, Role, ToolCall, recast
 from antiphon.model import Model
 from antiphon.observers import LISTENERS, tell
@@ -71,6 +72,24 @@ class ToolingTemplate(Template):
     def children(self) -> tuple[Template, ...]:
         """The subroutines among the tools."""
         return tuple(self._subroutines.values())
+
+    def facts(self) -> Iterator[Fact]:
+        """Which model is asked, and which tools it is offered."""
+        if self.model is None:
+            yield RUNNERS_MODEL
+        yield from super().facts()
+        yield Fact("tool", f"tools: {', '.join(self._by_name) or 'none'}")
+        for tool in self.tools:
+            yield Fact("tool", name=tool.name, text=tool.description, details=(tool.parameters,))
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """One for each tool: ``"tool NAME"``."""
+        return tuple(Branch(f"tool {name}") for name in self._by_name)
+
+    def branches_taken(self, visit: Visit) -> Iterable[str]:
+        """Those of the tools that were called, also in a visit that failed."""
+        return [f"tool {name}" for name in self._by_name if name in visit.tools]
 
     def _render(self, session: Session) -> Script:
         request = Request(tools=self.tools)
