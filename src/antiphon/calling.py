@@ -11,8 +11,8 @@ from typing import Protocol, Self
 from antiphon.calls import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
+from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Reply
-from antiphon.observers import LISTENERS, tell
 from antiphon.session import Session
 
 

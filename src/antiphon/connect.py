@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Generator, Iterable
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -11,14 +12,27 @@ from pydantic import ValidationError
 
 from antiphon.copies import Shared
 from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue, shown
+from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
-from antiphon.observers import LISTENERS, LiveCall, tell
 from antiphon.providers.options import check_address, check_key
 from antiphon.session import Session
 
 if TYPE_CHECKING:
     from antiphon.providers.connection import Connection  # heavy: imported when a real model is first asked
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A real model is about to be called.
+
+    Attributes:
+        model: The name of the model.
+        path: The path of the template that asks; ``None`` for a call from outside of templates.
+    """
+
+    model: str
+    path: str | None
 
 
 class RealModel(Protocol):

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import GeneratorType
 from typing import Any, ClassVar, TypedDict, cast
@@ -17,9 +18,9 @@ from antiphon.effects import AskModel, ask
 from antiphon.errors import AntiphonError, InvalidType, InvalidValue
 from antiphon.events import Event
 from antiphon.facts import Branch, Fact, Visit
+from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Role
 from antiphon.model import Model
-from antiphon.observers import LISTENERS, TemplateEntered, TemplateExited, tell
 from antiphon.parameters import check_text
 from antiphon.places import Place, place_that_makes
 from antiphon.rendering import Text
@@ -291,6 +292,42 @@ class Template(Shared, ABC):
         if self.enable_logging and logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s %s: %s", message.template_path, message.role, message.content)
         return message
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateEntered:
+    """A template is about to be rendered.
+
+    Attributes:
+        template: The template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep; 0 outside of any.
+        session: The session it is rendered in, before its before-transforms.
+    """
+
+    template: Template
+    path: str
+    depth: int
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateExited:
+    """A template was rendered, or failed.
+
+    Attributes:
+        template: The template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep; 0 outside of any.
+        session: The session as it is after the after-transforms.
+        error: What ended it early: an error, or the signal of a break or an end; ``None`` when it ran to its end.
+    """
+
+    template: Template
+    path: str
+    depth: int
+    session: Session
+    error: BaseException | None
 
 
 def parameter_of(template: Template, parameter: str) -> str:

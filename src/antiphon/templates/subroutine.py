@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from inspect import isgenerator
 from typing import Any, cast
 
@@ -15,9 +16,9 @@ from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.facts import Fact
 from antiphon.handover import COPYING, CleanSessionStrategy, SessionInitStrategy, detached
+from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
 from antiphon.model import Model
-from antiphon.observers import LISTENERS, SubroutineEntered, SubroutineExited, tell
 from antiphon.parameters import check_kind
 from antiphon.runner import Runner
 from antiphon.session import Run, Session
@@ -183,6 +184,44 @@ class SubroutineTemplate(Template):
         if self.model is not None:
             return (Runner(self.model) if runner is None else runner.fork(self.model)), "subroutine"
         return (None if runner is None else runner.fork()), parent.run.chosen_by
+
+
+@dataclass(frozen=True, slots=True)
+class SubroutineEntered:
+    """A subroutine begins; its before-transforms have run, its session does not exist yet.
+
+    Attributes:
+        template: The subroutine's template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep its parent is; 0 outside of any.
+        parent: The parent's session.
+    """
+
+    template: Template
+    path: str
+    depth: int
+    parent: Session
+
+
+@dataclass(frozen=True, slots=True)
+class SubroutineExited:
+    """A subroutine has ended; nothing was squashed into its parent yet.
+
+    Attributes:
+        template: The subroutine's template.
+        path: Its path, iterations included.
+        depth: How many subroutines deep its parent is; 0 outside of any.
+        parent: The parent's session.
+        child: The subroutine's session; ``None`` when it failed before there was one.
+        error: What ended it early; ``None`` when it ran to its end.
+    """
+
+    template: Template
+    path: str
+    depth: int
+    parent: Session
+    child: Session | None
+    error: BaseException | None
 
 
 def _named(strategy: object) -> str:

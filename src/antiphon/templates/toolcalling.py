@@ -15,9 +15,9 @@ from antiphon.drivers import Script, Step
 from antiphon.effects import RunTool
 from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
 from antiphon.facts import RUNNERS_MODEL, Branch, Fact, Visit
+from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Role, ToolCall, recast
 from antiphon.model import Model
-from antiphon.observers import LISTENERS, tell
 from antiphon.parameters import check_count, check_role
 from antiphon.request import Request
 from antiphon.session import Session

@@ -1,0 +1,92 @@
+"""Who listens to the runners of the process, and how they are told.
+
+What they are told stands where it happens: a template's events beside ``Template``, a subroutine's beside
+``SubroutineTemplate``. ``antiphon.observers`` puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+_SILENT: dict[str, Callable[..., Any]] = {}
+
+
+def silent(method: Method) -> Method:
+    """Mark a method of an observer that does nothing: as long as it is not overridden, it is not called."""
+    _SILENT[method.__name__] = method
+    return method
+
+
+class Audience:
+    """Some observers, and which of their methods hear of what; it never changes."""
+
+    __slots__ = (
+        *("observers", "template_enter", "template_exit", "subroutine_enter", "subroutine_exit"),
+        *("live_call", "model_call", "tool_run"),
+    )
+
+    def __init__(self, observers: tuple[object, ...] = ()) -> None:
+        self.observers = observers
+        self.template_enter = self._overriding("on_template_enter")
+        self.template_exit = self._overriding("on_template_exit")
+        self.live_call = self._overriding("on_live_call")
+        self.model_call = self._overriding("on_model_call")
+        self.tool_run = self._overriding("on_tool_run")
+        self.subroutine_enter = self._overriding("on_subroutine_enter")
+        self.subroutine_exit = self._overriding("on_subroutine_exit")
+
+    def since(self, earlier: Audience) -> Audience:
+        """Those who were there earlier, too: who has not heard of an enter does not hear of its exit."""
+        if self is earlier:
+            return self
+        return Audience(tuple(one for one in self.observers if any(one is other for other in earlier.observers)))
+
+    def _overriding(self, name: str) -> tuple[Callable[[Any], None], ...]:
+        return tuple(getattr(one, name) for one in self.observers if getattr(type(one), name) is not _SILENT[name])
+
+
+class Listeners:
+    """Who listens.
+
+    Attributes:
+        now: Those who listen now. It is replaced as a whole, so that runners in other threads may read it at any time.
+    """
+
+    __slots__ = ("_lock", "now")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.now = Audience()
+
+    def add(self, observer: object) -> None:
+        """Let an observer listen."""
+        with self._lock:
+            self.now = Audience((*self.now.observers, observer))
+
+    def remove(self, observer: object) -> None:
+        """Let an observer stop to listen."""
+        with self._lock:
+            self.now = Audience(tuple(other for other in self.now.observers if other is not observer))
+
+
+def tell(listeners: tuple[Callable[[Any], None], ...], event: object) -> None:
+    """Tell every listener of an event, also where one of them raises.
+
+    Raises:
+        BaseException: What the first of them raised that did.
+    """
+    raised: BaseException | None = None
+    for listen in listeners:
+        try:
+            listen(event)
+        except BaseException as error:  # noqa: BLE001  # raised below, when the others were told
+            raised = raised or error
+    if raised is not None:
+        raise raised
+
+
+LISTENERS = Listeners()
