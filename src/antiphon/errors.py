@@ -25,11 +25,17 @@ Every error can be pickled with its data, so that it survives the way between pr
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 
 class AntiphonError(Exception):
-    """The root of the family: catches whatever the engine and its test plugin raise on purpose."""
+    """The root of the family: catches whatever the engine and its test plugin raise on purpose.
+
+    Attributes:
+        names_template: Whether the text says in which template it came up; where it does not, a note says so.
+    """
+
+    names_template: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild from the stored state, not from ``__init__``, whose parameters differ between the errors."""
@@ -183,6 +189,15 @@ class OutputError(BadAnswer):
 
 class ToolRoundsExceeded(ModelError):
     """A model asks for tools once more after the last round."""
+
+
+E = TypeVar("E", bound=AntiphonError)
+
+
+def naming_template(error: E) -> E:
+    """The error, whose text says in which template it came up."""
+    error.names_template = True
+    return error
 
 
 def shown(given: Any, wanted: type | tuple[()] = ()) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from jinja2 import Template, TemplateSyntaxError
 
-from antiphon.errors import InvalidType, RenderingError
+from antiphon.errors import InvalidType, RenderingError, naming_template
 from antiphon.facts import Fact
 from antiphon.session import Session
 from antiphon.sources import ENVIRONMENT, Content, Source
@@ -50,7 +50,8 @@ class Text:
             return _rendered(self._template, variables)
         except Exception as error:
             place = _place_of(error, self._source.name)
-            raise self._failure(error, session.template_path, place, _names_at_hand(session)) from error
+            failure = self._failure(error, session.template_path, place, _names_at_hand(session))
+            raise (failure if session.template_path is None else naming_template(failure)) from error
 
     @property
     def variables(self) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from antiphon.errors import InvalidValue
+from antiphon.errors import InvalidValue, naming_template
 from antiphon.parameters import check_kind
 from antiphon.session import Run, Session
 
@@ -22,10 +22,11 @@ def begun(session: Session, max_messages: int | None = None, runner: object = No
         _check_not_left(outer)
         if outer.active:
             place = "" if outer.path is None else f", at {outer.path!r}"
-            raise InvalidValue(
+            error = InvalidValue(
                 f"the session is in a run already{place}: a run needs a session of its own. To run a part of a tree "
                 "with another runner, put it into the tree as SubroutineTemplate(template, runner=...)"
             )
+            raise error if outer.path is None else naming_template(error)
         if runner is not None:
             session.runner = runner
         return session.join(Run(outer.trace, session, max_messages))
@@ -45,9 +46,11 @@ def joined(session: Session) -> Run:
 
 def _check_not_left(run: Run) -> None:
     if run.suspended:
-        raise InvalidValue(
-            f"the session is in the middle of a run, at {run.path!r}: "
-            "go through that run's iterator to its end, or close it"
+        raise naming_template(
+            InvalidValue(
+                f"the session is in the middle of a run, at {run.path!r}: "
+                "go through that run's iterator to its end, or close it"
+            )
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from antiphon.copies import isolated
-from antiphon.errors import InvalidType, shown
+from antiphon.errors import InvalidType, naming_template, shown
 from antiphon.parameters import check_text
 from antiphon.session import Session
 from antiphon.threads import is_async, is_plain_function
@@ -119,10 +119,12 @@ def transformed(session: Session, transforms: Sequence[Transform], parameter: st
     for transform in transforms:
         result: object = transform.process(session) if isinstance(transform, SessionTransformer) else transform(session)
         if not isinstance(result, Session):
-            raise InvalidType(
-                f"the {parameter} {_name(transform)} of the template at {session.template_path!r} returned "
-                f"{shown(result, Session)}; a transform returns the session to go on with: "
-                "did you forget to return the session?"
+            raise naming_template(
+                InvalidType(
+                    f"the {parameter} {_name(transform)} of the template at {session.template_path!r} returned "
+                    f"{shown(result, Session)}; a transform returns the session to go on with: "
+                    "did you forget to return the session?"
+                )
             )
         session.run.moved_to(result)
         session = result

@@ -207,6 +207,25 @@ def test_an_error_of_ours_says_where_it_came_up_unless_its_text_does(play, answe
     assert unnamed.value.__notes__ == ["in the template at 'linear/assistant-2'"]
 
 
+def test_a_text_that_holds_the_path_by_chance_does_not_keep_an_error_from_saying_where_it_came_up(play, answering):
+    tree = LinearTemplate([UserTemplate("x"), AssistantTemplate()], template_id="a")
+
+    with pytest.raises(ModelTimeout) as caught:
+        play(Runner(answering(ModelTimeout("no answer of a/assistant-2"))), template=tree)
+
+    assert caught.value.__notes__ == ["in the template at 'a/assistant-2'"]
+
+
+def test_a_note_of_ones_own_that_sounds_the_same_is_not_taken_for_ours(play, answering):
+    error = RuntimeError("down")
+    error.add_note("in the template at the end of the road")
+
+    with pytest.raises(RuntimeError) as caught:
+        play(Runner(answering(error)), template=LinearTemplate([UserTemplate("x"), AssistantTemplate()]))
+
+    assert caught.value.__notes__[1:] == ["in the template at 'linear/assistant-2'"]
+
+
 def test_an_error_that_takes_no_note_arrives_all_the_same(play, answering):
     class Rigid(RuntimeError):
         def add_note(self, note: str) -> None:

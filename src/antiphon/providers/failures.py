@@ -55,6 +55,11 @@ class Asked:
 
 def to_ours(error: BaseException, asked: Asked) -> ours.AntiphonError:
     """The engine's error for one of ``FAILURES``."""
+    mapped = _mapped(error, asked)
+    return ours.naming_template(mapped) if asked.template_path else mapped
+
+
+def _mapped(error: BaseException, asked: Asked) -> ours.AntiphonError:
     text = f"{asked}: {error}"
     where: dict[str, Any] = {"model": asked.model, "template_path": asked.template_path}
     status = getattr(error, "status_code", None)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypedDict, cast
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
 from antiphon.effects import AskModel, ask
-from antiphon.errors import AntiphonError, InvalidType, InvalidValue
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue, naming_template
 from antiphon.events import Event
 from antiphon.facts import Branch, Fact, Visit
 from antiphon.listeners import LISTENERS, tell
@@ -346,9 +346,11 @@ def _checked(script: object, template: Template) -> Script:
 
 def _returned(result: object, run: Run, template: Template) -> Session:
     if not isinstance(result, Session):
-        raise InvalidType(
-            f"{type(template).__name__}._render at {run.path!r} returned {type(result).__name__}; "
-            "it ends with `return session`"
+        raise naming_template(
+            InvalidType(
+                f"{type(template).__name__}._render at {run.path!r} returned {type(result).__name__}; "
+                "it ends with `return session`"
+            )
         )
     run.moved_to(result)
     return result
@@ -356,14 +358,17 @@ def _returned(result: object, run: Run, template: Template) -> Session:
 
 def _note_place(error: BaseException, path: str) -> None:
     """Say in which template an error came up: the innermost, and only once; some errors of ours say it themselves."""
-    if not isinstance(error, Exception) or (isinstance(error, AntiphonError) and path in str(error)):
+    if not isinstance(error, Exception) or (isinstance(error, AntiphonError) and error.names_template):
         return
-    if not any(note.startswith(_PLACE) for note in getattr(error, "__notes__", ())):
+    if not any(isinstance(note, _PlaceNote) for note in getattr(error, "__notes__", ())):
         with suppress(Exception):  # one that cannot be changed, such as a frozen dataclass, arrives without
-            error.add_note(f"{_PLACE}{path!r}")
+            error.add_note(_PlaceNote(f"in the template at {path!r}"))
 
 
-_PLACE = "in the template at "
+class _PlaceNote(str):
+    """The note that says in which template an error came up."""
+
+    __slots__ = ()
 
 
 _ID = re.compile(r"[^/@\s]+")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
-from antiphon.errors import InvalidValue, OutputError
+from antiphon.errors import InvalidValue, OutputError, naming_template
 from antiphon.facts import RUNNERS_MODEL, Fact
 from antiphon.messages import Message, Role, recast
 from antiphon.model import Model
@@ -96,7 +96,7 @@ class GenerateTemplate(Template):
             yield self._say(session, re_ask(problems), "user")
 
     def _unfit(self, message: Message, problems: str) -> OutputError:
-        return OutputError(
+        error = OutputError(
             f"model {message.model!r} was to answer the template at {message.template_path!r} with "
             f"{self.output_type!r}, and said: {message.content!r}\n{problems}",
             answer=message.content,
@@ -104,6 +104,7 @@ class GenerateTemplate(Template):
             model=message.model,
             template_path=message.template_path,
         )
+        return naming_template(error)
 
 
 class AssistantTemplate(GenerateTemplate):

@@ -7,7 +7,7 @@ from typing import Unpack
 
 from antiphon.drivers import Script
 from antiphon.effects import AskUser
-from antiphon.errors import InvalidType, UserInterfaceMissing
+from antiphon.errors import InvalidType, UserInterfaceMissing, naming_template
 from antiphon.facts import Fact
 from antiphon.messages import Role
 from antiphon.parameters import check_role, check_text
@@ -108,7 +108,9 @@ class UserTemplate(Template):
             raise InvalidType(f"{type(interface).__name__}.ask returned {type(answer).__name__}, not text: {answer!r}")
         if self.default is not None:
             return self.default
-        raise UserInterfaceMissing(
-            f"the template at {session.template_path!r} asks the user, and there is nobody to ask: give the runner a "
-            "user_interface, or the template a default"
+        raise naming_template(
+            UserInterfaceMissing(
+                f"the template at {session.template_path!r} asks the user, and there is nobody to ask: give the runner "
+                "a user_interface, or the template a default"
+            )
         )
