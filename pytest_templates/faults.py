@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon import Reply, Session, ToolCall
-from antiphon.calls import current_caller
 from antiphon.errors import (
     AuthenticationError,
     BadAnswer,
@@ -23,6 +22,7 @@ from antiphon.errors import (
     RateLimitError,
     ServerError,
 )
+from antiphon.trace import current_caller
 
 NO_SUCH_ARGUMENT = "no_such_argument"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from antiphon.calls import Caller, current_caller
+from antiphon.trace import Caller, current_caller
 from pytest_templates.cassettes import retry_waits
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.http.capture import Takes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from antiphon.calls import Caller
+from antiphon.trace import Caller
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical
 from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, without
 from pytest_templates.cassettes.player import Track

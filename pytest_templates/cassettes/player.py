@@ -10,7 +10,7 @@ from itertools import count
 from threading import Lock
 from typing import TypeAlias
 
-from antiphon.calls import Caller
+from antiphon.trace import Caller
 from pytest_templates.cassettes.recorded import Interaction
 
 Opinion: TypeAlias = Callable[[Interaction], "bool | None"]

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from itertools import accumulate, pairwise
 from typing import TypeAlias
 
-from antiphon.calls import Caller
+from antiphon.trace import Caller
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from antiphon import Reply, Session, Tool, ToolCall
-from antiphon.calls import current_caller
 from antiphon.output import OutputType, problems_of
 from antiphon.request import Request
+from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError
 from pytest_templates.generating.schemas import EndlessSchema, Maker, Place, Schema
 

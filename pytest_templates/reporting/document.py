@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
-from antiphon.calls import ChosenBy
+from antiphon.trace import ChosenBy
 from pytest_templates.errors import ReportError
 from pytest_templates.run.calls import Source
 from pytest_templates.support.files import atomic_write

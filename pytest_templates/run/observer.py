@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from antiphon.calls import ModelCall, ToolRun
 from antiphon.observers import LiveCall, Observer, SubroutineEntered, SubroutineExited
+from antiphon.trace import ModelCall, ToolRun
 
 if TYPE_CHECKING:
     from pytest_templates.run.attempt import Attempt

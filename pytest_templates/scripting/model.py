@@ -8,10 +8,10 @@ from textwrap import indent
 from typing import ClassVar, Final
 
 from antiphon import Model, ModelCall, Reply, Session, Template
-from antiphon.calls import current_caller
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.parameters import check_kind, check_text
 from antiphon.templates.checks import with_paths
+from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.run.ordering import in_turn
 from pytest_templates.scripting.script import (

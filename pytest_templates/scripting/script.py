@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias, cast
 from pydantic import BaseModel
 
 from antiphon import Message, Reply, Session, ToolCall
-from antiphon.calls import Caller, path_pattern
 from antiphon.errors import InvalidType
+from antiphon.trace import Caller, path_pattern
 from pytest_templates.faults import Fault
 from pytest_templates.support.targets import is_meant, which_template
 from pytest_templates.support.text import counted

@@ -18,7 +18,7 @@ def is_meant(target: str, path: str | None, template_id: str) -> bool:
         path: The template's path, iterations included; ``None`` outside of templates.
         template_id: Its id, or for a template without one its path without iterations.
     """
-    from antiphon.calls import path_pattern
+    from antiphon.trace import path_pattern
 
     fits = path_pattern(target).fullmatch
     return fits(path or "") is not None or fits(template_id) is not None

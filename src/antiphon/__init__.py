@@ -3,12 +3,11 @@
 Everything public can be imported from here; ``antiphon.errors`` holds the errors.
 """
 
-from antiphon.calls import ModelCall, ToolRun, Trace
 from antiphon.connect import connect
 from antiphon.drivers import Script
 from antiphon.events import Event, TextDelta
 from antiphon.facts import Branch, Fact, Visit
-from antiphon.handover import (
+from antiphon.init_strategies import (
     CleanSessionStrategy,
     FilteredInheritStrategy,
     InheritSystemStrategy,
@@ -30,7 +29,7 @@ from antiphon.observers import (
 from antiphon.request import Request
 from antiphon.runner import Runner
 from antiphon.session import Session
-from antiphon.squashing import (
+from antiphon.squash_strategies import (
     FilterByRoleStrategy,
     LastMessageStrategy,
     LLMFilteringStrategy,
@@ -45,6 +44,7 @@ from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.templates.toolcalling import ToolingTemplate
 from antiphon.terminal import CommandLineRunner
 from antiphon.tools import Farewell, Tool, tool
+from antiphon.trace import ModelCall, ToolRun, Trace
 from antiphon.transforms import ExtractCodeBlock, ResetMetadata, SessionTransformer, UpdateMetadata
 
 __all__ = [

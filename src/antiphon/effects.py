@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from antiphon.calls import ChosenBy
 from antiphon.connect import as_model
 from antiphon.errors import RunnerNotSet
 from antiphon.events import Event
@@ -21,6 +20,7 @@ from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
 from antiphon.threads import in_thread, is_async, pause, run_to_end
 from antiphon.tools import Tool
+from antiphon.trace import ChosenBy
 
 
 class Effect(ABC):

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from antiphon.errors import AntiphonError, InvalidType, InvalidValue
-from antiphon.places import place_that_raised
+from antiphon.source_locations import location_that_raised
 from antiphon.templates.base import Template
 from antiphon.tools import Tool
 
@@ -40,7 +40,7 @@ def _saying_where() -> Iterator[None]:
     try:
         yield
     except AntiphonError as error:
-        place = place_that_raised(error)
+        place = location_that_raised(error)
         if place is not None:
             error.add_note(f"built at {place}")
         raise

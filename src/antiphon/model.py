@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from antiphon.calling import Calling
-from antiphon.calls import ModelCall
+from antiphon.call_recorder import CallRecorder
 from antiphon.copies import Copier, isolated
 from antiphon.errors import InvalidType
 from antiphon.events import TextDelta
 from antiphon.messages import Message, Reply
 from antiphon.session import Session
 from antiphon.threads import in_thread
+from antiphon.trace import ModelCall
 
 
 class ModelSettings(BaseModel):
@@ -117,14 +117,14 @@ class Model(ABC):
             InvalidValue: The session has no messages.
             InvalidType: The model answered with something that is no ``Reply``, ``Message`` or text.
         """
-        with Calling(self, session) as calling, calling.asking():
-            return calling.answered(self._send(session))
+        with CallRecorder(self, session) as recorder, recorder.asking():
+            return recorder.answered(self._send(session))
 
     @final
     async def asend(self, session: Session) -> Message:
         """Ask the model without blocking the event loop; the rest is as with ``send``."""
-        with Calling(self, session) as calling, calling.asking():
-            return calling.answered(await self._asend(session))
+        with CallRecorder(self, session) as recorder, recorder.asking():
+            return recorder.answered(await self._asend(session))
 
     @final
     def stream(self, session: Session) -> Generator[TextDelta | Message]:
@@ -135,20 +135,20 @@ class Model(ABC):
         Yields:
             A ``TextDelta`` for every piece of text, and at last the whole answer as a message.
         """
-        with Calling(self, session) as calling, closing(self._stream(session)) as pieces:
-            while (piece := calling.next_of(pieces)) is not None:
+        with CallRecorder(self, session) as recorder, closing(self._stream(session)) as pieces:
+            while (piece := recorder.next_of(pieces)) is not None:
                 yield piece
-            message = calling.spoken()
+            message = recorder.spoken()
         yield message
 
     @final
     async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
         """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
-        with Calling(self, session) as calling:
+        with CallRecorder(self, session) as recorder:
             async with aclosing(self._astream(session)) as pieces:
-                while (piece := await calling.anext_of(pieces)) is not None:
+                while (piece := await recorder.anext_of(pieces)) is not None:
                     yield piece
-            message = calling.spoken()
+            message = recorder.spoken()
         yield message
 
     @abstractmethod

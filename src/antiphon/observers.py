@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from antiphon.calls import ModelCall, ToolRun
 from antiphon.connect import LiveCall
 from antiphon.listeners import LISTENERS, silent
 from antiphon.parameters import check_kind
 from antiphon.templates.base import TemplateEntered, TemplateExited
 from antiphon.templates.subroutine import SubroutineEntered, SubroutineExited
+from antiphon.trace import ModelCall, ToolRun
 
 __all__ = [
     "LISTENERS",

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from antiphon.calls import ChosenBy
 from antiphon.model import Model
 from antiphon.session import Session
+from antiphon.trace import ChosenBy
 
 
 @dataclass(frozen=True, slots=True)

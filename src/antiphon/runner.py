@@ -15,8 +15,7 @@ from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
 from antiphon.parameters import check_count, check_kind
-from antiphon.running import begun, ended
-from antiphon.session import Run, Session
+from antiphon.session import Run, Session, begun, ended
 from antiphon.templates.base import Template
 
 

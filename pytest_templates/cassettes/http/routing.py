@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
-from antiphon.calls import Caller
+from antiphon.trace import Caller
 from pytest_templates.cassettes.http.capture import Takes
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteError, CassetteMiss

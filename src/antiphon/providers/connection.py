@@ -21,7 +21,6 @@ except ImportError as error:
         'real models need pydantic-ai: pip install "antiphon[openai]" (or [anthropic], [google], [local])'
     ) from error
 
-from antiphon.calls import current_caller
 from antiphon.messages import Reply
 from antiphon.model import ModelSettings
 from antiphon.providers import loop
@@ -31,6 +30,7 @@ from antiphon.providers.known_settings import check_settings
 from antiphon.providers.remedies import missing_option, missing_package, unknown_provider
 from antiphon.providers.translation import from_wire, parameters_for, text_of, to_wire, wire_settings
 from antiphon.session import Session
+from antiphon.trace import current_caller
 
 
 class _Question(TypedDict):

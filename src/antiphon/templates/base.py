@@ -22,12 +22,11 @@ from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.parameters import check_text
-from antiphon.places import Place, place_that_makes
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
-from antiphon.running import ended, joined
-from antiphon.session import Run, Session
+from antiphon.session import Run, Session, ended, joined
 from antiphon.signals import Leaving
+from antiphon.source_locations import SourceLocation, location_that_makes
 from antiphon.transforms import Transforms, as_transforms, transformed
 
 logger = logging.getLogger("antiphon")
@@ -68,7 +67,7 @@ class Template(Shared, ABC):
     """
 
     kind: ClassVar[str] = "template"
-    built_at: Place | None = None
+    built_at: SourceLocation | None = None
     _text: Text | None = None
 
     def __init__(
@@ -83,7 +82,7 @@ class Template(Shared, ABC):
         self.before_transform = as_transforms(before_transform, parameter_of(self, "before_transform"))
         self.after_transform = as_transforms(after_transform, parameter_of(self, "after_transform"))
         self.enable_logging = enable_logging
-        self.built_at = place_that_makes(self)
+        self.built_at = location_that_makes(self)
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from inspect import isgenerator
 from typing import Any, cast
 
-from antiphon.calls import ChosenBy
 from antiphon.connect import ModelSlot
 from antiphon.copies import isolated
 from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.facts import Fact
-from antiphon.handover import COPYING, CleanSessionStrategy, SessionInitStrategy, detached
+from antiphon.init_strategies import COPYING, CleanSessionStrategy, SessionInitStrategy, detached
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
 from antiphon.model import Model
@@ -23,9 +22,10 @@ from antiphon.parameters import check_kind
 from antiphon.runner import Runner
 from antiphon.session import Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
-from antiphon.squashing import LastMessageStrategy, Squashing, SquashStrategy
+from antiphon.squash_strategies import LastMessageStrategy, Squashing, SquashStrategy
 from antiphon.templates.base import Template
 from antiphon.templates.checks import check_child, check_ids
+from antiphon.trace import ChosenBy
 from antiphon.transforms import Transforms
 
 

@@ -9,7 +9,6 @@ from typing import Any, Unpack
 
 from pydantic import ValidationError
 
-from antiphon.calls import ToolRun
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.effects import RunTool
@@ -26,6 +25,7 @@ from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_ids
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.tools import Farewell, Tool, is_function, told
+from antiphon.trace import ToolRun
 
 
 class ToolingTemplate(Template):

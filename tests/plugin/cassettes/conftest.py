@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.calls import CURRENT_CALLER, Caller
+from antiphon.trace import CURRENT_CALLER, Caller
 from pytest_templates.cassettes.cassette import OpenCassette, open_cassette
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.settings import Author, CassetteSettings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.calls import Caller
+from antiphon.trace import Caller
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.player import Track

@@ -12,7 +12,7 @@ from typing import NamedTuple
 _OUR_FOLDER = f"{Path(__file__).parent}{os.sep}"
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """A line of a program.
 
     Attributes:
@@ -27,7 +27,7 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
-def place_that_makes(made: object) -> Place | None:
+def location_that_makes(made: object) -> SourceLocation | None:
     """The line that calls the class of something that is being initialised; ``None`` where no program does.
 
     Code of this package is passed over, and so is the ``__init__`` of a class of the user's.
@@ -36,22 +36,22 @@ def place_that_makes(made: object) -> Place | None:
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith(_OUR_FOLDER) and not _initialises(code, frame, made):
-            return Place(code.co_filename, frame.f_lineno)
+            return SourceLocation(code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
 
 
-def place_that_raised(error: BaseException) -> Place | None:
+def location_that_raised(error: BaseException) -> SourceLocation | None:
     """The line of a program in which an error came up, or which called what raised it; ``None`` where no program did.
 
     Looked for is the innermost line outside of this package and of Python's means to import, from where it is asked.
     """
-    place: Place | None = None
+    location: SourceLocation | None = None
     for frame, line in walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
         if not file.startswith(_OUR_FOLDER) and not str(frame.f_globals.get("__name__")).startswith("importlib"):
-            place = Place(file, line)
-    return place
+            location = SourceLocation(file, line)
+    return location
 
 
 def _initialises(code: CodeType, frame: FrameType, made: object) -> bool:

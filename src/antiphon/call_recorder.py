@@ -8,12 +8,12 @@ from time import perf_counter
 from types import TracebackType
 from typing import Protocol, Self
 
-from antiphon.calls import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Reply
 from antiphon.session import Session
+from antiphon.trace import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 
 
 class Asked(Protocol):
@@ -32,7 +32,7 @@ class Asked(Protocol):
     def _recorded(self, call: ModelCall) -> None: ...
 
 
-class Calling:
+class CallRecorder:
     """A call that is being made: used in a ``with``, at whose end it is recorded, whatever happened.
 
     Args:
