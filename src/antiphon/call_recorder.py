@@ -1,4 +1,4 @@
-"""One call of a model, from just before it is asked until it is recorded."""
+"""Records a call of a model: which template asked, what was sent, what came back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Asked(Protocol):
 
 
 class CallRecorder:
-    """A call that is being made: used in a ``with``, at whose end it is recorded, whatever happened.
+    """Records one call of a model; used in a ``with``, at whose end the call is recorded, whatever happened.
 
     Args:
         model: The model.
@@ -164,13 +164,15 @@ class CallRecorder:
             origin=self._model.origin,
         )
         self._session.trace.calls.append(call)
-        self._model._recorded(call)  # of its own kind
+        self._model._recorded(call)
         listening = LISTENERS.now.model_call
         if listening:
             tell(listening, call)
 
 
 class _Asking:
+    """Lets ``current_caller`` tell who is asking, for the length of a ``with``."""
+
     __slots__ = ("_caller", "_token")
 
     def __init__(self, caller: Caller) -> None:

@@ -1,4 +1,4 @@
-"""``antiphon``: conversations in the terminal, and pictures of template trees."""
+"""``antiphon``: conversations in the terminal, and drawings of template trees."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, NOT_BEGUN)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever reads has read enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return status
@@ -127,7 +127,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 class _Console(ConsoleInterface):
-    """Knows whether its input has ended; other things may end as well."""
+    """A console that remembers that its input has ended: an ``EOFError`` may have other causes."""
 
     has_ended = False
 

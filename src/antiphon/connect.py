@@ -1,4 +1,4 @@
-"""From the name of a model to the model."""
+"""Connects models by their names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LiveCall:
 
 
 class RealModel(Protocol):
-    """What tells a model object of pydantic-ai: it knows its provider, and how it is reached."""
+    """A model object of pydantic-ai, recognised by its ``model_id``."""
 
     @property
     def model_id(self) -> str:
@@ -45,7 +45,7 @@ class RealModel(Protocol):
 
 
 class _Link(Shared):
-    """Where a model is reached; connected when it is first needed, once for a model and all its forks.
+    """The connection of a model, made when it is first needed, once for a model and all its forks.
 
     A process that was forked connects anew: an inherited connection is its parent's, and would be shared with it.
     """
@@ -55,7 +55,7 @@ class _Link(Shared):
     def __init__(self, **address: Any) -> None:
         self._address = address
         self._connecting = Lock()
-        self._connections: dict[int, Connection] = {}  # by process; a parent's is kept, for closing it would be heard
+        self._connections: dict[int, Connection] = {}  # by process; a parent's is kept, never closed
 
     def connection(self) -> Connection:
         process = os.getpid()
@@ -87,7 +87,7 @@ class _Link(Shared):
         try:
             connection = Connection(**{**self._address, "api_key": "none"})
         except AntiphonError:
-            return  # the key is not all
+            return  # more than the key is missing
         connection.check_settings(settings)
 
 

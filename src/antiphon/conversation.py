@@ -1,4 +1,4 @@
-"""A conversation at this terminal that can be broken off, and gone on with."""
+"""A conversation in the terminal that can be interrupted and resumed."""
 
 from __future__ import annotations
 

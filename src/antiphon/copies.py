@@ -1,4 +1,4 @@
-"""Copies of which no change reaches the original.
+"""Deep copies: no change of a copy reaches the original.
 
 Unlike ``copy.deepcopy`` this looks before it copies: what cannot sensibly exist twice (clients, locks, sockets, open
 files, generators, tasks) is shared, everything around it is copied. Nothing is tried and given up half-way, since a
@@ -28,7 +28,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Shared:
-    """What every copy shares: templates, user interfaces, traces."""
+    """Base of the classes whose objects copies share: templates, user interfaces, traces."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
 
 
 class Copier:
-    """Copies values; one object met twice is copied once."""
+    """Makes deep copies; an object that is found twice is copied once."""
 
     __slots__ = ("_memo", "_sharing")
 
@@ -113,13 +113,13 @@ class Copier:
     def _copy_by_its_own_means(self, value: Any) -> Any:
         try:
             return self.remember(value, value.__deepcopy__({}))
-        except Exception:  # noqa: BLE001  # whatever it says: this object does not exist twice
+        except Exception:  # noqa: BLE001  # an object that cannot be copied is shared
             return value
 
     def _rebuild(self, value: Any) -> Any:
         try:
             reduced = value.__reduce_ex__(4)
-        except Exception:  # noqa: BLE001  # whatever it says: this object does not exist twice
+        except Exception:  # noqa: BLE001  # an object that cannot be copied is shared
             return value
         if isinstance(reduced, str):  # a global, known by its name
             return value
@@ -221,7 +221,7 @@ def _set_state(copy: Any, state: Any) -> None:
         object.__setattr__(copy, name, item)
 
 
-# What never changes: there is nothing to copy.
+# Immutable: there is nothing to copy.
 ATOMS: frozenset[type] = frozenset({
     *(type(None), bool, int, float, complex, str, bytes, range, slice, type, type(Ellipsis), type(NotImplemented)),
     *(types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType),

@@ -1,4 +1,4 @@
-"""Pictures of a template tree: as text, and as a flowchart of Mermaid's."""
+"""Draws a template tree: as text, and as a Mermaid flowchart."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from antiphon.terminal import printable
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A template in its place.
+    """A template in a drawing.
 
     Attributes:
         name: What it is called in paths: its id, or its kind and place.
         kind: Its kind.
         facts: What there is to know: models, overrides, tools.
         chooses: Whether it chooses among the templates below it.
-        drawn_before: Whether the same template object stands further up in the picture, with what is below it.
+        drawn_before: Whether the same template object stands further up in the drawing, with what is below it.
         branch: When it is rendered, where its parent chooses, such as ``"true"``.
         below: The templates below it.
     """

@@ -1,4 +1,4 @@
-"""The two small loops that drive a template's script, blocking and async; nothing else is written twice."""
+"""The two drivers that run a template's script, blocking and async; nothing else is written twice."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
 
 
 class _Steps:
-    """The steps of a script. What came of one is the value of its ``yield``; an error is raised there.
+    """Iterates over the steps of a script, and sends it the result of each, or raises its error there.
 
     Attributes:
         session: The session that the script returned; not set before its end.

@@ -1,4 +1,4 @@
-"""What templates ask for: they say it as a value, and the loop that drives them does it."""
+"""Effects: what templates ask for, as values; the drivers perform them."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class RunTool(Effect):
 
 @dataclass(frozen=True, slots=True)
 class Pause(Effect):
-    """Let others go on, between two turns of a loop in which nobody was waited for."""
+    """Let other tasks run, between two turns of a loop in which nothing was awaited."""
 
     def perform(self) -> None:
         """Do nothing: threads take turns by themselves."""

@@ -1,6 +1,6 @@
-"""What a template tells of itself: facts before it is rendered, and the branches that can be taken in it.
+"""Facts about a template that are known before it is rendered, and the branches that can be taken in it.
 
-Drawings, the prompt lock and coverage ask for these, and know no kind of template.
+Drawings, the prompt lock and coverage ask for these, and do not depend on the kinds of templates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from antiphon.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something to know of a template before it is rendered.
+    """Something that is known of a template before it is rendered.
 
     A drawing shows the label. The prompt lock compares the rest: the text and the details are what models are sent.
 

@@ -1,4 +1,4 @@
-"""A session's list of messages, of which a cheap picture can be taken at any time.
+"""A session's list of messages, with cheap read-only views of its state at one moment, called pictures.
 
 A trace keeps what was sent at every call. Copying the conversation at each call would cost memory that grows with the
 square of its length, so a picture is a length over the list itself, which normally only grows. A change of any other
@@ -14,7 +14,7 @@ from antiphon.messages import Message
 
 
 class _Backing:
-    """What pictures look at: the live list, until it changes other than at its end."""
+    """The list that pictures read: the live one, until it changes other than at its end."""
 
     __slots__ = ("messages",)
 
@@ -23,7 +23,7 @@ class _Backing:
 
 
 class Picture(Sequence[Message]):
-    """The messages as they were at one moment; equal to any list or tuple of the same messages."""
+    """The messages at one moment, read-only; equal to any list or tuple of the same messages."""
 
     __slots__ = ("_backing", "_length")
 

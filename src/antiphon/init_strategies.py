@@ -1,4 +1,4 @@
-"""What a subroutine inherits from its parent."""
+"""Session init strategies: what a subroutine inherits from its parent."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class FilteredInheritStrategy(SessionInitStrategy):
         return _heir(parent_session, filter(self.filter_fn, parent_session.messages))
 
 
-# What these make shares nothing with the parent. A class that builds on them may add something that does.
+# The sessions that these make share nothing with the parent; those of a subclass may.
 COPYING: frozenset[type[SessionInitStrategy]] = frozenset(
     {CleanSessionStrategy, InheritSystemStrategy, LastNMessagesStrategy, FilteredInheritStrategy}
 )

@@ -1,7 +1,7 @@
-"""Who listens to the runners of the process, and how they are told.
+"""The registry of observers, and how they are told of events.
 
-What they are told stands where it happens: a template's events beside ``Template``, a subroutine's beside
-``SubroutineTemplate``. ``antiphon.observers`` puts them together.
+Events are defined where they happen: a template's beside ``Template``, a subroutine's beside ``SubroutineTemplate``.
+Their names and ``Observer`` stand in ``antiphon.observers``, above the templates.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def silent(method: Method) -> Method:
 
 
 class Audience:
-    """Some observers, and which of their methods hear of what; it never changes."""
+    """A fixed set of observers, with the methods that each of them overrides; immutable."""
 
     __slots__ = (
         *("observers", "template_enter", "template_exit", "subroutine_enter", "subroutine_exit"),
@@ -50,7 +50,7 @@ class Audience:
 
 
 class Listeners:
-    """Who listens.
+    """The registry of the process.
 
     Attributes:
         now: Those who listen now. It is replaced as a whole, so that runners in other threads may read it at any time.
@@ -83,7 +83,7 @@ def tell(listeners: tuple[Callable[[Any], None], ...], event: object) -> None:
     for listen in listeners:
         try:
             listen(event)
-        except BaseException as error:  # noqa: BLE001  # raised below, when the others were told
+        except BaseException as error:  # noqa: BLE001  # raised below, after the others were told
             raised = raised or error
     if raised is not None:
         raise raised

@@ -1,4 +1,4 @@
-"""From ``MODULE:TEMPLATE`` to the template."""
+"""Loads a template by ``MODULE:TEMPLATE``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _module(name: str) -> ModuleType:
             return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # one that the module itself imports
+            raise  # a module that this one imports is missing
         raise InvalidValue(f"there is no module {error.name!r}, neither in {folder} nor installed") from error
 
 

@@ -1,4 +1,4 @@
-"""What is said: messages, the tool calls in them, and a provider's reply with what it cost."""
+"""Messages, their tool calls, and the replies of providers with their usage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VALUE = ConfigDict(frozen=True, extra="forbid")
 
 
 class ToolCall(BaseModel):
-    """A model's wish to have a tool run.
+    """A model's request to run a tool.
 
     Attributes:
         id: The provider's name for this call; the tool's answer carries it as ``tool_call_id``.
@@ -31,7 +31,7 @@ class ToolCall(BaseModel):
 
 
 class Message(BaseModel):
-    """One message of a conversation; it never changes.
+    """A message of a conversation; immutable.
 
     Attributes:
         role: Who speaks.
@@ -97,7 +97,7 @@ def recast(message: Message, role: Role) -> Message:
 
 
 class Usage(BaseModel):
-    """What one model call used up.
+    """The tokens and the cost of one model call.
 
     Attributes:
         input_tokens: Tokens sent, 0 or more.
@@ -113,6 +113,8 @@ class Usage(BaseModel):
 
 
 class _ReplyFields(TypedDict, total=False):
+    """The fields of a ``Reply`` that are given by name."""
+
     tool_calls: Sequence[ToolCall]
     usage: Usage | None
     served_by: str | None
@@ -140,5 +142,5 @@ class Reply(BaseModel):
     finish_reason: str | None = None
 
     def __init__(self, content: str = "", **fields: Unpack[_ReplyFields]) -> None:
-        # The text may stand first without its name, as in Reply("Hello"): scripts are full of these.
+        # The text may stand first without its name, as in Reply("Hello"): as scripts often write it.
         super().__init__(content=content, **fields)

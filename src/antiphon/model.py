@@ -1,4 +1,4 @@
-"""Models: whatever answers a session with one message."""
+"""Models: what answers a session with one message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from antiphon.trace import ModelCall
 
 
 class ModelSettings(BaseModel):
-    """How a model is to answer; what a setting is left out is left to the provider.
+    """The settings of a model; one that is ``None`` is left to the provider.
 
     Settings not named here are kept as they are given and passed on.
 
@@ -170,7 +170,7 @@ class Model(ABC):
         """Answer the session piece by piece without blocking the event loop; by default ``_asend``'s answer in one."""
         yield await self._asend(session)
 
-    def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # subclasses may care, and need not
+    def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # optional to override
         """Take note of a call of this model, after it was made; by default nothing is done."""
 
     def __repr__(self) -> str:

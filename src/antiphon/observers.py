@@ -1,4 +1,4 @@
-"""Listening to every runner of the process."""
+"""Observers: they listen to every runner of the process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class Observer:
-    """Override what you want to hear of; the rest costs nothing.
+    """Base class of observers: override the methods that you need; the others cost nothing.
 
     Enter and exit come in pairs, also when something fails: who begins to listen in the middle of a run hears no exit
     from what was entered before. The methods are called in the thread or task that does the work, and what they raise

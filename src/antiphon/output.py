@@ -1,4 +1,4 @@
-"""Answers of a type: taken out of a model's text, and what a model is told where that fails."""
+"""Typed answers: parsed from a model's text, and what a model is told where that fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class OutputType(Generic[T]):
-    """A type that a model's answer has to be.
+    """The type that a model's answer must have.
 
     Args:
         kind: Anything that pydantic can validate and describe by a JSON schema: a model, a dataclass, ``list[int]``, a

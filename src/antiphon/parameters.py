@@ -1,4 +1,4 @@
-"""What is given to a parameter is checked when it is given."""
+"""Checks of what is given to parameters."""
 
 from __future__ import annotations
 

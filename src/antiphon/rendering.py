@@ -1,4 +1,4 @@
-"""The text of templates: rendered for a session, or the error says where and why not."""
+"""Renders the texts of templates; an error points to the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting another model in the place of the one that a template would ask."""
+"""Replaces the model that a template is about to ask."""
 
 from __future__ import annotations
 

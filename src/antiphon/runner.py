@@ -1,4 +1,4 @@
-"""The runner: performs what templates ask for."""
+"""The runner: holds the default model and the user interface, and runs templates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from antiphon.templates.base import Template
 
 
 class Runner:
-    """Holds what templates need: a model for those without one of their own, and whoever answers for the user.
+    """Runs templates, with a model for those without one of their own and an interface to the user.
 
     Args:
         model: The model, or the name of one such as ``"openai:gpt-4o-mini"``.

@@ -1,4 +1,4 @@
-"""Sessions in files."""
+"""Saves sessions to files, and loads them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def save(session: Session, file: Path) -> None:
         unfinished.replace(file)
     except OSError as error:
         raise AntiphonError(f"the session could not be saved as {file}: {error.strerror}") from error
-    except (PydanticSerializationError, ValueError) as error:  # ValueError: it holds itself
+    except (PydanticSerializationError, ValueError) as error:  # ValueError: a circular reference
         raise AntiphonError(f"the session could not be saved as {file}: {error}") from error
     finally:
         with suppress(OSError):

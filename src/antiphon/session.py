@@ -1,4 +1,4 @@
-"""The running conversation: its messages, its metadata, and how far it has come."""
+"""Sessions and their runs: messages and metadata, and the state of what runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Session(BaseModel):
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
     __slots__ = ("_run",)
     if TYPE_CHECKING:
-        _run: ClassVar[Run]  # a slot, set by join(); so said, type checkers do not take it for a field
+        _run: ClassVar[Run]  # a slot, set by join(); as a ClassVar it is no field to type checkers
 
     messages: Annotated[list[Message], AfterValidator(History)] = Field(default_factory=History)
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -93,7 +93,7 @@ class Session(BaseModel):
 
     @property
     def run(self) -> Run:
-        """The progress of the session's run; for templates and models, not for programs."""
+        """The state of the session's run; for templates and models, not for programs."""
         try:
             return self._run
         except AttributeError:
@@ -114,7 +114,7 @@ class Session(BaseModel):
 
 
 class Run:
-    """How far a run has come; the one thing that changes while a session is served.
+    """The state of a run; the one thing that changes while a session is served.
 
     A subroutine's session takes part in its parent's run.
 
@@ -239,11 +239,11 @@ class Run:
             raise MessageLimitExceeded(self.root, self.max_messages, silent_turns=self.silent_turns)
 
 
-_MOST_SILENT_TURNS = 100_000  # about a second of turning, or a day of looking every second whether something has come
+_MOST_SILENT_TURNS = 100_000  # about a second of busy turns, or a day of polling every second
 
 _ITERATION = re.compile(r"@\d+(?=/|$)")
 
-_BEGINNING = Lock()  # once a run: of two threads that begin one at the same time, one is told
+_BEGINNING = Lock()  # held while a run begins: of two threads that begin one at once, one gets the error
 
 
 def begun(session: Session, max_messages: int | None = None, runner: object = None) -> Run:

@@ -1,4 +1,4 @@
-"""How a break or an end travels up through the templates that it leaves.
+"""The signals of breaks and ends, which pass up through the templates that they leave.
 
 They are no errors: a template between the one that leaves and the one that is left sees them pass like a ``return``,
 with its clean-up and its after-transforms. They never leave a run.
@@ -10,7 +10,7 @@ from antiphon.session import Session
 
 
 class Leaving(BaseException):
-    """Templates are being left.
+    """Base of the signals: templates are being left.
 
     Attributes:
         session: The session to go on with where the leaving stops.

@@ -1,4 +1,4 @@
-"""What a function says of itself: its arguments by signature and type hints, what they mean by docstring."""
+"""Reads a tool's arguments and description from its function: signature, type hints and docstring."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from antiphon.errors import InvalidType, InvalidValue
 
 
 class Arguments:
-    """The arguments of a tool's function as a model gives them: each by its name, as JSON.
+    """The arguments of a tool's function, as a model gives them: by name, as JSON.
 
     Args:
         function: The function. A parameter without a type hint takes anything.
@@ -33,7 +33,7 @@ class Arguments:
         parameters = _parameters(function, tool)
         hints = _hints(function, tool)
         described = _described(function, tool, {*parameters, *signature(_behind(function)).parameters})
-        fields: dict[str, Any] = {}  # under names of our own: pydantic does not take every name
+        fields: dict[str, Any] = {}  # numbered: pydantic does not accept every name
         for number, (name, parameter) in enumerate(parameters.items()):
             default = ... if parameter.default is Parameter.empty else parameter.default
             field = Field(default, alias=name, description=described.get(name))
@@ -67,7 +67,7 @@ def description_of(function: Callable[..., Any]) -> str:
 def _parameters(function: Callable[..., Any], tool: str) -> Mapping[str, Parameter]:
     try:
         parameters = signature(function).parameters
-    except ValueError as error:  # something built in
+    except ValueError as error:  # a built-in function
         raise InvalidType(
             f"the tool {tool!r}: {error}; make it of a function of your own that calls this one"
         ) from error
@@ -82,7 +82,7 @@ def _parameters(function: Callable[..., Any], tool: str) -> Mapping[str, Paramet
 def _hints(function: Callable[..., Any], tool: str) -> dict[str, Any]:
     try:
         return get_type_hints(_called(function), include_extras=True)
-    except Exception as error:  # a type hint in quotes may be any expression
+    except Exception as error:  # a quoted type hint may be any expression
         raise InvalidType(
             f"a type hint of the tool {tool!r} means nothing: {error}; "
             "what it names has to be defined at the top of the function's module"

@@ -1,4 +1,4 @@
-"""Where in a program something is made, or fails."""
+"""Locations in the source of a program: where something is built, or fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OUR_FOLDER = f"{Path(__file__).parent}{os.sep}"
 
 
 class SourceLocation(NamedTuple):
-    """A line of a program.
+    """A line in a file of a program.
 
     Attributes:
         file: The file, as Python tells it.

@@ -1,4 +1,4 @@
-"""Where texts come from: a literal, or a file with what it includes, in one sandboxed environment of jinja2."""
+"""The sources of texts: a literal, or a file with its includes, in one sandboxed environment of jinja2."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ Reference: TypeAlias = nodes.Include | nodes.Import | nodes.FromImport | nodes.E
 
 LITERAL = "literal"  # the name of a text that stands in the program
 
-# What a text may look at in its session. The rest would let it ask models, or meddle with the run.
+# What a text may read of its session. The rest would let it ask models, or change the run.
 _OPEN = frozenset({"messages", "metadata", "last", "get_last_message", "template_path"})
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2's sandbox, which of a session shows what a text may read."""
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         if isinstance(obj, Session) and attr not in _OPEN:
             return False

@@ -1,4 +1,4 @@
-"""What returns from a subroutine to its parent."""
+"""Squash strategies: what returns from a subroutine to its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A runner for the terminal: prints the conversation as it goes."""
+"""The runner for the terminal, which prints the conversation as it goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running blocking code from async code, whichever event loop runs."""
+"""Runs blocking code from async code, in any event loop."""
 
 from __future__ import annotations
 

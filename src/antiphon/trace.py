@@ -1,4 +1,4 @@
-"""The record of model calls: which template called which model, what was sent, what came back."""
+"""The trace of model calls and tool runs: which template called which model, what was sent, what came back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of a session before and after a template."""
+"""Transforms: changes of a session before and after a template."""
 
 from __future__ import annotations
 

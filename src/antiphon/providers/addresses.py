@@ -1,4 +1,4 @@
-"""Where models are reached, and what to say where they are not."""
+"""The addresses of models, and why one could not be reached."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Address:
         try:
             parts = urlsplit(url or "")
             port = parts.port or _PORTS.get(parts.scheme)
-        except ValueError:  # no URL, or a port that is none
+        except ValueError:  # not a URL, or an invalid port
             return None
         return cls(parts.scheme, parts.hostname, port) if parts.hostname and port else None
 

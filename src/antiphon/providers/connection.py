@@ -1,4 +1,4 @@
-"""One real model: where it is reached, and the client that reaches it."""
+"""The connection to one real model: its address and its client."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Connection:
     def _asked(self) -> Asked:
         """Who asks what: for the text of an error."""
         caller = current_caller()
-        url = None if self._name.startswith("local:") else self._model.base_url  # a local one's is none that listens
+        url = None if self._name.startswith("local:") else self._model.base_url  # a placeholder
         return Asked(self._name, caller.template_path if caller else None, Address.of(url))
 
     def _connected(self) -> models.Model:

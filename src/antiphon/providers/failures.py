@@ -1,4 +1,4 @@
-"""What went wrong in a call of a real model: the engine's error for that of pydantic-ai."""
+"""Maps the errors of a call of a real model, pydantic-ai's, to those of the engine."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FAILURES = (theirs.AgentRunError, theirs.UserError, theirs.FallbackExceptionGrou
 
 _TOO_MANY_REQUESTS = 429
 
-# No code says it, or not everywhere: llama.cpp's server, Anthropic, Google, OpenAI's two protocols, vLLM, SGLang,
-# LM Studio, xAI, and gateways before them. All were seen in reports of users.
+# There is no error code for it, or not everywhere: llama.cpp's server, Anthropic, Google, OpenAI's two protocols, vLLM,
+# SGLang, LM Studio, xAI, and gateways before them. All were seen in reports of users.
 _TOO_LONG = re.compile(
     r"""
     exceed_context_size_error | context_length_exceeded
@@ -37,7 +37,7 @@ _TOO_LONG = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asked what.
+    """Which template asked which model.
 
     Attributes:
         model: The name of the model.
@@ -90,7 +90,7 @@ def _unusable(error: BaseException, text: str, where: dict[str, Any]) -> ours.An
         case theirs.UnexpectedModelBehavior():
             return ours.BadAnswer(text, **where)
         case theirs.ModelAPIError() if type(error) is theirs.ModelAPIError and not error.in_stream:
-            return ours.BadAnswer(text, **where)  # no refusal of any category: what came could not be decoded
+            return ours.BadAnswer(text, **where)  # of no category: the response could not be decoded
         case _ if isinstance(error, MISREAD):
             return ours.BadAnswer(f"{text} ({type(error).__name__}, while the answer was read)", **where)
     return ours.ModelError(text, **where)

@@ -1,4 +1,4 @@
-"""Which settings a real model knows: a misspelt one would be dropped without a word."""
+"""Checks settings against those that a real model knows; a misspelt one would be ignored silently."""
 
 from __future__ import annotations
 

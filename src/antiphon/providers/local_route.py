@@ -1,4 +1,4 @@
-"""The way to a local model: the client sees one address, and each connection finds the server where it really is.
+"""Routes requests to a local model: the client sees one address, connections go to where the server listens.
 
 A server takes a port that is free, another one in every run. Requests that named it could not be replayed from a
 recording; and so the server is not even started where every answer comes from one.
@@ -35,7 +35,7 @@ def local_provider(model: str) -> OpenAIProvider:
 
 
 class _Transport(httpx2.AsyncHTTPTransport):
-    """The usual transport, so that recorders of requests know it; only its connections go another way."""
+    """A subclass of the usual transport, so that recorders know it, with connections to the local server."""
 
     def __init__(self, model: str) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class _Network(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._network: Any = httpcore2.AnyIOBackend()  # pyright takes it for the stand-in that there is without anyio
+        self._network: Any = httpcore2.AnyIOBackend()  # pyright takes it for the fallback that exists without anyio
 
     async def connect_tcp(
         self,

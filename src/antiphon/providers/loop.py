@@ -80,7 +80,7 @@ async def astream(function: Callable[..., AsyncGenerator[T]], *arguments: object
 
 
 class _End:
-    """Comes after the last piece."""
+    """Marks the end of the pieces."""
 
 
 async def _produce(
@@ -96,7 +96,7 @@ async def _produce(
 
 @dataclass(frozen=True, slots=True)
 class _Mailbox:
-    """Brings things from another thread to a task.
+    """Passes items from another thread to a task.
 
     Attributes:
         put: Called in any thread; where the task's event loop has ended nobody waits, and nothing is done.
@@ -179,7 +179,7 @@ def _is_late(error: BaseException) -> bool:
 
 def _stop(thread: Thread, process: int) -> None:
     if os.getpid() != process:
-        return  # a child inherits what its parent does at exit, and not the thread
+        return  # a forked process inherits the exit handlers, but not the thread
     portal, resources = _started[0]
     portal.call(resources.leave_all)
     portal.call(_forgive_unfinished_generators)

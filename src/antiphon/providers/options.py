@@ -1,4 +1,4 @@
-"""What is given to reach a provider: checked before any client is there to stumble over it."""
+"""Checks of ``base_url`` and ``api_key``, before a client is made with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_address(base_url: str | None) -> None:
     try:
         parts = urlsplit(check_text(base_url, "base_url"))
         fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # brackets that do not match, or a port that is none
+    except ValueError:  # unbalanced brackets, or an invalid port
         fits = False
     if not fits:
         raise InvalidValue(f"base_url takes an address such as {_EXAMPLE!r}, not {_without_secrets(base_url)!r}")

@@ -1,4 +1,4 @@
-"""What to say where a model cannot be connected: what is wrong, and what to do."""
+"""The errors for a model that cannot be connected: what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_ai import providers
 from antiphon.errors import ConnectionNotPossible, InvalidValue
 
 _EXTRAS = {"openai", "anthropic", "google", "local"}
-_FIRST = {"openai": 0, "anthropic": 1, "google": 2, "local": 3}  # before others that are as close
+_FIRST = {"openai": 0, "anthropic": 1, "google": 2, "local": 3}  # preferred where several names are equally close
 
 
 def unknown_provider(name: str) -> InvalidValue:

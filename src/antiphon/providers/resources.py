@@ -1,4 +1,4 @@
-"""What is open in an event loop: each thing until its owner is gone, and no longer than the loop."""
+"""Resources that are open in an event loop: each until its owner is collected, at the latest until the loop ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from weakref import finalize
 
 
 class Resources:
-    """Async context managers that were entered in a loop, and are left in it.
+    """Async context managers that are entered and exited in one event loop.
 
     Args:
         loop: The event loop; the coroutines run in it.
@@ -24,7 +24,7 @@ class Resources:
         entered = AsyncExitStack()
         await entered.enter_async_context(resource)
         self._open[entered] = None
-        finalize(owner, self._leave_soon, entered).atexit = False  # leave_all() is for that
+        finalize(owner, self._leave_soon, entered).atexit = False  # at exit, leave_all() does it
 
     async def leave_all(self) -> None:
         """Leave what is open, the last first, also where one cannot be left."""

@@ -1,4 +1,4 @@
-"""Between the engine's values and those of pydantic-ai."""
+"""Translates between the engine's values and those of pydantic-ai."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def wire_settings(settings: ModelSettings) -> WireSettings:
     given: dict[str, Any] = settings.model_dump(exclude_none=True)
     if "stop" in given:
         given["stop_sequences"] = given.pop("stop")
-    return cast("WireSettings", given)  # a provider's own settings are passed on as given
+    return cast("WireSettings", given)  # settings of one provider are passed on as given
 
 
 def parameters_for(request: Request, profile: ModelProfile) -> ModelRequestParameters:

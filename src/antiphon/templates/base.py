@@ -1,4 +1,4 @@
-"""What all templates have in common."""
+"""The base class of templates, and the events of rendering."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Template(Shared, ABC):
 
     kind: ClassVar[str] = "template"
     built_at: SourceLocation | None = None
-    _text: Text | None = None
+    _text: Any = None  # a Text where the template has one; a subclass may use the name for something else
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Template(Shared, ABC):
             yield Fact("text", f"says {content.name}")
         if not self.children and self.variables:
             yield Fact("text", f"needs {', '.join(sorted(self.variables))}")
-        if isinstance(self._text, Text):  # a class of the user's may keep something else there
+        if isinstance(self._text, Text):
             yield from self._text.facts(str(getattr(self, "role", "assistant")))
         model = getattr(self, "model", None)
         if isinstance(model, Model):
@@ -261,7 +261,7 @@ class Template(Shared, ABC):
             raise
         except Exception:
             raise
-        except BaseException as leaving:  # the run is closed or cancelled, and stays so whatever a transform says
+        except BaseException as leaving:  # the run is closed or cancelled, whatever a transform raises
             try:
                 self._after(run.session)
             except Exception as error:  # noqa: BLE001
@@ -360,7 +360,7 @@ def _note_place(error: BaseException, path: str) -> None:
     if not isinstance(error, Exception) or (isinstance(error, AntiphonError) and error.names_template):
         return
     if not any(isinstance(note, _PlaceNote) for note in getattr(error, "__notes__", ())):
-        with suppress(Exception):  # one that cannot be changed, such as a frozen dataclass, arrives without
+        with suppress(Exception):  # an immutable error, such as a frozen dataclass, takes no note
             error.add_note(_PlaceNote(f"in the template at {path!r}"))
 
 

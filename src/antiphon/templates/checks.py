@@ -1,4 +1,4 @@
-"""A tree of templates is checked when it is built."""
+"""Checks a tree of templates when it is built."""
 
 from __future__ import annotations
 

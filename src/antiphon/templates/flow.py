@@ -1,4 +1,4 @@
-"""Templates that decide which others are rendered, and how often."""
+"""Templates that control the flow: which others are rendered, and how often."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class LinearTemplate(_ListTemplate):
         **options: See ``TemplateOptions``.
     """
 
-    if not TYPE_CHECKING:  # type checkers are to look at the __init__ alone
+    if not TYPE_CHECKING:  # type checkers look at __init__ alone
 
         def __new__(cls, *arguments: Any, **_options: Any) -> Self:
             """Say what is wrong with ``LinearTemplate(one, another)``: Python would speak of one argument too many."""
@@ -72,7 +72,7 @@ class LinearTemplate(_ListTemplate):
                 raise InvalidType(f"templates takes a list of templates: write {cls.__name__}([one, another])")
             return super().__new__(cls)
 
-        __new__.__signature__ = signature(_ListTemplate.__init__)  # what programs and editors are shown
+        __new__.__signature__ = signature(_ListTemplate.__init__)  # for inspect.signature
 
     def _render(self, session: Session) -> Script:
         try:

@@ -1,4 +1,4 @@
-"""A part of the conversation that runs on its own."""
+"""Subroutines: parts of a conversation with a session and a runner of their own."""
 
 from __future__ import annotations
 

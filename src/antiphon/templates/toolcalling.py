@@ -1,4 +1,4 @@
-"""A template whose model may ask for tools."""
+"""The template whose model may call tools."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class ToolingTemplate(Template):
         try:
             result = yield from self._result(session, call)
             text = _text(result)
-        except Exception as raised:  # noqa: BLE001  # the model is told of it, and the trace holds it
+        except Exception as raised:  # noqa: BLE001  # the model is told, and the trace records it
             result, error = None, raised
             text = f"Error: {_explained(raised)}"
         run = session.run
