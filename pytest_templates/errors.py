@@ -42,6 +42,8 @@ class TestingError(AntiphonError):
 class UnscriptedCall(TestingError):
     """A scripted model or user was asked and its script had nothing for it."""
 
+    names_template = True
+
 
 class GenerationError(TestingError):
     """A scripted model was to make up an answer, and found none that fits what was asked for."""
@@ -80,6 +82,7 @@ class CassetteMiss(CassetteError):
         template_path: The path of the template that asked; ``None`` for a call from outside a template.
     """
 
+    names_template = True
     fails_expected_failures = "a missing recording"
 
     def __init__(self, text: str, *, reason: str, template_path: str | None = None) -> None:
@@ -90,6 +93,8 @@ class CassetteMiss(CassetteError):
 
 class IsolationViolation(TestingError):
     """A subroutine changed its parent."""
+
+    names_template = True
 
 
 class NotDeterministic(TestingError):
@@ -112,6 +117,7 @@ class BudgetExceeded(TestingError):
 class LiveCallRefused(TestingError):
     """A real model was about to be called by a test that did not ask for it."""
 
+    names_template = True
     fails_expected_failures = "a refused call of a real model"
 
 
@@ -122,6 +128,7 @@ class NetworkRefused(LiveCallRefused):
         host: The host's name or address, with its port where one was given: ``"api.openai.com:443"``.
     """
 
+    names_template = False
     fails_expected_failures = "reaching for another host"
 
     def __init__(self, text: str, *, host: str) -> None:

@@ -15,6 +15,7 @@ from pytest_templates.cassettes.options import CASSETTES, RECORD, UNUSED
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.support.text import OUTSIDE
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -164,4 +165,4 @@ def _interactions(path: Path, numbers: list[int], store: Store) -> Iterator[str]
     width = len(str(numbers[-1]))
     for number in numbers:
         interaction = interactions[number - 1]
-        yield f"{number:>{width}}  {interaction.template or '(no template)'}  {opening_of(interaction)}".rstrip()
+        yield f"{number:>{width}}  {interaction.template or OUTSIDE}  {opening_of(interaction)}".rstrip()

@@ -17,6 +17,7 @@ from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.listing import many, tokens_of
 from pytest_templates.commands.survey import shown
 from pytest_templates.errors import TestingError
+from pytest_templates.support.text import OUTSIDE
 
 
 class UnknownName(TestingError):
@@ -100,7 +101,7 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
 
 def _interaction(number: int, interaction: Interaction, *, full: bool) -> Iterator[str]:
     answer, prompt = answer_of(interaction.response), prompt_in(interaction)
-    yield f"{number}. {interaction.template or '(no template)'}  {model_of(interaction) or '(no model)'}"
+    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or '(no model)'}"
     tokens = (
         "" if answer.input_tokens is None else f", {answer.input_tokens:,} tokens in, {answer.output_tokens or 0:,} out"
     )

@@ -9,20 +9,26 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
-from antiphon import IfTemplate, LoopTemplate, Template, ToolingTemplate
+from antiphon import Template, Visit
 from antiphon.observers import Observer, TemplateEntered, TemplateExited
 from antiphon.signals import Leaving
 from pytest_templates.coverage.points import RENDERED, Coverage, Point
 from pytest_templates.support.targets import without_iterations
 
-_TURNS = ("0 turns", "1 turn", "many turns")
 _TURN = re.compile(r"@\d+$")
 
 
 @dataclass(slots=True)
-class _Visit:
-    """A template while it is rendered: which of its children were entered, and in how many turns."""
+class _OpenVisit:
+    """A template with branches while it is rendered.
 
+    Attributes:
+        tools_before: How many tools were called in the run before.
+        children: The places of the children that were entered.
+        turns: The path of the template in each turn in which one was.
+    """
+
+    tools_before: int
     children: set[str] = field(default_factory=set)
     turns: set[str] = field(default_factory=set)
 
@@ -43,13 +49,15 @@ class Collecting(Observer):
         self.coverage = Coverage()
         self._root = root
         self._points: dict[Template, Point] = {}
-        self._visits: dict[tuple[int, str], _Visit] = {}
+        self._branching: set[Template] = set()
+        self._visits: dict[tuple[int, str], _OpenVisit] = {}
         self._lock = Lock()
 
     def forget(self) -> None:
         """Keep no template any longer than its test; what was collected of it stays."""
         with self._lock:
             self._points.clear()
+            self._branching.clear()
 
     def on_template_enter(self, event: TemplateEntered) -> None:
         """Note the template, with all that is below it where nobody has seen it yet."""
@@ -60,11 +68,12 @@ class Collecting(Observer):
             self.coverage.reached.add(self._points[template])
             if self._visits:
                 self._note(id(event.session.run), path)
-            if _kind(type(template)) in {IfTemplate, LoopTemplate}:
-                self._visits[id(event.session.run), path] = _Visit()
+            if template in self._branching:
+                run = event.session.run
+                self._visits[id(run), path] = _OpenVisit(len(run.trace.tools))
 
     def _note(self, run: int, path: str) -> None:
-        """Tell the if or the loop around a template that it was entered."""
+        """Note in the visit to the template around it that a template was entered."""
         parent, _, place = path.rpartition("/")
         outer = self._visits.get((run, _TURN.sub("", parent)))
         if outer is not None:
@@ -72,26 +81,13 @@ class Collecting(Observer):
             outer.turns.add(parent)
 
     def on_template_exit(self, event: TemplateExited) -> None:
-        """Note which way an if went, how often a loop turned, which tools were called."""
-        template = event.template
-        if _kind(type(template)) is None:
-            return
+        """Note which branches the template took."""
         with self._lock:
-            visit = self._visits.pop((id(event.session.run), event.path), _Visit())
-            if isinstance(template, ToolingTemplate):
-                called = {run.tool for run in event.session.run.trace.tools if run.template_path == event.path}
-                self._reach(template, *(f"tool {tool.name}" for tool in template.tools if tool.name in called))
-            elif event.error is not None and not isinstance(event.error, Leaving):
-                return
-            elif isinstance(template, IfTemplate):
-                self._reach(template, "true" if template.places[0] in visit.children else "false")
-            else:
-                self._reach(template, _TURNS[min(len(visit.turns), 2)])
-
-    def _reach(self, template: Template, *whats: str) -> None:
-        point = self._points.get(template)
-        if point is not None:
-            self.coverage.reached.update(_at(point, what) for what in whats)
+            visit = self._visits.pop((id(event.session.run), event.path), None)
+            point = self._points.get(event.template)
+            if visit is not None and point is not None:
+                taken = event.template.branches_taken(_closed(visit, event))
+                self.coverage.reached.update(_at(point, name) for name in taken)
 
     def _learn(self, template: Template, path: str) -> None:
         waiting = [(template, path)]
@@ -100,8 +96,18 @@ class Collecting(Observer):
             if found not in self._points:
                 point = self._points[found] = _point(*_built_at(found, self._root), path, found.kind)
                 self.coverage.known.add(point)
-                self.coverage.known.update(_at(point, what) for what in _branches(found))
+                branches = found.branches
+                if branches:
+                    self._branching.add(found)
+                    self.coverage.known.update(_at(point, branch.name) for branch in branches)
                 waiting += reversed([(child, f"{path}/{place}") for child, place in _below(found)])
+
+
+def _closed(visit: _OpenVisit, event: TemplateExited) -> Visit:
+    runs = event.session.run.trace.tools[visit.tools_before :]
+    called = frozenset(run.tool for run in runs if run.template_path == event.path)
+    error = None if isinstance(event.error, Leaving) else event.error
+    return Visit(frozenset(visit.children), len(visit.turns), called, error)
 
 
 def _built_at(template: Template, root: Path) -> tuple[str, int]:
@@ -126,20 +132,3 @@ def _point(file: str, line: int, path: str, kind: str, what: str = RENDERED) -> 
 
 def _at(point: Point, what: str) -> Point:
     return _point(point.file, point.line, point.path, point.kind, what)
-
-
-@lru_cache  # asked at every template: isinstance is slow for abstract classes
-def _kind(cls: type) -> type | None:
-    """Which of the templates that branch a class is."""
-    return next((kind for kind in (IfTemplate, LoopTemplate, ToolingTemplate) if issubclass(cls, kind)), None)
-
-
-def _branches(template: Template) -> tuple[str, ...]:
-    if isinstance(template, IfTemplate):
-        return ("true", "false")
-    if isinstance(template, LoopTemplate):
-        most = template.exit_loop_count
-        return _TURNS[1:] if most is None or most > 1 else (_TURNS[most],)
-    if isinstance(template, ToolingTemplate):
-        return tuple(f"tool {tool.name}" for tool in template.tools)
-    return ()

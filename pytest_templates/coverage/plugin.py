@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_templates.coverage.points import RENDERED, Coverage, Point, Row, Tested, from_rows, percentage
+from pytest_templates.coverage.points import RENDERED, TOOL, Coverage, Point, Row, Tested, from_rows, percentage
 from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.options import Option, Options
@@ -171,7 +171,7 @@ def _worth_telling(coverage: Coverage) -> list[Point]:
 def _missing(point: Point) -> str:
     if point.what == RENDERED:
         return "never rendered"
-    if point.what.startswith("tool "):
+    if point.what.startswith(TOOL):
         return f"{point.what} never called"
     return f"never {point.what}"
 

@@ -12,7 +12,8 @@ from pytest_templates.support.targets import without_iterations
 Row: TypeAlias = list[str | int | bool]  # the fields of a point, and whether it was reached
 
 RENDERED: Final = ""
-COUNTED: Final = (RENDERED, "true", "false")  # the others are told, and not counted
+TOOL: Final = "tool "  # what the branches of tools begin with
+TURNS: Final = ("0 turns", "1 turn", "many turns")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,8 +25,8 @@ class Point:
         line: The line, from 1; 0 where that is not known.
         path: The template's path, without iterations.
         kind: The template's kind.
-        what: ``""`` for the template itself, ``"true"`` and ``"false"`` for the branches of an if, ``"0 turns"``,
-            ``"1 turn"`` and ``"many turns"`` for a loop, ``"tool NAME"`` for a tool that it offers.
+        what: ``""`` for the template itself, else the name of a branch of it: ``"true"`` and ``"false"`` of an if,
+            ``"0 turns"``, ``"1 turn"`` and ``"many turns"`` of a loop, ``"tool NAME"`` of a tool that it offers.
     """
 
     file: str
@@ -33,6 +34,11 @@ class Point:
     path: str
     kind: str
     what: str = RENDERED
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it counts for the percentage; the turns of loops and the tools are told only."""
+        return self.what not in TURNS and not self.what.startswith(TOOL)
 
 
 @dataclass
@@ -68,8 +74,8 @@ class Coverage:
 
     @property
     def counted(self) -> tuple[int, int]:
-        """How many templates and branches of ifs were reached, and how many there are."""
-        total = {point for point in self.known if point.what in COUNTED}
+        """How many templates and branches were reached, and how many there are."""
+        total = {point for point in self.known if point.is_counted}
         return len(total & self.reached), len(total)
 
     @property

@@ -13,7 +13,7 @@ from inspect import unwrap
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
-from antiphon import Model, Session, SessionTransformer, SubroutineTemplate, Template, Tool
+from antiphon import Model, Session, SessionInitStrategy, SessionTransformer, SquashStrategy, Template, Tool
 from antiphon.copies import ATOMS, Shared, attributes
 from pytest_templates.isolation.state import Photographer
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_NAME
@@ -191,10 +191,8 @@ def hidden(name: str, value: Any) -> Any:
 
 
 def _strategies(templates: Iterable[Template]) -> list[Any]:
-    subroutines = [template for template in templates if isinstance(template, SubroutineTemplate)]
-    return [
-        held for one in subroutines for held in (one.session_init_strategy, one.squash_strategy) if attributes(held)
-    ]
+    held = [one for template in templates for one in attributes(template).values()]
+    return [one for one in held if isinstance(one, SessionInitStrategy | SquashStrategy) and attributes(one)]
 
 
 def _models(parent: Session, templates: Iterable[Template]) -> list[Model]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
-from antiphon import Message, Model, Session, SubroutineTemplate, Template
+from antiphon import Message, Model, Session, Template
 from antiphon.copies import ATOMS, Shared, attributes, is_shared
 from pytest_templates.support.environment import HOW_TO_INSTALL
 
@@ -47,12 +47,13 @@ class Photographer:
     def template(self, template: Template) -> dict[str, Any]:
         """A template's own attributes; other templates and runners in it by their identity, models by their settings.
 
-        What a subroutine does to the settings of its own model is its own affair.
+        What templates do to the settings of the model that serves them, and not this one, is their own affair.
         """
-        held = {name: self._template_value(item) for name, item in attributes(template).items()}
-        if isinstance(template, SubroutineTemplate):
-            held["_model"] = self._identity(template.model)
-        return held
+        within = template.model_within
+        return {
+            name: self._identity(item) if within is not None and item is within else self._template_value(item)
+            for name, item in attributes(template).items()
+        }
 
     def value(self, value: Any) -> Any:
         """Any value."""

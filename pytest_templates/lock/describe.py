@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from pydantic_core import to_jsonable_python
 
-from antiphon import Model, ModelSettings, SubroutineTemplate, Template, Tool, ToolingTemplate, UserTemplate
-from antiphon.rendering import Text
-from antiphon.request import Request
+from antiphon import Fact, Model, ModelSettings, Template
 from pytest_templates.cassettes.reading.llm import cut
+from pytest_templates.lock.facts import KINDS
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
 from pytest_templates.redaction.secrets import PLACEHOLDER, secrets_of
 from pytest_templates.scripting.model import ScriptedModel
@@ -98,46 +97,19 @@ _ENGINE: Final = "antiphon"
 
 def facts_of(template: Template) -> Iterator[tuple[str, str]]:
     """What is known of a template before anybody answers it, by kind."""
-    yield from _texts(template)
+    for fact in template.facts():
+        yield from _locked(fact)
     yield from _code(type(template))
-    if isinstance(template, ToolingTemplate):
-        yield from (("tool", _tool(tool)) for tool in template.tools)
-    output_type = getattr(template, "output_type", None)
-    if output_type is not None:
-        yield "output", _output(output_type)
-    if isinstance(template, SubroutineTemplate):
-        yield from _subroutine(template)
 
 
-def _texts(template: Template) -> Iterator[tuple[str, str]]:
-    text = getattr(template, "_text", None)
-    if isinstance(text, Text):
-        as_it_stands = ["as it stands"] if "{" in text.written and not text.is_filled_in else []
-        yield "text", named(_role(template), text.written, *as_it_stands)
-        yield from (("include", named(name, said)) for name, said in text.included.items())
-    elif isinstance(template, UserTemplate) and template.default is not None:
-        yield "text", named("user, by default", template.default)
-
-
-def _role(template: Template) -> str:
-    usual = "user" if isinstance(template, UserTemplate) else "assistant"
-    return str(getattr(template, "role", usual))
-
-
-def _tool(tool: Tool[..., Any]) -> str:
-    return named(tool.name, tool.description, canonical(tool.parameters))
-
-
-def _output(output_type: Any) -> str:
-    name = output_type.__name__ if isinstance(output_type, type) else "type"
-    return f"{name} {digest(canonical(Request(output_type=output_type).output_schema))}"
-
-
-def _subroutine(template: SubroutineTemplate) -> Iterator[tuple[str, str]]:
-    prompt = getattr(template.squash_strategy, "prompt", None)
-    if isinstance(prompt, str):
-        yield "squash", named(type(template.squash_strategy).__name__, prompt)
-    yield from model_facts(template.model if template.runner is None else template.runner.model)
+def _locked(fact: Fact) -> Iterator[tuple[str, str]]:
+    kind = fact.kind if fact.kind in KINDS else "text"
+    details = [detail if isinstance(detail, str) else canonical(detail) for detail in fact.details]
+    if fact.text is not None:
+        yield kind, named(fact.name or fact.kind, fact.text, *details)
+    elif details:
+        yield kind, f"{fact.name or fact.kind} {digest(*details)}"
+    yield from model_facts(fact.model)
 
 
 def _code(kind: type) -> Iterator[tuple[str, str]]:

@@ -16,15 +16,14 @@ from pytest_templates.run.processes import is_worker
 from pytest_templates.support.targets import is_meant, which_template
 
 
-def _overrides(given: Iterable[str] | None, config: pytest.Config) -> tuple[Override, ...]:
+def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
     """What the values of the option say, in order; of two for one id or glob the last counts.
 
     Raises:
         pytest.UsageError: One is not of the form ``ID=MODEL``.
     """
-    del config
     models: dict[str, str] = {}
-    for value in given or ():
+    for value in given:
         template, _, model = value.partition("=")
         if not template or not model:
             raise pytest.UsageError(
@@ -42,7 +41,7 @@ MODELS = Option[tuple[Override, ...]](
     action="append",
     help="let a template ask another model, in tests of real ones; ID is its id or a glob of its path, and of several "
     "for one template the last counts",
-    read=_overrides,
+    read=lambda given, config: overrides_of(given or ()),  # noqa: ARG005
 )
 OPTIONS = Options(MODELS)
 

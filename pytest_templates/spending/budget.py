@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Final
 
 from antiphon import ModelCall
+from antiphon.errors import naming_template
 from pytest_templates.errors import BudgetExceeded
 from pytest_templates.run.calls import CallRow, Source, lines_of, row_of, table_of
 from pytest_templates.spending.limits import Limits
@@ -73,7 +74,7 @@ class Budget:
         entries = compared(tally, self._limits)
         if not any(entry.objection for entry in entries):
             return None
-        exceeded = BudgetExceeded(self._text(entries, when))
+        exceeded = naming_template(BudgetExceeded(self._text(entries, when)))
         if not self._is_shown:
             self._is_shown = True
             self._complain(exceeded)

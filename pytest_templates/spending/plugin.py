@@ -18,6 +18,7 @@ from pytest_templates.spending.limits import Limits, dollars, limits_in, limits_
 if TYPE_CHECKING:
     from antiphon import ModelCall
     from antiphon.observers import LiveCall
+    from pytest_templates.spending.budget import Budget
 
 
 def _dollars(given: str | None, config: pytest.Config) -> Decimal | None:
@@ -91,23 +92,27 @@ class TestBudgets:
         """Begin to count."""
         found = MARKER.read_all(attempt.item)
         if found:
-            from pytest_templates.spending.budget import Budget
+            from pytest_templates.spending import budget
 
             limits = Limits()
             for one in found:  # of each limit the one that stands closest to the test
                 limits = limits.or_else(one)
-            attempt.stash[_BUDGET] = Budget(attempt.item.nodeid, limits, attempt.failures.append)
+            attempt.stash[_BUDGET] = budget.Budget(attempt.item.nodeid, limits, attempt.failures.append)
 
     @hookimpl(trylast=True)
     def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
         """Object to a call that would be one too many."""
-        budget = attempt.stash.get(_BUDGET, None)
+        budget = _budget_of(attempt)
         if budget is not None:
             budget.check(event.model)
 
     @hookimpl(trylast=True)
     def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
         """Count the call."""
-        budget = attempt.stash.get(_BUDGET, None)
+        budget = _budget_of(attempt)
         if budget is not None:
             budget.add(call, source.name)
+
+
+def _budget_of(attempt: Attempt) -> Budget | None:
+    return attempt.stash.get(_BUDGET, None)

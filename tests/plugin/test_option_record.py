@@ -247,7 +247,7 @@ def test_so_is_a_request_whose_connection_failed_where_the_recording_is_kept(pro
     result = project.run("--templates-record=missing")
 
     assert len(files()) == 1
-    project.says(result, "templates: test_it.py::test_it: a request from outside of templates ended before its answer")
+    project.says(result, "test_it.py::test_it: a request of code outside of templates ended before its answer")
 
 
 def test_what_a_skipped_test_recorded_is_not_said_to_have_failed(project, chat_server, files):

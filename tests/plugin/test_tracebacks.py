@@ -8,7 +8,12 @@ RAISED = """
 def test_it(scripted_model):
     ask(scripted_model())
 """
-OURS = ("antiphon/runner.py", "antiphon/model.py", "pytest_templates/scripted.py", "pytest_templates/attempts.py")
+OURS = (
+    "antiphon/runner.py",
+    "antiphon/model.py",
+    "pytest_templates/scripting/model.py",
+    "pytest_templates/run/attempt.py",
+)
 
 
 def test_a_failure_shows_the_frames_of_the_users_program_alone(project):

@@ -98,7 +98,7 @@ def test_a_template_with_several_models_has_a_line_for_each_and_one_that_is_not_
         ["A", "small", "1", "100"],
         ["B", "(not called)", "0", "0"],
         ["difference", "-2 (-100%)", "-200 (-100%)", "-20 (-100%)"],
-        ["(no template)", "A", "(not called)", "0"],
+        ["code outside of templates", "A", "(not called)", "0"],
         ["B", "small", "1", "100"],
         ["difference", "+1", "+100", "+10"],
     ]
