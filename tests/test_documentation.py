@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 _CONSOLE = re.compile(r"^```console\n\$ (?P<command>python .*)\n(?P<output>[^`]+)^```$", re.MULTILINE)
+_SET_UP = re.compile(r"^    (python3 -m venv .*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# (?P<name>\w+\.py)\n")
 
@@ -21,6 +22,11 @@ _FILE = re.compile(r"# (?P<name>\w+\.py)\n")
 def commands(page: Path) -> list[tuple[str, str]]:
     """The commands of a page with what they say, where it shows that."""
     return _CONSOLE.findall(page.read_text(encoding="utf-8"))
+
+
+def set_up_lines(page: Path) -> list[str]:
+    """The lines that a page says to type where nothing is installed yet."""
+    return _SET_UP.findall(page.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -51,6 +57,14 @@ def test_the_commands_of_a_page_say_what_it_shows(page: Path, pytester: pytest.P
         result = pytester.run(sys.executable, *shlex.split(command)[1:])
 
         assert f"{result.stdout}\n" == output
+
+
+def test_contributors_and_ci_type_the_line_of_the_readme() -> None:
+    demo, suite = set_up_lines(ROOT / "README.md")
+
+    assert demo.endswith("-m pytest_templates demo")
+    assert set_up_lines(ROOT / "CONTRIBUTING.md") == [suite]
+    assert f"\nstep sh -c '{suite}'\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_every_page_has_an_example() -> None:

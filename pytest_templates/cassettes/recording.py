@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +16,7 @@ from pytest_templates.cassettes.storage.store import existing
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import manager_of
 from pytest_templates.support.environment import in_ci
+from pytest_templates.support.text import command_line
 
 _CAUTION: Final = (
     "The environment variable CI is set, so no cassette is begun here, whatever --templates-record says:\n"
@@ -73,7 +71,7 @@ def _record_command(item: pytest.Item, overrides: tuple[Override, ...]) -> str:
     if given:
         words.append(f"--templates-cassettes={given}")
     words += [override.option for override in overrides]
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+    return command_line(words)
 
 
 def _mode(mark: CassetteMark, wanted: RecordMode) -> RecordMode:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pytest_templates.support.text import table
+from pytest_templates.support.text import command_line, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,19 @@ def plant(folder: Path) -> None:
         file.write_text(text.replace(fault.sound, fault.faulty), encoding="utf-8")
 
 
-def guide(folder: Path) -> str:
-    """Where the faults are planted in a folder, as what they are seen, and how they are mended."""
+def guide(folder: Path, run_tests: str) -> str:
+    """Where the faults are planted in a folder, as what they are seen, and how they are mended.
+
+    Args:
+        folder: The copy of the demo.
+        run_tests: The command that runs its tests, there.
+    """
     heads = ("fault", "planted in", "seen above as", "to mend it")
     rows = [(fault.kind, f"{fault.file}:{_line(folder, fault)}", fault.seen_as, fault.remedy) for fault in FAULTS]
     return (
         f'The program in {folder} has four faults, each below a comment that begins with "Planted fault":\n\n'
         f"{table(heads, rows)}\n\n"
-        f"Mend them one by one, and run `python -m pytest` in {folder} after each: at last all tests pass.\n"
+        f"Mend them one by one, and run `{run_tests}` in {folder} after each: at last all tests pass.\n"
         "One fault may fail several tests, and hide another, which shows when it is mended."
     )
 
@@ -125,6 +130,7 @@ def _line(folder: Path, fault: PlantedFault) -> int:
 _DESK = Path(__file__).parent / "desk"
 _MODEL = "smollm2-135m"
 _PORT = 8099  # where the desk's models are; the recordings hold the address
+_PYTEST = (sys.executable, "-m", "pytest")  # also where no virtual environment is active
 
 
 def run_demo(folder: Path) -> int:
@@ -141,6 +147,7 @@ def run_demo(folder: Path) -> int:
     status = _run_tests(folder, "--templates-summary")
     if status == 0:
         print(f"\nThe program and its tests are in {folder}: see README.md there for things to try.")
+        print(f"The tests run again, in that folder, by: {command_line(_PYTEST)}")
     return status
 
 
@@ -157,7 +164,7 @@ def run_broken_demo(folder: Path) -> int:
         return 2
     plant(folder)
     status = _run_tests(folder)
-    print(f"\n{guide(folder)}")
+    print(f"\n{guide(folder, command_line(_PYTEST))}")
     return status
 
 
@@ -186,7 +193,7 @@ def record_demo(folder: Path) -> int:
     finally:
         stop_server(server)
     if status == 0:
-        print(f"\nThe recordings are in {folder / 'cassettes'}; `python -m pytest` there replays them.")
+        print(f"\nThe recordings are in {folder / 'cassettes'}; `{command_line(_PYTEST)}` there replays them.")
     return status
 
 
@@ -199,5 +206,5 @@ def _copied_to(folder: Path, *left_out: str) -> bool:
 
 
 def _run_tests(folder: Path, *options: str) -> int:
-    command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", *options]  # warns of ini files without its option
+    command = [*_PYTEST, "-p", "no:asyncio", *options]  # warns of ini files without its option
     return subprocess.run(command, cwd=folder, check=False).returncode  # noqa: S603  # this interpreter

