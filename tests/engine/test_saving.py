@@ -231,7 +231,8 @@ def test_ctrl_c_ends_the_conversation_with_the_session_saved(
             "s.json",
         ],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        # Unbuffered: `input` drops an interrupt that comes while it flushes its question.
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
