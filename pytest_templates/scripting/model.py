@@ -156,7 +156,7 @@ class ScriptedModel(Model):
         return made
 
     def _made_up(self, session: Session) -> Reply | None:
-        from pytest_templates.generating.answers import generated
+        from pytest_templates.scripting.generation import generated
 
         try:
             return generated(session)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
-import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -38,4 +35,8 @@ def money(dollars: Decimal) -> str:
 
 def command_line(words: Sequence[str]) -> str:
     """The words of a command in one line, quoted as this system's shell has it."""
+    import shlex
+    import subprocess
+    import sys
+
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
