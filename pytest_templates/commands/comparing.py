@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from pytest_templates.reporting.document import Report, read
 from pytest_templates.run.calls import CallRow, Line, line_of, lines_of
-from pytest_templates.support.text import OUTSIDE, counted, table
+from pytest_templates.support.text import OUTSIDE, counted, money, table
 
 _NUMBERS: Final = ("calls", "tokens in", "tokens out", "cost", "time of calls")
 _TICK: Final = 0.005  # seconds; less is not shown
@@ -70,7 +70,7 @@ def _numbers(line: Line) -> tuple[str, ...]:
         f"{line.calls:,}",
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
-        f"${line.cost:.6f}{' and more' if line.unpriced else ''}" if line.cost or not line.unpriced else "unknown",
+        f"{money(line.cost)}{' and more' if line.unpriced else ''}" if line.cost or not line.unpriced else "unknown",
         f"{line.seconds:.2f} s",
     )
 
@@ -90,7 +90,7 @@ def _count(a: int, b: int) -> str:
 
 
 def _dollars(a: Decimal, b: Decimal) -> str:
-    return f"{'-' if b < a else '+'}${abs(b - a):.6f}{_share(a, b)}" if a != b else "0"
+    return f"{'-' if b < a else '+'}{money(abs(b - a))}{_share(a, b)}" if a != b else "0"
 
 
 def _seconds(a: float, b: float) -> str:

@@ -17,11 +17,11 @@ from math import ceil, floor
 from random import Random
 from typing import Any, Final, TypeAlias, TypeVar
 
-from antiphon.calls import current_caller
 from pydantic import ValidationError
 
 from antiphon import Reply, Session, Tool, ToolCall
 from antiphon.output import OutputType, problems_of
+from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError
 
 A = TypeVar("A")

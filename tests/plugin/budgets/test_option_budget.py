@@ -45,10 +45,10 @@ def test_a_run_beyond_its_budget_fails_and_says_what_was_spent_by_whom(project, 
             "templates: 5 calls of 2 models, *",
             "=* budget of the run =*",
             "the run is beyond templates_budget in pytest.ini:",
-            "  calls          5      200",
+            "  calls          5        200",
             "  input tokens   500",
             "  output tokens  100",
-            "  cost           $0.29  $0.28  too much",
+            "  cost           $0.2900  $0.2800  too much",
             "spent most:",
             "  template  model  calls *",
             "  summary   large  1 *",
@@ -82,7 +82,7 @@ def test_a_model_that_is_not_allowed_is_named(project):
     result = project.run()
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    project.says(result, "  model          large  small, tiny  not allowed", "  model          small  small, tiny\n")
+    project.says(result, "  model          large    small, tiny  not allowed", "  model          small    small, tiny\n")
 
 
 def test_a_run_that_fails_otherwise_keeps_its_exit_status(project):

@@ -33,7 +33,7 @@ def test_replayed_calls_cost_what_they_cost_when_they_were_recorded(project, pri
     result = project.run()
 
     result.assert_outcomes(failed=1)
-    assert ["cost", f"${COST}", "$0.000003", "too much"] in spent(result)
+    assert ["cost", f"${COST}", "$0.0000030", "too much"] in spent(result)
     assert len(priced.asked) == 1
 
 
@@ -88,5 +88,5 @@ def test_a_cost_cannot_be_held_to_a_limit_where_a_price_is_not_known(project, ch
     result = project.run()
 
     result.assert_outcomes(failed=1)
-    assert ["cost", "$0 and more", "$100", "no price is known for openai:mystery"] in spent(result)
+    assert ["cost", "$0.0000 and more", "$100.0000", "no price is known for openai:mystery"] in spent(result)
     project.says(result, "limit tokens at the marker")

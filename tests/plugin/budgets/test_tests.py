@@ -18,7 +18,7 @@ def priced(text="Yes.", cost="0.01"):
         ("calls=3", "calls=2", ["calls", "3", "2", "too many"]),
         ("input_tokens=300", "input_tokens=299", ["input tokens", "300", "299", "too many"]),
         ("output_tokens=60", "output_tokens=59", ["output tokens", "60", "59", "too many"]),
-        ("cost='0.03'", "cost=0.029", ["cost", "$0.03", "$0.029", "too much"]),
+        ("cost='0.03'", "cost=0.029", ["cost", "$0.0300", "$0.0290", "too much"]),
         ("models=['sm*', 'large']", "models=['large']", ["model", "small", "large", "not allowed"]),
     ],
 )
@@ -64,7 +64,7 @@ def test_it(scripted_model):
         ["calls", "2", "1", "too many"],
         ["input tokens", "200"],
         ["output tokens", "40"],
-        ["cost", "$0.02", "$1"],
+        ["cost", "$0.0200", "$1.0000"],
     ]
     project.says(
         result,

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from pytest_templates.cassettes.format.canonical_json import STYLES, dumps
 from pytest_templates.cassettes.format.document import from_text, to_text
 from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub, scrub_uri
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.policy import SECRET_MEMBERS
-from pytest_templates.redaction.secrets import Credentials, secrets_of, values_of
+from pytest_templates.redaction.secrets import secrets_of, values_of
 
 JSON: Headers = (("content-type", "application/json"),)
 

@@ -70,16 +70,16 @@ def test_two_runs_stand_side_by_side_by_template_and_model_with_their_difference
         "calls | 4 | 5 | +1 (+25%)",
         "tokens in | 400 | 470 | +70 (+18%)",
         "tokens out | 40 | 50 | +10 (+25%)",
-        "cost | $0.040000 | $0.021500 | -$0.018500 (-46%)",
+        "cost | $0.0400 | $0.0215 | -$0.0185 (-46%)",
         "time of calls | 8.00 s | 5.50 s | -2.50 s (-31%)",
         "time of run | 10.00 s | 4.50 s | -5.50 s (-55%)",
         "",
         "template | model | calls | tokens in | tokens out | cost | time of calls",
-        "classify | A | large | 2 | 200 | 20 | $0.020000 | 4.00 s",
-        "B | small | 3 | 270 | 30 | $0.001500 | 1.50 s",
-        "difference | +1 (+50%) | +70 (+35%) | +10 (+50%) | -$0.018500 (-92%) | -2.50 s (-62%)",
-        "answer | A | large | 2 | 200 | 20 | $0.020000 | 4.00 s",
-        "B | large | 2 | 200 | 20 | $0.020000 | 4.00 s",
+        "classify | A | large | 2 | 200 | 20 | $0.0200 | 4.00 s",
+        "B | small | 3 | 270 | 30 | $0.0015 | 1.50 s",
+        "difference | +1 (+50%) | +70 (+35%) | +10 (+50%) | -$0.0185 (-92%) | -2.50 s (-62%)",
+        "answer | A | large | 2 | 200 | 20 | $0.0200 | 4.00 s",
+        "B | large | 2 | 200 | 20 | $0.0200 | 4.00 s",
         "difference | 0 | 0 | 0 | 0 | 0",
         "",
         "every test that passed in A passed in B",
@@ -127,11 +127,11 @@ def test_a_cost_that_is_not_known_is_no_difference(compare):
 
     _, lines, _ = compare(report(one=("passed", known)), report(one=("passed", unknown)))
 
-    assert "cost | $0.010000 | unknown | unknown" in lines
+    assert "cost | $0.0100 | unknown | unknown" in lines
 
     _, lines, _ = compare(report(one=("passed", known)), report(one=("passed", known, unknown)))
 
-    assert "cost | $0.010000 | $0.010000 and more | unknown" in lines
+    assert "cost | $0.0100 | $0.0100 and more | unknown" in lines
 
 
 def test_runs_that_called_no_model_are_compared_as_well(compare):
@@ -150,7 +150,7 @@ def test_what_the_option_writes_is_what_is_read(project, compare):
     status, lines, _ = compare(written, written)
 
     assert status == 0
-    assert "answer | A | scripted | 1 | 0 | 0 | $0.000000 | 0.00 s" in lines
+    assert "answer | A | scripted | 1 | 0 | 0 | $0.0000 | 0.00 s" in lines
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, cost, seconds, text, 
     test = Test(nodeid=text, outcome="passed", source="model", calls=(call,), isolation=None)
     reach = Reach(file=text, line=tokens, path=text, kind=text, what=text, reached=path is None)
     report, file = (
-        report_of([test], seconds, {"coverage": path and [reach]}),
+        report_of([test], seconds, {"coverage": None if path is None else [reach]}),
         tmp_path_factory.getbasetemp() / "run.json",
     )
 
