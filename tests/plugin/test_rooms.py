@@ -1,0 +1,100 @@
+"""A feature is a room: who takes its code away loses the feature, and nothing else breaks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from pytest_templates.plugin import pytest_plugins
+
+GROUND = "pytest_templates.run.plugin"  # the life of a test, which every feature takes part in
+BUILT_UPON = {  # features that need another one's code
+    "pytest_templates.cassettes.plugin": ("model_override", "snapshots", "determinism", "lock"),
+    "pytest_templates.snapshots.plugin": ("lock",),
+    "pytest_templates.scripting.plugin": ("lock",),
+}
+# An import of what was taken away fails, as if its files were gone.
+TAKEN_AWAY = """
+import sys
+
+GONE = {gone!r}
+
+class Gone:
+    def find_spec(self, fullname, path, target=None):
+        if fullname in GONE or fullname.rpartition(".")[0] in GONE:
+            raise ModuleNotFoundError(f"No module named {{fullname!r}}", name=fullname)
+
+sys.meta_path.insert(0, Gone())
+"""
+TESTS = {
+    "scripting": "def test_script(scripted_model):\n    assert ask(scripted_model('Hi.')).last.content == 'Hi.'\n",
+    "live_calls": "@pytest.mark.llm_live(reason='why not')\ndef test_live():\n    pass\n",
+    "cassettes": (
+        "@pytest.mark.llm_cassette('yes')\ndef test_replay():\n"
+        "    asked = {'model': 'small', 'messages': [{'role': 'user', 'content': 'Hello.'}]}\n"
+        "    answer = httpx.post('http://chat.test/v1/chat/completions', json=asked).json()\n"
+        "    assert answer['choices'][0]['message']['content'] == 'Yes.'\n"
+    ),
+    "isolation": "@pytest.mark.llm_isolation('off', reason='why not')\ndef test_unguarded():\n    research(Echo())\n",
+    "spending": "@pytest.mark.llm_budget(calls=1)\ndef test_budget():\n    ask(Echo())\n",
+    "snapshots": "def test_snapshot(llm_snapshot):\n    assert ask(Echo()) == llm_snapshot\n",
+}
+OPTIONS = {
+    "isolation": ["--templates-isolation=precise"],
+    "coverage": ["--templates-coverage"],
+    "lock": ["--templates-lock=update"],
+    "determinism": ["--templates-twice"],
+    "reporting": ["--templates-summary", "--templates-json=run.json"],
+    "spending": ["--templates-max-cost=1"],
+}
+ECHO = """
+import httpx
+
+class Echo(Model):
+    def _send(self, session):
+        return session.last.content
+
+def test_trace(llm_trace):
+    assert_models(research(Echo()), {"summary": "Echo"})
+    assert llm_trace.models == {"summary": ["Echo"]}
+
+"""
+
+
+@pytest.fixture
+def without(project, record, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
+    """Runs tests of every feature that is left when some rooms are taken away, with all of their options."""
+
+    def run(rooms: set[str]) -> pytest.RunResult:
+        left = [name for name in TESTS if name not in rooms]
+        project.tests(ECHO + "\n".join(TESTS[name] for name in left))
+        record("yes", "Hello.")
+        project.file("away/sitecustomize.py", TAKEN_AWAY.format(gone={f"pytest_templates.{name}" for name in rooms}))
+        monkeypatch.setenv("PYTHONPATH", str(project.path / "away"), prepend=os.pathsep)
+        blocked = [f"-pno:{plugin}" for plugin in pytest_plugins if plugin.split(".")[1] in rooms]
+        options = [option for name, given in OPTIONS.items() if name not in rooms for option in given]
+        return project.run_alone(*blocked, *options, "--snapshot-update", "--strict-markers")
+
+    return run
+
+
+@pytest.mark.parametrize("plugin", [plugin for plugin in pytest_plugins if plugin != GROUND])
+def test_without_a_room_every_other_feature_works(plugin: str, without: Callable[..., pytest.RunResult]) -> None:
+    gone = {plugin.split(".")[1], *BUILT_UPON.get(plugin, ())}
+
+    result = without(gone)
+
+    outcomes = result.parseoutcomes()
+    outcomes.pop("warnings", None)
+    tests = len([name for name in TESTS if name not in gone]) + 1
+    skipped = int("live_calls" not in gone)  # it needs --templates-live
+    assert outcomes == {"passed": tests - skipped, **({"skipped": skipped} if skipped else {})}
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_with_every_room_everything_works(without: Callable[..., pytest.RunResult]) -> None:
+    result = without(set())
+
+    result.assert_outcomes(passed=len(TESTS), skipped=1)
