@@ -14,7 +14,10 @@ ROUNDS = 15
 PROGRAMS = {
     "python": "pass",
     "pytest": "import pytest",
-    "pytest and the plugin": "import pytest, pytest_templates.plugin",
+    "pytest and the plugin": (
+        "import pytest, importlib; from pytest_templates.plugin import pytest_plugins;"
+        "[importlib.import_module(name) for name in pytest_plugins]"
+    ),
     "the engine": "import antiphon",
 }
 

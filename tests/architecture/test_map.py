@@ -1,0 +1,62 @@
+"""docs/architecture.md names what there is: every room, every file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+QUOTED = re.compile(r"`([a-z_0-9./-]+(?:/|\.py))`")
+
+
+@pytest.fixture
+def page(root: Path) -> str:
+    return (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def rooms(root: Path) -> set[str]:
+    """The folders and modules at the root of the plugin, as the page writes them."""
+    entries = (root / "pytest_templates").iterdir()
+    modules = {path.name for path in entries if path.suffix == ".py" and path.name != "__init__.py"}
+    return modules | {f"{path.parent.name}/" for path in (root / "pytest_templates").glob("*/__init__.py")}
+
+
+def test_every_room_has_a_row(page: str, rooms: set[str]) -> None:
+    rows = {name for line in page.splitlines() if re.match(r"\| \d ", line) for name in QUOTED.findall(line)}
+
+    assert rows == rooms
+
+
+def test_floors_are_those_of_the_import_contract(page: str, root: Path) -> None:
+    contracts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    [layers] = [contract["layers"] for contract in contracts if contract.get("containers") == ["pytest_templates"]]
+    held = [{name.strip() for name in layer.split("|")} for layer in layers]
+    rows = [
+        (int(line[2]), name.removesuffix("/").removesuffix(".py"))
+        for line in page.splitlines()
+        if re.match(r"\| \d ", line)
+        for name in QUOTED.findall(line.split(" | ")[1])
+    ]
+
+    assert [{name for floor, name in rows if floor == number} for number in range(len(held), 0, -1)] == held
+
+
+def test_every_file_and_folder_that_is_named_exists(page: str, root: Path) -> None:
+    bases = (root, root / "src" / "antiphon", root / "pytest_templates")
+    missing = {name for name in QUOTED.findall(page) if not any((base / name).exists() for base in bases)}
+
+    assert missing == set()
+
+
+def test_every_package_says_what_it_is(root: Path) -> None:
+    packages = [*(root / "pytest_templates").rglob("__init__.py"), *(root / "src" / "antiphon").rglob("__init__.py")]
+    first_lines = {
+        path: path.read_text(encoding="utf-8").partition("\n")[0] for path in packages if "desk" not in path.parts
+    }
+
+    assert {str(path) for path, line in first_lines.items() if not re.match(r'"""[A-Z`].*\S', line)} == set()
