@@ -3,8 +3,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,12 +21,24 @@ def engine() -> Path:
     return package_folder("antiphon")
 
 
+@pytest.fixture
+def structure(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script that measures how the packages are built."""
+    monkeypatch.syspath_prepend(root / "tools")
+    return import_module("structure")
+
+
 @pytest.fixture(scope="session")
-def python_files(root: Path, engine: Path) -> list[Path]:
+def python_files(root: Path, packages: dict[str, Path]) -> list[Path]:
     """Every Python file of the project, whether the packages are installed or used from the checkout."""
     others = [root / name for name in ("tests", "fixtures", "benchmarks", "tools")]
-    folders = [engine, package_folder("pytest_templates"), *others]
-    return [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    return [path for folder in [*packages.values(), *others] for path in sorted(folder.rglob("*.py"))]
+
+
+@pytest.fixture(scope="session")
+def packages(engine: Path) -> dict[str, Path]:
+    """The folder of each package."""
+    return {"antiphon": engine, "pytest_templates": package_folder("pytest_templates")}
 
 
 def package_folder(name: str) -> Path:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -49,3 +50,44 @@ def test_imports_run_downward_only(root: Path) -> None:
     run = subprocess.run([*lint, "--no-cache"], cwd=root, capture_output=True, text=True, timeout=120, check=False)
 
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_no_imports_run_in_a_circle(structure: ModuleType, packages: dict[str, Path]) -> None:
+    assert structure.circles(structure.modules_of(packages)) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from package import one",
+        "from package.one import thing",
+        "import package.one",
+        "def function():\n    from package.one import thing",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from package.one import thing",
+        "from package import room",
+    ],
+)
+def test_an_import_back_makes_a_circle(structure: ModuleType, tmp_path: Path, back: str) -> None:
+    modules = {
+        "__init__.py": "",
+        "one.py": "from package import two\nthing = 1\n",
+        "two.py": back,
+        "room/__init__.py": "from package.one import thing\n",
+        "program/script.py": "from package import one\n",
+    }
+    for name, text in modules.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    (circle,) = structure.circles(structure.modules_of({"package": tmp_path}))
+
+    assert circle[0] == "package.one"
+    assert circle[-1] == "package.two"
+
+
+def test_what_only_one_of_two_imports_is_no_circle(structure: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").write_text("from package.two import thing\n", encoding="utf-8")
+    (tmp_path / "one.py").write_text("from package import two\n", encoding="utf-8")
+    (tmp_path / "two.py").write_text("import pytest\nthing = 1\n", encoding="utf-8")
+
+    assert structure.circles(structure.modules_of({"package": tmp_path})) == []

@@ -17,11 +17,11 @@ def page(root: Path) -> str:
 
 
 @pytest.fixture
-def rooms(root: Path) -> set[str]:
+def rooms(packages: dict[str, Path]) -> set[str]:
     """The folders and modules at the root of the plugin, as the page writes them."""
-    entries = (root / "pytest_templates").iterdir()
-    modules = {path.name for path in entries if path.suffix == ".py" and path.name != "__init__.py"}
-    return modules | {f"{path.parent.name}/" for path in (root / "pytest_templates").glob("*/__init__.py")}
+    plugin = packages["pytest_templates"]
+    modules = {path.name for path in plugin.glob("*.py") if path.name != "__init__.py"}
+    return modules | {f"{path.parent.name}/" for path in plugin.glob("*/__init__.py")}
 
 
 def test_every_room_has_a_row(page: str, rooms: set[str]) -> None:
@@ -46,17 +46,15 @@ def test_floors_are_those_of_the_import_contract(page: str, root: Path) -> None:
     assert [{name for floor, name in rows if floor == number} for number in range(len(held), 0, -1)] == held
 
 
-def test_every_file_and_folder_that_is_named_exists(page: str, root: Path) -> None:
-    bases = (root, root / "src" / "antiphon", root / "pytest_templates")
-    missing = {name for name in QUOTED.findall(page) if not any((base / name).exists() for base in bases)}
+def test_every_file_and_folder_that_is_named_exists(page: str, root: Path, packages: dict[str, Path]) -> None:
+    names = {name.removeprefix("src/antiphon/").removeprefix("pytest_templates/") for name in QUOTED.findall(page)}
+    bases = (root, *packages.values())
 
-    assert missing == set()
+    assert {name for name in names if not any((base / name).exists() for base in bases)} == set()
 
 
-def test_every_package_says_what_it_is(root: Path) -> None:
-    packages = [*(root / "pytest_templates").rglob("__init__.py"), *(root / "src" / "antiphon").rglob("__init__.py")]
-    first_lines = {
-        path: path.read_text(encoding="utf-8").partition("\n")[0] for path in packages if "desk" not in path.parts
-    }
+def test_every_package_says_what_it_is(packages: dict[str, Path]) -> None:
+    found = [path for folder in packages.values() for path in folder.rglob("__init__.py") if "desk" not in path.parts]
+    first_lines = {path: path.read_text(encoding="utf-8").partition("\n")[0] for path in found}
 
     assert {str(path) for path, line in first_lines.items() if not re.match(r'"""[A-Z`].*\S', line)} == set()
