@@ -1,4 +1,4 @@
-"""State around a subroutine that no parent owns: globals, closures, class attributes, clients, the environment."""
+"""The ambient state of a subroutine: globals, closures, class attributes, clients, the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from antiphon import Model, Session, SessionInitStrategy, SessionTransformer, SquashStrategy, Template, Tool
 from antiphon.copies import ATOMS, Shared, attributes
-from pytest_templates.isolation.state import Photographer
+from pytest_templates.isolation.state import State, StateReader
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_NAME
 from pytest_templates.support.environment import is_users_module
 
@@ -41,7 +41,7 @@ def owners_in(templates: Iterable[Template]) -> list[Any]:
 
 
 def state_of(function: FunctionType) -> dict[str, Any]:
-    """What a function keeps: the variables of its closure, its defaults, its attributes, by their names."""
+    """The state of a function: the variables of its closure, its defaults and its attributes, by name."""
     names = function.__code__.co_freevars
     closure = {
         name: cell.cell_contents for name, cell in zip(names, function.__closure__ or (), strict=True) if _is_set(cell)
@@ -53,7 +53,7 @@ def state_of(function: FunctionType) -> dict[str, Any]:
 
 
 def name_of(function: FunctionType) -> str:
-    """What a function is called; a lambda by its line."""
+    """The name of a function; for a lambda, with its line."""
     line = f" (line {function.__code__.co_firstlineno})" if "<lambda>" in function.__qualname__ else ""
     return f"{function.__module__}.{function.__qualname__}{line}"
 
@@ -89,7 +89,7 @@ def _each(held: Any) -> Iterator[Any]:
 
 
 def _is_set(cell: CellType) -> bool:
-    """Whether a closure's variable has a value yet."""
+    """Whether a variable of a closure has a value yet."""
     try:
         return cell.cell_contents is cell.cell_contents
     except ValueError:
@@ -97,7 +97,7 @@ def _is_set(cell: CellType) -> bool:
 
 
 _PROVIDERS: Final = ("openai", "anthropic", "google.genai", "groq", "mistralai", "cohere", "litellm")
-_OF_CLIENTS: Final[tuple[str, ...]] = (
+_CLIENT_SETTINGS: Final[tuple[str, ...]] = (
     "headers",
     "_custom_headers",
     "params",
@@ -107,16 +107,16 @@ _OF_CLIENTS: Final[tuple[str, ...]] = (
     "api_key",
     "timeout",
 )
-_PASSING: Final = frozenset(  # variables of the context that change for reasons of their own
+_UNSTABLE: Final = frozenset(  # context variables that change in every subroutine, whatever it does
     ["antiphon_caller", "passes", "cassette", "owed", "decimal_context"]
 )
 _ATOMS: Final = (type(None), bool, int, float, str, bytes)
 _CONTAINERS: Final = (list, dict, set, frozenset, tuple, deque, bytearray)
-_MOST: Final = 10_000  # things in a container; of larger ones only the size is compared
+_MOST: Final = 10_000  # items in a container; of larger ones only the size is compared
 
 
-class Survey:
-    """What lies around a parent: settings of providers and clients, the environment, globals, closures, strategies.
+class AmbientReader:
+    """Reads the state around a parent: settings of providers and clients, the environment, globals, closures.
 
     Args:
         parent: The parent's session.
@@ -131,46 +131,46 @@ class Survey:
         self._classes = [cls for cls in _classes(parent, trees) if is_users_module(cls.__module__)]
         self._modules = _modules(trees, [*self._functions, *self._classes])
         self._providers = [sys.modules[name] for name in _PROVIDERS if name in sys.modules]
-        self._photographer = _Surveyor()
+        self._reader = _Reader()
 
-    def picture(self) -> dict[str, Any]:
-        """All of it as it is now, by what it is called."""
-        view = self._photographer.view
+    def state(self) -> State:
+        """All of it as it is now, each part under its name."""
+        read = self._reader.read
         return {
             "os.environ": {
                 name: hidden(name, text) for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"
             },
             **{
-                f"the context variable {variable.name}": view(value)
+                f"the context variable {variable.name}": read(value)
                 for variable, value in copy_context().items()
-                if variable.name not in _PASSING
+                if variable.name not in _UNSTABLE
             },
-            **{f"{_name(module)}.{name}": view(value) for module in self._modules for name, value in _globals(module)},
+            **{f"{_name(module)}.{name}": read(value) for module in self._modules for name, value in _globals(module)},
             **{
-                f"{_name(module)}.{name}": view(hidden(name, value))
+                f"{_name(module)}.{name}": read(hidden(name, value))
                 for module in self._providers
                 for name, value in _globals(module)
             },
-            **{f"{_name(cls)}.{name}": view(value) for cls in self._classes for name, value in _of_class(cls)},
-            **{name_of(one): {name: view(value) for name, value in state_of(one).items()} for one in self._functions},
+            **{f"{_name(cls)}.{name}": read(value) for cls in self._classes for name, value in _class_attributes(cls)},
+            **{name_of(one): {name: read(value) for name, value in state_of(one).items()} for one in self._functions},
             **{
                 f"the {type(owner).__name__} {number}": {
-                    name.removeprefix("_"): view(value) for name, value in attributes(owner).items()
+                    name.removeprefix("_"): read(value) for name, value in attributes(owner).items()
                 }
                 for number, owner in enumerate(self._owners, 1)
             },
             **{
-                f"the {type(client).__name__} of {name}": view(settings)
+                f"the {type(client).__name__} of {name}": read(settings)
                 for name, client, settings in _clients(self._models)
             },
         }
 
 
-class _Surveyor(Photographer):
-    """Looks into containers, models, and objects of the user's classes; at all else from outside."""
+class _Reader(StateReader):
+    """Reads the content of containers, models and objects of the user's classes; of all else, the identity."""
 
-    def view(self, value: Any) -> Any:
-        """The picture of a value that is not large, and of the user's."""
+    def read(self, value: Any) -> Any:
+        """The state of a value; of a large container only its size."""
         if isinstance(value, _CONTAINERS):
             return self.value(value) if len(value) <= _MOST else f"<{len(value)} things>"
         if type(value) in _ATOMS or isinstance(value, Model) or is_users_module(type(value).__module__):
@@ -184,7 +184,7 @@ class _Surveyor(Photographer):
 
 
 def hidden(name: str, value: Any) -> Any:
-    """The value, or, where its name is that of a secret, what tells it apart from another."""
+    """The value; where its name is that of a secret, a short hash of it."""
     if isinstance(value, str) and (SECRET_NAME.search(name) or name.lower() in CREDENTIAL_HEADERS):
         return f"<hidden, {blake2b(value.encode('utf-8', 'surrogatepass'), digest_size=2).hexdigest()}>"
     return value
@@ -207,12 +207,12 @@ def _classes(parent: Session, templates: Iterable[Template]) -> list[type]:
     return [*dict.fromkeys(cls for value in objects for cls in type(value).__mro__)]
 
 
-def _of_class(cls: type) -> Iterator[tuple[str, Any]]:
+def _class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     return ((name, value) for name, value in vars(cls).items() if not name.startswith("__") and _is_state(value))
 
 
 def _modules(templates: Iterable[Template], definitions: Iterable[Any]) -> list[ModuleType]:
-    """The user's modules that have a part in it."""
+    """The user's modules in which the templates were built, or their functions and classes defined."""
     files = {template.built_at.file for template in templates if template.built_at is not None}
     names = {definition.__module__ for definition in definitions}
     loaded = [*sys.modules.items()]
@@ -228,24 +228,24 @@ def _globals(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def _is_state(value: Any) -> bool:
-    """By its type alone: the lazy clients of ``openai`` make themselves when they are asked what they are."""
+    """Whether a value is compared; by its type alone, since ``isinstance`` makes the lazy clients of ``openai``."""
     return issubclass(type(value), (*_ATOMS, *_CONTAINERS, Model))
 
 
 def _clients(models: Iterable[Model]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """What models keep that has settings of a client's, with these settings."""
+    """The clients that models hold, each with a name and its settings."""
     for model in models:
         for name, held in attributes(model).items():
             if type(held) not in ATOMS and not isinstance(held, (*_CONTAINERS, Shared, Model)):
-                settings = {key: _plain(getattr(held, key)) for key in _OF_CLIENTS if key in _settable(held)}
+                settings = {key: _plain(getattr(held, key)) for key in _CLIENT_SETTINGS if key in _setting_names(held)}
                 if settings:
                     yield f"the model {model.name}, {name.removeprefix('_')}", held, settings
 
 
-def _settable(client: object) -> set[str]:
+def _setting_names(client: object) -> set[str]:
     return {
         *attributes(client),
-        *(key for key in _OF_CLIENTS if isinstance(getattr(type(client), key, None), property)),
+        *(key for key in _CLIENT_SETTINGS if isinstance(getattr(type(client), key, None), property)),
     }
 
 
