@@ -1,4 +1,4 @@
-"""The hooks that the plugin calls: a project's ``conftest.py``, or a plugin of its own, implements them.
+"""The hooks for projects: a ``conftest.py``, or a plugin, implements them.
 
 What a hook is given is a frozen value; make a changed one with `dataclasses.replace`. No implementation may be a
 wrapper. One that fails, or returns what it may not, fails the test or the run; the text names its file or plugin.
@@ -33,7 +33,7 @@ def pytest_templates_scrub(interaction: Interaction) -> Interaction | None:
     """
 
 
-@pytest.hookspec(firstresult=True)
+@pytest.hookspec
 def pytest_templates_match(request: RecordedRequest, recorded: RecordedRequest) -> bool | None:
     """Say whether a recording answers a request, where the built-in comparison is too strict or too lenient.
 
@@ -58,7 +58,7 @@ def pytest_templates_model_call(call: ModelCall, item: pytest.Item) -> None:
 
     Args:
         call: The call, whatever answered it: a script, a cassette or a real model. Calls that clients make without the
-            engine are not told.
+            engine are not reported.
         item: The test.
     """
 
