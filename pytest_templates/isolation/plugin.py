@@ -71,7 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Watch subroutines, unless the run turns it off."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     mode = MODE.of(config)
     if mode != "off":
         join(config, Isolation(mode, repeats=config.stash.get(REPEATED, False)), "isolation")

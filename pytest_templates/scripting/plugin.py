@@ -139,7 +139,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Play scripts from now on."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     join(config, Scripting(), "scripting")
 
 
@@ -168,7 +168,7 @@ class Scripting:
         return CallSource("script") if isinstance(call.origin, ScriptedModel) else None
 
     @hookimpl
-    def attempt_settles(self, attempt: Attempt) -> None:
+    def attempt_is_checked(self, attempt: Attempt) -> None:
         """A step that nobody asked for fails the test."""
         left = [one for one in _scripts_of(attempt).consumables if one.remaining]
         if left:

@@ -69,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Hold tests, and the run, to what they may spend."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     join(config, TestBudgets(), "test-budgets")
     limit, budget = MAX_COST.of(config), BUDGET.of(config)
     if limit is not None:
