@@ -1,4 +1,4 @@
-"""``--templates-max-cost``: what real models cost in a run, and where it stops."""
+"""``--templates-max-cost``: a limit on what real models may cost in a run, checked before each request."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _SHARED: Final = "templates_costs"
 
 
-UNPRICED: Final = ReportData[list[str]]("unpriced")  # the models of a test whose calls could not be counted
+UNPRICED: Final = ReportData[list[str]]("unpriced")  # models of a test whose price is not known
 
 
 class CostLimit:
-    """Lets no request be sent once the calls of a run have cost as much as they may.
+    """Refuses requests once the calls of a run have reached the limit.
 
-    What was paid for is known to every process of the run: each adds lines to one file.
+    All processes of the run share a file to which each adds a line for the cost of a call.
 
     Args:
         path: The file.
@@ -44,17 +44,17 @@ class CostLimit:
 
     @classmethod
     def of(cls, config: pytest.Config, limit: Decimal) -> CostLimit:
-        """That of a run: in a worker of xdist with the file that was begun where it was started."""
-        told = worker_input(config)
-        if _SHARED in told:
-            return cls(Path(told[_SHARED]), limit)
+        """The limit of a run; a worker of pytest-xdist uses the file of the main process."""
+        shared = worker_input(config).get(_SHARED)
+        if shared is not None:
+            return cls(Path(shared), limit)
         folder = TemporaryDirectory(prefix="templates-")
         config.add_cleanup(folder.cleanup)
         return cls(Path(folder.name, "costs"), limit)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Let a worker of xdist add to it."""
+        """Send the path of the file to a worker of pytest-xdist."""
         node.workerinput[_SHARED] = str(self._path)
 
     @hookimpl
@@ -62,7 +62,7 @@ class CostLimit:
         """Refuse a request when the limit is reached.
 
         Raises:
-            BudgetExceeded: It is.
+            BudgetExceeded: The limit is reached.
         """
         total = self._total
         if total < self._limit:
@@ -76,13 +76,15 @@ class CostLimit:
             "What tests that passed have recorded is kept. Raise the limit, or go on another time with\n"
             "--templates-record=missing."
         )
-        if not any(isinstance(one, BudgetExceeded) for one in attempt.failures):  # calls at once are refused at once
+        if not any(
+            isinstance(one, BudgetExceeded) for one in attempt.failures
+        ):  # one error is enough for calls that are made at the same time
             attempt.failures.append(refused)
         raise as_client_error(refused)
 
     @hookimpl
     def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
-        """Add what a call has cost."""
+        """Add the cost of a call."""
         if not source.was_sent:
             return
         cost = None if call.usage is None else call.usage.cost
@@ -93,7 +95,7 @@ class CostLimit:
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send what could not be counted."""
+        """Send the models whose price is not known along with the report."""
         if report.when != "teardown":
             return
         unpriced = set(attempt.stash.get(_UNPRICED, ()))
@@ -103,12 +105,12 @@ class CostLimit:
             UNPRICED.put(report, sorted(unpriced))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what could not be counted."""
+        """Collect the models whose price is not known."""
         self._unpriced.update(UNPRICED.of(report) or ())
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """What could not be counted."""
+        """The models whose price is not known."""
         names = ", ".join(sorted(self._unpriced))
         return [f"no price is known, and --templates-max-cost did not count: {names}"] if names else []
 
@@ -116,7 +118,7 @@ class CostLimit:
         self._path.parent.mkdir(parents=True, exist_ok=True)  # a worker on another machine has a file of its own
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
-            os.write(file, f"{cost}\n".encode())  # in one step: other processes write as well
+            os.write(file, f"{cost}\n".encode())  # in one system call: other processes write as well
         finally:
             os.close(file)
 

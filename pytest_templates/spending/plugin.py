@@ -67,7 +67,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold tests, and the run, to what they may spend."""
+    """Limit what tests, and the run, may spend."""
     OPTIONS.read(config)
     MARKER.register(config)
     join(config, TestBudgets(), "test-budgets")
@@ -83,25 +83,25 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class TestBudgets:
-    """Holds marked tests to their budgets."""
+    """Checks the budgets of marked tests."""
 
-    __test__ = False  # pytest collects classes called Test…; this is none
+    __test__ = False  # pytest collects classes whose names begin with Test
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
-        """Begin to count."""
+        """Begin to count the calls of a marked test."""
         found = MARKER.read_all(attempt.item)
         if found:
-            from pytest_templates.spending import budget
+            from pytest_templates.spending.budget import Budget
 
             limits = Limits()
-            for one in found:  # of each limit the one that stands closest to the test
+            for one in found:  # of several limits of one kind, that of the closest marker holds
                 limits = limits.or_else(one)
-            attempt.stash[_BUDGET] = budget.Budget(attempt.item.nodeid, limits, attempt.failures.append)
+            attempt.stash[_BUDGET] = Budget(attempt.item.nodeid, limits, attempt.failures.append)
 
     @hookimpl(trylast=True)
     def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
-        """Object to a call that would be one too many."""
+        """Refuse a call that would exceed the budget."""
         budget = _budget_of(attempt)
         if budget is not None:
             budget.check(event.model)
