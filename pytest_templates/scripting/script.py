@@ -1,4 +1,4 @@
-"""A model's script: steps, rules for chosen calls, and a queue for all others; shared by every copy of the model."""
+"""Scripts: their steps, the rules for chosen calls, and the queue for all others."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ UserStep: TypeAlias = str | Callable[[Session], str]
 
 
 class CallTool:
-    """A step in which the model asks for a tool: ``CallTool("get_weather", city="Oslo")``.
+    """A step in which the model calls a tool: ``CallTool("get_weather", city="Oslo")``.
 
     Args:
-        name: The tool.
-        **arguments: What the model gives it; it need not be what the tool takes.
+        name: The name of the tool.
+        **arguments: The arguments of the call; they may be wrong ones.
 
     Raises:
         InvalidType: The name is no text.
@@ -50,7 +50,7 @@ class CallTool:
 
 
 class Stream:
-    """A step that is said in these pieces where the program listens to a stream, and as a whole elsewhere.
+    """A step that arrives in these pieces where the program reads a stream, and as a whole elsewhere.
 
     Args:
         *pieces: The pieces of the text, in order.
@@ -78,7 +78,7 @@ class Fail:
         fault: What goes wrong: one of the ``faults``, or an exception.
 
     Raises:
-        InvalidType: That is neither.
+        InvalidType: The argument is neither.
     """
 
     __slots__ = ("fault",)
@@ -94,12 +94,12 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a step stands.
+    """The place of a step in a script.
 
     Attributes:
-        owner: Whose script it is.
-        name: Which step of it, such as ``step 2``.
-        number: How many steps of the script were played with this one; ids of tool calls are made of it.
+        owner: The owner of the script, for messages.
+        name: The name of the step, such as ``step 2``.
+        number: How many steps of the script were played, this one included; it is part of the ids of tool calls.
     """
 
     owner: str
@@ -108,10 +108,10 @@ class Place:
 
 
 def checked_model_steps(steps: Sequence[Any], owner: str) -> tuple[ModelStep, ...]:
-    """The steps of a model's script.
+    """The steps of a model's script, checked.
 
     Raises:
-        InvalidType: One is nothing that a model could say; the text names its place.
+        InvalidType: A step is of a wrong type; the text names its place.
     """
     for number, step in enumerate(steps, 1):
         if not _is_model_step(step):
@@ -124,10 +124,10 @@ def checked_model_steps(steps: Sequence[Any], owner: str) -> tuple[ModelStep, ..
 
 
 def checked_user_steps(steps: Sequence[Any], owner: str) -> tuple[UserStep, ...]:
-    """The answers of a user's script.
+    """The answers of a user's script, checked.
 
     Raises:
-        InvalidType: One is no answer; the text names its place.
+        InvalidType: An answer is of a wrong type; the text names its place.
     """
     for number, step in enumerate(steps, 1):
         if not isinstance(step, str) and (isinstance(step, type) or not callable(step)):
@@ -139,11 +139,11 @@ def checked_user_steps(steps: Sequence[Any], owner: str) -> tuple[UserStep, ...]
 
 
 def played(step: ModelStep, session: Session, place: Place) -> Answer | Stream:
-    """What a model says at a step; every ``Reply`` and ``Message`` is a fresh one.
+    """The answer of a model at a step; a ``Reply`` or ``Message`` is copied.
 
     Raises:
-        BaseException: The one that the step holds.
-        InvalidType: A function returned nothing that a model could say.
+        BaseException: The exception of the step.
+        InvalidType: A function returned no step.
     """
     match step:
         case str() | Stream():
@@ -181,7 +181,7 @@ _REPR.maxstring = _REPR.maxother = 120
 
 
 def shown(step: object) -> str:
-    """A step as it is shown in messages, cut where it is long."""
+    """A step as it is shown in messages, truncated where it is long."""
     if callable(step) and not isinstance(step, type):
         code = getattr(step, "__code__", None)
         name = getattr(step, "__qualname__", type(step).__name__)
@@ -197,12 +197,12 @@ Pattern: TypeAlias = str | re.Pattern[str]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Which calls a rule is for: those for which everything said here holds.
+    """The calls that a rule is for: those that fit everything given here.
 
     Attributes:
-        template: The id of the template that asks, or a glob of its path, or a regular expression found in its path.
+        template: The id of the calling template, or a glob of its path, or a regular expression found in its path.
         prompt: A text or a regular expression found in the last message that is sent.
-        model: A glob of the name of the model that is asked, or a regular expression found in it.
+        model: A glob of the name of the model that is called, or a regular expression found in it.
     """
 
     template: Pattern | None = None
@@ -210,7 +210,7 @@ class Condition:
     model: Pattern | None = None
 
     def holds(self, caller: Caller | None, session: Session) -> bool:
-        """Whether a call is one of these."""
+        """Whether the rule is for a call."""
         path, key, model = (
             (None, "", "") if caller is None else (caller.template_path, caller.template_id, caller.model)
         )
@@ -244,7 +244,7 @@ def _shown(pattern: Pattern) -> str:
 
 
 class _Part:
-    """Steps that are played in order, as a whole a number of times."""
+    """Steps that are played in order, all of them a number of times: those of a rule, or the queue."""
 
     def __init__(self, steps: Sequence[ModelStep], times: int | None, condition: Condition | None = None) -> None:
         self.condition = condition
@@ -253,7 +253,7 @@ class _Part:
         self._played = 0
 
     def take(self) -> tuple[ModelStep, str] | None:
-        """The next step, and what it is called; ``None`` when all were played."""
+        """The next step and its name; ``None`` when all were played."""
         if self._total is not None and self._played >= self._total:
             return None
         index = self._played % len(self._steps)
@@ -263,49 +263,49 @@ class _Part:
 
     @property
     def remaining(self) -> int:
-        """How many are left; 0 for a part that never ends, which is never left over."""
+        """How many steps are left; 0 for steps without an end."""
         return 0 if self._total is None else self._total - self._played
 
     def listed(self) -> Iterator[str]:
-        """The steps that are left, a line each."""
+        """A line for each step that is left."""
         for number in range(self._played, self._total or 0):
             step = shown(self._steps[number % len(self._steps)])
             yield f"{number + 1}. {step}" if self.condition is None else f"{self.condition}: {step}"
 
 
 class Script:
-    """What is left to say; taken by any thread, each step once.
+    """The steps that are left of a script; every step is taken once, by any copy of its models, in any thread.
 
     Args:
-        owner: Whose script it is, for messages.
-        steps: The queue, for calls that no rule is for.
+        owner: The owner of the script, for messages.
+        steps: The queue, for calls without a rule.
 
     Attributes:
-        is_played: Whether there is a model that plays it.
+        is_played: Whether any model plays the script.
     """
 
     def __init__(self, owner: str, steps: Sequence[ModelStep]) -> None:
         self.owner = owner
         self.is_played = False
         self._parts = [_Part(steps, 1)]  # the queue stands last
-        self._unsaid: list[Condition] = []
+        self._unfinished: list[Condition] = []
         self._taken = 0
         self._lock = Lock()
 
     def begin(self, condition: Condition) -> None:
-        """Note that a rule is being written, and has nothing to say yet."""
+        """Note that a rule was begun, and has no steps yet."""
         with self._lock:
-            self._unsaid.append(condition)
+            self._unfinished.append(condition)
 
     def add(self, condition: Condition, steps: Sequence[ModelStep], times: int | None) -> None:
-        """Add a rule after those there are."""
+        """Add a rule after the others."""
         with self._lock:
-            if condition in self._unsaid:
-                self._unsaid.remove(condition)
+            if condition in self._unfinished:
+                self._unfinished.remove(condition)
             self._parts.insert(-1, _Part(steps, times, condition))
 
     def take(self, caller: Caller | None, session: Session) -> tuple[ModelStep, Place] | None:
-        """The next step for a call: of the first rule that has one for it, else of the queue."""
+        """The next step for a call: from the first rule that has one for it, else from the queue."""
         with self._lock:
             for part in self._parts:
                 if part.condition is None or part.condition.holds(caller, session):
@@ -322,19 +322,19 @@ class Script:
 
     @property
     def remaining(self) -> int:
-        """How many steps are left, those of rules without end aside."""
-        return sum(part.remaining for part in self._parts) + len(self._unsaid)
+        """How many steps are left, except those without an end."""
+        return sum(part.remaining for part in self._parts) + len(self._unfinished)
 
     @property
     def unused(self) -> str:
-        """What is left, in words."""
+        """The steps that are left, in words."""
         return (
             f"{self.owner} was asked {counted(self._taken, 'time')} and still holds {self.remaining} of its steps:\n"
             f"{self.listed()}\n  {_TOO_MANY if self.is_played else _NOT_PLAYED}"
         )
 
     def passed_over(self, caller: Caller | None) -> str:
-        """The rules that still hold something and are for other templates than they seem to be meant for, in words."""
+        """Hints, in words, at rules with steps left whose target is probably misspelt for this caller."""
         asked = [] if caller is None else [(caller.template_path, caller.template_id)]
         with self._lock:
             targets = {part.condition.template for part in self._parts if part.condition and part.remaining}
@@ -342,8 +342,8 @@ class Script:
         return "".join(f"  {target!r} names other templates{hint}\n" for target, hint in sorted(hints.items()) if hint)
 
     def listed(self) -> str:
-        """The steps that are left, a line each."""
+        """A line for each step that is left."""
         with self._lock:
             lines = [line for part in self._parts for line in part.listed()]
-            lines += [f"{condition}: nothing, it lacks its .reply(...)" for condition in self._unsaid]
+            lines += [f"{condition}: nothing, it lacks its .reply(...)" for condition in self._unfinished]
             return "\n".join(f"    {line}" for line in lines)
