@@ -11,6 +11,7 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain, repeat
 from math import ceil, floor
@@ -23,6 +24,7 @@ from antiphon import Reply, Session, Tool, ToolCall
 from antiphon.output import OutputType, problems_of
 from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError
+from pytest_templates.support.text import OUTSIDE
 
 A = TypeVar("A")
 
@@ -87,9 +89,9 @@ def _valid(what: str, schema: _Schema, check: Callable[[Any], object]) -> Any:
             return value
     caller = current_caller()
     template = None if caller is None else caller.template_path
-    asking = "code outside of templates" if template is None else f"the template at {template!r}"
+    caller_name = OUTSIDE if template is None else f"the template at {template!r}"
     raise GenerationError(
-        f"no answer can be made up that {asking} would take for {what}: {wrong}\n"
+        f"no answer can be made up that {caller_name} would take for {what}: {wrong}\n"
         "  write it into the script: model.on(template=...).reply(...)"
     )
 
@@ -100,16 +102,11 @@ def _path(value: Any, location: Sequence[str | int]) -> _Path:
     for part in location:
         if part == "[key]" and path:  # pydantic adds it for an invalid key; keys are generated with their object
             return tuple(path[:-1])
-        if _holds(value, part):
-            value = value[part]
-            path.append(part)
+        if isinstance(value, dict | list):
+            with suppress(LookupError, TypeError):
+                value = value[part]  # type: ignore[index]
+                path.append(part)
     return tuple(path)
-
-
-def _holds(value: Any, part: str | int) -> bool:
-    if isinstance(value, list):
-        return isinstance(part, int) and part < len(value)
-    return isinstance(value, dict) and part in value
 
 
 class _NotMadeError(Exception):

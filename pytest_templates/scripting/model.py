@@ -25,7 +25,7 @@ from pytest_templates.scripting.script import (
     played,
 )
 from pytest_templates.support.targets import without_iterations
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import OUTSIDE, counted
 
 _NO_TEXTS: Final = "; generate=True makes up tool calls and typed answers, and no text that may be any"
 
@@ -169,7 +169,7 @@ class ScriptedModel(Model):
     def _unscripted(self, session: Session) -> UnscriptedCall:
         caller = current_caller()
         path = None if caller is None else caller.template_path
-        by = "by code outside of templates" if path is None else f"by the template at {path!r}"
+        by = f"by {OUTSIDE}" if path is None else f"by the template at {path!r}"
         taken = counted(self._script.taken, "step")
         script, remedy = "its script", "add a step"
         if self._plays_a_file:

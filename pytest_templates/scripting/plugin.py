@@ -119,10 +119,10 @@ def scripted_user(_llm_attempt: Attempt) -> Callable[..., ScriptedUser]:
 
 @pytest.fixture
 def llm_faults(_llm_attempt: Attempt) -> Iterator[Faults]:
-    """Injects faults into chosen templates: ``llm_faults.at("support/triage", faults.rate_limited(), times=2)``.
+    """Puts faults on chosen templates: ``llm_faults.at("support/triage", faults.rate_limited(), times=2)``.
 
-    The model that the template calls may be a scripted one, or a real one on a cassette. Sleeping takes no time in such
-    a test, and a fault that did not happen fails it at teardown.
+    The model that the template asks may be a scripted one, or a real one on a cassette. Waiting takes no time in such a
+    test, and a fault that did not happen fails it at teardown.
     """
     from pytest_templates.scripting.fault_injection import faults_in_place
 
