@@ -55,8 +55,8 @@ class Option(Generic[T]):
         self._choices = tuple(choices)
         self._convert = read
         self._repeated = repeated
-        self._ini_type = ini_type
-        self._kwargs = {**kwargs, "choices": self._choices} if choices else kwargs
+        self._ini_type: Literal["string", "linelist"] = ini_type
+        self._kwargs: dict[str, Any] = {**kwargs, "choices": self._choices} if choices else kwargs
         self._key = pytest.StashKey[T]()
 
     def add(self, parser: pytest.Parser) -> None:
