@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from pytest_templates.reporting.document import Report, read
-from pytest_templates.run.calls import CallRow, Line, line_of, lines_of
+from pytest_templates.run.calls import CallRow
+from pytest_templates.run.totals import Line, line_of, lines_of
 from pytest_templates.support.text import OUTSIDE, counted, money, table
 
 _NUMBERS: Final = ("calls", "tokens in", "tokens out", "cost", "time of calls")

@@ -18,7 +18,8 @@ from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.errors import CassetteError
 from pytest_templates.lock.facts import Change, Facts, Key, Seen, Test, keys_of
 from pytest_templates.lock.file import NAME
-from pytest_templates.run.calls import UNBILLED, cost_of
+from pytest_templates.run.calls import UNBILLED
+from pytest_templates.run.totals import cost_of
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import counted
 

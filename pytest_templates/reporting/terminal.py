@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_templates.run.calls import CALLS, CallRow, Line, cost_of, lines_of, table_of
+from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import manager_of
 from pytest_templates.support.text import counted
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+    from pytest_templates.run.totals import Line
 
 
 class Terminal:
@@ -35,18 +37,33 @@ class Terminal:
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print the summary; features add parts and lines of their own, in the order in which they were loaded."""
-        lines = lines_of(self._calls)
+        lines = self._lines()
         if self._wants_table:
             terminalreporter.section("templates")
-            terminalreporter.line(table_of(lines) if lines else "no model was called")
+            terminalreporter.line(_table(lines) if lines else "no model was called")
         counts = [*(_called(lines) if lines else []), *chain.from_iterable(reversed(self._hook.summary_counts()))]
         if counts:  # clients that are used without the engine make no calls, and their cassettes count
             terminalreporter.line(f"templates: {', '.join(counts)}")
         for line in chain.from_iterable(reversed(self._hook.summary_lines())):
             terminalreporter.line(f"templates: {line}")
 
+    def _lines(self) -> list[Line]:
+        if not self._calls:
+            return []
+        from pytest_templates.run.totals import lines_of
+
+        return lines_of(self._calls)
+
+
+def _table(lines: list[Line]) -> str:
+    from pytest_templates.run.totals import table_of
+
+    return table_of(lines)
+
 
 def _called(lines: list[Line]) -> list[str]:
+    from pytest_templates.run.totals import cost_of
+
     calls, models = sum(line.calls for line in lines), len({line.model for line in lines})
     tokens = sum(line.input_tokens + line.output_tokens for line in lines)
     cost = cost_of(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines))

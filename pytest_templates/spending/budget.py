@@ -9,7 +9,8 @@ from typing import Final
 from antiphon import ModelCall
 from antiphon.errors import naming_template
 from pytest_templates.errors import BudgetExceeded
-from pytest_templates.run.calls import CallRow, Source, lines_of, row_of, table_of
+from pytest_templates.run.calls import CallRow, Source, row_of
+from pytest_templates.run.totals import lines_of, table_of
 from pytest_templates.spending.limits import Entry, Limits, Tally, compared, table_of_limits
 from pytest_templates.support.text import OUTSIDE
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.run.calls import CALLS, CallRow, Line, lines_of, table_of
+from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.processes import fail_run
+from pytest_templates.run.totals import Line, lines_of, table_of
 from pytest_templates.spending.limits import Entry, Limits, Tally, compared, table_of_limits
 from pytest_templates.support.text import counted
 

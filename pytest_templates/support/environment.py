@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
@@ -20,7 +19,7 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").strip().lower() not in {"", "0", "false", "no", "off"}
 
 
-_STANDARD_LIBRARY: Final = Path(sysconfig.get_path("stdlib"))
+_STANDARD_LIBRARY: Final = Path(os.__file__).parent
 _OURS: Final = frozenset({"antiphon", "pytest_templates"})
 
 

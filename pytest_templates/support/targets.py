@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from typing import Final
 
 _ITERATION: Final = re.compile(r"@\d+(?=/|$)")
@@ -26,6 +25,8 @@ def is_meant(target: str, path: str | None, template_id: str) -> bool:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: a similar one among the known names, if there is one."""
+    from difflib import get_close_matches
+
     close = get_close_matches(name, sorted(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -82,7 +82,9 @@ def test_a_model_that_is_not_allowed_is_named(project):
     result = project.run()
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    project.says(result, "  model          large    small, tiny  not allowed", "  model          small    small, tiny\n")
+    project.says(
+        result, "  model          large    small, tiny  not allowed", "  model          small    small, tiny\n"
+    )
 
 
 def test_a_run_that_fails_otherwise_keeps_its_exit_status(project):
