@@ -17,7 +17,7 @@ Opinion: TypeAlias = Callable[[Interaction], "bool | None"]
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class Recording:
     """A recorded interaction with its place.
 
     Attributes:
@@ -31,7 +31,7 @@ class Track:
     played: bool
 
 
-class Tape:
+class Player:
     """Plays each loaded interaction once, in recorded order among equal ones, and takes new ones.
 
     What is recorded now is not played in the same run: a second equal request is a second recording. What a killed run
@@ -59,7 +59,7 @@ class Tape:
         self._recorded = 0
         self._lock = Lock()
 
-    def take(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
+    def play(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
         """The next unplayed interaction with this fingerprint; from now on it counts as played, by this caller.
 
         Args:
@@ -120,11 +120,11 @@ class Tape:
         """How many loaded interactions were not played."""
         return len(self._loaded) - len(self._played)
 
-    def tracks(self) -> list[Track]:
+    def recordings(self) -> list[Recording]:
         """The loaded interactions as they stand."""
         with self._lock:
             return [
-                Track(number, interaction, number - 1 in self._played)
+                Recording(number, interaction, number - 1 in self._played)
                 for number, interaction in enumerate(self._loaded, 1)
             ]
 
@@ -156,7 +156,7 @@ def of_model(name: str, opinion: Opinion | None) -> Opinion:
     return judged
 
 
-class Outgoing:
+class SentRequests:
     """The requests that were sent, and their answers. Safe to use from many threads."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Recordings in a run: the cassettes of marked tests are opened, replayed, recorded, kept or dropped, and summed up."""
+"""CassetteUse in a run: the cassettes of marked tests are opened, replayed, recorded, kept or dropped, and summed up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RUN_ID: Final = "templates_run"  # in what workers are told
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
 
 
-class Recordings(TypedDict):
+class CassetteUse(TypedDict):
     """What became of the cassette of a test.
 
     Attributes:
@@ -46,7 +46,7 @@ class Recordings(TypedDict):
     unanswered: list[str | None]
 
 
-RECORDINGS: Final = ReportData[Recordings]("recordings")
+CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ class Cassettes:
             return None
         from antiphon.connect import ConnectedModel
 
-        was_sent = cassette.outgoing.was_sent(call.template_path, call.model)
+        was_sent = cassette.sent_requests.was_sent(call.template_path, call.model)
         if not isinstance(call.origin, ConnectedModel):
             return CallSource("model", was_sent)
         return CallSource("recorded" if was_sent else "cassette", was_sent)
@@ -144,7 +144,7 @@ class Cassettes:
     def answered_outside_of_engine(self, attempt: Attempt) -> bool | None:
         """The cassette knows the requests that no model call has made."""
         cassette = attempt.stash.get(CASSETTE, None)
-        return None if cassette is None else cassette.outgoing.was_answered(None, None)
+        return None if cassette is None else cassette.sent_requests.was_answered(None, None)
 
     @hookimpl
     def attempt_closes(self, attempt: Attempt) -> None:
@@ -165,14 +165,14 @@ class Cassettes:
         """Send what became of the cassette, and let no secret get out."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and report.when == "teardown":
-            row = Recordings(
+            row = CassetteUse(
                 played=cassette.played,
                 recorded=0 if cassette.dropped else cassette.recorded,
                 dropped=cassette.dropped,
                 skipped=attempt.skipped,
-                unanswered=cassette.outgoing.unanswered if attempt.went_well else [],
+                unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
             )
-            RECORDINGS.put(report, row)
+            CASSETTE_USE.put(report, row)
             rerecorded.report(cassette, report)
             unused.report(cassette, report, passed=attempt.passed)
         if MARKER.is_on(attempt.item):
@@ -185,12 +185,12 @@ class Summary:
     """Adds up what became of the cassettes of all tests."""
 
     def __init__(self) -> None:
-        self._tests: list[Recordings] = []
+        self._tests: list[CassetteUse] = []
         self._unrecorded: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
-        row = RECORDINGS.of(report)
+        row = CASSETTE_USE.of(report)
         if row is not None:
             self._tests.append(row)
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
@@ -212,12 +212,12 @@ class Summary:
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
         """Where answers came from: clients that are used without the engine make no calls, and their cassettes tell."""
-        rows = [row for brought in reports if (row := RECORDINGS.within(brought)) is not None]
+        rows = [row for brought in reports if (row := CASSETTE_USE.within(brought)) is not None]
         sources = {"cassette" for row in rows if row["played"]} | {"recorded" for row in rows if row["recorded"]}
         return {"sources": sources}
 
 
-def _unrecorded(row: Recordings) -> Iterator[str]:
+def _unrecorded(row: CassetteUse) -> Iterator[str]:
     """What a test that did not fail asked of models, and a replay will not find."""
     for template in row["unanswered"]:
         asked = f"the call of {template}" if template else f"a request of {OUTSIDE}"

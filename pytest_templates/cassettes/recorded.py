@@ -40,7 +40,7 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Chunk:
     """A piece of a streamed body: what came at once.
 
     Attributes:
@@ -53,7 +53,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Truncation:
     """Where a body was broken off before its end.
 
     Attributes:
@@ -82,8 +82,8 @@ class RecordedResponse:
     reason: str
     headers: Headers
     body: bytes
-    arrivals: tuple[Arrival, ...] = ()
-    cut: Cut | None = None
+    arrivals: tuple[Chunk, ...] = ()
+    cut: Truncation | None = None
 
     @property
     def pieces(self) -> list[bytes]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from pytest_templates.cassettes.cassette import OpenCassette
-    from pytest_templates.cassettes.reading.calls import Ask
+    from pytest_templates.cassettes.reading.calls import RecordedCall
 
 
 class Replaced(TypedDict):
@@ -33,7 +33,7 @@ class Replaced(TypedDict):
     cassette: str
     match_on: list[str]
     ignore: list[str]
-    held: list[Ask]
+    held: list[RecordedCall]
 
 
 REPLACED: Final = ReportData[Replaced]("replaced")
@@ -50,10 +50,10 @@ def report(cassette: OpenCassette, to: pytest.TestReport) -> None:
     if not cassette.file.replaced:
         return
     from pytest_templates.cassettes.matching import Matcher
-    from pytest_templates.cassettes.reading.calls import asks_of
+    from pytest_templates.cassettes.reading.calls import recorded_calls
 
     match_on, ignore = cassette.settings.match_on, cassette.settings.ignore
-    held = asks_of(cassette.file.replaced, Matcher(match_on, ignore))
+    held = recorded_calls(cassette.file.replaced, Matcher(match_on, ignore))
     REPLACED.put(to, {"cassette": str(cassette.path), "match_on": list(match_on), "ignore": list(ignore), "held": held})
 
 
@@ -89,7 +89,7 @@ class Rerecorded:
 
     def _lines(self, replaced: Replaced) -> Iterator[str]:
         from pytest_templates.cassettes.matching import Matcher
-        from pytest_templates.cassettes.reading.calls import asks_of, changed_recordings
+        from pytest_templates.cassettes.reading.calls import changed_recordings, recorded_calls
         from pytest_templates.cassettes.storage.store import load_cassette
         from pytest_templates.errors import CassetteError
 
@@ -99,4 +99,4 @@ class Rerecorded:
         except CassetteError as error:
             yield f"what changed cannot be said: {error}"
         else:
-            yield from changed_recordings(replaced["held"], asks_of(holds, matcher))
+            yield from changed_recordings(replaced["held"], recorded_calls(holds, matcher))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.cassettes.collection import Collected, Found, collecting, whole_of
+from pytest_templates.cassettes.collection import CollectedTests, RunCollection, collection_of, whole_of
 from pytest_templates.cassettes.options import CASSETTES, RECORD, UNUSED
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.processes import fail_run, is_worker
@@ -38,7 +38,7 @@ def watch(config: pytest.Config) -> None:
     """Look after unused recordings, in the process that hears of every test."""
     if UNUSED.of(config) == "ignore":
         return
-    collected = collecting(config)
+    collected = collection_of(config)
     if not is_worker(config):
         config.pluginmanager.register(Unused(config, collected), "templates-unused")
 
@@ -81,7 +81,7 @@ class Unused:
         collected: What all processes collect.
     """
 
-    def __init__(self, config: pytest.Config, collected: Collected) -> None:
+    def __init__(self, config: pytest.Config, collected: RunCollection) -> None:
         self._config = config
         self._store = CASSETTES.of(config)
         self._collected = collected
@@ -117,12 +117,12 @@ class Unused:
             for line in self._lines():
                 terminalreporter.line(line)
 
-    def _found(self) -> Found | None:
+    def _found(self) -> CollectedTests | None:
         """What was collected, where all of it was run."""
         found = self._collected.found
         return found if found is not None and len(self._unplayed) == found["tests"] else None
 
-    def _left_by(self, found: Found) -> Leftovers:
+    def _left_by(self, found: CollectedTests) -> Leftovers:
         store, owners = self._store, sorted(found["owners"])
         if not owners and not store.folder.is_dir():  # there is nothing, and nothing is asked over a network
             return Leftovers({}, [])
@@ -131,7 +131,7 @@ class Unused:
         unplayed = {store.folder / name: left for name in owners if (left := self._left_in(name, found))}
         return Leftovers(unplayed, orphans(found, store, self._config.rootpath))
 
-    def _left_in(self, name: str, found: Found) -> list[int]:
+    def _left_in(self, name: str, found: CollectedTests) -> list[int]:
         """The interactions that no test of a cassette played; none where one of its tests was not seen to its end."""
         left = [self._unplayed.get(test) for test in found["owners"][name]]
         if None in left or (found["left_out"] and name.rpartition("/")[0] not in found["modules"]):

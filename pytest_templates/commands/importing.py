@@ -7,7 +7,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
-from pytest_templates.cassettes.collection import Found
+from pytest_templates.cassettes.collection import CollectedTests
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.format.vcr_import import load_vcr
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
@@ -40,7 +40,7 @@ def import_cassette(source: Path, target: Path, store: Store, say: Callable[[str
     return 0
 
 
-def why_unplayed(cassette: str, node_id: str, found: Found | None) -> str:
+def why_unplayed(cassette: str, node_id: str, found: CollectedTests | None) -> str:
     """What keeps a test from playing its new cassette; ``""`` where nothing does.
 
     Args:

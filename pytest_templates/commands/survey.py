@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_templates.cassettes.collection import Census, Found, whole_of
+from pytest_templates.cassettes.collection import CollectedTests, Collector, whole_of
 from pytest_templates.cassettes.options import OPTIONS, place_of_cassettes
 from pytest_templates.cassettes.storage.store import Store, is_url, store_at
 from pytest_templates.errors import TestingError
@@ -42,7 +42,7 @@ class Survey:
 
     store: Store
     root: Path
-    found: Found | None = None
+    found: CollectedTests | None = None
 
 
 def store_of(location: str | None) -> Store:
@@ -140,20 +140,20 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Collect from the whole project, wherever pytest was started."""
     config.args[:] = map(str, whole_of(config))
-    census = Census()
-    config.pluginmanager.register(census, "templates-survey-census")
-    config.pluginmanager.register(_Answer(census), "templates-survey-answer")
+    collector = Collector()
+    config.pluginmanager.register(collector, "templates-survey-collector")
+    config.pluginmanager.register(_Answer(collector), "templates-survey-answer")
 
 
 class _Answer:
-    def __init__(self, census: Census) -> None:
-        self._census = census
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        _write(session.config, self._census.found)
+        _write(session.config, self._collector.found)
 
 
-def _write(config: pytest.Config, found: Found | None) -> None:
+def _write(config: pytest.Config, found: CollectedTests | None) -> None:
     OPTIONS.read(config)  # refuses what pytest would refuse
     place = [str(part) for part in place_of_cassettes(config)]
     answer: dict[str, Any] = {"place": place, "root": str(config.rootpath), "found": found}

@@ -50,14 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Sender:
-    """Sends what the models of a test were asked along with its last report."""
+    """Sends the calls of models that a test made along with its last report."""
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send it."""
         if report.when == "teardown":
-            from pytest_templates.determinism.compare import asked_in
+            from pytest_templates.determinism.compare import calls_in
 
-            asked = asked_in(attempt)
-            if asked:
-                roles.ASKED.put(report, asked)
+            calls = calls_in(attempt)
+            if calls:
+                roles.RECORDED_CALLS.put(report, calls)

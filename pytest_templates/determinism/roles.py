@@ -17,7 +17,7 @@ from pytest_templates.run.processes import worker_input
 from pytest_templates.run.report_data import ReportData
 
 if TYPE_CHECKING:
-    from pytest_templates.cassettes.reading.calls import Ask
+    from pytest_templates.cassettes.reading.calls import RecordedCall
 
 FOLDER: Final = "_PYTEST_TEMPLATES_SECOND_RUN"  # in the environment, and in what xdist tells its workers
 PLAN: Final = "plan.json"  # in that folder
@@ -40,15 +40,15 @@ class Outcome(TypedDict):
     """What became of a test in its second run.
 
     Attributes:
-        asked: What its models were asked.
+        calls: Of its models.
         failure: Why it did not pass; ``""`` where it did.
     """
 
-    asked: list[Ask]
+    calls: list[RecordedCall]
     failure: str
 
 
-ASKED: Final = ReportData[list["Ask"]]("asked")  # what the models of a test were asked
+RECORDED_CALLS: Final = ReportData[list["RecordedCall"]]("recorded_calls")  # of the models of a test
 
 
 def enter(config: pytest.Config) -> None:

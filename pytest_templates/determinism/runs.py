@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_templates.cassettes.reading.calls import Ask
+from pytest_templates.cassettes.reading.calls import RecordedCall
 from pytest_templates.determinism.rerun import Surroundings, run_again
-from pytest_templates.determinism.roles import ASKED, FOLDER, PLAN, RESULT, Outcome
+from pytest_templates.determinism.roles import FOLDER, PLAN, RECORDED_CALLS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.support.text import counted
 
@@ -57,11 +57,11 @@ class Second:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a phase of a test says; the last of several attempts counts."""
         if report.when == "setup" or report.nodeid not in self._tests:
-            self._tests[report.nodeid] = {"asked": [], "failure": ""}
+            self._tests[report.nodeid] = {"calls": [], "failure": ""}
         test = self._tests[report.nodeid]
         if not report.passed and not test["failure"]:
             test["failure"] = report.longreprtext or report.outcome
-        test["asked"] += ASKED.of(report) or ()
+        test["calls"] += RECORDED_CALLS.of(report) or ()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -80,7 +80,7 @@ class First:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._failed: set[str] = set()
-        self._asked: dict[str, list[Ask]] = {}
+        self._calls: dict[str, list[RecordedCall]] = {}
         self._last: dict[str, pytest.TestReport] = {}
         self._text = "no test was run twice: the run has ended early"
 
@@ -88,19 +88,19 @@ class First:
         """Take what a phase of a test says; the last of several attempts counts."""
         if report.when == "setup":
             self._failed.discard(report.nodeid)
-            self._asked.pop(report.nodeid, None)
+            self._calls.pop(report.nodeid, None)
         if not report.passed or hasattr(report, "wasxfail"):
             self._failed.add(report.nodeid)
-        asked = ASKED.of(report)
-        if report.when == "teardown" and asked:
-            self._asked[report.nodeid] = secrets_of().replace_in(asked)
+        calls = RECORDED_CALLS.of(report)
+        if report.when == "teardown" and calls:
+            self._calls[report.nodeid] = secrets_of().replace_in(calls)
             self._last[report.nodeid] = report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
         """Run the tests again that passed and asked models something."""
         result = yield
-        planned = [test for test in self._asked if test not in self._failed]
+        planned = [test for test in self._calls if test not in self._failed]
         if planned:
             self._repeat(planned)
         else:
@@ -121,7 +121,7 @@ class First:
         second = Surroundings.other()
         found = run_again(self._config, planned, second)
         outcomes = {test: found.get(test) for test in planned}
-        verdicts = {test: verdict(self._asked[test], outcomes[test], second.told) for test in planned}
+        verdicts = {test: verdict(self._calls[test], outcomes[test], second.told) for test in planned}
         wrong = {test: error for test, error in verdicts.items() if error is not None}
         for test, error in wrong.items():
             self._config.hook.pytest_runtest_logreport(report=_failure(self._last[test], error))

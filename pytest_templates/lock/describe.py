@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 from antiphon import Fact, Model, ModelSettings, Template
 from pytest_templates.cassettes.reading.llm import cut
 from pytest_templates.lock.facts import KINDS
-from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
+from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS, SECRET_PARAMETERS
 from pytest_templates.redaction.secrets import PLACEHOLDER, secrets_of
 from pytest_templates.scripting.model import ScriptedModel
 from pytest_templates.snapshots.conversation import Stable
@@ -55,7 +55,7 @@ def canonical(value: Any) -> str:
 
 
 _LONGEST: Final = 60  # characters; longer settings are told by hash
-_SECRET: Final = CREDENTIAL_HEADERS | SECRET_MEMBERS | SECRET_PARAMETERS
+_SECRET: Final = CREDENTIAL_HEADERS | SECRET_FIELDS | SECRET_PARAMETERS
 _HEADERS: Final = "extra_headers"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from pytest_templates.cassettes.collection import Collected, collecting
+from pytest_templates.cassettes.collection import RunCollection, collection_of
 from pytest_templates.cassettes.options import CASSETTES, RECORD
 from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.unused import wants_everything
@@ -50,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if LOCK.of(config) is None or config.option.collectonly:
         return
     join(config, Sender(config), "lock-sender")
-    collected = collecting(config)
+    collected = collection_of(config)
     if not is_worker(config):
         config.pluginmanager.register(Lock(config, _locked(config), collected), "templates-lock")
 
@@ -124,7 +124,7 @@ class Lock:
         collected: Knows whether every test was collected.
     """
 
-    def __init__(self, config: pytest.Config, locked: Facts | None, collected: Collected) -> None:
+    def __init__(self, config: pytest.Config, locked: Facts | None, collected: RunCollection) -> None:
         from pytest_templates.lock.facts import Seen
 
         self._config = config

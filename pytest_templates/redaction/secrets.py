@@ -25,7 +25,7 @@ _IN_BASE64: Final = "[A-Za-z0-9+/_-]"
 
 
 @dataclass(frozen=True)
-class Form:
+class EncodedSecret:
     """One form of a secret.
 
     Attributes:
@@ -49,20 +49,20 @@ class Form:
                 yield found.start(), found.end(), self.what
 
 
-def forms_of(value: str, what: str) -> Iterator[Form]:
+def encodings_of(value: str, what: str) -> Iterator[EncodedSecret]:
     """Every form of a secret value."""
-    yield _form(what, value)
+    yield _encoded(what, value)
     raw = value.encode("utf-8", "surrogateescape")
-    yield from (_form(what, digits) for digits in {raw.hex(), raw.hex().upper()})
+    yield from (_encoded(what, digits) for digits in {raw.hex(), raw.hex().upper()})
     for before in range(3):
-        yield from _base64_forms(raw, before, what)
+        yield from _base64_encodings(raw, before, what)
     if "\n" in value:  # in a report, each line of a key may have a margin
-        yield from (_form(what, line) for line in _KEY_LINE.findall(value))
+        yield from (_encoded(what, line) for line in _KEY_LINE.findall(value))
 
 
-def _form(what: str, text: str, before: str = "", after: str = "") -> Form:
+def _encoded(what: str, text: str, before: str = "", after: str = "") -> EncodedSecret:
     core = max(_RUN.findall(text), key=len, default="")
-    return Form(what, core, before + "".join(map(_character, text)) + after)
+    return EncodedSecret(what, core, before + "".join(map(_character, text)) + after)
 
 
 def _character(character: str) -> str:
@@ -83,14 +83,14 @@ def _character(character: str) -> str:
 _OTHER_WAYS: Final = {" ": (r"\+",), "\n": (r"\\+n", r"\r?\n[ \t]*"), "\r": (r"\\+r",), "\t": (r"\\+t",)}
 
 
-def _base64_forms(raw: bytes, before: int, what: str) -> Iterator[Form]:
+def _base64_encodings(raw: bytes, before: int, what: str) -> Iterator[EncodedSecret]:
     """The value in base64 behind so many other bytes, modulo three; characters shared with neighbours belong to it."""
     first, last = (0, 2, 3)[before], (before + len(raw)) // 3 * 4
     shared_before = f"{_IN_BASE64}?" if before else ""
     shared_after = f"{_IN_BASE64}{{0,{(0, 2, 3)[(before + len(raw)) % 3]}}}=*"
     core = base64.b64encode(bytes(before) + raw).decode()[first:last]
     for text in {core, core.translate(str.maketrans("+/", "-_"))}:
-        yield _form(what, text, shared_before, shared_after)
+        yield _encoded(what, text, shared_before, shared_after)
 
 
 PLACEHOLDER: Final = "REDACTED"
@@ -124,7 +124,7 @@ class Secrets:
 
     def __init__(self, values: Values) -> None:
         longest_first = sorted(values, key=len, reverse=True)
-        self._forms = [form for value in longest_first for form in forms_of(value, values[value])]
+        self._encodings = [form for value in longest_first for form in encodings_of(value, values[value])]
 
     def replace(self, text: str) -> str:
         """The text with a placeholder for every secret."""
@@ -158,7 +158,7 @@ class Secrets:
         return merged(sorted(self._found(text)))
 
     def _found(self, text: str) -> Iterator[Span]:
-        for form in self._forms:
+        for form in self._encodings:
             yield from form.found_in(text)
         yield from keys_in(text)
 

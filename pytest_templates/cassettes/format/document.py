@@ -50,7 +50,14 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from pytest_templates.cassettes.format.bodies import decode_response_body, encode_body, encode_response_body
-from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import (
+    Chunk,
+    Headers,
+    Interaction,
+    RecordedRequest,
+    RecordedResponse,
+    Truncation,
+)
 from pytest_templates.support import yaml_text
 
 Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
@@ -150,7 +157,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Arrival, ...], Cut | None]:
+def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Chunk, ...], Truncation | None]:
     try:
         return decode_response_body(node.get("body"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

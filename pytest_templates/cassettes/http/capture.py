@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pytest_templates.cassettes.format.bodies import is_over, is_stream
-from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, RecordedResponse, header
+from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
 from pytest_templates.errors import CassetteError
 
 _GZIP: Final = (zlib.MAX_WBITS | 16,)
@@ -159,7 +159,7 @@ CLIENT: Final = "client"  # who cut a response short
 _DECIMALS: Final = 3  # of seconds
 
 
-class Take:
+class ResponseCapture:
     """One response that is being recorded.
 
     Args:
@@ -190,7 +190,7 @@ class Take:
         self._record = record
         self._decode = piecewise(header(head.headers, "content-encoding"))
         self._body = bytearray()
-        self._arrivals: list[Arrival] = []
+        self._arrivals: list[Chunk] = []
         self._received = 0  # bytes, as they were sent
         self._lock = Lock()
 
@@ -216,7 +216,7 @@ class Take:
             self._end("DecodingError")
             return
         if decoded and not self.has_ended:
-            self._arrivals.append(Arrival(len(decoded), self._now()))
+            self._arrivals.append(Chunk(len(decoded), self._now()))
             self._body += decoded
 
     def leave(self) -> None:
@@ -227,9 +227,9 @@ class Take:
         with self._lock:
             ended, self.has_ended = self.has_ended, True
         if not ended:
-            self._record(self._response(None if by is None else Cut(self._now(), by)))
+            self._record(self._response(None if by is None else Truncation(self._now(), by)))
 
-    def _response(self, cut: Cut | None) -> RecordedResponse:
+    def _response(self, cut: Truncation | None) -> RecordedResponse:
         return RecordedResponse(
             status=self._head.status,
             reason=self._head.reason,
@@ -248,23 +248,23 @@ class Take:
         return round(perf_counter() - self._started, _DECIMALS)
 
 
-class Takes:
+class ResponseCaptures:
     """The responses that are being recorded for one cassette."""
 
     def __init__(self) -> None:
-        self._takes: list[Take] = []
+        self._captures: list[ResponseCapture] = []
         self._lock = Lock()
 
-    def add(self, take: Take) -> None:
+    def add(self, capture: ResponseCapture) -> None:
         """One more."""
         with self._lock:
-            self._takes = [*(other for other in self._takes if not other.has_ended), take]
+            self._captures = [*(other for other in self._captures if not other.has_ended), capture]
 
     def end(self) -> None:
         """End those that nobody read to their end: they were left where they stand."""
         with ExitStack() as ending:  # all of them, also where a rule of the project fails for one
-            for take in reversed(self._takes):
-                ending.callback(take.leave)
+            for capture in reversed(self._captures):
+                ending.callback(capture.leave)
 
 
 def _decoded_headers(headers: Headers) -> Headers:

@@ -13,14 +13,14 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any, Final
 
-from pytest_templates.cassettes.http.capture import CLIENT, Take
+from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
 from pytest_templates.cassettes.http.routing import Decision, Recorder, recorder_for
 from pytest_templates.cassettes.http.seams import Patch, Seam, passing
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse, usual_reason
 
 
 @cache
-def recorded_stream(library: ModuleType) -> Callable[[Any, Take], Any]:
+def recorded_stream(library: ModuleType) -> Callable[[Any, ResponseCapture], Any]:
     """Makes streams of a library from its own ones and the takes that listen in."""
     return type("RecordedStream", (_RecordedStream, library.SyncByteStream, library.AsyncByteStream), {})
 
@@ -34,31 +34,31 @@ def replayed_stream(library: ModuleType) -> Callable[[ModuleType, RecordedRespon
 class _RecordedStream:
     """Hands every piece to the client as it comes, and to the recording."""
 
-    def __init__(self, stream: Any, take: Take) -> None:
+    def __init__(self, stream: Any, capture: ResponseCapture) -> None:
         self._stream = stream
-        self._take = take
+        self._capture = capture
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._take.listening():
+        with self._capture.listening():
             for piece in self._stream:
-                self._take.piece(piece)
+                self._capture.piece(piece)
                 yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with self._take.listening():
+        with self._capture.listening():
             async for piece in self._stream:
-                self._take.piece(piece)
+                self._capture.piece(piece)
                 yield piece
 
     def close(self) -> None:
         try:
-            self._take.leave()
+            self._capture.leave()
         finally:
             self._stream.close()
 
     async def aclose(self) -> None:
         try:
-            self._take.leave()
+            self._capture.leave()
         finally:
             await self._stream.aclose()
 
@@ -230,9 +230,9 @@ class _Exchange:
         )
         streamed = bool(self._request.extensions.get(_STREAMED)) and head.status < 400
         record = partial(self._recorder.record, self._decision)
-        take = Take(head, streamed=streamed, started=self._started, record=record)
-        self._recorder.takes.add(take)
-        response.stream = recorded_stream(self._library)(response.stream, take)
+        capture = ResponseCapture(head, streamed=streamed, started=self._started, record=record)
+        self._recorder.captures.add(capture)
+        response.stream = recorded_stream(self._library)(response.stream, capture)
         return response
 
     def _read_past(self) -> Exception:

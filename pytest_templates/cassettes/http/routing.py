@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Protocol
 
 from antiphon.trace import Caller
-from pytest_templates.cassettes.http.capture import Takes
+from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteError, CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
@@ -44,11 +44,11 @@ class Recorder(Protocol):
 
     Attributes:
         path: The file, by which it is named.
-        takes: The responses that are being recorded now.
+        captures: The responses that are being recorded now.
     """
 
     path: Path
-    takes: Takes
+    captures: ResponseCaptures
 
     @property
     def secrets(self) -> Secrets:

@@ -11,10 +11,10 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pytest_templates.cassettes.recorded import RecordedRequest
-from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS
+from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS
 from pytest_templates.redaction.secrets import Secrets, is_telling, secrets_for, values_of
 
-_KEY_PARAMETERS: Final = SECRET_MEMBERS | {"key"}
+_KEY_PARAMETERS: Final = SECRET_FIELDS | {"key"}
 _DIGIT: Final = re.compile(r"\d")
 
 

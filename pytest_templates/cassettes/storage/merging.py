@@ -25,7 +25,7 @@ from typing import Final
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.storage.store import Store, existing
+from pytest_templates.cassettes.storage.store import Store, existing_cassette
 from pytest_templates.errors import CassetteError
 
 _SUFFIX: Final = ".run"
@@ -184,7 +184,7 @@ class CassetteFile:
         return []
 
     def _found(self) -> list[Interaction] | None:
-        found = existing(self._path, self.store)
+        found = existing_cassette(self._path, self.store)
         return None if found is None else [self._clean(interaction) for interaction in found]
 
     def _unless_recorded_by_others(self, new: Sequence[Interaction], current: Counter[bytes]) -> list[Interaction]:

@@ -226,10 +226,10 @@ def load_cassette(path: Path, store: Store | None = None) -> list[Interaction]:
     Raises:
         CassetteError: It cannot be read, or is no whole cassette of a version that is known here.
     """
-    return existing(path, store) or []
+    return existing_cassette(path, store) or []
 
 
-def existing(path: Path, store: Store | None = None) -> list[Interaction] | None:
+def existing_cassette(path: Path, store: Store | None = None) -> list[Interaction] | None:
     """As `load_cassette`, but ``None`` where the cassette does not exist."""
     from pytest_templates.cassettes.format.document import FormatError, from_text
     from pytest_templates.errors import CassetteError
