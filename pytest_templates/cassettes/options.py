@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import pytest
 
 from pytest_templates.cassettes.settings import RecordMode, cassette_path
-from pytest_templates.cassettes.storage.store import Store, store_at
+from pytest_templates.cassettes.storage.remote import store_at
+from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.environment import HOW_TO_REACH

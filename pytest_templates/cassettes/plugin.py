@@ -1,4 +1,4 @@
-"""CassetteUse in a run: the cassettes of marked tests are opened, replayed, recorded, kept or dropped, and summed up."""
+"""The cassettes of marked tests: opened, replayed, recorded, kept or dropped, and summed up."""
 
 from __future__ import annotations
 

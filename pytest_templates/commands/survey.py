@@ -19,7 +19,8 @@ import pytest
 
 from pytest_templates.cassettes.collection import CollectedTests, Collector, whole_of
 from pytest_templates.cassettes.options import OPTIONS, place_of_cassettes
-from pytest_templates.cassettes.storage.store import Store, is_url, store_at
+from pytest_templates.cassettes.storage.remote import is_url, store_at
+from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import TestingError
 
 _FILE: Final = "--templates-survey"

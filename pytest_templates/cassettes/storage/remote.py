@@ -1,4 +1,4 @@
-"""Cassettes behind a URL, by fsspec: in a bucket, on a server.
+"""The store at a location, which may be a URL: cassettes in a bucket or on a server, by fsspec.
 
 What was read is kept in a folder on this machine, and read there again for as long as the remote file is the same one,
 by what fsspec tells of it (size, time, tag). The workplace, and with it the lock and the journals, is on this machine,
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EIO
 from functools import cached_property
@@ -22,9 +22,30 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
-
 from pytest_templates.cassettes.storage.store import Store
+
+
+def is_url(location: str) -> bool:
+    """Whether a location of cassettes is a URL, not the path of a folder."""
+    return "://" in location
+
+
+def store_at(location: str, base: Path, cache: Path) -> Store:
+    """The store at a location.
+
+    Args:
+        location: The path of a folder, or a URL.
+        base: What a relative path starts from.
+        cache: A folder for copies of what lies behind URLs.
+
+    Raises:
+        ImportError: A URL is given, and fsspec is not installed.
+    """
+    if location.startswith("file://"):
+        from urllib.request import url2pathname
+
+        return Store(Path(url2pathname(location.removeprefix("file://"))))
+    return RemoteStore(location, cache) if is_url(location) else Store(base / location)
 
 
 class RemoteStore(Store):
@@ -33,11 +54,17 @@ class RemoteStore(Store):
     Args:
         url: Any URL that fsspec knows; credentials and the like come from where its file systems look for them.
         cache: A folder on this machine, for the copies of any number of stores.
+
+    Raises:
+        ImportError: fsspec is not installed.
     """
 
     is_local = False
 
     def __init__(self, url: str, cache: Path) -> None:
+        from fsspec.core import url_to_fs  # here, since every run of pytest imports this module
+
+        self._connect: Callable[[str], tuple[Any, str]] = url_to_fs
         self._url = url.rstrip("/")
         self._cache = cache
         super().__init__(cache / blake2b(self._url.encode(), digest_size=8).hexdigest())
@@ -100,7 +127,7 @@ class RemoteStore(Store):
 
     @cached_property
     def _remote(self) -> tuple[Any, str]:
-        files, root = url_to_fs(self._url)
+        files, root = self._connect(self._url)
         return files, str(root)
 
     @property

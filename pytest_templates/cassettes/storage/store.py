@@ -169,33 +169,6 @@ class Store:
             self.workplace.rmdir()
 
 
-def is_url(location: str) -> bool:
-    """Whether a location of cassettes is a URL, not the path of a folder."""
-    return "://" in location
-
-
-def store_at(location: str, base: Path, cache: Path) -> Store:
-    """The store at a location.
-
-    Args:
-        location: The path of a folder, or a URL.
-        base: What a relative path starts from.
-        cache: A folder for copies of what lies behind URLs.
-
-    Raises:
-        ImportError: A URL is given, and fsspec is not installed.
-    """
-    if location.startswith("file://"):
-        from urllib.request import url2pathname
-
-        return Store(Path(url2pathname(location.removeprefix("file://"))))
-    if not is_url(location):
-        return Store(base / location)
-    from pytest_templates.cassettes.storage.remote import RemoteStore
-
-    return RemoteStore(location, cache)
-
-
 def _permissions(path: Path) -> int:
     """Those of the file that is replaced."""
     with suppress(FileNotFoundError):
