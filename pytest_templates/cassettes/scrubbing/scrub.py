@@ -17,7 +17,7 @@ from urllib.parse import unquote, unquote_plus
 
 from pytest_templates.cassettes.format.bodies import EVENTS, LINES, transferred
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, may_be_json, parse, style_of
-from pytest_templates.cassettes.http.capture import decoded
+from pytest_templates.cassettes.format.decompression import decoded
 from pytest_templates.cassettes.recorded import (
     Headers,
     Interaction,
