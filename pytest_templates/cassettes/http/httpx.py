@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
 from pytest_templates.cassettes.http.routing import Decision, Recorder, recorder_for
-from pytest_templates.cassettes.http.seams import Patch, Seam, passing
+from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse, usual_reason
 
 
@@ -103,21 +103,6 @@ class _ReplayedStream:
 
 Function = Callable[..., Any]
 _STREAMED: Final = "antiphon_streamed"  # an extension of a request: the client asked for its answer in pieces
-
-
-def _transports(package: str, module: str, sync: str, asynchronous: str) -> tuple[Seam, Seam]:
-    return Seam(package, module, sync, "handle_request"), Seam(package, module, asynchronous, "handle_async_request")
-
-
-TRANSPORTS: Final = (
-    *_transports("httpx", "httpx", "HTTPTransport", "AsyncHTTPTransport"),
-    *_transports("httpx2", "httpx2", "HTTPTransport", "AsyncHTTPTransport"),
-    *_transports("httpx-curl-cffi", "httpx_curl_cffi", "CurlTransport", "AsyncCurlTransport"),
-    *_transports("pyreqwest", "pyreqwest.compatibility.httpx", "SyncHttpxTransport", "HttpxTransport"),
-)
-CLIENTS: Final = tuple(
-    Seam(name, name, client, "send") for name in ("httpx", "httpx2") for client in ("Client", "AsyncClient")
-)
 
 
 def transport_patches() -> Iterator[Patch]:
