@@ -72,14 +72,14 @@ def _secrets_in(place: str, text: str, interactions: Sequence[Interaction], secr
     leaks = find_leaks(text, secrets)
     for leak in leaks:
         yield (
-            f"{place}:{leak.line}: holds {leak.what} ({leak.place}). "
+            f"{place}:{leak.line}: holds {leak.what} ({leak.where}). "
             f"Replace it with `{SCRUB}`, and change the key where others have seen the file."
         )
-    said = {leak.place for leak in leaks}
-    for number, interaction in enumerate(interactions):
+    said = {leak.place[:4] for leak in leaks}
+    for index, interaction in enumerate(interactions):
         for way, what in changes(interaction, scrub(interaction, secrets)):
-            if f"interaction {number + 1}, {' '.join(way[:2]) if way[1:] else 'heading'}" not in said:
-                line = yaml_text.line_of(text, ("interactions", number, *way))
+            if ("interactions", index, *way[:2]) not in said:
+                line = yaml_text.line_of(text, ("interactions", index, *way))
                 yield f"{place}:{line}: {what} is not kept as it is by today's rules. Clean it with `{SCRUB}`."
 
 

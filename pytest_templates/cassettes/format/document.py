@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import yaml
 
@@ -59,8 +59,7 @@ from pytest_templates.cassettes.recorded import (
     Truncation,
 )
 from pytest_templates.support import yaml_text
-
-Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
+from pytest_templates.support.yaml_text import Place
 
 
 class FaultError(Exception):

@@ -32,7 +32,7 @@ from pytest_templates.redaction.policy import (
     SECRET_FIELDS,
     SECRET_PARAMETERS,
 )
-from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
+from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Source, Span, merged
 
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
@@ -78,7 +78,7 @@ def field_spans(text: str) -> Iterator[Span]:
     if text.lstrip()[:1] in {"{", "["}:
         for found in _FIELD.finditer(text):
             if found[1] != PLACEHOLDER:
-                yield *found.span(1), "the value of a secret field"
+                yield *found.span(1), Source("the value of a secret field")
         for inner in _TEXT.finditer(text):
             if _NAMED_INSIDE.search(inner[1]):
                 yield from _spans_inside(inner[1], inner.start(1))
@@ -88,8 +88,8 @@ def _spans_inside(written: str, start: int) -> Iterator[Span]:
     """The same of a text in that JSON, which may be JSON again, as results of tools that are passed on often are."""
     characters = _CHARACTER.findall(written)
     ends = [*accumulate(map(len, characters), initial=start)]
-    for begin, end, what in field_spans("".join(map(_read, characters))):
-        yield ends[begin], ends[end], what
+    for begin, end, source in field_spans("".join(map(_read, characters))):
+        yield ends[begin], ends[end], source
 
 
 def _read(character: str) -> str:
