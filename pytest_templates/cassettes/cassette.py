@@ -8,14 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from antiphon.trace import Caller, current_caller
-from pytest_templates.cassettes import retry_waits
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
-from pytest_templates.cassettes.matching import UNANSWERED, Matcher, Rules, in_pieces
+from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
-from pytest_templates.cassettes.player import Opinion, Player, SentRequests, of_model
+from pytest_templates.cassettes.player import Opinion, Player, SentRequests, note_replay, of_model
+from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
@@ -192,7 +192,7 @@ class OpenCassette:
         """
         with self._noting_errors():
             decision = self._decision(request, current_caller())
-        retry_waits.note(decision.replay)
+        note_replay(decision.replay)
         return decision
 
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:

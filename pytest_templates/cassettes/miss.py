@@ -17,9 +17,11 @@ from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.errors import CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
 from pytest_templates.support.diff import text_difference
+from pytest_templates.support.text import OUTSIDE
 
 _MAX_CANDIDATES: Final = 300
 _MAX_CHARACTERS: Final = 8000  # from either end of a body
+_SAME_TEMPLATE: Final = 0.5  # what it adds to the overlap of the words, which is 1 at most
 _WORD: Final = re.compile(rb"\w+")
 _WHY: Final = {
     "no-cassette": "the file does not exist",
@@ -70,8 +72,8 @@ class MissReport:
 
     def _asker(self) -> str:
         if self.caller is None:
-            return "code outside of templates"
-        return f"{self.caller.template_path or 'code outside of templates'} (model {self.caller.model})"
+            return OUTSIDE
+        return f"{self.caller.template_path or OUTSIDE} (model {self.caller.model})"
 
     def _cassette(self) -> str:
         if not self.recordings:
@@ -122,7 +124,9 @@ def nearest(request: RecordedRequest, caller: Caller | None, recordings: Sequenc
 
     def likeness(recording: Recording) -> tuple[bool, float, bool]:
         recorded = recording.interaction
-        shared = _overlap(words, _words(recorded.request.body)) + (recorded.template == template) / 2
+        shared = _overlap(words, _words(recorded.request.body))
+        if recorded.template == template:
+            shared += _SAME_TEMPLATE
         return _endpoint(recorded.request) == _endpoint(request), shared, not recording.played
 
     candidates = sorted(

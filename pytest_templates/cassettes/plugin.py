@@ -110,7 +110,7 @@ class Cassettes:
         cassette = attempt.stash[CASSETTE] = open_for(attempt, mark, self._run_id)
         if cassette.settings.mode == "none":
             from pytest_templates.cassettes.network_guard import guarded
-            from pytest_templates.cassettes.retry_waits import virtual_waits
+            from pytest_templates.cassettes.player import virtual_waits
 
             attempt.resources.enter_context(placeholder_keys())
             attempt.resources.enter_context(guarded(attempt.item.nodeid, attempt.failures.append))
@@ -151,7 +151,10 @@ class Cassettes:
         """Keep what was recorded if all went well."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None:
-            (cassette.save if attempt.went_well else cassette.drop)()
+            if attempt.went_well:
+                cassette.save()
+            else:
+                cassette.drop()
 
     @hookimpl
     def attempt_is_interrupted(self, attempt: Attempt) -> None:

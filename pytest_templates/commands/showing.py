@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Final
 
-from pytest_templates.cassettes.reading.llm import answer_of, cut, model_of, prompt_in
+from pytest_templates.cassettes.reading.llm import answer_of, model_of, prompt_in
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.settings import cassette_path
 from pytest_templates.cassettes.storage.catalog import cassettes_in
@@ -17,6 +17,7 @@ from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.listing import many, tokens_of
 from pytest_templates.commands.survey import shown
 from pytest_templates.errors import TestingError
+from pytest_templates.support.diff import cut
 from pytest_templates.support.text import OUTSIDE
 
 

@@ -72,12 +72,13 @@ def _word_changes(before: Sequence[str], after: Sequence[str], group: Sequence[O
 def _marked(words: Sequence[str], spans: Sequence[tuple[int, int]]) -> str:
     """The words of the spans in brackets, with some around them, on one line; ``…`` where others were left out."""
     left, right = max(spans[0][0] - _AROUND, 0), spans[-1][1] + _AROUND
-    parts, done = ["…" * (left > 0)], left
+    parts, done = ["…" if left > 0 else ""], left
     for start, end in spans:
         parts.append(_on_one_line("".join(words[done:start])))
-        parts.append(f"[{cut(_visible(''.join(words[start:end])))}]" * (start < end))
+        if start < end:
+            parts.append(f"[{cut(_visible(''.join(words[start:end])))}]")
         done = end
-    return "".join([*parts, _on_one_line("".join(words[done:right])), "…" * (right < len(words))])
+    return "".join([*parts, _on_one_line("".join(words[done:right])), "…" if right < len(words) else ""])
 
 
 def _visible(text: str) -> str:

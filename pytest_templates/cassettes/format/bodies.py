@@ -166,8 +166,7 @@ def encode_lines(text: str, arrivals: Sequence[Chunk] = ()) -> dict[str, Any]:
     nodes = [_encode_line(line, style) for line in lines]
     if arrivals:
         nodes = stamp(nodes, [len(line.encode()) + 1 for line in lines], arrivals)
-    details = {"style": style * (style != "compact"), "unfinished": tail}
-    return {"lines": nodes} | {name: value for name, value in details.items() if value}
+    return {"lines": nodes} | _details(style, tail)
 
 
 def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
@@ -179,6 +178,11 @@ def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
     lines = [_decode_line(line, node.get("style", "compact")) + "\n" for line in node["lines"]]
     tail = str(node.get("unfinished", ""))
     return "".join([*lines, tail]), pieces_of(node["lines"], lines, tail)
+
+
+def _details(style: str, tail: str) -> dict[str, str]:
+    """What else is to be known of a stream to write it again: the style of its JSON, and what follows its last unit."""
+    return ({} if style == "compact" else {"style": style}) | ({"unfinished": tail} if tail else {})
 
 
 def _encode_line(line: str, style: str) -> dict[str, Json]:
@@ -216,8 +220,7 @@ def encode_stream(text: str, arrivals: Sequence[Chunk] = ()) -> dict[str, Any]:
     events = [_encode_event(block, newline, style) for block in blocks]
     if arrivals:
         events = stamp(events, [len((block + end).encode()) for block in blocks], arrivals)
-    details = {"newline": newline * (newline != "\n"), "style": style * (style != "compact"), "unfinished": tail}
-    return {"events": events} | {name: value for name, value in details.items() if value}
+    return {"events": events} | ({} if newline == "\n" else {"newline": newline}) | _details(style, tail)
 
 
 def decode_stream(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:

@@ -13,7 +13,7 @@ from pytest_templates.cassettes.reading.diff import body_difference
 from pytest_templates.cassettes.reading.llm import Prompt, PromptMessage, answer_of, prompt_of
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.support.diff import cut, text_difference, word_difference
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import OUTSIDE, counted
 
 
 class RecordedCall(TypedDict):
@@ -151,7 +151,7 @@ def _has_same_answer(pair: CallPair) -> bool:
 
 
 def _told(pair: CallPair) -> Iterator[str]:
-    where = pair.template or "code outside of templates"
+    where = pair.template or OUTSIDE
     if pair.old is None or pair.new is None:
         yield f"{where}: {'new call' if pair.old is None else 'gone'}"
         return

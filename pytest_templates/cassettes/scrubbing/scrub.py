@@ -311,7 +311,8 @@ def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> N
         for begin, until, _ in spans:
             if begin < end and until > start:
                 parts.append(text[done - start : max(begin, start) - start])
-                parts.append(PLACEHOLDER * (begin >= start))
+                if begin >= start:
+                    parts.append(PLACEHOLDER)
                 done = min(until, end)
         piece.holder[piece.key] = "".join([*parts, text[done - start :]])
         start = end

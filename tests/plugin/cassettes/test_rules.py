@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from pytest_templates.cassettes.matching import in_pieces
+from pytest_templates.cassettes.project_rules import in_pieces
 from pytest_templates.cassettes.recorded import Chunk, Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.redaction.secrets import secrets_of
