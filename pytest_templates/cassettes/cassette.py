@@ -1,4 +1,4 @@
-"""Opening a cassette: for the length of a block, every request of the process is replayed from it or recorded."""
+"""An open cassette: every request that the process makes meanwhile is replayed from it or recorded."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class OpenCassette:
 
         Raises:
             CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is,
-                and what was recorded is left to the next recording of the test.
+                and what was recorded stays in the journal for the next recording of the test.
         """
         self.captures.end()
         unsaved = self._player.unsaved()
@@ -180,7 +180,7 @@ class OpenCassette:
                     self._journal.remove()
 
     def leave(self) -> None:
-        """Leave what was recorded to the next recording, as where the run is interrupted."""
+        """Keep the journal for the next recording, as where the run is interrupted."""
         self._journal.leave()
 
     def decide(self, request: RecordedRequest) -> Decision:
@@ -213,7 +213,7 @@ class OpenCassette:
         return Decision(request, caller, order=self._player.reserve())
 
     def _check_writable(self) -> None:
-        """Complain before the first answer is paid for, not when it is to be kept."""
+        """Raise before the first answer is paid for, not when it is to be written."""
         if not self._is_writable:
             with writing(self.path, self.file.store), self.file.store.lock():
                 self.file.store.check_writable(self.path)
@@ -257,7 +257,7 @@ class OpenCassette:
         return of_model(caller.model, opinion) if caller and caller.model in self.settings.overriding else opinion
 
     def _text(self, interactions: Sequence[Interaction]) -> str:
-        """The text of a cassette, also without the secrets that were learnt since they were recorded."""
+        """The text of a cassette, without the secrets that were learnt after the recording as well."""
         secrets = self.secrets
         text = to_text([scrub(interaction, secrets) for interaction in interactions])
         refuse_leaks(self.settings.place, text, secrets)
@@ -276,7 +276,7 @@ class OpenCassette:
             raise
 
     def note(self, error: CassetteError) -> None:
-        """Hold an error against the test, also where the program swallows it."""
+        """Add an error to those of the test, also where the program swallows it."""
         self.misses.append(error)
         if self.settings.complain is not None:
             self.settings.complain(error)

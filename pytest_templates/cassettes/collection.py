@@ -1,4 +1,4 @@
-"""Which tests there are, and which cassette is whose: what one has to know to say that a cassette has no test."""
+"""Which tests pytest collects, and which cassette belongs to which of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CollectedTests(TypedDict):
     Attributes:
         owners: The node ids of the tests of each cassette, by its path in the folder of the cassettes.
         modules: The modules that were collected, without ``.py``, from the root directory.
-        left_out: Whether there are modules that were not: skipped as a whole, or ignored. Nobody knows their tests.
+        left_out: Whether there are modules that were not: skipped as a whole, or ignored. Their tests are not known.
         whole: Whether every test that was collected is to run.
         tests: How many these are.
         errors: What could not be collected, each with its first reason.
@@ -38,7 +38,7 @@ class CollectedTests(TypedDict):
 
 
 class Collector:
-    """Listens to pytest while it collects.
+    """Notes what pytest collects in this process.
 
     Tests count from the moment they are collected: one that is deselected afterwards has its cassette all the same.
 
@@ -81,7 +81,7 @@ class Collector:
         return ignored
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Ask the tests for their cassettes, now that all have their markers."""
+        """Look up the cassettes of the tests, now that all have their markers."""
         staying = set(map(id, session.items))
         self.found = CollectedTests(
             owners=self._owners(),
@@ -147,7 +147,7 @@ class Worker:
 
 
 def collection_of(config: pytest.Config) -> RunCollection:
-    """Listen while this run collects, once for all who want to know."""
+    """What this run collects; all features share one."""
     known = config.pluginmanager.get_plugin(_COLLECTED)
     if known is not None:
         return cast("RunCollection", known)
@@ -179,10 +179,10 @@ def _folder(module: Path) -> str:
 
 
 def _may_hold_tests(path: Path, config: pytest.Config) -> bool:
-    """Whether something that was ignored is missed: not what pytest passes by in every project."""
+    """Whether something that was ignored may hold tests: not what pytest skips in every project."""
     if path.is_dir():
-        passed_by = ["__pycache__", *config.getini("norecursedirs")]
-        return not (_is_like(path, passed_by) or (path / "pyvenv.cfg").exists())
+        skipped = ["__pycache__", *config.getini("norecursedirs")]
+        return not (_is_like(path, skipped) or (path / "pyvenv.cfg").exists())
     return _is_like(path, config.getini("python_files"))
 
 

@@ -1,4 +1,4 @@
-"""The text of a missing recording: who asked, why there is none, what came nearest, how to record it."""
+"""The error for a missing recording: who asked, why there is none, which is nearest, how to record it."""
 
 from __future__ import annotations
 

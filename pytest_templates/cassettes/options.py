@@ -1,4 +1,4 @@
-"""What users ask of recordings: the options, the marker ``llm_cassette``, and which file is a test's cassette."""
+"""The options of recordings, the marker ``llm_cassette``, and which file is a test's cassette."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ OPTIONS = Options(RECORD, CASSETTES, UNUSED)
 
 @dataclass(frozen=True, slots=True)
 class CassetteMark:
-    """What ``llm_cassette`` asks for.
+    """The arguments of ``llm_cassette``.
 
     Attributes:
         name: The cassette's name, for cassettes that tests share; ``None`` for one of the test's own.

@@ -169,7 +169,7 @@ class SentRequests:
         self._lock = Lock()
 
     def sent(self, fingerprint: bytes, template: str | None) -> None:
-        """Note a request, and the path of the template that asks; ``None`` for a call from outside of templates."""
+        """Note a request, and the path of the template that makes it; ``None`` for code outside of templates."""
         with self._lock:
             self._waiting[fingerprint] = template
 
@@ -184,12 +184,12 @@ class SentRequests:
 
     @property
     def unanswered(self) -> list[str | None]:
-        """Who asked what nobody answered, in the order in which it was sent; a retry that is answered is enough."""
+        """The templates of requests without an answer, in the order of sending; a retry that is answered is enough."""
         with self._lock:
             return list(self._waiting.values())
 
     def was_answered(self, template: str | None, model: str | None) -> bool:
-        """Whether a model answered somebody's request, and was not just replayed; each answer is told once.
+        """Whether a request was sent and answered, not just replayed; each answer counts once.
 
         Args:
             template: The path of the template that asked; ``None`` for a call from outside of templates.
@@ -203,7 +203,7 @@ class SentRequests:
             return True
 
     def was_sent(self, template: str | None, model: str | None) -> bool:
-        """Whether somebody's request was sent, also where it was refused in the end; as ``was_answered``."""
+        """Whether a request was sent, also where it was refused in the end; arguments as of `was_answered`."""
         with self._lock:
             was_refused = (template, model) in self._refused
             self._refused.discard((template, model))
@@ -232,5 +232,5 @@ def note_replay(replayed: Interaction | None) -> None:
 
 
 def _asks_to_wait(status: int) -> bool:
-    """Whether clients try again after it."""
+    """Whether clients try again after this status."""
     return status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.cassettes.cassette import OpenCassette
 
-_RUN_ID: Final = "templates_run"  # in what workers are told
+_RUN_ID: Final = "templates_run"  # in what the main process sends to workers
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
 
 
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 class Cassettes:
     """Opens the cassettes of marked tests, and keeps what went well.
 
-    The run has an id, the same in all of its processes: it tells recordings that belong to it from older ones.
+    The run has an id, the same in all of its processes, by which its recordings are known from older ones.
 
     Args:
         config: Of this process, a worker's or the one that users started.
@@ -88,15 +88,15 @@ class Cassettes:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of xdist."""
+        """Send the id of the run to a worker of pytest-xdist."""
         node.workerinput[_RUN_ID] = self._run_id
 
     def pytest_unconfigure(self) -> None:
-        """Leave nothing behind that was of use for this run only."""
+        """Remove the files that only this run needed."""
         if RECORD.of(self._config) != "none" and not is_worker(self._config):
             from pytest_templates.cassettes.storage import merging
 
-            merging.forget(CASSETTES.of(self._config), self._run_id)
+            merging.remove_ledgers(CASSETTES.of(self._config), self._run_id)
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
@@ -158,14 +158,14 @@ class Cassettes:
 
     @hookimpl
     def attempt_is_interrupted(self, attempt: Attempt) -> None:
-        """Leave what was recorded to the next recording of the test."""
+        """Keep what was recorded for the next recording of the test."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None:
             cassette.leave()
 
     @hookimpl(trylast=True)
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send what became of the cassette, and let no secret get out."""
+        """Send what became of the cassette, and redact the report."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and report.when == "teardown":
             row = CassetteUse(
@@ -209,19 +209,19 @@ class Summary:
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """What tests asked, and a replay will not find."""
+        """The requests of tests that a replay will not find."""
         return self._unrecorded
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
-        """Where answers came from: clients that are used without the engine make no calls, and their cassettes tell."""
+        """Where answers came from, as cassettes know it: clients that are used without the engine make no calls."""
         rows = [row for brought in reports if (row := CASSETTE_USE.within(brought)) is not None]
         sources = {"cassette" for row in rows if row["played"]} | {"recorded" for row in rows if row["recorded"]}
         return {"sources": sources}
 
 
 def _unrecorded(row: CassetteUse) -> Iterator[str]:
-    """What a test that did not fail asked of models, and a replay will not find."""
+    """The requests of a test that did not fail which a replay will not find."""
     for template in row["unanswered"]:
         asked = f"the call of {template}" if template else f"a request of {OUTSIDE}"
         yield f"{asked} ended before its answer came: it is not recorded, and a replay will miss it"

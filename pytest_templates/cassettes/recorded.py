@@ -110,10 +110,10 @@ class Interaction:
 
     @classmethod
     def of(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
-        """What somebody asked, and what came back."""
+        """A request and its response, with the template that made the call."""
         return cls(None, None, request, response).asked_by(caller)
 
     def asked_by(self, caller: Caller | None) -> Interaction:
-        """The same as asked by somebody else."""
+        """The same, as a call of another template."""
         template, model = (caller.template_path, caller.model) if caller else (None, None)
         return replace(self, template=template, model=model)

@@ -1,4 +1,4 @@
-"""What changed in recordings that were made anew, said at the end of the run: our prompt, or the model's answer."""
+"""Reports at the end of the run what changed in recordings that were made anew: our prompt, or the model's answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Replaced(TypedDict):
-    """What a cassette held before it was recorded anew, and how it tells requests.
+    """What a cassette held before it was recorded anew, and how it compares requests.
 
     Attributes:
         cassette: The file.
@@ -40,7 +40,7 @@ REPLACED: Final = ReportData[Replaced]("replaced")
 
 
 def watch(config: pytest.Config) -> None:
-    """Look at what is recorded anew, in the process that hears of every test."""
+    """Watch what is recorded anew, in the process that gets the reports of all tests."""
     if RECORD.of(config) in {"changed", "all"} and not is_worker(config):
         config.pluginmanager.register(Rerecorded(config), "templates-rerecorded")
 
@@ -58,7 +58,7 @@ def report(cassette: OpenCassette, to: pytest.TestReport) -> None:
 
 
 class Rerecorded:
-    """Keeps what cassettes held, from every process, and says what they hold instead.
+    """Collects from every process what cassettes held, and reports what they hold instead.
 
     Args:
         config: Where the options stand.
@@ -78,11 +78,13 @@ class Rerecorded:
                 self._replaced[replaced["cassette"]] = replaced
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what changed, where something did."""
-        told = {place: lines for place in sorted(self._replaced) if (lines := list(self._lines(self._replaced[place])))}
-        if told:
+        """Report what changed, where something did."""
+        changed = {
+            place: lines for place in sorted(self._replaced) if (lines := list(self._lines(self._replaced[place])))
+        }
+        if changed:
             terminalreporter.section("changed recordings")
-        for place, lines in told.items():
+        for place, lines in changed.items():
             terminalreporter.line(self._store.place(Path(place)).removeprefix(f"{self._base}{os.sep}"))
             for line in lines:
                 terminalreporter.line(f"  {line}")

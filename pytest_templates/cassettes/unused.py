@@ -1,4 +1,4 @@
-"""Recordings that nobody uses any more, said after a full run: only such a run knows."""
+"""Reports recordings that no test uses any more, after a full run: only such a run knows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNPLAYED: Final = ReportData[list[int]]("unplayed")  # the numbers of the intera
 
 
 def watch(config: pytest.Config) -> None:
-    """Look after unused recordings, in the process that hears of every test."""
+    """Look for unused recordings, in the process that gets the reports of all tests."""
     if UNUSED.of(config) == "ignore":
         return
     collected = collection_of(config)
@@ -44,13 +44,13 @@ def watch(config: pytest.Config) -> None:
 
 
 def report(cassette: OpenCassette, to: pytest.TestReport, *, passed: bool) -> None:
-    """Send which interactions a test did not play; of a test that did not pass nobody knows what it needs."""
+    """Send which interactions a test did not play; what a test that did not pass needs is not known."""
     if passed:
         UNPLAYED.put(to, list(cassette.unplayed))
 
 
 def wants_everything(config: pytest.Config) -> bool:
-    """Whether a run is asked for every test, and goes on to the end."""
+    """Whether a run takes in every test, and goes on to the end."""
     if manager_of(config).hook.models_in_place() or any(getattr(config.option, name, None) for name in _NARROWING):
         return False
     given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
@@ -74,7 +74,7 @@ class Leftovers:
 
 
 class Unused:
-    """Adds up what the tests of a run played, and says what is left over.
+    """Adds up what the tests of a run played, and reports what is left over.
 
     Args:
         config: Where the options stand.
@@ -109,7 +109,7 @@ class Unused:
             fail_run(session)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say it."""
+        """Report it."""
         if self._trouble:
             terminalreporter.line(self._trouble)
         if self._leftovers:

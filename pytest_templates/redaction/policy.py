@@ -1,10 +1,10 @@
 """What counts as secret: which headers are kept, which names mark a secret, what the keys of known providers look like.
 
-A key is told by its prefix and by what may follow: with a digit in it, or with more letters than a word has, so that
-names such as ``sk-learn-estimators`` are none. Prefixes and alphabets are those that the providers document or give
-out, and that scanners such as gitleaks look for (its ``config/gitleaks.toml``); lengths are minima, since providers
-change them. Keys of Mistral, Cohere and Azure are bare letters and digits: they are known by the header that carries
-them, and by the environment.
+A key is recognised by its prefix and by what may follow: with a digit in it, or with more letters than a word has, so
+that names such as ``sk-learn-estimators`` are none. Prefixes and alphabets are those that the providers document or
+give out, and that scanners such as gitleaks look for (its ``config/gitleaks.toml``); lengths are minima, since
+providers change them. Keys of Mistral, Cohere and Azure are bare letters and digits: they are known by the header that
+carries them, and by the environment.
 """
 
 from __future__ import annotations

@@ -202,12 +202,12 @@ def values_of(environ: Mapping[str, str] = os.environ) -> Values:
     return {
         value: Source(f"the value of the environment variable {name}", variable=name)
         for name, value in sorted(named.items(), reverse=True)
-        if is_telling(value) and not NO_SECRET_NAME.search(name) and not _is_place(value)
+        if is_distinctive(value) and not NO_SECRET_NAME.search(name) and not _is_place(value)
     }
 
 
-def is_telling(value: str) -> bool:
-    """Whether a value, where it occurs, does not occur by chance."""
+def is_distinctive(value: str) -> bool:
+    """Whether a value is long and rare enough not to occur in a text by chance."""
     return len(value) >= _MIN_LENGTH and value.lower() not in COMMON_VALUES and value != PLACEHOLDER
 
 

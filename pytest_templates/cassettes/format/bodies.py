@@ -29,7 +29,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def fits_yaml(value: Any, depth: int = 0) -> bool:
-    """Whether a JSON value can be written as YAML: half characters, endless names and abysses cannot."""
+    """Whether a JSON value can be written as YAML: surrogate characters, long names and deep nesting cannot."""
     if isinstance(value, str):
         return not _SURROGATE.search(value)
     if isinstance(value, dict):
@@ -60,7 +60,7 @@ def has_type(headers: Headers, types: tuple[str, ...]) -> bool:
 
 
 def is_over(headers: Headers, body: bytes) -> bool:
-    """Whether a stream has said its last event, as OpenAI's do; clients leave then without reading on."""
+    """Whether a stream ends with the event that says so, as OpenAI's do; clients leave then without reading on."""
     return has_type(headers, EVENTS) and bool(_LAST_EVENT.search(body[-40:]))
 
 
@@ -75,7 +75,7 @@ def aligned(headers: Headers, body: bytes, arrivals: Sequence[Chunk]) -> tuple[C
 
 
 def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Chunk]) -> tuple[Chunk, ...]:
-    """The pieces of a body for what became of it, each of whole units; none where they cannot be told any more.
+    """The pieces of a body for what became of it, each of whole units; none where they cannot be told apart any more.
 
     Args:
         headers: Of both bodies.

@@ -1,4 +1,4 @@
-"""Responses captured while a client reads them, and decompressed for the file."""
+"""Capturing responses while a client reads them, decompressed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ResponseCapture:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Hear how the reading of the body ends."""
+        """Record the response when the reading of the body ends, in whichever way."""
         try:
             yield
         except Exception as error:
@@ -118,7 +118,7 @@ class ResponseCaptures:
             self._captures = [*(other for other in self._captures if not other.has_ended), capture]
 
     def end(self) -> None:
-        """End those that nobody read to their end: they were left where they stand."""
+        """End those that were not read to their end: they are recorded as far as they were read."""
         with ExitStack() as ending:  # all of them, also where a rule of the project fails for one
             for capture in reversed(self._captures):
                 ending.callback(capture.leave)

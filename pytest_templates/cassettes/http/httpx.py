@@ -1,6 +1,6 @@
 """httpx and httpx2: their transports caught, and streams recorded and replayed chunk by chunk.
 
-What does not leave the process is no business of a cassette: transports that call an application or a function
+A cassette has to do with what leaves the process: transports that call an application or a function
 (ASGI, WSGI, mocks) are left alone, so that a program under test is run and only its own calls are replayed.
 """
 
@@ -21,7 +21,7 @@ from pytest_templates.cassettes.recorded import RecordedRequest, RecordedRespons
 
 @cache
 def recorded_stream(library: ModuleType) -> Callable[[Any, ResponseCapture], Any]:
-    """Makes streams of a library from its own ones and the takes that listen in."""
+    """Makes streams of a library from its own ones and the captures that record them."""
     return type("RecordedStream", (_RecordedStream, library.SyncByteStream, library.AsyncByteStream), {})
 
 
@@ -206,7 +206,7 @@ class _Exchange:
         )
 
     def recorded(self, response: Any) -> Any:
-        """The real response, with a recording that listens to its body."""
+        """The real response, with a stream that captures its body."""
         head = RecordedResponse(
             status=response.status_code,
             reason=response.reason_phrase or "",

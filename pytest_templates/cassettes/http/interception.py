@@ -1,6 +1,6 @@
 """Catching the requests of this process while a cassette is open.
 
-The libraries are patched once, when the first cassette opens, and put back when the last one closes. `routing` tells
+The libraries are patched once, when the first cassette opens, and put back when the last one closes. `routing` decides
 which of the open cassettes a request belongs to.
 """
 
@@ -20,7 +20,7 @@ from pytest_templates.support.engine import WhenLoaded
 
 @contextmanager
 def intercepting(recorder: Recorder) -> Iterator[None]:
-    """Send the requests that belong to a recorder past it, for the length of a block.
+    """Let a recorder decide about the requests that belong to it, for the length of a block.
 
     Raises:
         CassetteError: A library that is loaded cannot be caught: its requests would go out unrecorded.
@@ -83,7 +83,7 @@ class _Patches:
         self._values = {id(patch.value) for patch in patches}
 
     def _check(self) -> None:
-        """See that every loaded library goes through what was put there."""
+        """Raise where a loaded library does not go through its patch."""
         for seam in filter(Seam.is_loaded, SEAMS):
             if id(seam.value()) not in self._values:
                 raise seam.lost()

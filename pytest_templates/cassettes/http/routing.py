@@ -52,11 +52,11 @@ class Recorder(Protocol):
 
     @property
     def secrets(self) -> Secrets:
-        """What may not be kept of all that was sent and heard."""
+        """What may not be kept of all that was sent and received."""
         ...
 
     def note(self, error: CassetteError) -> None:
-        """Hold an error against the test, also where the program swallows it."""
+        """Add an error to those of the test, also where the program swallows it."""
         ...
 
     def decide(self, request: RecordedRequest) -> Decision:
@@ -109,7 +109,7 @@ def recorder_for(method: str, uri: str) -> Recorder:
 
 
 def noted(error: CassetteError) -> CassetteError:
-    """An error of a request that belongs to no recorder: it is held against this context's, or against all."""
+    """An error of a request that belongs to no recorder: it is added to those of this context's recorder, or of all."""
     here, recorders = _HERE.get(), open_recorders()
     for recorder in [here] if here is not None and here in recorders else recorders:
         recorder.note(error)

@@ -32,7 +32,7 @@ class Patch:
     value: Any
 
     def apply(self) -> Callable[[], None]:
-        """Put the value in place; returns what takes it off again."""
+        """Put the value in place; returns what restores the one before."""
         before = vars(self.owner).get(self.attribute, _MISSING)
         setattr(self.owner, self.attribute, self.value)
         return lambda: self._restore(before)

@@ -125,13 +125,13 @@ def _with_type(session: Any, headers: Any, content_type: str) -> Any:
     return prepared
 
 
-_ASKED: Final = "antiphon_asked"
+_HANDLED: Final = "antiphon_asked"
 _OTHERWISE: Final = ("requests", "httpx", "httpx2", "aiohttp")  # requests sends by urllib3, the others by our own seams
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a recorder said about a request."""
+class _Handled:
+    """A request with its recorder, and what that has decided."""
 
     recorder: Recorder
     decision: Decision
@@ -149,22 +149,22 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     def can_play_response_for(self, request: VcrRequest) -> bool:
         """Whether to replay; raises `CassetteMiss` where the request may not be sent either."""
-        return _asked(request).decision.replay is not None
+        return _handled(request).decision.replay is not None
 
     def play_response(self, request: VcrRequest) -> dict[str, Any]:
         """The recorded response, in vcrpy's form."""
-        asked = _asked(request)
-        if asked.decision.replay is None:
+        handled = _handled(request)
+        if handled.decision.replay is None:
             raise CassetteError(f"{request.method} {request.uri.partition('?')[0]} has no recording")
-        response = asked.decision.replay.response
+        response = handled.decision.replay.response
         if response.cut is not None:
-            raise asked.recorder.read_past(asked.decision)
+            raise handled.recorder.read_past(handled.decision)
         return _vcr_response(response)
 
     def append(self, request: VcrRequest, response: dict[str, Any]) -> None:
         """Take the response to a request that was sent."""
-        asked = _asked(request)
-        asked.recorder.record(asked.decision, _recorded_response(response))
+        handled = _handled(request)
+        handled.recorder.record(handled.decision, _recorded_response(response))
 
     def find_requests_with_most_matches(self, request: VcrRequest) -> list[tuple[VcrRequest, list[Any], list[Any]]]:
         """The request itself: vcrpy asks for the recording of a redirect's next request this way."""
@@ -211,14 +211,14 @@ def _passing(real: Callable[..., Any]) -> Callable[..., Any]:
     return getresponse
 
 
-def _asked(request: VcrRequest) -> _Asked:
-    asked: _Asked | None = getattr(request, _ASKED, None)
-    if asked is None:
+def _handled(request: VcrRequest) -> _Handled:
+    handled: _Handled | None = getattr(request, _HANDLED, None)
+    if handled is None:
         recorded = _recorded_request(request)
         recorder = recorder_for(recorded.method, recorded.uri)
-        asked = _Asked(recorder, recorder.decide(recorded))
-        setattr(request, _ASKED, asked)
-    return asked
+        handled = _Handled(recorder, recorder.decide(recorded))
+        setattr(request, _HANDLED, handled)
+    return handled
 
 
 def _recorded_request(request: VcrRequest) -> RecordedRequest:

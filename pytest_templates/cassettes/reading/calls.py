@@ -53,7 +53,7 @@ class CallPair:
 
     @property
     def is_same(self) -> bool:
-        """Whether both runs asked the same."""
+        """Whether both runs made the same request."""
         return self.old is not None and self.new is not None and self.old["key"] == self.new["key"]
 
 
@@ -125,8 +125,8 @@ def _body(request: RecordedRequest, matcher: Matcher) -> str:
 
 def _answer(response: RecordedResponse) -> str:
     """The words of an answer, of one without recognised words its body; none before it came."""
-    said = answer_of(response).text or _text(response.body)
-    return said if response.status in {0, 200} else f"status {response.status}: {said}"
+    words = answer_of(response).text or _text(response.body)
+    return words if response.status in {0, 200} else f"status {response.status}: {words}"
 
 
 def _text(body: bytes) -> str:
@@ -142,7 +142,7 @@ def changed_recordings(old: Sequence[RecordedCall], new: Sequence[RecordedCall])
     pairs = paired(old, new)
     changed = [pair for pair in pairs if not _has_same_answer(pair)]
     same = len(pairs) - len(changed)
-    lines = [line for pair in changed for line in _told(pair)]
+    lines = [line for pair in changed for line in _lines_of(pair)]
     return [*lines, *([f"the same answer to the same prompt: {counted(same, 'call')}"] if lines and same else [])]
 
 
@@ -150,7 +150,7 @@ def _has_same_answer(pair: CallPair) -> bool:
     return pair.is_same and pair.old is not None and pair.new is not None and pair.old["answer"] == pair.new["answer"]
 
 
-def _told(pair: CallPair) -> Iterator[str]:
+def _lines_of(pair: CallPair) -> Iterator[str]:
     where = pair.template or OUTSIDE
     if pair.old is None or pair.new is None:
         yield f"{where}: {'new call' if pair.old is None else 'gone'}"
@@ -166,7 +166,7 @@ def _told(pair: CallPair) -> Iterator[str]:
 
 
 def _cause(old: RecordedCall, new: RecordedCall) -> str:
-    """Whose doing it is that a prompt is not the same."""
+    """What made a prompt change: the program, its settings, or an earlier answer."""
     before, after = prompt_of(json_body(old)), prompt_of(json_body(new))
     if before is None or after is None:
         return "our request changed"

@@ -32,7 +32,7 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked.
+    """The prompt of a request.
 
     Attributes:
         messages: In their order, instructions first.
@@ -112,7 +112,7 @@ _ANSWER_TEXTS: Final = ("text", "thinking", "refusal")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said.
+    """The answer of a model.
 
     Attributes:
         text: Its words, with its tool calls as JSON on lines of their own; ``""`` where none are recognised.

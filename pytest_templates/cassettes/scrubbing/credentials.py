@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pytest_templates.cassettes.recorded import RecordedRequest
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS
-from pytest_templates.redaction.secrets import Secrets, Source, is_telling, secrets_for, values_of
+from pytest_templates.redaction.secrets import Secrets, Source, is_distinctive, secrets_for, values_of
 
 _KEY_PARAMETERS: Final = SECRET_FIELDS | {"key"}
 _DIGIT: Final = re.compile(r"\d")
@@ -40,7 +40,7 @@ class Credentials:
     def learn(self, request: RecordedRequest) -> None:
         """Take in the keys that a request, as it is sent, carries in its headers and its address."""
         for value, source in _credentials(request):
-            if is_telling(value):
+            if is_distinctive(value):
                 self._values.setdefault(value, source)
 
 

@@ -1,4 +1,4 @@
-"""The last look at a cassette before it is written: no secret may be left in it."""
+"""Searching the text of a cassette for secrets before it is written: none may be left in it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """An interaction without secrets: headers, addresses, forms, JSON, and secrets split across the events of a stream.
 
-The pieces of one answer stand at the same place of event after event. Read one after the other, they are a strand; a
-secret in it is replaced in the event in which it begins, and taken out of those that follow. No event is added or lost.
+The pieces of one answer stand at the same place of event after event, so the texts at each place are joined and
+searched as one: a secret in them is replaced in the event in which it begins, and taken out of those that follow. No
+event is added or lost.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def field_spans(text: str) -> Iterator[Span]:
 
 
 def _spans_inside(written: str, start: int) -> Iterator[Span]:
-    """The same of a text in that JSON, which may be JSON again, as results of tools that are passed on often are."""
+    """The same for a text in that JSON, which may be JSON again, as results of tools that are passed on often are."""
     characters = _CHARACTER.findall(written)
     ends = [*accumulate(map(len, characters), initial=start)]
     for begin, end, source in field_spans("".join(map(_read, characters))):
@@ -277,7 +278,7 @@ def _texts_by_place(events: Iterator[_Event]) -> Iterator[list[_Piece]]:
 
 
 def _texts(node: Json, place: Place) -> Iterator[tuple[Place, Json, str | int]]:
-    """Every text with its place; answers that are told apart by a number, such as ``index``, have different places."""
+    """Every text with its place; answers with different numbers, such as ``index``, have different places."""
     if isinstance(node, dict):
         place += tuple(value for name, value in node.items() if name.endswith("index") and isinstance(value, int))
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
@@ -393,5 +394,5 @@ def _text(text: str, secrets: Secrets) -> str:
 
 
 def _storable(text: str) -> str:
-    """The text with half characters (surrogates) spelt out: no file can hold them."""
+    """The text with surrogate characters escaped: no file can hold them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

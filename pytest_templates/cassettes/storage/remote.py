@@ -12,8 +12,6 @@ too. So far goes what is promised:
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EIO
@@ -23,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.support.files import atomic_write
 
 
 def is_url(location: str) -> bool:
@@ -75,7 +74,7 @@ class RemoteStore(Store):
 
     def read(self, path: Path) -> bytes | None:
         """What the remote file holds, from its copy where that is still the same."""
-        with self._speaking():
+        with self._with_errors_translated():
             try:
                 return self._read(path)
             except FileNotFoundError:
@@ -84,7 +83,7 @@ class RemoteStore(Store):
 
     def replace(self, path: Path, content: bytes) -> None:
         """Put a cassette."""
-        with self._speaking():
+        with self._with_errors_translated():
             try:
                 self._files.pipe_file(self._address(path), content)
             except FileNotFoundError:  # not every store makes folders by itself
@@ -94,13 +93,13 @@ class RemoteStore(Store):
 
     def remove(self, path: Path) -> None:
         """Delete a cassette."""
-        with self._speaking():
+        with self._with_errors_translated():
             self._files.rm_file(self._address(path))
         path.unlink(missing_ok=True)
 
     def paths(self) -> list[Path]:
         """Every remote file that could be a cassette, named by where its copy is or would be."""
-        with self._speaking():
+        with self._with_errors_translated():
             self._files.invalidate_cache()
             root = self._root.rstrip("/") + "/"
             names = [str(name).removeprefix(root) for name in self._files.find(self._root)]
@@ -114,16 +113,13 @@ class RemoteStore(Store):
         copy = super().read(path) or b""
         if not copy.startswith(mark):
             copy = mark + self._files.cat_file(address)
-            self._keep(path, copy)
+            self._write_copy(path, copy)
         return copy.removeprefix(mark)
 
-    def _keep(self, path: Path, copy: bytes) -> None:
+    def _write_copy(self, path: Path, copy: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         (self._cache / ".gitignore").write_text("*\n", encoding="utf-8")
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(copy)
-        Path(name).replace(path)
+        atomic_write(path, copy)
 
     @cached_property
     def _remote(self) -> tuple[Any, str]:
@@ -145,8 +141,8 @@ class RemoteStore(Store):
         return path.relative_to(self.folder).as_posix()
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Each file system has errors of its own."""
+    def _with_errors_translated(self) -> Iterator[None]:
+        """Raise every error as an `OSError`: each file system has its own."""
         try:
             yield
         except Exception as error:
