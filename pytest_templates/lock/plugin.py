@@ -31,6 +31,7 @@ LOCK = Option[Literal["check", "update"] | None](
     choices=("check", "update"),
     help="what templates say and which models answer, in templates.lock: 'check' fails where it has changed, 'update' "
     "writes it",
+    repeated=None,
 )
 OPTIONS = Options(LOCK)
 
