@@ -12,8 +12,8 @@ from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.reading.calls import Ask, Pair, ask_difference, body_in, paired
 from pytest_templates.determinism.roles import Outcome
 from pytest_templates.errors import NotDeterministic
-from pytest_templates.support.diff import MAX_LINES, cut
-from pytest_templates.support.text import OUTSIDE, counted
+from pytest_templates.support.diff import MAX_LINES
+from pytest_templates.support.text import OUTSIDE, counted, cut
 
 if TYPE_CHECKING:
     from antiphon import Message, ModelCall

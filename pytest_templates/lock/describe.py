@@ -13,13 +13,12 @@ from typing import Any, Final
 from pydantic_core import to_jsonable_python
 
 from antiphon import Fact, Model, ModelSettings, Template
-from pytest_templates.cassettes.reading.llm import cut
 from pytest_templates.lock.facts import KINDS
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS, SECRET_PARAMETERS
 from pytest_templates.redaction.secrets import PLACEHOLDER, secrets_of
 from pytest_templates.scripting.model import ScriptedModel
 from pytest_templates.snapshots.conversation import Stable
-from pytest_templates.support.text import as_text
+from pytest_templates.support.text import as_text, cut
 
 _DIGITS: Final = 12
 _WORDS: Final = 60  # characters

@@ -9,7 +9,8 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from pytest_templates.snapshots.blocks import NO_TEMPLATE, Block, from_text, inline, text_of
-from pytest_templates.support.diff import Opcode, cut, shortened, word_difference
+from pytest_templates.support.diff import Opcode, shortened, word_difference
+from pytest_templates.support.text import cut
 
 _OTHER_WORDS: Final = {  # by who says them
     "tool": "a tool answered differently in ",

@@ -162,6 +162,24 @@ def line_of(text: str, place: tuple[str | int, ...]) -> int:
     return node.start_mark.line + 1 if node is not None else 1
 
 
+def place_at(text: str, line: int) -> tuple[str | int, ...]:
+    """The place in a document, as `line_of` takes it, of the value that a line belongs to; the line counts from 1."""
+    node = yaml.compose(text, Loader=_Loader)
+    place: list[str | int] = []
+    while before := [child for child in _children(node) if child[1].line < line]:
+        step, _, node = before[-1]
+        place.append(step)
+    return tuple(place)
+
+
+def _children(node: yaml.Node | None) -> Iterator[tuple[str | int, yaml.Mark, yaml.Node]]:
+    """What is in a sequence or a mapping: its key or index, where that begins, and the value."""
+    if isinstance(node, yaml.SequenceNode):
+        yield from ((index, value.start_mark, value) for index, value in enumerate(node.value))
+    elif isinstance(node, yaml.MappingNode):
+        yield from ((key.value, key.start_mark, value) for key, value in node.value)
+
+
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return node.value[step]  # type: ignore[no-any-return]
