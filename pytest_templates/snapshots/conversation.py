@@ -18,7 +18,7 @@ _KINDS: Final = {
 _ANY: Final = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 
 
-class Stable:
+class StableIds:
     """Numbers what it meets, so that the same id has the same name all over a conversation: ``<uuid 1>``."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ _CHOSEN_BY: Final = {
 def snapshot_text(said: object, change: Change = lambda plain: plain) -> str:
     """The text that a conversation is compared by: who said what, where in the tree, by which model.
 
-    Metadata, tokens, costs and times are left out. Ids and times in texts are replaced, see `Stable`.
+    Metadata, tokens, costs and times are left out. Ids and times in texts are replaced, see `StableIds`.
 
     Args:
         said: A session, a trace, a message or a list of messages.
@@ -87,7 +87,7 @@ class _Writer:
 
     def __init__(self, change: Change) -> None:
         self._change = change
-        self._stable = Stable()
+        self._stable = StableIds()
 
     def messages(self, messages: Sequence[Message]) -> Iterator[Block]:
         plain = self._change([message.model_dump(include=_FIELDS, exclude_none=True) for message in messages])
