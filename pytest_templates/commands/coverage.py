@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import cast
 
 from pytest_templates.coverage.plugin import lines_of
-from pytest_templates.coverage.points import Coverage, Point, Tested, from_points
+from pytest_templates.coverage.points import Coverage, ModelsByTemplate, PointRow, from_rows
 from pytest_templates.errors import ReportError
 from pytest_templates.reporting.document import Reach, read
 
@@ -22,15 +23,15 @@ def report(files: Iterable[Path], fail_under: float | None, say: Callable[[str],
     Raises:
         ReportError: A file is no report, or one of a run without ``--templates-coverage``.
     """
-    coverage, tested = Coverage(), Tested()
+    coverage, models = Coverage(), ModelsByTemplate()
     for file in files:
         run = read(file)
         if run.coverage is None:
             raise ReportError(f"{file} holds no coverage: run its tests with --templates-coverage as well")
-        coverage.add(from_points((_point(reach), reach.reached) for reach in run.coverage))
+        coverage.add(from_rows(_row(reach) for reach in run.coverage))
         for call in run.calls:
-            tested.add(call.template_path, call.model)
-    for line in lines_of(coverage, tested):
+            models.add(call.template_path, call.model)
+    for line in lines_of(coverage, models):
         say(line)
     if coverage.is_under(fail_under):
         say(f"--fail-under={fail_under:g} wants more")
@@ -38,5 +39,5 @@ def report(files: Iterable[Path], fail_under: float | None, say: Callable[[str],
     return 0
 
 
-def _point(reach: Reach) -> Point:
-    return Point(reach.file, reach.line, reach.path, reach.kind, reach.what)
+def _row(reach: Reach) -> PointRow:
+    return cast("PointRow", reach.model_dump())
