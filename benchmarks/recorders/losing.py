@@ -70,7 +70,8 @@ def test_asks():
         run.send_signal(signal.SIGKILL)
         run.wait()
         whole = any(project.run(*project.peer.replay, ROUND=state).returncode == 0 for state in ("old", "new"))
-        damaged += not whole
+        if not whole:
+            damaged += 1
     return f"{damaged} of {ROUNDS} damaged"
 
 
@@ -145,14 +146,17 @@ def test_asks():
     for damage in DAMAGES:
         damage(path, whole)
         found = path.read_bytes()
-        told = project.run(*project.peer.replay)
-        text = told.stdout + told.stderr
-        named += path.name in text and told.returncode != 0
-        lined += bool(re.search(re.escape(path.name) + r":\d+", text)) and told.returncode != 0
-        silent += told.returncode == 0
+        run = project.run(*project.peer.replay)
+        text = run.stdout + run.stderr
+        if run.returncode == 0:
+            silent += 1
+        elif path.name in text:
+            named += 1
+            lined += 1 if re.search(re.escape(path.name) + r":\d+", text) else 0
         start = len(served.asked)
         project.run(project.peer.missing)
-        over += len(served.asked) > start or path.read_bytes() != found
+        if len(served.asked) > start or path.read_bytes() != found:
+            over += 1
         path.write_bytes(whole)
     return f"{named} name the file, {lined} its line; {silent} pass, {over} recorded over"
 

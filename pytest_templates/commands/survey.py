@@ -27,12 +27,12 @@ _ONLY_FOLDER: Final = "--templates-survey-folder"
 
 
 class SurveyError(TestingError):
-    """pytest could not say what it was asked."""
+    """pytest does not start here, or the folder of the cassettes does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What pytest says of a project.
+    """What pytest knows of a project.
 
     Attributes:
         store: Where the cassettes lie.
@@ -74,7 +74,7 @@ def store_of(location: str | None) -> Store:
 
 
 def existing_store(location: str | None) -> Store:
-    """As `store_of`, of what is there already.
+    """As `store_of`, but the folder has to exist.
 
     Raises:
         SurveyError: pytest does not start here, or the folder does not exist.
