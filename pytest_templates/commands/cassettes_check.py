@@ -74,10 +74,9 @@ def _secrets_in(file: str, text: str, interactions: Sequence[Interaction], secre
             f"{file}:{leak.line}: holds {leak.what} ({leak.place}). "
             f"Replace it with `{_SCRUB}`, and change the key where others have seen the file."
         )
-    reported = [yaml_text.place_at(text, leak.line) for leak in leaks]
-    for number, interaction in enumerate(interactions):
+    reported = {place[:4] for place in yaml_text.places_of(text, [leak.line for leak in leaks])}
+    for index, interaction in enumerate(interactions):
         for path, what in changes(interaction, scrub(interaction, secrets)):
-            part = ("interactions", number, *path[:2])  # of headers all together
-            if not any(place[: len(part)] == part for place in reported):
-                line = yaml_text.line_of(text, ("interactions", number, *path))
+            if ("interactions", index, *path[:2]) not in reported:
+                line = yaml_text.line_of(text, ("interactions", index, *path))
                 yield f"{file}:{line}: {what} is not kept as it is by today's rules. Clean it with `{_SCRUB}`."

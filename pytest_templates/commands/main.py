@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 when all is well, 1 when the command found something, 2 when it could not do its work.
     """
     given = _parser().parse_args(arguments)
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a model has said
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # answers of models may hold any character
     try:
         status: int = given.run(given)
         sys.stdout.flush()

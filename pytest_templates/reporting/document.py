@@ -39,7 +39,7 @@ class Call(_Value):
         chosen_by: Whose choice the model was, as in ``ModelCall``.
         input_tokens: Tokens sent; 0 where the provider did not say.
         output_tokens: Tokens received; 0 where the provider did not say.
-        cost: US dollars, as text, so that it stays exact; ``null`` where nothing was said of a cost.
+        cost: US dollars, as text, so that it stays exact; ``null`` where the cost is not known.
         unpriced: Whether it has a price that is not known: it was a real model's.
         seconds: How long it took; in a replay, how long the replay took.
         source: Where the answer came from: a script, a cassette, a model that was recorded just now, or the model.

@@ -38,7 +38,7 @@ class RunResults:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the report of a phase of a test."""
         if self.is_wanted:
-            self._tests.setdefault(report.nodeid, TestProgress(report.nodeid)).hear(report)
+            self._tests.setdefault(report.nodeid, TestProgress(report.nodeid)).add(report)
 
     def report(self) -> Report:
         """The report of the run so far, without secrets."""
@@ -68,7 +68,7 @@ class TestProgress:
         self._nodeid = nodeid
         self._attempts: list[dict[str, Any]] = []
 
-    def hear(self, report: pytest.TestReport) -> None:
+    def add(self, report: pytest.TestReport) -> None:
         """Take the report of a phase; the first phase of another attempt begins anew."""
         self.outcome = _outcome_after(None if report.when == "setup" else self.outcome, report)
         brought = brought_by(report)
