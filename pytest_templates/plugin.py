@@ -10,7 +10,7 @@ import pytest
 
 from pytest_templates import hooks
 
-pytest_plugins = [  # in this order their parts of the summary come
+pytest_plugins = [  # in the order of their parts of the summary
     "pytest_templates.run.plugin",
     "pytest_templates.scripting.plugin",
     "pytest_templates.live_calls",
@@ -27,5 +27,5 @@ pytest_plugins = [  # in this order their parts of the summary come
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Announce the hooks that projects may implement."""
+    """Register the hooks that projects may implement."""
     pluginmanager.add_hookspecs(hooks)

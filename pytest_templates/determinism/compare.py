@@ -1,4 +1,4 @@
-"""The calls of models in two runs, how they differ, and the likely cause."""
+"""The requests of two runs, how they differ, and the likely cause."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.reading.calls import CallPair, RecordedCall, call_difference, json_body, paired
 from pytest_templates.determinism.roles import Outcome
 from pytest_templates.errors import NotDeterministic
-from pytest_templates.support.diff import MAX_LINES, cut
-from pytest_templates.support.text import OUTSIDE, counted
+from pytest_templates.support.diff import MAX_LINES
+from pytest_templates.support.text import OUTSIDE, counted, cut
 
 if TYPE_CHECKING:
     from antiphon import Message, ModelCall
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pytest_templates.run.attempt import Attempt
 
 
-def calls_in(attempt: Attempt) -> list[RecordedCall]:
-    """The calls of models in an attempt of a test; none where the test calls real models on purpose.
+def requests_of(attempt: Attempt) -> list[RecordedCall]:
+    """What models were asked in an attempt of a test; nothing if the test calls real models on purpose.
 
-    What a cassette answers counts as the cassette sees it: what is ignored there is no difference. Other calls count by
-    their model and messages; ids of tool calls are left out.
+    Requests that a cassette answers are compared as it does: what it ignores is no difference. Other calls are
+    compared by model and messages, without the ids of tool calls.
     """
     cassette = attempt.stash.get(CASSETTE, None)
     if cassette is not None:
@@ -78,7 +78,7 @@ _ANY: Final = "Freeze the time, sort what is a set, and seed what is random, or 
 
 
 def remedy(old: Json, new: Json) -> str:
-    """What to do about two bodies that are not the same, as text or as JSON."""
+    """What to do about two bodies that differ, given as text or as JSON."""
     before, after = _texts(old), _texts(new)
     if _in_order(before) == _in_order(after):
         return _ORDER
@@ -90,7 +90,7 @@ def _in_order(text: str) -> list[str]:
 
 
 def _texts(value: Json) -> str:
-    """All that a body says."""
+    """The text of a body: its names and values, without the punctuation of JSON."""
     if isinstance(value, dict):
         return "\n".join(f"{name}: {_texts(inner)}" for name, inner in value.items())
     return "\n".join(map(_texts, value)) if isinstance(value, list) else str(value)
@@ -104,23 +104,23 @@ _NO_TEST: Final = (
 
 
 def verdict(first: Sequence[RecordedCall], second: Outcome | None, how: str) -> NotDeterministic | None:
-    """What is wrong with a test that passed in its first run; ``None`` where the second was the same.
+    """The error of a test that passed in the first run; ``None`` if the second run was the same.
 
     Args:
-        first: The calls of its models in the first run.
-        second: What became of it in the second; ``None`` where there was no such test.
-        how: What was different about the second run.
+        first: Its requests in the first run.
+        second: Its outcome in the second; ``None`` if there was no such test.
+        how: What was different in the second run, in words.
     """
     if second is None:
         return NotDeterministic(f"{_NO_TEST}\n{how}")
-    pairs = [pair for pair in paired(first, second["calls"]) if not pair.is_same]
+    pairs = [pair for pair in paired(first, second["requests"]) if not pair.is_same]
     if pairs:
         text = "\n".join([*_difference(pairs[0]), *_more(pairs), "", *_remedies(pairs[0]), how])
         return NotDeterministic(text, template_path=pairs[0].template)
     if second["failure"]:
-        said = [f"  {cut(line)}" for line in second["failure"].splitlines()[-MAX_LINES:]]
+        failure = [f"  {cut(line)}" for line in second["failure"].splitlines()[-MAX_LINES:]]
         title = "its models were asked the same, but the test passed in the first run, and not in the second:"
-        return NotDeterministic("\n".join([title, *said, how]))
+        return NotDeterministic("\n".join([title, *failure, how]))
     return None
 
 

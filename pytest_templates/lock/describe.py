@@ -17,17 +17,16 @@ from pytest_templates.lock.facts import KINDS
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS, SECRET_PARAMETERS
 from pytest_templates.redaction.secrets import PLACEHOLDER, secrets_of
 from pytest_templates.scripting.model import ScriptedModel
-from pytest_templates.snapshots.conversation import Stable
-from pytest_templates.support.diff import cut
-from pytest_templates.support.text import as_text
+from pytest_templates.snapshots.conversation import StableIds
+from pytest_templates.support.text import as_text, cut
 
 _DIGITS: Final = 12
-_WORDS: Final = 60  # characters
-# what cannot be seen, or turns what stands beside it round: the same in every version of Unicode
-_UNSEEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_OPENING: Final = 60  # characters
+# invisible characters, and those that change the direction of others: the same in every version of Unicode
+_INVISIBLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
-def named(name: str, text: str, *more: str) -> str:
+def labelled(name: str, text: str, *more: str) -> str:
     """A name, a hash and the first words of a text: ``user 0a4c52d7e913: What is this about?``.
 
     Args:
@@ -35,18 +34,18 @@ def named(name: str, text: str, *more: str) -> str:
         text: The text.
         *more: What is hashed as well, and not shown.
     """
-    words = cut(_UNSEEN.sub("", " ".join(kept(text).split())), _WORDS)
+    words = cut(_INVISIBLE.sub("", " ".join(without_secrets(text).split())), _OPENING)
     return f"{name} {digest(text, *more)}: {words}".removesuffix(": ")
 
 
 def digest(*texts: str) -> str:
     """The hash of some texts, in hexadecimal digits."""
-    return sha256("\0".join(map(kept, texts)).encode()).hexdigest()[:_DIGITS]
+    return sha256("\0".join(map(without_secrets, texts)).encode()).hexdigest()[:_DIGITS]
 
 
-def kept(text: str) -> str:
-    """A text as it may be kept: no secret is in it, nor what differs from run to run."""
-    return Stable().text(secrets_of().replace(as_text(text)))
+def without_secrets(text: str) -> str:
+    """A text without secrets, and without ids and times that differ from run to run."""
+    return StableIds().text(secrets_of().replace(as_text(text)))
 
 
 def canonical(value: Any) -> str:
@@ -54,16 +53,16 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-_LONGEST: Final = 60  # characters; longer settings are told by hash
+_LONGEST: Final = 60  # characters; of longer settings the hash is locked
 _SECRET: Final = CREDENTIAL_HEADERS | SECRET_FIELDS | SECRET_PARAMETERS
 _HEADERS: Final = "extra_headers"
 
 
 def model_facts(model: object) -> Iterator[tuple[str, str]]:
-    """The name and the settings of a model, by kind; nothing of one that tests have put in its place."""
+    """The name and the settings of a model, by kind; nothing of a scripted one."""
     if not isinstance(model, Model) or isinstance(model.origin, ScriptedModel):
         return
-    yield "model", kept(model.name)
+    yield "model", without_secrets(model.name)
     settings = getattr(model, "settings", None)
     given = settings.model_dump(exclude_none=True) if isinstance(settings, ModelSettings) else {}
     if given:
@@ -72,8 +71,8 @@ def model_facts(model: object) -> Iterator[tuple[str, str]]:
 
 def _shown(name: str, value: Any) -> str:
     if name == _HEADERS and isinstance(value, dict):
-        return canonical(sorted(value))  # the values of headers are keys and ids, and never words of a prompt
-    text = kept(
+        return canonical(sorted(value))  # their values are keys and ids, never words of a prompt
+    text = without_secrets(
         canonical(_without_secrets({name: to_jsonable_python(value, bytes_mode="base64", fallback=_kind)})[name])
     )
     return text if len(text) <= _LONGEST else digest(text)
@@ -96,7 +95,7 @@ _ENGINE: Final = "antiphon"
 
 
 def facts_of(template: Template) -> Iterator[tuple[str, str]]:
-    """What is known of a template before anybody answers it, by kind."""
+    """What is known of a template before a model answers, by kind."""
     for fact in template.facts():
         yield from _locked(fact)
     yield from _code(type(template))
@@ -106,39 +105,39 @@ def _locked(fact: Fact) -> Iterator[tuple[str, str]]:
     kind = fact.kind if fact.kind in KINDS else "text"
     details = [detail if isinstance(detail, str) else canonical(detail) for detail in fact.details]
     if fact.text is not None:
-        yield kind, named(fact.name or fact.kind, fact.text, *details)
+        yield kind, labelled(fact.name or fact.kind, fact.text, *details)
     elif details:
         yield kind, f"{fact.name or fact.kind} {digest(*details)}"
     yield from model_facts(fact.model)
 
 
 def _code(kind: type) -> Iterator[tuple[str, str]]:
-    """What stands in quotation marks in a class of the user's that says something by itself."""
+    """The string literals in a class of the user's that renders by itself."""
     if _is_ours(kind._render):  # type: ignore[attr-defined]  # every template has one
         return
     own = [cls for cls in kind.__mro__ if issubclass(cls, Template) and not _is_ours(cls)]
     try:
-        words = [word for cls in own for word in _words(_source(cls))]
+        literals = [text for cls in own for text in _literals(_source(cls))]
     except (OSError, TypeError, SyntaxError) as error:
         yield "code", f"{kind.__name__} cannot be read: {type(error).__name__}"
     else:
-        yield "code", named(kind.__name__, max(words, key=len, default=""), *words)
+        yield "code", labelled(kind.__name__, max(literals, key=len, default=""), *literals)
 
 
 def _source(cls: type) -> str:
-    """The source of a class; of one made by ``exec`` Python 3.13 finds other lines of its module."""
+    """The source of a class; for one made by ``exec`` Python 3.13 would give other lines of its module."""
     codes = [value.__code__ for value in vars(cls).values() if inspect.isfunction(value)]
     if any(code.co_filename.startswith("<") for code in codes):
         raise OSError("it has no file")
     return inspect.getsource(cls)
 
 
-def _is_ours(named: Any) -> bool:
-    return bool(named.__module__.partition(".")[0] == _ENGINE)
+def _is_ours(code: Any) -> bool:
+    return bool(code.__module__.partition(".")[0] == _ENGINE)
 
 
-def _words(source: str) -> list[str]:
-    """The texts in some code, without its docstrings; an indented class is one all the same."""
+def _literals(source: str) -> list[str]:
+    """The string literals in some code, without its docstrings; the code may be indented."""
     tree = ast.parse(f"if True:\n{source}" if source[:1].isspace() else source)
     documented = {id(_docstring(node)) for node in ast.walk(tree)}
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from pytest_templates.lock.rows import Rendered
+from pytest_templates.lock.rows import RenderedTest
 
 KINDS: Final = ("text", "include", "code", "tool", "output", "squash", "model", "settings")  # as they stand in the file
 
@@ -34,8 +34,8 @@ class Change:
     Attributes:
         key: The template.
         kind: Which part of it.
-        before: What is locked and was not seen.
-        after: What was seen and is not locked.
+        before: What is locked and was not rendered.
+        after: What was rendered and is not locked.
     """
 
     key: Key
@@ -62,8 +62,8 @@ def changes(locked: Facts, seen: Facts, *, whole: bool) -> list[Change]:
 
     Args:
         locked: What the file says.
-        seen: What this run saw.
-        whole: Whether it saw all there is; else what was not seen is not missed.
+        seen: What was rendered in this run.
+        whole: Whether every test was run; else what is locked and was not rendered is no difference.
     """
     return list(_changes(locked, seen, whole=whole))
 
@@ -71,8 +71,8 @@ def changes(locked: Facts, seen: Facts, *, whole: bool) -> list[Change]:
 def updated(locked: Facts, seen: Facts, *, whole: bool) -> Facts:
     """What is to be locked after a run.
 
-    A run that did not see everything keeps what it did not see. A part that had one value has the new one then; of one
-    that had several nobody knows which are left.
+    A run that is not whole keeps what it did not render. A part that had one value has the new one then; one that had
+    several keeps them, as nobody knows which are left.
     """
     if whole:
         return dict(seen)
@@ -96,15 +96,15 @@ def _order(part: Part) -> tuple[Key, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """What one test rendered.
+class ObservedTest:
+    """What one test rendered, and where its recordings are.
 
     Attributes:
         keys: The templates.
         calls: The path of each model call, in order; ``""`` for one from outside of templates.
         first: By the path of a template, without iterations, the index of the first call that it made, or that was
             sent its words.
-        cassette: The file of its cassette, where it replays one.
+        cassette: The file of its cassette, if it replays one.
         snapshots: The files of its conversations, relative to the root directory.
     """
 
@@ -115,38 +115,38 @@ class Test:
     snapshots: tuple[str, ...]
 
 
-class Seen:
-    """Takes what tests send."""
+class ObservedRun:
+    """What the tests of a run rendered, as far as they have reported."""
 
     def __init__(self) -> None:
-        self._tests: dict[str, Test] = {}
+        self._tests: dict[str, ObservedTest] = {}
         self._values: set[tuple[Part, str]] = set()
         self._lines: dict[Key, int] = {}
 
-    def add(self, test: str, row: Rendered) -> None:
-        """Take what a test rendered; of a test that is run again the last attempt counts.
+    def add(self, test: str, row: RenderedTest) -> None:
+        """Add what a test rendered; of a test that is run again the last attempt counts.
 
         Args:
             test: Its node id.
             row: What its process sent.
         """
         keys = set()
-        for file, path, line, kind, value in row["facts"]:
-            key = Key(file, path)
+        for fact in row["facts"]:
+            key = Key(fact["file"], fact["path"])
             keys.add(key)
-            self._values.add(((key, kind), value))
-            self._lines[key] = min(line, self._lines.get(key, line))
-        self._tests[test] = Test(
+            self._values.add(((key, fact["kind"]), fact["value"]))
+            self._lines[key] = min(fact["line"], self._lines.get(key, fact["line"]))
+        self._tests[test] = ObservedTest(
             frozenset(keys), tuple(row["calls"]), row["first"], row["cassette"], tuple(row["snapshots"])
         )
 
     @property
     def facts(self) -> Facts:
-        """What the templates said, and who answered them."""
+        """What the templates said, and which models answered."""
         return facts_from(self._values)
 
     @property
-    def tests(self) -> Iterable[Test]:
+    def tests(self) -> Iterable[ObservedTest]:
         """The tests."""
         return self._tests.values()
 

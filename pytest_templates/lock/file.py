@@ -84,7 +84,7 @@ def _quoted(text: str) -> str:
 
 
 class _DamagedError(Exception):
-    """What is in the file is not what is written there."""
+    """The file holds something that is never written there."""
 
 
 def _rows(held: dict[str, Any]) -> Iterator[tuple[Part, str]]:

@@ -1,4 +1,4 @@
-"""The summary of what models did, in the terminal: one line where models were called, a table where wanted."""
+"""The summary of what models did, in the terminal: one line if models were called, and a table if asked for."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pytest_templates.run.totals import Line
 
 
-class Terminal:
-    """Collects the calls of all tests, from every process, and says what they come to.
+class TerminalSummary:
+    """Collects the calls of all tests, from every process, and prints their sums.
 
     Args:
         config: The run.
@@ -42,7 +42,7 @@ class Terminal:
             terminalreporter.section("templates")
             terminalreporter.line(_table(lines) if lines else "no model was called")
         counts = [*(_called(lines) if lines else []), *chain.from_iterable(reversed(self._hook.summary_counts()))]
-        if counts:  # clients that are used without the engine make no calls, and their cassettes count
+        if counts:  # also of clients that are used without the engine: they make no calls, but are replayed
             terminalreporter.line(f"templates: {', '.join(counts)}")
         for line in chain.from_iterable(reversed(self._hook.summary_lines())):
             terminalreporter.line(f"templates: {line}")

@@ -61,3 +61,13 @@ def atomic_write(path: Path, content: str | bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def path_within(path: Path, folder: Path) -> Path | None:
+    """A path from a folder on; ``None`` where it lies elsewhere."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else None
+
+
+def shown_in(folder: Path, place: Path | str) -> str:
+    """A place as it is shown to somebody in a folder: from that folder on where it lies there; a URL as it is."""
+    return str(place).removeprefix(f"{folder}{os.sep}")

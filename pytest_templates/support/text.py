@@ -20,6 +20,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def cut(text: str, width: int = 160) -> str:
+    """A text of so many characters at most; of a longer one the beginning, and ``…``."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def as_text(text: str) -> str:
     """Text that can be encoded in UTF-8: surrogate characters, as in names of files, are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

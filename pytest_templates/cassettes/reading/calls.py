@@ -12,8 +12,8 @@ from pytest_templates.cassettes.matching import Matcher, without
 from pytest_templates.cassettes.reading.diff import body_difference
 from pytest_templates.cassettes.reading.llm import Prompt, PromptMessage, answer_of, prompt_of
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.support.diff import cut, text_difference, word_difference
-from pytest_templates.support.text import OUTSIDE, counted
+from pytest_templates.support.diff import text_difference, word_difference
+from pytest_templates.support.text import OUTSIDE, counted, cut
 
 
 class RecordedCall(TypedDict):

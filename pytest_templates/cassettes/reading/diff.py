@@ -12,11 +12,11 @@ from pytest_templates.support.diff import (
     MAX_LINES,
     changes,
     common_start,
-    cut,
     shortened,
     text_difference,
     word_difference,
 )
+from pytest_templates.support.text import cut
 
 _MAX_MESSAGES: Final = 400
 

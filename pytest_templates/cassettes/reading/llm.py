@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse
 from pytest_templates.cassettes.recorded import Interaction, RecordedResponse
-from pytest_templates.support.diff import cut
+from pytest_templates.support.text import cut
 
 _MESSAGE_LISTS: Final = ("messages", "contents", "input")
 _INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction", "system_instruction")

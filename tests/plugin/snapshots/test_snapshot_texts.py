@@ -23,7 +23,7 @@ from antiphon.errors import InvalidType
 from pytest_templates import ScriptedModel
 from pytest_templates.snapshots.blocks import from_text, to_text
 from pytest_templates.snapshots.conversation import snapshot_text
-from pytest_templates.snapshots.extension import Choosing
+from pytest_templates.snapshots.extension import PropertyFilter
 
 TEXTS = st.one_of(
     st.text(max_size=30),
@@ -190,8 +190,8 @@ def test_matchers_and_filters_see_the_fields_of_messages() -> None:
         seen.append(tuple(name for name, _ in path))
         return data.upper() if path and path[-1][0] == "content" else data
 
-    choosing = Choosing(exclude=lambda prop, path: prop == "model", matcher=shout)
-    text = snapshot_text([Message(role="user", content="hi", model="small", template_path="a")], choosing)
+    filtered = PropertyFilter(exclude=lambda prop, path: prop == "model", matcher=shout)
+    text = snapshot_text([Message(role="user", content="hi", model="small", template_path="a")], filtered)
 
     assert text == "[user] a\n    HI\n"
     assert (0, "content") in seen

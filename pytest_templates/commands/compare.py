@@ -1,4 +1,4 @@
-"""``compare``: two runs side by side, as when a template was given another model."""
+"""``compare``: two runs side by side, such as before and after a template got another model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TICK: Final = 0.005  # seconds; less is not shown
 
 
 def compare(before: Path, after: Path, say: Callable[[str], None]) -> int:
-    """Say how two runs differ; returns 0.
+    """Print how two runs differ; returns 0.
 
     Args:
         before: What ``--templates-json`` wrote; it is called A.
@@ -56,7 +56,7 @@ def _by_template(a: list[CallRow], b: list[CallRow]) -> str:
 
 
 def _of_template(template: str, *runs: list[CallRow]) -> Iterator[Sequence[str]]:
-    """Its models in each run, and the difference."""
+    """The rows of a template: its models in each run, and the difference."""
     name = template or OUTSIDE
     mine = [[row for row in run if row["template_id"] == template] for run in runs]
     for run, rows in zip("AB", mine, strict=True):
@@ -99,15 +99,15 @@ def _seconds(a: float, b: float) -> str:
 
 
 def _share(a: float | Decimal, b: float | Decimal) -> str:
-    """How much more or less that is, where there was something."""
+    """The difference in percent, where there was anything before."""
     return f" ({float(b) / float(a) - 1:+.0%})" if a else ""
 
 
 def _outcomes(a: Report, b: Report) -> str:
-    """The tests whose outcome is another, and whether a test was lost."""
+    """The tests whose outcome changed, and how many passed before and do not now."""
     before, after = ({test.nodeid: str(test.outcome) for test in report.tests} for report in (a, b))
     pairs = {test: (before.get(test, "not run"), after.get(test, "not run")) for test in {**before, **after}}
     changed = [(test, *pair) for test, pair in pairs.items() if pair[0] != pair[1]]
-    lost = sum(first == "passed" for _, first, _ in changed)
+    lost = len([test for test, outcome, _ in changed if outcome == "passed"])
     verdict = f"{counted(lost, 'test')} passed in A and not in B" if lost else "every test that passed in A passed in B"
     return "\n".join(["outcomes that changed:", table(("test", "A", "B"), changed), verdict] if changed else [verdict])

@@ -14,19 +14,18 @@ from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.settings import cassette_path
 from pytest_templates.cassettes.storage.catalog import cassettes_in
 from pytest_templates.cassettes.storage.store import Store, load_cassette
-from pytest_templates.commands.listing import many, tokens_of
+from pytest_templates.commands.cassettes_list import tokens_of
 from pytest_templates.commands.survey import shown
 from pytest_templates.errors import TestingError
-from pytest_templates.support.diff import cut
-from pytest_templates.support.text import OUTSIDE
+from pytest_templates.support.text import OUTSIDE, counted, cut
 
 
 class UnknownName(TestingError):
     """No cassette has this name, or several have."""
 
 
-def named(name: str, store: Store) -> Path:
-    """The cassette of a name: a path, a test's node id, or a part of either.
+def find_cassette(name: str, store: Store) -> Path:
+    """The cassette that a name stands for: a path, a test's node id, or a part of either.
 
     Raises:
         UnknownName: There is none, and the text offers close ones; or there are several, which it lists.
@@ -74,11 +73,11 @@ def _none(name: str, names: list[str], store: Store) -> str:
 
 _LINES: Final = 6  # of a text that is cut
 _WIDTH: Final = 160  # characters of a line that is cut
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a model's words must not steer a terminal
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a model's answer must not control the terminal
 
 
 def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: bool) -> int:
-    """Say what a cassette holds; returns 0.
+    """Print what a cassette holds; returns 0.
 
     Args:
         path: Which cassette.
@@ -90,9 +89,9 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
         CassetteError: The file cannot be read.
     """
     interactions = load_cassette(path, store)
-    asked, said = tokens_of(interactions)
+    sent, received = tokens_of(interactions)
     place = shown(store.place(path) if store else path)
-    say(f"{place}: {many(len(interactions), 'interaction')}, {asked:,} tokens in, {said:,} out")
+    say(f"{place}: {counted(len(interactions), 'interaction')}, {sent:,} tokens in, {received:,} out")
     for number, interaction in enumerate(interactions, 1):
         say("")
         for line in _interaction(number, interaction, full=full):
@@ -123,7 +122,7 @@ def _text(title: str, text: str, *, full: bool) -> Iterator[str]:
     yield f"   {title}: {first}"
     yield from indent("\n".join(rest), "     ").splitlines()
     if len(kept) < len(lines):
-        yield f"     … {many(len(lines) - len(kept), 'line')} more: --full"
+        yield f"     … {counted(len(lines) - len(kept), 'line')} more: --full"
 
 
 def _readable(body: bytes) -> str:

@@ -16,13 +16,13 @@ from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.survey import Survey
 from pytest_templates.errors import CassetteError
-from pytest_templates.support.text import table
+from pytest_templates.support.text import counted, table
 
 _UNITS: Final = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
 
 
 def times_of(paths: Sequence[Path], store: Store) -> dict[Path, float]:
-    """When cassettes got their content, in seconds since 1970; of those behind a URL it is not known."""
+    """When cassettes were last changed, in seconds since 1970; not known of those behind a URL."""
     if not store.is_local:
         return {}
     committed = _committed(store.folder)
@@ -30,16 +30,15 @@ def times_of(paths: Sequence[Path], store: Store) -> dict[Path, float]:
 
 
 def age(seconds: float) -> str:
-    """A time span in its largest unit."""
+    """A duration in its largest unit."""
     for unit, length in _UNITS:
         if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'' if count == 1 else 's'}"
+            return counted(int(seconds // length), unit)
     return "now"
 
 
 def _committed(folder: Path) -> dict[Path, float]:
-    """The times of the last commits of files that were not changed since."""
+    """When files were last committed, of those that were not changed since."""
     top = _git(folder, "rev-parse", "--show-toplevel").strip()
     changed = set(_git(folder, "diff", "--name-only", "-z", "HEAD", "--", ".").split("\0"))
     times: dict[Path, float] = {}
@@ -52,7 +51,7 @@ def _committed(folder: Path) -> dict[Path, float]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says; nothing where there is no git, no repository or no commit."""
+    """The output of git; empty where there is no git, no repository or no commit."""
     command = ["git", *arguments]  # the one that the user has
     try:
         run = subprocess.run(command, cwd=folder, capture_output=True, check=True)  # noqa: S603 - words of this module
@@ -66,7 +65,7 @@ _SHOWN: Final = 2  # names in a cell
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ListedCassette:
     """A cassette in the list.
 
     Attributes:
@@ -85,15 +84,25 @@ class Line:
 
 
 def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
-    """Say what there is; returns 1 where a file cannot be read, else 0."""
-    paths = cassettes_in(survey.store)
-    times, now = times_of(paths, survey.store), time.time()
+    """Print a table of the cassettes; returns 1 where a file cannot be read, else 0."""
+    store = survey.store
+    paths = cassettes_in(store)
+    times, now = times_of(paths, store), time.time()
     without_test = set(_without_test(survey, complain))
-    lines = [_line(path, survey, path in without_test, _age(times.get(path), now), complain) for path in paths]
-    if lines:
-        say(table(_HEADS, [_cells(line) for line in lines]))
-    say(_totals(lines, len(without_test)))
-    return int(any(line.interactions is None for line in lines))
+    listed = [
+        ListedCassette(
+            name=path.relative_to(store.folder).as_posix(),
+            interactions=_interactions(path, store, complain),
+            tests=["no test"] if path in without_test else _tests_of(path, survey) or ["not known"],
+            age=age(now - times[path]) if path in times else "",
+            size=len(store.read(path) or b""),
+        )
+        for path in paths
+    ]
+    if listed:
+        say(table(_HEADS, [_cells(cassette) for cassette in listed]))
+    say(_totals(listed, len(without_test)))
+    return 1 if any(cassette.interactions is None for cassette in listed) else 0
 
 
 def _without_test(survey: Survey, complain: Callable[[str], None]) -> list[Path]:
@@ -106,57 +115,49 @@ def _without_test(survey: Survey, complain: Callable[[str], None]) -> list[Path]
     return orphans(found, survey.store, survey.root)
 
 
-def _line(path: Path, survey: Survey, is_orphan: bool, old: str, complain: Callable[[str], None]) -> Line:
-    store = survey.store
-    name = path.relative_to(store.folder).as_posix()
-    owners = survey.found["owners"].get(without_overrides(name)) if survey.found else None
+def _interactions(path: Path, store: Store, complain: Callable[[str], None]) -> Sequence[Interaction] | None:
     try:
-        interactions = load_cassette(path, store)
+        return load_cassette(path, store)
     except CassetteError as error:
         complain(str(error))
-        interactions = None
-    tests = owners or (["no test"] if is_orphan else ["not known"])
-    return Line(name, interactions, tests, old, len(store.read(path) or b""))
+        return None
 
 
-def _age(since: float | None, now: float) -> str:
-    return "" if since is None else age(now - since)
+def _tests_of(path: Path, survey: Survey) -> list[str]:
+    name = path.relative_to(survey.store.folder).as_posix()
+    return survey.found["owners"].get(without_overrides(name), []) if survey.found else []
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    about = (line.age, _size(line.size), _some(line.tests))
-    if line.interactions is None:
-        return (line.name, "damaged", "", "", "", "", *about)
-    templates = [interaction.template or "(none)" for interaction in line.interactions]
-    models = [model_of(interaction) or "(none)" for interaction in line.interactions]
-    asked, said = tokens_of(line.interactions)
-    return (line.name, str(len(templates)), _some(templates), _some(models), f"{asked:,}", f"{said:,}", *about)
+def _cells(cassette: ListedCassette) -> tuple[str, ...]:
+    about = (cassette.age, _size(cassette.size), _first_names(cassette.tests))
+    if cassette.interactions is None:
+        return (cassette.name, "damaged", "", "", "", "", *about)
+    count = str(len(cassette.interactions))
+    templates = _first_names([interaction.template or "(none)" for interaction in cassette.interactions])
+    models = _first_names([model_of(interaction) or "(none)" for interaction in cassette.interactions])
+    sent, received = tokens_of(cassette.interactions)
+    return (cassette.name, count, templates, models, f"{sent:,}", f"{received:,}", *about)
 
 
 def tokens_of(interactions: Iterable[Interaction]) -> tuple[int, int]:
-    """How many tokens were read and written, where the responses say so."""
+    """How many tokens models read and wrote, as far as the responses say."""
     answers = [answer_of(interaction.response) for interaction in interactions]
     return sum(answer.input_tokens or 0 for answer in answers), sum(answer.output_tokens or 0 for answer in answers)
 
 
-def _totals(lines: Sequence[Line], without_test: int) -> str:
-    interactions = [interaction for line in lines for interaction in line.interactions or ()]
+def _totals(cassettes: Sequence[ListedCassette], without_test: int) -> str:
+    interactions = [interaction for cassette in cassettes for interaction in cassette.interactions or ()]
     parts = [
-        many(len(lines), "cassette"),
+        counted(len(cassettes), "cassette"),
         *([f"{without_test} without a test"] if without_test else []),
-        many(len(interactions), "interaction"),
-        many(sum(tokens_of(interactions)), "token"),
-        _size(sum(line.size for line in lines)),
+        counted(len(interactions), "interaction"),
+        counted(sum(tokens_of(interactions)), "token"),
+        _size(sum(cassette.size for cassette in cassettes)),
     ]
     return ", ".join(parts)
 
 
-def many(count: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     """The first of some names, and how many more there are."""
     different = list(dict.fromkeys(names))
     more = len(different) - _SHOWN

@@ -1,4 +1,4 @@
-"""The tests of a run, gathered from the reports of their phases, whichever process they come from."""
+"""The results of the tests of a run, from the reports of their phases, whichever process sends them."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from pytest_templates.reporting.document import Outcome, Report, Test
 
 
-class Gathering:
-    """What became of every test so far, for all who want to know.
+class RunResults:
+    """The result of every test so far.
 
     Args:
         config: The run.
 
     Attributes:
-        is_wanted: Whether somebody does; a run in which nobody does keeps nothing.
+        is_wanted: Whether anything uses the results; else none are kept.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self.is_wanted = bool(config.hook.pytest_templates_report_section.get_hookimpls())
         self._hook = manager_of(config).hook
-        self._tests: dict[str, Progress] = {}
+        self._tests: dict[str, TestProgress] = {}
         self._started = perf_counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a phase of a test says."""
+        """Take the report of a phase of a test."""
         if self.is_wanted:
-            self._tests.setdefault(report.nodeid, Progress(report.nodeid)).hear(report)
+            self._tests.setdefault(report.nodeid, TestProgress(report.nodeid)).add(report)
 
     def report(self) -> Report:
-        """The run as it stands, without secrets."""
+        """The report of the run so far, without secrets."""
         from pytest_templates.redaction.secrets import secrets_of
         from pytest_templates.reporting.document import report_of
 
@@ -53,14 +53,14 @@ class Gathering:
         return report_of(ended, perf_counter() - self._started, secrets.replace_in(facts))
 
 
-class Progress:
+class TestProgress:
     """A test that may not have ended yet.
 
     Args:
         nodeid: Its node id.
 
     Attributes:
-        outcome: What became of it, in its last attempt; ``None`` as long as that is not known.
+        outcome: Its outcome in the last attempt; ``None`` as long as that is not known.
     """
 
     def __init__(self, nodeid: str) -> None:
@@ -68,15 +68,15 @@ class Progress:
         self._nodeid = nodeid
         self._attempts: list[dict[str, Any]] = []
 
-    def hear(self, report: pytest.TestReport) -> None:
-        """Take what a phase says; the first phase of another attempt begins anew."""
-        self.outcome = _joined(None if report.when == "setup" else self.outcome, report)
+    def add(self, report: pytest.TestReport) -> None:
+        """Take the report of a phase; the first phase of another attempt begins anew."""
+        self.outcome = _outcome_after(None if report.when == "setup" else self.outcome, report)
         brought = brought_by(report)
         if brought:
             self._attempts.append(brought)
 
     def ended(self, secrets: Secrets, hook: pluggy.HookRelay) -> Test:
-        """The test as it stands in the report of the run; features add their facts."""
+        """The test in the report of the run; features add their facts."""
         from pytest_templates.reporting.document import Test
 
         calls = [call for brought in self._attempts for call in CALLS.within(brought) or ()]
@@ -99,8 +99,8 @@ class Progress:
         )
 
 
-def _joined(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:
-    """The outcome of a test after one phase more: a failure stays."""
+def _outcome_after(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:
+    """The outcome of a test after one more phase: a failure stays."""
     if report.failed:
         phase: Outcome = "error" if report.when in {"setup", "teardown"} else "failed"
         return "failed" if before == "failed" else phase

@@ -1,4 +1,4 @@
-"""``cassettes import``: take over a cassette that vcrpy or pytest-recording wrote."""
+"""``cassettes import``: convert a cassette that vcrpy or pytest-recording wrote."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.storage.store import Store, write_cassette
-from pytest_templates.commands.listing import many
 from pytest_templates.commands.survey import shown
 from pytest_templates.errors import CassetteError
+from pytest_templates.support.text import counted
 
 
 def import_cassette(source: Path, target: Path, store: Store, say: Callable[[str], None], *, overwrite: bool) -> int:
-    """Write what a cassette of vcrpy's holds as one of ours: decoded, and without secrets; returns 0.
+    """Convert a cassette of vcrpy to one of ours, decoded and without secrets; returns 0.
 
     Raises:
-        CassetteError: The source is no cassette of vcrpy's, or the target exists and is not to be overwritten.
+        CassetteError: The source is no cassette of vcrpy, or the target exists and is not to be overwritten.
     """
     place = shown(store.place(target))
     if store.read(target) is not None and not overwrite:
@@ -36,16 +36,16 @@ def import_cassette(source: Path, target: Path, store: Store, say: Callable[[str
     text = to_text(interactions)
     refuse_leaks(place, text, secrets)
     write_cassette(target, text, store)
-    say(f"{many(len(interactions), 'interaction')} of {shown(source)} written to {place}")
+    say(f"{counted(len(interactions), 'interaction')} of {shown(source)} written to {place}")
     return 0
 
 
-def why_unplayed(cassette: str, node_id: str, found: CollectedTests | None) -> str:
-    """What keeps a test from playing its new cassette; ``""`` where nothing does.
+def why_not_replayed(cassette: str, node_id: str, found: CollectedTests | None) -> str:
+    """Why a test will not replay its new cassette; ``""`` where it will.
 
     Args:
-        cassette: The cassette's path in the folder of all.
-        node_id: The test.
+        cassette: The cassette's path in the folder of the cassettes.
+        node_id: The node id of the test.
         found: What was collected.
     """
     if found is None or found["errors"]:
