@@ -20,10 +20,6 @@ def test_every_call_is_told_once_with_its_test(project, chat_server):
     project.tests(
         """
         import asyncio
-        import os
-
-        def real():
-            return connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
 
         @pytest.fixture
         def in_a_fixture(scripted_model):

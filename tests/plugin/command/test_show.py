@@ -87,7 +87,7 @@ def test_a_model_cannot_steer_the_terminal(desk, cassettes, record):
 
 
 def test_a_damaged_file_is_one_clear_error(desk, cassettes):
-    desk.file("cassettes/both.yaml", "version: 1\ninteractions:\n- template: [\n")
+    desk.copy("damaged/tab.yaml", "cassettes/both.yaml")
 
     outcome = cassettes("show", "cassettes/both.yaml")
 

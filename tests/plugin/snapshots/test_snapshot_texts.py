@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +120,14 @@ def test_calls_of_tools_are_numbered_and_their_results_name_them() -> None:
         "\n"
         "[tool] talk/answer (call 1)\n"
         "    rain\n"
+    )
+
+
+def test_a_saved_conversation_has_the_text_that_lies_beside_it(fixtures_dir: Path) -> None:
+    saved = fixtures_dir / "conversations" / "order.json"
+
+    assert snapshot_text(Session.model_validate_json(saved.read_bytes())) == saved.with_suffix(".chat").read_text(
+        "utf-8"
     )
 
 
