@@ -14,9 +14,10 @@ from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
-from pytest_templates.cassettes.player import Opinion, Player, SentRequests, note_replay, of_model
+from pytest_templates.cassettes.player import Opinion, Player, SentRequests, of_model
 from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub

@@ -110,7 +110,7 @@ class Cassettes:
         cassette = attempt.stash[CASSETTE] = open_for(attempt, mark, self._run_id)
         if cassette.settings.mode == "none":
             from pytest_templates.cassettes.network_guard import guarded
-            from pytest_templates.cassettes.player import virtual_waits
+            from pytest_templates.cassettes.retry_waits import virtual_waits
 
             attempt.resources.enter_context(placeholder_keys())
             attempt.resources.enter_context(guarded(attempt.item.nodeid, attempt.failures.append))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_templates.errors import LockError
-from pytest_templates.lock.facts import KINDS, Facts, Key, Part, facts_from, keys_of
+from pytest_templates.lock.comparison import KINDS, Facts, Key, Part, facts_from, keys_of
 from pytest_templates.support.files import atomic_write
 
 NAME: Final = "templates.lock"

@@ -12,7 +12,7 @@ from threading import Lock
 
 from antiphon import ModelCall, Template
 from antiphon.observers import Observer, TemplateEntered
-from pytest_templates.lock.facts import Key
+from pytest_templates.lock.comparison import Key
 from pytest_templates.lock.rows import FactRow, ObservedPrompts
 from pytest_templates.support.files import path_within
 from pytest_templates.support.targets import without_iterations
@@ -44,7 +44,7 @@ class PromptObserver(Observer):
         """Note what the template says."""
         if not self._is_listening():
             return
-        from pytest_templates.lock.describe import facts_of
+        from pytest_templates.lock.template_facts import facts_of
 
         template = event.template
         with self._lock:
@@ -58,7 +58,7 @@ class PromptObserver(Observer):
         """Note the model, and which templates wrote what it was sent."""
         if not self._is_listening():
             return
-        from pytest_templates.lock.describe import model_facts
+        from pytest_templates.lock.template_facts import model_facts
 
         with self._lock:
             authors = {message.template_path for message in call.messages} | {call.template_path}

@@ -22,7 +22,7 @@ from pytest_templates.support.environment import in_ci
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-    from pytest_templates.lock.facts import Facts
+    from pytest_templates.lock.comparison import Facts
     from pytest_templates.lock.observer import PromptObserver
 
 
@@ -126,7 +126,7 @@ class PromptLock:
     """
 
     def __init__(self, config: pytest.Config, locked: Facts | None, collected: RunCollection) -> None:
-        from pytest_templates.lock.facts import ObservedRun
+        from pytest_templates.lock.comparison import ObservedRun
 
         self._config = config
         self._locked: Facts = locked or {}
@@ -170,7 +170,7 @@ class PromptLock:
         return everything and not self._skipped and wants_everything(self._config)
 
     def _check(self, whole: bool) -> bool:
-        from pytest_templates.lock.facts import changes
+        from pytest_templates.lock.comparison import changes
         from pytest_templates.lock.report import check_lines, unchanged_line
 
         found = changes(self._locked, self._observed.facts, whole=whole)
@@ -181,7 +181,7 @@ class PromptLock:
 
     def _write(self, whole: bool) -> bool:
         from pytest_templates.errors import LockError
-        from pytest_templates.lock.facts import updated
+        from pytest_templates.lock.comparison import updated
         from pytest_templates.lock.file import NAME, write_lock
         from pytest_templates.lock.report import update_line
 

@@ -15,7 +15,7 @@ from pytest_templates.cassettes.reading.llm import answer_of, model_of
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.errors import CassetteError
-from pytest_templates.lock.facts import Change, Facts, Key, ObservedRun, ObservedTest, keys_of
+from pytest_templates.lock.comparison import Change, Facts, Key, ObservedRun, ObservedTest, keys_of
 from pytest_templates.lock.file import NAME
 from pytest_templates.run.calls import UNBILLED
 from pytest_templates.run.totals import cost_of

@@ -17,7 +17,8 @@ from antiphon.errors import InvalidValue
 from pytest_templates import faults
 from pytest_templates.errors import ScriptError
 from pytest_templates.faults import Fault
-from pytest_templates.scripting.script import CallTool, Condition, Fail, ModelStep, Script, Stream
+from pytest_templates.scripting.rules import Condition, Script
+from pytest_templates.scripting.steps import CallTool, Fail, ModelStep, Stream
 from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
 

@@ -14,16 +14,8 @@ from antiphon.templates.checks import with_paths
 from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.run.ordering import in_turn
-from pytest_templates.scripting.script import (
-    Answer,
-    Condition,
-    ModelStep,
-    Pattern,
-    Script,
-    Stream,
-    checked_model_steps,
-    played,
-)
+from pytest_templates.scripting.rules import Condition, Pattern, Script
+from pytest_templates.scripting.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import OUTSIDE, counted
 

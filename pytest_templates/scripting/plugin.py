@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.scripting.fault_injection import Faults
     from pytest_templates.scripting.model import ScriptedModel
-    from pytest_templates.scripting.script import Script
+    from pytest_templates.scripting.rules import Script
     from pytest_templates.scripting.user import ScriptedUser
 
 FIXTURES = Option[Path](

@@ -8,7 +8,7 @@ from threading import Lock
 from antiphon import Session, UserInterface
 from antiphon.errors import InvalidType
 from pytest_templates.errors import UnscriptedCall, UnusedSteps
-from pytest_templates.scripting.script import UserStep, checked_user_steps, shown
+from pytest_templates.scripting.steps import UserStep, checked_user_steps, shown
 from pytest_templates.support.text import counted
 
 

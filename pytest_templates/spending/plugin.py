@@ -86,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     join(config, TestBudgets(), "test-budgets")
     limit, budget = MAX_COST.of(config), BUDGET.of(config)
     if limit is not None:
-        from pytest_templates.spending.cost_limit import CostLimit
+        from pytest_templates.spending.max_cost import CostLimit
 
         join(config, CostLimit.of(config, limit), "cost-limit")
     if budget is not None and not is_worker(config):

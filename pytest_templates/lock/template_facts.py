@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic_core import to_jsonable_python
 
 from antiphon import Fact, Model, ModelSettings, Template
-from pytest_templates.lock.facts import KINDS
+from pytest_templates.lock.comparison import KINDS
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS, SECRET_PARAMETERS
 from pytest_templates.redaction.secrets import PLACEHOLDER, secrets_of
 from pytest_templates.scripting.model import ScriptedModel
