@@ -56,8 +56,8 @@ def pytest_templates_model_call(call: ModelCall, item: pytest.Item) -> None:
     It runs in the process, thread or task that made the call, and the call returns after it.
 
     Args:
-        call: The call, whatever answered it: a script, a cassette or a real model. There are none for
-            calls that clients make without the engine.
+        call: The call, whatever answered it: a script, a cassette or a real model. Calls that clients make without the
+            engine are not reported.
         item: The test.
     """
 

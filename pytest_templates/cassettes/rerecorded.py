@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict
@@ -12,6 +11,7 @@ import pytest
 from pytest_templates.cassettes.options import CASSETTES, RECORD
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.support.files import shown_in
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -85,7 +85,7 @@ class Rerecorded:
         if changed:
             terminalreporter.section("changed recordings")
         for place, lines in changed.items():
-            terminalreporter.line(self._store.place(Path(place)).removeprefix(f"{self._base}{os.sep}"))
+            terminalreporter.line(shown_in(self._base, self._store.place(Path(place))))
             for line in lines:
                 terminalreporter.line(f"  {line}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytest_templates.cassettes.options import CASSETTES, RECORD, UNUSED
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.support.files import shown_in
 from pytest_templates.support.text import OUTSIDE
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Unused:
 
     def _shown(self, path: Path) -> str:
         place = self._store.place(path)
-        return place.removeprefix(f"{self._config.invocation_params.dir}{os.sep}")
+        return shown_in(self._config.invocation_params.dir, place)
 
 
 def _interactions(path: Path, numbers: list[int], store: Store) -> Iterator[str]:

@@ -155,24 +155,24 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Collect from the whole project, wherever pytest was started."""
     config.args[:] = map(str, whole_of(config))
-    census = Collector()
-    config.pluginmanager.register(census, "templates-survey-census")
-    config.pluginmanager.register(AnswerWriter(census), "templates-survey-answer")
+    collector = Collector()
+    config.pluginmanager.register(collector, "templates-survey-collector")
+    config.pluginmanager.register(AnswerWriter(collector), "templates-survey-answer")
 
 
 class AnswerWriter:
     """Writes the answer when everything is collected.
 
     Args:
-        census: What was collected.
+        collector: What was collected.
     """
 
-    def __init__(self, census: Collector) -> None:
-        self._census = census
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write it."""
-        _write(session.config, self._census.found)
+        _write(session.config, self._collector.found)
 
 
 def _write(config: pytest.Config, found: CollectedTests | None) -> None:

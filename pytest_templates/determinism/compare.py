@@ -1,4 +1,4 @@
-"""The requests of two runs, how they differ, and the likely cause."""
+"""The calls of two runs, how they differ, and the likely cause."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_templates.run.attempt import Attempt
 
 
-def requests_of(attempt: Attempt) -> list[RecordedCall]:
+def calls_in(attempt: Attempt) -> list[RecordedCall]:
     """What models were asked in an attempt of a test; nothing if the test calls real models on purpose.
 
     Requests that a cassette answers are compared as it does: what it ignores is no difference. Other calls are
@@ -107,13 +107,13 @@ def verdict(first: Sequence[RecordedCall], second: Outcome | None, how: str) -> 
     """The error of a test that passed in the first run; ``None`` if the second run was the same.
 
     Args:
-        first: Its requests in the first run.
+        first: Its calls in the first run.
         second: Its outcome in the second; ``None`` if there was no such test.
         how: What was different in the second run, in words.
     """
     if second is None:
         return NotDeterministic(f"{_NO_TEST}\n{how}")
-    pairs = [pair for pair in paired(first, second["requests"]) if not pair.is_same]
+    pairs = [pair for pair in paired(first, second["calls"]) if not pair.is_same]
     if pairs:
         text = "\n".join([*_difference(pairs[0]), *_more(pairs), "", *_remedies(pairs[0]), how])
         return NotDeterministic(text, template_path=pairs[0].template)

@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     OPTIONS.read(config)
     if not TWICE.of(config):
         return
-    join(config, RequestSender(), "twice-sender")
+    join(config, CallSender(), "twice-sender")
     folder = roles.folder_of_second(config)
     if folder is None and is_worker(config):
         return
@@ -49,15 +49,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SecondRun(folder), "templates-second")
 
 
-class RequestSender:
-    """Sends the requests of a test's models with its last report."""
+class CallSender:
+    """Sends the calls of a test's models with its last report."""
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send them."""
         if report.when == "teardown":
-            from pytest_templates.determinism.compare import requests_of
+            from pytest_templates.determinism.compare import calls_in
 
-            requests = requests_of(attempt)
-            if requests:
-                roles.REQUESTS.put(report, requests)
+            calls = calls_in(attempt)
+            if calls:
+                roles.RECORDED_CALLS.put(report, calls)

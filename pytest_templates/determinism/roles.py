@@ -40,15 +40,15 @@ class Outcome(TypedDict):
     """The outcome of a test in its second run.
 
     Attributes:
-        requests: What its models were asked.
+        calls: The calls of its models.
         failure: Why it did not pass; ``""`` if it did.
     """
 
-    requests: list[RecordedCall]
+    calls: list[RecordedCall]
     failure: str
 
 
-REQUESTS: Final = ReportData[list["RecordedCall"]]("asked")  # what the models of a test were asked
+RECORDED_CALLS: Final = ReportData[list["RecordedCall"]]("recorded_calls")  # of the models of a test
 
 
 def enter(config: pytest.Config) -> None:

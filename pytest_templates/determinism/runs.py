@@ -11,7 +11,7 @@ import pytest
 
 from pytest_templates.cassettes.reading.calls import RecordedCall
 from pytest_templates.determinism.rerun import ChangedEnvironment, run_again
-from pytest_templates.determinism.roles import FOLDER, PLAN, REQUESTS, RESULT, Outcome
+from pytest_templates.determinism.roles import FOLDER, PLAN, RECORDED_CALLS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.support.text import counted
 
@@ -57,11 +57,11 @@ class SecondRun:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the report of a phase of a test; the last of several attempts counts."""
         if report.when == "setup" or report.nodeid not in self._tests:
-            self._tests[report.nodeid] = {"requests": [], "failure": ""}
+            self._tests[report.nodeid] = {"calls": [], "failure": ""}
         test = self._tests[report.nodeid]
         if not report.passed and not test["failure"]:
             test["failure"] = report.longreprtext or report.outcome
-        test["requests"] += REQUESTS.of(report) or ()
+        test["calls"] += RECORDED_CALLS.of(report) or ()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -71,7 +71,7 @@ class SecondRun:
 
 
 class FirstRun:
-    """Collects the requests of all tests, runs the tests again, and fails those whose requests are not the same.
+    """Collects the calls of all tests, runs the tests again, and fails those whose calls are not the same.
 
     Args:
         config: Of the run.
@@ -80,7 +80,7 @@ class FirstRun:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._failed: set[str] = set()
-        self._requests: dict[str, list[RecordedCall]] = {}
+        self._calls: dict[str, list[RecordedCall]] = {}
         self._last: dict[str, pytest.TestReport] = {}
         self._text = "no test was run twice: the run has ended early"
 
@@ -88,19 +88,19 @@ class FirstRun:
         """Take the report of a phase of a test; the last of several attempts counts."""
         if report.when == "setup":
             self._failed.discard(report.nodeid)
-            self._requests.pop(report.nodeid, None)
+            self._calls.pop(report.nodeid, None)
         if not report.passed or hasattr(report, "wasxfail"):
             self._failed.add(report.nodeid)
-        requests = REQUESTS.of(report)
-        if report.when == "teardown" and requests:
-            self._requests[report.nodeid] = secrets_of().replace_in(requests)
+        calls = RECORDED_CALLS.of(report)
+        if report.when == "teardown" and calls:
+            self._calls[report.nodeid] = secrets_of().replace_in(calls)
             self._last[report.nodeid] = report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
         """Run the tests again that passed and called a model."""
         result = yield
-        planned = [test for test in self._requests if test not in self._failed]
+        planned = [test for test in self._calls if test not in self._failed]
         if planned:
             self._run_again(planned)
         else:
@@ -120,9 +120,7 @@ class FirstRun:
             terminal.write_line(f"templates: running {counted(len(planned), 'test')} a second time")
         environment = ChangedEnvironment.choose()
         outcomes = run_again(self._config, planned, environment)
-        verdicts = {
-            test: verdict(self._requests[test], outcomes.get(test), environment.description) for test in planned
-        }
+        verdicts = {test: verdict(self._calls[test], outcomes.get(test), environment.description) for test in planned}
         wrong = {test: error for test, error in verdicts.items() if error is not None}
         for test, error in wrong.items():
             self._config.hook.pytest_runtest_logreport(report=_failure(self._last[test], error))
