@@ -25,7 +25,9 @@ connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
 INI = "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n"
 
 PROGRAM = '''
-from antiphon import AssistantTemplate, LinearTemplate, Runner, Session, SubroutineTemplate, UserTemplate
+from antiphon import (
+    AssistantTemplate, LinearTemplate, Model, Reply, Runner, Session, SubroutineTemplate, Usage, UserTemplate
+)
 
 def talk(model=None):
     """One question, and one answer by the template at 'talk/answer'."""
@@ -50,6 +52,25 @@ def research(model, meddle=lambda session: session, metadata=None):
     inner = LinearTemplate([UserTemplate("Look it up."), summary])
     session = Session(metadata={} if metadata is None else metadata)
     return Runner(model, template=SubroutineTemplate(inner, "research")).run(session)
+
+
+class Plain(Model):
+    """A model of the program that is asked with what Python brings along: fast to load in every process."""
+
+    def __init__(self, name="m"):
+        self.name = name
+
+    def _send(self, session):
+        import json, os
+        from urllib.request import Request, urlopen
+
+        body = {"model": self.name, "messages": [{"role": "user", "content": session.last.content}]}
+        url = os.environ["CHAT_URL"] + "/chat/completions"
+        headers = {"content-type": "application/json"}
+        with urlopen(Request(url, json.dumps(body).encode(), headers)) as answer:
+            said = json.load(answer)
+        usage = Usage(input_tokens=said["usage"]["prompt_tokens"], output_tokens=said["usage"]["completion_tokens"])
+        return Reply(content=said["choices"][0]["message"]["content"], usage=usage)
 '''
 
 PRELUDE = """
@@ -109,12 +130,20 @@ class Project:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
+    for name in ("CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
         monkeypatch.delenv(name, raising=False)
+    # They import trio and all of Hypothesis into each process: a third of the time that an inner run takes to start.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
     # A file that changes within a second, and not in length, would run as it was compiled before.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return Project(pytester)
+
+
+@pytest.fixture
+def all_plugins(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inner runs have the plugins of anyio and Hypothesis, too."""
+    monkeypatch.delenv("PYTEST_ADDOPTS")
 
 
 @pytest.fixture

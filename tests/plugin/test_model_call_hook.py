@@ -20,10 +20,6 @@ def test_every_call_is_told_once_with_its_test(project, chat_server):
     project.tests(
         """
         import asyncio
-        import os
-
-        def real():
-            return connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
 
         @pytest.fixture
         def in_a_fixture(scripted_model):
@@ -44,7 +40,7 @@ def test_every_call_is_told_once_with_its_test(project, chat_server):
 
         @pytest.mark.llm_cassette
         def test_real():
-            ask(real())
+            ask(Plain())
         """
     )
 
@@ -55,7 +51,7 @@ def test_every_call_is_told_once_with_its_test(project, chat_server):
         "test_async talk/answer scripted NoneType",
         "test_stream talk/answer scripted NoneType",
         "test_failed talk/answer scripted ModelTimeout",
-        "test_real talk/answer openai:m NoneType",
+        "test_real talk/answer m NoneType",
     ]
 
     (project.path / "heard.txt").unlink()
