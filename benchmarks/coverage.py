@@ -34,7 +34,7 @@ def test_desk(number, scripted_model):
 
 
 def processor_seconds(folder: Path, *options: str) -> tuple[float, str]:
-    """User and system time of a run, and what it said."""
+    """User and system time of a run, and its output."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
     run = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)

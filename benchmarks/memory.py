@@ -7,7 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 
 from measuring import exponent, show
-from turns import least, looped
+from turns import floor, looped
 
 SIZES = (100, 1000, 10_000)
 
@@ -36,7 +36,7 @@ def traced() -> int:
 
 def main() -> None:
     """Measure, and print."""
-    floors = {turns: kept(least(turns))[0] for turns in SIZES}
+    floors = {turns: kept(floor(turns))[0] for turns in SIZES}
     sessions = {turns: kept(looped(turns)) for turns in SIZES}
     show(
         "Bytes a turn",

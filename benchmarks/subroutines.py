@@ -1,4 +1,4 @@
-"""What a subroutine and a fork cost, and that neither depends on how much was said or on how big the tree is."""
+"""What a subroutine and a fork cost, and that neither depends on how long the conversation or how big the tree is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from copy import copy
 from itertools import product
 
 from measuring import compared, exponent, show, show_compared
-from turns import ANSWER, Parrot
+from turns import ANSWER, ConstantModel
 
 from antiphon import AssistantTemplate, LinearTemplate, Message, Runner, Session, SubroutineTemplate, SystemTemplate
 
@@ -17,10 +17,10 @@ TEMPLATES = (10, 1000)
 
 def parent(messages: int, templates: int) -> tuple[Runner, Session]:
     """A runner with a tree, and a conversation so far."""
-    said = [Message(role="user", content=f"message {number}") for number in range(messages)]
+    messages_so_far = [Message(role="user", content=f"message {number}") for number in range(messages)]
     tree = LinearTemplate([SystemTemplate(f"template {number}") for number in range(templates)])
-    runner = Runner(Parrot(), template=tree)
-    return runner, Session(messages=said, metadata={"topic": "parcels"}, runner=runner)
+    runner = Runner(ConstantModel(), template=tree)
+    return runner, Session(messages=messages_so_far, metadata={"topic": "parcels"}, runner=runner)
 
 
 def called(messages: int = 10, templates: int = 10) -> Callable[[], object]:
@@ -51,7 +51,7 @@ def inlined(messages: int = 10, templates: int = 10) -> Callable[[], object]:
     return call
 
 
-def least(messages: int = 10, templates: int = 10) -> Callable[[], object]:
+def floor(messages: int = 10, templates: int = 10) -> Callable[[], object]:
     """The floor: shallow copies of the runner and its model, which protect nothing."""
     runner, _ = parent(messages, templates)
 
@@ -68,7 +68,7 @@ def main() -> None:
     runner, _ = parent(10, 10)
     measured = compared(
         {
-            "copy.copy of runner and model": least(),
+            "copy.copy of runner and model": floor(),
             "fork": runner.fork,
             "no subroutine": inlined(),
             "subroutine": called(),
@@ -78,7 +78,7 @@ def main() -> None:
 
     sizes = list(product(MESSAGES, TEMPLATES))
     costs = {
-        size: compared({"floor": least(*size), "fork": parent(*size)[0].fork, "call": called(*size)}) for size in sizes
+        size: compared({"floor": floor(*size), "fork": parent(*size)[0].fork, "call": called(*size)}) for size in sizes
     }
     show(
         "In a parent of so many messages and templates",

@@ -35,27 +35,27 @@ class Line:
     content: str
 
 
-class Parrot(Model):
-    """Costs nothing itself."""
+class ConstantModel(Model):
+    """Gives the same answer at once, so that only the engine is measured."""
 
     def _send(self, session: Session) -> str:
         return ANSWER
 
 
-class Nosy(Observer):
-    """Hears of everything, does nothing with it."""
+class IdleObserver(Observer):
+    """Receives every event, and does nothing."""
 
     def on_template_enter(self, event: object) -> None:
-        """Hear."""
+        """Do nothing."""
 
     def on_template_exit(self, event: object) -> None:
-        """Hear."""
+        """Do nothing."""
 
     def on_model_call(self, call: object) -> None:
-        """Hear."""
+        """Do nothing."""
 
 
-def least(turns: int) -> Callable[[], object]:
+def floor(turns: int) -> Callable[[], object]:
     """The floor: compiled text, slots, a list, and no engine."""
     text = Environment().from_string(TEXT)
 
@@ -82,26 +82,26 @@ def listed(turns: int) -> Callable[[], Session]:
 
 
 def observed(turns: int) -> Callable[[], Session]:
-    """The engine, with somebody listening."""
+    """The engine, with an observer."""
     converse = looped(turns)
 
     def watched() -> Session:
-        with observing(Nosy()):
+        with observing(IdleObserver()):
             return converse()
 
     return watched
 
 
 def running(tree: LoopTemplate | LinearTemplate, turns: int) -> Callable[[], Session]:
-    """A function that plays a tree from the beginning; it was tried once, and said what it should."""
-    runner = Runner(Parrot(), template=tree)
+    """A function that plays a tree from the beginning; it was tried once, with the right outcome."""
+    runner = Runner(ConstantModel(), template=tree)
 
     def converse() -> Session:
         return runner.run(Session(metadata=METADATA))
 
-    said = converse().messages
-    if len(said) != 2 * turns or "order 1815" not in said[-2].content or said[-1].content != ANSWER:
-        raise RuntimeError(f"the benchmark's conversation went wrong: {said[-2:]}")
+    messages = converse().messages
+    if len(messages) != 2 * turns or "order 1815" not in messages[-2].content or messages[-1].content != ANSWER:
+        raise RuntimeError(f"the benchmark's conversation went wrong: {messages[-2:]}")
     return converse
 
 
@@ -109,7 +109,7 @@ def main() -> None:
     """Measure, and print."""
     measured = compared(
         {
-            "floor": least(TURNS),
+            "floor": floor(TURNS),
             "loop": looped(TURNS),
             "list of templates": listed(TURNS),
             "loop, observed": observed(TURNS),
@@ -117,7 +117,7 @@ def main() -> None:
     )
     show_compared(f"{TURNS} turns, each a rendered message and an answer", measured)
 
-    costs = {turns: compared({"floor": least(turns), "loop": looped(turns)})["loop"] for turns in SIZES}
+    costs = {turns: compared({"floor": floor(turns), "loop": looped(turns)})["loop"] for turns in SIZES}
     show(
         "One turn of a conversation of so many",
         ("turns", "microseconds a turn", "times the floor"),

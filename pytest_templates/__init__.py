@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_templates.model_assertions import assert_models
     from pytest_templates.reporting.document import Report
     from pytest_templates.scripting.model import ScriptedModel
-    from pytest_templates.scripting.script import CallTool, Fail, Stream
+    from pytest_templates.scripting.steps import CallTool, Fail, Stream
     from pytest_templates.scripting.user import ScriptedUser
 
 __all__ = [
@@ -52,14 +52,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CallTool": "scripting.script",
-    "Fail": "scripting.script",
+    "CallTool": "scripting.steps",
+    "Fail": "scripting.steps",
     "Interaction": "cassettes.recorded",
     "RecordedRequest": "cassettes.recorded",
     "Report": "reporting.document",
     "ScriptedModel": "scripting.model",
     "ScriptedUser": "scripting.user",
-    "Stream": "scripting.script",
+    "Stream": "scripting.steps",
     "assert_isolated": "isolation.assertion",
     "assert_models": "model_assertions",
     "faults": "faults",

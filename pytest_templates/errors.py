@@ -4,8 +4,8 @@
 
     AntiphonError
     └── TestingError
-        ├── UnscriptedCall         a scripted model or user was asked and had nothing left to say
-        ├── GenerationError        a scripted model could not make up an answer that fits
+        ├── UnscriptedCall         a scripted model or user was asked and had no answer left
+        ├── GenerationError        a scripted model could not generate an answer that fits
         ├── UnusedSteps            a script still held steps when its test ended
         ├── ScriptError            a script file cannot be read
         ├── ReportError            a report of an earlier run cannot be read
@@ -46,7 +46,7 @@ class UnscriptedCall(TestingError):
 
 
 class GenerationError(TestingError):
-    """A scripted model was to make up an answer, and found none that fits what was asked for."""
+    """A scripted model had to generate an answer, and found none that fits the output type."""
 
 
 class UnusedSteps(TestingError):

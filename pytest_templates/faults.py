@@ -1,7 +1,7 @@
-"""What can go wrong with a model's answer, as the engine's own errors, or as answers that no program hopes for.
+"""What can go wrong with a model's answer: errors of the engine, and useless answers.
 
-Say one as a step of a script, ``Fail(faults.rate_limited())``, or put it on templates by the fixture ``llm_faults``,
-over scripted models and over recorded calls alike.
+Use one as a step of a script, ``Fail(faults.rate_limited())``, or inject it at templates by the fixture ``llm_faults``,
+where scripted models or recorded calls answer.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Fault:
     """Something that goes wrong; made by the functions of this module.
 
     Attributes:
-        name: How it was written, for messages.
-        error: The class of the error that the program gets, if it gets one.
-        text: What the error says.
-        details: What else the error holds.
-        after: How many characters of the answer arrive before the error; with 0 the model is not asked at all.
-        seconds: How long it takes until then, in virtual time.
-        change: What becomes of the answer, where one arrives.
+        name: The call that made it, for messages.
+        error: The class of the error that is raised; ``None`` if the fault changes the answer.
+        text: The text of the error.
+        details: Further arguments of the error.
+        after: How many characters of the answer arrive before the error; with 0 the model is not asked.
+        seconds: How long that takes, in virtual time.
+        change: Makes the faulty answer of the right one; ``None`` if an error is raised.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Fault:
     change: Callable[[Reply, Session], Reply] | None = None
 
     def raised(self) -> ModelError:
-        """The error, a new one each time; it names the model and the template that are at work."""
+        """A new instance of the error; it names the model and the template that are at work."""
         if self.error is None:
             raise TypeError(f"{self.name} changes an answer and raises nothing")
         caller = current_caller()
@@ -60,7 +60,7 @@ class Fault:
         return self.error(text, model=model, template_path=path, **self.details)
 
     def alone(self, session: Session) -> Reply:
-        """What a model says that has nothing else to say.
+        """The answer of a model that has no other answer.
 
         Raises:
             ModelError: The fault's own, if it has one.
@@ -156,7 +156,7 @@ def malformed() -> Fault:
 
 
 def empty() -> Fault:
-    """The model says nothing at all."""
+    """The model's answer is empty."""
 
     def nothing(reply: Reply, _: Session) -> Reply:
         return reply.model_copy(update={"content": "", "tool_calls": ()})
@@ -165,14 +165,14 @@ def empty() -> Fault:
 
 
 def wrong_tool(name: str) -> Fault:
-    """The model asks for a tool that there is not.
+    """The model calls a tool that does not exist.
 
     Args:
-        name: What it asks for; the arguments are those it gave to the right one.
+        name: The name of that tool; the arguments are those of the right call.
 
     Raises:
         InvalidType: The name is no text.
-        InvalidValue: When the template asks: there is a tool of that name.
+        InvalidValue: The template has a tool of that name; raised when it asks its model.
     """
     if not isinstance(name, str):
         raise InvalidType(f"wrong_tool takes the name of a tool, not {type(name).__name__}: {name!r}")
@@ -189,14 +189,14 @@ def wrong_tool(name: str) -> Fault:
 
 
 def bad_arguments() -> Fault:
-    """The model asks for a tool with arguments that it does not take."""
+    """The model calls a tool with arguments that it does not take."""
 
-    def misled(reply: Reply, session: Session) -> Reply:
+    def misused(reply: Reply, session: Session) -> Reply:
         calls = reply.tool_calls or tuple(ToolCall(id="call_bad", name=tool.name) for tool in session.request.tools[:1])
         bad = tuple(call.model_copy(update={"arguments": {NO_SUCH_ARGUMENT: True}}) for call in calls)
         return reply.model_copy(update={"tool_calls": bad})
 
-    return Fault("bad_arguments()", change=misled)
+    return Fault("bad_arguments()", change=misused)
 
 
 def _check_number(parameter: str, given: object) -> None:

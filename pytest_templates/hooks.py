@@ -1,4 +1,4 @@
-"""The hooks that the plugin calls: a project's ``conftest.py``, or a plugin of its own, implements them.
+"""The hooks for projects: a ``conftest.py``, or a plugin, implements them.
 
 What a hook is given is a frozen value; make a changed one with `dataclasses.replace`. No implementation may be a
 wrapper. One that fails, or returns what it may not, fails the test or the run; the text names its file or plugin.
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_templates_scrub(interaction: Interaction) -> Interaction | None:
-    """Take out of a recording what the built-in rules leave in it, such as names of customers.
+    """Remove from a recording what the built-in rules leave in it, such as names of customers.
 
-    Every implementation is asked, one after the other, each about what the one before it returned; the built-in rules
+    Every implementation is called, one after the other, each with what the one before it returned; the built-in rules
     apply before and after. A request is also scrubbed when its recording is looked up: then there is no response yet,
-    its status is 0 and its body empty. What is read from a cassette is scrubbed once more, so twice has to give what
-    once gives.
+    its status is 0 and its body empty. What is read from a cassette is scrubbed once more, so the hook must be
+    idempotent.
 
     Args:
         interaction: A request and its response, without the secrets that the plugin knows.
@@ -33,39 +33,38 @@ def pytest_templates_scrub(interaction: Interaction) -> Interaction | None:
     """
 
 
-@pytest.hookspec(firstresult=True)
+@pytest.hookspec
 def pytest_templates_match(request: RecordedRequest, recorded: RecordedRequest) -> bool | None:
     """Say whether a recording answers a request, where the built-in comparison is too strict or too lenient.
 
-    Asked in recorded order, and about recordings that were not replayed yet: first about those that equal the request,
-    of which ``False`` refuses one, then about the others, of which ``True`` accepts one. The first answer that is not
-    ``None`` counts.
+    Called in recorded order, for recordings that were not replayed yet: first for those that equal the request, where
+    ``False`` refuses one, then for the others, where ``True`` accepts one. The first result but ``None`` counts.
 
     Args:
         request: The request that is made, scrubbed.
         recorded: The request of a recording.
 
     Returns:
-        ``True``, ``False``, or ``None`` to leave it to the others, and to the built-in comparison at last.
+        ``True``, ``False``, or ``None`` to leave it to other implementations, and to the built-in comparison at last.
     """
 
 
 @pytest.hookspec
 def pytest_templates_model_call(call: ModelCall, item: pytest.Item) -> None:
-    """Hear of a model call in a test: once of every call, when it has ended, also where it failed.
+    """Called once for every model call in a test, when it has ended, also if it failed.
 
-    It is called in the process, thread or task that made the call; whoever made it waits.
+    It runs in the process, thread or task that made the call, and the call returns after it.
 
     Args:
-        call: The call, whatever answered it: a script, a cassette or a real model. Calls that clients make without the
-            engine are not told.
+        call: The call, whatever answered it: a script, a cassette or a real model. There are none for
+            calls that clients make without the engine.
         item: The test.
     """
 
 
 @pytest.hookspec
 def pytest_templates_report_section(report: Report) -> tuple[str, str] | None:
-    """Say something at the end of the run.
+    """Add a section to the output at the end of the run.
 
     It is called once, when all tests were run, in the process that was started. With pytest-xdist no worker calls it:
     the implementation belongs in a plugin, or in the ``conftest.py`` of the root directory.
@@ -74,5 +73,5 @@ def pytest_templates_report_section(report: Report) -> tuple[str, str] | None:
         report: What was run, in all processes.
 
     Returns:
-        The title of a section and its text, in which secrets are hidden; ``None`` for no section.
+        The title of a section and its text, in which secrets are redacted; ``None`` for no section.
     """

@@ -1,4 +1,4 @@
-"""Real models are called only by tests that ask for it: the marker ``llm_live`` and the option ``--templates-live``."""
+"""Live calls of real models, in marked tests only: the marker ``llm_live`` and the option ``--templates-live``."""
 
 from __future__ import annotations
 
@@ -54,32 +54,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse calls of real models from now on."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     join(config, LiveCalls(), "live-calls")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the tests that call real models, unless they are wanted."""
+    """Skip the tests that call real models, unless the option is given."""
     if LIVE.of(config):
         return
     for item in items:
         try:
             reason = MARKER.read(item)
         except pytest.Collector.CollectError:
-            continue  # it is said when the test is set up
+            continue  # the test fails with it when it is set up
         if reason is not None:
             item.add_marker(pytest.mark.skip(reason=f"calls real models ({reason}), in runs with --templates-live"))
 
 
 class LiveCalls:
-    """Lets tests call real models that are marked for it, and no others."""
+    """Refuses calls of real models, except in tests that are marked for them."""
 
     @hookimpl(tryfirst=True)
     def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
         """Refuse the call of a test that is marked neither ``llm_cassette`` nor ``llm_live``.
 
         Raises:
-            LiveCallRefused: It is not.
+            LiveCallRefused: The test has neither marker.
         """
         if is_name_of_double(event.model) or attempt.hook.catches_live_calls(attempt=attempt):
             return
@@ -91,18 +91,18 @@ class LiveCalls:
 
     @hookimpl
     def asks_real_models(self, attempt: Attempt) -> bool | None:
-        """A marked test does."""
+        """Say so of marked tests."""
         return True if MARKER.is_on(attempt.item) else None
 
     @hookimpl(trylast=True)
     def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
-        """In a marked test, real models are asked."""
+        """Say of calls in a marked test that they were sent to real models."""
         del call
         return CallSource("model", was_sent=True) if MARKER.is_on(attempt.item) else None
 
     @hookimpl(trylast=True)
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Let no secret get out: tracebacks of client libraries print addresses."""
+        """Redact the report: tracebacks of client libraries show addresses with secrets."""
         if MARKER.is_on(attempt.item):
             from pytest_templates.redaction.secrets import secrets_of
 

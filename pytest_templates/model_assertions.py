@@ -15,155 +15,7 @@ from antiphon.parameters import check_kind
 from pytest_templates.support.targets import is_meant, which_template
 from pytest_templates.support.text import counted, table
 
-
-class Namesakes:
-    """Numbers the models of one name, where one of them is expected: ``scripted (1)``, ``scripted (2)``.
-
-    Args:
-        expected: What is expected, by template; these models come first.
-        calls: The calls, with the models that were asked.
-    """
-
-    def __init__(self, expected: Mapping[str, Expectation], calls: Sequence[ModelCall]) -> None:
-        self._known: dict[str, list[tuple[object, str]]] = {}
-        for target, expectation in expected.items():
-            for model in expectation.models:
-                if isinstance(model, Model):
-                    self._note(model.name, model.origin, f"expected for {target!r}")
-        for call in calls:
-            if call.model in self._known:
-                self._note(call.model, call.origin, f"called by {call.template_id!r}")
-
-    def name_of(self, model: Model | str) -> str:
-        """What an expected model is called."""
-        return model if isinstance(model, str) else self._numbered(model.name, model.origin)
-
-    def name_in(self, call: ModelCall) -> str:
-        """What the model of a call is called."""
-        return self._numbered(call.model, call.origin)
-
-    @property
-    def notes(self) -> Iterator[str]:
-        """A line for each name that several models have."""
-        for name, models in self._known.items():
-            if len(models) > 1:
-                each = ", ".join(f"({number}) {where}" for number, (_, where) in enumerate(models, 1))
-                count = "two" if len(models) == 2 else str(len(models))
-                yield f"{count} models called {name!r}: {each}; give each a name of its own"
-
-    def _note(self, name: str, model: object, where: str) -> None:
-        models = self._known.setdefault(name, [])
-        if not any(model is other for other, _ in models):
-            models.append((model, where))
-
-    def _numbered(self, name: str, model: object) -> str:
-        models = [other for other, _ in self._known.get(name, ())]
-        if len(models) < 2:
-            return name
-        return f"{name} ({next(number for number, other in enumerate(models, 1) if other is model)})"
-
-
 Expected: TypeAlias = Model | str | Sequence[Model | str] | AbstractSet[Model | str]
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """The models that some calls are to be of.
-
-    Attributes:
-        models: Models, or the names of some; one or more.
-        in_order: Whether there is to be one call for each, in this order; else every call is to be of one of them, and
-            each is to be called, however often.
-    """
-
-    models: tuple[Model | str, ...]
-    in_order: bool
-
-    def holds(self, calls: Sequence[ModelCall]) -> bool:
-        """Whether the calls are as expected."""
-        if self.in_order:
-            return len(calls) == len(self.models) and all(map(is_of, calls, self.models))
-        return all(map(self.allows, calls)) and all(any(is_of(call, model) for call in calls) for model in self.models)
-
-    def allows(self, call: ModelCall) -> bool:
-        """Whether a call is of one of the models."""
-        return any(is_of(call, model) for model in self.models)
-
-
-def is_of(call: ModelCall, model: Model | str) -> bool:
-    """Whether a model, or one of this name, was called; a fork is the model that it was copied from."""
-    return call.origin is model.origin if isinstance(model, Model) else call.model == model
-
-
-def expectations_of(expected: Mapping[str, Expected]) -> dict[str, Expectation]:
-    """What is expected, by template.
-
-    Raises:
-        InvalidType: Something is neither a template nor a model.
-    """
-    if not isinstance(expected, Mapping):
-        raise InvalidType(f"assert_models takes a mapping from templates to models, not {shown(expected)}")
-    for target in expected:
-        if not isinstance(target, str):
-            raise InvalidType(f"a template is named by its id or a glob of its path, not by {shown(target)}")
-    return {target: _expectation(target, given) for target, given in expected.items()}
-
-
-def _expectation(target: str, given: Expected) -> Expectation:
-    if isinstance(given, Model | str):
-        return Expectation((given,), in_order=False)
-    several = isinstance(given, list | tuple | AbstractSet)
-    if not several or not given or not all(isinstance(model, Model | str) for model in given):
-        raise InvalidType(
-            f"{target!r} is expected to use a model, the name of one, or a list or set of these, "
-            f"not {shown(given, Model)}"
-        )
-    if isinstance(given, AbstractSet):
-        return Expectation(tuple(sorted(given, key=_name)), in_order=False)
-    return Expectation(tuple(given), in_order=True)
-
-
-def _name(model: Model | str) -> str:
-    return model if isinstance(model, str) else model.name
-
-
-class Targets:
-    """The templates that are named, and which of them a call is of.
-
-    Args:
-        named: Ids, paths, and globs of paths.
-    """
-
-    def __init__(self, named: Sequence[str]) -> None:
-        self._exact = {target for target in named if not _is_glob(target)}
-        self._globs = [target for target in named if _is_glob(target)]
-
-    def of(self, call: ModelCall) -> str | None:
-        """The target that a call is of: its path, else its id, else the first glob that it fits; ``None`` for none.
-
-        Code that called a model itself is no template: only ``""`` stands for it.
-        """
-        if call.template_id and call.template_path in self._exact:
-            return call.template_path
-        if call.template_id in self._exact:
-            return call.template_id
-        fitting = (glob for glob in self._globs if is_meant(glob, call.template_path, call.template_id))
-        return next(fitting, None) if call.template_id else None
-
-
-def _is_glob(target: str) -> bool:
-    return "*" in target or "?" in target
-
-
-_FOLDED = 4  # so many templates that are as expected stand in one line, where others are not
-_WHY = {
-    "template": "the template's own model=",
-    "subroutine": "model= of the subroutine around it",
-    "subroutine-runner": "runner= of the subroutine around it",
-    "runner": "the runner's model",
-    "direct": "code called the model itself",
-    "override": "--templates-model",
-}
 
 
 def assert_models(used: Trace | Session, expected: Mapping[str, Expected], *, exactly: bool = True) -> None:
@@ -190,29 +42,175 @@ def assert_models(used: Trace | Session, expected: Mapping[str, Expected], *, ex
     __tracebackhide__ = True
     if not isinstance(used, Session | Trace):
         raise InvalidType(f"assert_models takes a Trace or a Session, not {type(used).__name__}: {used!r}")
-    expectations = expectations_of(expected)
+    expectations = _expectations_of(expected)
     calls = (used.trace if isinstance(used, Session) else used).calls
     comparison = _Comparison(expectations, calls, exactly=check_kind(exactly, bool, "exactly"))
     if not comparison.holds:
         raise AssertionError(f"models are not as expected\n{comparison}")
 
 
-class _Comparison:
-    """What was expected beside what was used."""
+@dataclass(frozen=True, slots=True)
+class _Expectation:
+    """The models that a template is expected to call.
 
-    def __init__(self, expected: Mapping[str, Expectation], calls: Sequence[ModelCall], *, exactly: bool) -> None:
+    Attributes:
+        models: Models, or the names of some; one or more.
+        in_order: Whether exactly one call of each is expected, in this order; else one or more calls of each.
+    """
+
+    models: tuple[Model | str, ...]
+    in_order: bool
+
+    def holds(self, calls: Sequence[ModelCall]) -> bool:
+        """Whether the calls are as expected."""
+        if self.in_order:
+            return len(calls) == len(self.models) and all(map(_is_of, calls, self.models))
+        return all(map(self.allows, calls)) and all(any(_is_of(call, model) for call in calls) for model in self.models)
+
+    def allows(self, call: ModelCall) -> bool:
+        """Whether a call is one of these models' calls."""
+        return any(_is_of(call, model) for model in self.models)
+
+
+def _is_of(call: ModelCall, model: Model | str) -> bool:
+    """Whether this model, or one with this name, was called; a fork counts as the model that it was copied from."""
+    return call.origin is model.origin if isinstance(model, Model) else call.model == model
+
+
+def _expectations_of(expected: Mapping[str, Expected]) -> dict[str, _Expectation]:
+    """The expectations by template, checked.
+
+    Raises:
+        InvalidType: A template is not named by a text, or what is expected is no model and no name.
+    """
+    if not isinstance(expected, Mapping):
+        raise InvalidType(f"assert_models takes a mapping from templates to models, not {shown(expected)}")
+    for target in expected:
+        if not isinstance(target, str):
+            raise InvalidType(f"a template is named by its id or a glob of its path, not by {shown(target)}")
+    return {target: _expectation(target, given) for target, given in expected.items()}
+
+
+def _expectation(target: str, given: Expected) -> _Expectation:
+    if isinstance(given, Model | str):
+        return _Expectation((given,), in_order=False)
+    several = isinstance(given, list | tuple | AbstractSet)
+    if not several or not given or not all(isinstance(model, Model | str) for model in given):
+        raise InvalidType(
+            f"{target!r} is expected to use a model, the name of one, or a list or set of these, "
+            f"not {shown(given, Model)}"
+        )
+    if isinstance(given, AbstractSet):
+        return _Expectation(tuple(sorted(given, key=_name)), in_order=False)
+    return _Expectation(tuple(given), in_order=True)
+
+
+def _name(model: Model | str) -> str:
+    return model if isinstance(model, str) else model.name
+
+
+class _Targets:
+    """The templates that are named in the expectation; finds the one that a call counts for.
+
+    Args:
+        named: Ids, paths, and globs of paths.
+    """
+
+    def __init__(self, named: Sequence[str]) -> None:
+        self._exact = {target for target in named if not _is_glob(target)}
+        self._globs = [target for target in named if _is_glob(target)]
+
+    def of(self, call: ModelCall) -> str | None:
+        """The target that a call counts for: its path, else its id, else the first fitting glob; ``None`` for none.
+
+        Calls that code made without a template count for ``""`` only.
+        """
+        if call.template_id and call.template_path in self._exact:
+            return call.template_path
+        if call.template_id in self._exact:
+            return call.template_id
+        fitting = (glob for glob in self._globs if is_meant(glob, call.template_path, call.template_id))
+        return next(fitting, None) if call.template_id else None
+
+
+def _is_glob(target: str) -> bool:
+    return "*" in target or "?" in target
+
+
+class _NumberedNames:
+    """Numbers different models of the same name, if one of them is expected: ``scripted (1)``, ``scripted (2)``.
+
+    Args:
+        expected: What is expected, by template; these models come first.
+        calls: The calls.
+    """
+
+    def __init__(self, expected: Mapping[str, _Expectation], calls: Sequence[ModelCall]) -> None:
+        self._known: dict[str, list[tuple[object, str]]] = {}
+        for target, expectation in expected.items():
+            for model in expectation.models:
+                if isinstance(model, Model):
+                    self._note(model.name, model.origin, f"expected for {target!r}")
+        for call in calls:
+            if call.model in self._known:
+                self._note(call.model, call.origin, f"called by {call.template_id!r}")
+
+    def name_of(self, model: Model | str) -> str:
+        """The name of an expected model, with its number."""
+        return model if isinstance(model, str) else self._numbered(model.name, model.origin)
+
+    def name_in(self, call: ModelCall) -> str:
+        """The name of the model of a call, with its number."""
+        return self._numbered(call.model, call.origin)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """A line for each name that several models have."""
+        for name, models in self._known.items():
+            if len(models) > 1:
+                each = ", ".join(f"({number}) {where}" for number, (_, where) in enumerate(models, 1))
+                count = "two" if len(models) == 2 else str(len(models))
+                yield f"{count} models called {name!r}: {each}; give each a name of its own"
+
+    def _note(self, name: str, model: object, where: str) -> None:
+        models = self._known.setdefault(name, [])
+        if not any(model is other for other, _ in models):
+            models.append((model, where))
+
+    def _numbered(self, name: str, model: object) -> str:
+        models = [other for other, _ in self._known.get(name, ())]
+        if len(models) < 2:
+            return name
+        return f"{name} ({next(number for number, other in enumerate(models, 1) if other is model)})"
+
+
+_FOLDED = 4  # from so many on, templates that are as expected share a line below those that are not
+_WHY = {
+    "template": "the template's own model=",
+    "subroutine": "model= of the subroutine around it",
+    "subroutine-runner": "runner= of the subroutine around it",
+    "runner": "the runner's model",
+    "direct": "code called the model itself",
+    "override": "--templates-model",
+}
+
+
+class _Comparison:
+    """What was expected, compared with what was used."""
+
+    def __init__(self, expected: Mapping[str, _Expectation], calls: Sequence[ModelCall], *, exactly: bool) -> None:
         self._expected = expected
         self._calls = calls
         self._named: dict[str, list[ModelCall]] = {target: [] for target in expected}
         self._others: list[ModelCall] = []
-        self._targets = Targets(list(expected))
+        self._targets = _Targets(list(expected))
         for call in calls:
             target = self._targets.of(call)
             if target is not None:
                 self._named[target].append(call)
             elif exactly:
                 self._others.append(call)
-        self._namesakes = Namesakes(expected, calls)
+        self._names = _NumberedNames(expected, calls)
 
     @property
     def holds(self) -> bool:
@@ -222,10 +220,10 @@ class _Comparison:
         rows = [row for target, calls in self._named.items() for row in self._rows(target, calls)]
         rows += [("✗", _shown(name), "(not named)", *self._used(calls)) for name, calls in _by_id(self._others)]
         heads = ("", "template", "expected", "used", "chosen by")
-        return "\n".join([table(heads, rows), *self._hints(), *self._namesakes.notes])
+        return "\n".join([table(heads, rows), *self._hints(), *self._names.notes])
 
     def _rows(self, target: str, calls: Sequence[ModelCall]) -> Iterator[tuple[str, ...]]:
-        """The row of what is named; where it is wrong and names several templates, each of them below."""
+        """The row of a target; if it is wrong and covers several templates, a row for each of them below."""
         expectation = self._expected[target]
         right = expectation.holds(calls)
         yield "" if right else "✗", _shown(target), self._wanted(expectation), *self._used(calls)
@@ -233,7 +231,7 @@ class _Comparison:
         if right or len(parts) < 2:
             return
         marked = [("" if all(map(expectation.allows, some)) else "✗", name, some) for name, some in parts]
-        allowed = sum(not mark for mark, _, _ in marked)
+        allowed = len([mark for mark, _, _ in marked if not mark])
         folds = _FOLDED <= allowed < len(parts)
         for mark, name, some in marked:
             if mark or not folds:
@@ -242,7 +240,7 @@ class _Comparison:
             yield "", f"  {counted(allowed, 'other')}", "", "as expected", ""
 
     def _hints(self) -> Iterator[str]:
-        """A line for each target without a call, where it can be said why."""
+        """A line for each target without a call, if the reason can be guessed."""
         asked = {(call.template_path, call.template_id): call for call in self._calls}
         for target, calls in self._named.items():
             if calls:
@@ -253,12 +251,12 @@ class _Comparison:
             elif hint := which_template(target, asked):
                 yield f"{target!r}: no such template asked a model{hint}"
 
-    def _wanted(self, expectation: Expectation) -> str:
-        names = [self._namesakes.name_of(model) for model in expectation.models]
+    def _wanted(self, expectation: _Expectation) -> str:
+        names = [self._names.name_of(model) for model in expectation.models]
         return _runs(names) if expectation.in_order else " and ".join(names)
 
     def _used(self, calls: Sequence[ModelCall]) -> tuple[str, str]:
-        names = _runs([self._namesakes.name_in(call) for call in calls]) or "(not called)"
+        names = _runs([self._names.name_in(call) for call in calls]) or "(not called)"
         return names, _joined(Counter(_WHY[call.chosen_by] for call in calls).items())
 
 
@@ -274,7 +272,7 @@ def _shown(template: str) -> str:
 
 
 def _runs(texts: Sequence[str]) -> str:
-    """The texts in order, runs of equal ones once with their number."""
+    """The texts in order; of equal ones in a row the first, with their number."""
     return _joined((text, len(list(run))) for text, run in groupby(texts))
 
 

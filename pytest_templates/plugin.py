@@ -10,7 +10,7 @@ import pytest
 
 from pytest_templates import hooks
 
-ROOMS = [  # in this order their parts of the summary come
+ROOMS = [  # in the order of their parts of the summary
     "pytest_templates.run.plugin",
     "pytest_templates.scripting.plugin",
     "pytest_templates.live_calls",
@@ -27,7 +27,7 @@ ROOMS = [  # in this order their parts of the summary come
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Announce the hooks that projects may implement, and register the rooms."""
+    """Register the hooks that projects may implement, and the rooms."""
     pluginmanager.add_hookspecs(hooks)
     for room in ROOMS:  # as `pytest_plugins` would, but without a search of all installed packages for each name
         pluginmanager.import_plugin(room)

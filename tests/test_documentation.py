@@ -17,6 +17,9 @@ PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md
 _CONSOLE = re.compile(r"^```console\n\$ (?P<command>python .*)\n(?P<output>[^`]+)^```$", re.MULTILINE)
 _SET_UP = re.compile(r"^    (python3 -m venv .*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+_SHOWN = re.compile(
+    r"^```(?:yaml|jinja)\n(?:# |\{# )fixtures/(?P<name>[\w./-]+)(?: #\})?\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 _FILE = re.compile(r"# (?P<name>\w+\.py)\n")
 
 
@@ -30,6 +33,11 @@ def set_up_lines(page: Path) -> list[str]:
     return _SET_UP.findall(page.read_text(encoding="utf-8"))
 
 
+def shown_files(page: Path) -> dict[str, str]:
+    """The files below fixtures/ that a page shows, with their text."""
+    return {match["name"]: match["text"] for match in _SHOWN.finditer(page.read_text(encoding="utf-8"))}
+
+
 @pytest.fixture(autouse=True)
 def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """No example needs the plugins of anyio and Hypothesis, which import much into each inner run."""
@@ -41,6 +49,10 @@ def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> No
     examples = {name_of(code): code for code in codes(page)}
     for name, code in examples.items():
         (pytester.path / name).write_text(code, encoding="utf-8")
+    for name in shown_files(page):
+        path = pytester.path / "fixtures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "fixtures" / name, path)
     if snapshots_of(page).is_dir():
         shutil.copytree(snapshots_of(page), pytester.path / "__snapshots__")
 
@@ -84,6 +96,12 @@ def cassettes_of(page: Path) -> Path:
 
 def snapshots_of(page: Path) -> Path:
     return ROOT / "docs" / "__snapshots__" / page.stem
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if shown_files(page)], ids=lambda page: page.stem)
+def test_a_page_shows_the_files_that_its_examples_read(page: Path) -> None:
+    for name, text in shown_files(page).items():
+        assert text == (ROOT / "fixtures" / name).read_text(encoding="utf-8"), name
 
 
 def test_a_page_shows_the_snapshots_that_its_examples_have() -> None:

@@ -174,7 +174,7 @@ class Gateway(BaseHTTPRequestHandler):
             self._send(200, Answer(found["model"]).whole(json.loads(response.read())))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing of requests; of errors it is said."""
+        """Log no requests; errors are logged."""
 
     def _send(self, status: int, value: Json) -> None:
         body = json.dumps(value).encode()

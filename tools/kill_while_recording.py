@@ -1,4 +1,4 @@
-"""Records while processes are killed at random, and says whether anything was lost or doubled.
+"""Record while processes are killed at random, and report whether anything was lost or doubled.
 
     python tools/kill_while_recording.py [--tests 200] [--kills 40] [--rounds 40] [--seed 1]
 
@@ -114,7 +114,7 @@ def serving() -> Iterator[Server]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             answer = json.dumps({"answer": server.answer(body["question"])}).encode()
-            with suppress(OSError):  # who asked was killed
+            with suppress(OSError):  # the client was killed
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(answer)))

@@ -1,7 +1,7 @@
 """Record every cassette of this repository anew, from the model that tools/serve_model.py serves.
 
-For Google's wire format tools/google_gateway.py is put in front of it. What the tests of the model in this process's
-care replay is recorded from that one.
+For Google's wire format tools/google_gateway.py is put in front of it. What the tests of
+``connect("local:...")`` replay is recorded from the model that this starts itself.
 """
 
 from __future__ import annotations

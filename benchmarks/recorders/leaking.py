@@ -8,7 +8,7 @@ from urllib.parse import quote
 from peers import Project
 from server import Served
 
-SECRET = "Zq7/wT+9vX=kR4mB2nLc8"  # of no provider's shape: it is known from the environment only
+SECRET = "Zq7/wT+9vX=kR4mB2nLc8"  # like no provider's keys: it is known from the environment only
 
 _PLACES = r"""
 S = os.environ["SERVICE_API_KEY"]
@@ -65,15 +65,15 @@ def secret_placements(project: Project, served: Served) -> str:
         for path in project.cassettes():
             path.unlink()
         project.run(project.peer.record, PLACE=place, SERVICE_API_KEY=SECRET)
-        if any(form in project.on_disk() for form in _forms()):
+        if any(encoded in project.on_disk() for encoded in _encodings()):
             leaked.append(place)
         elif project.run(*project.peer.replay, PLACE=place, SERVICE_API_KEY=SECRET).returncode:
             broken.append(place)
-    told = f"{len(leaked)} of {len(places)} leaked"
-    return told + (f", {len(broken)} refused or not replayed ({', '.join(broken)})" if broken else "")
+    summary = f"{len(leaked)} of {len(places)} leaked"
+    return summary + (f", {len(broken)} refused or not replayed ({', '.join(broken)})" if broken else "")
 
 
-def _forms() -> list[bytes]:
+def _encodings() -> list[bytes]:
     plain = SECRET.encode()
     shifted = [base64.b64encode(b"a" * n + plain)[4 if n else 0 : -4] for n in range(3)]
     return [plain, quote(SECRET, safe="").encode(), plain.replace(b"/", b"\\/"), *shifted]

@@ -17,7 +17,7 @@ def test_asks():
 """
 
 
-def _asked(project: Project, **environ: str) -> str:
+def _outcome(project: Project, **environ: str) -> str:
     project.write(_ASK)
     recorded = project.run(project.peer.record, TEXTS="one two")
     if recorded.returncode:
@@ -27,22 +27,22 @@ def _asked(project: Project, **environ: str) -> str:
 
 def swapped_requests(project: Project, served: Served) -> str:
     """The same two requests the other way round."""
-    told = _asked(project, TEXTS="two one", CHECK="1")
-    return "right answers" if told == "replayed" else "wrong answers"
+    outcome = _outcome(project, TEXTS="two one", CHECK="1")
+    return "right answers" if outcome == "replayed" else "wrong answers"
 
 
 def changed_prompt(project: Project, served: Served) -> str:
     """A prompt that was not recorded."""
-    return _said(_asked(project, TEXTS="one three"))
+    return _in_words(_outcome(project, TEXTS="one three"))
 
 
 def changed_model(project: Project, served: Served) -> str:
     """A model that was not recorded."""
-    return _said(_asked(project, TEXTS="one two", MODEL="other"))
+    return _in_words(_outcome(project, TEXTS="one two", MODEL="other"))
 
 
-def _said(told: str) -> str:
-    return {"error": "refused", "replayed": "an old answer, silently"}.get(told, told)
+def _in_words(outcome: str) -> str:
+    return {"error": "refused", "replayed": "an old answer, silently"}.get(outcome, outcome)
 
 
 def swallowed_miss(project: Project, served: Served) -> str:
@@ -138,7 +138,7 @@ def test_reaches_out():
         print("REACHED", name, *run(reach()), flush=True)
 """)
     project.run(project.peer.record, RECORD="1")
-    told = project.run(*project.peer.replay).stdout
-    found = re.findall(r"REACHED (\w+) (\w+) ([\w.]*)", told)
+    output = project.run(*project.peer.replay).stdout
+    found = re.findall(r"REACHED (\w+) (\w+) ([\w.]*)", output)
     network = {"TimeoutError", "OSError", "connected", "ConnectionRefusedError", "CancelledError"}
     return ", ".join(f"{name}: {'tried' if error in network else 'refused'}" for name, error, _ in found) or "?"

@@ -1,4 +1,4 @@
-"""A loopback model that says which question it was asked, and counts."""
+"""A model on this machine that repeats each question, and keeps a list of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS_BETWEEN_EVENTS = 0.05
 
 
 class Served:
-    """What the model was asked so far."""
+    """The questions so far, and the address."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -29,7 +29,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that were killed."""
+        """Pass over clients that were killed."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -85,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _completion(model: str, text: str) -> dict[str, Any]:

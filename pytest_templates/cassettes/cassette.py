@@ -1,4 +1,4 @@
-"""Opening a cassette: for the length of a block, every request of the process is replayed from it or recorded."""
+"""An open cassette: every request that the process makes meanwhile is replayed from it or recorded."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from antiphon.trace import Caller, current_caller
-from pytest_templates.cassettes import retry_waits
 from pytest_templates.cassettes.format.document import to_text
-from pytest_templates.cassettes.http.capture import Takes
+from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
-from pytest_templates.cassettes.matching import UNANSWERED, Matcher, Rules, in_pieces
+from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
-from pytest_templates.cassettes.player import Opinion, Outgoing, Tape, of_model
+from pytest_templates.cassettes.player import Opinion, Player, SentRequests, of_model
+from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
 from pytest_templates.cassettes.storage.merging import CassetteFile
-from pytest_templates.cassettes.storage.store import existing, writing
+from pytest_templates.cassettes.storage.store import existing_cassette, writing
 from pytest_templates.errors import CassetteError, CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
 from pytest_templates.support.client_errors import as_client_error
@@ -67,9 +68,9 @@ class OpenCassette:
         path: The file; that of its copy on this machine where the cassette lies behind a URL.
         misses: What was wrong with every request that could be neither replayed nor sent, also where the program
             swallowed the error: mostly that it has no recording.
-        takes: The responses that are being recorded now.
+        captures: The responses that are being recorded now.
         dropped: How many interactions were dropped.
-        outgoing: The requests that were sent, and whether they were answered.
+        sent_requests: The requests that were sent, and whether they were answered.
         file: The file as it is read and written.
     """
 
@@ -79,10 +80,10 @@ class OpenCassette:
         self.settings = settings
         self.path: Path = settings.path
         self.misses: list[CassetteError] = []
-        self.takes = Takes()
+        self.captures = ResponseCaptures()
         self.dropped = 0
         self._refused: list[Interaction] = []
-        self.outgoing = Outgoing()
+        self.sent_requests = SentRequests()
         self._is_writable = False
         self._rules = rules or Rules()
         self._credentials = Credentials(environ)
@@ -91,8 +92,8 @@ class OpenCassette:
         self._journal = Journal(self.file.store, settings.path, settings.author.test)
         found = self.file.load()
         self._exists = found is not None
-        self._tape = Tape(found or [], self._left(), self._fingerprint)
-        self._base = Tape(self._held_by_base(), [], self._fingerprint)
+        self._player = Player(found or [], self._left(), self._fingerprint)
+        self._base = Player(self._held_by_base(), [], self._fingerprint)
 
     @contextmanager
     def playing(self) -> Iterator[None]:
@@ -102,30 +103,30 @@ class OpenCassette:
                 yield
         finally:
             try:
-                self.takes.end()
+                self.captures.end()
             finally:
                 self._journal.close()
 
     @property
     def played(self) -> int:
         """How many recorded interactions were replayed."""
-        return self._base.played + self._tape.played
+        return self._base.played + self._player.played
 
     @property
     def recorded(self) -> int:
         """How many interactions were recorded now."""
-        return self._tape.recorded
+        return self._player.recorded
 
     @property
     def unused(self) -> int:
         """How many recorded interactions were loaded and not replayed yet; none where those are dropped."""
         drops = self.settings.mode == "changed" and not self.settings.author.run
-        return 0 if drops else self._tape.unused
+        return 0 if drops else self._player.unused
 
     @property
-    def asked(self) -> list[Interaction]:
-        """What was asked so far, in order: what was replayed and recorded, then what was refused."""
-        return [*self._base.used(), *self._tape.used(), *self._refused]
+    def requests(self) -> list[Interaction]:
+        """The requests so far, in order: those replayed and recorded, then those refused, which have no response."""
+        return [*self._base.used(), *self._player.used(), *self._refused]
 
     @property
     def secrets(self) -> Secrets:
@@ -135,7 +136,7 @@ class OpenCassette:
     @property
     def unplayed(self) -> tuple[int, ...]:
         """The numbers, from 1, of the recorded interactions that were not replayed yet."""
-        return tuple(track.number for track in self._tape.tracks() if not track.played)
+        return tuple(recording.number for recording in self._player.recordings() if not recording.played)
 
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing is new, and never in mode ``"none"``.
@@ -147,11 +148,11 @@ class OpenCassette:
 
         Raises:
             CassetteError: A secret would reach the disk, or the file cannot be written. The old file stays as it is,
-                and what was recorded is left to the next recording of the test.
+                and what was recorded stays in the journal for the next recording of the test.
         """
-        self.takes.end()
-        unsaved = self._tape.unsaved()
-        used = self._tape.used() if self.settings.mode == "changed" else []
+        self.captures.end()
+        unsaved = self._player.unsaved()
+        used = self._player.used() if self.settings.mode == "changed" else []
         if not unsaved and not self._journal.exists and not self.file.differs_from(used):
             return
         try:
@@ -160,7 +161,7 @@ class OpenCassette:
                     self.file.replace(used)
                 else:
                     self.file.add(list(unsaved.values()))
-                self._tape.mark_saved(unsaved)
+                self._player.mark_saved(unsaved)
                 self._journal.remove()
         finally:
             self._journal.leave()
@@ -172,15 +173,15 @@ class OpenCassette:
             CassetteError: The file system refuses.
         """
         try:
-            self.takes.end()
+            self.captures.end()
         finally:
-            self.dropped = len(self._tape.unsaved())
+            self.dropped = len(self._player.unsaved())
             if self._journal.exists:
                 with writing(self.path, self.file.store), self.file.store.lock():
                     self._journal.remove()
 
     def leave(self) -> None:
-        """Leave what was recorded to the next recording, as where the run is interrupted."""
+        """Keep the journal for the next recording, as where the run is interrupted."""
         self._journal.leave()
 
     def decide(self, request: RecordedRequest) -> Decision:
@@ -192,7 +193,7 @@ class OpenCassette:
         """
         with self._noting_errors():
             decision = self._decision(request, current_caller())
-        retry_waits.note(decision.replay)
+        note_replay(decision.replay)
         return decision
 
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
@@ -200,7 +201,7 @@ class OpenCassette:
         request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
         opinion = self._opinion(request, caller)
-        replay = self._base.take(fingerprint, caller, opinion) or self._tape.take(fingerprint, caller, opinion)
+        replay = self._base.play(fingerprint, caller, opinion) or self._player.play(fingerprint, caller, opinion)
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
@@ -209,11 +210,11 @@ class OpenCassette:
         self._check_writable()
         if self.settings.before_sending is not None:
             self.settings.before_sending()
-        self.outgoing.sent(fingerprint, caller.template_path if caller else None)
-        return Decision(request, caller, order=self._tape.reserve())
+        self.sent_requests.sent(fingerprint, caller.template_path if caller else None)
+        return Decision(request, caller, order=self._player.reserve())
 
     def _check_writable(self) -> None:
-        """Complain before the first answer is paid for, not when it is to be kept."""
+        """Raise before the first answer is paid for, not when it is to be written."""
         if not self._is_writable:
             with writing(self.path, self.file.store), self.file.store.lock():
                 self.file.store.check_writable(self.path)
@@ -222,10 +223,10 @@ class OpenCassette:
     def record(self, decision: Decision, response: RecordedResponse) -> None:
         """Keep the response to a request that was sent, without its secrets."""
         interaction = Interaction.of(decision.caller, decision.request, response)
-        self.outgoing.answered(self._fingerprint(interaction), interaction)
+        self.sent_requests.answered(self._fingerprint(interaction), interaction)
         with self._noting_errors():
             interaction = self._kept(interaction)
-            self._tape.add(decision.order, interaction)
+            self._player.add(decision.order, interaction)
         if not find_leaks(to_text([interaction]), self.secrets):
             # `save` meets the error, too; here, a client would take it for a failed call and pay again
             with suppress(OSError):
@@ -248,7 +249,7 @@ class OpenCassette:
         return []
 
     def _held_by_base(self) -> list[Interaction]:
-        held = existing(self.settings.base, self.file.store) if self.settings.base else None
+        held = existing_cassette(self.settings.base, self.file.store) if self.settings.base else None
         return [self._kept(interaction) for interaction in held or ()]
 
     def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
@@ -257,7 +258,7 @@ class OpenCassette:
         return of_model(caller.model, opinion) if caller and caller.model in self.settings.overriding else opinion
 
     def _text(self, interactions: Sequence[Interaction]) -> str:
-        """The text of a cassette, also without the secrets that were learnt since they were recorded."""
+        """The text of a cassette, without the secrets that were learnt after the recording as well."""
         secrets = self.secrets
         text = to_text([scrub(interaction, secrets) for interaction in interactions])
         refuse_leaks(self.settings.place, text, secrets)
@@ -276,7 +277,7 @@ class OpenCassette:
             raise
 
     def note(self, error: CassetteError) -> None:
-        """Hold an error against the test, also where the program swallows it."""
+        """Add an error to those of the test, also where the program swallows it."""
         self.misses.append(error)
         if self.settings.complain is not None:
             self.settings.complain(error)
@@ -288,9 +289,9 @@ class OpenCassette:
         return miss
 
     def _report(self, request: RecordedRequest, caller: Caller | None) -> MissReport:
-        return MissReport(self.settings, self._matcher, request, caller, self._tape.tracks(), self.secrets)
+        return MissReport(self.settings, self._matcher, request, caller, self._player.recordings(), self.secrets)
 
     def _reason(self, fingerprint: bytes) -> str:
         if not self._exists:
             return "no-cassette"
-        return "already-played" if self._tape.has_played(fingerprint) else "no-match"
+        return "already-played" if self._player.has_played(fingerprint) else "no-match"

@@ -1,4 +1,4 @@
-"""Which tests there are, and which cassette is whose: what one has to know to say that a cassette has no test."""
+"""Which tests pytest collects, and which cassette belongs to which of them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pytest
 from pytest_templates.cassettes.options import CASSETTES, MARKER, module_of, path_for
 from pytest_templates.run.processes import is_worker
 
-_SENT: Final = "templates_census"  # where a worker puts what it collected
+_SENT: Final = "templates_collected_tests"  # where a worker puts what it collected
 _COLLECTED: Final = "templates-collected"
 
 
-class Found(TypedDict):
+class CollectedTests(TypedDict):
     """What was collected, as plain data that can travel between processes.
 
     Attributes:
         owners: The node ids of the tests of each cassette, by its path in the folder of the cassettes.
         modules: The modules that were collected, without ``.py``, from the root directory.
-        left_out: Whether there are modules that were not: skipped as a whole, or ignored. Nobody knows their tests.
+        left_out: Whether there are modules that were not: skipped as a whole, or ignored. Their tests are not known.
         whole: Whether every test that was collected is to run.
         tests: How many these are.
         errors: What could not be collected, each with its first reason.
@@ -37,8 +37,8 @@ class Found(TypedDict):
     errors: dict[str, str]
 
 
-class Census:
-    """Listens to pytest while it collects.
+class Collector:
+    """Notes what pytest collects in this process.
 
     Tests count from the moment they are collected: one that is deselected afterwards has its cassette all the same.
 
@@ -47,7 +47,7 @@ class Census:
     """
 
     def __init__(self) -> None:
-        self.found: Found | None = None
+        self.found: CollectedTests | None = None
         self._items: list[pytest.Item] = []
         self._modules: set[str] = set()
         self._errors: dict[str, str] = {}
@@ -81,9 +81,9 @@ class Census:
         return ignored
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Ask the tests for their cassettes, now that all have their markers."""
+        """Look up the cassettes of the tests, now that all have their markers."""
         staying = set(map(id, session.items))
-        self.found = Found(
+        self.found = CollectedTests(
             owners=self._owners(),
             modules=sorted(self._modules),
             left_out=self._left_out,
@@ -111,16 +111,16 @@ class Census:
         return None if mark is None else path_for(item, mark).relative_to(folder).as_posix()
 
 
-class Collected:
+class RunCollection:
     """What all processes of a run have collected.
 
     Args:
-        census: What this process collects.
+        collector: What this process collects.
     """
 
-    def __init__(self, census: Census) -> None:
-        self._census = census
-        self._sent: list[Found | None] = []
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._sent: list[CollectedTests | None] = []
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -128,34 +128,34 @@ class Collected:
         self._sent.append(getattr(node, "workeroutput", {}).get(_SENT))
 
     @property
-    def found(self) -> Found | None:
+    def found(self) -> CollectedTests | None:
         """What was collected; ``None`` where not all of it is to run, or a worker died."""
-        collected = self._sent or [self._census.found]
+        collected = self._sent or [self._collector.found]
         return collected[0] if all(one is not None and one["whole"] for one in collected) else None
 
 
 class Worker:
     """Sends what a worker of pytest-xdist collected."""
 
-    def __init__(self, census: Census) -> None:
-        self._census = census
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Send it."""
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
-        output[_SENT] = self._census.found
+        output[_SENT] = self._collector.found
 
 
-def collecting(config: pytest.Config) -> Collected:
-    """Listen while this run collects, once for all who want to know."""
+def collection_of(config: pytest.Config) -> RunCollection:
+    """What this run collects; all features share one."""
     known = config.pluginmanager.get_plugin(_COLLECTED)
     if known is not None:
-        return cast("Collected", known)
-    census = Census()
-    config.pluginmanager.register(census, "templates-census")
+        return cast("RunCollection", known)
+    collector = Collector()
+    config.pluginmanager.register(collector, "templates-collector")
     if is_worker(config):
-        config.pluginmanager.register(Worker(census), "templates-census-worker")
-    collected = Collected(census)
+        config.pluginmanager.register(Worker(collector), "templates-collector-worker")
+    collected = RunCollection(collector)
     config.pluginmanager.register(collected, _COLLECTED)
     return collected
 
@@ -179,10 +179,10 @@ def _folder(module: Path) -> str:
 
 
 def _may_hold_tests(path: Path, config: pytest.Config) -> bool:
-    """Whether something that was ignored is missed: not what pytest passes by in every project."""
+    """Whether something that was ignored may hold tests: not what pytest skips in every project."""
     if path.is_dir():
-        passed_by = ["__pycache__", *config.getini("norecursedirs")]
-        return not (_is_like(path, passed_by) or (path / "pyvenv.cfg").exists())
+        skipped = ["__pycache__", *config.getini("norecursedirs")]
+        return not (_is_like(path, skipped) or (path / "pyvenv.cfg").exists())
     return _is_like(path, config.getini("python_files"))
 
 

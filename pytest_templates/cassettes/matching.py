@@ -10,17 +10,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeAlias
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pytest_templates.cassettes.format.bodies import transferred
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical, may_be_json
-from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import RecordedRequest
 from pytest_templates.errors import CassetteError
 
 Path: TypeAlias = tuple[str, ...]
@@ -165,52 +163,3 @@ def _kept(items: Iterable[tuple[str, Json]], paths: tuple[Path, ...]) -> Iterato
         rests = tuple(path[1:] for path in paths if path[0] in {name, "*"})
         if () not in rests:
             yield name, value, rests
-
-
-UNANSWERED: Final = RecordedResponse(status=0, reason="", headers=(), body=b"")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Rules of a project's own.
-
-    Attributes:
-        scrub: Takes more out of an interaction than the built-in rules do; that of a request that has no response yet
-            has `UNANSWERED` for one.
-        match: Whether a recorded request (the second) answers a request (the first); ``None`` where it has no opinion.
-    """
-
-    scrub: Callable[[Interaction], Interaction] | None = None
-    match: Callable[[RecordedRequest, RecordedRequest], bool | None] | None = None
-
-
-def in_pieces(interaction: Interaction, before: RecordedResponse) -> Interaction:
-    """An interaction that a rule made, its response in the pieces in which it came before."""
-    response = interaction.response
-    arrivals = transferred(response.headers, before.body, response.body, before.arrivals)
-    return replace(interaction, response=replace(response, arrivals=arrivals))
-
-
-def problem_of(interaction: Interaction) -> str:
-    """What cannot be kept of an interaction that a rule made, in words; ``""`` for a sound one."""
-    for name, kind in _KINDS.items():
-        value = attrgetter(name)(interaction)
-        if not isinstance(value, kind):
-            return f"the {name} is of the type {type(value).__name__}"
-    return ""
-
-
-_KINDS: Final[dict[str, type | tuple[type, ...]]] = {
-    "template": (str, type(None)),
-    "model": (str, type(None)),
-    "request": RecordedRequest,
-    "request.method": str,
-    "request.uri": str,
-    "request.headers": tuple,
-    "request.body": bytes,
-    "response": RecordedResponse,
-    "response.status": int,
-    "response.reason": str,
-    "response.headers": tuple,
-    "response.body": bytes,
-}

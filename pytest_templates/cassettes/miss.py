@@ -1,4 +1,4 @@
-"""The text of a missing recording: who asked, why there is none, what came nearest, how to record it."""
+"""The error for a missing recording: who asked, why there is none, which is nearest, how to record it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Final
 from antiphon.trace import Caller
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical
 from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, without
-from pytest_templates.cassettes.player import Track
+from pytest_templates.cassettes.player import Recording
 from pytest_templates.cassettes.reading.diff import body_difference
 from pytest_templates.cassettes.recorded import RecordedRequest
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.errors import CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
 from pytest_templates.support.diff import text_difference
+from pytest_templates.support.text import OUTSIDE
 
 _MAX_CANDIDATES: Final = 300
 _MAX_CHARACTERS: Final = 8000  # from either end of a body
+_SAME_TEMPLATE: Final = 0.5  # what it adds to the overlap of the words, which is 1 at most
 _WORD: Final = re.compile(rb"\w+")
 _WHY: Final = {
     "no-cassette": "the file does not exist",
@@ -38,7 +40,7 @@ class MissReport:
         matcher: What had to be equal.
         request: The request, scrubbed.
         caller: Who asked.
-        tracks: What the cassette holds.
+        recordings: What the cassette holds.
         secrets: What the text may not hold.
     """
 
@@ -46,7 +48,7 @@ class MissReport:
     matcher: Matcher
     request: RecordedRequest
     caller: Caller | None
-    tracks: Sequence[Track]
+    recordings: Sequence[Recording]
     secrets: Secrets
 
     def miss(self, reason: str) -> CassetteMiss:
@@ -70,26 +72,26 @@ class MissReport:
 
     def _asker(self) -> str:
         if self.caller is None:
-            return "code outside of templates"
-        return f"{self.caller.template_path or 'code outside of templates'} (model {self.caller.model})"
+            return OUTSIDE
+        return f"{self.caller.template_path or OUTSIDE} (model {self.caller.model})"
 
     def _cassette(self) -> str:
-        if not self.tracks:
+        if not self.recordings:
             return self.settings.place
-        left = sum(not track.played for track in self.tracks)
-        return f"{self.settings.place} ({len(self.tracks)} recorded, {left} left to play)"
+        left = sum(not recording.played for recording in self.recordings)
+        return f"{self.settings.place} ({len(self.recordings)} recorded, {left} left to play)"
 
     def _nearest(self) -> list[str]:
-        if not self.tracks:
+        if not self.recordings:
             return []
-        track = nearest(self.request, self.caller, self.tracks)
-        by = f", asked by {track.interaction.template}" if track.interaction.template else ""
-        title = f"Nearest is recording {track.number}{by}{' (played)' if track.played else ''}"
-        differing = self._differing(track.interaction.request)
+        recording = nearest(self.request, self.caller, self.recordings)
+        by = f", asked by {recording.interaction.template}" if recording.interaction.template else ""
+        title = f"Nearest is recording {recording.number}{by}{' (played)' if recording.played else ''}"
+        differing = self._differing(recording.interaction.request)
         if not differing:
-            refused = "" if track.played else ", and a hook pytest_templates_match refuses it"
+            refused = "" if recording.played else ", and a hook pytest_templates_match refuses it"
             return [f"{title}; it is equal{refused}."]
-        lines = self._difference(track.interaction.request, differing)
+        lines = self._difference(recording.interaction.request, differing)
         return ["\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])]
 
     def _differing(self, recorded: RecordedRequest) -> list[str]:
@@ -115,18 +117,21 @@ class MissReport:
             return None
 
 
-def nearest(request: RecordedRequest, caller: Caller | None, tracks: Sequence[Track]) -> Track:
+def nearest(request: RecordedRequest, caller: Caller | None, recordings: Sequence[Recording]) -> Recording:
     """The recording most like a request: same address, same template, most words in common, not played yet."""
     words = _words(request.body)
     template = caller.template_path if caller else None
 
-    def likeness(track: Track) -> tuple[bool, float, bool]:
-        recorded = track.interaction
-        shared = _overlap(words, _words(recorded.request.body)) + (recorded.template == template) / 2
-        return _endpoint(recorded.request) == _endpoint(request), shared, not track.played
+    def likeness(recording: Recording) -> tuple[bool, float, bool]:
+        recorded = recording.interaction
+        shared = _overlap(words, _words(recorded.request.body))
+        if recorded.template == template:
+            shared += _SAME_TEMPLATE
+        return _endpoint(recorded.request) == _endpoint(request), shared, not recording.played
 
     candidates = sorted(
-        tracks, key=lambda track: (_endpoint(track.interaction.request) != _endpoint(request), track.played)
+        recordings,
+        key=lambda recording: (_endpoint(recording.interaction.request) != _endpoint(request), recording.played),
     )
     return max(candidates[:_MAX_CANDIDATES], key=likeness)
 

@@ -31,14 +31,14 @@ def guarded(test: str, complain: Callable[[Exception], None]) -> Iterator[None]:
 
     Args:
         test: The test's node id, for the text of the error.
-        complain: Told of every host that was reached for, once.
+        complain: Called once for every host that was tried.
     """
-    told: set[str] = set()
+    reported: set[str] = set()
 
     def refuse(host: str) -> Exception:
         error = _refusal(test, host)
-        if host not in told:
-            told.add(host)
+        if host not in reported:
+            reported.add(host)
             complain(error)
         return as_client_error(error)
 

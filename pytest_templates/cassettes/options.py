@@ -1,4 +1,4 @@
-"""What users ask of recordings: the options, the marker ``llm_cassette``, and which file is a test's cassette."""
+"""The options of recordings, the marker ``llm_cassette``, and which file is a test's cassette."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import pytest
 
 from pytest_templates.cassettes.settings import RecordMode, cassette_path
-from pytest_templates.cassettes.storage.store import Store, store_at
+from pytest_templates.cassettes.storage.remote import store_at
+from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.environment import HOW_TO_REACH
@@ -67,7 +68,7 @@ OPTIONS = Options(RECORD, CASSETTES, UNUSED)
 
 @dataclass(frozen=True, slots=True)
 class CassetteMark:
-    """What ``llm_cassette`` asks for.
+    """The arguments of ``llm_cassette``.
 
     Attributes:
         name: The cassette's name, for cassettes that tests share; ``None`` for one of the test's own.

@@ -1,4 +1,4 @@
-"""The interactions of one open cassette: those left to play, those new, and the requests sent. Thread-safe."""
+"""The interactions of one open cassette: those left to play, those new, the requests sent; all of it thread-safe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Opinion: TypeAlias = Callable[[Interaction], "bool | None"]
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class Recording:
     """A recorded interaction with its place.
 
     Attributes:
@@ -31,7 +31,7 @@ class Track:
     played: bool
 
 
-class Tape:
+class Player:
     """Plays each loaded interaction once, in recorded order among equal ones, and takes new ones.
 
     What is recorded now is not played in the same run: a second equal request is a second recording. What a killed run
@@ -59,7 +59,7 @@ class Tape:
         self._recorded = 0
         self._lock = Lock()
 
-    def take(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
+    def play(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
         """The next unplayed interaction with this fingerprint; from now on it counts as played, by this caller.
 
         Args:
@@ -120,11 +120,11 @@ class Tape:
         """How many loaded interactions were not played."""
         return len(self._loaded) - len(self._played)
 
-    def tracks(self) -> list[Track]:
+    def recordings(self) -> list[Recording]:
         """The loaded interactions as they stand."""
         with self._lock:
             return [
-                Track(number, interaction, number - 1 in self._played)
+                Recording(number, interaction, number - 1 in self._played)
                 for number, interaction in enumerate(self._loaded, 1)
             ]
 
@@ -156,7 +156,7 @@ def of_model(name: str, opinion: Opinion | None) -> Opinion:
     return judged
 
 
-class Outgoing:
+class SentRequests:
     """The requests that were sent, and their answers. Safe to use from many threads."""
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ class Outgoing:
         self._lock = Lock()
 
     def sent(self, fingerprint: bytes, template: str | None) -> None:
-        """Note a request, and the path of the template that asks; ``None`` for a call from outside of templates."""
+        """Note a request, and the path of the template that makes it; ``None`` for code outside of templates."""
         with self._lock:
             self._waiting[fingerprint] = template
 
@@ -181,12 +181,12 @@ class Outgoing:
 
     @property
     def unanswered(self) -> list[str | None]:
-        """Who asked what nobody answered, in the order in which it was sent; a retry that is answered is enough."""
+        """The templates of requests without an answer, in the order of sending; a retry that is answered is enough."""
         with self._lock:
             return list(self._waiting.values())
 
     def was_answered(self, template: str | None, model: str | None) -> bool:
-        """Whether a model answered somebody's request, and was not just replayed; each answer is told once.
+        """Whether a request was sent and answered, not just replayed; each answer counts once.
 
         Args:
             template: The path of the template that asked; ``None`` for a call from outside of templates.
@@ -200,7 +200,7 @@ class Outgoing:
             return True
 
     def was_sent(self, template: str | None, model: str | None) -> bool:
-        """Whether somebody's request was sent, also where it was refused in the end; as ``was_answered``."""
+        """Whether a request was sent, also where it was refused in the end; arguments as of `was_answered`."""
         with self._lock:
             was_refused = (template, model) in self._refused
             self._refused.discard((template, model))

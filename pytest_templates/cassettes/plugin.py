@@ -1,4 +1,4 @@
-"""Recordings in a run: the cassettes of marked tests are opened, replayed, recorded, kept or dropped, and summed up."""
+"""The cassettes of marked tests: opened, replayed, recorded, kept or dropped, and summed up."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.cassettes.cassette import OpenCassette
 
-_RUN_ID: Final = "templates_run"  # in what workers are told
+_RUN_ID: Final = "templates_run"  # in what the main process sends to workers
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
 
 
-class Recordings(TypedDict):
+class CassetteUse(TypedDict):
     """What became of the cassette of a test.
 
     Attributes:
@@ -46,7 +46,7 @@ class Recordings(TypedDict):
     unanswered: list[str | None]
 
 
-RECORDINGS: Final = ReportData[Recordings]("recordings")
+CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Open cassettes from now on."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     join(config, Cassettes(config), "cassettes")
     unused.watch(config)
     rerecorded.watch(config)
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 class Cassettes:
     """Opens the cassettes of marked tests, and keeps what went well.
 
-    The run has an id, the same in all of its processes: it tells recordings that belong to it from older ones.
+    The run has an id, the same in all of its processes, by which its recordings are known from older ones.
 
     Args:
         config: Of this process, a worker's or the one that users started.
@@ -88,15 +88,15 @@ class Cassettes:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of xdist."""
+        """Send the id of the run to a worker of pytest-xdist."""
         node.workerinput[_RUN_ID] = self._run_id
 
     def pytest_unconfigure(self) -> None:
-        """Leave nothing behind that was of use for this run only."""
+        """Remove the files that only this run needed."""
         if RECORD.of(self._config) != "none" and not is_worker(self._config):
             from pytest_templates.cassettes.storage import merging
 
-            merging.forget(CASSETTES.of(self._config), self._run_id)
+            merging.remove_ledgers(CASSETTES.of(self._config), self._run_id)
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
@@ -135,7 +135,7 @@ class Cassettes:
             return None
         from antiphon.connect import ConnectedModel
 
-        was_sent = cassette.outgoing.was_sent(call.template_path, call.model)
+        was_sent = cassette.sent_requests.was_sent(call.template_path, call.model)
         if not isinstance(call.origin, ConnectedModel):
             return CallSource("model", was_sent)
         return CallSource("recorded" if was_sent else "cassette", was_sent)
@@ -144,35 +144,38 @@ class Cassettes:
     def answered_outside_of_engine(self, attempt: Attempt) -> bool | None:
         """The cassette knows the requests that no model call has made."""
         cassette = attempt.stash.get(CASSETTE, None)
-        return None if cassette is None else cassette.outgoing.was_answered(None, None)
+        return None if cassette is None else cassette.sent_requests.was_answered(None, None)
 
     @hookimpl
     def attempt_closes(self, attempt: Attempt) -> None:
         """Keep what was recorded if all went well."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None:
-            (cassette.save if attempt.went_well else cassette.drop)()
+            if attempt.went_well:
+                cassette.save()
+            else:
+                cassette.drop()
 
     @hookimpl
     def attempt_is_interrupted(self, attempt: Attempt) -> None:
-        """Leave what was recorded to the next recording of the test."""
+        """Keep what was recorded for the next recording of the test."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None:
             cassette.leave()
 
     @hookimpl(trylast=True)
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send what became of the cassette, and let no secret get out."""
+        """Send what became of the cassette, and redact the report."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and report.when == "teardown":
-            row = Recordings(
+            row = CassetteUse(
                 played=cassette.played,
                 recorded=0 if cassette.dropped else cassette.recorded,
                 dropped=cassette.dropped,
                 skipped=attempt.skipped,
-                unanswered=cassette.outgoing.unanswered if attempt.went_well else [],
+                unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
             )
-            RECORDINGS.put(report, row)
+            CASSETTE_USE.put(report, row)
             rerecorded.report(cassette, report)
             unused.report(cassette, report, passed=attempt.passed)
         if MARKER.is_on(attempt.item):
@@ -185,12 +188,12 @@ class Summary:
     """Adds up what became of the cassettes of all tests."""
 
     def __init__(self) -> None:
-        self._tests: list[Recordings] = []
+        self._tests: list[CassetteUse] = []
         self._unrecorded: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
-        row = RECORDINGS.of(report)
+        row = CASSETTE_USE.of(report)
         if row is not None:
             self._tests.append(row)
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
@@ -206,19 +209,19 @@ class Summary:
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """What tests asked, and a replay will not find."""
+        """The requests of tests that a replay will not find."""
         return self._unrecorded
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
-        """Where answers came from: clients that are used without the engine make no calls, and their cassettes tell."""
-        rows = [row for brought in reports if (row := RECORDINGS.within(brought)) is not None]
+        """Where answers came from, as cassettes know it: clients that are used without the engine make no calls."""
+        rows = [row for brought in reports if (row := CASSETTE_USE.within(brought)) is not None]
         sources = {"cassette" for row in rows if row["played"]} | {"recorded" for row in rows if row["recorded"]}
         return {"sources": sources}
 
 
-def _unrecorded(row: Recordings) -> Iterator[str]:
-    """What a test that did not fail asked of models, and a replay will not find."""
+def _unrecorded(row: CassetteUse) -> Iterator[str]:
+    """The requests of a test that did not fail which a replay will not find."""
     for template in row["unanswered"]:
         asked = f"the call of {template}" if template else f"a request of {OUTSIDE}"
         yield f"{asked} ended before its answer came: it is not recorded, and a replay will miss it"

@@ -40,7 +40,7 @@ class RecordedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Chunk:
     """A piece of a streamed body: what came at once.
 
     Attributes:
@@ -53,7 +53,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Truncation:
     """Where a body was broken off before its end.
 
     Attributes:
@@ -82,8 +82,8 @@ class RecordedResponse:
     reason: str
     headers: Headers
     body: bytes
-    arrivals: tuple[Arrival, ...] = ()
-    cut: Cut | None = None
+    arrivals: tuple[Chunk, ...] = ()
+    cut: Truncation | None = None
 
     @property
     def pieces(self) -> list[bytes]:
@@ -110,10 +110,10 @@ class Interaction:
 
     @classmethod
     def of(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
-        """What somebody asked, and what came back."""
+        """A request and its response, with the template that made the call."""
         return cls(None, None, request, response).asked_by(caller)
 
     def asked_by(self, caller: Caller | None) -> Interaction:
-        """The same as asked by somebody else."""
+        """The same, as a call of another template."""
         template, model = (caller.template_path, caller.model) if caller else (None, None)
         return replace(self, template=template, model=model)

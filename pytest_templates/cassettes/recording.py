@@ -12,7 +12,7 @@ from pytest_templates.cassettes.cassette import OpenCassette
 from pytest_templates.cassettes.options import CASSETTES, RECORD, CassetteMark, path_for
 from pytest_templates.cassettes.project_rules import rules_for
 from pytest_templates.cassettes.settings import Author, CassetteSettings, Override, RecordMode, overridden_path
-from pytest_templates.cassettes.storage.store import existing
+from pytest_templates.cassettes.storage.store import existing_cassette
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import manager_of
 from pytest_templates.support.environment import in_ci
@@ -39,7 +39,7 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str) -> OpenCassette:
     overrides, wanted = overrides_in(item.config), RECORD.of(item.config)
     own = path_for(item, mark)
     path = overridden_path(own, store.folder, overrides)
-    refused = wanted != "none" and in_ci() and existing(path, store) is None
+    refused = wanted != "none" and in_ci() and existing_cassette(path, store) is None
     settings = CassetteSettings(
         path=path,
         base=own if overrides else None,

@@ -1,4 +1,4 @@
-"""What changed in recordings that were made anew, said at the end of the run: our prompt, or the model's answer."""
+"""Reports at the end of the run what changed in recordings that were made anew: our prompt, or the model's answer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from pytest_templates.cassettes.cassette import OpenCassette
-    from pytest_templates.cassettes.reading.calls import Ask
+    from pytest_templates.cassettes.reading.calls import RecordedCall
 
 
 class Replaced(TypedDict):
-    """What a cassette held before it was recorded anew, and how it tells requests.
+    """What a cassette held before it was recorded anew, and how it compares requests.
 
     Attributes:
         cassette: The file.
@@ -33,14 +33,14 @@ class Replaced(TypedDict):
     cassette: str
     match_on: list[str]
     ignore: list[str]
-    held: list[Ask]
+    held: list[RecordedCall]
 
 
 REPLACED: Final = ReportData[Replaced]("replaced")
 
 
 def watch(config: pytest.Config) -> None:
-    """Look at what is recorded anew, in the process that hears of every test."""
+    """Watch what is recorded anew, in the process that gets the reports of all tests."""
     if RECORD.of(config) in {"changed", "all"} and not is_worker(config):
         config.pluginmanager.register(Rerecorded(config), "templates-rerecorded")
 
@@ -50,15 +50,15 @@ def report(cassette: OpenCassette, to: pytest.TestReport) -> None:
     if not cassette.file.replaced:
         return
     from pytest_templates.cassettes.matching import Matcher
-    from pytest_templates.cassettes.reading.calls import asks_of
+    from pytest_templates.cassettes.reading.calls import recorded_calls
 
     match_on, ignore = cassette.settings.match_on, cassette.settings.ignore
-    held = asks_of(cassette.file.replaced, Matcher(match_on, ignore))
+    held = recorded_calls(cassette.file.replaced, Matcher(match_on, ignore))
     REPLACED.put(to, {"cassette": str(cassette.path), "match_on": list(match_on), "ignore": list(ignore), "held": held})
 
 
 class Rerecorded:
-    """Keeps what cassettes held, from every process, and says what they hold instead.
+    """Collects from every process what cassettes held, and reports what they hold instead.
 
     Args:
         config: Where the options stand.
@@ -78,18 +78,20 @@ class Rerecorded:
                 self._replaced[replaced["cassette"]] = replaced
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what changed, where something did."""
-        told = {place: lines for place in sorted(self._replaced) if (lines := list(self._lines(self._replaced[place])))}
-        if told:
+        """Report what changed, where something did."""
+        changed = {
+            place: lines for place in sorted(self._replaced) if (lines := list(self._lines(self._replaced[place])))
+        }
+        if changed:
             terminalreporter.section("changed recordings")
-        for place, lines in told.items():
+        for place, lines in changed.items():
             terminalreporter.line(self._store.place(Path(place)).removeprefix(f"{self._base}{os.sep}"))
             for line in lines:
                 terminalreporter.line(f"  {line}")
 
     def _lines(self, replaced: Replaced) -> Iterator[str]:
         from pytest_templates.cassettes.matching import Matcher
-        from pytest_templates.cassettes.reading.calls import asks_of, changed_recordings
+        from pytest_templates.cassettes.reading.calls import changed_recordings, recorded_calls
         from pytest_templates.cassettes.storage.store import load_cassette
         from pytest_templates.errors import CassetteError
 
@@ -99,4 +101,4 @@ class Rerecorded:
         except CassetteError as error:
             yield f"what changed cannot be said: {error}"
         else:
-            yield from changed_recordings(replaced["held"], asks_of(holds, matcher))
+            yield from changed_recordings(replaced["held"], recorded_calls(holds, matcher))

@@ -1,8 +1,4 @@
-"""Waits that a replayed answer causes: after one that asks to come again later, until the next request.
-
-The thread or task that got the answer tells them. There the clients of providers wait before they try again, and so do
-programs that try again themselves.
-"""
+"""Waits that replayed answers cause, as after a recorded rate limit: they take no time."""
 
 from __future__ import annotations
 
@@ -16,22 +12,26 @@ from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.support.virtual_time import virtual_time
 
 _LATER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
-_OWED: ContextVar[bool] = ContextVar("owed", default=False)
+_ASKED_TO_WAIT: ContextVar[bool] = ContextVar("asked_to_wait", default=False)
 
 
 @contextmanager
 def virtual_waits() -> Iterator[None]:
-    """Let these waits take no time, for the length of a block; all others take theirs."""
-    note(None)
-    with virtual_time(_OWED.get):
+    """Let the waits that replayed answers cause take no time, for the length of a block; all others take theirs.
+
+    The waits are those of the thread or task that got an answer which asks to come again later, until its next request:
+    there the clients of providers wait before they try again, and so do programs that try again themselves.
+    """
+    note_replay(None)
+    with virtual_time(_ASKED_TO_WAIT.get):
         yield
 
 
-def note(replayed: Interaction | None) -> None:
+def note_replay(replayed: Interaction | None) -> None:
     """Note what answers a request of this thread or task: a recording, or ``None`` for a real server."""
-    _OWED.set(replayed is not None and _asks_to_come_again(replayed.response.status))
+    _ASKED_TO_WAIT.set(replayed is not None and _asks_to_wait(replayed.response.status))
 
 
-def _asks_to_come_again(status: int) -> bool:
-    """Whether clients try again after it."""
+def _asks_to_wait(status: int) -> bool:
+    """Whether clients try again after this status."""
     return status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,4 +1,4 @@
-"""What is asked of a cassette: where it lies, what it may record, how requests are matched."""
+"""The settings of a cassette: where it lies, what it may record, how requests are matched."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ class CassetteSettings:
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
         record_command: The command that runs the test, shown with a record mode when a recording is missing.
-        caution: What else is to be said then; ``""`` for nothing.
+        caution: What else the error says then; ``""`` for nothing.
         before_sending: Called before a request is sent, where given; what it raises keeps it from being sent.
-        complain: Told, where given, of every error that ``OpenCassette.misses`` keeps.
+        complain: Called, where given, with every error that ``OpenCassette.misses`` keeps.
         store: Where the cassette lies; ``None`` for a file that belongs to no store.
         author: Whose recordings are added to it.
     """

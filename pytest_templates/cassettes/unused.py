@@ -1,4 +1,4 @@
-"""Recordings that nobody uses any more, said after a full run: only such a run knows."""
+"""Reports recordings that no test uses any more, after a full run: only such a run knows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.cassettes.collection import Collected, Found, collecting, whole_of
+from pytest_templates.cassettes.collection import CollectedTests, RunCollection, collection_of, whole_of
 from pytest_templates.cassettes.options import CASSETTES, RECORD, UNUSED
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.processes import fail_run, is_worker
@@ -35,22 +35,22 @@ UNPLAYED: Final = ReportData[list[int]]("unplayed")  # the numbers of the intera
 
 
 def watch(config: pytest.Config) -> None:
-    """Look after unused recordings, in the process that hears of every test."""
+    """Look for unused recordings, in the process that gets the reports of all tests."""
     if UNUSED.of(config) == "ignore":
         return
-    collected = collecting(config)
+    collected = collection_of(config)
     if not is_worker(config):
         config.pluginmanager.register(Unused(config, collected), "templates-unused")
 
 
 def report(cassette: OpenCassette, to: pytest.TestReport, *, passed: bool) -> None:
-    """Send which interactions a test did not play; of a test that did not pass nobody knows what it needs."""
+    """Send which interactions a test did not play; what a test that did not pass needs is not known."""
     if passed:
         UNPLAYED.put(to, list(cassette.unplayed))
 
 
 def wants_everything(config: pytest.Config) -> bool:
-    """Whether a run is asked for every test, and goes on to the end."""
+    """Whether a run takes in every test, and goes on to the end."""
     if manager_of(config).hook.models_in_place() or any(getattr(config.option, name, None) for name in _NARROWING):
         return False
     given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
@@ -74,14 +74,14 @@ class Leftovers:
 
 
 class Unused:
-    """Adds up what the tests of a run played, and says what is left over.
+    """Adds up what the tests of a run played, and reports what is left over.
 
     Args:
         config: Where the options stand.
         collected: What all processes collect.
     """
 
-    def __init__(self, config: pytest.Config, collected: Collected) -> None:
+    def __init__(self, config: pytest.Config, collected: RunCollection) -> None:
         self._config = config
         self._store = CASSETTES.of(config)
         self._collected = collected
@@ -109,7 +109,7 @@ class Unused:
             fail_run(session)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say it."""
+        """Report it."""
         if self._trouble:
             terminalreporter.line(self._trouble)
         if self._leftovers:
@@ -117,12 +117,12 @@ class Unused:
             for line in self._lines():
                 terminalreporter.line(line)
 
-    def _found(self) -> Found | None:
+    def _found(self) -> CollectedTests | None:
         """What was collected, where all of it was run."""
         found = self._collected.found
         return found if found is not None and len(self._unplayed) == found["tests"] else None
 
-    def _left_by(self, found: Found) -> Leftovers:
+    def _left_by(self, found: CollectedTests) -> Leftovers:
         store, owners = self._store, sorted(found["owners"])
         if not owners and not store.folder.is_dir():  # there is nothing, and nothing is asked over a network
             return Leftovers({}, [])
@@ -131,7 +131,7 @@ class Unused:
         unplayed = {store.folder / name: left for name in owners if (left := self._left_in(name, found))}
         return Leftovers(unplayed, orphans(found, store, self._config.rootpath))
 
-    def _left_in(self, name: str, found: Found) -> list[int]:
+    def _left_in(self, name: str, found: CollectedTests) -> list[int]:
         """The interactions that no test of a cassette played; none where one of its tests was not seen to its end."""
         left = [self._unplayed.get(test) for test in found["owners"][name]]
         if None in left or (found["left_out"] and name.rpartition("/")[0] not in found["modules"]):

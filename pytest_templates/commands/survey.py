@@ -7,32 +7,33 @@ they do in a run. That process loads this module as a plugin.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import pytest
 
-from pytest_templates.cassettes.collection import Census, Found, whole_of
+from pytest_templates.cassettes.collection import CollectedTests, Collector, whole_of
 from pytest_templates.cassettes.options import OPTIONS, place_of_cassettes
-from pytest_templates.cassettes.storage.store import Store, is_url, store_at
+from pytest_templates.cassettes.storage.remote import is_url, store_at
+from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import TestingError
+from pytest_templates.support.files import shown_in
 
 _FILE: Final = "--templates-survey"
 _ONLY_FOLDER: Final = "--templates-survey-folder"
 
 
 class SurveyError(TestingError):
-    """pytest could not say what it was asked."""
+    """pytest does not start here, or the folder of the cassettes does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What pytest says of a project.
+    """What pytest knows of a project.
 
     Attributes:
         store: Where the cassettes lie.
@@ -42,7 +43,21 @@ class Survey:
 
     store: Store
     root: Path
-    found: Found | None = None
+    found: CollectedTests | None = None
+
+
+class Answer(TypedDict):
+    """What the other process writes.
+
+    Attributes:
+        place: Where the cassettes lie, as `store_at` takes it.
+        root: pytest's root directory.
+        found: What was collected; ``None`` where that was not asked for.
+    """
+
+    place: list[str]
+    root: str
+    found: CollectedTests | None
 
 
 def store_of(location: str | None) -> Store:
@@ -60,7 +75,7 @@ def store_of(location: str | None) -> Store:
 
 
 def existing_store(location: str | None) -> Store:
-    """As `store_of`, of what is there already.
+    """As `store_of`, but the folder has to exist.
 
     Raises:
         SurveyError: pytest does not start here, or the folder does not exist.
@@ -82,8 +97,8 @@ def collected(location: str | None) -> Survey:
 
 
 def shown(place: Path | str) -> str:
-    """A path as short as it can be said here; a URL as it is."""
-    return str(place).removeprefix(f"{Path.cwd()}{os.sep}")
+    """A path relative to the current folder, where it lies there; a URL as it is."""
+    return shown_in(Path.cwd(), place)
 
 
 def _option(location: str | None) -> list[str]:
@@ -104,9 +119,9 @@ def _surveyed(*arguments: str) -> Survey:
         run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - pytest
         if not file.exists():
             raise SurveyError(f"pytest does not start here: {_reason(run)}")
-        said = json.loads(file.read_text(encoding="utf-8"))
-    location, base, cache = said["place"]
-    return Survey(store_at(location, Path(base), Path(cache)), Path(said["root"]), said["found"])
+        answer: Answer = json.loads(file.read_text(encoding="utf-8"))
+    location, base, cache = answer["place"]
+    return Survey(store_at(location, Path(base), Path(cache)), Path(answer["root"]), answer["found"])
 
 
 def _reason(run: subprocess.CompletedProcess[str]) -> str:
@@ -140,21 +155,28 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_configure(config: pytest.Config) -> None:
     """Collect from the whole project, wherever pytest was started."""
     config.args[:] = map(str, whole_of(config))
-    census = Census()
+    census = Collector()
     config.pluginmanager.register(census, "templates-survey-census")
-    config.pluginmanager.register(_Answer(census), "templates-survey-answer")
+    config.pluginmanager.register(AnswerWriter(census), "templates-survey-answer")
 
 
-class _Answer:
-    def __init__(self, census: Census) -> None:
+class AnswerWriter:
+    """Writes the answer when everything is collected.
+
+    Args:
+        census: What was collected.
+    """
+
+    def __init__(self, census: Collector) -> None:
         self._census = census
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write it."""
         _write(session.config, self._census.found)
 
 
-def _write(config: pytest.Config, found: Found | None) -> None:
+def _write(config: pytest.Config, found: CollectedTests | None) -> None:
     OPTIONS.read(config)  # refuses what pytest would refuse
     place = [str(part) for part in place_of_cassettes(config)]
-    answer: dict[str, Any] = {"place": place, "root": str(config.rootpath), "found": found}
+    answer = Answer(place=place, root=str(config.rootpath), found=found)
     Path(str(config.getoption(_FILE))).write_text(json.dumps(answer), encoding="utf-8")

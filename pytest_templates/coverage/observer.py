@@ -1,4 +1,4 @@
-"""The observer that sees which templates and branches are rendered."""
+"""The observer that collects which templates and branches are rendered."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from antiphon import Template, Visit
 from antiphon.observers import Observer, TemplateEntered, TemplateExited
 from antiphon.signals import Leaving
 from pytest_templates.coverage.points import RENDERED, Coverage, Point
+from pytest_templates.support.files import path_within
 from pytest_templates.support.targets import without_iterations
 
 _TURN = re.compile(r"@\d+$")
@@ -23,9 +24,9 @@ class _OpenVisit:
     """A template with branches while it is rendered.
 
     Attributes:
-        tools_before: How many tools were called in the run before.
+        tools_before: How many tools were called earlier in the run.
         children: The places of the children that were entered.
-        turns: The path of the template in each turn in which one was.
+        turns: The paths of the template, one for each turn in which a child was entered.
     """
 
     tools_before: int
@@ -33,16 +34,16 @@ class _OpenVisit:
     turns: set[str] = field(default_factory=set)
 
 
-class Collecting(Observer):
-    """Collects what there is in every tree that is entered, and what of it is rendered.
+class CoverageObserver(Observer):
+    """Collects what every tree that is entered holds, and what of it is rendered.
 
     A template counts once, wherever it stands.
 
     Args:
-        root: What files are told relative to.
+        root: The folder that files are relative to.
 
     Attributes:
-        coverage: What was collected so far.
+        coverage: What is collected so far.
     """
 
     def __init__(self, root: Path) -> None:
@@ -54,25 +55,25 @@ class Collecting(Observer):
         self._lock = Lock()
 
     def forget(self) -> None:
-        """Keep no template any longer than its test; what was collected of it stays."""
+        """Release the templates of a test that has ended; their coverage stays."""
         with self._lock:
             self._points.clear()
             self._branching.clear()
 
     def on_template_enter(self, event: TemplateEntered) -> None:
-        """Note the template, with all that is below it where nobody has seen it yet."""
+        """Note the template, and the tree below it if it is new."""
         template, path = event.template, event.path
         with self._lock:
             if template not in self._points:
-                self._learn(template, without_iterations(path))
+                self._add_tree(template, without_iterations(path))
             self.coverage.reached.add(self._points[template])
             if self._visits:
-                self._note(id(event.session.run), path)
+                self._note_child(id(event.session.run), path)
             if template in self._branching:
                 run = event.session.run
                 self._visits[id(run), path] = _OpenVisit(len(run.trace.tools))
 
-    def _note(self, run: int, path: str) -> None:
+    def _note_child(self, run: int, path: str) -> None:
         """Note in the visit to the template around it that a template was entered."""
         parent, _, place = path.rpartition("/")
         outer = self._visits.get((run, _TURN.sub("", parent)))
@@ -89,7 +90,7 @@ class Collecting(Observer):
                 taken = event.template.branches_taken(_closed(visit, event))
                 self.coverage.reached.update(_at(point, name) for name in taken)
 
-    def _learn(self, template: Template, path: str) -> None:
+    def _add_tree(self, template: Template, path: str) -> None:
         waiting = [(template, path)]
         while waiting:
             found, path = waiting.pop()
@@ -117,8 +118,8 @@ def _built_at(template: Template, root: Path) -> tuple[str, int]:
 
 @lru_cache
 def _relative(file: str, root: Path) -> str:
-    path = Path(file)
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
+    path = path_within(Path(file), root)
+    return file if path is None else path.as_posix()
 
 
 def _below(template: Template) -> Iterable[tuple[Template, str]]:

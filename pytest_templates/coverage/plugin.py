@@ -1,14 +1,23 @@
-"""``--templates-coverage``: collected in every process, reported by the one that users started."""
+"""``--templates-coverage``: every process observes, the one that the user started reports."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_templates.coverage.points import RENDERED, TOOL, Coverage, Point, Row, Tested, from_rows, percentage
+from pytest_templates.coverage.points import (
+    RENDERED,
+    TOOL,
+    Coverage,
+    ModelsByTemplate,
+    Point,
+    PointRow,
+    from_rows,
+    percentage,
+)
 from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.options import Option, Options
@@ -20,7 +29,7 @@ from pytest_templates.support.text import table
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-    from pytest_templates.coverage.observer import Collecting
+    from pytest_templates.coverage.observer import CoverageObserver
 
 COVERAGE = Option[bool](
     "--templates-coverage",
@@ -38,7 +47,7 @@ FAIL_UNDER = Option[float | None](
 )
 OPTIONS = Options(COVERAGE, FAIL_UNDER)
 
-NEW: Final = ReportData[list[Row]]("coverage")  # what the process that sends it has not sent before
+POINTS: Final = ReportData[list[PointRow]]("coverage")  # those that the process has not sent before
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,81 +56,81 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect from now on, where the options say so."""
+    """Observe from now on, if the options say so."""
     OPTIONS.read(config)
     least = FAIL_UNDER.of(config)
     if COVERAGE.of(config) or least is not None:
-        config.pluginmanager.register(Collector(config), "templates-coverage-collector")
+        config.pluginmanager.register(CoverageSender(config), "templates-coverage-collector")
         if not is_worker(config):
-            join(config, Covered(least), "coverage")
+            join(config, CoverageReport(least), "coverage")
 
 
-class Collector:
-    """Collects in this process, from when the engine is loaded, and sends what is new along with every test's report.
+class CoverageSender:
+    """Observes this process from when the engine is loaded, and sends what is new with the reports of its tests.
 
     Args:
-        config: Of this process, a worker's or the one that users started.
+        config: The configuration of this process, a worker or not.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._root = config.rootpath
         self._sent = Coverage()
-        self._listener: EngineListener[Collecting] = EngineListener(self._observer)
+        self._listener: EngineListener[CoverageObserver] = EngineListener(self._observer)
 
-    def _observer(self) -> Collecting:
-        from pytest_templates.coverage.observer import Collecting
+    def _observer(self) -> CoverageObserver:
+        from pytest_templates.coverage.observer import CoverageObserver
 
-        return Collecting(self._root)
+        return CoverageObserver(self._root)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Send what is new."""
         report = yield
-        collecting = self._listener.observer
-        if collecting is not None and collecting.coverage.size > self._sent.size:
-            new = collecting.coverage.without(self._sent)
-            NEW.put(report, new.rows())
+        observer = self._listener.observer
+        if observer is not None and observer.coverage.size > self._sent.size:
+            new = observer.coverage.without(self._sent)
+            POINTS.put(report, new.rows())
             self._sent.add(new)
         return report
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logfinish(self) -> None:
-        """Let go of the test's templates."""
+        """Release the templates of the test."""
         if self._listener.observer is not None:
             self._listener.observer.forget()
 
     def pytest_unconfigure(self) -> None:
-        """Collect no longer."""
+        """Stop observing."""
         self._listener.end()
 
 
-class Covered:
+class CoverageReport:
     """Adds up what every process sends, and reports it at the end.
 
     Args:
-        least: How much has to be rendered, from 0 to 100; ``None`` for any share.
+        least: How much has to be rendered, in percent; ``None`` for no limit.
     """
 
     def __init__(self, least: float | None) -> None:
         self._least = least
         self._coverage = Coverage()
-        self._tested = Tested()
+        self._models = ModelsByTemplate()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a report brings."""
-        self._coverage.add(from_rows(NEW.of(report) or ()))
+        """Take what a report carries."""
+        self._coverage.add(from_rows(POINTS.of(report) or ()))
         for call in CALLS.of(report) or ():
-            self._tested.add(call["template_path"], call["model"])
+            self._models.add(call["template_path"], call["model"])
 
     @hookimpl
     def run_facts(self) -> dict[str, Any]:
-        """What there was to render, for the report of the run."""
-        return {"coverage": [{**asdict(point), "reached": reached} for point, reached in self._coverage.points()]}
+        """What there is to render, for the report of the run."""
+        return {"coverage": self._coverage.rows()}
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what was missed."""
+        """Print what was missed."""
         terminalreporter.section("templates coverage")
-        for line in lines_of(self._coverage, self._tested):
+        for line in lines_of(self._coverage, self._models):
             terminalreporter.line(line)
         if self._is_too_little:
             terminalreporter.line(f"--templates-fail-under={self._least:g} wants more", red=True)
@@ -137,22 +146,22 @@ class Covered:
         return self._coverage.is_under(self._least)
 
 
-def lines_of(coverage: Coverage, tested: Tested) -> Iterator[str]:
+def lines_of(coverage: Coverage, models: ModelsByTemplate) -> Iterator[str]:
     """The lines of the report.
 
     Args:
         coverage: What was collected.
-        tested: The models that answered each template.
+        models: The models that answered each template.
     """
     if not coverage.known:
         yield "no template was rendered"
         return
     yield summary(coverage)
-    rows = [(_missing(point), f"{point.path} ({point.kind})", _place(point)) for point in _worth_telling(coverage)]
+    rows = [(_missing(point), f"{point.path} ({point.kind})", _place(point)) for point in _worth_listing(coverage)]
     if rows:
         yield table(("missing", "template", "built at"), rows)
-    if tested.rows():
-        yield table(("template", "answered by"), tested.rows())
+    if models.rows():
+        yield table(("template", "answered by"), models.rows())
 
 
 def summary(coverage: Coverage) -> str:
@@ -161,7 +170,7 @@ def summary(coverage: Coverage) -> str:
     return f"{reached} of {total} templates and branches rendered ({coverage.percent:.0f}%)"
 
 
-def _worth_telling(coverage: Coverage) -> list[Point]:
+def _worth_listing(coverage: Coverage) -> list[Point]:
     """What was missed, without the branches of templates that were missed themselves."""
     missed = coverage.missed
     never = {point for point in missed if point.what == RENDERED}

@@ -1,15 +1,13 @@
-"""What can be covered and what was covered, as values that can be merged."""
+"""What tests can reach and what they did reach, as values that can be merged."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypedDict
 
 from pytest_templates.support.targets import without_iterations
-
-Row: TypeAlias = list[str | int | bool]  # the fields of a point, and whether it was reached
 
 RENDERED: Final = ""
 TOOL: Final = "tool "  # what the branches of tools begin with
@@ -37,13 +35,24 @@ class Point:
 
     @property
     def is_counted(self) -> bool:
-        """Whether it counts for the percentage; the turns of loops and the tools are told only."""
+        """Whether it counts for the percentage; the turns of loops and the tools are only listed."""
         return self.what not in TURNS and not self.what.startswith(TOOL)
+
+
+class PointRow(TypedDict):
+    """A point as plain data, with whether a test reached it; the other fields are those of `Point`."""
+
+    file: str
+    line: int
+    path: str
+    kind: str
+    what: str
+    reached: bool
 
 
 @dataclass
 class Coverage:
-    """What is known to be there, and what was reached of it.
+    """The points that are known to exist, and those that were reached.
 
     Attributes:
         known: Every point of the trees that were entered.
@@ -54,17 +63,17 @@ class Coverage:
     reached: set[Point] = field(default_factory=set)
 
     def add(self, other: Coverage) -> None:
-        """Take in what another process, or another run, knows."""
+        """Add what another process, or another run, knows."""
         self.known |= other.known
         self.reached |= other.reached
 
     def without(self, other: Coverage) -> Coverage:
-        """What another does not know yet."""
+        """What the other does not know yet."""
         return Coverage(self.known - other.known, self.reached - other.reached)
 
     @property
     def size(self) -> int:
-        """How many facts this is; it only grows."""
+        """The number of points known and points reached; it only grows."""
         return len(self.known) + len(self.reached)
 
     @property
@@ -85,21 +94,25 @@ class Coverage:
         return 100 * reached / total if total else 0.0
 
     def is_under(self, least: float | None) -> bool:
-        """Whether less was reached than a percentage that was asked for; ``None`` where none was."""
+        """Whether less was reached than this percentage; ``None`` for no limit."""
         return least is not None and self.percent < least
 
-    def points(self) -> list[tuple[Point, bool]]:
-        """Every point by file and line, and whether it was reached."""
-        return [(point, point in self.reached) for point in sorted(self.known | self.reached)]
-
-    def rows(self) -> list[Row]:
-        """As plain data, for other processes."""
+    def rows(self) -> list[PointRow]:
+        """Every point as plain data, by file and line."""
         return [
-            [point.file, point.line, point.path, point.kind, point.what, reached] for point, reached in self.points()
+            PointRow(
+                file=point.file,
+                line=point.line,
+                path=point.path,
+                kind=point.kind,
+                what=point.what,
+                reached=point in self.reached,
+            )
+            for point in sorted(self.known | self.reached)
         ]
 
 
-class Tested:
+class ModelsByTemplate:
     """Which models answered which templates, in any test."""
 
     def __init__(self) -> None:
@@ -115,25 +128,22 @@ class Tested:
         return [(path, ", ".join(models)) for path, models in sorted(self._models.items())]
 
 
-def from_points(points: Iterable[tuple[Point, bool]]) -> Coverage:
-    """What `Coverage.points` gave."""
-    every = list(points)
-    return Coverage({point for point, _ in every}, {point for point, reached in every if reached})
-
-
-def from_rows(rows: Iterable[Row]) -> Coverage:
-    """What `Coverage.rows` gave."""
-    return from_points(
-        (Point(str(file), int(line), str(path), str(kind), str(what)), bool(reached))
-        for file, line, path, kind, what, reached in rows
-    )
+def from_rows(rows: Iterable[PointRow]) -> Coverage:
+    """The coverage whose `Coverage.rows` these are."""
+    coverage = Coverage()
+    for row in rows:
+        point = Point(row["file"], row["line"], row["path"], row["kind"], row["what"])
+        coverage.known.add(point)
+        if row["reached"]:
+            coverage.reached.add(point)
+    return coverage
 
 
 def percentage(given: str) -> float:
-    """The percentage that a text holds, from 0 to 100.
+    """Read a percentage, from 0 to 100, for `argparse`.
 
     Raises:
-        argparse.ArgumentTypeError: It holds none.
+        argparse.ArgumentTypeError: The text is none.
     """
     try:
         percent = float(given)

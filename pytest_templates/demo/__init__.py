@@ -14,14 +14,14 @@ from pytest_templates.support.text import command_line, table
 
 @dataclass(frozen=True, slots=True)
 class PlantedFault:
-    """A fault in one place of the demo.
+    """A fault that is planted in one place of the demo.
 
     Attributes:
         kind: What it is an example of.
-        file: The file, from the demo's folder.
-        sound: What stands there, once, in the demo as it is.
-        faulty: What is put in its place: a line of comment, and the fault below.
-        seen_as: What pytest says of it.
+        file: The file, relative to the demo's folder.
+        sound: The text that it replaces, which occurs once.
+        faulty: The text with the fault: a line of comment, and the fault below.
+        seen_as: What pytest prints of it.
         remedy: How it is mended.
     """
 
@@ -94,7 +94,7 @@ def plant(folder: Path) -> None:
     """Plant the faults in a copy of the demo.
 
     Raises:
-        ValueError: A place where one belongs is not there, or not just once.
+        ValueError: The text that a fault replaces does not occur exactly once.
     """
     for fault in FAULTS:
         file = folder / fault.file
@@ -105,11 +105,11 @@ def plant(folder: Path) -> None:
 
 
 def guide(folder: Path, run_tests: str) -> str:
-    """Where the faults are planted in a folder, as what they are seen, and how they are mended.
+    """A table of the faults: where each is planted, how pytest shows it, and how it is mended.
 
     Args:
         folder: The copy of the demo.
-        run_tests: The command that runs its tests, there.
+        run_tests: The command that runs its tests in that folder.
     """
     heads = ("fault", "planted in", "seen above as", "to mend it")
     rows = [(fault.kind, f"{fault.file}:{_line(folder, fault)}", fault.seen_as, fault.remedy) for fault in FAULTS]
@@ -129,7 +129,7 @@ def _line(folder: Path, fault: PlantedFault) -> int:
 
 _DESK = Path(__file__).parent / "desk"
 _MODEL = "smollm2-135m"
-_PORT = 8099  # where the desk's models are; the recordings hold the address
+_PORT = 8099  # of the desk's models; the recordings hold the address
 _PYTEST = (sys.executable, "-m", "pytest")  # also where no virtual environment is active
 
 
@@ -137,7 +137,7 @@ def run_demo(folder: Path) -> int:
     """Copy the demo to a new folder and run its tests there, offline.
 
     Args:
-        folder: Where to; it must not exist yet, or be empty.
+        folder: The new folder; it must not exist yet, or be empty.
 
     Returns:
         The exit status of pytest; 2 where the folder is in use.
@@ -152,10 +152,10 @@ def run_demo(folder: Path) -> int:
 
 
 def run_broken_demo(folder: Path) -> int:
-    """Copy the demo to a new folder, plant faults in it, run its tests, and say how the faults are mended.
+    """Copy the demo to a new folder, plant faults in it, run its tests, and print how the faults are mended.
 
     Args:
-        folder: Where to; it must not exist yet, or be empty.
+        folder: The new folder; it must not exist yet, or be empty.
 
     Returns:
         The exit status of pytest: 1, for the tests that fail; 2 where the folder is in use.
@@ -172,7 +172,7 @@ def record_demo(folder: Path) -> int:
     """Copy the demo to a new folder without its recordings, and record them anew from a real model on this machine.
 
     Args:
-        folder: Where to; it must not exist yet, or be empty.
+        folder: The new folder; it must not exist yet, or be empty.
 
     Returns:
         The exit status of pytest; 2 where the folder is in use, or the model is not installed or does not start.

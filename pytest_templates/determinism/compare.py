@@ -1,4 +1,4 @@
-"""What models were asked in two runs, how that differs, and the likely cause."""
+"""The requests of two runs, how they differ, and the likely cause."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_templates.cassettes.format.canonical_json import Json
 from pytest_templates.cassettes.plugin import CASSETTE
-from pytest_templates.cassettes.reading.calls import Ask, Pair, ask_difference, body_in, paired
+from pytest_templates.cassettes.reading.calls import CallPair, RecordedCall, call_difference, json_body, paired
 from pytest_templates.determinism.roles import Outcome
 from pytest_templates.errors import NotDeterministic
-from pytest_templates.support.diff import MAX_LINES, cut
-from pytest_templates.support.text import OUTSIDE, counted
+from pytest_templates.support.diff import MAX_LINES
+from pytest_templates.support.text import OUTSIDE, counted, cut
 
 if TYPE_CHECKING:
     from antiphon import Message, ModelCall
@@ -21,31 +21,33 @@ if TYPE_CHECKING:
     from pytest_templates.run.attempt import Attempt
 
 
-def asked_in(attempt: Attempt) -> list[Ask]:
-    """What the models were asked in an attempt of a test; nothing where the test calls real models on purpose.
+def requests_of(attempt: Attempt) -> list[RecordedCall]:
+    """What models were asked in an attempt of a test; nothing if the test calls real models on purpose.
 
-    What a cassette answers counts as the cassette sees it: what is ignored there is no difference. Other calls count by
-    their model and messages; ids of tool calls are left out.
+    Requests that a cassette answers are compared as it does: what it ignores is no difference. Other calls are
+    compared by model and messages, without the ids of tool calls.
     """
     cassette = attempt.stash.get(CASSETTE, None)
     if cassette is not None:
-        return _recorded(cassette) + [_ask(call) for call, source in attempt.calls if source.name == "script"]
+        return _cassette_calls(cassette) + [
+            _recorded_call(call) for call, source in attempt.calls if source.name == "script"
+        ]
     if attempt.hook.asks_real_models(attempt=attempt):
         return []
-    return [_ask(call) for call, _ in attempt.calls]
+    return [_recorded_call(call) for call, _ in attempt.calls]
 
 
-def _recorded(cassette: OpenCassette) -> list[Ask]:
+def _cassette_calls(cassette: OpenCassette) -> list[RecordedCall]:
     from pytest_templates.cassettes.matching import Matcher
-    from pytest_templates.cassettes.reading.calls import asks_of
+    from pytest_templates.cassettes.reading.calls import recorded_calls
 
-    return asks_of(cassette.asked, Matcher(cassette.settings.match_on, cassette.settings.ignore))
+    return recorded_calls(cassette.requests, Matcher(cassette.settings.match_on, cassette.settings.ignore))
 
 
-def _ask(call: ModelCall) -> Ask:
+def _recorded_call(call: ModelCall) -> RecordedCall:
     body = {"model": call.model, "messages": [_message(message) for message in call.messages]}
     text = json.dumps(body, default=str)
-    return Ask(template=call.template_path, key=text, address="", body=text, answer="")
+    return RecordedCall(template=call.template_path, key=text, address="", body=text, answer="")
 
 
 def _message(message: Message) -> dict[str, object]:
@@ -76,7 +78,7 @@ _ANY: Final = "Freeze the time, sort what is a set, and seed what is random, or 
 
 
 def remedy(old: Json, new: Json) -> str:
-    """What to do about two bodies that are not the same, as text or as JSON."""
+    """What to do about two bodies that differ, given as text or as JSON."""
     before, after = _texts(old), _texts(new)
     if _in_order(before) == _in_order(after):
         return _ORDER
@@ -88,7 +90,7 @@ def _in_order(text: str) -> list[str]:
 
 
 def _texts(value: Json) -> str:
-    """All that a body says."""
+    """The text of a body: its names and values, without the punctuation of JSON."""
     if isinstance(value, dict):
         return "\n".join(f"{name}: {_texts(inner)}" for name, inner in value.items())
     return "\n".join(map(_texts, value)) if isinstance(value, list) else str(value)
@@ -101,45 +103,45 @@ _NO_TEST: Final = (
 )
 
 
-def verdict(first: Sequence[Ask], second: Outcome | None, how: str) -> NotDeterministic | None:
-    """What is wrong with a test that passed in its first run; ``None`` where the second was the same.
+def verdict(first: Sequence[RecordedCall], second: Outcome | None, how: str) -> NotDeterministic | None:
+    """The error of a test that passed in the first run; ``None`` if the second run was the same.
 
     Args:
-        first: What its models were asked in the first run.
-        second: What became of it in the second; ``None`` where there was no such test.
-        how: What was different about the second run.
+        first: Its requests in the first run.
+        second: Its outcome in the second; ``None`` if there was no such test.
+        how: What was different in the second run, in words.
     """
     if second is None:
         return NotDeterministic(f"{_NO_TEST}\n{how}")
-    pairs = [pair for pair in paired(first, second["asked"]) if not pair.is_same]
+    pairs = [pair for pair in paired(first, second["requests"]) if not pair.is_same]
     if pairs:
         text = "\n".join([*_difference(pairs[0]), *_more(pairs), "", *_remedies(pairs[0]), how])
         return NotDeterministic(text, template_path=pairs[0].template)
     if second["failure"]:
-        said = [f"  {cut(line)}" for line in second["failure"].splitlines()[-MAX_LINES:]]
+        failure = [f"  {cut(line)}" for line in second["failure"].splitlines()[-MAX_LINES:]]
         title = "its models were asked the same, but the test passed in the first run, and not in the second:"
-        return NotDeterministic("\n".join([title, *said, how]))
+        return NotDeterministic("\n".join([title, *failure, how]))
     return None
 
 
-def _difference(pair: Pair) -> list[str]:
+def _difference(pair: CallPair) -> list[str]:
     where = pair.template or OUTSIDE
     if pair.old is None or pair.new is None:
         return [f"{where} asked a model in the {'second' if pair.old is None else 'first'} run only"]
-    lines = ask_difference(pair.old, pair.new) or ["what differs is no text"]
+    lines = call_difference(pair.old, pair.new) or ["what differs is no text"]
     return [
         f"the prompt of {where} is not the same in a second run (- first, + second):",
         *(f"  {line}" for line in lines),
     ]
 
 
-def _more(pairs: Sequence[Pair]) -> list[str]:
+def _more(pairs: Sequence[CallPair]) -> list[str]:
     others = len(pairs) - 1
     return [f"and {counted(others, 'call')} more, which may follow from this one"] if others else []
 
 
-def _remedies(pair: Pair) -> list[str]:
+def _remedies(pair: CallPair) -> list[str]:
     if pair.old is None or pair.new is None:
         return []
-    old, new = ((body_in(ask) or ask["body"]) for ask in (pair.old, pair.new))
+    old, new = ((json_body(call) or call["body"]) for call in (pair.old, pair.new))
     return [remedy(old, new), *([_IGNORE] if pair.new["address"] else [])]

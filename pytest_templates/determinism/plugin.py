@@ -26,38 +26,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Learn whether this is the second of two runs."""
+    """Find out whether this is the second of two runs."""
     roles.enter(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the role of this process."""
+    """Register what this process has to do, in its role."""
     OPTIONS.read(config)
     if not TWICE.of(config):
         return
-    join(config, Sender(), "twice-sender")
+    join(config, RequestSender(), "twice-sender")
     folder = roles.folder_of_second(config)
     if folder is None and is_worker(config):
         return
-    from pytest_templates.determinism.runs import First, Planned, Second
+    from pytest_templates.determinism.runs import FirstRun, PlannedTests, SecondRun
 
     if folder is None:
-        config.pluginmanager.register(First(config), "templates-first")
+        config.pluginmanager.register(FirstRun(config), "templates-first")
         return
-    config.pluginmanager.register(Planned(folder), "templates-planned")
+    config.pluginmanager.register(PlannedTests(folder), "templates-planned")
     if not is_worker(config):
-        config.pluginmanager.register(Second(folder), "templates-second")
+        config.pluginmanager.register(SecondRun(folder), "templates-second")
 
 
-class Sender:
-    """Sends what the models of a test were asked along with its last report."""
+class RequestSender:
+    """Sends the requests of a test's models with its last report."""
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send it."""
+        """Send them."""
         if report.when == "teardown":
-            from pytest_templates.determinism.compare import asked_in
+            from pytest_templates.determinism.compare import requests_of
 
-            asked = asked_in(attempt)
-            if asked:
-                roles.ASKED.put(report, asked)
+            requests = requests_of(attempt)
+            if requests:
+                roles.REQUESTS.put(report, requests)

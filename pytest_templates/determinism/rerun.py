@@ -1,4 +1,4 @@
-"""Running tests again, in a process that is as another machine may be on another day."""
+"""Running tests again in another process, as on another machine on another day."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import pytest
 
 from pytest_templates.determinism.roles import FOLDER, PLAN, RESULT, Outcome
 
-_ZONES: Final = (("Etc/GMT-14", 14), ("Etc/GMT+12", -12))  # with their hours from UTC: never the same day
+_ZONES: Final = (("Etc/GMT-14", 14), ("Etc/GMT+12", -12))  # with their hours from UTC: it is never the same day in both
 _SEEDS: Final = 2**32  # of hashes, as PYTHONHASHSEED takes them
-_SHOWN: Final = 3000  # characters of what a run said that came to no end
+_SHOWN: Final = 3000  # characters of the output of a run that did not end well
 
 
-class Surroundings:
-    """What is different about the second run, as it may be on another machine on another day.
+class ChangedEnvironment:
+    """What is different in the second run, as it may be on another machine on another day.
 
     Args:
-        hash_seed: Of the hashes of texts, which the order of sets follows.
+        hash_seed: The seed of the hashes of texts, on which the order of sets depends.
         zone: A time zone in which it is another day.
     """
 
@@ -34,23 +34,23 @@ class Surroundings:
         self.variables = {"PYTHONHASHSEED": str(hash_seed), "TZ": zone}
 
     @classmethod
-    def other(cls) -> Surroundings:
-        """Others than those of this process."""
+    def choose(cls) -> ChangedEnvironment:
+        """One in which both are different from those of this process."""
         today = datetime.now().astimezone()
         zone = next(name for name, hours in _ZONES if _day(today, hours) != today.date())
         return cls(randrange(1, _SEEDS), zone)  # noqa: S311 - no secret: any will do
 
     @property
-    def told(self) -> str:
-        """What to type in order to have the same surroundings again."""
+    def description(self) -> str:
+        """What was different, as it is typed to have it again."""
         given = " ".join(f"{name}={value}" for name, value in self.variables.items())
         return f"The second run was another process, with {given}."
 
 
-def run_again(config: pytest.Config, planned: Iterable[str], surroundings: Surroundings) -> dict[str, Outcome]:
-    """What came of tests in another process, by their node ids; those that it does not have are missing.
+def run_again(config: pytest.Config, planned: Iterable[str], environment: ChangedEnvironment) -> dict[str, Outcome]:
+    """The outcomes of tests in another process, by node id; tests that it does not have are missing.
 
-    The process ends the run where it comes to no end itself.
+    Ends this run if the other one comes to no end.
     """
     with TemporaryDirectory(prefix="templates-twice-") as name:
         folder = Path(name)
@@ -58,19 +58,19 @@ def run_again(config: pytest.Config, planned: Iterable[str], surroundings: Surro
         process = subprocess.run(  # noqa: S603 - the command that the user has typed
             [sys.executable, "-m", "pytest", *config.invocation_params.args],
             cwd=config.invocation_params.dir,
-            env={**os.environ, **surroundings.variables, FOLDER: name},
+            env={**os.environ, **environment.variables, FOLDER: name},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
         )
         if (folder / RESULT).exists():
-            found: dict[str, Outcome] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-            return found
+            outcomes: dict[str, Outcome] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            return outcomes
     from pytest_templates.redaction.secrets import secrets_of
 
-    said = secrets_of().replace(process.stdout.decode("utf-8", "replace"))[-_SHOWN:]
-    pytest.exit(f"the second run of --templates-twice came to no end; it said:\n{said}", returncode=1)
+    output = secrets_of().replace(process.stdout.decode("utf-8", "replace"))[-_SHOWN:]
+    pytest.exit(f"the second run of --templates-twice came to no end; it said:\n{output}", returncode=1)
 
 
 def _day(moment: datetime, hours: int) -> date:

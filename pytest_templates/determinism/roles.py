@@ -1,7 +1,7 @@
 """Which of the two runs of ``--templates-twice`` a process belongs to.
 
-The second run is another pytest with the same arguments. It is told by the environment what it is, and where its plan
-lies: the tests that are to be run again. What came of them it leaves there.
+The second run is another pytest with the same arguments. An environment variable names the folder with its plan: the
+tests that are to be run again. It writes their outcomes to the same folder.
 """
 
 from __future__ import annotations
@@ -17,42 +17,42 @@ from pytest_templates.run.processes import worker_input
 from pytest_templates.run.report_data import ReportData
 
 if TYPE_CHECKING:
-    from pytest_templates.cassettes.reading.calls import Ask
+    from pytest_templates.cassettes.reading.calls import RecordedCall
 
-FOLDER: Final = "_PYTEST_TEMPLATES_SECOND_RUN"  # in the environment, and in what xdist tells its workers
+FOLDER: Final = "_PYTEST_TEMPLATES_SECOND_RUN"  # in the environment, and in the input of workers of xdist
 PLAN: Final = "plan.json"  # in that folder
 RESULT: Final = "result.json"
 
 _SECOND: Final = pytest.StashKey[Path]()
 _CHANGED: Final = {
-    "lf": False,  # these choose other tests than the first run had
+    "lf": False,  # these would select other tests than in the first run
     "failedfirst": False,
     "newfirst": False,
     "stepwise": False,
     "maxfail": 0,
-    "usepdb": False,  # nobody could type
+    "usepdb": False,  # its input is closed
     "trace": False,
     "update_snapshots": False,  # syrupy's
 }
 
 
 class Outcome(TypedDict):
-    """What became of a test in its second run.
+    """The outcome of a test in its second run.
 
     Attributes:
-        asked: What its models were asked.
-        failure: Why it did not pass; ``""`` where it did.
+        requests: What its models were asked.
+        failure: Why it did not pass; ``""`` if it did.
     """
 
-    asked: list[Ask]
+    requests: list[RecordedCall]
     failure: str
 
 
-ASKED: Final = ReportData[list["Ask"]]("asked")  # what the models of a test were asked
+REQUESTS: Final = ReportData[list["RecordedCall"]]("asked")  # what the models of a test were asked
 
 
 def enter(config: pytest.Config) -> None:
-    """Learn whether this process is of the second run, before anybody looks at their options."""
+    """Find out whether this process belongs to the second run, before any option is read."""
     given = worker_input(config).get(FOLDER) or os.environ.pop(FOLDER, None)
     if given is None:
         return
@@ -64,5 +64,5 @@ def enter(config: pytest.Config) -> None:
 
 
 def folder_of_second(config: pytest.Config) -> Path | None:
-    """Where the plan of the second run lies; ``None`` in the first."""
+    """The folder with the plan of the second run; ``None`` in the first."""
     return config.stash.get(_SECOND, None)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_templates.cassettes.reading.calls import Ask
-from pytest_templates.determinism.rerun import Surroundings, run_again
-from pytest_templates.determinism.roles import ASKED, FOLDER, PLAN, RESULT, Outcome
+from pytest_templates.cassettes.reading.calls import RecordedCall
+from pytest_templates.determinism.rerun import ChangedEnvironment, run_again
+from pytest_templates.determinism.roles import FOLDER, PLAN, REQUESTS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.support.text import counted
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 
-class Planned:
-    """Runs the planned tests alone.
+class PlannedTests:
+    """Deselects all tests but the planned ones.
 
     Args:
-        folder: Where the plan lies: a list of node ids.
+        folder: The folder with the plan, a list of node ids.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,22 +32,22 @@ class Planned:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave out all others."""
+        """Deselect all others."""
         others = [item for item in items if item.nodeid not in self._plan]
         items[:] = [item for item in items if item.nodeid in self._plan]
         config.hook.pytest_deselected(items=others)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of xdist."""
+        """Pass the folder on to a worker of xdist."""
         node.workerinput[FOLDER] = str(self._folder)
 
 
-class Second:
-    """Collects what came of the tests, from every process, and writes it.
+class SecondRun:
+    """Collects the outcomes of the tests, from every process, and writes them.
 
     Args:
-        folder: Where to.
+        folder: The folder of the plan.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,23 +55,23 @@ class Second:
         self._tests: dict[str, Outcome] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a phase of a test says; the last of several attempts counts."""
+        """Take the report of a phase of a test; the last of several attempts counts."""
         if report.when == "setup" or report.nodeid not in self._tests:
-            self._tests[report.nodeid] = {"asked": [], "failure": ""}
+            self._tests[report.nodeid] = {"requests": [], "failure": ""}
         test = self._tests[report.nodeid]
         if not report.passed and not test["failure"]:
             test["failure"] = report.longreprtext or report.outcome
-        test["asked"] += ASKED.of(report) or ()
+        test["requests"] += REQUESTS.of(report) or ()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Write it, without secrets."""
+        """Write the outcomes, without secrets."""
         text = json.dumps(secrets_of().replace_in(self._tests))
         (self._folder / RESULT).write_text(text, encoding="utf-8")
 
 
-class First:
-    """Collects what the tests asked, from every process, runs them again, and fails those that ask something else.
+class FirstRun:
+    """Collects the requests of all tests, runs the tests again, and fails those whose requests are not the same.
 
     Args:
         config: Of the run.
@@ -80,48 +80,49 @@ class First:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._failed: set[str] = set()
-        self._asked: dict[str, list[Ask]] = {}
+        self._requests: dict[str, list[RecordedCall]] = {}
         self._last: dict[str, pytest.TestReport] = {}
         self._text = "no test was run twice: the run has ended early"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a phase of a test says; the last of several attempts counts."""
+        """Take the report of a phase of a test; the last of several attempts counts."""
         if report.when == "setup":
             self._failed.discard(report.nodeid)
-            self._asked.pop(report.nodeid, None)
+            self._requests.pop(report.nodeid, None)
         if not report.passed or hasattr(report, "wasxfail"):
             self._failed.add(report.nodeid)
-        asked = ASKED.of(report)
-        if report.when == "teardown" and asked:
-            self._asked[report.nodeid] = secrets_of().replace_in(asked)
+        requests = REQUESTS.of(report)
+        if report.when == "teardown" and requests:
+            self._requests[report.nodeid] = secrets_of().replace_in(requests)
             self._last[report.nodeid] = report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
-        """Run the tests again that passed and asked models something."""
+        """Run the tests again that passed and called a model."""
         result = yield
-        planned = [test for test in self._asked if test not in self._failed]
+        planned = [test for test in self._requests if test not in self._failed]
         if planned:
-            self._repeat(planned)
+            self._run_again(planned)
         else:
             self._text = "no test was run twice: none that passed has asked a model"
         return result
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what came of it."""
+        """Print the outcome."""
         terminalreporter.line(f"templates: {self._text}")
 
-    def _repeat(self, planned: list[str]) -> None:
+    def _run_again(self, planned: list[str]) -> None:
         from pytest_templates.determinism.compare import verdict
 
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
             terminal.ensure_newline()
             terminal.write_line(f"templates: running {counted(len(planned), 'test')} a second time")
-        second = Surroundings.other()
-        found = run_again(self._config, planned, second)
-        outcomes = {test: found.get(test) for test in planned}
-        verdicts = {test: verdict(self._asked[test], outcomes[test], second.told) for test in planned}
+        environment = ChangedEnvironment.choose()
+        outcomes = run_again(self._config, planned, environment)
+        verdicts = {
+            test: verdict(self._requests[test], outcomes.get(test), environment.description) for test in planned
+        }
         wrong = {test: error for test, error in verdicts.items() if error is not None}
         for test, error in wrong.items():
             self._config.hook.pytest_runtest_logreport(report=_failure(self._last[test], error))
@@ -129,7 +130,7 @@ class First:
 
 
 def _failure(last: pytest.TestReport, error: Exception) -> pytest.TestReport:
-    """What fails a test that has been reported: one report more of its teardown."""
+    """One more report of the teardown of a test, which fails it after it was reported."""
     return pytest.TestReport(
         nodeid=last.nodeid,
         location=last.location,

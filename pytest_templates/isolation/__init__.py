@@ -1,4 +1,4 @@
-"""Proof that subroutines, and chosen blocks of code, leave a session alone.
+"""The isolation guard, which notices when a subroutine changes its parent, and `assert_isolated`.
 
 `assert_isolated` is imported when it is first used: it needs the engine, and every pytest run imports this package.
 """

@@ -1,4 +1,8 @@
-"""Mutable objects that a parent and its subroutine share."""
+"""Mutable objects that a subroutine shares: with its parent, or with anything else, which canaries show.
+
+A canary is a text that occurs nowhere else. It is put into a container of the subroutine's: where it then shows up
+outside of the subroutine, the container is shared, also where it does not look so.
+"""
 
 from __future__ import annotations
 
@@ -14,30 +18,31 @@ from pydantic import BaseModel
 
 from antiphon import Message, Model, Session
 from antiphon.copies import ATOMS, Shared, attributes, is_shared
+from pytest_templates.isolation.state import State
 
 _MUTABLE: Final = (list, dict, set, bytearray, deque, array)
 _IMMUTABLE: Final = (tuple, frozenset)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An object that can be reached.
+class Reachable:
+    """An object that can be reached from a session.
 
     Attributes:
-        path: The way to it, as in ``metadata['customer'].notes``.
+        path: How to get to it, as in ``metadata['customer'].notes``.
         value: The object.
-        is_mutable: Whether it can be changed in place, as far as can be told.
-        is_seen: Whether its content can be looked at; no lock's can, and no client's.
+        is_mutable: Whether it can be changed in place, as far as is known.
+        is_opaque: Whether it has no content that can be compared, as locks and clients have none.
     """
 
     path: str
     value: Any
     is_mutable: bool
-    is_seen: bool
+    is_opaque: bool
 
 
-def walk_session(session: Session, *, models: bool = True) -> Iterator[Found]:
-    """What can be reached from a session: from its metadata, its messages and its runner.
+def walk_session(session: Session, *, models: bool = True) -> Iterator[Reachable]:
+    """Every object that can be reached from a session: from its metadata, its messages and its runner.
 
     Args:
         session: The session.
@@ -48,32 +53,32 @@ def walk_session(session: Session, *, models: bool = True) -> Iterator[Found]:
     return walk(roots, models=models)
 
 
-def walk(roots: Iterable[tuple[str, Any]], *, models: bool = True) -> Iterator[Found]:
-    """What can be reached from some values, these included; in no particular order but that of the roots.
+def walk(roots: Iterable[tuple[str, Any]], *, models: bool = True) -> Iterator[Reachable]:
+    """Every object that can be reached from some values, these included; each once.
 
     Args:
-        roots: The values, each with what it is called.
+        roots: The values, each with its path.
         models: Whether to look into models as well.
     """
-    met: set[int] = set()
+    visited: set[int] = set()
     waiting = [*reversed([*roots])]
     while waiting:
         path, value = waiting.pop()
-        if type(value) in ATOMS or isinstance(value, Shared) or id(value) in met:
+        if type(value) in ATOMS or isinstance(value, Shared) or id(value) in visited:
             continue
-        met.add(id(value))
+        visited.add(id(value))
         if isinstance(value, Model) and not models:
             continue
-        is_seen = _is_seen(value)
-        yield Found(path, value, is_mutable=is_seen and _is_mutable(value), is_seen=is_seen)
-        if is_seen:
+        is_opaque = _is_opaque(value)
+        yield Reachable(path, value, is_mutable=not is_opaque and _is_mutable(value), is_opaque=is_opaque)
+        if not is_opaque:
             waiting += reversed([*_inside(path, value)])
 
 
-def _is_seen(value: Any) -> bool:
+def _is_opaque(value: Any) -> bool:
     if isinstance(value, (*_MUTABLE, *_IMMUTABLE, Mapping, BaseModel, Message, Model)):
-        return True
-    return not is_shared(cast("Hashable", type(value))) and bool(attributes(value))
+        return False
+    return is_shared(cast("Hashable", type(value))) or not attributes(value)
 
 
 def _is_mutable(value: Any) -> bool:
@@ -97,7 +102,7 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         held = {**vars(value), **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
         yield from ((f"{path}.{name}", item) for name, item in held.items())
     elif not isinstance(value, bytearray | array):
-        # what forks are to share, and the model that a fork was made of
+        # not what forks share on purpose, nor the model that a fork was made from
         shared = {*type(value).shared, "origin", "_origin"} if isinstance(value, Model) else ()
         yield from (
             (f"{path}.{name.removeprefix('_')}", item) for name, item in attributes(value).items() if name not in shared
@@ -105,12 +110,12 @@ def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def shared_with(parent: Session, child: Session, *, models: bool) -> Iterator[str]:
-    """The objects that both can change, a line each, without what lies in one that is named already.
+    """The mutable objects that a parent and a subroutine have both, a line each, but none inside of another.
 
     Args:
         parent: The parent's session.
-        child: The subroutine's.
-        models: Whether a model that both have counts; it may be meant to be the same.
+        child: The subroutine's session.
+        models: Whether a model that both have counts; with runners of their own they may well have one model.
     """
     held = {id(found.value): found.path for found in walk_session(parent, models=models) if found.is_mutable}
     named: list[str] = []
@@ -129,12 +134,12 @@ def _is_in(path: str, other: str) -> bool:
 _MOST: Final = 1_000  # canaries in one session
 
 
-def escaped(child: Session, outside: Callable[[], dict[str, Any]]) -> list[str]:
-    """Where canaries are seen outside, a line each.
+def escaped(child: Session, outside: Callable[[], State]) -> list[str]:
+    """The containers of a subroutine whose canaries show up outside of it, a line each.
 
     Args:
         child: The session of a subroutine that has ended.
-        outside: Takes a picture of what is outside.
+        outside: Reads the state outside of the subroutine.
     """
     planted: dict[str, str] = {}
     with ExitStack() as removing:
@@ -149,8 +154,8 @@ def escaped(child: Session, outside: Callable[[], dict[str, Any]]) -> list[str]:
 
 
 def _planted(container: Any, canary: str) -> Callable[[], None] | None:
-    """Puts a canary into a container; returns what takes it out, or ``None`` where it takes none."""
-    with suppress(Exception):  # a container of the user's may refuse what it likes
+    """Put a canary into a container; returns a function that takes it out, or ``None`` where there is none in it."""
+    with suppress(Exception):  # a container of the user's may refuse it
         if isinstance(container, MutableMapping):
             container[canary] = canary
             return lambda: _quietly(lambda: container.pop(canary, None))
@@ -164,17 +169,18 @@ def _planted(container: Any, canary: str) -> Callable[[], None] | None:
 
 
 def _quietly(remove: Callable[[], object]) -> None:
-    with suppress(Exception):  # it took the canary, and has lost it
+    with suppress(Exception):  # a container of the user's may have dropped it
         remove()
 
 
-def _canaries(path: str, picture: Any, planted: dict[str, str]) -> Iterator[tuple[str, str]]:
-    if isinstance(picture, str) and picture in planted:
-        yield path, picture
-    elif isinstance(picture, dict):
-        for key, value in picture.items():
+def _canaries(path: str, state: Any, planted: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The canaries in a state, each with its path."""
+    if isinstance(state, str) and state in planted:
+        yield path, state
+    elif isinstance(state, dict):
+        for key, value in state.items():
             inner = f"{path}[{key!r}]" if path else str(key)
             yield from _canaries(path if key in planted else inner, value, planted)
-    elif isinstance(picture, list):
-        for item in picture:
+    elif isinstance(state, list):
+        for item in state:
             yield from _canaries(path, item, planted)

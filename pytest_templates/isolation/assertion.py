@@ -1,4 +1,4 @@
-"""Proof that a block of code leaves a session alone."""
+"""``assert_isolated``: a check that a block of code changes nothing of a session."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from types import TracebackType
 from antiphon import Session
 from antiphon.errors import InvalidType
 from pytest_templates.isolation.guard import violation
-from pytest_templates.isolation.state import Photographer, same
+from pytest_templates.isolation.state import StateReader, same
 
 
 class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises is
-    """Makes sure that a block changes nothing of a session: not its messages, its metadata, its runner or its model.
+    """Checks that a block changes nothing of a session: not its messages, its metadata, its runner or its model.
 
     Args:
         session: The session to watch.
@@ -19,7 +19,7 @@ class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises i
     Raises:
         IsolationViolation: When the block is left: something changed; the text names each place with its old and its
             new value. A block that raises is left alone.
-        InvalidType: That is no session.
+        InvalidType: The argument is no session.
 
     Example:
         >>> session = Session(metadata={"seen": []})
@@ -35,15 +35,15 @@ class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises i
         if not isinstance(session, Session):
             raise InvalidType(f"assert_isolated takes a Session, not {type(session).__name__}: {session!r}")
         self._session = session
-        self._photographer = Photographer()
+        self._reader = StateReader()
 
     def __enter__(self) -> None:
-        self._before = self._photographer.session(self._session)
+        self._before = self._reader.session(self._session)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         __tracebackhide__ = True
         if error is not None:
             return
-        after = self._photographer.session(self._session)
+        after = self._reader.session(self._session)
         if not same(after, self._before):
             raise violation("the block changed the session", self._before, after)

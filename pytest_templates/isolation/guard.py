@@ -1,16 +1,15 @@
-"""The isolation guard: looks at the parent of every subroutine before and after."""
+"""The isolation guard: compares the parent of every subroutine before and after it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.isolation.state import Photographer, same
+from pytest_templates.isolation.state import State, StateReader, differences, lines_of, same
 from pytest_templates.run.ordering import ReverseOrder
 
 REMEDY = (
@@ -18,28 +17,27 @@ REMEDY = (
 )
 
 
-class Look:
-    """The parent of a subroutine as it was when the subroutine began.
+class Comparison:
+    """The parent of a subroutine as it is now, beside what it was when the subroutine began.
 
     Args:
-        event: Tells of the beginning.
-        photographer: Takes the pictures.
+        event: The beginning of the subroutine.
+        reader: Reads the states.
 
     Attributes:
         event: The same.
-        before: The picture that was taken then.
+        before: The state when the subroutine began.
     """
 
-    def __init__(self, event: SubroutineEntered, photographer: Photographer | None = None) -> None:
+    def __init__(self, event: SubroutineEntered, reader: StateReader | None = None) -> None:
         self.event = event
-        self._photographer = photographer or Photographer()
+        self._reader = reader or StateReader()
         self.before = self.now()
 
-    def now(self) -> dict[str, Any]:
-        """A picture of the parent as it is now."""
-        photographer, parent = self._photographer, self.event.parent
-        pictures = {place: photographer.template(template) for place, template in templates_around(self.event)}
-        return {**photographer.session(parent), "templates": pictures}
+    def now(self) -> State:
+        """The parent's state, and that of every template around it."""
+        templates = {path: self._reader.template(template) for path, template in templates_around(self.event)}
+        return {**self._reader.session(self.event.parent), "templates": templates}
 
 
 def templates_around(event: SubroutineEntered) -> list[tuple[str, Template]]:
@@ -47,76 +45,75 @@ def templates_around(event: SubroutineEntered) -> list[tuple[str, Template]]:
     trees: list[tuple[str, Template]] = [(event.path, event.template)]
     roots = (event.parent.run.tree, getattr(event.parent.runner, "template", None))
     trees += [(root.template_id or root.kind, root) for root in roots if isinstance(root, Template)]
-    found = {id(template): (place, template) for top, tree in trees for place, template in with_paths(tree, top)}
+    found = {id(template): (path, template) for top, tree in trees for path, template in with_paths(tree, top)}
     return [*found.values()]
 
 
 class Guard:
-    """Compares what a subroutine's parent was with what it is when the subroutine has run.
+    """Compares the parent of every subroutine before and after it.
 
     Args:
-        complain: Told of every violation.
+        report: Takes every violation.
 
     Attributes:
-        checked: How many subroutines were compared.
-        unseen: What of their parents could not be compared, each with its kind; only the precise guard looks.
+        checked: For how many subroutines the parent was compared.
+        opaque: What in their parents has no content to compare, each with its type; only the precise guard finds it.
         order: In which order answers come that are awaited at the same time; ``None`` for the usual one.
     """
 
     order: ReverseOrder | None = None
 
-    def __init__(self, complain: Callable[[Exception], None]) -> None:
-        self._complain = complain
-        self._looks: dict[tuple[int, str], list[Look]] = {}
+    def __init__(self, report: Callable[[Exception], None]) -> None:
+        self._report = report
+        self._comparisons: dict[tuple[int, str], list[Comparison]] = {}
         self._lock = Lock()
         self.checked = 0
-        self.unseen: set[str] = set()
+        self.opaque: set[str] = set()
 
     def entered(self, event: SubroutineEntered) -> None:
-        """Look at the parent."""
-        self._keep(Look(event))
+        """Read the parent's state."""
+        self._keep(Comparison(event))
 
     def exited(self, event: SubroutineExited) -> None:
-        """Compare the parent with what it was."""
-        look = self._taken(event)
-        if look is not None:
-            now = look.now()
-            if not same(now, look.before):
-                self._complain(violation(changed(event.path), look.before, now, REMEDY, _place(event.template)))
+        """Compare the parent's state with what it was."""
+        comparison = self._taken(event)
+        if comparison is not None:
+            now = comparison.now()
+            if not same(now, comparison.before):
+                self._report(violation(changed(event.path), comparison.before, now, REMEDY, _hint(event.template)))
 
     def template_entered(self, event: TemplateEntered) -> None:
-        """A template begins; only the precise guard looks."""
+        """A template begins: for the precise guard."""
 
     def template_exited(self, event: TemplateExited) -> None:
-        """A template has ended; only the precise guard looks."""
+        """A template has ended: for the precise guard."""
 
-    def _keep(self, look: Look) -> None:
+    def _keep(self, comparison: Comparison) -> None:
         with self._lock:
-            self._looks.setdefault((id(look.event.parent), look.event.path), []).append(look)
+            self._comparisons.setdefault((id(comparison.event.parent), comparison.event.path), []).append(comparison)
 
-    def _taken(self, event: SubroutineExited) -> Look | None:
-        """The look at the beginning; ``None`` where the subroutine was entered before this test began."""
+    def _taken(self, event: SubroutineExited) -> Comparison | None:
+        """What was kept when the subroutine began; ``None`` where it began before the test."""
         with self._lock:
-            looks = self._looks.get((id(event.parent), event.path))
-            if not looks:
+            kept = self._comparisons.get((id(event.parent), event.path))
+            if not kept:
                 return None
             self.checked += 1
-            return looks.pop()
+            return kept.pop()
 
 
-def _place(subroutine: Any) -> str:
+def _hint(subroutine: Template) -> str:
+    """Where the subroutine was built, and how to find the template that made the change."""
     where = "" if subroutine.built_at is None else f"it was built at {subroutine.built_at}; "
     return f"  {where}--templates-isolation=precise says which of its templates did it"
 
 
 def changed(path: str) -> str:
-    """What a subroutine did, in words."""
+    """The head of a violation by the subroutine at a path."""
     return f"the subroutine at {path!r} changed its parent"
 
 
-def violation(what: str, before: dict[str, Any], after: dict[str, Any], *remedy: str) -> IsolationViolation:
-    """The error that names every changed place."""
-    from pytest_templates.isolation.state import differences
-
-    places = differences(before, after)
-    return IsolationViolation("\n".join([f"{what}:", *(f"  {place}" for place in places), *remedy]))
+def violation(what: str, before: State, after: State, *remedy: str) -> IsolationViolation:
+    """The error that names every difference of two states."""
+    lines = [f"  {line}" for line, _ in lines_of(differences(before, after))]
+    return IsolationViolation("\n".join([f"{what}:", *lines, *remedy]))

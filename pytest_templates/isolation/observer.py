@@ -1,6 +1,6 @@
-"""The observer that tells the precise guard of templates.
+"""The observer that passes the templates that begin and end to the precise guard.
 
-It is loaded with the engine, perhaps in the middle of an import of this package's errors: it imports little itself.
+It is loaded with the engine, perhaps while this package's errors are being imported: it imports little itself.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 
 class TemplateObserver(Observer):
-    """Tells a guard which templates begin and end.
+    """Passes the templates that begin and end to a guard.
 
     Args:
-        guard: Gives the guard of the test under way; ``None`` for none.
+        guard: Returns the guard of the test under way; ``None`` for none.
     """
 
     def __init__(self, guard: Callable[[], Guard | None]) -> None:
         self._guard = guard
 
     def on_template_enter(self, event: TemplateEntered) -> None:
-        """Let the guard look."""
+        """Pass on the beginning of a template."""
         guard = self._guard()
         if guard is not None:
             guard.template_entered(event)
 
     def on_template_exit(self, event: TemplateExited) -> None:
-        """Let the guard look."""
+        """Pass on the end of a template."""
         guard = self._guard()
         if guard is not None:
             guard.template_exited(event)

@@ -46,21 +46,21 @@ def llm_isolation(mode: object, *, reason: object) -> None:
 MARKER = Marker(llm_isolation)
 
 
-class Watched(TypedDict):
-    """What the guard saw in an attempt of a test.
+class IsolationRow(TypedDict):
+    """What the guard found in an attempt of a test.
 
     Attributes:
-        subroutines: How many were compared.
-        unseen: What of their parents was told apart by identity alone, each with its kind.
+        subroutines: How many were checked.
+        opaque: What in their parents was compared by identity alone, each with its type.
         violations: The text of each.
     """
 
     subroutines: int
-    unseen: list[str]
+    opaque: list[str]
     violations: list[str]
 
 
-WATCHED: Final = ReportData[Watched]("isolation")
+ISOLATION: Final = ReportData[IsolationRow]("isolation")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,20 +69,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch subroutines, unless the run does without."""
+    """Watch subroutines, unless the run turns it off."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     mode = MODE.of(config)
     if mode != "off":
         join(config, Isolation(mode, repeats=config.stash.get(REPEATED, False)), "isolation")
     if mode == "precise":
-        config.pluginmanager.register(Templates(config), "templates-isolation-templates")
+        config.pluginmanager.register(TemplateEvents(config), "templates-isolation-templates")
     if not is_worker(config):
         join(config, Summary(), "isolation-summary")
 
 
 class Isolation:
-    """Has a guard watch the subroutines of every test.
+    """Lets a guard watch the subroutines of every test.
 
     Args:
         mode: Which guard.
@@ -96,37 +96,37 @@ class Isolation:
 
     @hookimpl
     def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:
-        """Let the guard look at the parent."""
+        """Let the guard read the parent's state."""
         guard = self._guard_of(attempt)
         if guard is not None:
             guard.entered(event)
 
     @hookimpl
     def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
-        """Let the guard look at the parent again."""
+        """Let the guard compare the parent's state."""
         guard = self._guard_of(attempt)
         if guard is not None:
             guard.exited(event)
 
     @hookimpl
     def answer_order(self, attempt: Attempt) -> ReverseOrder | None:
-        """Turn the order of answers round, as far as the guard wants it."""
+        """Let answers come in the order that the guard asks for."""
         guard = self._guard_of(attempt)
         return None if guard is None else guard.order
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send what the guard saw."""
+        """Send what the guard found along with the report."""
         guard = attempt.stash.get(GUARD, None)
         if report.when != "teardown" or guard is None or not guard.checked:
             return
         from pytest_templates.errors import IsolationViolation
 
         violations = [as_text(str(one)) for one in attempt.failures if isinstance(one, IsolationViolation)]
-        WATCHED.put(report, {"subroutines": guard.checked, "unseen": sorted(guard.unseen), "violations": violations})
+        ISOLATION.put(report, {"subroutines": guard.checked, "opaque": sorted(guard.opaque), "violations": violations})
 
     def _guard_of(self, attempt: Attempt) -> Guard | None:
-        """The guard of an attempt; ``None`` where its test does without."""
+        """The guard of an attempt, made when it is first asked for; ``None`` where the test's marker turns it off."""
         with self._making:
             if GUARD not in attempt.stash:
                 attempt.stash[GUARD] = None if MARKER.is_on(attempt.item) else self._guard(attempt)
@@ -136,7 +136,7 @@ class Isolation:
         if self._is_precise:
             from pytest_templates.isolation.precise import PreciseGuard
 
-            # of two runs the one has the usual order, the other the reverse, and they are compared
+            # --templates-twice compares two runs: the first has the usual order, the second the reverse
             is_first_of_two = bool(attempt.item.config.getoption("--templates-twice", False)) and not self._repeats
             return PreciseGuard(attempt.failures.append, reverse=not is_first_of_two)
         from pytest_templates.isolation.guard import Guard
@@ -147,8 +147,8 @@ class Isolation:
 GUARD: Final = pytest.StashKey["Guard | None"]()
 
 
-class Templates:
-    """Tells the precise guard of every template.
+class TemplateEvents:
+    """Passes the templates that begin and end to the precise guard of the test under way.
 
     Args:
         config: The run.
@@ -159,7 +159,7 @@ class Templates:
         self._listener = EngineListener(self._observer)
 
     def pytest_unconfigure(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self._listener.end()
 
     def _observer(self) -> Observer:
@@ -173,33 +173,33 @@ class Templates:
 
 
 class Summary:
-    """Adds up what the guards of all tests saw."""
+    """Adds up what the guards of all tests found."""
 
     def __init__(self) -> None:
-        self._tests: list[Watched] = []
+        self._rows: list[IsolationRow] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a report brings."""
-        watched = WATCHED.of(report)
-        if watched is not None:
-            self._tests.append(watched)
+        """Collect what a report carries."""
+        row = ISOLATION.of(report)
+        if row is not None:
+            self._rows.append(row)
 
     @hookimpl
     def summary_counts(self) -> list[str]:
         """How many subroutines were checked."""
-        checked = sum(test["subroutines"] for test in self._tests)
+        checked = sum(row["subroutines"] for row in self._rows)
         return [f"{counted(checked, 'subroutine')} checked"] if checked else []
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """What could not be compared."""
-        unseen = sorted({place for test in self._tests for place in test["unseen"]})
-        return [f"isolation told apart by identity alone: {', '.join(unseen)}"] if unseen else []
+        """What could be compared by identity alone."""
+        opaque = sorted({place for row in self._rows for place in row["opaque"]})
+        return [f"isolation told apart by identity alone: {', '.join(opaque)}"] if opaque else []
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
-        """What the guard saw in all attempts of a test."""
-        attempts = [watched for brought in reports if (watched := WATCHED.within(brought)) is not None]
+        """What the guard found in all attempts of a test."""
+        attempts = [row for brought in reports if (row := ISOLATION.within(brought)) is not None]
         subroutines = sum(attempt["subroutines"] for attempt in attempts)
         violations = [text for attempt in attempts for text in attempt["violations"]]
         return {"isolation": {"subroutines": subroutines, "violations": violations} if subroutines else None}

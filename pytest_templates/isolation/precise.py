@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any, Final
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.aliasing import escaped, shared_with, walk_session
-from pytest_templates.isolation.ambient import Survey
-from pytest_templates.isolation.guard import REMEDY, Guard, Look, changed, templates_around
-from pytest_templates.isolation.state import Photographer, differences, same
+from pytest_templates.isolation.globals import AmbientReader
+from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, templates_around
+from pytest_templates.isolation.state import Difference, Path, State, StateReader, differences, lines_of, same
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.ordering import ReverseOrder
 
@@ -21,33 +22,33 @@ _SHARED: Final = (
 )
 
 
-class PreciseLook(Look):
-    """The parent and what lies around it, from the beginning of a subroutine to its end.
+class PreciseComparison(Comparison):
+    """The parent and the state around it, compared whenever a template of the subroutine begins or ends.
 
     Attributes:
-        culprits: For every changed place the template that was at work.
-        unseen: What cannot be compared, each with its kind.
+        opaque: What in the parent has no content to compare, each with its type.
     """
 
     def __init__(self, event: SubroutineEntered) -> None:
-        self._survey = Survey(event.parent, [template for _, template in templates_around(event)])
-        super().__init__(event, _Precise())
+        self._ambient = AmbientReader(event.parent, [template for _, template in templates_around(event)])
+        super().__init__(event, _PreciseReader())
         self._last = self.before
-        self._working: list[tuple[str, Template]] = [(event.path, event.template)]
+        self._running: list[tuple[str, Template]] = [(event.path, event.template)]
         self._has_child = False
-        self.culprits: dict[str, str] = {}
-        self.unseen = {
-            f"{found.path} ({type(found.value).__name__})" for found in walk_session(event.parent) if not found.is_seen
+        self._culprits: list[str] = []  # the template behind each change, in order
+        self._last_changes: dict[Path, int] = {}  # which of these changes was the last at a path
+        self.opaque = {
+            f"{found.path} ({type(found.value).__name__})" for found in walk_session(event.parent) if found.is_opaque
         }
 
-    def now(self) -> dict[str, Any]:
-        """A picture of the parent, and of what lies around it."""
-        return {**super().now(), **self._survey.picture()}
+    def now(self) -> State:
+        """The state of the parent, and of what lies around it."""
+        return {**super().now(), **self._ambient.state()}
 
     def entered(self, event: TemplateEntered) -> str | None:
         """Note that a template of the subroutine begins; returns what the first one shares with its parent."""
         self._blame()
-        self._working.append((event.path, event.template))
+        self._running.append((event.path, event.template))
         if self._has_child:
             return None
         self._has_child = True
@@ -58,48 +59,58 @@ class PreciseLook(Look):
     def exited(self, event: TemplateExited) -> None:
         """Note that a template of the subroutine has ended."""
         self._blame()
-        if len(self._working) > 1 and self._working[-1][0] == event.path:
-            self._working.pop()
+        if len(self._running) > 1 and self._running[-1][0] == event.path:
+            self._running.pop()
 
-    def told(self, after: dict[str, Any]) -> str:
-        """Every changed place, and who was at work when it changed."""
+    def report(self, after: State) -> str:
+        """Every difference, with the template that was running when it came up."""
         self._blame()
         return "\n".join(self._lines(differences(self.before, after)))
 
-    def _lines(self, places: list[str]) -> Iterator[str]:
-        before = None
-        for place in places:
-            culprit = self.culprits.get(_place(place))
-            if before is not None and culprit != before:
-                yield f"  by {before}"
-            yield f"  {place}"
-            before = culprit
-        if before is not None:
-            yield f"  by {before}"
+    def _lines(self, found: list[Difference]) -> Iterator[str]:
+        lines = ((text, self._culprit(about)) for text, about in lines_of(found))
+        for culprit, group in groupby(lines, key=lambda line: line[1]):
+            yield from (f"  {text}" for text, _ in group)
+            if culprit is not None:
+                yield f"  by {culprit}"
+
+    def _culprit(self, found: Iterable[Difference]) -> str | None:
+        """The one template that made some differences; ``None`` where none is known, or several are."""
+        culprits = {self._changed_last(difference.path) for difference in found}
+        return culprits.pop() if len(culprits) == 1 else None
+
+    def _changed_last(self, path: Path) -> str | None:
+        """The template that last changed a value, or one that it lies in; ``None`` where none is known."""
+        paths = (path[:length] for length in range(len(path) + 1))
+        changes = [self._last_changes[one] for one in paths if one in self._last_changes]
+        return self._culprits[max(changes)] if changes else None
 
     def _blame(self) -> None:
+        """Put what has changed since this was last called down to the template that is running."""
         now = self.now()
-        if not same(now, self._last):
-            path, template = self._working[-1]
-            where = f" ({template.built_at})" if template.built_at is not None else ""
-            where += "" if self._has_child else ", before its first template: by its session_init_strategy"
-            for line in differences(self._last, now):
-                self.culprits[_place(line)] = f"{path}{where}"
-            self._last = now
+        if same(now, self._last):
+            return
+        path, template = self._running[-1]
+        where = f" ({template.built_at})" if template.built_at is not None else ""
+        where += "" if self._has_child else ", before its first template: by its session_init_strategy"
+        self._culprits.append(f"{path}{where}")
+        for difference in differences(self._last, now):
+            self._last_changes[difference.path] = len(self._culprits) - 1
+        self._last = now
 
 
-class _Precise(Photographer):
-    """Looks at what was computed and cached as well, where it was there when the first picture was taken."""
+class _PreciseReader(StateReader):
+    """Reads the values of cached properties as well, where they were cached when it read for the first time."""
 
     def __init__(self) -> None:
         super().__init__()
         self._cached: set[tuple[int, str]] = set()
         self._is_first = True
 
-    def session(self, session: Any) -> dict[str, Any]:
-        picture = super().session(session)
+    def session(self, session: Any) -> State:
+        state = super().session(session)
         self._is_first = False
-        return picture
+        return state
 
     def _left_out(self, value: object, cached: set[str]) -> set[str]:
         if self._is_first:
@@ -108,65 +119,62 @@ class _Precise(Photographer):
 
 
 class PreciseGuard(Guard):
-    """Says which template changed what, finds what is shared before it changes, and looks at what lies around.
+    """Names the template behind each change, finds what is shared before it changes, and compares what lies around.
 
     Args:
-        complain: Told of every violation.
+        report: Takes every violation.
         reverse: Whether answers that are awaited at the same time come in the reverse of the usual order.
     """
 
-    def __init__(self, complain: Callable[[Exception], None], *, reverse: bool) -> None:
-        super().__init__(complain)
+    def __init__(self, report: Callable[[Exception], None], *, reverse: bool) -> None:
+        super().__init__(report)
         self.order = ReverseOrder() if reverse else None
 
     def entered(self, event: SubroutineEntered) -> None:
-        """Look at the parent, and around."""
-        look = PreciseLook(event)
-        self.unseen.update(look.unseen)
-        self._keep(look)
+        """Read the state of the parent, and of what lies around it."""
+        comparison = PreciseComparison(event)
+        self.opaque.update(comparison.opaque)
+        self._keep(comparison)
 
     def exited(self, event: SubroutineExited) -> None:
-        """Compare, and send out the canaries."""
-        look = self._taken(event)
-        if not isinstance(look, PreciseLook):
+        """Compare the states, and look for canaries that got out of the subroutine."""
+        comparison = self._taken(event)
+        if not isinstance(comparison, PreciseComparison):
             return
-        after = look.now()
-        if not same(after, look.before):
-            self._say(f"{changed(event.path)}, or what lies around it", look.told(after), REMEDY)
+        after = comparison.now()
+        if not same(after, comparison.before):
+            self._report_violation(f"{changed(event.path)}, or what lies around it", comparison.report(after), REMEDY)
         if event.child is not None:
-            lines = escaped(event.child, look.now)
+            lines = escaped(event.child, comparison.now)
             if lines:
-                self._say(
+                self._report_violation(
                     f"what the subroutine at {event.path!r} writes to its metadata reaches others",
                     "\n".join(f"  {line}" for line in lines),
                     _SHARED,
                 )
 
     def template_entered(self, event: TemplateEntered) -> None:
-        """Blame who was at work until now; look for what is shared."""
-        for look in self._looks_of(event):
-            shared = look.entered(event)
+        """Put changes down to the template that was running; look for what is shared."""
+        for comparison in self._comparisons_of(event):
+            shared = comparison.entered(event)
             if shared is not None:
-                self._say(
-                    f"the subroutine at {look.event.path!r} shares with its parent what can change", shared, _SHARED
+                self._report_violation(
+                    f"the subroutine at {comparison.event.path!r} shares with its parent what can change",
+                    shared,
+                    _SHARED,
                 )
 
     def template_exited(self, event: TemplateExited) -> None:
-        """Blame who was at work until now."""
-        for look in self._looks_of(event):
-            look.exited(event)
+        """Put changes down to the template that was running."""
+        for comparison in self._comparisons_of(event):
+            comparison.exited(event)
 
-    def _looks_of(self, event: TemplateEntered | TemplateExited) -> list[PreciseLook]:
-        """The subroutines that are under way where something happens, the outermost first."""
+    def _comparisons_of(self, event: TemplateEntered | TemplateExited) -> list[PreciseComparison]:
+        """Those of the subroutines that a template runs in, the outermost first."""
         with self._lock:
-            looks = [look for looks in self._looks.values() for look in looks]
+            kept = [comparison for comparisons in self._comparisons.values() for comparison in comparisons]
         run = event.session.run
-        return [look for look in looks if isinstance(look, PreciseLook) and look.event.parent.run is run]
+        return [one for one in kept if isinstance(one, PreciseComparison) and one.event.parent.run is run]
 
-    def _say(self, what: str, *parts: str) -> None:
-        self._complain(IsolationViolation(secrets_of().replace("\n".join([f"{what}:", *parts]))))
-
-
-def _place(line: str) -> str:
-    """The place that a difference is about."""
-    return line.partition(" was ")[0]
+    def _report_violation(self, what: str, *parts: str) -> None:
+        self._report(IsolationViolation(secrets_of().replace("\n".join([f"{what}:", *parts]))))

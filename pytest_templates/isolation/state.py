@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from array import array
 from collections import deque
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from functools import cached_property
 from reprlib import Repr
-from typing import Any, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from pydantic import BaseModel
 
@@ -17,37 +18,39 @@ from antiphon import Message, Model, Session, Template
 from antiphon.copies import ATOMS, Shared, attributes, is_shared
 from pytest_templates.support.environment import HOW_TO_INSTALL
 
+State: TypeAlias = dict[str, Any]
 
-class Photographer:
-    """Takes pictures.
 
-    What an isolated copy would share (clients, locks, functions) is pictured by its identity, a model by its settings,
-    since models may well count and cache; everything else by its content, so that a change anywhere inside shows.
+class StateReader:
+    """Reads sessions, templates and other objects as plain data.
+
+    What an isolated copy would share (clients, locks, functions) is read as its identity, and a model as its settings,
+    since models may well count and cache; everything else as its content, so that a change anywhere inside shows.
     """
 
     def __init__(self) -> None:
-        self._kept: list[Any] = []  # what is pictured by identity stays alive, so that no other takes its id
+        self._kept: list[Any] = []  # what is read as its identity stays alive, so that no other object takes its id
         self._within: set[int] = set()
 
-    def session(self, session: Session) -> dict[str, Any]:
-        """A session: its messages, its metadata, its runner with its model."""
+    def session(self, session: Session) -> State:
+        """The state of a session: its messages, its metadata, its runner with its model."""
         return {
             "messages": [self.message(message) for message in session.messages],
             "metadata": self.value(session.metadata),
             "runner": self.value(session.runner) if session.runner is None else self._attributes(session.runner),
         }
 
-    def message(self, message: Message) -> dict[str, Any]:
-        """A message, field by field."""
+    def message(self, message: Message) -> State:
+        """The state of a message, field by field."""
         fields = {**vars(message), "object": self._identity(message), "metadata": self.value(message.metadata)}
         if message.tool_calls:
             fields["tool_calls"] = self.value(message.tool_calls)
         return fields
 
-    def template(self, template: Template) -> dict[str, Any]:
-        """A template's own attributes; other templates and runners in it by their identity, models by their settings.
+    def template(self, template: Template) -> State:
+        """The state of a template: its own attributes, with other templates and runners as their identity.
 
-        What templates do to the settings of the model that serves them, and not this one, is their own affair.
+        Models in it are read as their settings, but for one that only serves the templates within: they may set it.
         """
         within = template.model_within
         return {
@@ -56,7 +59,7 @@ class Photographer:
         }
 
     def value(self, value: Any) -> Any:
-        """Any value."""
+        """The state of any value."""
         kind = type(value)
         if kind in ATOMS:
             return value
@@ -92,7 +95,7 @@ class Photographer:
         return {"object": self._identity(value)} | held
 
     def _left_out(self, value: object, cached: set[str]) -> set[str]:
-        """Of what an object's cached properties have computed, that which is no state: here all of it."""
+        """The names of the cached properties whose values are no state: here all of them."""
         del value
         return cached
 
@@ -115,7 +118,7 @@ def is_cached(value: object, name: str) -> bool:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two pictures show the same; ``1``, ``1.0`` and ``True`` are three things."""
+    """Whether two states are equal; ``1``, ``1.0`` and ``True`` are three values."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -125,73 +128,136 @@ def same(one: Any, other: Any) -> bool:
     return one is other or bool(one == other)
 
 
-_REPR = Repr()
+@dataclass(frozen=True, slots=True)
+class MessageKey:
+    """Which message of a session: the same object is the same message, also where its index has changed.
+
+    Attributes:
+        identity: The object.
+        index: Its index in the session.
+    """
+
+    identity: str
+    index: int = field(compare=False)
+
+
+Path: TypeAlias = tuple[Hashable, ...]
+Kind: TypeAlias = Literal["added", "removed", "changed", "unexplained"]
+
+_REPR: Final = Repr()
 _REPR.maxstring = _REPR.maxother = 160
 _REPR.maxdict = _REPR.maxlist = _REPR.maxlevel = 8
-_MOST = 20
+_MOST: Final = 20
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*")
 
 
-def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """The changed places with their old and new values; at most 20, then how many more there are."""
-    lines = [*_of_messages(before.get("messages", []), after.get("messages", []))]
-    lines += _of_values(_without_messages(before), _without_messages(after), "")
-    left_out = len(lines) - _MOST
-    return lines if left_out <= 0 else [*lines[:_MOST], f"and {left_out} more changes"]
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference of two states.
+
+    Attributes:
+        path: The keys and indices that lead to it, from the state on; a `MessageKey` for a message.
+        kind: What happened to it; ``"unexplained"`` where a package is missing that would find what differs inside.
+        old: The value before; ``None`` where it was added.
+        new: The value after; ``None`` where it was removed.
+    """
+
+    path: Path
+    kind: Kind
+    old: Any = None
+    new: Any = None
+
+    @property
+    def text(self) -> str:
+        """The difference in words: its place, with the old and the new value."""
+        place = _place(self.path)
+        is_message = bool(self.path) and isinstance(self.path[-1], MessageKey)
+        match self.kind:
+            case "added":
+                return f"{place} was added: {_message(self.new) if is_message else _REPR.repr(self.new)}"
+            case "removed" if is_message:
+                return f"{place} was removed: {_message(self.old)}"
+            case "removed":
+                return f"{place} was removed; it was {_REPR.repr(self.old)}"
+            case "changed":
+                return f"{place} was {_REPR.repr(self.old)} and is {_REPR.repr(self.new)}"
+            case _:
+                return f"{place or 'its state'} is not as it was ({HOW_TO_INSTALL} to see in what)"
 
 
-def _without_messages(picture: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in picture.items() if name != "messages"}
+def differences(before: State, after: State) -> list[Difference]:
+    """Every difference of two states: of the messages in their order, then all others in the order of their texts."""
+    found = [*_of_messages(before.get("messages", []), after.get("messages", []))]
+    return found + _of_values(_without_messages(before), _without_messages(after), ())
 
 
-def _of_messages(before: list[Any], after: list[Any]) -> list[str]:
+def lines_of(found: Sequence[Difference]) -> Iterator[tuple[str, Sequence[Difference]]]:
+    """A line of text for each of the first 20 differences and one for all others, with the differences it is about."""
+    yield from ((one.text, (one,)) for one in found[:_MOST])
+    rest = found[_MOST:]
+    if rest:
+        yield f"and {len(rest)} more changes", rest
+
+
+def _without_messages(state: State) -> State:
+    return {name: value for name, value in state.items() if name != "messages"}
+
+
+def _of_messages(before: list[State], after: list[State]) -> Iterator[Difference]:
     """Messages are told apart by identity: one put in between is one change, not a change of all that follow."""
     old, new = [message["object"] for message in before], [message["object"] for message in after]
-    lines: list[str] = []
     for what, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if what == "equal":
             for index, (was, now) in enumerate(zip(before[start:end], after[new_start:new_end], strict=True), start):
-                lines += _of_values(was, now, f"messages[{index}]")
+                yield from _of_values(was, now, ("messages", MessageKey(old[index], index)))
             continue
-        lines += [f"messages[{index}] was removed: {_said(before[index])}" for index in range(start, end)]
-        lines += [f"messages[{index}] was added: {_said(after[index])}" for index in range(new_start, new_end)]
-    return lines
+        for index in range(start, end):
+            yield Difference(("messages", MessageKey(old[index], index)), "removed", old=before[index])
+        for index in range(new_start, new_end):
+            yield Difference(("messages", MessageKey(new[index], index)), "added", new=after[index])
 
 
-def _said(message: dict[str, Any]) -> str:
-    return f"{message['role']}: {_REPR.repr(message['content'])}"
-
-
-def _of_values(before: Any, after: Any, prefix: str) -> list[str]:
+def _of_values(before: Any, after: Any, path: Path) -> list[Difference]:
     if same(before, after):
         return []
     try:
         from deepdiff import DeepDiff  # explains a difference; it would be slow at looking for one
     except ImportError:
-        return [f"{prefix or 'its state'} is not as it was ({HOW_TO_INSTALL} to see in what)"]
+        return [Difference(path, "unexplained", before, after)]
     tree = DeepDiff(before, after, view="tree", verbose_level=2)
-    levels = [level for changes in tree.values() for level in changes]
-    return sorted(
-        _line(prefix + _path(level.path(output_format="list"), inside_message=bool(prefix)), level) for level in levels
-    )
+    found = [_difference(path, level) for changes in tree.values() for level in changes]
+    return sorted(found, key=lambda one: one.text)
 
 
-def _path(keys: list[Any], *, inside_message: bool) -> str:
-    """The path as one would write it: ``metadata['notes'][0]``, ``runner.model.settings.temperature``."""
-    head, *rest = keys
-    as_attributes = head in {"runner", "templates"}
-    path = f".{head}" if inside_message else str(head)
-    for key in rest:
-        path += f".{key.removeprefix('_')}" if as_attributes and _IDENTIFIER.fullmatch(str(key)) else f"[{key!r}]"
-    return path
-
-
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
-
-
-def _line(path: str, level: Any) -> str:
-    before, after = level.t1, level.t2
+def _difference(path: Path, level: Any) -> Difference:
+    """What DeepDiff found, as a difference below a path."""
+    path = (*path, *level.path(output_format="list"))
     if "added" in level.report_type:
-        return f"{path} was added: {_REPR.repr(after)}"
+        return Difference(path, "added", new=level.t2)
     if "removed" in level.report_type:
-        return f"{path} was removed; it was {_REPR.repr(before)}"
-    return f"{path} was {_REPR.repr(before)} and is {_REPR.repr(after)}"
+        return Difference(path, "removed", old=level.t1)
+    return Difference(path, "changed", level.t1, level.t2)
+
+
+def _place(path: Path) -> str:
+    """A path as one would write it: ``metadata['notes'][0]``, ``messages[0].content``, ``runner.model.name``."""
+    match path:
+        case ("messages", MessageKey(index=index)):
+            return f"messages[{index}]"
+        case ("messages", MessageKey(index=index), name, *keys):
+            return f"messages[{index}].{name}{''.join(map(_item, keys))}"
+        case ("runner" | "templates" as head, *keys):
+            return f"{head}{''.join(map(_attribute, keys))}"
+    return "".join([*map(str, path[:1]), *map(_item, path[1:])])
+
+
+def _item(key: Hashable) -> str:
+    return f"[{key!r}]"
+
+
+def _attribute(key: Hashable) -> str:
+    return f".{key.removeprefix('_')}" if isinstance(key, str) and _IDENTIFIER.fullmatch(key) else _item(key)
+
+
+def _message(message: State) -> str:
+    return f"{message['role']}: {_REPR.repr(message['content'])}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pytest_templates.errors import LockError
-from pytest_templates.lock.facts import KINDS, Facts, Key, Part, facts_from, keys_of
+from pytest_templates.lock.comparison import KINDS, Facts, Key, Part, facts_from, keys_of
 from pytest_templates.support.files import atomic_write
 
 NAME: Final = "templates.lock"
@@ -84,7 +84,7 @@ def _quoted(text: str) -> str:
 
 
 class _DamagedError(Exception):
-    """What is in the file is not what is written there."""
+    """The file holds something that is never written there."""
 
 
 def _rows(held: dict[str, Any]) -> Iterator[tuple[Part, str]]:

@@ -1,29 +1,29 @@
-"""The observer that notices what templates say, and who answers them, while a test is under way.
+"""The observer that collects what templates say, and which models answer, while a test is under way.
 
-It is loaded with the engine, perhaps in the middle of an import of this package's errors: it imports little itself.
+It is imported with the engine, perhaps in the middle of an import of this package's errors: it imports little itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from antiphon import ModelCall, Template
 from antiphon.observers import Observer, TemplateEntered
-from pytest_templates.lock.facts import Key
-from pytest_templates.lock.rows import Noticed
+from pytest_templates.lock.comparison import Key
+from pytest_templates.lock.rows import FactRow, ObservedPrompts
+from pytest_templates.support.files import path_within
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import as_text
 
 
-class Noticing(Observer):
-    """Collects facts; `taken` hands them over and begins anew.
+class PromptObserver(Observer):
+    """Collects facts; `take` returns them and begins anew.
 
     Args:
-        root: What files are told relative to.
+        root: The folder that the files of templates are relative to.
         is_listening: Says whether a test is under way in this run.
     """
 
@@ -31,9 +31,9 @@ class Noticing(Observer):
         self._root = root
         self._is_listening = is_listening
         self._lock = Lock()
-        self._begin()
+        self._clear()
 
-    def _begin(self) -> None:
+    def _clear(self) -> None:
         self._facts: dict[Template, list[tuple[str, str]]] = {}
         self._places: dict[str, tuple[Key, int]] = {}  # by path
         self._rows: dict[tuple[Key, int, str, str], None] = {}
@@ -44,7 +44,7 @@ class Noticing(Observer):
         """Note what the template says."""
         if not self._is_listening():
             return
-        from pytest_templates.lock.describe import facts_of
+        from pytest_templates.lock.template_facts import facts_of
 
         template = event.template
         with self._lock:
@@ -55,32 +55,35 @@ class Noticing(Observer):
             self._add(place, self._facts[template])
 
     def on_model_call(self, call: ModelCall) -> None:
-        """Note the model, and whose words it was sent."""
+        """Note the model, and which templates wrote what it was sent."""
         if not self._is_listening():
             return
-        from pytest_templates.lock.describe import model_facts
+        from pytest_templates.lock.template_facts import model_facts
 
         with self._lock:
-            speakers = {message.template_path for message in call.messages} | {call.template_path}
-            for speaker in speakers - {None}:
-                self._first.setdefault(_path(str(speaker)), len(self._calls))
+            authors = {message.template_path for message in call.messages} | {call.template_path}
+            for author in authors - {None}:
+                self._first.setdefault(_path(str(author)), len(self._calls))
             self._calls.append(as_text(call.template_path or ""))
             place = self._places.get(_path(call.template_path or ""))
             if place is not None and call.chosen_by != "override":
                 self._add(place, model_facts(call.origin))
 
-    def _add(self, place: tuple[Key, int], facts: Any) -> None:
+    def _add(self, place: tuple[Key, int], facts: Iterable[tuple[str, str]]) -> None:
         self._rows.update(dict.fromkeys((*place, kind, value) for kind, value in facts))
 
-    def taken(self) -> Noticed | None:
-        """What was noticed since this was last asked; ``None`` for nothing."""
+    def take(self) -> ObservedPrompts | None:
+        """What was observed since the last call of this; ``None`` for nothing."""
         with self._lock:
             if not self._places and not self._calls:
                 return None
-            facts = [(key.file, key.path, line, kind, value) for key, line, kind, value in self._rows]
-            noticed = Noticed(facts=facts, calls=self._calls, first=self._first)
-            self._begin()
-            return noticed
+            facts = [
+                FactRow(file=key.file, path=key.path, line=line, kind=kind, value=value)
+                for key, line, kind, value in self._rows
+            ]
+            observed = ObservedPrompts(facts=facts, calls=self._calls, first=self._first)
+            self._clear()
+            return observed
 
 
 def _place(template: Template, path: str, root: Path) -> tuple[Key, int]:
@@ -98,4 +101,4 @@ def _path(path: str) -> str:
 def _relative(file: str, root: Path) -> str:
     """A file as every machine knows it: of one that lies elsewhere just the name."""
     path = Path(file)
-    return as_text(path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name)
+    return as_text((path_within(path, root) or Path(path.name)).as_posix())

@@ -1,4 +1,4 @@
-"""The option ``--templates-lock``: noticed in every process, compared or written by the one that users started."""
+"""The option ``--templates-lock``: every process observes, the one that the user started compares or writes."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from pytest_templates.cassettes.collection import Collected, collecting
+from pytest_templates.cassettes.collection import RunCollection, collection_of
 from pytest_templates.cassettes.options import CASSETTES, RECORD
 from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.unused import wants_everything
-from pytest_templates.lock.rows import RENDERED, Files
+from pytest_templates.lock.rows import PROMPTS, RecordedFiles
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.options import Option, Options
@@ -22,8 +22,8 @@ from pytest_templates.support.environment import in_ci
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-    from pytest_templates.lock.facts import Facts
-    from pytest_templates.lock.observer import Noticing
+    from pytest_templates.lock.comparison import Facts
+    from pytest_templates.lock.observer import PromptObserver
 
 
 LOCK = Option[Literal["check", "update"] | None](
@@ -31,6 +31,7 @@ LOCK = Option[Literal["check", "update"] | None](
     choices=("check", "update"),
     help="what templates say and which models answer, in templates.lock: 'check' fails where it has changed, 'update' "
     "writes it",
+    repeated=None,
 )
 OPTIONS = Options(LOCK)
 
@@ -41,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compare or write, where the option says so.
+    """Compare or write, if the option says so.
 
     Raises:
         pytest.UsageError: There is nothing to compare with, the file cannot be read, or it is not written here.
@@ -49,10 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
     OPTIONS.read(config)
     if LOCK.of(config) is None or config.option.collectonly:
         return
-    join(config, Sender(config), "lock-sender")
-    collected = collecting(config)
+    join(config, PromptSender(config), "lock-sender")
+    collected = collection_of(config)
     if not is_worker(config):
-        config.pluginmanager.register(Lock(config, _locked(config), collected), "templates-lock")
+        config.pluginmanager.register(PromptLock(config, _locked(config), collected), "templates-lock")
 
 
 def _locked(config: pytest.Config) -> Facts | None:
@@ -77,33 +78,33 @@ def _locked(config: pytest.Config) -> Facts | None:
     return locked
 
 
-class Sender:
-    """Notices in this process, from when the engine is loaded, and sends it along with every test's last report.
+class PromptSender:
+    """Observes this process from when the engine is loaded, and sends what it saw with the last report of each test.
 
     Args:
-        config: Of this process, a worker's or the one that users started.
+        config: The configuration of this process, a worker or not.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._root = config.rootpath
         self._under_way = under_way_in(config)
         self._replays = RECORD.of(config) == "none"
-        self._listener: EngineListener[Noticing] = EngineListener(self._observer)
+        self._listener: EngineListener[PromptObserver] = EngineListener(self._observer)
 
-    def _observer(self) -> Noticing:
-        from pytest_templates.lock.observer import Noticing
+    def _observer(self) -> PromptObserver:
+        from pytest_templates.lock.observer import PromptObserver
 
-        return Noticing(self._root, lambda: self._under_way.listening is not None)
+        return PromptObserver(self._root, lambda: self._under_way.listening is not None)
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send what the test rendered, and where it keeps what it remembers."""
+        """Send what the test rendered, and where its cassette and its snapshots are."""
         if report.when == "teardown" and self._listener.observer is not None:
-            noticed = self._listener.observer.taken()
-            if noticed is not None:
-                RENDERED.put(report, {**noticed, **self._files(attempt)})
+            observed = self._listener.observer.take()
+            if observed is not None:
+                PROMPTS.put(report, {**observed, **self._files(attempt)})
 
-    def _files(self, attempt: Attempt) -> Files:
+    def _files(self, attempt: Attempt) -> RecordedFiles:
         from pytest_templates.lock.report import snapshots_of
 
         cassette = attempt.stash.get(CASSETTE, None)
@@ -111,81 +112,81 @@ class Sender:
         return {"cassette": replayed, "snapshots": snapshots_of(attempt.item, self._root)}
 
     def pytest_unconfigure(self) -> None:
-        """Notice no longer."""
+        """Stop observing."""
         self._listener.end()
 
 
-class Lock:
-    """Adds up what every process sends, and compares or writes it at the end.
+class PromptLock:
+    """Adds up what every process sends, and compares it with the file or writes it at the end.
 
     Args:
-        config: Where the options stand.
+        config: The run.
         locked: What the file says; ``None`` where there is none.
         collected: Knows whether every test was collected.
     """
 
-    def __init__(self, config: pytest.Config, locked: Facts | None, collected: Collected) -> None:
-        from pytest_templates.lock.facts import Seen
+    def __init__(self, config: pytest.Config, locked: Facts | None, collected: RunCollection) -> None:
+        from pytest_templates.lock.comparison import ObservedRun
 
         self._config = config
         self._locked: Facts = locked or {}
         self._collected = collected
-        self._seen = Seen()
+        self._observed = ObservedRun()
         self._ended: set[str] = set()
         self._skipped = False
         self._lines: list[str] = []
         self._text = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a report brings."""
+        """Take what a report carries."""
         self._skipped = self._skipped or report.skipped
         if report.when == "teardown":
             self._ended.add(report.nodeid)
-        row = RENDERED.of(report)
+        row = PROMPTS.of(report)
         if row is not None:
-            self._seen.add(report.nodeid, row)
+            self._observed.add(report.nodeid, row)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Compare or write, and fail a run where something has changed."""
-        whole = exitstatus == pytest.ExitCode.OK and self._saw_everything
-        went_well = self._checks(whole) if LOCK.of(self._config) == "check" else self._writes(whole)
+        whole = exitstatus == pytest.ExitCode.OK and self._is_whole
+        went_well = self._check(whole) if LOCK.of(self._config) == "check" else self._write(whole)
         if not went_well:
             fail_run(session)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say it."""
+        """Print the outcome."""
         if self._lines:
             terminalreporter.section("templates lock")
         for line in self._lines or [self._text]:
             terminalreporter.line(line)
 
     @property
-    def _saw_everything(self) -> bool:
-        """Whether every test of the project has run to its end, so that what was not rendered is not there any more."""
+    def _is_whole(self) -> bool:
+        """Whether every test of the project has run to its end, so that what was not rendered no longer exists."""
         found = self._collected.found
         everything = found is not None and not found["left_out"] and len(self._ended) == found["tests"]
         return everything and not self._skipped and wants_everything(self._config)
 
-    def _checks(self, whole: bool) -> bool:
-        from pytest_templates.lock.facts import changes
-        from pytest_templates.lock.report import checked, same
+    def _check(self, whole: bool) -> bool:
+        from pytest_templates.lock.comparison import changes
+        from pytest_templates.lock.report import check_lines, unchanged_line
 
-        found = changes(self._locked, self._seen.facts, whole=whole)
+        found = changes(self._locked, self._observed.facts, whole=whole)
         store = CASSETTES.of(self._config)
-        self._lines = checked(found, self._locked, self._seen, store, self._config.rootpath)
-        self._text = same(self._locked, self._seen.facts)
+        self._lines = check_lines(found, self._locked, self._observed, store, self._config.rootpath)
+        self._text = unchanged_line(self._locked, self._observed.facts)
         return not found
 
-    def _writes(self, whole: bool) -> bool:
+    def _write(self, whole: bool) -> bool:
         from pytest_templates.errors import LockError
-        from pytest_templates.lock.facts import updated
+        from pytest_templates.lock.comparison import updated
         from pytest_templates.lock.file import NAME, write_lock
-        from pytest_templates.lock.report import written
+        from pytest_templates.lock.report import update_line
 
-        new = updated(self._locked, self._seen.facts, whole=whole)
-        self._text = written(self._locked, new, self._seen.facts)
+        new = updated(self._locked, self._observed.facts, whole=whole)
+        self._text = update_line(self._locked, new, self._observed.facts)
         if new == self._locked:
             return True
         try:

@@ -1,8 +1,7 @@
-"""What is said of the lock at the end of a run: changes, stale cassettes and snapshots, and what recording costs."""
+"""What is printed of the lock at the end of a run: changes, stale cassettes and snapshots, and what recording costs."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from pytest_templates.cassettes.reading.llm import answer_of, model_of
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.errors import CassetteError
-from pytest_templates.lock.facts import Change, Facts, Key, Seen, Test, keys_of
+from pytest_templates.lock.comparison import Change, Facts, Key, ObservedRun, ObservedTest, keys_of
 from pytest_templates.lock.file import NAME
-from pytest_templates.run.calls import UNBILLED, cost_of
+from pytest_templates.run.calls import UNBILLED
+from pytest_templates.run.totals import cost_of
+from pytest_templates.support.files import path_within, shown_in
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import counted
 
@@ -34,7 +35,7 @@ def snapshots_of(item: pytest.Item, root: Path) -> list[str]:
     location = PyTestLocation(item)
     files = sorted(Path(Kind.dirname(test_location=location)).glob(f"*.{Kind.file_extension}"))
     own = [file for file in files if Kind.matches_test_location(test_location=location, snapshot_location=str(file))]
-    return [(file.relative_to(root) if file.is_relative_to(root) else file).as_posix() for file in own]
+    return [(path_within(file, root) or file).as_posix() for file in own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,16 @@ class StaleCassette:
 
     Attributes:
         path: The file.
-        again: Its interactions from the first one that a test makes with what has changed: the later ones depend on
+        to_record: Its interactions from the first one on that depends on what has changed: the later ones depend on
             that one's answer.
         total: How many interactions it holds.
-        trouble: Why it cannot be read; ``""`` where it can.
+        error: Why it cannot be read; ``""`` if it can.
     """
 
     path: Path
-    again: Sequence[Interaction]
+    to_record: Sequence[Interaction]
     total: int
-    trouble: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +73,26 @@ class Cost:
     unpriced: int
 
 
-def stale_cassettes(keys: Collection[Key], tests: Iterable[Test], store: Store) -> list[StaleCassette]:
-    """The cassettes of tests in which a model was sent what some templates say, or was asked by them; by path."""
-    users: dict[Path, list[Test]] = {}
+def stale_cassettes(keys: Collection[Key], tests: Iterable[ObservedTest], store: Store) -> list[StaleCassette]:
+    """The cassettes of tests in which some templates asked a model, or wrote what it was sent; by path."""
+    users: dict[Path, list[ObservedTest]] = {}
     for test in tests:
         if test.cassette is not None and _first_of(keys, test) is not None:
             users.setdefault(Path(test.cassette), []).append(test)
-    return [_stale_files(path, keys, users[path], store) for path in sorted(users)]
+    return [_stale_cassette(path, keys, users[path], store) for path in sorted(users)]
 
 
-def stale_snapshots(keys: Collection[Key], tests: Iterable[Test]) -> list[str]:
+def stale_snapshots(keys: Collection[Key], tests: Iterable[ObservedTest]) -> list[str]:
     """The files of conversations in which some templates take part."""
     return sorted({file for test in tests if test.keys & set(keys) for file in test.snapshots})
 
 
 def recording_cost(interactions: Sequence[Interaction], models: Mapping[str, str]) -> Cost:
-    """What it costs to ask again what was asked.
+    """What it costs to record some interactions again.
 
     Args:
-        interactions: What was recorded.
-        models: The models that are asked now, by the path of a template; else the price is that of the recorded model.
+        interactions: The recorded calls.
+        models: The models that are asked now, by the path of a template; others cost what the recorded model costs.
     """
     answers = [answer_of(interaction.response) for interaction in interactions]
     tokens = [(answer.input_tokens or 0, answer.output_tokens or 0) for answer in answers]
@@ -101,12 +102,12 @@ def recording_cost(interactions: Sequence[Interaction], models: Mapping[str, str
     return Cost(len(interactions), sum(map(sum, tokens)), dollars, prices.count(None))
 
 
-def _first_of(keys: Collection[Key], test: Test) -> int | None:
+def _first_of(keys: Collection[Key], test: ObservedTest) -> int | None:
     """The index of the first call of a test in which one of these templates takes part."""
     return min((test.first[key.path] for key in keys if key in test.keys and key.path in test.first), default=None)
 
 
-def _stale_files(path: Path, keys: Collection[Key], tests: Sequence[Test], store: Store) -> StaleCassette:
+def _stale_cassette(path: Path, keys: Collection[Key], tests: Sequence[ObservedTest], store: Store) -> StaleCassette:
     try:
         interactions = load_cassette(path, store)
     except CassetteError as error:
@@ -115,8 +116,8 @@ def _stale_files(path: Path, keys: Collection[Key], tests: Sequence[Test], store
     return StaleCassette(path, [interactions[number] for number in sorted(numbers)], len(interactions))
 
 
-def _from(first: int, test: Test, interactions: Sequence[Interaction]) -> Iterator[int]:
-    """The interactions that are left when those of the calls before the first are taken away, each once."""
+def _from(first: int, test: ObservedTest, interactions: Sequence[Interaction]) -> Iterator[int]:
+    """The interactions that are left without those of the calls before the first."""
     before = Counter(test.calls[:first])
     for number, interaction in enumerate(interactions):
         template = interaction.template or ""
@@ -141,12 +142,12 @@ def _price(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
         return None
 
 
-def checked(changes: Sequence[Change], locked: Facts, seen: Seen, store: Store, root: Path) -> list[str]:
+def check_lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, store: Store, root: Path) -> list[str]:
     """What a comparison has found, line by line; nothing where all is as it is locked."""
     return [] if not changes else list(_lines(changes, locked, seen, store, root))
 
 
-def same(locked: Facts, seen: Facts) -> str:
+def unchanged_line(locked: Facts, seen: Facts) -> str:
     """That all is as it is locked, in one line."""
     total, rendered = len(keys_of(locked)), len(keys_of(seen))
     if not rendered:
@@ -155,7 +156,7 @@ def same(locked: Facts, seen: Facts) -> str:
     return f"templates: {NAME} holds for {compared} templates"
 
 
-def written(before: Facts, after: Facts, seen: Facts) -> str:
+def update_line(before: Facts, after: Facts, seen: Facts) -> str:
     """What an update has done, in one line.
 
     Args:
@@ -166,17 +167,17 @@ def written(before: Facts, after: Facts, seen: Facts) -> str:
     old, new = keys_of(before), keys_of(after)
     different = [key for key in old & new if _of(before, key) != _of(after, key)]
     counts = [(len(new - old), "new"), (len(different), "changed"), (len(old - new), "gone")]
-    said = ", ".join(f"{count} {what}" for count, what in counts if count) or "unchanged"
+    changes = ", ".join(f"{count} {what}" for count, what in counts if count) or "unchanged"
     unseen = len(new - keys_of(seen))
     kept = f"; {unseen} not rendered in this run, and kept" if unseen else ""
-    return f"templates: {NAME} has {counted(len(new), 'template')}: {said}{kept}"
+    return f"templates: {NAME} has {counted(len(new), 'template')}: {changes}{kept}"
 
 
 def _of(facts: Facts, key: Key) -> Facts:
     return {part: values for part, values in facts.items() if part[0] == key}
 
 
-def _lines(changes: Sequence[Change], locked: Facts, seen: Seen, store: Store, root: Path) -> Iterator[str]:
+def _lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, store: Store, root: Path) -> Iterator[str]:
     known, rendered = keys_of(locked), keys_of(seen.facts)
     keys = {change.key for change in changes}
     yield f"{counted(len(keys), 'template')} {'is' if len(keys) == 1 else 'are'} not as in {NAME}:"
@@ -205,10 +206,10 @@ def _stale(stale: Sequence[StaleCassette], changes: Sequence[Change], store: Sto
         return
     yield "these cassettes are stale; --templates-record=changed records what is needed of them:"
     for one in stale:
-        place = store.place(one.path).removeprefix(f"{root}{os.sep}")
-        calls = f"{len(one.again)} of {counted(one.total, 'call')}"
-        yield f"  {place}  {one.trouble or calls}"
+        place = shown_in(root, store.place(one.path))
+        calls = f"{len(one.to_record)} of {counted(one.total, 'call')}"
+        yield f"  {place}  {one.error or calls}"
     models = {change.key.path: change.after[0] for change in changes if change.kind == "model" and change.after}
-    cost = recording_cost([interaction for one in stale for interaction in one.again], models)
+    cost = recording_cost([interaction for one in stale for interaction in one.to_record], models)
     money = cost_of(cost.dollars, cost.unpriced)
     yield f"  that is at most {counted(cost.calls, 'call')}, {counted(cost.tokens, 'token')}, {money}, as recorded"

@@ -7,25 +7,43 @@ from typing import Final, TypedDict
 from pytest_templates.run.report_data import ReportData
 
 
-class Noticed(TypedDict):
-    """What was noticed in one test.
+class FactRow(TypedDict):
+    """One fact of a template, such as a hash of its text.
 
     Attributes:
-        facts: File, path, line, kind and value of each fact.
+        file: The file in which it was built, relative to the root directory; ``""`` where that is not known.
+        path: Its path, without iterations.
+        line: The line in which it was built, from 1; 0 where that is not known.
+        kind: What the fact is about, one of ``facts.KINDS``.
+        value: The text that is locked.
+    """
+
+    file: str
+    path: str
+    line: int
+    kind: str
+    value: str
+
+
+class ObservedPrompts(TypedDict):
+    """What was observed in one test.
+
+    Attributes:
+        facts: The facts of the templates that were rendered.
         calls: The path of each model call, in order; ``""`` for one from outside of templates.
         first: By the path of a template the index of the first call that it made, or that was sent its words.
     """
 
-    facts: list[tuple[str, str, int, str, str]]
+    facts: list[FactRow]
     calls: list[str]
     first: dict[str, int]
 
 
-class Files(TypedDict):
-    """Where one test keeps what it remembers.
+class RecordedFiles(TypedDict):
+    """The files in which the cassette and the snapshots of one test are.
 
     Attributes:
-        cassette: The file of its cassette, where it replays one.
+        cassette: The file of its cassette, if it replays one.
         snapshots: The files of its conversations, relative to the root directory.
     """
 
@@ -33,8 +51,8 @@ class Files(TypedDict):
     snapshots: list[str]
 
 
-class Rendered(Noticed, Files):
+class RenderedTest(ObservedPrompts, RecordedFiles):
     """Both."""
 
 
-RENDERED: Final = ReportData[Rendered]("lock")
+PROMPTS: Final = ReportData[RenderedTest]("lock")

@@ -1,1 +1,1 @@
-"""Other models in the place of those that templates ask (``--templates-model``)."""
+"""``--templates-model``: lets templates call other models than their own in tests of real models."""

@@ -1,4 +1,4 @@
-"""``--templates-model``: other models in the place of those that templates ask, in tests of real models."""
+"""``--templates-model``: its option, the replacement in tests, and overrides without effect in the summary."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pytest_templates.support.targets import is_meant, which_template
 
 
 def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
-    """What the values of the option say, in order; of two for one id or glob the last counts.
+    """The overrides in the values of the option, in order; of two for one id or glob the last counts.
 
     Raises:
-        pytest.UsageError: One is not of the form ``ID=MODEL``.
+        pytest.UsageError: A value is not of the form ``ID=MODEL``.
     """
     models: dict[str, str] = {}
     for value in given:
@@ -52,10 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the models in place, where some are asked for.
+    """Replace models, where the option is given.
 
     Raises:
-        pytest.UsageError: One cannot be asked.
+        pytest.UsageError: A model cannot be called.
     """
     OPTIONS.read(config)
     overrides = MODELS.of(config)
@@ -67,10 +67,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class ModelOverrides:
-    """Lets templates ask other models in tests of real ones.
+    """Lets templates call other models in tests of real models.
 
     Args:
-        overrides: Which templates ask which models.
+        overrides: Which templates call which models.
     """
 
     def __init__(self, overrides: tuple[Override, ...]) -> None:
@@ -78,12 +78,12 @@ class ModelOverrides:
 
     @hookimpl
     def models_in_place(self) -> tuple[Override, ...]:
-        """Which templates ask other models in this run."""
+        """The overrides of this run."""
         return self._overrides
 
     @hookimpl(tryfirst=True)
     def attempt_opens(self, attempt: Attempt) -> None:
-        """Put the models in place for the length of a test."""
+        """Replace models for the length of a test."""
         if attempt.hook.asks_real_models(attempt=attempt):
             from pytest_templates.model_override.replacement import overriding
 
@@ -91,10 +91,10 @@ class ModelOverrides:
 
 
 class Summary:
-    """Says which overrides have replaced no model.
+    """Reports the overrides that have replaced no model.
 
     Args:
-        overrides: Which templates ask which models.
+        overrides: Which templates call which models.
     """
 
     def __init__(self, overrides: tuple[Override, ...]) -> None:
@@ -103,30 +103,30 @@ class Summary:
         self._has_run = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the calls of a test."""
+        """Collect the calls of a test."""
         self._has_run = True
         self._calls += CALLS.of(report) or ()
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """A line for each that has replaced none."""
+        """A line for each override that has replaced no model."""
         return list(_without_effect(self._overrides, self._calls)) if self._has_run else []
 
 
 def _try_out(overrides: Iterable[Override], *, recording: bool) -> None:
-    """Make sure that these models can be asked, before any test runs.
+    """Make sure that the models can be called, before any test runs.
 
     Args:
-        overrides: What was asked for.
-        recording: Whether they may be called; a replay needs neither a key nor the weights of a local model.
+        overrides: Which templates call which models.
+        recording: Whether requests may be sent; a replay needs neither a key nor the weights of a local model.
 
     Raises:
-        pytest.UsageError: One has no provider or an unknown one, or its provider's package or key is missing.
+        pytest.UsageError: A model has no provider or an unknown one, or its provider's package or key is missing.
     """
-    for override in overrides:
-        from antiphon.errors import AntiphonError
-        from pytest_templates.model_override.replacement import try_out
+    from antiphon.errors import AntiphonError
+    from pytest_templates.model_override.replacement import try_out
 
+    for override in overrides:
         try:
             try_out(override, recording=recording)
         except AntiphonError as error:

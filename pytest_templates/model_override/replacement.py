@@ -1,4 +1,4 @@
-"""Another model in the place of the one that a template asks."""
+"""Replaces the models that templates call."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from pytest_templates.support.environment import placeholder_keys
 from pytest_templates.support.targets import is_meant
 
 
-class Overriding:
-    """Puts the models of overrides in the place of those that templates ask; of several for one template, the last.
+class Replacement:
+    """Replaces the models that templates call by those of overrides; of several for one template, by the last.
 
-    Scripted models and pydantic-ai's doubles stay: what they say was written for their test. The model in another's
-    place gets the settings that every model has, such as temperature; those of one provider do not fit another.
+    Scripted models and pydantic-ai's doubles stay: their answers were written for their test. The new model gets those
+    settings of the replaced one that every model has, such as temperature; those of one provider do not fit another.
 
     Args:
-        overrides: What was asked for.
+        overrides: Which templates call which models.
     """
 
     def __init__(self, overrides: Sequence[Override]) -> None:
         self._models = [(override.template, as_model(override.model)) for override in reversed(overrides)]
 
-    def replacement(self, choice: Choice) -> Choice:
-        """The model that is asked instead, or the choice as it stands."""
+    def choose(self, choice: Choice) -> Choice:
+        """The model that is called instead, or the choice as it is."""
         if is_double(choice.model):
             return choice
         run = choice.session.run
@@ -41,16 +41,20 @@ class Overriding:
 
 @contextmanager
 def overriding(overrides: Sequence[Override]) -> Iterator[None]:
-    """Let templates ask other models for the length of a block."""
-    with replacing(Overriding(overrides).replacement):
+    """Replace models for the length of a block."""
+    with replacing(Replacement(overrides).choose):
         yield
 
 
 def try_out(override: Override, *, recording: bool) -> None:
-    """Make sure that a model can be asked; before any test runs.
+    """Make sure that the model of an override can be called.
+
+    Args:
+        override: The override.
+        recording: Whether requests may be sent: then a key is needed.
 
     Raises:
-        AntiphonError: It cannot; the text says what to do.
+        AntiphonError: It cannot be called; the text says what to do.
     """
     as_model(override.model)
     if recording:

@@ -1,10 +1,10 @@
 """What counts as secret: which headers are kept, which names mark a secret, what the keys of known providers look like.
 
-A key is told by its prefix and by what may follow: with a digit in it, or with more letters than a word has, so that
-names such as ``sk-learn-estimators`` are none. Prefixes and alphabets are those that the providers document or give
-out, and that scanners such as gitleaks look for (its ``config/gitleaks.toml``); lengths are minima, since providers
-change them. Keys of Mistral, Cohere and Azure are bare letters and digits: they are known by the header that carries
-them, and by the environment.
+A key is recognised by its prefix and by what may follow: with a digit in it, or with more letters than a word has, so
+that names such as ``sk-learn-estimators`` are none. Prefixes and alphabets are those that the providers document or
+give out, and that scanners such as gitleaks look for (its ``config/gitleaks.toml``); lengths are minima, since
+providers change them. Keys of Mistral, Cohere and Azure are bare letters and digits: they are known by the header that
+carries them, and by the environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GAP: Final = r"(?:\s|\\[nrt])"  # white space, also as JSON writes it
 
 
 @dataclass(frozen=True)
-class Shape:
+class KeyPattern:
     """What one kind of key looks like.
 
     Attributes:
@@ -60,43 +60,43 @@ _PEM: Final = (
     rf"(?:{_GAP}*+[A-Za-z0-9+/=]++)?(?:{_GAP}*+-----END [A-Z0-9 ]+-----)?"
 )
 
-SHAPES: Final = (
-    Shape("an Anthropic key", ("sk-ant-",), rf"(?:[a-z]+[0-9]{{2}}-)?{_TEXT}{{16,}}"),
-    Shape("an OpenRouter key", ("sk-or-v1-",), rf"{_WORD}{{20,}}"),
-    Shape("a Langfuse key", ("sk-lf-", "pk-lf-"), r"[0-9a-f]{8}-[0-9a-f-]{20,}"),
-    Shape("an OpenAI key", ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-"), rf"{_TEXT}{{16,}}"),
-    Shape("an OpenAI or DeepSeek key", ("sk-",), rf"{_WORD}{{20,}}"),  # many others took this shape over
-    Shape("a Google key", ("AIzaSy",), "[A-Za-z0-9_-]{25,}"),
-    Shape("a Google token", ("ya29.", "1//0", "GOCSPX-"), rf"{_TEXT}{{20,}}"),
-    Shape("a Groq key", ("gsk_",), rf"{_WORD}{{20,}}"),
-    Shape("an xAI key", ("xai-",), rf"{_WORD}{{20,}}"),
-    Shape("a Hugging Face token", ("hf_", "api_org_"), rf"(?:{_WORD}{{20,}}|[A-Za-z]{{30,}})"),
-    Shape("a Replicate token", ("r8_",), rf"{_WORD}{{20,}}"),
-    Shape("a Perplexity key", ("pplx-",), rf"{_WORD}{{20,}}"),
-    Shape("a Fireworks key", ("fw_",), rf"{_WORD}{{20,}}"),
-    Shape("a Cerebras key", ("csk-",), rf"{_WORD}{{20,}}"),
-    Shape("an Nvidia key", ("nvapi-",), rf"{_TEXT}{{20,}}"),
-    Shape("a LangSmith key", ("lsv2_pt_", "lsv2_sk_"), r"[0-9a-f]{20,}(?:_[0-9a-f]+)?"),
-    Shape("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), rf"[A-Z0-9]{{16}}{_END}"),
-    Shape("an AWS session token", ("IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz"), r"[A-Za-z0-9/+=%]{40,}"),
-    Shape("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), rf"{_WORD}{{30,}}"),
-    Shape("a GitHub token", ("github_pat_",), rf"{_DIGIT}[A-Za-z0-9_]{{30,}}"),
-    Shape("a Slack token", ("xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "xapp-"), rf"{_TEXT}{{10,}}"),
-    Shape("a Stripe key", ("sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"), rf"{_WORD}{{10,}}"),
-    Shape("a JSON Web Token", ("eyJ",), r"[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    Shape("a bearer token", ("Bearer ", "bearer "), r"((?=[^\s\"'<>]{0,200}[0-9])[A-Za-z0-9._~+/=-]{16,})"),
-    Shape("a private key", ("-----BEGIN ",), _PEM),
+KEY_PATTERNS: Final = (
+    KeyPattern("an Anthropic key", ("sk-ant-",), rf"(?:[a-z]+[0-9]{{2}}-)?{_TEXT}{{16,}}"),
+    KeyPattern("an OpenRouter key", ("sk-or-v1-",), rf"{_WORD}{{20,}}"),
+    KeyPattern("a Langfuse key", ("sk-lf-", "pk-lf-"), r"[0-9a-f]{8}-[0-9a-f-]{20,}"),
+    KeyPattern("an OpenAI key", ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-"), rf"{_TEXT}{{16,}}"),
+    KeyPattern("an OpenAI or DeepSeek key", ("sk-",), rf"{_WORD}{{20,}}"),  # many others took this pattern over
+    KeyPattern("a Google key", ("AIzaSy",), "[A-Za-z0-9_-]{25,}"),
+    KeyPattern("a Google token", ("ya29.", "1//0", "GOCSPX-"), rf"{_TEXT}{{20,}}"),
+    KeyPattern("a Groq key", ("gsk_",), rf"{_WORD}{{20,}}"),
+    KeyPattern("an xAI key", ("xai-",), rf"{_WORD}{{20,}}"),
+    KeyPattern("a Hugging Face token", ("hf_", "api_org_"), rf"(?:{_WORD}{{20,}}|[A-Za-z]{{30,}})"),
+    KeyPattern("a Replicate token", ("r8_",), rf"{_WORD}{{20,}}"),
+    KeyPattern("a Perplexity key", ("pplx-",), rf"{_WORD}{{20,}}"),
+    KeyPattern("a Fireworks key", ("fw_",), rf"{_WORD}{{20,}}"),
+    KeyPattern("a Cerebras key", ("csk-",), rf"{_WORD}{{20,}}"),
+    KeyPattern("an Nvidia key", ("nvapi-",), rf"{_TEXT}{{20,}}"),
+    KeyPattern("a LangSmith key", ("lsv2_pt_", "lsv2_sk_"), r"[0-9a-f]{20,}(?:_[0-9a-f]+)?"),
+    KeyPattern("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), rf"[A-Z0-9]{{16}}{_END}"),
+    KeyPattern("an AWS session token", ("IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz"), r"[A-Za-z0-9/+=%]{40,}"),
+    KeyPattern("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), rf"{_WORD}{{30,}}"),
+    KeyPattern("a GitHub token", ("github_pat_",), rf"{_DIGIT}[A-Za-z0-9_]{{30,}}"),
+    KeyPattern("a Slack token", ("xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "xapp-"), rf"{_TEXT}{{10,}}"),
+    KeyPattern("a Stripe key", ("sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"), rf"{_WORD}{{10,}}"),
+    KeyPattern("a JSON Web Token", ("eyJ",), r"[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+    KeyPattern("a bearer token", ("Bearer ", "bearer "), r"((?=[^\s\"'<>]{0,200}[0-9])[A-Za-z0-9._~+/=-]{16,})"),
+    KeyPattern("a private key", ("-----BEGIN ",), _PEM),
 )
 
-_BY_START: Final = tuple((start, shape) for shape in SHAPES for start in shape.starts)
+_BY_START: Final = tuple((start, key) for key in KEY_PATTERNS for start in key.starts)
 
 
 def keys_in(text: str) -> Iterator[tuple[int, int, str]]:
     """What looks like a key of a known provider: start, end, and what it is."""
-    for start, shape in _BY_START:
+    for start, key in _BY_START:
         if start in text:  # many times faster than one regular expression for all
-            for begin, end in shape.found_in(text, start):
-                yield begin, end, f"what looks like {shape.name}"
+            for begin, end in key.found_in(text, start):
+                yield begin, end, f"what looks like {key.name}"
 
 
 REQUEST_HEADERS: Final = frozenset({"content-type", "accept"})
@@ -143,7 +143,7 @@ SECRET_PARAMETERS: Final = frozenset(
     ]
 )
 # names in JSON; shorter, since "token" and "key" are words of models' answers
-SECRET_MEMBERS: Final = frozenset(
+SECRET_FIELDS: Final = frozenset(
     [
         "api_key",
         "api-key",

@@ -1,4 +1,4 @@
-"""Redacting what pytest says: tracebacks of client libraries print addresses, logs print headers."""
+"""Redacting pytest's reports: tracebacks of client libraries print addresses, logs print headers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REDACTION = pytest.StashKey["Redaction"]()
 
 
 class Redaction:
-    """Keeps the secrets of tests out of what pytest says beside their reports: warnings, and headings of subtests."""
+    """Redacts what pytest prints beside the reports of tests: warnings, and headings of subtests."""
 
     def __init__(self) -> None:
         self._secrets: dict[Secrets, None] = {}
@@ -49,11 +49,11 @@ class Redaction:
 
 
 def redact(report: pytest.TestReport, secrets: Secrets, config: pytest.Config) -> None:
-    """Replace every secret in what a report says, and from now on in warnings and headings.
+    """Replace every secret in a report, and from now on in warnings and headings.
 
     Args:
         report: The report; it is changed.
-        secrets: What may not be said.
+        secrets: What may not be printed.
         config: The run.
     """
     if _REDACTION not in config.stash:

@@ -1,4 +1,4 @@
-"""Secret values, those of the environment among them, found and replaced in every encoding in which they travel."""
+"""Secret values, such as those of the environment, found and replaced in every encoding in which they are sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from pytest_templates.redaction.policy import (
     COMMON_VALUES,
@@ -24,17 +24,33 @@ _KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{32,}")
 _IN_BASE64: Final = "[A-Za-z0-9+/_-]"
 
 
-@dataclass(frozen=True)
-class Form:
-    """One form of a secret.
+Values: TypeAlias = "Mapping[str, Source]"  # secret values, each with what it is
+Span: TypeAlias = "tuple[int, int, Source]"  # start and end of a secret in a text, and what it is
+
+
+class Source(NamedTuple):
+    """What a secret is, and where it comes from.
 
     Attributes:
-        what: Whose form it is, in words for an error.
-        core: A text that is in the form wherever it stands.
-        expression: The whole form, as a regular expression.
+        what: In words for an error, such as ``the value of the environment variable OPENAI_API_KEY``; never the value.
+        variable: The name of the environment variable that holds it; ``""`` for none.
     """
 
     what: str
+    variable: str = ""
+
+
+@dataclass(frozen=True)
+class EncodedSecret:
+    """A secret in one encoding.
+
+    Attributes:
+        source: What secret it is.
+        core: A text that is in the encoded secret wherever it stands.
+        expression: The whole, as a regular expression.
+    """
+
+    source: Source
     core: str
     expression: str
 
@@ -42,27 +58,27 @@ class Form:
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(self.expression)
 
-    def found_in(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Where the form is in a text: start, end, and what it is."""
+    def found_in(self, text: str) -> Iterator[Span]:
+        """Where it stands in a text."""
         if self.core in text:  # many times faster than the regular expression
             for found in self._pattern.finditer(text):
-                yield found.start(), found.end(), self.what
+                yield found.start(), found.end(), self.source
 
 
-def forms_of(value: str, what: str) -> Iterator[Form]:
-    """Every form of a secret value."""
-    yield _form(what, value)
+def encodings_of(value: str, source: Source) -> Iterator[EncodedSecret]:
+    """A secret value in every encoding."""
+    yield _encoded(source, value)
     raw = value.encode("utf-8", "surrogateescape")
-    yield from (_form(what, digits) for digits in {raw.hex(), raw.hex().upper()})
+    yield from (_encoded(source, digits) for digits in {raw.hex(), raw.hex().upper()})
     for before in range(3):
-        yield from _base64_forms(raw, before, what)
+        yield from _base64_encodings(raw, before, source)
     if "\n" in value:  # in a report, each line of a key may have a margin
-        yield from (_form(what, line) for line in _KEY_LINE.findall(value))
+        yield from (_encoded(source, line) for line in _KEY_LINE.findall(value))
 
 
-def _form(what: str, text: str, before: str = "", after: str = "") -> Form:
+def _encoded(source: Source, text: str, before: str = "", after: str = "") -> EncodedSecret:
     core = max(_RUN.findall(text), key=len, default="")
-    return Form(what, core, before + "".join(map(_character, text)) + after)
+    return EncodedSecret(source, core, before + "".join(map(_character, text)) + after)
 
 
 def _character(character: str) -> str:
@@ -83,14 +99,14 @@ def _character(character: str) -> str:
 _OTHER_WAYS: Final = {" ": (r"\+",), "\n": (r"\\+n", r"\r?\n[ \t]*"), "\r": (r"\\+r",), "\t": (r"\\+t",)}
 
 
-def _base64_forms(raw: bytes, before: int, what: str) -> Iterator[Form]:
+def _base64_encodings(raw: bytes, before: int, source: Source) -> Iterator[EncodedSecret]:
     """The value in base64 behind so many other bytes, modulo three; characters shared with neighbours belong to it."""
     first, last = (0, 2, 3)[before], (before + len(raw)) // 3 * 4
     shared_before = f"{_IN_BASE64}?" if before else ""
     shared_after = f"{_IN_BASE64}{{0,{(0, 2, 3)[(before + len(raw)) % 3]}}}=*"
     core = base64.b64encode(bytes(before) + raw).decode()[first:last]
     for text in {core, core.translate(str.maketrans("+/", "-_"))}:
-        yield _form(what, text, shared_before, shared_after)
+        yield _encoded(source, text, shared_before, shared_after)
 
 
 PLACEHOLDER: Final = "REDACTED"
@@ -98,33 +114,35 @@ _MIN_LENGTH: Final = 8  # characters; shorter values are words that occur by cha
 _MAX_PASSES: Final = 5
 _PATH_STARTS: Final = ("/", "~", "./", "../", "C:\\")
 
-Values: TypeAlias = Mapping[str, str]  # secret values, each with what it is, in words for an error
-Span: TypeAlias = tuple[int, int, str]  # start, end, and what it is
-
 
 @dataclass(frozen=True)
 class Leak:
     """A secret that stands in a text.
 
     Attributes:
-        what: What it is, such as ``the value of the environment variable OPENAI_API_KEY``; never the secret itself.
+        source: What it is.
         line: The line it begins on, from 1.
     """
 
-    what: str
+    source: Source
     line: int
+
+    @property
+    def what(self) -> str:
+        """What it is, in words."""
+        return self.source.what
 
 
 class Secrets:
-    """What may not be kept: some values, in every form, and whatever looks like a key of a known provider.
+    """What may not be kept: some values, in every encoding, and whatever looks like a key of a known provider.
 
     Args:
-        values: The values, each with what it is in words.
+        values: The values, each with what it is.
     """
 
     def __init__(self, values: Values) -> None:
         longest_first = sorted(values, key=len, reverse=True)
-        self._forms = [form for value in longest_first for form in forms_of(value, values[value])]
+        self._encodings = [encoded for value in longest_first for encoded in encodings_of(value, values[value])]
 
     def replace(self, text: str) -> str:
         """The text with a placeholder for every secret."""
@@ -151,16 +169,16 @@ class Secrets:
 
     def find_all(self, text: str) -> list[Leak]:
         """Every secret in a text, in order."""
-        return [Leak(what, text.count("\n", 0, start) + 1) for start, _, what in self.spans(text)]
+        return [Leak(source, text.count("\n", 0, start) + 1) for start, _, source in self.spans(text)]
 
     def spans(self, text: str) -> list[Span]:
         """Where secrets are in a text, in order; what overlaps is one."""
         return merged(sorted(self._found(text)))
 
     def _found(self, text: str) -> Iterator[Span]:
-        for form in self._forms:
-            yield from form.found_in(text)
-        yield from keys_in(text)
+        for encoded in self._encodings:
+            yield from encoded.found_in(text)
+        yield from ((start, end, Source(what)) for start, end, what in keys_in(text))
 
 
 def secrets_of(environ: Mapping[str, str] = os.environ) -> Secrets:
@@ -182,19 +200,19 @@ def values_of(environ: Mapping[str, str] = os.environ) -> Values:
     """
     named = {name: value.strip() for name, value in environ.items() if SECRET_NAME.search(name)}
     return {
-        value: f"the value of the environment variable {name}"
+        value: Source(f"the value of the environment variable {name}", variable=name)
         for name, value in sorted(named.items(), reverse=True)
-        if is_telling(value) and not NO_SECRET_NAME.search(name) and not _is_place(value)
+        if is_distinctive(value) and not NO_SECRET_NAME.search(name) and not _is_place(value)
     }
 
 
-def is_telling(value: str) -> bool:
-    """Whether a value, where it occurs, does not occur by chance."""
+def is_distinctive(value: str) -> bool:
+    """Whether a value is long and rare enough not to occur in a text by chance."""
     return len(value) >= _MIN_LENGTH and value.lower() not in COMMON_VALUES and value != PLACEHOLDER
 
 
 @lru_cache(maxsize=16)
-def _secrets(values: tuple[tuple[str, str], ...]) -> Secrets:
+def _secrets(values: tuple[tuple[str, Source], ...]) -> Secrets:
     return Secrets(dict(values))
 
 
@@ -213,12 +231,12 @@ def _exists(value: str) -> bool:
 def merged(spans: Iterable[Span]) -> list[Span]:
     """The spans, which come in order, with those that overlap made one."""
     apart: list[Span] = []
-    for start, end, what in spans:
+    for start, end, source in spans:
         if apart and start < apart[-1][1]:
             begin, until, first = apart[-1]
             apart[-1] = (begin, max(until, end), first)
         else:
-            apart.append((start, end, what))
+            apart.append((start, end, source))
     return apart
 
 

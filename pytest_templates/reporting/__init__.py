@@ -1,1 +1,1 @@
-"""What is said of a whole run: the summary in the terminal and the JSON report."""
+"""Reports of a whole run: the summary in the terminal and the JSON report."""

@@ -39,7 +39,7 @@ class Call(_Value):
         chosen_by: Whose choice the model was, as in ``ModelCall``.
         input_tokens: Tokens sent; 0 where the provider did not say.
         output_tokens: Tokens received; 0 where the provider did not say.
-        cost: US dollars, as text, so that it stays exact; ``null`` where nothing was said of a cost.
+        cost: US dollars, as text, so that it stays exact; ``null`` where the cost is not known.
         unpriced: Whether it has a price that is not known: it was a real model's.
         seconds: How long it took; in a replay, how long the replay took.
         source: Where the answer came from: a script, a cassette, a model that was recorded just now, or the model.
@@ -64,7 +64,7 @@ class Isolation(_Value):
     """What the isolation guard saw.
 
     Attributes:
-        subroutines: How many subroutines it watched, 1 or more.
+        subroutines: How many subroutines it checked, 1 or more.
         violations: What each violation changed.
     """
 
@@ -77,11 +77,10 @@ class Test(_Value):
 
     Attributes:
         nodeid: Its node id.
-        outcome: What became of it; ``"error"`` where its set-up or its teardown failed. The last attempt counts.
-        source: Where the answers came from, all of them; ``"mixed"`` where it was not the same for all, ``null`` where
-            nothing was asked.
+        outcome: Its outcome in the last attempt; ``"error"`` if its set-up or its teardown failed.
+        source: Where the answers came from; ``"mixed"`` if it was not the same for all, ``null`` if there were none.
         calls: The calls of models, of every attempt.
-        isolation: ``null`` where no subroutine was watched.
+        isolation: What the isolation guard saw; ``null`` if no subroutine was checked.
     """
 
     __test__ = False  # pytest collects classes called Test…; this is none

@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_templates.reporting.gathering import Gathering
+from pytest_templates.reporting.results import RunResults
 from pytest_templates.run.processes import fail_run
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 
-class JsonFile:
-    """Writes what was gathered when the run is over.
+class JsonReport:
+    """Writes the results when the run is over.
 
     Args:
-        gathering: The tests.
+        results: The results of the tests.
         path: The file; its folder exists.
     """
 
-    def __init__(self, gathering: Gathering, path: Path) -> None:
+    def __init__(self, results: RunResults, path: Path) -> None:
         self._path = path
-        self._gathering = gathering
+        self._results = results
         self._text = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the file; a run whose file cannot be written has failed."""
+        """Write the file; fail the run if that is not possible."""
         from pytest_templates.reporting.document import write
 
         try:
-            write(self._gathering.report(), self._path)
+            write(self._results.report(), self._path)
         except OSError as error:
             self._text = f"templates: --templates-json={self._path} could not be written: {error.strerror or error}"
             fail_run(session)
@@ -44,15 +44,15 @@ class JsonFile:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say where the file is."""
+        """Print where the file is."""
         terminalreporter.line(self._text)
 
 
 def check(path: Path) -> None:
-    """Refuse a place where nothing can be written, before the tests have run for nothing.
+    """Check that a file can be written, before the tests have run for nothing.
 
     Raises:
-        pytest.UsageError: It is one.
+        pytest.UsageError: It cannot.
     """
     try:
         if path.is_dir():

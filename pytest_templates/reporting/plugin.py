@@ -1,4 +1,4 @@
-"""What is said at the end of a run: the summary, the file of ``--templates-json``, and sections of a project's own."""
+"""The reports of a run: its summary, the file of ``--templates-json``, and sections of a project's own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_templates.reporting import json_file
-from pytest_templates.reporting.gathering import Gathering
-from pytest_templates.reporting.sections import Sections
-from pytest_templates.reporting.terminal import Terminal
+from pytest_templates.reporting.results import RunResults
+from pytest_templates.reporting.sections import ReportSections
+from pytest_templates.reporting.terminal import TerminalSummary
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 
@@ -36,20 +36,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hear of every test, in the process that does.
+    """Report, in the process that receives the reports of all tests.
 
     Raises:
-        pytest.UsageError: Nothing can be written where the JSON file is wanted.
+        pytest.UsageError: The JSON file cannot be written.
     """
     OPTIONS.read(config)
     if is_worker(config):
         return
-    gathering = Gathering(config)
+    results = RunResults(config)
     path = JSON.of(config)
     if path is not None and not config.option.collectonly:
         json_file.check(path)
-        gathering.is_wanted = True
-        config.pluginmanager.register(json_file.JsonFile(gathering, path), "templates-json")
-    config.pluginmanager.register(gathering, "templates-gathering")
-    config.pluginmanager.register(Terminal(config, wants_table=SUMMARY.of(config)), "templates-terminal")
-    config.pluginmanager.register(Sections(config, gathering), "templates-sections")
+        results.is_wanted = True
+        config.pluginmanager.register(json_file.JsonReport(results, path), "templates-json")
+    config.pluginmanager.register(results, "templates-results")
+    config.pluginmanager.register(TerminalSummary(config, wants_table=SUMMARY.of(config)), "templates-terminal")
+    config.pluginmanager.register(ReportSections(config, results), "templates-sections")

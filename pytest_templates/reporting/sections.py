@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import pytest
 
-from pytest_templates.reporting.gathering import Gathering
+from pytest_templates.reporting.results import RunResults
 from pytest_templates.run.processes import fail_run
 from pytest_templates.support.failures import failure_text
 from pytest_templates.support.project_hooks import answer_of, implementations_of, kind_of, nonsense
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pytest_templates.reporting.document import Report
 
 
-def _asked(hook: pluggy.HookCaller, report: Report) -> tuple[list[tuple[str, str]], list[str]]:
-    """The sections that a hook wants to be said, and what was wrong with it; no secret is in them."""
+def _sections_of(hook: pluggy.HookCaller, report: Report) -> tuple[list[tuple[str, str]], list[str]]:
+    """The sections that implementations of a hook return, and the errors of others; without secrets."""
     from pytest_templates.errors import HookError
     from pytest_templates.redaction.secrets import secrets_of
 
@@ -41,10 +41,10 @@ def _asked(hook: pluggy.HookCaller, report: Report) -> tuple[list[tuple[str, str
 
 
 def _checked(implementation: pluggy.HookImpl, answer: Any) -> tuple[str, str] | None:
-    """What a hook returned, where it may.
+    """Check what a hook returned.
 
     Raises:
-        HookError: It may not.
+        HookError: It is neither a title with a text nor ``None``.
     """
     if answer is None:
         return None
@@ -59,33 +59,33 @@ def _checked(implementation: pluggy.HookImpl, answer: Any) -> tuple[str, str] | 
     return answer
 
 
-class Sections:
-    """Asks the hook when all tests were run, and prints what it says.
+class ReportSections:
+    """Calls the hook when all tests were run, and prints what it returns.
 
     Args:
-        config: Where the hook is.
-        gathering: The tests.
+        config: The run.
+        results: The results of the tests.
     """
 
-    def __init__(self, config: pytest.Config, gathering: Gathering) -> None:
+    def __init__(self, config: pytest.Config, results: RunResults) -> None:
         self._hook: pluggy.HookCaller = config.hook.pytest_templates_report_section
-        self._gathering = gathering
+        self._results = results
         self._sections: list[tuple[str, str]] = []
         self._errors: list[str] = []
 
     def pytest_collection_finish(self) -> None:
-        """Gather the tests where somebody implements the hook: every ``conftest.py`` is known now."""
-        self._gathering.is_wanted = self._gathering.is_wanted or bool(self._hook.get_hookimpls())
+        """Keep the results if the hook is implemented: every ``conftest.py`` is known now."""
+        self._results.is_wanted = self._results.is_wanted or bool(self._hook.get_hookimpls())
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Ask the hook; a run in which it fails is not a good one."""
+        """Call the hook; fail the run if it fails."""
         if self._hook.get_hookimpls():
-            self._sections, self._errors = _asked(self._hook, self._gathering.report())
+            self._sections, self._errors = _sections_of(self._hook, self._results.report())
         if self._errors:
             fail_run(session)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Print what it said."""
+        """Print the sections, and the errors."""
         for title, text in self._sections:
             terminalreporter.section(title)
             terminalreporter.line(text)

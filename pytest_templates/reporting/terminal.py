@@ -1,4 +1,4 @@
-"""The summary of what models did, in the terminal: one line where models were called, a table where wanted."""
+"""The summary of what models did, in the terminal: one line if models were called, and a table if asked for."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_templates.run.calls import CALLS, CallRow, Line, cost_of, lines_of, table_of
+from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import manager_of
 from pytest_templates.support.text import counted
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from pytest_templates.run.totals import Line
 
-class Terminal:
-    """Collects the calls of all tests, from every process, and says what they come to.
+
+class TerminalSummary:
+    """Collects the calls of all tests, from every process, and prints their sums.
 
     Args:
         config: The run.
@@ -35,18 +37,33 @@ class Terminal:
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print the summary; features add parts and lines of their own, in the order in which they were loaded."""
-        lines = lines_of(self._calls)
+        lines = self._lines()
         if self._wants_table:
             terminalreporter.section("templates")
-            terminalreporter.line(table_of(lines) if lines else "no model was called")
+            terminalreporter.line(_table(lines) if lines else "no model was called")
         counts = [*(_called(lines) if lines else []), *chain.from_iterable(reversed(self._hook.summary_counts()))]
-        if counts:  # clients that are used without the engine make no calls, and their cassettes count
+        if counts:  # also of clients that are used without the engine: they make no calls, but are replayed
             terminalreporter.line(f"templates: {', '.join(counts)}")
         for line in chain.from_iterable(reversed(self._hook.summary_lines())):
             terminalreporter.line(f"templates: {line}")
 
+    def _lines(self) -> list[Line]:
+        if not self._calls:
+            return []
+        from pytest_templates.run.totals import lines_of
+
+        return lines_of(self._calls)
+
+
+def _table(lines: list[Line]) -> str:
+    from pytest_templates.run.totals import table_of
+
+    return table_of(lines)
+
 
 def _called(lines: list[Line]) -> list[str]:
+    from pytest_templates.run.totals import cost_of
+
     calls, models = sum(line.calls for line in lines), len({line.model for line in lines})
     tokens = sum(line.input_tokens + line.output_tokens for line in lines)
     cost = cost_of(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines))

@@ -1,1 +1,1 @@
-"""The life of a test, from set-up to tear-down; knows no feature."""
+"""What happens to a test from set-up to tear-down, and the private hooks by which features take part in it."""

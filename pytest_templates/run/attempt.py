@@ -1,4 +1,4 @@
-"""One attempt of a test, from set-up to tear-down: its model calls, its outcome, and what must fail it."""
+"""One attempt of a test, from set-up to tear-down: its model calls, its outcome, and the errors that fail it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNKNOWN = CallSource("model")
 
 
 class Attempt:
-    """One attempt of one test; a test that is run again begins another.
+    """One attempt of a test; a test that is run again begins another one.
 
     Args:
         item: The test.
@@ -29,11 +29,11 @@ class Attempt:
     Attributes:
         item: The test.
         calls: The model calls so far, each with where its answer came from.
-        failures: What fails the test even where the program swallowed it, in order.
+        failures: The errors that fail the test even where the program swallows them, in order.
         failed: Whether a phase of the test failed, and was not expected to.
-        skipped: Whether the test was skipped, by itself or by pytest, or failed as expected.
-        resources: What is closed at the end.
-        stash: Where features keep what they know of this attempt.
+        skipped: Whether a phase of the test was skipped, or failed as expected.
+        resources: Context managers to be closed when the attempt ends.
+        stash: Where features keep their data about this attempt.
     """
 
     def __init__(self, item: pytest.Item) -> None:
@@ -50,7 +50,7 @@ class Attempt:
 
     @cached_property
     def hook(self) -> Any:
-        """The private hooks, to be called; see `hookspecs.Life`."""
+        """The private hooks of the run, to be called; see `hookspecs.Life`."""
         return manager_of(self.item.config).hook
 
     @property
@@ -74,7 +74,7 @@ class Attempt:
         return not self.failed and (not self.skipped or self._failed_as_expected)
 
     def called(self, call: ModelCall) -> None:
-        """Note a model call, and tell features and the project of it."""
+        """Record a model call, and call the hooks for it: the private ones, then the project's."""
         self.trace.calls.append(call)
         source = self.hook.source_of(attempt=self, call=call) or _UNKNOWN
         self.calls.append((call, source))
@@ -84,19 +84,16 @@ class Attempt:
             self.failures.extend(announce(call, self.item))
 
     def open(self) -> None:
-        """Open what the test's markers ask for."""
+        """Let features prepare what the test's markers ask for."""
         self.hook.attempt_opens(attempt=self)
 
-    def settle(self) -> None:
-        """Hold the test to what it should have used up.
-
-        A test that failed or was skipped has said why, and what is left over then is no news.
-        """
+    def check_complete(self) -> None:
+        """Let features add failures for what a test left unused, where it has passed so far: else that is expected."""
         if self.passed:
-            self.hook.attempt_settles(attempt=self)
+            self.hook.attempt_is_checked(attempt=self)
 
     def close(self) -> None:
-        """End: let go of everything, and keep what was made if all went well."""
+        """Close the resources, and let features keep or drop what the test made."""
         try:
             self.resources.close()
         except BaseException:
@@ -106,21 +103,21 @@ class Attempt:
             self.hook.attempt_closes(attempt=self)
 
     def interrupt(self) -> None:
-        """Let go of everything where the run ends in the midst of the test."""
+        """Close the resources where the run ends in the middle of the test."""
         try:
             self.resources.close()
         finally:
             self.hook.attempt_is_interrupted(attempt=self)
 
-    def hear(self, report: pytest.TestReport) -> None:
-        """Take a phase's outcome from its report: unittest's tests tell it in no other way."""
+    def note_outcome(self, report: pytest.TestReport) -> None:
+        """Take the outcome of a phase from its report: those of unittest do not raise it through pytest's hooks."""
         self.failed = self.failed or report.failed
         self.skipped = self.skipped or report.skipped
         if report.skipped and hasattr(report, "wasxfail") and not self.failures:
             self.failed, self._failed_as_expected = False, True
 
     def report(self, report: pytest.TestReport) -> None:
-        """Send what models did along with the last report."""
+        """Add the model calls to the last report, and let features add their data."""
         if report.when == "teardown" and self.calls:
             CALLS.put(report, [row_of(call, source.name) for call, source in self.calls])
         self.hook.attempt_is_reported(attempt=self, report=report)
@@ -133,11 +130,11 @@ def begin(item: pytest.Item) -> Attempt:
 
 
 def attempt_of(item: pytest.Item) -> Attempt:
-    """The attempt of a test that is under way."""
+    """The attempt of a test that is under way; begins one where there is none yet."""
     return item.stash[_ATTEMPT] if _ATTEMPT in item.stash else begin(item)
 
 
 def forget(item: pytest.Item) -> None:
-    """Let go of a test that is over."""
+    """Forget the attempt of a test that is over."""
     if _ATTEMPT in item.stash:
         del item.stash[_ATTEMPT]

@@ -1,4 +1,4 @@
-"""Joining the life of a test: each feature registers one plugin object, for pytest's hooks and our private ones."""
+"""Registers features: each has one plugin object, for pytest's hooks and for the private ones."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ hookimpl = pluggy.HookimplMarker(_PROJECT)
 
 
 def manager_of(config: pytest.Config) -> pluggy.PluginManager:
-    """The features that take part in a run."""
+    """The plugin manager of the private hooks; each run of pytest has its own."""
     if _MANAGER not in config.stash:
         config.stash[_MANAGER] = pluggy.PluginManager(_PROJECT)
     return config.stash[_MANAGER]
 
 
 def join(config: pytest.Config, feature: object, name: str) -> None:
-    """Register a feature's plugin object.
+    """Register the plugin object of a feature with pytest and for the private hooks.
 
     Args:
-        config: The run.
-        feature: The object.
-        name: What it is called among pytest's plugins, without ``templates-``.
+        config: The configuration of the run.
+        feature: The plugin object.
+        name: Its name; among pytest's plugins with ``templates-`` before it.
     """
     config.pluginmanager.register(feature, f"templates-{name}")
     manager_of(config).register(feature, name)

@@ -1,8 +1,8 @@
-"""The private hooks by which features take part in the life of a test.
+"""The private hooks by which features take part in a test.
 
-`run` calls them and knows no feature; a feature registers one plugin object by `features.join`, and keeps what it knows
-of an attempt in ``attempt.stash``. They are no interface for projects, and no ``conftest.py`` can implement them: those
-that projects implement are in `pytest_templates.hooks`.
+`run` calls them and knows no feature. A feature registers one plugin object by `features.join`, and keeps its data
+about an attempt in ``attempt.stash``. A ``conftest.py`` cannot implement them: the hooks for projects are in
+`pytest_templates.hooks`.
 """
 
 from __future__ import annotations
@@ -22,43 +22,42 @@ if TYPE_CHECKING:
 
 
 class Life:
-    """What happens to an attempt of a test, in this order."""
+    """The hooks of an attempt of a test: questions about it, and its events in the order in which they happen."""
 
     @hookspec
     def attempt_opens(self, attempt: Attempt) -> None:
-        """The test is to run: open what its markers ask for.
+        """Prepare what the markers of the test ask for; what has to be closed goes to ``attempt.resources``.
 
-        Pytest has seen that it is not skipped, and its fixtures are not made yet. What has to be closed goes to
-        ``attempt.resources``.
+        It is called when pytest knows that the test is not skipped, and before its fixtures are set up.
         """
 
     @hookspec(firstresult=True)
     def asks_real_models(self, attempt: Attempt) -> bool | None:
-        """Whether the test is about real models, recorded or live."""
+        """Whether the test uses real models, recorded or live."""
 
     @hookspec
     def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
-        """A real model is about to be called; what is raised keeps it from being called."""
+        """A real model is about to be called; an error that is raised here prevents it, and reaches the program."""
 
     @hookspec
     def before_sending(self, attempt: Attempt) -> None:
-        """A request is about to leave the machine, and will be paid for; what is raised keeps it from being sent."""
+        """A request that costs money is about to be sent; an error that is raised here prevents it."""
 
     @hookspec(firstresult=True)
     def catches_live_calls(self, attempt: Attempt) -> bool | None:
-        """Whether calls of real models are caught, so that none gets past unnoticed."""
+        """Whether requests to real models are intercepted in this test, so that none needs to be refused."""
 
     @hookspec(firstresult=True)
     def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
-        """Where the answer to a call came from, and whether a real model was asked now."""
+        """Where the answer to a model call came from."""
 
     @hookspec(firstresult=True)
     def answered_outside_of_engine(self, attempt: Attempt) -> bool | None:
-        """Whether real models have answered calls that were not made by the engine."""
+        """Whether real models have answered requests that were not made by the engine."""
 
     @hookspec
     def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
-        """A model call has ended; what is raised reaches the program."""
+        """A model call has ended; an error that is raised here reaches the program."""
 
     @hookspec
     def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:
@@ -70,35 +69,35 @@ class Life:
 
     @hookspec(firstresult=True)
     def answer_order(self, attempt: Attempt) -> ReverseOrder | None:
-        """In which order scripted answers come that are awaited at the same time; the usual one, if nobody says."""
+        """The order of scripted answers that are awaited at the same time; ``None`` for the usual one."""
 
     @hookspec
-    def attempt_settles(self, attempt: Attempt) -> None:
-        """The test is over and did not fail: add to ``attempt.failures`` what it should have used up."""
+    def attempt_is_checked(self, attempt: Attempt) -> None:
+        """The test has passed so far: add an error to ``attempt.failures`` for what it should have used and did not."""
 
     @hookspec
     def attempt_closes(self, attempt: Attempt) -> None:
-        """The resources are closed, and it is known whether the test went well: keep or drop what it made."""
+        """The resources are closed and the outcome is known: keep or drop what the test made."""
 
     @hookspec
     def attempt_is_interrupted(self, attempt: Attempt) -> None:
-        """The run ends in the midst of the test: leave what it made so that nothing is lost."""
+        """The run ends in the middle of the test: save what must not be lost."""
 
     @hookspec
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """A phase was reported: add to the last report, that of the tear-down, what has to reach the main process."""
+        """A phase has a report: add data for the main process to that of the tear-down, which is the last."""
 
 
 class Run:
-    """What features tell each other of a run."""
+    """Questions that features ask each other about a run."""
 
     @hookspec(firstresult=True)
     def models_in_place(self) -> tuple[Any, ...] | None:
-        """Which templates ask other models in this run; see `cassettes.settings.Override`."""
+        """The overrides of ``--templates-model``; see `cassettes.settings.Override`."""
 
 
 class Summary:
-    """What features say at the end of a run, in the process that hears of every test."""
+    """The hooks of the reports at the end of a run, called in the main process."""
 
     @hookspec
     def summary_counts(self) -> list[str]:  # type: ignore[empty-body]  # a specification
@@ -110,7 +109,7 @@ class Summary:
 
     @hookspec
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:  # type: ignore[empty-body]  # as above
-        """Fields of a test in the report of the run, from what its attempts brought; see `ReportData`."""
+        """Fields of a test in the report of the run, from the data that its reports carry; see `ReportData`."""
 
     @hookspec
     def run_facts(self) -> dict[str, Any]:  # type: ignore[empty-body]  # as above

@@ -1,4 +1,4 @@
-"""Markers: what one is, how its arguments are read, and how wrong ones are refused when tests are collected."""
+"""Markers: how they are declared, and how their arguments are read and checked when tests are collected."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Marker(Generic[T]):
     """One marker.
 
     Args:
-        read: A function of the marker's name whose parameters are those of the marker, and whose docstring says what
-            it does. It returns what the marker asks for; a `TypeError` or `ValueError` refuses the arguments.
-        check: Looks at a test that has the marker; raises `pytest.Collector.CollectError` where it may not have it.
+        read: A function with the name and the parameters of the marker; its docstring is the marker's description. It
+            returns the value of the marker; a `TypeError` or `ValueError` refuses the arguments.
+        check: Checks a test that has the marker; raises `pytest.Collector.CollectError` where it may not have it.
     """
 
     def __init__(self, read: Callable[..., T], check: Callable[[pytest.Item], None] | None = None) -> None:
@@ -27,29 +27,29 @@ class Marker(Generic[T]):
         self._read = read
         self._check = check
 
-    def announce(self, config: pytest.Config) -> None:
-        """Tell pytest of it; from now on its arguments are checked."""
+    def register(self, config: pytest.Config) -> None:
+        """Register the marker with pytest, and have its arguments checked from now on."""
         config.addinivalue_line("markers", f"{self.name}{self.parameters}: {self._read.__doc__}")
         config.stash.setdefault(_MARKERS, []).append(self)
 
     @property
     def parameters(self) -> str:
-        """What it takes, as in ``(name=None, *, ignore=())``."""
+        """The parameters of the marker, as in ``(name=None, *, ignore=())``."""
         parameters = signature(self._read).parameters.values()
         return str(Signature([parameter.replace(annotation=Signature.empty) for parameter in parameters]))
 
     def is_on(self, item: pytest.Item) -> bool:
-        """Whether a test has it."""
+        """Whether a test has the marker."""
         return item.get_closest_marker(self.name) is not None
 
     def read(self, item: pytest.Item) -> T | None:
-        """What the closest one asks for; ``None`` where the test has none."""
+        """The value of the closest marker of this name; ``None`` where the test has none."""
         marker = item.get_closest_marker(self.name)
-        return None if marker is None else self._asked(item, marker)
+        return None if marker is None else self._value(item, marker)
 
     def read_all(self, item: pytest.Item) -> list[T]:
-        """What every one of them asks for, the closest first."""
-        return [self._asked(item, marker) for marker in item.iter_markers(self.name)]
+        """The values of all markers of this name, the closest first."""
+        return [self._value(item, marker) for marker in item.iter_markers(self.name)]
 
     def check(self, item: pytest.Item) -> None:
         """Refuse wrong arguments, and tests that may not have the marker.
@@ -60,7 +60,7 @@ class Marker(Generic[T]):
         if self.read_all(item) and self._check is not None:
             self._check(item)
 
-    def _asked(self, item: pytest.Item, marker: pytest.Mark) -> T:
+    def _value(self, item: pytest.Item, marker: pytest.Mark) -> T:
         try:
             return self._read(*marker.args, **marker.kwargs)
         except (TypeError, ValueError) as error:
@@ -70,7 +70,7 @@ class Marker(Generic[T]):
 
 
 def check_item(item: pytest.Item) -> None:
-    """Refuse a test one of whose markers is wrong.
+    """Check the markers of a test.
 
     Raises:
         pytest.Collector.CollectError: The text names the test, the marker and what it takes.
@@ -80,10 +80,10 @@ def check_item(item: pytest.Item) -> None:
 
 
 def check_collected(collected: object) -> None:
-    """Refuse tests with wrong markers when they are collected.
+    """Check the markers of tests that were just collected.
 
     Args:
-        collected: What one name in a test module came to: a test, several, or something else.
+        collected: What `pytest_pycollect_makeitem` returned: a test, a list of them, or something else.
 
     Raises:
         pytest.Collector.CollectError: As `check_item`.
@@ -94,10 +94,10 @@ def check_collected(collected: object) -> None:
 
 
 def reason_of(given: object) -> str:
-    """A reason, where it is one.
+    """The reason that a marker was given.
 
     Raises:
-        ValueError: It is no text, or says nothing.
+        ValueError: It is no text, or an empty one.
     """
     if not isinstance(given, str) or not given.strip():
         raise ValueError(f"reason is a text that says why, not {given!r}")

@@ -1,6 +1,6 @@
-"""The observer that hands what the engine does to the attempt under way.
+"""The observer that passes the engine's events to the attempt under way.
 
-It is loaded with the engine, perhaps in the middle of an import of this package's errors: it imports little itself.
+It is loaded with the engine, perhaps while this package's errors are being imported: it imports little itself.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
 
 class AttemptObserver(Observer):
-    """Hands on model calls, tool runs and subroutines.
+    """Passes on model calls, tool runs and subroutines.
 
     Args:
-        listening: Gives the attempt that the engine's doings belong to; ``None`` for none.
+        listening: Returns the attempt that the events belong to; ``None`` for none.
     """
 
     def __init__(self, listening: Callable[[], Attempt | None]) -> None:
         self._listening = listening
 
     def on_model_call(self, call: ModelCall) -> None:
-        """Add the call to the attempt's."""
+        """Add the call to those of the attempt."""
         attempt = self._listening()
         if attempt is not None:
             attempt.called(call)
 
     def on_tool_run(self, run: ToolRun) -> None:
-        """Note the run of a tool."""
+        """Add the run of the tool to the trace."""
         attempt = self._listening()
         if attempt is not None:
             attempt.trace.tools.append(run)
 
     def on_live_call(self, event: LiveCall) -> None:
-        """Let features object."""
+        """Let features refuse the call."""
         attempt = self._listening()
         if attempt is not None:
             attempt.hook.live_call_begins(attempt=attempt, event=event)
 
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:
-        """Tell features."""
+        """Pass on the beginning of a subroutine."""
         attempt = self._listening()
         if attempt is not None:
             attempt.hook.subroutine_entered(attempt=attempt, event=event)
 
     def on_subroutine_exit(self, event: SubroutineExited) -> None:
-        """Tell features."""
+        """Pass on the end of a subroutine."""
         attempt = self._listening()
         if attempt is not None:
             attempt.hook.subroutine_left(attempt=attempt, event=event)

@@ -1,7 +1,7 @@
-"""Options of the command line and of the ini file: what one is, how it is added, read and refused.
+"""Options of the command line and the ini file: how they are declared, read and checked.
 
-A room has one table of its options: add it in ``pytest_addoption``, read it in ``pytest_configure``, and ask an option
-for its value with ``RECORD.of(config)``.
+Every feature has one table of its options: it is added in ``pytest_addoption`` and read in ``pytest_configure``. From
+then on, ``RECORD.of(config)`` is the value of an option.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import pytest
 
 T = TypeVar("T")
 
-REPEATED: Final = pytest.StashKey[bool]()  # set in a run that only repeats another one, and writes nothing of its own
+REPEATED: Final = pytest.StashKey[bool]()  # True in a run that only repeats another one, and writes no files of its own
 _UNCHANGED: Final = object()
 
 
 class Option(Generic[T]):
-    """One option: on the command line, in the ini file, or in both; the command line wins.
+    """An option on the command line, in the ini file, or in both; the command line takes precedence.
 
     Args:
-        flag: As it is typed, such as ``--templates-record``; ``""`` for none.
+        flag: The name on the command line, such as ``--templates-record``; ``""`` for none.
         ini: The key in the ini file; ``""`` for none.
-        help: What ``--help`` says of it.
-        ini_help: What ``--help`` says of the key, where that is something else.
-        default: What it is where it is not given.
-        choices: The valid values; empty where any text is.
-        read: Gives the value for what was written. A `ValueError` refuses it; its text says what is wrong.
-        repeated: What it is in a run that only repeats another one; as given, where left out.
+        help: The text in ``--help``.
+        ini_help: The text in ``--help`` for the ini key, where it differs.
+        default: What is read where the option is not given.
+        choices: The valid values; empty for any.
+        read: Converts what was written to the value. A `ValueError` refuses it; its text says what is wrong.
+        repeated: The value in a run that only repeats another one; by default the same value.
         ini_type: How pytest reads the key: ``"string"``, or ``"linelist"`` for one value a line.
-        kwargs: What else `argparse` takes, such as ``metavar`` and ``action``.
+        kwargs: Further arguments for `argparse`, such as ``metavar`` and ``action``.
     """
 
     def __init__(
@@ -55,32 +55,28 @@ class Option(Generic[T]):
         self._choices = tuple(choices)
         self._convert = read
         self._repeated = repeated
-        self._ini_type = ini_type
-        self._kwargs = kwargs
+        self._ini_type: Literal["string", "linelist"] = ini_type
+        self._kwargs: dict[str, Any] = {**kwargs, "choices": self._choices} if choices else kwargs
         self._key = pytest.StashKey[T]()
 
     def add(self, parser: pytest.Parser) -> None:
-        """Add it to pytest's own."""
+        """Add the option to those of pytest."""
         if self._flag:
             group = parser.getgroup("templates", "programs built of prompt templates (antiphon)")
-            given = {**self._kwargs, **({"choices": self._choices} if self._choices else {})}
-            default = None if self._ini or "action" in given else self._default
-            group.addoption(
-                self._flag, help=self._help, **({"default": default} if default is not None else {}), **given
-            )
+            group.addoption(self._flag, help=self._help, **self._kwargs)
         if self._ini:
             default = [] if self._ini_type == "linelist" else self._default
             parser.addini(self._ini, self._ini_help, type=self._ini_type, default=default)
 
     def given(self, config: pytest.Config) -> Any:
-        """What was typed on the command line; ``None`` for nothing."""
+        """What stands on the command line; ``None`` where the option is not given there."""
         return config.getoption(self._flag, None) if self._flag else None
 
     def of(self, config: pytest.Config) -> T:
         """The value in a run.
 
         Raises:
-            pytest.UsageError: What was written is not valid; the text says where it stands, and what is.
+            pytest.UsageError: The value is not valid; the text says where it stands, and which values are.
         """
         if self._key not in config.stash:
             config.stash[self._key] = self._value(config)
@@ -92,18 +88,19 @@ class Option(Generic[T]):
         value, where = self.given(config), f"{self._flag}={self.given(config)}"
         if value is None and self._ini:
             value, where = self._in_ini(config)
+        value = self._default if value is None else value
         if self._convert is None:
-            return self._default if value is None else value
+            return value
         try:
             return self._convert(value, config)
         except ValueError as error:
             raise pytest.UsageError(f"{where}: {error}") from error
 
     def _in_ini(self, config: pytest.Config) -> tuple[Any, str]:
-        """The value of the key, and where it stands, in words."""
+        """The value in the ini file, and where it stands, in words."""
         try:
             value = config.getini(self._ini)
-        except ValueError:  # the room that adds it is blocked
+        except ValueError:  # the plugin that adds the key is blocked
             return self._default, ""
         where = f"{self._ini} = {value} in {config.inipath}" if self._choices else f"{self._ini} in {config.inipath}"
         if self._choices and value not in self._choices:
@@ -112,7 +109,7 @@ class Option(Generic[T]):
 
 
 class Options:
-    """The options of a room.
+    """The options of a feature.
 
     Args:
         options: All of them, in the order of ``--help``.
@@ -122,15 +119,15 @@ class Options:
         self._options = options
 
     def add(self, parser: pytest.Parser) -> None:
-        """Add them to pytest's own."""
+        """Add the options to those of pytest."""
         for option in self._options:
             option.add(parser)
 
     def read(self, config: pytest.Config) -> None:
-        """Read them all, so that a value that is not valid is refused before any test runs.
+        """Read all options, so that a value that is not valid is refused before any test runs.
 
         Raises:
-            pytest.UsageError: One is not valid.
+            pytest.UsageError: A value is not valid.
         """
         for option in self._options:
             option.of(config)

@@ -7,20 +7,20 @@ from typing import Final
 from antiphon.threads import pause
 from pytest_templates.run.under_way import current_attempt
 
-_QUIET: Final = 20  # turns of the event loop in which nobody asks: then nobody else is about to
+_QUIET: Final = 20  # iterations of the event loop without a newcomer, after which none is expected
 
 
 class ReverseOrder:
-    """Lets those who wait at the same time go on in the reverse of the order in which they came.
+    """Lets tasks that wait at the same time go on in the reverse of the order in which they came.
 
-    Nobody waits for a clock: where the event loop turns a few times without a newcomer, the last one goes on.
+    No clock is involved: after some iterations of the event loop without a newcomer, the last task goes on.
     """
 
     def __init__(self) -> None:
         self._waiting: list[object] = []
 
     async def turn(self) -> None:
-        """Wait until it is one's turn."""
+        """Wait until it is the turn of the current task."""
         own = object()
         self._waiting.append(own)
         try:
@@ -35,7 +35,7 @@ class ReverseOrder:
 
 
 async def in_turn() -> None:
-    """Wait for one's turn, in a test that wants another order than the usual one."""
+    """Wait for the turn of the current task, in a test that wants another order of answers than the usual one."""
     attempt = current_attempt()
     order = None if attempt is None else attempt.hook.answer_order(attempt=attempt)
     if order is not None:

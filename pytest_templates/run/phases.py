@@ -1,19 +1,20 @@
-"""The phases of a test: set-up, call and tear-down, each failed by what the program swallowed in it."""
+"""The phases of a test: set-up, call and tear-down, which fail for errors that the program swallowed in them."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 
 import pytest
 
 from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.xfail import refuse_meaningless_xfail
 from pytest_templates.support.failures import failure_text, not_shown_by, prune
 
 
 class Phases:
-    """Fails the phases of an attempt for errors that the program swallowed, each of them once.
+    """Makes phases of an attempt fail for errors that the program swallowed, for each error once.
 
     Args:
         attempt: The attempt.
@@ -21,13 +22,13 @@ class Phases:
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        self._shown = 0  # so many of its failures have failed a phase
-        self._shown_before: int | None = None  # as before the phase that is just over; None where it was not failed
-        self._text = ""  # what the phase that is just over was failed with
+        self._shown = 0  # how many of the attempt's failures have made a phase fail
+        self._shown_before: int | None = None  # the same before the phase that has just ended; None where none was new
+        self._text = ""  # the text with which the phase that has just ended was made to fail
         self._is_under_way = False
 
     def phase(self, name: str) -> Phase:
-        """One phase, to be entered."""
+        """A phase, as a context manager."""
         return Phase(self, name)
 
     def begin(self) -> None:
@@ -35,37 +36,37 @@ class Phases:
         self._is_under_way = True
 
     def end(self) -> None:
-        """A phase ends; what fails it is known next."""
+        """A phase has ended."""
         self._is_under_way = False
 
     def pending(self) -> list[Exception]:
-        """The failures that came up since this was last asked."""
+        """The failures that were added since the last call."""
         pending = self.attempt.failures[self._shown :]
         self._shown_before = self._shown if pending else None
         self._shown = len(self.attempt.failures)
         return pending
 
     def fail(self, pending: Sequence[Exception]) -> None:
-        """Fail the phase by what nobody has seen."""
+        """Make the phase fail for errors that the program swallowed."""
         self._text = failure_text(pending)
         pytest.fail(self._text, pytrace=False)
 
-    def hear(self, report: pytest.TestReport) -> None:
-        """See whether what failed a phase is in its report; else it is shown once more, or beside it."""
-        _refuse_meaningless_xfail(report, self.attempt)
-        if self._is_under_way:  # the report of a subtest: that one of them was skipped skips nothing else
+    def check_report(self, report: pytest.TestReport) -> None:
+        """Make sure that the failures of a phase are shown: in its report, in a section of it, or by the next phase."""
+        refuse_meaningless_xfail(report, self.attempt)
+        if self._is_under_way:  # the report of a subtest: one that is skipped does not skip the test
             self.attempt.failed = self.attempt.failed or report.failed
             return
-        self.attempt.hear(report)
+        self.attempt.note_outcome(report)
         if self._shown_before is not None and not report.failed and not hasattr(report, "wasxfail"):
-            self._shown = self._shown_before  # what failed the phase was not heard: it fails the next one
-        elif self._text and self._text not in report.longreprtext:  # unittest's test has failed by itself, too
+            self._shown = self._shown_before  # pytest took no notice, so that the next phase has to fail
+        elif self._text and self._text not in report.longreprtext:  # a test of unittest has failed by itself as well
             report.sections.append((f"Captured templates {report.when}", self._text))
         self._shown_before, self._text = None, ""
 
 
 class Phase:
-    """A phase of a test: set-up, call or tear-down. Fails it for what the program swallowed."""
+    """A phase of a test, as a context manager that makes it fail for errors that the program swallowed."""
 
     def __init__(self, phases: Phases, name: str) -> None:
         self._phases = phases
@@ -84,20 +85,20 @@ class Phase:
             if self._name == "teardown":
                 self._close()
 
-    # Where pytest.fail says all there is, its frame is left to be seen: where none is, pytest adds a line about that.
+    # The methods below do not hide their frames: where a traceback has no visible frame, pytest adds a line about it.
 
     def _close(self) -> None:
         try:
             self._attempt.close()
         except Exception as error:
-            if not _is_of_our_family(error):
+            if not _is_ours(error):
                 raise
             pytest.fail(failure_text([error]), pytrace=False)
 
     def _judge(self, error: BaseException | None) -> None:
         attempt = self._attempt
         if self._name == "teardown":
-            attempt.settle()
+            attempt.check_complete()
         pending = self._phases.pending()
         skipped = isinstance(error, pytest.skip.Exception)
         attempt.skipped = attempt.skipped or skipped
@@ -108,49 +109,16 @@ class Phase:
             self._explain(error, pending)
 
     def _explain(self, error: BaseException, pending: list[Exception]) -> None:
-        """Show what the program swallowed before it failed, and a failure of ours without our own frames."""
+        """Show errors that the program swallowed before it failed, and prune the traceback of an error of ours."""
         hidden = not_shown_by(error, pending)
         if hidden:
             self._attempt.item.add_report_section(self._name, "templates", failure_text(hidden))
-        if _is_of_our_family(error) and not self._attempt.item.config.getoption("fulltrace"):
+        if _is_ours(error) and not self._attempt.item.config.getoption("fulltrace"):
             prune(error)
             if error.__traceback__ is None:
                 raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
 
 
-def _is_of_our_family(error: BaseException) -> bool:
+def _is_ours(error: BaseException) -> bool:
     errors = sys.modules.get("antiphon.errors")
     return errors is not None and isinstance(error, errors.AntiphonError)
-
-
-def _refuse_meaningless_xfail(report: pytest.TestReport, attempt: Attempt) -> None:
-    """Let a test fail that "failed as expected" while a recording was missing, or a call or another host was refused.
-
-    That says nothing of the program. A test about such errors names what it expects: ``xfail(raises=CassetteMiss)``.
-    """
-    if not (report.skipped and hasattr(report, "wasxfail") and attempt.failures):
-        return
-    what = next(_unmeant(attempt.failures, tuple(_named(attempt.item))), "")
-    if what:
-        report.outcome = "failed"
-        del report.wasxfail
-        report.sections.append(
-            (f"Captured templates {report.when}", f"{what} fails a test also where it is expected to fail")
-        )
-
-
-def _unmeant(failures: Iterable[Exception], named: tuple[type[BaseException], ...]) -> Iterator[str]:
-    """What went wrong around the program, in words, where no mark names it."""
-    for failure in failures:
-        what = getattr(failure, "fails_expected_failures", "")
-        meant = any(isinstance(failure, kind) for kind in named if getattr(kind, "fails_expected_failures", ""))
-        if what and not meant:  # an xfail mark that names Exception names nothing
-            yield what
-
-
-def _named(item: pytest.Item) -> Iterator[type[BaseException]]:
-    """The errors that the test's marks expect."""
-    for mark in item.iter_markers("xfail"):
-        raises = mark.kwargs.get("raises")
-        given = getattr(raises, "expected_exceptions", raises)  # of a pytest.RaisesExc
-        yield from (one for one in (given if isinstance(given, tuple) else (given,)) if isinstance(one, type))

@@ -1,4 +1,4 @@
-"""The life of a test, as pytest tells it: attempts begin, open, settle, close and are reported."""
+"""The hooks of pytest that drive the attempts of tests, and the fixture ``llm_trace``."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ def llm_trace(_llm_attempt: Attempt) -> Trace:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch the engine as soon as a program loads it, and let features join."""
+    """Add the private hooks, and listen to the engine as soon as a program loads it."""
     manager = manager_of(config)
     for specs in (hookspecs.Life, hookspecs.Run, hookspecs.Summary):
         manager.add_hookspecs(specs)
-    under_way.watch(config)
+    under_way.listen(config)
     config.pluginmanager.register(Opening(), "templates-opening")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Watch no longer; let go of a test whose run ends in its midst, as by Ctrl-C: it has no tear-down."""
-    watched = under_way.under_way_in(config)
-    if watched.attempt is not None:
-        watched.attempt.interrupt()
-    watched.end()
+    """Stop listening; interrupt a test that is still under way, as after Ctrl-C: it gets no tear-down."""
+    in_run = under_way.under_way_in(config)
+    if in_run.attempt is not None:
+        in_run.attempt.interrupt()
+    in_run.end()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
-    """Refuse markers with arguments that nobody knows."""
+    """Check the markers of the tests that are collected."""
     collected = yield
     markers.check_collected(collected)
     return collected
@@ -57,7 +57,7 @@ def pytest_pycollect_makeitem() -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let go of a test when it is over, in all of its attempts."""
+    """Forget a test when all of its attempts are over."""
     try:
         return (yield)
     finally:
@@ -76,7 +76,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Hold the test to what happened in it, also where the program swallowed it."""
+    """Make the test fail for errors that the program swallowed."""
     __tracebackhide__ = True
     with _phases_of(attempt_of(item)).phase("call"):
         return (yield)
@@ -95,21 +95,21 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Send what models did in the test along with its last report."""
+    """Check and complete the report of a phase."""
     report = yield
     current = attempt_of(item)
-    _phases_of(current).hear(report)
+    _phases_of(current).check_report(report)
     current.report(report)
     return report
 
 
 class Opening:
-    """Opens what a test's markers ask for: after pytest has seen whether the test is skipped, before its fixtures."""
+    """Prepares what a test's markers ask for: after pytest has checked for skips, before fixtures are set up."""
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Open it."""
+        """Check the markers, and open the attempt."""
         try:
-            markers.check_item(item)  # tests that are not collected as functions were not looked at yet
+            markers.check_item(item)  # tests that pytest did not collect as functions were not checked yet
         except pytest.Collector.CollectError as error:
             pytest.fail(str(error), pytrace=False)
         attempt_of(item).open()

@@ -1,4 +1,4 @@
-"""What reports of tests carry from the process that ran a test to the one that hears of all: typed, plain data."""
+"""Typed, plain data that test reports carry from the process that ran a test to the main process."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 T = TypeVar("T")
 
-ATTRIBUTE: Final = "templates"  # of a report; pytest-xdist sends the attributes of reports along
+ATTRIBUTE: Final = "templates"  # of a report: pytest-xdist sends all attributes of reports
 
 
 class ReportData(Generic[T]):
-    """One part of it.
+    """The data of one feature.
 
     Args:
-        name: What the part is called; each feature has its own.
+        name: The name of the data in a report.
 
     Example:
         >>> UNPRICED = ReportData[list[str]]("unpriced")
@@ -28,18 +28,18 @@ class ReportData(Generic[T]):
         self.name = name
 
     def put(self, report: pytest.TestReport, data: T) -> None:
-        """Send data along with a report: numbers, texts, lists, dicts, booleans and ``None`` only."""
+        """Add data to a report: numbers, texts, lists, dicts, booleans and ``None`` only."""
         vars(report).setdefault(ATTRIBUTE, {})[self.name] = data
 
     def of(self, report: pytest.TestReport) -> T | None:
-        """What a report brings; ``None`` for nothing."""
+        """The data in a report; ``None`` where it carries none."""
         return self.within(brought_by(report))
 
     def within(self, brought: dict[str, Any]) -> T | None:
-        """This part of all that a report brings; ``None`` for nothing."""
+        """This feature's part of all the data that a report carries; ``None`` where there is none."""
         return cast("T | None", brought.get(self.name))
 
 
 def brought_by(report: pytest.TestReport) -> dict[str, Any]:
-    """All that a report brings, by the names of the parts."""
+    """All the data that a report carries, by the names of its parts."""
     return cast("dict[str, Any]", getattr(report, ATTRIBUTE, {}))

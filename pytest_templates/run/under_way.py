@@ -1,4 +1,4 @@
-"""Which attempt of a test is under way in this process, and listening to the engine on its behalf."""
+"""The attempt of a test that is under way in this process; it listens to the engine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _UNDER_WAY = pytest.StashKey["UnderWay"]()
 
 
 class UnderWay:
-    """The attempt under way in one run of pytest; the engine's doings belong to it.
+    """The attempt under way in one run of pytest; the events of the engine belong to it.
 
     The engine is not imported for this: a run whose tests never load it pays nothing. Where one pytest runs inside
-    another, as with ``pytester``, the inner one listens while it lasts.
+    another, as with ``pytester``, only the inner one listens.
 
     Attributes:
         attempt: The attempt, or ``None`` between tests.
@@ -33,7 +33,7 @@ class UnderWay:
         self._listener = EngineListener(self._observer)
 
     def end(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self._runs.remove(self)
         self._listener.end()
 
@@ -44,7 +44,7 @@ class UnderWay:
 
     @property
     def listening(self) -> Attempt | None:
-        """The attempt that the engine's doings belong to; ``None`` where another pytest runs inside this one."""
+        """The attempt that the engine's events belong to; ``None`` where another pytest runs inside this one."""
         return self.attempt if self._runs[-1] is self else None
 
     def _observer(self) -> Observer:
@@ -53,14 +53,14 @@ class UnderWay:
         return AttemptObserver(lambda: self.listening)
 
 
-def watch(config: pytest.Config) -> UnderWay:
+def listen(config: pytest.Config) -> UnderWay:
     """Listen from now on, or from when the engine is loaded."""
     under_way = config.stash[_UNDER_WAY] = UnderWay()
     return under_way
 
 
 def under_way_in(config: pytest.Config) -> UnderWay:
-    """Which attempt is under way in a run."""
+    """The attempt under way in a run."""
     return config.stash[_UNDER_WAY]
 
 

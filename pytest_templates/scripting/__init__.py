@@ -1,1 +1,1 @@
-"""Scripted models and users, and faults put on templates."""
+"""Test doubles for models and users, which play scripts, and the injection of faults into templates."""

@@ -1,4 +1,4 @@
-"""Faults put on chosen templates, over whatever model they ask."""
+"""Injects faults into chosen templates, whatever model they call."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _Piece: TypeAlias = str | Reply | Message
 
 
 class Faults:
-    """Puts faults on templates: ``llm_faults.at("support/triage", faults.timeout(), times=2)``.
+    """Injects faults into templates: ``llm_faults.at("support/triage", faults.timeout(), times=2)``.
 
     Attributes:
-        time: The virtual time that waiting takes in the test; nobody waits.
+        time: The virtual time of the test, in which sleeping returns at once.
     """
 
     def __init__(self, time: VirtualTime) -> None:
         self.time = time
         self._placed: list[_Placed] = []
-        self._asked: dict[tuple[str | None, str], None] = {}
+        self._callers: dict[tuple[str | None, str], None] = {}
         self._without_effect: list[str] = []
 
     def at(self, path: str, fault: Fault, *, times: int | None = 1) -> None:
-        """Let a fault happen when a template asks its model.
+        """Let a fault happen when a template calls its model.
 
         Args:
             path: The id of the template, or a glob of its path, iterations included: ``support/turns@2/answer``.
             fault: What goes wrong: one of the ``faults``.
-            times: How often, 1 or more, and then the model answers as it would have; ``None`` for ever. Several faults
-                on one template happen one after another.
+            times: How often, 1 or more; after that, the model answers as usual. ``None`` for always. Several faults of
+                one template happen one after another.
 
         Raises:
-            InvalidType: Something given is of the wrong kind.
+            InvalidType: An argument is of a wrong type.
             InvalidValue: ``times`` is less than 1.
         """
         if not isinstance(path, str):
@@ -63,7 +63,7 @@ class Faults:
 
     @property
     def remaining(self) -> int:
-        """How many faults have not happened, those that happen for ever aside, or have changed nothing."""
+        """How many faults have not happened, except those without an end, or have changed nothing."""
         return sum(placed.left or 0 for placed in self._placed) + len(self._without_effect)
 
     @property
@@ -74,45 +74,45 @@ class Faults:
             for one in self._placed
             if one.left
         ]
-        told = []
+        lines = []
         if rows:
-            told += ["llm_faults still holds faults that did not happen:", *rows]
-            told += [f"  what asked a model: {', '.join(path for path, _ in self._asked if path) or 'no template'}"]
+            lines += ["llm_faults still holds faults that did not happen:", *rows]
+            lines += [f"  what asked a model: {', '.join(path for path, _ in self._callers if path) or 'no template'}"]
         if self._without_effect:
-            told += ["llm_faults put faults on answers that stayed as they were:", *self._without_effect]
-            told += ["  the test would pass without them: choose others, or answers that they change"]
-        return "\n".join(told)
+            lines += ["llm_faults put faults on answers that stayed as they were:", *self._without_effect]
+            lines += ["  the test would pass without them: choose others, or answers that they change"]
+        return "\n".join(lines)
 
     def assert_complete(self) -> None:
-        """Make sure that every fault has happened.
+        """Check that every fault has happened.
 
         Raises:
-            UnusedSteps: Some have not; the text shows them.
+            UnusedSteps: Some have not, or have changed nothing; the text lists them.
         """
         if self.remaining:
             raise UnusedSteps(self.unused)
 
     def replacement(self, choice: Choice) -> Choice:
-        """The model that a template asks, or one that fails in its place."""
+        """The model that a template calls, or one with the fault that is due."""
         run = choice.session.run
-        self._asked[run.path, run.template_key] = None
+        self._callers[run.path, run.template_key] = None
         for placed in self._placed:
             if is_meant(placed.path, run.path, run.template_key) and placed.take():
                 return replace(choice, model=FaultyModel(choice.model, placed.fault, self))
         return choice
 
     def _hint(self, placed: _Placed) -> str:
-        met = any(is_meant(placed.path, *asked) for asked in self._asked)
-        return "" if met else which_template(placed.path, self._asked)
+        met = any(is_meant(placed.path, *caller) for caller in self._callers)
+        return "" if met else which_template(placed.path, self._callers)
 
     def had_no_effect(self, fault: Fault, session: Session) -> None:
-        """Note that a fault has changed nothing of an answer."""
+        """Note that a fault has changed nothing in an answer."""
         self._without_effect.append(f"    at {session.template_path!r}: {fault!r}")
 
 
 @contextmanager
 def faults_in_place() -> Iterator[Faults]:
-    """Put faults on templates, and let waiting take no time, for the length of a block."""
+    """Inject faults, and make time virtual, for the length of a block."""
     with virtual_time() as time:
         faults = Faults(time)
         with replacing(faults.replacement):
@@ -120,6 +120,8 @@ def faults_in_place() -> Iterator[Faults]:
 
 
 class _Placed:
+    """A fault of a template, and how often it is still to happen."""
+
     def __init__(self, path: str, fault: Fault, times: int | None) -> None:
         self.path = path
         self.fault = fault
@@ -127,6 +129,7 @@ class _Placed:
         self._lock = Lock()
 
     def take(self) -> bool:
+        """Whether the fault happens now; counts it."""
         with self._lock:
             if self.left is not None:
                 if self.left == 0:
@@ -136,12 +139,12 @@ class _Placed:
 
 
 class FaultyModel(Model):
-    """A model with which something goes wrong; in traces it is the model itself.
+    """A model with a fault; in traces it appears as the model itself.
 
     Args:
         model: The model.
         fault: What goes wrong.
-        faults: Where the time passes that it takes, and who hears of a fault that changes nothing.
+        faults: Adds up the time that the fault takes, and takes note of one that changes nothing.
     """
 
     def __init__(self, model: Model, fault: Fault, faults: Faults) -> None:
@@ -158,17 +161,17 @@ class FaultyModel(Model):
 
     def _send(self, session: Session) -> Reply:
         self._fail_at_once()
-        return self._spoilt(_as_reply(self._model._send(session)), session)
+        return self._changed(_as_reply(self._model._send(session)), session)
 
     async def _asend(self, session: Session) -> Reply:
         self._fail_at_once()
-        return self._spoilt(_as_reply(await self._model._asend(session)), session)
+        return self._changed(_as_reply(await self._model._asend(session)), session)
 
     def _stream(self, session: Session) -> Generator[_Piece]:
         self._fail_at_once()
         with closing(self._model._stream(session)) as pieces:
             if self._fault.change is not None:
-                yield from self._spoilt_pieces(list(pieces), session)
+                yield from self._changed_pieces(list(pieces), session)
                 return
             cut = _Cut(self._fault.after)
             for piece in pieces:
@@ -181,7 +184,7 @@ class FaultyModel(Model):
         self._fail_at_once()
         async with aclosing(self._model._astream(session)) as pieces:
             if self._fault.change is not None:
-                for part in self._spoilt_pieces([piece async for piece in pieces], session):
+                for part in self._changed_pieces([piece async for piece in pieces], session):
                     yield part
                 return
             cut = _Cut(self._fault.after)
@@ -196,7 +199,7 @@ class FaultyModel(Model):
         if self._fault.change is None and not self._fault.after:
             raise self._failure()
 
-    def _spoilt(self, reply: Reply, session: Session) -> Reply:
+    def _changed(self, reply: Reply, session: Session) -> Reply:
         if self._fault.change is None:
             raise self._failure()
         changed = self._fault.change(reply, session)
@@ -204,9 +207,9 @@ class FaultyModel(Model):
             self._faults.had_no_effect(self._fault, session)
         return changed
 
-    def _spoilt_pieces(self, pieces: Sequence[_Piece], session: Session) -> Iterator[_Piece]:
-        """What is left of the pieces, and at last the whole answer; what changes an answer at most cuts its text."""
-        changed = self._spoilt(_whole(pieces), session)
+    def _changed_pieces(self, pieces: Sequence[_Piece], session: Session) -> Iterator[_Piece]:
+        """The pieces as far as the fault leaves them, then the whole answer; a fault at most truncates the text."""
+        changed = self._changed(_whole(pieces), session)
         cut = _Cut(len(changed.content))
         for piece in pieces:
             if isinstance(piece, str):
@@ -222,7 +225,7 @@ class FaultyModel(Model):
 
 
 class _Cut:
-    """Lets so many characters pass."""
+    """Lets a number of characters of a stream pass."""
 
     def __init__(self, after: int) -> None:
         self._left = after

@@ -1,4 +1,4 @@
-"""Script files: what models say, by template, in YAML; and the JSON schema of such files."""
+"""Script files, in YAML: the answers of models by template; and the JSON schema of such files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from antiphon.errors import InvalidValue
 from pytest_templates import faults
 from pytest_templates.errors import ScriptError
 from pytest_templates.faults import Fault
-from pytest_templates.scripting.script import CallTool, Condition, Fail, ModelStep, Script, Stream
+from pytest_templates.scripting.rules import Condition, Script
+from pytest_templates.scripting.steps import CallTool, Fail, ModelStep, Stream
 from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
 
@@ -181,10 +182,10 @@ def schema() -> dict[str, Any]:
 
 
 class NoStep(InvalidValue):
-    """What is written is no step.
+    """An entry of a script file is no step.
 
     Attributes:
-        inner: Where in the step it is wrong: names of keys, and places in lists.
+        inner: The keys and indices that lead to the error within the entry.
     """
 
     def __init__(self, text: str, inner: tuple[str | int, ...] = ()) -> None:
@@ -193,10 +194,10 @@ class NoStep(InvalidValue):
 
 
 def step_of(written: Any) -> ModelStep:
-    """The step that is written in a script file.
+    """The step for an entry of a script file.
 
     Raises:
-        NoStep: It is none; the text says what may stand there.
+        NoStep: The entry is no step; the text says what may stand there.
     """
     if isinstance(written, str):
         return written
@@ -240,7 +241,7 @@ def load_script(path: Path) -> Script:
     """The script in a file.
 
     Raises:
-        ScriptError: The file cannot be read, or is no script; the text names the line.
+        ScriptError: The file cannot be read, or is no script; the text names the file and the line.
     """
     text = _read(path)
     try:
@@ -254,9 +255,9 @@ def load_script(path: Path) -> Script:
     if not isinstance(document, dict) or not document:
         raise ScriptError(f"{path}:1: the script is a mapping from the ids or paths of templates to what models say")
     script = Script(f"the script {path.name}", ())
-    for template, said in document.items():
-        steps = said if isinstance(said, list) else [said]
-        place = (template,) if not isinstance(said, list) else None
+    for template, entry in document.items():
+        steps = entry if isinstance(entry, list) else [entry]
+        place = (template,) if not isinstance(entry, list) else None
         loaded = [_step(step, path, text, place or (template, index)) for index, step in enumerate(steps)]
         if not isinstance(template, str) or not loaded:
             raise _fault(path, text, (template,), "names a template, and what the model says to it: at least one reply")

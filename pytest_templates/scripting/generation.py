@@ -1,7 +1,7 @@
-"""Answers that nobody has written: tool calls and objects, made from JSON schemas, the same for the same request.
+"""Generates answers: tool calls and objects of a type, from JSON schemas, the same for equal requests.
 
-There is no chance in them. Every field is filled, every list has an item, and what holds itself ends soon. A schema
-does not say everything: what is made is checked, and what is found wrong is made in another way, until nothing is.
+Nothing is random. Every field is filled, every list has an item, and recursive types end soon. A schema does not say
+everything: a value is validated, and its invalid parts are generated in another way, until all are valid.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain, repeat
 from math import ceil, floor
@@ -23,6 +24,7 @@ from antiphon import Reply, Session, Tool, ToolCall
 from antiphon.output import OutputType, problems_of
 from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError
+from pytest_templates.support.text import OUTSIDE
 
 A = TypeVar("A")
 
@@ -31,21 +33,21 @@ _Path: TypeAlias = tuple[str | int, ...]  # the keys and indices that lead to a 
 _Part: TypeAlias = tuple[str | int, Any, bool]  # its key or index, its schema, and whether it has to be there
 
 _TRIES: Final = 50
-_DRAWS: Final = 100  # of texts of a pattern, until one has the length that is asked for
-_SPARE: Final = 16  # repetitions that nothing asks for: enough for texts to differ, too few to be slow to match
+_DRAWS: Final = 100  # attempts to find a text of a pattern that has the right length
+_SPARE: Final = 16  # optional repetitions: enough for texts to differ, too few to be slow to match
 _ENDLESS: Final = 100  # the most repetitions that rstr asks for, also where a pattern allows more
 _EFFORT: Final = 1_000_000  # steps that all tries may take together: less than a second
 _STEPS_OF_A_VALUE: Final = 60
 
 
 def generated(session: Session) -> Reply | None:
-    """What is made up for a request; ``None`` for one of any text: there is nothing to make it up from.
+    """The answer to a request; ``None`` where any text will do, since there is no schema.
 
-    Tools are asked for first, each that is offered once. When they were run, an object of the type that is asked for
-    follows, or a closing text.
+    First every tool that is offered is called once; when they were run, an object of the output type follows, or a
+    closing text.
 
     Raises:
-        GenerationError: No value was found that is valid, or it would be larger than any that a model answers.
+        GenerationError: No valid value was found, or it would be larger than any answer of a model.
     """
     request, said = session.request, len(session.messages)
     if request.tools and session.last.role != "tool":
@@ -67,7 +69,7 @@ def _call(tool: Tool[..., Any], call_id: str) -> ToolCall:
 
 
 def _valid(what: str, schema: _Schema, check: Callable[[Any], object]) -> Any:
-    """A value in which a check finds nothing wrong."""
+    """A value of a schema that passes a check."""
     maker, wrong = _Maker(schema), ""
     for number in range(1, _TRIES + 1):
         try:
@@ -80,47 +82,42 @@ def _valid(what: str, schema: _Schema, check: Callable[[Any], object]) -> Any:
         except ValidationError as error:
             wrong = f"the last of {number} tries was {json.dumps(value)}\n{problems_of(error)}"
             paths = {_path(value, one["loc"]) for one in error.errors()}
-            if number % 3:  # of a union, pydantic tells what each of its members finds wrong: mostly it is one inside
+            if number % 3:  # pydantic reports the errors of every member of a union: mostly an inner one counts
                 paths -= {path[:length] for path in paths for length in range(len(path))}
             maker.turns.update(paths)
         else:
             return value
     caller = current_caller()
     template = None if caller is None else caller.template_path
-    asking = "code outside of templates" if template is None else f"the template at {template!r}"
+    caller_name = OUTSIDE if template is None else f"the template at {template!r}"
     raise GenerationError(
-        f"no answer can be made up that {asking} would take for {what}: {wrong}\n"
+        f"no answer can be made up that {caller_name} would take for {what}: {wrong}\n"
         "  write it into the script: model.on(template=...).reply(...)"
     )
 
 
 def _path(value: Any, location: Sequence[str | int]) -> _Path:
-    """The path to an error, whose location names members of unions and validators as well."""
+    """The path in a value to an error of pydantic, whose location also names members of unions and validators."""
     path: list[str | int] = []
     for part in location:
-        if part == "[key]" and path:  # pydantic adds it for a wrong name; names are made with what holds them
+        if part == "[key]" and path:  # pydantic adds it for an invalid key; keys are generated with their object
             return tuple(path[:-1])
-        if _holds(value, part):
-            value = value[part]
-            path.append(part)
+        if isinstance(value, dict | list):
+            with suppress(LookupError, TypeError):
+                value = value[part]  # type: ignore[index]
+                path.append(part)
     return tuple(path)
 
 
-def _holds(value: Any, part: str | int) -> bool:
-    if isinstance(value, list):
-        return isinstance(part, int) and part < len(value)
-    return isinstance(value, dict) and part in value
-
-
 class _NotMadeError(Exception):
-    """Why no value of a schema is made."""
+    """No value of a schema can be generated; the text says why."""
 
 
 class _Maker:
-    """Makes values of a schema, in the words in which pydantic writes schemas.
+    """Generates values of a JSON schema as pydantic writes it.
 
     Attributes:
-        turns: How often what a path leads to was found wrong. In each turn it is made in another way, if there is one.
+        turns: How often the part at a path was invalid; each time it is generated in another way, if there is one.
     """
 
     def __init__(self, schema: _Schema) -> None:
@@ -132,7 +129,7 @@ class _Maker:
         """The value, as JSON has it.
 
         Raises:
-            _NotMadeError: It has no end, or takes too much effort.
+            _NotMadeError: It is infinitely large, or takes too many steps.
         """
         return self._value(self._schema, (), frozenset())
 
@@ -146,7 +143,7 @@ class _Maker:
         return wrong + sum(part for part in path if isinstance(part, int))  # the items of a list differ
 
     def _value(self, given: Any, path: _Path, inside: frozenset[str]) -> Any:
-        """What a path leads to, inside of these definitions."""
+        """The value at a path, within these definitions of the schema."""
         self._spend(_STEPS_OF_A_VALUE)
         schema: _Schema = given if isinstance(given, dict) else {}  # True, or none at all, allows anything
         turn = self._turn(path)
@@ -184,7 +181,7 @@ class _Maker:
         return self._text(schema, path)
 
     def _one_of(self, branches: list[_Schema], path: _Path, inside: frozenset[str]) -> Any:
-        """A value of one branch, of another one in each turn; nothing at all comes last."""
+        """A value of one branch of a union, another one in each turn; null comes last."""
         branches = sorted(branches, key=lambda branch: branch.get("type") == "null")
         first = self._turn(path) % len(branches)
         reason = _NotMadeError()
@@ -196,7 +193,7 @@ class _Maker:
         raise reason
 
     def _made(self, parts: Iterable[_Part], path: _Path, inside: frozenset[str]) -> Iterator[tuple[Any, Any]]:
-        """The parts of an object or a list; without those that cannot be made and do not have to be there."""
+        """The parts of an object or a list, without optional ones that cannot be generated."""
         for key, schema, required in parts:
             try:
                 yield key, self._value(schema, (*path, key), inside)
@@ -205,13 +202,13 @@ class _Maker:
                     raise
 
     def _fields(self, schema: _Schema, path: _Path, inside: frozenset[str]) -> Iterator[_Part]:
-        """The parts of an object; where its names are open, some are made as well."""
+        """The parts of an object; of one with open keys, as many as are required or usual."""
         if "properties" in schema:
             yield from ((name, kind, name in schema.get("required", ())) for name, kind in schema["properties"].items())
             return
         named = schema.get("patternProperties", {})
         pattern, values = next(iter(named.items()), (None, schema.get("additionalProperties")))
-        # where a schema says nothing of the names, they may still have to be numbers
+        # a schema without a word about the keys may still be that of numeric keys
         names = schema.get("propertyNames", {"type": "integer"}) if pattern is None else {"pattern": pattern}
         least, count = self._sizes(schema, "Properties", int(isinstance(values, dict)))
         for index in range(count):
@@ -225,7 +222,7 @@ class _Maker:
         return ((index, kind, index < least) for index, kind in zip(range(count), kinds, strict=False))
 
     def _sizes(self, schema: _Schema, what: str, usual: int) -> tuple[int, int]:
-        """How many there must be, and how many are made: as many as usual, where that is allowed."""
+        """The least number of parts, and the number to generate: the usual one, where that is allowed."""
         least = schema.get(f"min{what}", 0)
         count = max(least, min(usual, schema.get(f"max{what}", usual)))
         self._spend(count)
@@ -247,7 +244,7 @@ class _Maker:
         return (name[: most - len(end)] + end).ljust(least, ".")
 
     def _matching(self, pattern: str, least: int, most: int, turn: int) -> str:
-        """A short text of a pattern, of the length that is asked for if one is found."""
+        """A short text that matches a pattern, of the right length if one is found."""
         from rstr import Rstr
 
         references = len(re.findall(r"\\[1-9]|\(\?P=", pattern))
@@ -261,16 +258,16 @@ class _Maker:
                 if least <= len(drawn) <= most:
                     break
                 missing = max(missing, least - len(drawn))
-        except (re.error, LookupError, OverflowError, RecursionError):  # of another dialect, or beyond what rstr knows
+        except (re.error, LookupError, OverflowError, RecursionError):  # another dialect, or more than rstr supports
             return pattern
         return drawn
 
 
 class _Dice(Random):
-    """Rolls the same in every process, and no more than there is effort left for.
+    """A random generator for rstr with the same sequence in every process and a limited number of steps.
 
     Attributes:
-        spare: How many more repetitions there may be than there have to be.
+        spare: How many optional repetitions are left.
     """
 
     def __init__(self, spend: Callable[[int], None], steps: int) -> None:
@@ -281,13 +278,13 @@ class _Dice(Random):
         spend(steps)
 
     def choice(self, seq: Sequence[A]) -> A:  # type: ignore[override]
-        """One of some; letters in their order: rstr takes some of them from sets, which have none."""
+        """An element; letters are sorted first, since rstr takes some of them from sets."""
         self._spend(len(seq))
         letters = all(isinstance(one, str) for one in seq)
         return super().choice(sorted(seq) if letters else seq)  # type: ignore[type-var]
 
     def randint(self, a: int, b: int) -> int:
-        """How often something is repeated."""
+        """The number of repetitions."""
         room = self.spare if b >= _ENDLESS else min(b - a, self.spare)
         more = super().choice((room, self.randrange(room + 1)))
         self.spare -= more
@@ -296,19 +293,19 @@ class _Dice(Random):
 
 
 def _number(schema: _Schema, turn: int) -> int | float:
-    """One step above 0 or the nearest to it that a schema allows, of as few decimals as possible."""
+    """A number of a schema: near one step above 0, with as few decimals as possible."""
     step = Fraction(str(schema.get("multipleOf", 1)))
     steps = [step] if "multipleOf" in schema else [Fraction(1, 10**decimals) for decimals in range(30)]
     if schema["type"] == "integer":
-        steps = [Fraction(step.numerator)]  # the whole ones among multiples of 5/2 are those of 5
+        steps = [Fraction(step.numerator)]  # the integers among the multiples of 5/2 are those of 5
     least = most = 0
-    for step in (*steps, steps[0]):  # the first again, where none has one for each turn
+    for step in (*steps, steps[0]):  # the first again, where no step gives a number for each turn
         least, most = _multiples(schema, step, turn)
         if most - least >= turn:
             break
     start = min(max(1, least), most)
     way = turn % max(1, most - least + 1)
-    point = step * (start + way if start + way <= most else most - way)  # up from there, then down
+    point = step * (start + way if start + way <= most else most - way)  # upwards from the start, then downwards
     return int(point) if point.denominator == 1 else float(point)
 
 
@@ -324,7 +321,7 @@ def _multiples(schema: _Schema, step: Fraction, turn: int) -> tuple[int, int]:
     return max(lower, default=min(1, most) - turn), most
 
 
-# One form after the other, with a number: {0} has no end, {1} is a day of any month.
+# The forms of a format take turns, each with a number: {0} counts without an end, {1} to 28, as days of a month.
 _FORMATS: Final[Mapping[str, Sequence[str]]] = {
     "date": ("2001-01-{1:02}", "2999-01-{1:02}"),
     "date-time": tuple(f"{day}T12:00:00{zone}" for day in ("2001-01-{1:02}", "2999-01-{1:02}") for zone in ("Z", "")),

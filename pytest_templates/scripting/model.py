@@ -1,4 +1,4 @@
-"""A model that says what a script tells it to."""
+"""``ScriptedModel``: a test double that plays a script instead of calling a model."""
 
 from __future__ import annotations
 
@@ -14,42 +14,34 @@ from antiphon.templates.checks import with_paths
 from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.run.ordering import in_turn
-from pytest_templates.scripting.script import (
-    Answer,
-    Condition,
-    ModelStep,
-    Pattern,
-    Script,
-    Stream,
-    checked_model_steps,
-    played,
-)
+from pytest_templates.scripting.rules import Condition, Pattern, Script
+from pytest_templates.scripting.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.support.targets import without_iterations
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import OUTSIDE, counted
 
 _NO_TEXTS: Final = "; generate=True makes up tool calls and typed answers, and no text that may be any"
 
 
 class ScriptedModel(Model):
-    """A model that plays a script: rules for chosen calls, and steps for all others, one a call, in order.
+    """A model that plays a script: rules for chosen calls, and steps for all others, one per call, in order.
 
-    The script is shared by every copy of the model, so that a subroutine's fork plays on from where its parent is.
-    Tests make one by the fixture ``scripted_model``, which settles it at teardown.
+    All copies of the model share the script, so that the fork of a subroutine goes on where its parent is. Tests make
+    one with the fixture ``scripted_model``, which checks at teardown that every step was played.
 
     Args:
         *steps: Texts, ``Reply`` and ``Message`` objects, ``CallTool``, ``Stream`` and ``Fail``, pydantic objects (said
             as JSON), exceptions (raised), and functions of the session that return one of these.
-        name: What the model is called in traces.
+        name: The name of the model in traces.
         script: A script that several models play from; it replaces the steps.
-        generate: Whether to make up what the script has nothing for, where tools or an object of a type are asked for:
-            each tool once, then an object that fits, or a closing text. The same request gets the same answer.
-        complain: Told of every call that there is no answer for, besides the error that is raised.
+        generate: Whether to generate an answer where the script has none, for requests with tools or an output type:
+            a call of each tool, then an object of the type, or a closing text. Equal requests get equal answers.
+        complain: Called with the error of every call without an answer, which is raised as well.
 
     Attributes:
-        calls: The calls so far, those of copies included.
+        calls: The model calls so far, those of copies included.
 
     Raises:
-        InvalidType: A step is nothing that a model could say; the text names its place.
+        InvalidType: A step is of a wrong type; the text names its place.
 
     Example:
         >>> model = ScriptedModel("Hello!", lambda session: session.last.content.upper())
@@ -78,19 +70,18 @@ class ScriptedModel(Model):
     def on(
         self, *, template: Pattern | None = None, prompt: Pattern | None = None, model: Pattern | None = None
     ) -> Rule:
-        """Say something to chosen calls: ``model.on(template="classify").reply("billing")``.
+        """Begin a rule for chosen calls: ``model.on(template="classify").reply("billing")``.
 
-        Rules are tried in the order in which they were written, before the steps. One that has nothing left is passed
-        over.
+        Rules are tried before the steps, in the order in which they were written. A rule without steps left is skipped.
 
         Args:
-            template: The id of the template that asks, or a glob of its path (``*`` stays within a segment, ``**``
+            template: The id of the calling template, or a glob of its path (``*`` stays within a segment, ``**``
                 crosses ``/``), or a regular expression to be found in its path.
             prompt: A text, or a regular expression, to be found in the last message that is sent.
-            model: A glob of the name of the model that is asked, or a regular expression to be found in it.
+            model: A glob of the name of the model that is called, or a regular expression to be found in it.
 
         Raises:
-            InvalidType: Something is neither text nor a compiled regular expression.
+            InvalidType: An argument is neither text nor a compiled regular expression.
         """
         for parameter, given in (("template", template), ("prompt", prompt), ("model", model)):
             if given is not None and not isinstance(given, str | re.Pattern):
@@ -101,14 +92,14 @@ class ScriptedModel(Model):
 
     @property
     def remaining(self) -> int:
-        """How many steps are left, those that are said for ever aside."""
+        """How many steps are left, except those without an end."""
         return self._script.remaining
 
     def assert_complete(self) -> None:
-        """Make sure that every step was played.
+        """Check that every step was played.
 
         Raises:
-            UnusedSteps: Some are left; the text shows them.
+            UnusedSteps: Some are left; the text lists them.
         """
         if self.remaining:
             raise UnusedSteps(self.unused)
@@ -150,12 +141,12 @@ class ScriptedModel(Model):
         if taken is not None:
             step, place = taken
             return played(step, session, place)
-        made = self._made_up(session) if self._generate else None
+        made = self._generated(session) if self._generate else None
         if made is None:
             raise self._unscripted(session)
         return made
 
-    def _made_up(self, session: Session) -> Reply | None:
+    def _generated(self, session: Session) -> Reply | None:
         from pytest_templates.scripting.generation import generated
 
         try:
@@ -170,7 +161,7 @@ class ScriptedModel(Model):
     def _unscripted(self, session: Session) -> UnscriptedCall:
         caller = current_caller()
         path = None if caller is None else caller.template_path
-        by = "by code outside of templates" if path is None else f"by the template at {path!r}"
+        by = f"by {OUTSIDE}" if path is None else f"by the template at {path!r}"
         taken = counted(self._script.taken, "step")
         script, remedy = "its script", "add a step"
         if self._plays_a_file:
@@ -189,13 +180,13 @@ class ScriptedModel(Model):
         return error
 
     def _note(self, error: Exception) -> None:
-        """Let the test know, also where the program swallows the error."""
+        """Pass an error on, so that the test fails also where the program swallows it."""
         if self._complain is not None:
             self._complain(error)
 
 
 def _built(session: Session, path: str | None) -> str:
-    """Where the template was built that asks."""
+    """Where the calling template was built, in words."""
     root = session.run.tree
     if path is None or not isinstance(root, Template):
         return ""
@@ -208,24 +199,24 @@ def _built(session: Session, path: str | None) -> str:
 
 
 class Rule:
-    """What a scripted model says to chosen calls; made by ``ScriptedModel.on``."""
+    """A rule of a scripted model for chosen calls; made by ``ScriptedModel.on``."""
 
     def __init__(self, model: ScriptedModel, condition: Condition) -> None:
         self._model = model
         self._condition = condition
 
     def reply(self, *steps: ModelStep, times: int | None = 1) -> ScriptedModel:
-        """Say these steps, one a call, in order.
+        """Play these steps, one per call, in order.
 
         Args:
             *steps: As with ``ScriptedModel``.
-            times: How often they are played, as a whole, 1 or more; ``None`` for ever: then none is ever left over.
+            times: How often all of them are played, 1 or more; ``None`` for always: then none is ever left over.
 
         Returns:
             The model.
 
         Raises:
-            InvalidType: A step is nothing that a model could say; the text names its place.
+            InvalidType: A step is of a wrong type; the text names its place.
             InvalidValue: There is no step, or ``times`` is less than 1.
         """
         if times is not None and (isinstance(times, bool) or not isinstance(times, int)):

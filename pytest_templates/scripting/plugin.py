@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.scripting.fault_injection import Faults
     from pytest_templates.scripting.model import ScriptedModel
-    from pytest_templates.scripting.script import Script
+    from pytest_templates.scripting.rules import Script
     from pytest_templates.scripting.user import ScriptedUser
 
 FIXTURES = Option[Path](
@@ -45,7 +45,7 @@ MARKER = Marker(llm_script)
 
 
 class Consumable(Protocol):
-    """What a test has to use up."""
+    """A script, or faults, of which a test may leave nothing unused."""
 
     @property
     def remaining(self) -> int:
@@ -62,8 +62,8 @@ class Scripts:
     """What is scripted in one attempt of a test.
 
     Attributes:
-        file: What scripted models without steps of their own play; ``None`` for a script of no steps.
-        consumables: What has to be used up at the end: the scripts of models and users, faults.
+        file: The script file that models without steps of their own play; ``None`` where there is none.
+        consumables: What must not be left unused: the scripts of models and users, faults.
     """
 
     def __init__(self) -> None:
@@ -137,14 +137,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Play scripts from now on."""
+    """Register the marker, and check scripts from now on."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     join(config, Scripting(), "scripting")
 
 
 class Scripting:
-    """Loads script files, and holds tests to what they scripted."""
+    """Loads script files, and makes tests fail that leave steps unused."""
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
@@ -168,8 +168,8 @@ class Scripting:
         return CallSource("script") if isinstance(call.origin, ScriptedModel) else None
 
     @hookimpl
-    def attempt_settles(self, attempt: Attempt) -> None:
-        """A step that nobody asked for fails the test."""
+    def attempt_is_checked(self, attempt: Attempt) -> None:
+        """Add a failure for every script of which steps are left."""
         left = [one for one in _scripts_of(attempt).consumables if one.remaining]
         if left:
             from pytest_templates.errors import UnusedSteps

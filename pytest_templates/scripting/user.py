@@ -1,4 +1,4 @@
-"""A user who says what a script tells them to."""
+"""``ScriptedUser``: a test double that gives prepared answers instead of asking a user."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from threading import Lock
 from antiphon import Session, UserInterface
 from antiphon.errors import InvalidType
 from pytest_templates.errors import UnscriptedCall, UnusedSteps
-from pytest_templates.scripting.script import UserStep, checked_user_steps, shown
+from pytest_templates.scripting.steps import UserStep, checked_user_steps, shown
 from pytest_templates.support.text import counted
 
 
 class ScriptedUser(UserInterface):
     """A user interface that gives prepared answers, in order.
 
-    Tests make one by the fixture ``scripted_user``, which settles it at teardown.
+    Tests make one with the fixture ``scripted_user``, which checks at teardown that every answer was given.
 
     Args:
         *answers: Texts, and functions of the session that return one.
-        complain: Told of every question that there is no answer for, besides the error that is raised.
+        complain: Called with the error of every question without an answer, which is raised as well.
 
     Raises:
-        InvalidType: An answer is none of these; the text names its place.
+        InvalidType: An answer is of a wrong type; the text names its place.
     """
 
     def __init__(self, *answers: UserStep, complain: Callable[[Exception], None] | None = None) -> None:
@@ -40,7 +40,7 @@ class ScriptedUser(UserInterface):
         """Give the next answer.
 
         Raises:
-            UnscriptedCall: None is left.
+            UnscriptedCall: No answer is left.
             InvalidType: A function returned no text.
         """
         with self._lock:
@@ -61,17 +61,17 @@ class ScriptedUser(UserInterface):
         return self.ask(session, description, default)
 
     def assert_complete(self) -> None:
-        """Make sure that every answer was given.
+        """Check that every answer was given.
 
         Raises:
-            UnusedSteps: Some are left; the text shows them.
+            UnusedSteps: Some are left; the text lists them.
         """
         if self.remaining:
             raise UnusedSteps(self.unused)
 
     @property
     def unused(self) -> str:
-        """What is left of the script, in words."""
+        """The answers that are left, in words."""
         left = enumerate(self._answers[self._given :], self._given + 1)
         listed = "\n".join(f"    {number}. {shown(answer)}" for number, answer in left)
         return (

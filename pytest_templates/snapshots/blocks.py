@@ -54,7 +54,7 @@ def to_text(blocks: Iterable[Block]) -> str:
 
 
 def from_text(text: str) -> list[Block]:
-    """The blocks of a text. Any text has some: what stands above the first title is a block without one."""
+    """The blocks of a text. No text is refused: lines above the first title are a block without one."""
     blocks: list[list[str]] = []
     for line in text.split("\n"):
         if not blocks or (line and not line.startswith(" ")):
@@ -65,7 +65,7 @@ def from_text(text: str) -> list[Block]:
 
 
 def lines_of(text: str) -> Iterator[str]:
-    """The lines of a body that says a text."""
+    """The lines of a body for a text."""
     lines = text.split("\n") if text else []
     last = len(lines) - 1
     for number, line in enumerate(lines):
@@ -78,17 +78,17 @@ def lines_of(text: str) -> Iterator[str]:
 
 
 def text_of(body: Iterable[str]) -> str:
-    """What a body says, for people: without indentation and quoting."""
+    """The text of a body, for people: without indentation and quoting."""
     return "\n".join(_line(line) for line in body)
 
 
 def inline(text: str) -> str:
-    """A name as it stands in a title: as JSON where it could be misread."""
+    """A name as it is written in a title: as JSON if it could be misread."""
     return text if text and text.isprintable() and not re.search(r"[\s\"()·]", text) else visible_json(text)
 
 
 def visible_json(value: Any, indent: int | None = None) -> str:
-    """A value as JSON in which all that cannot be seen is spelt out."""
+    """A value as JSON in which invisible characters are escaped."""
     written = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str, indent=indent)
     return "".join(c if c == "\n" or _is_visible(c) else json.dumps(c)[1:-1] for c in written)
 

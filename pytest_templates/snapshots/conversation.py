@@ -18,24 +18,24 @@ _KINDS: Final = {
 _ANY: Final = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _KINDS.items()))
 
 
-class Stable:
-    """Numbers what it meets, so that the same id has the same name all over a conversation: ``<uuid 1>``."""
+class StableIds:
+    """Numbers ids and times, so that the same one has the same name in a whole conversation: ``<uuid 1>``."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
 
     def text(self, text: str) -> str:
-        """A text with names for the UUIDs, the times with a date (ISO 8601) and the providers' ids in it."""
+        """A text in which UUIDs, times with a date (ISO 8601) and ids of providers are replaced by names."""
         return _ANY.sub(lambda found: f"<{found.lastgroup} {self.number(str(found.lastgroup), found[0])}>", text)
 
     def number(self, kind: str, value: str) -> int:
-        """The number of a value among those of its kind, from 1, in the order in which they were met."""
+        """The number of a value among those of its kind, from 1, in the order in which they first occur."""
         numbers = self._numbers.setdefault(kind, {})
         return numbers.setdefault(value.lower(), len(numbers) + 1)
 
 
 Plain: TypeAlias = Any  # dictionaries, lists and scalars
-Change: TypeAlias = Callable[[Plain], Plain]
+Transform: TypeAlias = Callable[[Plain], Plain]
 
 _FIELDS: Final = {"role", "content", "tool_calls", "tool_call_id", "template_path", "model"}
 _LONG: Final = 100  # characters; longer arguments stand on several lines
@@ -49,35 +49,34 @@ _CHOSEN_BY: Final = {
 }
 
 
-def snapshot_text(said: object, change: Change = lambda plain: plain) -> str:
+def snapshot_text(conversation: object, transform: Transform = lambda plain: plain) -> str:
     """The text that a conversation is compared by: who said what, where in the tree, by which model.
 
-    Metadata, tokens, costs and times are left out. Ids and times in texts are replaced, see `Stable`.
+    Metadata, tokens, costs and times are left out. Ids and times in texts are replaced, see `StableIds`.
 
     Args:
-        said: A session, a trace, a message or a list of messages.
-        change: What is done to the messages, as plain data, before they are written.
+        conversation: A session, a trace, a message or a list of messages.
+        transform: What is done to the messages, as plain data, before they are written.
 
     Raises:
         InvalidType: That is nothing of the kind.
     """
-    writer = _Writer(change)
-    if isinstance(said, Trace):
-        return to_text(
-            block for number, call in enumerate(said.calls) for block in writer.call(call, said.calls[:number])
-        )
-    return to_text(writer.messages(_messages_of(said)))
+    writer = _Writer(transform)
+    if isinstance(conversation, Trace):
+        calls = conversation.calls
+        return to_text(block for number, call in enumerate(calls) for block in writer.call(call, calls[:number]))
+    return to_text(writer.messages(_messages_of(conversation)))
 
 
-def _messages_of(said: object) -> Sequence[Message]:
-    if isinstance(said, Session):
-        return said.messages
-    if isinstance(said, Message):
-        return [said]
-    if isinstance(said, list | tuple) and all(isinstance(message, Message) for message in said):
-        return said
+def _messages_of(conversation: object) -> Sequence[Message]:
+    if isinstance(conversation, Session):
+        return conversation.messages
+    if isinstance(conversation, Message):
+        return [conversation]
+    if isinstance(conversation, list | tuple) and all(isinstance(message, Message) for message in conversation):
+        return conversation
     raise InvalidType(
-        f"llm_snapshot compares a Session, a Trace, a Message or a list of them, not {type(said).__name__}; "
+        f"llm_snapshot compares a Session, a Trace, a Message or a list of them, not {type(conversation).__name__}; "
         "for other values there is syrupy's own fixture, snapshot"
     )
 
@@ -85,16 +84,16 @@ def _messages_of(said: object) -> Sequence[Message]:
 class _Writer:
     """Writes the messages of one snapshot; an id has one name in all of them."""
 
-    def __init__(self, change: Change) -> None:
-        self._change = change
-        self._stable = Stable()
+    def __init__(self, transform: Transform) -> None:
+        self._transform = transform
+        self._stable = StableIds()
 
     def messages(self, messages: Sequence[Message]) -> Iterator[Block]:
-        plain = self._change([message.model_dump(include=_FIELDS, exclude_none=True) for message in messages])
+        plain = self._transform([message.model_dump(include=_FIELDS, exclude_none=True) for message in messages])
         return (self._message(message) for message in plain)
 
     def call(self, call: ModelCall, earlier: Sequence[ModelCall]) -> Iterator[Block]:
-        """A model call: what was asked that is not known from a call before it, and the answer."""
+        """A model call: the messages that are not known from an earlier call, and the answer."""
         number, known = next(
             ((n, k) for n in range(len(earlier), 0, -1) if (k := _known(call, earlier[n - 1]))), (0, 0)
         )
@@ -106,7 +105,7 @@ class _Writer:
 
     def _answer(self, call: ModelCall) -> Iterator[str]:
         if call.reply is None:
-            yield from lines_of(self._stable.text(self._change(f"{type(call.error).__name__}: {call.error}")))
+            yield from lines_of(self._stable.text(self._transform(f"{type(call.error).__name__}: {call.error}")))
         else:
             [block] = self.messages([_answer_of(call.reply)])
             yield from block.body
@@ -139,12 +138,12 @@ def _json(value: Plain) -> str:
 def _known(call: ModelCall, other: ModelCall) -> int:
     """How many messages a call has in common with another and its answer, where it begins with them; else 0."""
     ours, theirs = call.messages, other.messages
-    goes_on = other.reply is not None and len(ours) > len(theirs) and _says(ours[len(theirs)], other.reply)
+    goes_on = other.reply is not None and len(ours) > len(theirs) and _is_answer(ours[len(theirs)], other.reply)
     same = goes_on and all(one is two or one == two for one, two in zip(ours, theirs, strict=False))
     return len(theirs) + 1 if same else 0
 
 
-def _says(message: Message, reply: Reply) -> bool:
+def _is_answer(message: Message, reply: Reply) -> bool:
     return (message.role, message.content, message.tool_calls) == ("assistant", reply.content, reply.tool_calls)
 
 

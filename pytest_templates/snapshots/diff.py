@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
 from pytest_templates.snapshots.blocks import NO_TEMPLATE, Block, from_text, inline, text_of
-from pytest_templates.support.diff import Opcode, cut, shortened, word_difference
+from pytest_templates.support.diff import Opcode, shortened, word_difference
+from pytest_templates.support.targets import without_iterations
+from pytest_templates.support.text import OUTSIDE, cut
 
-_OTHER_WORDS: Final = {  # by who says them
+_OTHER_WORDS: Final = {  # by role
     "tool": "a tool answered differently in ",
     "error": "another error came in ",
     "user": "our prompt, or what the user answered, changed in ",
@@ -20,12 +21,11 @@ _SAME_WORDS: Final = {
     "call": "the model was chosen in another way in ",
     "tool": "a tool answered another call in ",
 }
-_NO_WORDS_OF_MODELS: Final = {"call", "error"}  # though their titles name one
-_ELSEWHERE: Final = "code outside of the templates"
+_NO_WORDS_OF_MODELS: Final = {"call", "error"}  # though their titles name a model
 
 
 def cause_of(change: Change) -> str:
-    """Whose doing a change is, and in which template."""
+    """What caused a change, and in which template."""
     old, new, where = change.old, change.new, _where(change.block)
     if old is None:
         return f"{where} says a message that it did not say"
@@ -63,10 +63,7 @@ def _cause_of_title(old: Block, new: Block, where: str) -> str:
 
 def _where(block: Block) -> str:
     path = block.part("path")
-    return _ELSEWHERE if path in {"", inline(NO_TEMPLATE)} else path
-
-
-_ITERATION: Final = re.compile(r"@\d+(?=/|$)")
+    return OUTSIDE if path in {"", inline(NO_TEMPLATE)} else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +72,8 @@ class Change:
 
     Attributes:
         number: Its place in the conversation, from 1; of a message that is gone the place where it stood.
-        old: What the snapshot has; ``None`` for a message that it lacks.
-        new: What was said; ``None`` for a message that is gone.
+        old: The message in the snapshot; ``None`` if it has none.
+        new: The message in the conversation; ``None`` if it has none any more.
     """
 
     number: int
@@ -96,7 +93,7 @@ def changes_of(before: Sequence[Block], after: Sequence[Block]) -> tuple[list[Ch
 
 
 def _opcodes(before: Sequence[Block], after: Sequence[Block]) -> Sequence[Opcode]:
-    """Where both say the same, wherever in a loop they say it."""
+    """Where both have the same messages, in whatever iterations of loops."""
     old, new = ([(block.part("role"), block.body) for block in blocks] for blocks in (before, after))
     return SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
 
@@ -119,39 +116,39 @@ def _moved(before: Sequence[Block], after: Sequence[Block], opcodes: Iterable[Op
         if kind == "equal"
         for offset in range(i_end - i)
     )
-    return sum(old.title != new.title and _title(old) == _title(new) for old, new in pairs)
+    return len([old for old, new in pairs if old.title != new.title and _title(old) == _title(new)])
 
 
 def _title(block: Block) -> str:
-    """The title in every turn of a loop; a model's name may hold an ``@`` as well."""
+    """The title without iterations of loops; a model's name may hold an ``@`` as well."""
     return block.title.replace(block.part("path"), place_of(block), 1)
 
 
 def place_of(block: Block) -> str:
-    """The path in the title, in every turn of a loop."""
-    return _ITERATION.sub("", block.part("path"))
+    """The path in the title, without iterations of loops."""
+    return without_iterations(block.part("path"))
 
 
 def conversation_difference(old: str, new: str) -> list[str]:
     """The difference between two snapshots, for people; no lines where they are the same.
 
-    Messages that only moved to another iteration of a loop are not told one by one. The first change is taken for the
+    Messages that only moved to another iteration of a loop are counted, not listed. The first change is taken for the
     cause of the others, since models answer to what was said before.
 
     Args:
         old: The text of the snapshot.
-        new: The text of what was said now.
+        new: The text of the conversation now.
     """
     changes, moved = changes_of(from_text(old), from_text(new))
     first = "first of all, " if len(changes) > 1 else ""
     return [
         *(f"{first}{cause_of(change)}:" for change in changes[:1]),
-        *shortened(line for change in changes for line in _told(change)),
+        *shortened(line for change in changes for line in _change_lines(change)),
         *([f"{moved} more say the same in another iteration of their loop"] if moved else []),
     ]
 
 
-def _told(change: Change) -> Iterator[str]:
+def _change_lines(change: Change) -> Iterator[str]:
     old, new = change.old, change.new
     if old is None or new is None:
         sign, verb = ("+", "is new") if old is None else ("-", "is gone")

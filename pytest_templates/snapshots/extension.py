@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from syrupy.types import SnapshotIndex
 
 
-ValuePath: TypeAlias = tuple[tuple[Any, type], ...]  # the way to a value: names or indices, with the types found there
+ValuePath: TypeAlias = tuple[tuple[Any, type], ...]  # names or indices, with the types of their values
 
 
 @dataclass(frozen=True, slots=True)
-class Choosing:
-    """What a test asked to be compared, as in ``llm_snapshot(exclude=props("model"))``.
+class PropertyFilter:
+    """The part of a conversation that is compared, as in ``llm_snapshot(exclude=props("model"))``.
 
     Attributes:
-        exclude: Says of a property that it is left out.
-        include: Says of a property that it is kept; nothing else is.
-        matcher: Gives the value that is compared instead of one that was seen.
+        exclude: Returns whether a property is left out.
+        include: Returns whether a property is kept; all others are left out.
+        matcher: Returns the value that is compared in place of another.
     """
 
     exclude: Callable[..., bool] | None = None
@@ -39,7 +39,7 @@ class Choosing:
     matcher: Callable[..., Any] | None = None
 
     def __call__(self, value: Any, path: ValuePath = ()) -> Any:
-        """A value as it is to be compared."""
+        """The value that is compared in place of this one."""
         if self.matcher is not None:
             value = self.matcher(data=value, path=path)
         if isinstance(value, dict):
@@ -69,9 +69,9 @@ class ConversationExtension(SingleFileSnapshotExtension):
         include: Callable[..., bool] | None = None,
         matcher: Callable[..., Any] | None = None,
     ) -> str:
-        """The text of a conversation; see `snapshot_text`. No secret is in it."""
-        choosing = Choosing(exclude, include, matcher)
-        return snapshot_text(data, lambda plain: choosing(_without_secrets(plain)))
+        """The text of a conversation, without secrets; see `snapshot_text`."""
+        filtered = PropertyFilter(exclude, include, matcher)
+        return snapshot_text(data, lambda plain: filtered(_without_secrets(plain)))
 
     def diff_lines(self, serialized_data: str | bytes, snapshot_data: str | bytes) -> Iterator[str]:
         """What changed, message by message."""

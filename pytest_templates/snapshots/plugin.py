@@ -1,6 +1,6 @@
 """Conversation snapshots in tests: the fixture ``llm_snapshot``.
 
-In CI no conversation is written: a snapshot that updates itself there checks nothing.
+In CI no conversation is written: a snapshot that is updated there checks nothing.
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ def llm_snapshot(request: pytest.FixtureRequest) -> SnapshotAssertion:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse updates in CI."""
-    config.pluginmanager.register(UpdatesInCI(config), "templates-snapshots")
+    config.pluginmanager.register(UpdateGuard(config), "templates-snapshots")
 
 
-class UpdatesInCI:
-    """Takes back ``--snapshot-update`` where CI is set and a test compares conversations.
+class UpdateGuard:
+    """Disables ``--snapshot-update`` if ``CI`` is set and a test compares conversations.
 
     Args:
-        config: Of this process, a worker's or the one that users started.
+        config: The configuration of this process, a worker or not.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Look whether a test compares conversations."""
+        """Disable the option if a test compares conversations."""
         if any(_FIXTURE in getattr(item, "fixturenames", ()) for item in items):
             _refuse_in_ci(self._config)
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Hear of it from a worker of xdist, before unused snapshots are removed here."""
+        """Disable it here if a worker of xdist did, before unused snapshots are removed."""
         if (getattr(node, "workeroutput", None) or {}).get(_FLAG):
             _refuse(self._config)
 
 
 def _refuse_update(config: pytest.Config) -> None:
-    """Fail a test that compares a conversation in a run that was to write it, in CI."""
+    """Fail a test that compares a conversation in a run with ``--snapshot-update``, in CI."""
     __tracebackhide__ = True
-    _refuse_in_ci(config)  # a test may also ask for the fixture while it runs
+    _refuse_in_ci(config)  # a test may also request the fixture while it runs
     if config.stash.get(_REFUSED, False):
         pytest.fail(
             "--snapshot-update was given where the environment variable CI is set: no snapshot is written or removed "

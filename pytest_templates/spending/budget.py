@@ -1,4 +1,4 @@
-"""What one test may spend: the marker ``llm_budget``."""
+"""The budget of a test: what its marker ``llm_budget`` allows it to spend."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Final
 from antiphon import ModelCall
 from antiphon.errors import naming_template
 from pytest_templates.errors import BudgetExceeded
-from pytest_templates.run.calls import CallRow, Source, lines_of, row_of, table_of
-from pytest_templates.spending.limits import Limits
-from pytest_templates.spending.tally import Entry, Tally, compared
-from pytest_templates.spending.tally import table_of as table_of_limits
+from pytest_templates.run.calls import CallRow, Source, row_of
+from pytest_templates.run.totals import lines_of, table_of
+from pytest_templates.spending.limits import Entry, Limits, Tally, compared, table_of_limits
 from pytest_templates.support.text import OUTSIDE
 
 _REMEDY: Final = "Ask less or another model, or change the limit at the marker."
@@ -20,50 +19,49 @@ _UNPRICED: Final = "What has no known price cannot be held to a cost: limit toke
 
 
 class Budget:
-    """Counts every call of a test, whatever answers it, and objects to what is beyond a limit.
+    """Counts every call of a test, whatever answers it, and raises an error when a limit is exceeded.
 
-    The call that goes beyond is counted and traced, and so is its answer: it was paid for. What can be known before a
-    real model is asked keeps it from being asked. From then on every call raises: a program that swallows the error,
-    or asks for ever, does not spend on.
+    The call that exceeds it is counted and traced with its answer: it was paid for. Where it is known beforehand that a
+    call would exceed a limit, no real model is called. Once a limit is exceeded every call raises, so that a program
+    that swallows the error, or calls for ever, spends no more.
 
     Args:
         test: The test's node id.
         limits: What it may spend.
-        complain: Told, once, that it spends more.
+        report: Takes the error, once.
     """
 
-    def __init__(self, test: str, limits: Limits, complain: Callable[[Exception], None]) -> None:
+    def __init__(self, test: str, limits: Limits, report: Callable[[Exception], None]) -> None:
         self._test = test
         self._limits = limits
-        self._complain = complain
+        self._report = report
         self._tally = Tally()
         self._calls: list[CallRow] = []
-        self._is_shown = False
+        self._is_reported = False
         self._lock = Lock()
 
     def check(self, model: str) -> None:
-        """Before a real model is asked.
+        """Check a call before a real model is called.
 
         Raises:
             BudgetExceeded: The call would be one too many, or the model is not allowed.
         """
         with self._lock:
-            exceeded = self._judged(self._tally.asking(model), f"a call of {model} was refused")
+            exceeded = self._judged(self._tally.with_call_of(model), f"a call of {model} was refused")
         if exceeded is not None:
             raise exceeded
 
     def add(self, call: ModelCall, source: Source) -> None:
-        """After a model was asked.
+        """Add a call that has ended.
 
         Raises:
-            BudgetExceeded: A limit does not hold any more. Not where the program is just letting go of the call: then
-                only the test fails.
+            BudgetExceeded: A limit is exceeded. It is only reported, not raised, where the call was cancelled.
         """
         if isinstance(call.error, BudgetExceeded):  # refused: nothing was spent
             return
         row = row_of(call, source)
         with self._lock:
-            self._tally = self._tally.adding(row)
+            self._tally = self._tally.with_call(row)
             self._calls.append(row)
             asked_by = call.template_path or OUTSIDE
             exceeded = self._judged(self._tally, f"with call {self._tally.calls}, by {asked_by}")
@@ -75,9 +73,9 @@ class Budget:
         if not any(entry.objection for entry in entries):
             return None
         exceeded = naming_template(BudgetExceeded(self._text(entries, when)))
-        if not self._is_shown:
-            self._is_shown = True
-            self._complain(exceeded)
+        if not self._is_reported:
+            self._is_reported = True
+            self._report(exceeded)
         return exceeded
 
     def _text(self, entries: list[Entry], when: str) -> str:

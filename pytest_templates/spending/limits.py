@@ -1,22 +1,26 @@
-"""Limits of what models may spend, in a test or in a whole run: checked where they are written."""
+"""Limits on what models may spend, in a test or in a run; the sum of what they spent, and how the two compare."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal, InvalidOperation
+from fnmatch import fnmatchcase
 from typing import Any, Final
+
+from pytest_templates.run.calls import CallRow
+from pytest_templates.support.text import money, table
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What may be spent; of each, ``None`` for any amount.
+    """Limits on spending; ``None`` for no limit.
 
     Attributes:
-        calls: How many calls of models, those that failed included.
-        input_tokens: How many tokens may be sent.
-        output_tokens: How many tokens may be received.
-        cost: US dollars.
+        calls: The most calls of models, those that fail included.
+        input_tokens: The most tokens that may be sent.
+        output_tokens: The most tokens that may be received.
+        cost: The most US dollars.
         models: The names of the models that may be called, as globs.
     """
 
@@ -27,7 +31,7 @@ class Limits:
     models: tuple[str, ...] | None = None
 
     def or_else(self, others: Limits) -> Limits:
-        """These limits, and where there is none that of the others."""
+        """These limits; where one is missing, that of the others."""
         pairs = {kind: (getattr(self, kind), getattr(others, kind)) for kind in KINDS}
         return Limits(**{kind: other if own is None else own for kind, (own, other) in pairs.items()})
 
@@ -36,10 +40,10 @@ KINDS: Final = tuple(field.name for field in fields(Limits))
 
 
 def limits_of(**given: Any) -> Limits:
-    """The limits as Python code gives them; ``None`` stands for none.
+    """The limits in the arguments of a marker; ``None`` for no limit.
 
     Raises:
-        ValueError: One is no limit of its kind, or there is none at all.
+        ValueError: A value is no limit of its kind, or there is no limit at all.
     """
     limits = {kind: _CHECKS[kind](kind, value) for kind, value in given.items() if value is not None}
     if not limits:
@@ -48,10 +52,10 @@ def limits_of(**given: Any) -> Limits:
 
 
 def limits_in(lines: Iterable[str]) -> Limits:
-    """The limits in lines such as ``cost = 0.50``; names of models are separated by commas.
+    """The limits in lines of an ini file, such as ``cost = 0.50``; names of models are separated by commas.
 
     Raises:
-        ValueError: A line is no limit, or there are two of a kind.
+        ValueError: A line is no limit, or there are two of one kind.
     """
     given: dict[str, object] = {}
     for line in filter(str.strip, lines):
@@ -68,7 +72,7 @@ def dollars(given: object) -> Decimal:
     """A sum of money: a number, or a text such as ``0.50``.
 
     Raises:
-        ValueError: It is none, or below 0.
+        ValueError: It is no number, or below 0.
     """
     try:
         sum_of_money = Decimal("NaN" if isinstance(given, bool) else str(given))
@@ -111,3 +115,93 @@ _READERS: Final[dict[str, Callable[[str], object]]] = {
     "cost": str,
     "models": lambda text: [name.strip() for name in text.split(",")],
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What models have spent: a sum of model calls.
+
+    Attributes:
+        calls: The number of calls.
+        input_tokens: Tokens sent.
+        output_tokens: Tokens received.
+        cost: US dollars, of the calls whose price is known.
+        models: The names of the models that were called.
+        unpriced: The names of the real models whose price is not known.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: Decimal = Decimal(0)
+    models: frozenset[str] = frozenset()
+    unpriced: frozenset[str] = frozenset()
+
+    def with_call_of(self, model: str) -> Tally:
+        """The sum with one more call, of which only the model is known."""
+        return replace(self, calls=self.calls + 1, models=self.models | {model})
+
+    def with_call(self, call: CallRow) -> Tally:
+        """The sum with one more call."""
+        return replace(
+            self.with_call_of(call["model"]),
+            input_tokens=self.input_tokens + call["input_tokens"],
+            output_tokens=self.output_tokens + call["output_tokens"],
+            cost=self.cost + Decimal(call["cost"] or 0),
+            unpriced=self.unpriced | ({call["model"]} if call["unpriced"] else set()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A limit, and what was spent of it.
+
+    Attributes:
+        kind: What is limited, in words.
+        spent: How much was spent, in words.
+        limit: The limit, in words; ``""`` for none.
+        objection: Why the limit does not hold, in words; ``""`` where it does.
+    """
+
+    kind: str
+    spent: str
+    limit: str
+    objection: str = ""
+
+
+def compared(tally: Tally, limits: Limits) -> list[Entry]:
+    """A sum compared with limits; a limit on the cost does not hold where a price is not known."""
+    return [
+        _number_entry("calls", tally.calls, limits.calls),
+        _number_entry("input tokens", tally.input_tokens, limits.input_tokens),
+        _number_entry("output tokens", tally.output_tokens, limits.output_tokens),
+        _cost_entry(tally, limits.cost),
+        *_model_entries(tally.models, limits.models),
+    ]
+
+
+def table_of_limits(entries: list[Entry]) -> str:
+    """A table of what was spent, and the limits."""
+    return table(("", "spent", "limit", ""), [(one.kind, one.spent, one.limit, one.objection) for one in entries])
+
+
+def _number_entry(kind: str, spent: int, limit: int | None) -> Entry:
+    if limit is None:
+        return Entry(kind, f"{spent:,}", "")
+    return Entry(kind, f"{spent:,}", f"{limit:,}", "too many" if spent > limit else "")
+
+
+def _cost_entry(tally: Tally, limit: Decimal | None) -> Entry:
+    spent = money(tally.cost) + (" and more" if tally.unpriced else "")
+    if limit is None:
+        return Entry("cost", spent, "")
+    unknown = f"no price is known for {', '.join(sorted(tally.unpriced))}" if tally.unpriced else ""
+    return Entry("cost", spent, money(limit), "too much" if tally.cost > limit else unknown)
+
+
+def _model_entries(called: frozenset[str], allowed: tuple[str, ...] | None) -> Iterator[Entry]:
+    if allowed is None:
+        return
+    for model in sorted(called):
+        fits = any(model == name or fnmatchcase(model, name) for name in allowed)
+        yield Entry("model", model, ", ".join(allowed) or "none", "" if fits else "not allowed")

@@ -13,34 +13,45 @@ from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
-from pytest_templates.spending.limits import Limits, dollars, limits_in, limits_of
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
     from antiphon.observers import LiveCall
     from pytest_templates.spending.budget import Budget
+    from pytest_templates.spending.limits import Limits
 
 
 def _dollars(given: str | None, config: pytest.Config) -> Decimal | None:
     del config
+    from pytest_templates.spending.limits import dollars
+
     try:
         return None if given is None else dollars(given)
     except ValueError as error:
         raise ValueError(f"it takes {error}") from error
 
 
-MAX_COST = Option[Decimal | None](
+def _limits(lines: list[str], config: pytest.Config) -> Limits | None:
+    del config
+    if not lines:
+        return None
+    from pytest_templates.spending.limits import limits_in
+
+    return limits_in(lines)
+
+
+MAX_COST: Option[Decimal | None] = Option(
     "--templates-max-cost",
     metavar="USD",
     help="call no real model any more when its calls have cost as much",
     read=_dollars,
     repeated=None,
 )
-BUDGET = Option[Limits | None](
+BUDGET: Option[Limits | None] = Option(
     ini="templates_budget",
     ini_type="linelist",
     help="what a whole run may spend, one limit a line, such as: cost = 0.50",
-    read=lambda lines, config: limits_in(lines) if lines else None,  # noqa: ARG005
+    read=_limits,
     repeated=None,
 )
 OPTIONS = Options(MAX_COST, BUDGET)
@@ -54,6 +65,8 @@ def llm_budget(
     models: object = None,
 ) -> Limits:
     """Fail this test when its models spend more (cost in US dollars), or when it calls others than these models."""
+    from pytest_templates.spending.limits import limits_of
+
     return limits_of(calls=calls, input_tokens=input_tokens, output_tokens=output_tokens, cost=cost, models=models)
 
 
@@ -67,13 +80,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold tests, and the run, to what they may spend."""
+    """Limit what tests, and the run, may spend."""
     OPTIONS.read(config)
-    MARKER.announce(config)
+    MARKER.register(config)
     join(config, TestBudgets(), "test-budgets")
     limit, budget = MAX_COST.of(config), BUDGET.of(config)
     if limit is not None:
-        from pytest_templates.spending.cost_limit import CostLimit
+        from pytest_templates.spending.max_cost import CostLimit
 
         join(config, CostLimit.of(config, limit), "cost-limit")
     if budget is not None and not is_worker(config):
@@ -83,25 +96,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class TestBudgets:
-    """Holds marked tests to their budgets."""
+    """Checks the budgets of marked tests."""
 
-    __test__ = False  # pytest collects classes called Test…; this is none
+    __test__ = False  # pytest collects classes whose names begin with Test
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
-        """Begin to count."""
+        """Begin to count the calls of a marked test."""
         found = MARKER.read_all(attempt.item)
         if found:
+            from functools import reduce
+
             from pytest_templates.spending import budget
 
-            limits = Limits()
-            for one in found:  # of each limit the one that stands closest to the test
-                limits = limits.or_else(one)
+            # of several limits of one kind, that of the closest marker holds
+            limits = reduce(lambda closer, farther: closer.or_else(farther), found)
             attempt.stash[_BUDGET] = budget.Budget(attempt.item.nodeid, limits, attempt.failures.append)
 
     @hookimpl(trylast=True)
     def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
-        """Object to a call that would be one too many."""
+        """Refuse a call that would exceed the budget."""
         budget = _budget_of(attempt)
         if budget is not None:
             budget.check(event.model)

@@ -1,4 +1,4 @@
-"""What a whole run may spend: ``templates_budget`` in the ini file, judged when the run is over."""
+"""The budget of a run: what ``templates_budget`` in the ini file allows, checked when the run is over."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.run import calls
-from pytest_templates.run.calls import CALLS, CallRow, Line, lines_of
+from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.processes import fail_run
-from pytest_templates.spending.limits import Limits
-from pytest_templates.spending.tally import Entry, Tally, compared, table_of
+from pytest_templates.run.totals import Line, lines_of, table_of
+from pytest_templates.spending.limits import Entry, Limits, Tally, compared, table_of_limits
 from pytest_templates.support.text import counted
 
 if TYPE_CHECKING:
@@ -24,10 +23,10 @@ _SHOWN: Final = 5  # templates
 
 
 class RunBudget:
-    """Adds up the calls of all tests, from every process, and fails the run that is beyond its budget.
+    """Adds up the calls of all tests, from every process, and makes a run fail that exceeds its budget.
 
     Args:
-        config: Where the budget was found.
+        config: The configuration in which the budget stands.
         limits: The budget.
     """
 
@@ -39,20 +38,20 @@ class RunBudget:
         self._entries: list[Entry] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count the calls of a test, those of every attempt."""
+        """Collect the calls of a test, those of every attempt."""
         self._calls += CALLS.of(report) or ()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Judge, and fail a run that has gone well so far."""
-        self._tally = reduce(Tally.adding, self._calls, Tally())
+        """Compare the sum with the budget, and make a run fail that exceeds it."""
+        self._tally = reduce(Tally.with_call, self._calls, Tally())
         self._entries = compared(replace(self._tally, unpriced=frozenset()), self._limits)
         if self._objections:
             fail_run(session)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Say what was spent and by whom, where that is too much; and what could not be judged."""
+        """Show what was spent by which templates where it exceeds the budget, and which models have no known price."""
         if self._objections:
             terminalreporter.section("budget of the run")
             for line in self._lines():
@@ -67,18 +66,18 @@ class RunBudget:
 
     def _lines(self) -> Sequence[str]:
         spent = lines_of(self._calls)
-        most = sorted(spent, key=self._weight, reverse=True)
+        most = sorted(spent, key=self._rank, reverse=True)
         more = len(most) - _SHOWN
         return (
             f"the run is beyond templates_budget{self._place}:",
-            table_of(self._entries),
+            table_of_limits(self._entries),
             "spent most:",
-            calls.table_of(most[:_SHOWN]),
+            table_of(most[:_SHOWN]),
             *([f"  and {counted(more, 'line')} more: --templates-summary shows all"] if more > 0 else []),
         )
 
-    def _weight(self, line: Line) -> tuple[object, ...]:
-        """What makes a template one that spends much: first what there is too much of."""
+    def _rank(self, line: Line) -> tuple[object, ...]:
+        """The key by which templates are sorted: first what was exceeded, then the cost and the calls."""
         kinds = {"cost": line.cost, "input tokens": line.input_tokens, "output tokens": line.output_tokens}
         over = [kinds[entry.kind] for entry in self._objections if entry.kind in kinds]
         return (*over, line.cost, line.calls)

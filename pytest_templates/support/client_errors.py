@@ -1,4 +1,4 @@
-"""Errors that client libraries pass on."""
+"""Errors that client libraries pass on to the program."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ AnError = TypeVar("AnError", bound=TestingError)
 
 
 def as_client_error(error: AnError) -> AnError:
-    """Make an error one that a client library passes on to the program as it is.
+    """Change the class of an error so that client libraries pass it on to the program unchanged.
 
-    Anthropic's client takes every error of its transport for a failed connection, waits, and tries again; the errors of
-    its own family it passes on, so the error becomes a member of that family. The clients of OpenAI and Google pass on
-    whatever is no failure of theirs.
+    Anthropic's client takes every error of its transport for a failed connection, waits, and tries again, but passes on
+    its own errors: the error becomes one of these as well. The clients of OpenAI and Google pass on every error that is
+    not theirs.
     """
     kind: type[TestingError] = type(error)
     anthropic = sys.modules.get("anthropic")
@@ -25,7 +25,7 @@ def as_client_error(error: AnError) -> AnError:
 
 
 def _member_of(family: type[Exception], kind: type[TestingError]) -> Any:
-    def __reduce__(error: TestingError) -> tuple[Any, ...]:  # noqa: N807  # for processes that have no such class
+    def __reduce__(error: TestingError) -> tuple[Any, ...]:  # noqa: N807  # unpickled as the original class: other processes have no such subclass
         rebuild, (_, *state) = kind.__reduce__(error)
         return rebuild, (kind, *state)
 

@@ -8,11 +8,12 @@ from difflib import SequenceMatcher, unified_diff
 from itertools import islice, takewhile
 from typing import Final, TypeAlias
 
+from pytest_templates.support.text import cut
+
 MAX_LINES: Final = 40  # of one difference
 _MAX_WORDS: Final = 600  # compared word by word; more are compared line by line
 _MAX_COMPARED_LINES: Final = 2000
 _AROUND: Final = 8  # words and spaces around a change
-_WIDTH: Final = 160  # characters
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
 
 Opcode: TypeAlias = tuple[str, int, int, int, int]  # as difflib's
@@ -72,12 +73,13 @@ def _word_changes(before: Sequence[str], after: Sequence[str], group: Sequence[O
 def _marked(words: Sequence[str], spans: Sequence[tuple[int, int]]) -> str:
     """The words of the spans in brackets, with some around them, on one line; ``…`` where others were left out."""
     left, right = max(spans[0][0] - _AROUND, 0), spans[-1][1] + _AROUND
-    parts, done = ["…" * (left > 0)], left
+    parts, done = ["…" if left > 0 else ""], left
     for start, end in spans:
         parts.append(_on_one_line("".join(words[done:start])))
-        parts.append(f"[{cut(_visible(''.join(words[start:end])))}]" * (start < end))
+        if start < end:
+            parts.append(f"[{cut(_visible(''.join(words[start:end])))}]")
         done = end
-    return "".join([*parts, _on_one_line("".join(words[done:right])), "…" * (right < len(words))])
+    return "".join([*parts, _on_one_line("".join(words[done:right])), "…" if right < len(words) else ""])
 
 
 def _visible(text: str) -> str:
@@ -106,11 +108,6 @@ def changes(old: Sequence[object], new: Sequence[object]) -> list[Opcode]:
     """Where two sequences differ."""
     opcodes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
     return [opcode for opcode in opcodes if opcode[0] != "equal"]
-
-
-def cut(text: str, width: int = _WIDTH) -> str:
-    """A text of so many characters at most."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def shortened(lines: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Listening to the engine without importing it: code that runs as soon as a program has loaded it."""
+"""Listening to the engine without importing it: observers are added as soon as a program has loaded it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class WhenLoaded(MetaPathFinder):
 
     Args:
         module: The module's full name.
-        then: What to do.
+        then: The function.
     """
 
     def __init__(self, module: str, then: Callable[[], None]) -> None:
@@ -33,14 +33,14 @@ class WhenLoaded(MetaPathFinder):
             sys.meta_path.insert(0, self)
 
     def forget(self) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find the module as the others would, with a loader that notifies everybody who waits."""
+        """Find the module by the other finders, and let its loader call all functions that wait for it."""
         if fullname != self._module:
             return None
         waiting = [one for one in sys.meta_path if isinstance(one, WhenLoaded) and one._module == fullname]
@@ -68,13 +68,13 @@ class _NotifyingLoader(Loader):
 
 
 class EngineListener(Generic[T]):
-    """Adds an observer to the engine as soon as a program loads it, and takes it away in the end.
+    """Adds an observer to the engine as soon as a program loads it, and removes it in the end.
 
     Args:
-        make: Makes the observer; called when the engine is there.
+        make: Makes the observer; called when the engine is loaded.
 
     Attributes:
-        observer: The observer; ``None`` as long as nobody has loaded the engine.
+        observer: The observer; ``None`` until the engine is loaded.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -83,7 +83,7 @@ class EngineListener(Generic[T]):
         self._waiting = WhenLoaded("antiphon", self._listen)
 
     def end(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self._waiting.forget()
         if self.observer is not None:
             from antiphon.observers import LISTENERS
@@ -97,7 +97,7 @@ class EngineListener(Generic[T]):
         LISTENERS.add(self.observer)
 
 
-_DOUBLES: Final = {"function", "test"}  # what pydantic-ai's own test doubles give as their provider
+_DOUBLES: Final = {"function", "test"}  # the providers of pydantic-ai's own test doubles
 
 
 def is_name_of_double(model: str) -> bool:
@@ -106,5 +106,5 @@ def is_name_of_double(model: str) -> bool:
 
 
 def is_double(model: Model) -> bool:
-    """Whether a model is a test double, ours or pydantic-ai's: what it says was written for a test."""
+    """Whether a model is a test double, ours or pydantic-ai's: its answers were written for a test."""
     return getattr(model, "is_double", False) or is_name_of_double(model.name)

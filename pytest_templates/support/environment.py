@@ -1,10 +1,9 @@
-"""What surrounds the plugin: continuous integration, the packages that are installed, whose code a frame is."""
+"""The environment of a run: continuous integration, installed packages, user code and library code, API keys."""
 
 from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
@@ -20,16 +19,16 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").strip().lower() not in {"", "0", "false", "no", "off"}
 
 
-_STANDARD_LIBRARY: Final = Path(sysconfig.get_path("stdlib"))
+_STANDARD_LIBRARY: Final = Path(os.__file__).parent
 _OURS: Final = frozenset({"antiphon", "pytest_templates"})
 
 
 def is_users(module: str, file: str) -> bool:
-    """Whether code is the user's: not installed, not Python's, not ours.
+    """Whether code is the user's: neither installed, nor of the standard library, nor ours.
 
     Args:
-        module: The name of its module, ``""`` where it has none.
-        file: The file it was compiled from.
+        module: The name of its module; ``""`` for none.
+        file: The file that it was compiled from.
     """
     path = Path(file)
     installed = "site-packages" in path.parts or path.is_relative_to(_STANDARD_LIBRARY)
@@ -38,7 +37,7 @@ def is_users(module: str, file: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_users_module(name: str) -> bool:
-    """Whether a module that is loaded is the user's; one without a file is not."""
+    """Whether a loaded module is the user's; one without a file is not."""
     file = getattr(sys.modules.get(name), "__file__", None)
     return file is not None and is_users(name, file)
 
@@ -51,8 +50,8 @@ def require_packages(what: str, *packages: str) -> None:
     """Fail the test where a package is missing; the text says what to install.
 
     Args:
-        what: What needs them, in words.
-        packages: The names by which they are imported.
+        what: What needs the packages, in words.
+        packages: Their names in import statements.
     """
     __tracebackhide__ = True
     missing = [name for name in packages if not _is_installed(name)]
@@ -74,7 +73,7 @@ _KEYS: Final = tuple(
 
 @contextmanager
 def placeholder_keys() -> Iterator[None]:
-    """Let clients be made that insist on a key, while nothing is sent: a replay needs none."""
+    """Set missing API keys to placeholders: clients insist on a key, also where nothing is sent, as in a replay."""
     missing = [name for name in _KEYS if name not in os.environ]
     os.environ.update(dict.fromkeys(missing, "no-key-in-replay"))
     try:

@@ -1,4 +1,4 @@
-"""How failures are shown: pruned tracebacks, and errors that a program swallowed."""
+"""How failures are shown: with pruned tracebacks, and with the errors that a program swallowed."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from pytest_templates.support.environment import is_users
 
 
 def failure_text(errors: Sequence[Exception]) -> str:
-    """The text that fails a test: every error in order, each with its place in the user's program."""
+    """The text of a failure: every error in order, each with its place in the user's program."""
     return "\n\n".join(_text(error) for error in errors)
 
 
 def not_shown_by(error: BaseException, errors: Iterable[Exception]) -> list[Exception]:
-    """The errors that another one does not show by itself, by what it was raised from, or by what it groups."""
+    """The errors that the traceback of another one does not show: not as itself, as a cause, or in a group."""
     shown = {id(one) for one in _chain(error)}
     return [one for one in errors if id(one) not in shown]
 
 
 def prune(error: BaseException) -> None:
-    """Leave the frames of the user's program alone in an error and in those that it was raised from."""
+    """Reduce the tracebacks of an error, its causes and its groups to the frames of the user's program."""
     for one in _chain(error):
         one.__traceback__ = pruned(one.__traceback__)
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An error, and all that it was raised from, that was under way, or that it groups."""
+    """An error with its causes, contexts and grouped errors, and theirs in turn."""
     found: dict[int, BaseException] = {}
-    behind: list[BaseException | None] = [error]
-    while behind:
-        one = behind.pop()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
         if one is not None and id(one) not in found:
             found[id(one)] = one
-            behind += [one.__cause__ or one.__context__, *getattr(one, "exceptions", ())]
+            waiting += [one.__cause__ or one.__context__, *getattr(one, "exceptions", ())]
     return [*found.values()]
 
 
 def pruned(traceback: TracebackType | None) -> TracebackType | None:
-    """A traceback with the frames of the user's program alone: none of a library's, and none of ours."""
+    """A traceback with only the frames of the user's program: without those of libraries, and without ours."""
     if traceback is None:
         return None
     rest = pruned(traceback.tb_next)
-    if not _is_the_users(traceback):
+    if not _is_user_frame(traceback):
         return rest
     return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
@@ -60,6 +60,6 @@ def _place(traceback: TracebackType | None) -> str:
     return f"\n  seen at {code.co_filename}:{traceback.tb_lineno}, in {code.co_name}"
 
 
-def _is_the_users(traceback: TracebackType) -> bool:
+def _is_user_frame(traceback: TracebackType) -> bool:
     frame = traceback.tb_frame
     return is_users(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)

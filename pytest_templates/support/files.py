@@ -7,6 +7,7 @@ import re
 import unicodedata
 from hashlib import blake2b
 from pathlib import Path
+from threading import get_ident
 from typing import Final
 
 _MAX_STEM_BYTES: Final = 110
@@ -48,15 +49,25 @@ def _short_hash(name: str) -> str:
     return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=_HASH_BYTES).hexdigest()
 
 
-def atomic_write(path: Path, text: str) -> None:
-    """Write a text file, wholly or not at all, with the same line ends on every system.
+def atomic_write(path: Path, content: str | bytes) -> None:
+    """Write a file, wholly or not at all, a text with the same line ends on every system.
 
     Raises:
         OSError: The file system refuses; an older file stays as it is.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")  # a hidden file, which others pass over
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}")  # a hidden file, which others pass over
     try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def path_within(path: Path, folder: Path) -> Path | None:
+    """A path from a folder on; ``None`` where it lies elsewhere."""
+    return path.relative_to(folder) if path.is_relative_to(folder) else None
+
+
+def shown_in(folder: Path, place: Path | str) -> str:
+    """A place as it is shown to somebody in a folder: from that folder on where it lies there; a URL as it is."""
+    return str(place).removeprefix(f"{folder}{os.sep}")

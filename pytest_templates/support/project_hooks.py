@@ -1,4 +1,7 @@
-"""Calling a project's hook implementations one by one, so that an error names the file or plugin it comes from."""
+"""Calls the implementations of a project's hook one by one, so that an error names the file or plugin of its own.
+
+Pluggy itself calls none of these hooks: it would not say which implementation failed, or returned a wrong value.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def implementations_of(hook: pluggy.HookCaller, error: type[TestingError]) -> li
 
     Args:
         hook: The hook.
-        error: What is raised for one that cannot be asked.
+        error: The type of the error for one that cannot be called.
 
     Raises:
         TestingError: One is a wrapper, async or a generator: its code would not run.
@@ -40,7 +43,7 @@ def answer_of(implementation: pluggy.HookImpl, error: type[TestingError], **give
     """What an implementation returns.
 
     Raises:
-        TestingError: It failed, as this kind of error; the text names it.
+        TestingError: It failed; an error of the given type, whose text names the implementation.
     """
     try:
         return implementation.function(*(given[name] for name in implementation.argnames))
@@ -50,22 +53,22 @@ def answer_of(implementation: pluggy.HookImpl, error: type[TestingError], **give
 
 
 def nonsense(implementation: pluggy.HookImpl, expected: str, problem: str) -> str:
-    """What is said of an implementation that returned what it may not."""
+    """The text of the error about an implementation that returned a wrong value."""
     return f"{named(implementation)} is to return {expected}; of what it returned, {problem}"
 
 
 def kind_of(answer: object) -> str:
-    """What is wrong with an answer of another type."""
+    """The problem with an answer of a wrong type, in words."""
     return f"the type is {type(answer).__name__}"
 
 
 def named(implementation: pluggy.HookImpl) -> str:
-    """The file or plugin of an implementation, and its hook."""
+    """The file or plugin of an implementation, and the name of its hook."""
     return f"{implementation.plugin_name}: the hook {implementation.function.__name__}"
 
 
 def announce(call: ModelCall, item: pytest.Item) -> Iterator[HookError]:
-    """Tell every implementation of ``pytest_templates_model_call``; gives what was wrong with one, and goes on."""
+    """Call every implementation of ``pytest_templates_model_call``; yields the errors of those that failed."""
     hook = item.ihook.pytest_templates_model_call
     if not hook.get_hookimpls():
         return

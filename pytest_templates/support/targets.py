@@ -1,17 +1,16 @@
-"""Which templates a user means by an id or a path glob, and what may have been meant where none fits."""
+"""Which templates a target means, an id or a path glob, and suggestions where it means none."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from typing import Final
 
 _ITERATION: Final = re.compile(r"@\d+(?=/|$)")
 
 
 def is_meant(target: str, path: str | None, template_id: str) -> bool:
-    """Whether a template is one of those that a user named.
+    """Whether a target means a template.
 
     Args:
         target: The id of a template, or a glob of its path: ``*`` stays within a segment, ``**`` crosses ``/``.
@@ -25,17 +24,19 @@ def is_meant(target: str, path: str | None, template_id: str) -> bool:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the one of the known that is like it, if there is one."""
+    """The end of a message about an unknown name: a similar one among the known names, if there is one."""
+    from difflib import get_close_matches
+
     close = get_close_matches(name, sorted(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def which_template(target: str, asked: Collection[tuple[str | None, str]]) -> str:
-    """The end of a message about a target that names none of the templates that asked a model, if one can be guessed.
+    """The end of a message about a target that means no template that called a model: a suggestion, if there is one.
 
     Args:
         target: An id, or a glob of a path.
-        asked: The paths and ids of the templates that asked.
+        asked: The paths and ids of the templates that called a model.
     """
     deeper = f"**/{target}"
     if any(is_meant(deeper, path, "") for path, _ in asked):
@@ -45,5 +46,5 @@ def which_template(target: str, asked: Collection[tuple[str | None, str]]) -> st
 
 
 def without_iterations(path: str) -> str:
-    """A template's path in every turn of its loops: ``support/turns/answer`` for ``support/turns@2/answer``."""
+    """A template's path without the iterations of loops: ``support/turns/answer`` for ``support/turns@2/answer``."""
     return _ITERATION.sub("", path)

@@ -8,7 +8,7 @@ from typing import Final
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table with a line of heads; columns are as wide as their widest cell."""
+    """A table with a line of column heads; columns are as wide as their widest cell."""
     everything = [heads, *rows]
     widths = [max(len(row[column]) for row in everything) for column in range(len(heads))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in everything)
@@ -20,21 +20,26 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def cut(text: str, width: int = 160) -> str:
+    """A text of so many characters at most; of a longer one the beginning, and ``…``."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def as_text(text: str) -> str:
-    """Text that any file takes: half characters, as from names of files that are no UTF-8, are spelt out."""
+    """Text that can be encoded in UTF-8: surrogate characters, as in names of files, are escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-OUTSIDE: Final = "code outside of templates"  # who asks a model, where no template does
+OUTSIDE: Final = "code outside of templates"  # the caller of a model where it is no template
 
 
 def money(dollars: Decimal) -> str:
-    """US dollars with four places, or with as many as the first two digits need: what models cost is often little."""
+    """US dollars with four decimals, or with as many as the first two digits need: prices of calls are small."""
     return f"${dollars:.{max(4, 1 - dollars.adjusted()) if dollars else 4}f}"
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The words of a command in one line, quoted as this system's shell has it."""
+    """The words of a command as one line, quoted for the shell of this system."""
     import shlex
     import subprocess
     import sys

@@ -1,4 +1,4 @@
-"""Waiting that takes no time: what sleeps goes on at once, and the seconds are counted."""
+"""Virtual time: sleeping returns at once, and the seconds are added up."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class VirtualTime:
     """How long the program would have waited.
 
     Args:
-        applies: Asked by everybody who is about to sleep: whether time is virtual here.
+        applies: Whether time is virtual for the thread and task that is about to sleep.
 
     Attributes:
-        waited: Seconds.
+        waited: How long, in seconds.
     """
 
     def __init__(self, applies: Callable[[], bool]) -> None:
@@ -27,15 +27,15 @@ class VirtualTime:
         self._is_over = False
 
     def is_here(self) -> bool:
-        """Whether time is virtual for who asks; never when the block has ended: libraries may still hold our sleep."""
+        """Whether time is virtual here; never after the block: libraries may still hold our ``sleep`` then."""
         return not self._is_over and self._applies()
 
     def pass_by(self, seconds: float) -> None:
-        """Let time pass; nothing for less than 0 seconds."""
+        """Add to the time waited; nothing where the seconds are negative."""
         self.waited += max(0.0, seconds)
 
     def end(self) -> None:
-        """From now on time is real for everybody."""
+        """Make time real everywhere from now on."""
         self._is_over = True
 
 
@@ -47,8 +47,8 @@ def virtual_time(applies: Callable[[], bool] = lambda: True) -> Iterator[Virtual
     providers, which wait by these functions before they try again. Async sleeps still let other tasks run.
 
     Args:
-        applies: Asked by everybody who is about to sleep, in the thread and task that is; by default everybody's waits
-            are virtual.
+        applies: Called in the thread and task that is about to sleep: whether its time is virtual. By default, all
+            time is.
     """
     clock = VirtualTime(applies)
     loaded = [sys.modules[name] for name in ("anyio", "trio") if name in sys.modules]

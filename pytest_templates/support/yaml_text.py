@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
@@ -20,7 +20,8 @@ else:
     _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-Node = Any  # None, bool, int, float, str, list of nodes or dict from str to nodes
+Node: TypeAlias = Any  # None, bool, int, float, str, list of nodes or dict from str to nodes
+Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
 
 _MUST_ESCAPE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _NOT_BLOCK: Final = re.compile(r"[ \t](\n|$)")
@@ -151,7 +152,7 @@ def load(text: str) -> Node:
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with fewer types
 
 
-def line_of(text: str, place: tuple[str | int, ...]) -> int:
+def line_of(text: str, place: Place) -> int:
     """The line, from 1, of the value at a place in a document; of the nearest value around it where there is none."""
     node = yaml.compose(text, Loader=_Loader)
     for step in place:
@@ -160,6 +161,32 @@ def line_of(text: str, place: tuple[str | int, ...]) -> int:
             break
         node = inner
     return node.start_mark.line + 1 if node is not None else 1
+
+
+def places_of(text: str, lines: Iterable[int]) -> list[Place]:
+    """The ways to what is written in some lines, from 1, of a document: the opposite of `line_of`."""
+    root = yaml.compose(text, Loader=_Loader)
+    return [_place_of(line, root) for line in lines]
+
+
+def _place_of(line: int, root: yaml.Node | None) -> Place:
+    place: list[str | int] = []
+    step, node = _entry_at(root, line)
+    while step is not None:
+        place.append(step)
+        step, node = _entry_at(node, line)
+    return tuple(place)
+
+
+def _entry_at(node: yaml.Node | None, line: int) -> tuple[str | int | None, yaml.Node | None]:
+    """The name or index of the last entry of a node that begins in a line or before it, and its value."""
+    entries: list[tuple[str | int, yaml.Node, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        entries = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        entries = [(index, item, item) for index, item in enumerate(node.value)]
+    before = [(step, value) for step, start, value in entries if start.start_mark.line < line]
+    return before[-1] if before else (None, None)
 
 
 def _child(node: yaml.Node | None, step: str | int) -> yaml.Node | None:

@@ -47,14 +47,10 @@ def said(play, answering):
     )
 
 
-def test_a_file_includes_what_lies_beside_it_and_below(prompts, said):
-    path = prompts(
-        main="{% include 'tone.jinja' %} {% include 'parts/rule.jinja' %}",
-        tone="Be {{ tone }}.\n",
-        parts__rule="Never shout, {{ name }}.",
-    )
+def test_a_file_includes_what_lies_beside_it_and_below(fixtures_dir, said):
+    path = fixtures_dir / "prompts" / "shop.jinja"
 
-    assert said(path, tone="kind", name="Ada") == "Be kind. Never shout, Ada."
+    assert said(path, goods="tea", tone="kind", name="Ada") == "You sell tea. Be kind. Never shout, Ada."
 
 
 def test_macros_are_imported(prompts, said):

@@ -16,7 +16,7 @@ import pytest
 from antiphon import Session
 from antiphon.cli import main
 from antiphon.errors import InvalidValue
-from antiphon.saving import check_writable
+from antiphon.saving import check_writable, resumed, save
 
 NUMBERS = count(1)
 PROGRAM = """
@@ -113,6 +113,16 @@ def test_a_resumed_conversation_goes_on_after_what_was_said(
         "You: assistant: You said: Two.  [talk/turns@1/answer · echo]",
         "You: ",
     ]
+
+
+def test_a_conversation_that_was_saved_long_ago_is_loaded_and_saved_as_it_was(
+    fixtures_dir: Path, tmp_path: Path
+) -> None:
+    file = fixtures_dir / "conversations" / "order.json"
+
+    save(resumed(file), tmp_path / "s.json")
+
+    assert (tmp_path / "s.json").read_text("utf-8") == file.read_text("utf-8")
 
 
 def test_a_system_message_that_has_changed_is_said_again(

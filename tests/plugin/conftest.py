@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -24,55 +25,6 @@ connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
 
 INI = "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n"
 
-PROGRAM = '''
-from antiphon import (
-    AssistantTemplate, LinearTemplate, Model, Reply, Runner, Session, SubroutineTemplate, Usage, UserTemplate
-)
-
-def talk(model=None):
-    """One question, and one answer by the template at 'talk/answer'."""
-    answer = AssistantTemplate(model=model, template_id="answer")
-    return LinearTemplate([UserTemplate("Hello."), answer], template_id="talk")
-
-
-def ask(model, user=None):
-    return Runner(model, user, talk()).run()
-
-
-def swallow(function, *arguments):
-    try:
-        return function(*arguments)
-    except Exception:
-        return None
-
-
-def research(model, meddle=lambda session: session, metadata=None):
-    """A subroutine whose only answer is followed by some code; returns its parent's session."""
-    summary = AssistantTemplate(after_transform=meddle, template_id="summary")
-    inner = LinearTemplate([UserTemplate("Look it up."), summary])
-    session = Session(metadata={} if metadata is None else metadata)
-    return Runner(model, template=SubroutineTemplate(inner, "research")).run(session)
-
-
-class Plain(Model):
-    """A model of the program that is asked with what Python brings along: fast to load in every process."""
-
-    def __init__(self, name="m"):
-        self.name = name
-
-    def _send(self, session):
-        import json, os
-        from urllib.request import Request, urlopen
-
-        body = {"model": self.name, "messages": [{"role": "user", "content": session.last.content}]}
-        url = os.environ["CHAT_URL"] + "/chat/completions"
-        headers = {"content-type": "application/json"}
-        with urlopen(Request(url, json.dumps(body).encode(), headers)) as answer:
-            said = json.load(answer)
-        usage = Usage(input_tokens=said["usage"]["prompt_tokens"], output_tokens=said["usage"]["completion_tokens"])
-        return Reply(content=said["choices"][0]["message"]["content"], usage=usage)
-'''
-
 PRELUDE = """
 import pytest
 
@@ -86,11 +38,12 @@ from pytest_templates import *
 class Project:
     """A user's project: a small program, tests for it, and runs of pytest over these."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+    def __init__(self, pytester: pytest.Pytester, fixtures: Path) -> None:
         self.pytester = pytester
         self.path: Path = pytester.path
+        self.fixtures = fixtures
         self.ini()
-        self.file("program.py", PROGRAM)
+        self.copy("programs/program.py", "program.py")
 
     def ini(self, text: str = "") -> None:
         """What else the ini file says."""
@@ -100,6 +53,13 @@ class Project:
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text), encoding="utf-8")
+        return path
+
+    def copy(self, name: str, to: str) -> Path:
+        """A file of fixtures/."""
+        path = self.path / to
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.fixtures / name, path)
         return path
 
     def tests(self, text: str, name: str = "test_it.py") -> None:
@@ -129,7 +89,7 @@ class Project:
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures_dir: Path) -> Project:
     for name in ("CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
         monkeypatch.delenv(name, raising=False)
     # They import trio and all of Hypothesis into each process: a third of the time that an inner run takes to start.
@@ -137,7 +97,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     # A file that changes within a second, and not in length, would run as it was compiled before.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    return Project(pytester)
+    return Project(pytester, fixtures_dir)
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
-"""The lines that explain a difference between two pictures."""
+"""The differences of two states, as values and as lines of text."""
 
 from __future__ import annotations
 
 import pytest
 
-from pytest_templates.isolation.state import differences
+from pytest_templates.isolation.state import Difference, MessageKey, differences, lines_of
 
 
-def pictures(before, after):
+def states(before, after):
     return {"metadata": before}, {"metadata": after}
+
+
+def texts(before, after):
+    return [text for text, _ in lines_of(differences(before, after))]
 
 
 @pytest.mark.parametrize(
@@ -26,28 +30,28 @@ def pictures(before, after):
     ],
 )
 def test_a_change_is_one_line_with_place_old_and_new_value(before, after, lines):
-    assert differences(*pictures(before, after)) == lines
+    assert texts(*states(before, after)) == lines
 
 
 def test_the_root_of_a_place_names_what_it_belongs_to():
     before = {"runner": {"_model": {"settings": {"temperature": 0}}}, "templates": {"talk/answer": {"note": 1}}}
     after = {"runner": {"_model": {"settings": {"temperature": 1}}}, "templates": {"talk/answer": {"note": 2}}}
 
-    assert differences(before, after) == [
+    assert texts(before, after) == [
         "runner.model.settings.temperature was 0 and is 1",
         "templates['talk/answer'].note was 1 and is 2",
     ]
 
 
 def test_long_values_are_cut():
-    [line] = differences(*pictures({"a": "short", "b": 1}, {"a": "x" * 100_000, "b": 1}))
+    [line] = texts(*states({"a": "short", "b": 1}, {"a": "x" * 100_000, "b": 1}))
 
     assert "was 'short' and is 'xxx" in line
     assert len(line) < 300
 
 
 def test_many_changes_are_cut_and_counted():
-    lines = differences(*pictures({"all": [*range(50)]}, {"all": [n + 100 for n in range(50)]}))
+    lines = texts(*states({"all": [*range(50)]}, {"all": [n + 100 for n in range(50)]}))
 
     assert len(lines) == 21
     assert lines[-1] == "and 30 more changes"
@@ -60,10 +64,10 @@ def said(number, content, role="user", **more):
 def test_messages_are_told_apart_by_identity():
     first, second, third = (said(number, f"message {number}") for number in range(3))
 
-    assert differences({"messages": [first, second]}, {"messages": [first, third, second]}) == [
+    assert texts({"messages": [first, second]}, {"messages": [first, third, second]}) == [
         "messages[1] was added: user: 'message 2'"
     ]
-    assert differences({"messages": [first, second]}, {"messages": [second]}) == [
+    assert texts({"messages": [first, second]}, {"messages": [second]}) == [
         "messages[0] was removed: user: 'message 0'"
     ]
 
@@ -72,7 +76,32 @@ def test_a_change_inside_of_a_message_is_named_within_it():
     before = {"messages": [said(1, "hello", metadata={"seen": False})]}
     after = {"messages": [said(1, "bye", metadata={"seen": True})]}
 
-    assert differences(before, after) == [
+    assert texts(before, after) == [
         "messages[0].content was 'hello' and is 'bye'",
         "messages[0].metadata['seen'] was False and is True",
     ]
+
+
+@pytest.mark.parametrize(
+    "key", ["it was high", "who is asked", "put down by hand", "a and 3 more changes", "['a'] was", 7]
+)
+def test_a_difference_has_a_path_and_two_values_whatever_keys_are_called(key):
+    assert differences(*states({key: [0]}, {key: [0, 1]})) == [Difference(("metadata", key, 1), "added", new=1)]
+    assert differences(*states({key: {"b": 1}}, {key: {}})) == [Difference(("metadata", key, "b"), "removed", old=1)]
+    assert differences(*states({key: 1, "": 0}, {key: 2, "": 0})) == [Difference(("metadata", key), "changed", 1, 2)]
+
+
+def test_a_message_has_the_same_path_wherever_it_stands():
+    first, second = said(1, "hello"), said(2, "bye")
+
+    [early] = differences({"messages": []}, {"messages": [first]})
+    [late] = differences({"messages": [second]}, {"messages": [second, first]})
+
+    assert early.path == late.path == ("messages", MessageKey("<Message 1>", 5))
+    assert [early.text, late.text] == ["messages[0] was added: user: 'hello'", "messages[1] was added: user: 'hello'"]
+
+
+def test_the_line_that_counts_is_about_all_differences_that_have_no_line():
+    found = differences(*states({"all": [*range(50)]}, {"all": [n + 100 for n in range(50)]}))
+
+    assert [about for _, about in lines_of(found)] == [*((one,) for one in found[:20]), found[20:]]

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-REAL = """
-import os
-
-def real(name="m"):
-    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
-"""
-
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_the_fixture_gives_the_open_cassette(project, chat_server, workers):
-    project.tests("\n@pytest.mark.llm_cassette\ndef test_it():\n    ask(Plain())\n")
+    project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    ask(Plain())\n")
     project.run("--templates-record=missing").assert_outcomes(passed=1)
     project.tests(
         """
@@ -31,16 +24,13 @@ def test_it(llm_cassette, request):
 
 
 def test_a_test_that_leaves_nothing_over_records_what_changed(project, chat_server):
-    asks = (
-        REAL
-        + """
+    asks = """
 @pytest.mark.llm_cassette
 def test_it(llm_cassette):
     for prompt in {prompts}:
         real().send(Session(messages=[Message(role="user", content=prompt)]))
     assert llm_cassette.unused == 0
 """
-    )
     project.tests(asks.replace("{prompts}", "['one', 'two']"))
     project.run("--templates-record=missing").assert_outcomes(passed=1)
     project.tests(asks.replace("{prompts}", "['one', 'three']"))

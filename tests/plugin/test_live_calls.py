@@ -7,9 +7,6 @@ import pytest
 REAL = """
 import asyncio
 import os
-
-def real(name="m"):
-    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
 """
 WAYS = {
     "run": "ask(real())",

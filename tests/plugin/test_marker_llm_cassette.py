@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-REAL = """
-import os
-
-def real(name="m"):
-    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
-"""
-
 
 @pytest.fixture
 def recorded(project, chat_server):
     """A project with one test whose call of a real model is recorded."""
     project.tests(
-        REAL
-        + """
+        """
 @pytest.mark.llm_cassette
 def test_it():
     assert ask(real()).last.content == "Answer 1."
@@ -39,8 +31,7 @@ def test_a_recorded_call_is_replayed_without_the_model(recorded, chat_server, wo
 
 def test_a_cassette_lies_in_a_folder_of_the_module_and_is_named_after_the_test(project, chat_server):
     project.tests(
-        REAL
-        + """
+        """
 @pytest.mark.llm_cassette
 class TestDesk:
     @pytest.mark.parametrize("name", ["small", "large"])
@@ -76,7 +67,7 @@ def test_a_call_without_a_recording_fails_with_the_template_and_the_command_that
 
 
 def test_a_call_without_a_recording_fails_the_test_also_where_the_program_swallows_it(project, chat_server):
-    project.tests(REAL + "\n@pytest.mark.llm_cassette\ndef test_it():\n    swallow(ask, real())\n")
+    project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    swallow(ask, real())\n")
 
     result = project.run()
 
@@ -97,8 +88,7 @@ def test_a_changed_prompt_shows_the_difference_to_the_nearest_recording(recorded
 
 def test_a_named_cassette_is_shared_by_tests(project, chat_server):
     project.tests(
-        REAL
-        + """
+        """
 @pytest.mark.llm_cassette("shared")
 @pytest.mark.parametrize("name", ["small", "large"])
 def test_it(name, llm_cassette):
@@ -116,8 +106,7 @@ def test_it(name, llm_cassette):
 
 def test_a_named_cassette_keeps_what_every_test_recorded_when_all_is_recorded_anew(project, chat_server):
     project.tests(
-        REAL
-        + """
+        """
 @pytest.mark.llm_cassette("shared")
 @pytest.mark.parametrize("name", ["small", "large"])
 def test_it(name):
@@ -131,8 +120,7 @@ def test_it(name):
 
 def test_paths_of_the_body_can_be_left_out_of_the_comparison(recorded, project):
     project.tests(
-        REAL
-        + """
+        """
 @pytest.mark.llm_cassette(ignore=["model"])
 def test_it():
     assert ask(real("another")).last.content == "Answer 1."
@@ -144,8 +132,7 @@ def test_it():
 
 def test_another_matcher_can_be_asked_for(recorded, project):
     project.tests(
-        REAL
-        + """
+        """
 @pytest.mark.llm_cassette(match_on=["method", "uri"])
 def test_it():
     assert ask(real("another")).last.content == "Answer 1."
@@ -188,14 +175,14 @@ def test_a_marker_with_other_arguments_is_refused_when_tests_are_collected(proje
 
 def test_a_marked_test_that_is_skipped_does_not_look_at_its_cassette(project):
     project.tests("@pytest.mark.skip(reason='not here')\n@pytest.mark.llm_cassette\ndef test_it():\n    pass\n")
-    project.file("cassettes/test_it/test_it.yaml", "damaged: yes\n")
+    project.copy("damaged/no-mapping.yaml", "cassettes/test_it/test_it.yaml")
 
     assert project.outcomes() == {"skipped": 1}
 
 
 def test_a_damaged_cassette_fails_its_test_once_and_names_the_file(project):
     project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    pass\n\ndef test_other():\n    pass\n")
-    project.file("cassettes/test_it/test_it.yaml", "damaged: yes\n")
+    project.copy("damaged/no-mapping.yaml", "cassettes/test_it/test_it.yaml")
 
     result = project.run()
 

@@ -18,7 +18,7 @@ TESTS = """
 
 
 def test_models_without_steps_play_the_script_by_template(project):
-    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
+    project.copy("scripts/desk.yaml", "fixtures/refund.yaml")
     project.tests(TESTS)
 
     assert project.outcomes() == {"passed": 1}
@@ -59,7 +59,7 @@ def test_a_script_that_no_model_plays_is_left_over(project):
 
 
 def test_scripts_are_the_same_under_xdist(project):
-    project.file("fixtures/refund.yaml", "classify: billing\ndesk/*: Sure.\n")
+    project.copy("scripts/desk.yaml", "fixtures/refund.yaml")
     project.tests(TESTS)
     project.tests(TESTS, "test_again.py")
 

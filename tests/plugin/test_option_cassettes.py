@@ -5,11 +5,6 @@ from __future__ import annotations
 import pytest
 
 REAL = """
-import os
-
-def real(name="m"):
-    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
-
 @pytest.mark.llm_cassette
 @pytest.mark.parametrize("name", ["small", "large"])
 def test_it(name):

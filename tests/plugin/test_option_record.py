@@ -8,11 +8,6 @@ import httpcore  # noqa: F401  # httpx keeps its errors, and inner runs take bac
 import pytest
 
 REAL = """
-import os
-
-def real(name="m"):
-    return connect(f"openai:{name}", base_url=os.environ["CHAT_URL"], api_key="x")
-
 @pytest.mark.llm_cassette
 @pytest.mark.parametrize("name", ["small", "large"])
 def test_it(name):

@@ -5,11 +5,6 @@ from __future__ import annotations
 import pytest
 
 PROGRAM = """
-import os
-
-def real():
-    return connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
-
 def say(*prompts):
     answers = [AssistantTemplate(template_id=f"answer{place}") for place in range(len(prompts))]
     said = [[UserTemplate(prompt), answer] for prompt, answer in zip(prompts, answers)]
@@ -74,7 +69,7 @@ def test_new_calls_and_gone_ones_are_named(project, record_again):
 
 def test_another_setting_is_no_other_prompt(project, chat_server, record_again):
     record_again("all", ["one"], ["one"])
-    project.tests((project.path / "test_it.py").read_text("utf-8").replace("openai:m", "openai:n"))
+    project.tests((project.path / "test_it.py").read_text("utf-8").replace("real()", "real('n')"))
 
     result = project.run("--templates-record=changed")
 
@@ -100,7 +95,7 @@ def test_nothing_is_said_of_a_first_recording_and_of_one_that_fails(project, cha
 
 def test_a_damaged_cassette_is_replaced_without_a_word(project, chat_server, record_again):
     record_again("all", ["one"], ["one"])
-    project.file("cassettes/test_it/test_it.yaml", "damaged")
+    project.copy("damaged/no-mapping.yaml", "cassettes/test_it/test_it.yaml")
 
     result = project.run("--templates-record=all")
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 import pytest_templates
+from antiphon import AssistantTemplate, LinearTemplate, Runner, Usage, UserTemplate
+from antiphon.errors import ModelTimeout, RateLimitError
 from pytest_templates.scripting.files import schema
 
 TESTS = """
-    def program(model):
-        sort = AssistantTemplate(template_id="classify", model=model)
-        tree = LinearTemplate([UserTemplate("Refund!"), sort, AssistantTemplate()], template_id="desk")
-        return Runner(model, template=tree)
-
     @pytest.mark.llm_script("refund.yaml")
     def test_it(scripted_model):
-        said = program(scripted_model(name="small")).run().messages
-        assert [message.content for message in said[1:]] == ["billing", "Sure."]
+        ask(scripted_model())
 """
 
 
@@ -37,53 +34,24 @@ def refused(project):
     return refused
 
 
-def test_every_kind_of_reply(project):
-    project.file(
-        "fixtures/all.yaml",
-        """
-        answer:
-        - plain
-        - reply: |
-            two
-            lines
-          input_tokens: 12
-          output_tokens: 3
-          cost: 0.25
-          served_by: big-2
-          finish_reason: stop
-        - stream: [Hel, lo]
-        - json: {city: Oslo, days: [1, 2]}
-        - call_tool: find
-          arguments: {number: 1815}
-        - fail: rate_limited
-          retry_after: 2
-        - fail: timeout
-        """,
-    )
-    project.tests(
-        """
-        from decimal import Decimal
+@pytest.mark.llm_script("scripts/every-kind.yaml")
+def test_every_kind_of_reply(scripted_model):
+    model = scripted_model()
+    tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
+    runner = Runner(model, template=tree)
 
-        @pytest.mark.llm_script("all.yaml")
-        def test_it(scripted_model):
-            model = scripted_model()
-            said = [ask(model).last for _ in range(5)]
-            texts = [one.content for one in said[:4]]
-            assert texts == ["plain", "two\\nlines\\n", "Hello", '{"city": "Oslo", "days": [1, 2]}']
-            [call] = said[4].tool_calls
-            assert (call.name, call.arguments) == ("find", {"number": 1815})
-            reply = model.calls[1].reply
-            assert reply.usage == Usage(input_tokens=12, output_tokens=3, cost=Decimal("0.25"))
-            assert (reply.served_by, reply.finish_reason) == ("big-2", "stop")
-            with pytest.raises(antiphon.errors.RateLimitError) as caught:
-                ask(model)
-            assert caught.value.retry_after == 2
-            with pytest.raises(antiphon.errors.ModelTimeout):
-                ask(model)
-        """
-    )
-
-    assert project.outcomes() == {"passed": 1}
+    said = [runner.run().last for _ in range(5)]
+    assert [one.content for one in said[:4]] == ["plain", "two\nlines\n", "Hello", '{"city": "Oslo", "days": [1, 2]}']
+    [call] = said[4].tool_calls
+    assert (call.name, call.arguments) == ("find", {"number": 1815})
+    reply = model.calls[1].reply
+    assert reply.usage == Usage(input_tokens=12, output_tokens=3, cost=Decimal("0.25"))
+    assert (reply.served_by, reply.finish_reason) == ("big-2", "stop")
+    with pytest.raises(RateLimitError) as caught:
+        runner.run()
+    assert caught.value.retry_after == 2
+    with pytest.raises(ModelTimeout):
+        runner.run()
 
 
 def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(project):

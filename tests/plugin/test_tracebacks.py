@@ -93,7 +93,7 @@ def test_a_swallowed_call_says_where_it_was_seen(project):
 
 def test_a_damaged_cassette_is_told_without_frames_of_ours(project):
     project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    pass\n")
-    project.file("cassettes/test_it/test_it.yaml", "what: is this\n")
+    project.copy("damaged/no-mapping.yaml", "cassettes/test_it/test_it.yaml")
 
     result = project.run()
 

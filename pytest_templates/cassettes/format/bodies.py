@@ -21,7 +21,7 @@ from pytest_templates.cassettes.format.canonical_json import (
     parse,
     style_of,
 )
-from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, RecordedResponse, header
+from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
 
 MAX_KEY_LENGTH: Final = 120  # of a name in a mapping, in characters; YAML allows 1024 written ones
 MAX_DEPTH: Final = 48  # of nested lists and mappings
@@ -29,7 +29,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def fits_yaml(value: Any, depth: int = 0) -> bool:
-    """Whether a JSON value can be written as YAML: half characters, endless names and abysses cannot."""
+    """Whether a JSON value can be written as YAML: surrogate characters, long names and deep nesting cannot."""
     if isinstance(value, str):
         return not _SURROGATE.search(value)
     if isinstance(value, dict):
@@ -60,7 +60,7 @@ def has_type(headers: Headers, types: tuple[str, ...]) -> bool:
 
 
 def is_over(headers: Headers, body: bytes) -> bool:
-    """Whether a stream has said its last event, as OpenAI's do; clients leave then without reading on."""
+    """Whether a stream ends with the event that says so, as OpenAI's do; clients leave then without reading on."""
     return has_type(headers, EVENTS) and bool(_LAST_EVENT.search(body[-40:]))
 
 
@@ -69,13 +69,13 @@ def separator(text: str) -> str:
     return "\r\n\r\n" if "\r\n" in text else "\n\n"
 
 
-def aligned(headers: Headers, body: bytes, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
+def aligned(headers: Headers, body: bytes, arrivals: Sequence[Chunk]) -> tuple[Chunk, ...]:
     """The same pieces, each of whole units; those of bodies without units as they are."""
     return transferred(headers, body, body, arrivals)
 
 
-def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Arrival]) -> tuple[Arrival, ...]:
-    """The pieces of a body for what became of it, each of whole units; none where they cannot be told any more.
+def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Chunk]) -> tuple[Chunk, ...]:
+    """The pieces of a body for what became of it, each of whole units; none where they cannot be told apart any more.
 
     Args:
         headers: Of both bodies.
@@ -95,8 +95,8 @@ def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Arr
     return _between([0, *whole[:-1], len(new)], times or [arrivals[-1].at])
 
 
-def _between(ends: Sequence[int], times: Sequence[float]) -> tuple[Arrival, ...]:
-    return tuple(Arrival(end - start, at) for (start, end), at in zip(pairwise(ends), times, strict=True))
+def _between(ends: Sequence[int], times: Sequence[float]) -> tuple[Chunk, ...]:
+    return tuple(Chunk(end - start, at) for (start, end), at in zip(pairwise(ends), times, strict=True))
 
 
 def _unit_ends(headers: Headers, body: bytes) -> list[int]:
@@ -104,14 +104,14 @@ def _unit_ends(headers: Headers, body: bytes) -> list[int]:
     return [found.end() for found in re.finditer(re.escape(end_mark), body)]
 
 
-def stamp(nodes: Sequence[dict[str, Any]], sizes: Sequence[int], arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
+def stamp(nodes: Sequence[dict[str, Any]], sizes: Sequence[int], arrivals: Sequence[Chunk]) -> list[dict[str, Any]]:
     """The nodes of units, the first one of each piece with the time at which it came."""
     times = dict(zip(_starts([arrival.size for arrival in arrivals]), arrivals, strict=True))
     starts = _starts(sizes)
     return [{"at": times[s].at} | node if s in times else node for node, s in zip(nodes, starts, strict=True)]
 
 
-def pieces_of(nodes: Sequence[dict[str, Any]], units: Sequence[str], tail: str) -> tuple[Arrival, ...]:
+def pieces_of(nodes: Sequence[dict[str, Any]], units: Sequence[str], tail: str) -> tuple[Chunk, ...]:
     """The pieces in which units came, each from one that was stamped to the next; none where the first was not.
 
     Args:
@@ -132,7 +132,7 @@ def pieces_of(nodes: Sequence[dict[str, Any]], units: Sequence[str], tail: str) 
             sizes.append(0)
         sizes[-1] += len(unit.encode())
     sizes[-1] += len(tail.encode())
-    return tuple(map(Arrival, sizes, times))
+    return tuple(map(Chunk, sizes, times))
 
 
 def seconds(value: object) -> float:
@@ -154,7 +154,7 @@ def _starts(sizes: Sequence[int]) -> list[int]:
     return starts
 
 
-def encode_lines(text: str, arrivals: Sequence[Arrival] = ()) -> dict[str, Any]:
+def encode_lines(text: str, arrivals: Sequence[Chunk] = ()) -> dict[str, Any]:
     """The lines of a stream as a node; `decode_lines` gives the text back exactly.
 
     Args:
@@ -166,11 +166,10 @@ def encode_lines(text: str, arrivals: Sequence[Arrival] = ()) -> dict[str, Any]:
     nodes = [_encode_line(line, style) for line in lines]
     if arrivals:
         nodes = stamp(nodes, [len(line.encode()) + 1 for line in lines], arrivals)
-    details = {"style": style * (style != "compact"), "unfinished": tail}
-    return {"lines": nodes} | {name: value for name, value in details.items() if value}
+    return {"lines": nodes} | _details(style, tail)
 
 
-def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Arrival, ...]]:
+def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
     """The text of a stream, and the pieces in which it came.
 
     Raises:
@@ -179,6 +178,11 @@ def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Arrival, ...]]:
     lines = [_decode_line(line, node.get("style", "compact")) + "\n" for line in node["lines"]]
     tail = str(node.get("unfinished", ""))
     return "".join([*lines, tail]), pieces_of(node["lines"], lines, tail)
+
+
+def _details(style: str, tail: str) -> dict[str, str]:
+    """What else is to be known of a stream to write it again: the style of its JSON, and what follows its last unit."""
+    return ({} if style == "compact" else {"style": style}) | ({"unfinished": tail} if tail else {})
 
 
 def _encode_line(line: str, style: str) -> dict[str, Json]:
@@ -202,7 +206,7 @@ def _value(line: str) -> Json:
 _FIELDS: Final = ("event", "id", "retry", "data")
 
 
-def encode_stream(text: str, arrivals: Sequence[Arrival] = ()) -> dict[str, Any]:
+def encode_stream(text: str, arrivals: Sequence[Chunk] = ()) -> dict[str, Any]:
     """The events of a stream as a node; `decode_stream` gives the text back exactly.
 
     Args:
@@ -216,11 +220,10 @@ def encode_stream(text: str, arrivals: Sequence[Arrival] = ()) -> dict[str, Any]
     events = [_encode_event(block, newline, style) for block in blocks]
     if arrivals:
         events = stamp(events, [len((block + end).encode()) for block in blocks], arrivals)
-    details = {"newline": newline * (newline != "\n"), "style": style * (style != "compact"), "unfinished": tail}
-    return {"events": events} | {name: value for name, value in details.items() if value}
+    return {"events": events} | ({} if newline == "\n" else {"newline": newline}) | _details(style, tail)
 
 
-def decode_stream(node: dict[str, Any]) -> tuple[str, tuple[Arrival, ...]]:
+def decode_stream(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
     """The text of a stream, and the pieces in which it came.
 
     Raises:
@@ -314,7 +317,7 @@ def encode_response_body(response: RecordedResponse) -> dict[str, Any] | None:
     return node if response.cut is None else node | {"cut": {"at": response.cut.at, "by": response.cut.by}}
 
 
-def decode_response_body(node: dict[str, Any] | None) -> tuple[bytes, tuple[Arrival, ...], Cut | None]:
+def decode_response_body(node: dict[str, Any] | None) -> tuple[bytes, tuple[Chunk, ...], Truncation | None]:
     """The bytes of a node that `encode_response_body` made, the pieces in which they came, and where they were cut.
 
     Raises:
@@ -324,10 +327,10 @@ def decode_response_body(node: dict[str, Any] | None) -> tuple[bytes, tuple[Arri
         return b"", (), None
     body, arrivals = _decoded(node)
     cut = node.get("cut")
-    return body, arrivals, None if cut is None else Cut(seconds(cut["at"]), _text(cut["by"]))
+    return body, arrivals, None if cut is None else Truncation(seconds(cut["at"]), _text(cut["by"]))
 
 
-def _decoded(node: dict[str, Any]) -> tuple[bytes, tuple[Arrival, ...]]:
+def _decoded(node: dict[str, Any]) -> tuple[bytes, tuple[Chunk, ...]]:
     for name, decode in (("events", decode_stream), ("lines", decode_lines)):
         if name in node:
             text, arrivals = decode(node)
@@ -335,7 +338,7 @@ def _decoded(node: dict[str, Any]) -> tuple[bytes, tuple[Arrival, ...]]:
     if "pieces" in node:
         pieces = [_whole(piece) for piece in node["pieces"]]
         times = [seconds(piece["at"]) for piece in node["pieces"]]
-        return b"".join(pieces), tuple(Arrival(len(piece), at) for piece, at in zip(pieces, times, strict=True))
+        return b"".join(pieces), tuple(Chunk(len(piece), at) for piece, at in zip(pieces, times, strict=True))
     return _whole(node), ()
 
 
@@ -367,7 +370,7 @@ def _piece(data: bytes) -> dict[str, Any]:
         return _base64_node(data)
 
 
-def _stream_node(text: str, headers: Headers, arrivals: tuple[Arrival, ...]) -> dict[str, Any] | None:
+def _stream_node(text: str, headers: Headers, arrivals: tuple[Chunk, ...]) -> dict[str, Any] | None:
     if has_type(headers, EVENTS):
         return encode_stream(text, arrivals)
     return encode_lines(text, arrivals) if has_type(headers, LINES) else None

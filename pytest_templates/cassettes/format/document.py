@@ -45,15 +45,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import yaml
 
 from pytest_templates.cassettes.format.bodies import decode_response_body, encode_body, encode_response_body
-from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import (
+    Chunk,
+    Headers,
+    Interaction,
+    RecordedRequest,
+    RecordedResponse,
+    Truncation,
+)
 from pytest_templates.support import yaml_text
-
-Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
+from pytest_templates.support.yaml_text import Place
 
 
 class FaultError(Exception):
@@ -150,7 +156,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Arrival, ...], Cut | None]:
+def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Chunk, ...], Truncation | None]:
     try:
         return decode_response_body(node.get("body"))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

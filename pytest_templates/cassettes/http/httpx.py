@@ -1,6 +1,6 @@
 """httpx and httpx2: their transports caught, and streams recorded and replayed chunk by chunk.
 
-What does not leave the process is no business of a cassette: transports that call an application or a function
+A cassette has to do with what leaves the process: transports that call an application or a function
 (ASGI, WSGI, mocks) are left alone, so that a program under test is run and only its own calls are replayed.
 """
 
@@ -13,15 +13,15 @@ from time import perf_counter
 from types import ModuleType
 from typing import Any, Final
 
-from pytest_templates.cassettes.http.capture import CLIENT, Take
+from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
 from pytest_templates.cassettes.http.routing import Decision, Recorder, recorder_for
-from pytest_templates.cassettes.http.seams import Patch, Seam, passing
+from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse, usual_reason
 
 
 @cache
-def recorded_stream(library: ModuleType) -> Callable[[Any, Take], Any]:
-    """Makes streams of a library from its own ones and the takes that listen in."""
+def recorded_stream(library: ModuleType) -> Callable[[Any, ResponseCapture], Any]:
+    """Makes streams of a library from its own ones and the captures that record them."""
     return type("RecordedStream", (_RecordedStream, library.SyncByteStream, library.AsyncByteStream), {})
 
 
@@ -34,31 +34,31 @@ def replayed_stream(library: ModuleType) -> Callable[[ModuleType, RecordedRespon
 class _RecordedStream:
     """Hands every piece to the client as it comes, and to the recording."""
 
-    def __init__(self, stream: Any, take: Take) -> None:
+    def __init__(self, stream: Any, capture: ResponseCapture) -> None:
         self._stream = stream
-        self._take = take
+        self._capture = capture
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._take.listening():
+        with self._capture.listening():
             for piece in self._stream:
-                self._take.piece(piece)
+                self._capture.piece(piece)
                 yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with self._take.listening():
+        with self._capture.listening():
             async for piece in self._stream:
-                self._take.piece(piece)
+                self._capture.piece(piece)
                 yield piece
 
     def close(self) -> None:
         try:
-            self._take.leave()
+            self._capture.leave()
         finally:
             self._stream.close()
 
     async def aclose(self) -> None:
         try:
-            self._take.leave()
+            self._capture.leave()
         finally:
             await self._stream.aclose()
 
@@ -103,21 +103,6 @@ class _ReplayedStream:
 
 Function = Callable[..., Any]
 _STREAMED: Final = "antiphon_streamed"  # an extension of a request: the client asked for its answer in pieces
-
-
-def _transports(package: str, module: str, sync: str, asynchronous: str) -> tuple[Seam, Seam]:
-    return Seam(package, module, sync, "handle_request"), Seam(package, module, asynchronous, "handle_async_request")
-
-
-TRANSPORTS: Final = (
-    *_transports("httpx", "httpx", "HTTPTransport", "AsyncHTTPTransport"),
-    *_transports("httpx2", "httpx2", "HTTPTransport", "AsyncHTTPTransport"),
-    *_transports("httpx-curl-cffi", "httpx_curl_cffi", "CurlTransport", "AsyncCurlTransport"),
-    *_transports("pyreqwest", "pyreqwest.compatibility.httpx", "SyncHttpxTransport", "HttpxTransport"),
-)
-CLIENTS: Final = tuple(
-    Seam(name, name, client, "send") for name in ("httpx", "httpx2") for client in ("Client", "AsyncClient")
-)
 
 
 def transport_patches() -> Iterator[Patch]:
@@ -221,7 +206,7 @@ class _Exchange:
         )
 
     def recorded(self, response: Any) -> Any:
-        """The real response, with a recording that listens to its body."""
+        """The real response, with a stream that captures its body."""
         head = RecordedResponse(
             status=response.status_code,
             reason=response.reason_phrase or "",
@@ -230,9 +215,9 @@ class _Exchange:
         )
         streamed = bool(self._request.extensions.get(_STREAMED)) and head.status < 400
         record = partial(self._recorder.record, self._decision)
-        take = Take(head, streamed=streamed, started=self._started, record=record)
-        self._recorder.takes.add(take)
-        response.stream = recorded_stream(self._library)(response.stream, take)
+        capture = ResponseCapture(head, streamed=streamed, started=self._started, record=record)
+        self._recorder.captures.add(capture)
+        response.stream = recorded_stream(self._library)(response.stream, capture)
         return response
 
     def _read_past(self) -> Exception:

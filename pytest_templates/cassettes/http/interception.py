@@ -1,48 +1,26 @@
 """Catching the requests of this process while a cassette is open.
 
-The libraries are patched once, when the first cassette opens, and put back when the last one closes. `routing` tells
+The libraries are patched once, when the first cassette opens, and put back when the last one closes. `routing` decides
 which of the open cassettes a request belongs to.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from threading import Lock
 from typing import Final
 
-from pytest_templates.cassettes.http import httpx, vcr
+from pytest_templates.cassettes.http import httpx
 from pytest_templates.cassettes.http.routing import Recorder, routed_to
-from pytest_templates.cassettes.http.seams import GATES, Patch, Seam, gate
-from pytest_templates.cassettes.http.vcr import without_reset
+from pytest_templates.cassettes.http.seams import GATES, SEAMS, Patch, Seam, gate
 from pytest_templates.support.engine import WhenLoaded
-
-
-def _is_warning(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING
-
-
-@contextmanager
-def quiet_logs() -> Iterator[None]:
-    """Let vcrpy log nothing below a warning, for the length of a block; a handler or level cannot change that."""
-    loggers = [logging.getLogger(name) for name in tuple(logging.root.manager.loggerDict) if name.startswith("vcr.")]
-    for logger in loggers:
-        logger.addFilter(_is_warning)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(_is_warning)
-
-
-_SEAMS: Final = (*vcr.SEAMS, *vcr.AIOHTTP_SEAMS, *httpx.TRANSPORTS, *httpx.CLIENTS)
 
 
 @contextmanager
 def intercepting(recorder: Recorder) -> Iterator[None]:
-    """Send the requests that belong to a recorder past it, for the length of a block.
+    """Let a recorder decide about the requests that belong to it, for the length of a block.
 
     Raises:
         CassetteError: A library that is loaded cannot be caught: its requests would go out unrecorded.
@@ -76,11 +54,14 @@ class _Patches:
                     self._undo.close()
 
     def _apply(self) -> ExitStack:
-        for seam in filter(Seam.is_loaded, _SEAMS):
+        # vcrpy imports every library that it knows: they are patched as well when only the test itself imports them
+        from pytest_templates.cassettes.http import vcr
+
+        for seam in filter(Seam.is_loaded, SEAMS):
             seam.value()  # vcrpy would leave out what is not there
         with ExitStack() as stack:
-            stack.enter_context(without_reset())
-            stack.enter_context(quiet_logs())
+            stack.enter_context(vcr.without_reset())
+            stack.enter_context(vcr.quiet_logs())
             patches, cleaners = vcr.vcr_patches()
             for cleaner in cleaners:
                 stack.enter_context(cleaner)
@@ -102,8 +83,8 @@ class _Patches:
         self._values = {id(patch.value) for patch in patches}
 
     def _check(self) -> None:
-        """See that every loaded library goes through what was put there."""
-        for seam in filter(Seam.is_loaded, _SEAMS):
+        """Raise where a loaded library does not go through its patch."""
+        for seam in filter(Seam.is_loaded, SEAMS):
             if id(seam.value()) not in self._values:
                 raise seam.lost()
 

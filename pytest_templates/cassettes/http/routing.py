@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Protocol
 
 from antiphon.trace import Caller
-from pytest_templates.cassettes.http.capture import Takes
+from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteError, CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
@@ -44,19 +44,19 @@ class Recorder(Protocol):
 
     Attributes:
         path: The file, by which it is named.
-        takes: The responses that are being recorded now.
+        captures: The responses that are being recorded now.
     """
 
     path: Path
-    takes: Takes
+    captures: ResponseCaptures
 
     @property
     def secrets(self) -> Secrets:
-        """What may not be kept of all that was sent and heard."""
+        """What may not be kept of all that was sent and received."""
         ...
 
     def note(self, error: CassetteError) -> None:
-        """Hold an error against the test, also where the program swallows it."""
+        """Add an error to those of the test, also where the program swallows it."""
         ...
 
     def decide(self, request: RecordedRequest) -> Decision:
@@ -109,7 +109,7 @@ def recorder_for(method: str, uri: str) -> Recorder:
 
 
 def noted(error: CassetteError) -> CassetteError:
-    """An error of a request that belongs to no recorder: it is held against this context's, or against all."""
+    """An error of a request that belongs to no recorder: it is added to those of this context's recorder, or of all."""
     here, recorders = _HERE.get(), open_recorders()
     for recorder in [here] if here is not None and here in recorders else recorders:
         recorder.note(error)

@@ -32,7 +32,7 @@ class Patch:
     value: Any
 
     def apply(self) -> Callable[[], None]:
-        """Put the value in place; returns what takes it off again."""
+        """Put the value in place; returns what restores the one before."""
         before = vars(self.owner).get(self.attribute, _MISSING)
         setattr(self.owner, self.attribute, self.value)
         return lambda: self._restore(before)
@@ -120,6 +120,35 @@ class Seam:
 def _named(value: Any) -> str:
     return f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
+
+AIOHTTP_SEAM: Final = Seam("aiohttp", "aiohttp.client", "ClientSession", "_request")
+VCR_SEAMS: Final = (
+    Seam("http.client", "http.client", "", "HTTPConnection"),
+    Seam("http.client", "http.client", "", "HTTPSConnection"),
+    Seam("urllib3", "urllib3.connectionpool", "HTTPConnectionPool", "ConnectionCls"),
+    Seam("urllib3", "urllib3.connectionpool", "HTTPSConnectionPool", "ConnectionCls"),
+    Seam("botocore", "botocore.awsrequest", "AWSHTTPConnectionPool", "ConnectionCls"),
+    Seam("botocore", "botocore.awsrequest", "AWSHTTPSConnectionPool", "ConnectionCls"),
+    Seam("httplib2", "httplib2", "", "SCHEME_TO_CONNECTION"),
+    Seam("tornado", "tornado.simple_httpclient", "SimpleAsyncHTTPClient", "fetch_impl"),
+    Seam("tornado", "tornado.curl_httpclient", "CurlAsyncHTTPClient", "fetch_impl"),
+)
+
+
+def _transports(package: str, module: str, sync: str, asynchronous: str) -> tuple[Seam, Seam]:
+    return Seam(package, module, sync, "handle_request"), Seam(package, module, asynchronous, "handle_async_request")
+
+
+TRANSPORTS: Final = (
+    *_transports("httpx", "httpx", "HTTPTransport", "AsyncHTTPTransport"),
+    *_transports("httpx2", "httpx2", "HTTPTransport", "AsyncHTTPTransport"),
+    *_transports("httpx-curl-cffi", "httpx_curl_cffi", "CurlTransport", "AsyncCurlTransport"),
+    *_transports("pyreqwest", "pyreqwest.compatibility.httpx", "SyncHttpxTransport", "HttpxTransport"),
+)
+CLIENTS: Final = tuple(
+    Seam(name, name, client, "send") for name in ("httpx", "httpx2") for client in ("Client", "AsyncClient")
+)
+SEAMS: Final = (*VCR_SEAMS, AIOHTTP_SEAM, *TRANSPORTS, *CLIENTS)
 
 _PASSES: ContextVar[bool] = ContextVar("passes", default=False)
 GATES: Final = (

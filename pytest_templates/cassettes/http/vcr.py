@@ -6,6 +6,7 @@ vcrpy's own data, its file handling and its matchers are not used.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -24,11 +25,28 @@ from vcr.stubs import VCRConnection, VCRHTTPSConnection
 from vcr.util import read_body
 
 from pytest_templates.cassettes.http.routing import Decision, Recorder, noted, recorder_for
-from pytest_templates.cassettes.http.seams import Patch, Seam, passing
+from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, Patch, passing
 from pytest_templates.cassettes.recorded import Headers, RecordedRequest, RecordedResponse, usual_reason
 from pytest_templates.errors import CassetteError
 
 _NEEDS_RESET: Final = "httplib2"  # its connections look up patched names of http.client themselves
+
+
+def _is_warning(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Let vcrpy log nothing below a warning, for the length of a block; a handler or level cannot change that."""
+    loggers = [logging.getLogger(name) for name in tuple(logging.root.manager.loggerDict) if name.startswith("vcr.")]
+    for logger in loggers:
+        logger.addFilter(_is_warning)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_is_warning)
 
 
 @contextmanager
@@ -63,13 +81,10 @@ def _with_own_names(function: Any) -> Callable[..., None]:
     return steady
 
 
-AIOHTTP_SEAMS: Final = (Seam("aiohttp", "aiohttp.client", "ClientSession", "_request"),)
-
-
 def aiohttp_patches() -> Iterator[Patch]:
     """What catches the requests of aiohttp, where it is loaded."""
-    for seam in filter(Seam.is_loaded, AIOHTTP_SEAMS):
-        yield seam.patched(_written_out)
+    if AIOHTTP_SEAM.is_loaded():
+        yield AIOHTTP_SEAM.patched(_written_out)
 
 
 def _written_out(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,25 +125,13 @@ def _with_type(session: Any, headers: Any, content_type: str) -> Any:
     return prepared
 
 
-_ASKED: Final = "antiphon_asked"
+_HANDLED: Final = "antiphon_asked"
 _OTHERWISE: Final = ("requests", "httpx", "httpx2", "aiohttp")  # requests sends by urllib3, the others by our own seams
-
-SEAMS: Final = (
-    Seam("http.client", "http.client", "", "HTTPConnection"),
-    Seam("http.client", "http.client", "", "HTTPSConnection"),
-    Seam("urllib3", "urllib3.connectionpool", "HTTPConnectionPool", "ConnectionCls"),
-    Seam("urllib3", "urllib3.connectionpool", "HTTPSConnectionPool", "ConnectionCls"),
-    Seam("botocore", "botocore.awsrequest", "AWSHTTPConnectionPool", "ConnectionCls"),
-    Seam("botocore", "botocore.awsrequest", "AWSHTTPSConnectionPool", "ConnectionCls"),
-    Seam("httplib2", "httplib2", "", "SCHEME_TO_CONNECTION"),
-    Seam("tornado", "tornado.simple_httpclient", "SimpleAsyncHTTPClient", "fetch_impl"),
-    Seam("tornado", "tornado.curl_httpclient", "CurlAsyncHTTPClient", "fetch_impl"),
-)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a recorder said about a request."""
+class _Handled:
+    """A request with its recorder, and what that has decided."""
 
     recorder: Recorder
     decision: Decision
@@ -146,22 +149,22 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     def can_play_response_for(self, request: VcrRequest) -> bool:
         """Whether to replay; raises `CassetteMiss` where the request may not be sent either."""
-        return _asked(request).decision.replay is not None
+        return _handled(request).decision.replay is not None
 
     def play_response(self, request: VcrRequest) -> dict[str, Any]:
         """The recorded response, in vcrpy's form."""
-        asked = _asked(request)
-        if asked.decision.replay is None:
+        handled = _handled(request)
+        if handled.decision.replay is None:
             raise CassetteError(f"{request.method} {request.uri.partition('?')[0]} has no recording")
-        response = asked.decision.replay.response
+        response = handled.decision.replay.response
         if response.cut is not None:
-            raise asked.recorder.read_past(asked.decision)
+            raise handled.recorder.read_past(handled.decision)
         return _vcr_response(response)
 
     def append(self, request: VcrRequest, response: dict[str, Any]) -> None:
         """Take the response to a request that was sent."""
-        asked = _asked(request)
-        asked.recorder.record(asked.decision, _recorded_response(response))
+        handled = _handled(request)
+        handled.recorder.record(handled.decision, _recorded_response(response))
 
     def find_requests_with_most_matches(self, request: VcrRequest) -> list[tuple[VcrRequest, list[Any], list[Any]]]:
         """The request itself: vcrpy asks for the recording of a redirect's next request this way."""
@@ -208,14 +211,14 @@ def _passing(real: Callable[..., Any]) -> Callable[..., Any]:
     return getresponse
 
 
-def _asked(request: VcrRequest) -> _Asked:
-    asked: _Asked | None = getattr(request, _ASKED, None)
-    if asked is None:
+def _handled(request: VcrRequest) -> _Handled:
+    handled: _Handled | None = getattr(request, _HANDLED, None)
+    if handled is None:
         recorded = _recorded_request(request)
         recorder = recorder_for(recorded.method, recorded.uri)
-        asked = _Asked(recorder, recorder.decide(recorded))
-        setattr(request, _ASKED, asked)
-    return asked
+        handled = _Handled(recorder, recorder.decide(recorded))
+        setattr(request, _HANDLED, handled)
+    return handled
 
 
 def _recorded_request(request: VcrRequest) -> RecordedRequest:

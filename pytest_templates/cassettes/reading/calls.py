@@ -12,11 +12,11 @@ from pytest_templates.cassettes.matching import Matcher, without
 from pytest_templates.cassettes.reading.diff import body_difference
 from pytest_templates.cassettes.reading.llm import Prompt, PromptMessage, answer_of, prompt_of
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.support.diff import cut, text_difference, word_difference
-from pytest_templates.support.text import counted
+from pytest_templates.support.diff import text_difference, word_difference
+from pytest_templates.support.text import OUTSIDE, counted, cut
 
 
-class Ask(TypedDict):
+class RecordedCall(TypedDict):
     """One request of a model, and its answer.
 
     Attributes:
@@ -35,58 +35,58 @@ class Ask(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """An ask of one run, and the one of another run that stands in its place.
+class CallPair:
+    """A call of one run, and the one of another run that stands in its place.
 
     Attributes:
         old: ``None`` where only the new run asked.
         new: ``None`` where only the old run asked.
     """
 
-    old: Ask | None
-    new: Ask | None
+    old: RecordedCall | None
+    new: RecordedCall | None
 
     @property
     def template(self) -> str | None:
-        """The path of the template that asks; ``None`` for code outside of templates."""
-        return next((ask["template"] for ask in (self.new, self.old) if ask is not None), None)
+        """The path of the template that calls; ``None`` for code outside of templates."""
+        return next((call["template"] for call in (self.new, self.old) if call is not None), None)
 
     @property
     def is_same(self) -> bool:
-        """Whether both runs asked the same."""
+        """Whether both runs made the same request."""
         return self.old is not None and self.new is not None and self.old["key"] == self.new["key"]
 
 
-def paired(old: Sequence[Ask], new: Sequence[Ask]) -> list[Pair]:
-    """The asks of two runs side by side, template by template.
+def paired(old: Sequence[RecordedCall], new: Sequence[RecordedCall]) -> list[CallPair]:
+    """The calls of two runs side by side, template by template.
 
     Those of a template that are the same belong together wherever they stand, since what is asked at the same time may
     come in any order; the others by their place.
     """
-    templates = dict.fromkeys(ask["template"] for ask in (*new, *old))
+    templates = dict.fromkeys(call["template"] for call in (*new, *old))
     return [pair for template in templates for pair in _paired(_of(template, old), _of(template, new))]
 
 
-def _of(template: str | None, asks: Iterable[Ask]) -> list[Ask]:
-    return [ask for ask in asks if ask["template"] == template]
+def _of(template: str | None, calls: Iterable[RecordedCall]) -> list[RecordedCall]:
+    return [call for call in calls if call["template"] == template]
 
 
-def _paired(old: Sequence[Ask], new: Sequence[Ask]) -> Iterator[Pair]:
+def _paired(old: Sequence[RecordedCall], new: Sequence[RecordedCall]) -> Iterator[CallPair]:
     left, others = list(old), []
-    for ask in new:
-        same = next((one for one in left if one["key"] == ask["key"]), None)
+    for call in new:
+        same = next((one for one in left if one["key"] == call["key"]), None)
         if same is None:
-            others.append(ask)
+            others.append(call)
         else:
             left.remove(same)
-            yield Pair(same, ask)
-    yield from (Pair(was, now) for was, now in zip_longest(left, others))
+            yield CallPair(same, call)
+    yield from (CallPair(was, now) for was, now in zip_longest(left, others))
 
 
-def asks_of(interactions: Iterable[Interaction], matcher: Matcher) -> list[Ask]:
-    """Interactions as asks: the same ones are those that the matcher takes for the same."""
+def recorded_calls(interactions: Iterable[Interaction], matcher: Matcher) -> list[RecordedCall]:
+    """Interactions as calls: the same ones are those that the matcher takes for the same."""
     return [
-        Ask(
+        RecordedCall(
             template=one.template,
             key=matcher.fingerprint(one.request).hex(),
             address=f"{one.request.method} {one.request.uri}",
@@ -97,19 +97,19 @@ def asks_of(interactions: Iterable[Interaction], matcher: Matcher) -> list[Ask]:
     ]
 
 
-def ask_difference(old: Ask, new: Ask) -> list[str]:
-    """What changed from one ask to another: the address, the settings, then message by message."""
+def call_difference(old: RecordedCall, new: RecordedCall) -> list[str]:
+    """What changed from one call to another: the address, the settings, then message by message."""
     lines = [] if old["address"] == new["address"] else [f"- {old['address']}", f"+ {new['address']}"]
-    before, after = body_in(old), body_in(new)
+    before, after = json_body(old), json_body(new)
     if before is None or after is None:
         return lines + text_difference(old["body"], new["body"])
     return lines + body_difference(before, after)
 
 
-def body_in(ask: Ask) -> Json:
+def json_body(call: RecordedCall) -> Json:
     """The JSON that was sent; ``None`` where it was none."""
     try:
-        return parse(ask["body"])
+        return parse(call["body"])
     except JsonError:
         return None
 
@@ -125,8 +125,8 @@ def _body(request: RecordedRequest, matcher: Matcher) -> str:
 
 def _answer(response: RecordedResponse) -> str:
     """The words of an answer, of one without recognised words its body; none before it came."""
-    said = answer_of(response).text or _text(response.body)
-    return said if response.status in {0, 200} else f"status {response.status}: {said}"
+    words = answer_of(response).text or _text(response.body)
+    return words if response.status in {0, 200} else f"status {response.status}: {words}"
 
 
 def _text(body: bytes) -> str:
@@ -137,21 +137,21 @@ _SHOWN: Final = 6  # lines of a difference
 _NOT_OURS: Final = {"assistant", "model", "tool", "function", "function_call", "function_call_output", "reasoning"}
 
 
-def changed_recordings(old: Sequence[Ask], new: Sequence[Ask]) -> list[str]:
+def changed_recordings(old: Sequence[RecordedCall], new: Sequence[RecordedCall]) -> list[str]:
     """What changed, for people; no lines where every prompt and every answer is the same."""
     pairs = paired(old, new)
     changed = [pair for pair in pairs if not _has_same_answer(pair)]
     same = len(pairs) - len(changed)
-    lines = [line for pair in changed for line in _told(pair)]
+    lines = [line for pair in changed for line in _lines_of(pair)]
     return [*lines, *([f"the same answer to the same prompt: {counted(same, 'call')}"] if lines and same else [])]
 
 
-def _has_same_answer(pair: Pair) -> bool:
+def _has_same_answer(pair: CallPair) -> bool:
     return pair.is_same and pair.old is not None and pair.new is not None and pair.old["answer"] == pair.new["answer"]
 
 
-def _told(pair: Pair) -> Iterator[str]:
-    where = pair.template or "code outside of templates"
+def _lines_of(pair: CallPair) -> Iterator[str]:
+    where = pair.template or OUTSIDE
     if pair.old is None or pair.new is None:
         yield f"{where}: {'new call' if pair.old is None else 'gone'}"
         return
@@ -160,14 +160,14 @@ def _told(pair: Pair) -> Iterator[str]:
         lines = word_difference(pair.old["answer"], pair.new["answer"])
     else:
         yield f"{where}: {_cause(pair.old, pair.new)}"
-        lines = ask_difference(pair.old, pair.new)
+        lines = call_difference(pair.old, pair.new)
     yield from (f"  {cut(line)}" for line in lines[:_SHOWN])
     yield from ["  …"] if len(lines) > _SHOWN else []
 
 
-def _cause(old: Ask, new: Ask) -> str:
-    """Whose doing it is that a prompt is not the same."""
-    before, after = prompt_of(body_in(old)), prompt_of(body_in(new))
+def _cause(old: RecordedCall, new: RecordedCall) -> str:
+    """What made a prompt change: the program, its settings, or an earlier answer."""
+    before, after = prompt_of(json_body(old)), prompt_of(json_body(new))
     if before is None or after is None:
         return "our request changed"
     if before.messages == after.messages:

@@ -12,11 +12,11 @@ from pytest_templates.support.diff import (
     MAX_LINES,
     changes,
     common_start,
-    cut,
     shortened,
     text_difference,
     word_difference,
 )
+from pytest_templates.support.text import cut
 
 _MAX_MESSAGES: Final = 400
 
@@ -74,17 +74,17 @@ _NOT_SET: Final = object()
 
 def setting_changes(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
     """The changed places, as in ``tools[0].function.name: "weather" -> "forecast"``; not more than fit a screen."""
-    return shortened(_members("", old, new))
+    return shortened(_field_changes("", old, new))
 
 
-def _members(path: str, old: dict[str, Json], new: dict[str, Json]) -> Iterator[str]:
+def _field_changes(path: str, old: dict[str, Json], new: dict[str, Json]) -> Iterator[str]:
     for name in {**old, **new}:
         yield from _changes(f"{path}.{name}" if path else name, old.get(name, _NOT_SET), new.get(name, _NOT_SET))
 
 
 def _changes(path: str, old: object, new: object) -> Iterator[str]:
     if isinstance(old, dict) and isinstance(new, dict):
-        yield from _members(path, old, new)
+        yield from _field_changes(path, old, new)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _items(path, old, new)
     elif old == new and isinstance(old, bool) == isinstance(new, bool):

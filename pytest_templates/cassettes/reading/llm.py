@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse
 from pytest_templates.cassettes.recorded import Interaction, RecordedResponse
+from pytest_templates.support.text import cut
 
 _MESSAGE_LISTS: Final = ("messages", "contents", "input")
 _INSTRUCTIONS: Final = ("system", "instructions", "systemInstruction", "system_instruction")
@@ -31,7 +32,7 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked.
+    """The prompt of a request.
 
     Attributes:
         messages: In their order, instructions first.
@@ -111,7 +112,7 @@ _ANSWER_TEXTS: Final = ("text", "thinking", "refusal")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said.
+    """The answer of a model.
 
     Attributes:
         text: Its words, with its tool calls as JSON on lines of their own; ``""`` where none are recognised.
@@ -247,11 +248,6 @@ def opening_of(interaction: Interaction) -> str:
         return f"{interaction.request.method} {interaction.request.uri}"
     last = prompt.messages[-1]
     return f"{last.role}: {cut(' '.join(last.text.split()), _OPENING)}"
-
-
-def cut(text: str, width: int) -> str:
-    """The text, at most so many characters of it."""
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _named_in(body: Json) -> str:

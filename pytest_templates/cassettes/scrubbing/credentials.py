@@ -11,10 +11,10 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pytest_templates.cassettes.recorded import RecordedRequest
-from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_MEMBERS
-from pytest_templates.redaction.secrets import Secrets, is_telling, secrets_for, values_of
+from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS
+from pytest_templates.redaction.secrets import Secrets, Source, is_distinctive, secrets_for, values_of
 
-_KEY_PARAMETERS: Final = SECRET_MEMBERS | {"key"}
+_KEY_PARAMETERS: Final = SECRET_FIELDS | {"key"}
 _DIGIT: Final = re.compile(r"\d")
 
 
@@ -30,7 +30,7 @@ class Credentials:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
-        self._values: dict[str, str] = {}
+        self._values: dict[str, Source] = {}
 
     def secrets(self) -> Secrets:
         """What is secret now."""
@@ -39,20 +39,21 @@ class Credentials:
 
     def learn(self, request: RecordedRequest) -> None:
         """Take in the keys that a request, as it is sent, carries in its headers and its address."""
-        for value, what in _credentials(request):
-            if is_telling(value):
-                self._values.setdefault(value, what)
+        for value, source in _credentials(request):
+            if is_distinctive(value):
+                self._values.setdefault(value, source)
 
 
-def _credentials(request: RecordedRequest) -> Iterator[tuple[str, str]]:
+def _credentials(request: RecordedRequest) -> Iterator[tuple[str, Source]]:
+    """The keys of a request, each with what it is."""
     for name, value in request.headers:
         if name in CREDENTIAL_HEADERS and "Signature=" not in value:  # a signature is good for one request
-            yield from ((credential, f"the value of the header {name}") for credential in _in_header(value))
+            yield from ((credential, Source(f"the value of the header {name}")) for credential in _in_header(value))
     uri = urlsplit(request.uri)
-    yield from ((unquote(part), "the user or password of an address") for part in _user(uri.netloc))
+    yield from ((unquote(part), Source("the user or password of an address")) for part in _user(uri.netloc))
     for name, value in parse_qsl(uri.query):
         if name.lower() in _KEY_PARAMETERS and _DIGIT.search(value):
-            yield value, f"the value of the parameter {name}"
+            yield value, Source(f"the value of the parameter {name}")
 
 
 def _in_header(value: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The last look at a cassette before it is written: no secret may be left in it."""
+"""Searching the text of a cassette for secrets before it is written: none may be left in it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from pathlib import PurePath
 from typing import Final
 
 from pytest_templates.errors import CassetteError
-from pytest_templates.redaction.secrets import Leak, Secrets
+from pytest_templates.redaction.secrets import Leak, Secrets, Source
+from pytest_templates.support.yaml_text import Place, places_of
 
-_INTERACTION: Final = re.compile(r"- template: (.*)")
-_SECTION: Final = re.compile(r"  (request|response):")
-_PART: Final = re.compile(r"    (\w+):.*")
 _PACKED: Final = re.compile(
     r'^ +base64: (?:"?([A-Za-z0-9+/=]+)"?$|[|0-9+-]+\n((?: +[A-Za-z0-9+/=]+\n)+))', re.MULTILINE
 )
@@ -27,20 +25,35 @@ class Finding:
     """A secret in the text of a cassette.
 
     Attributes:
-        what: What it is, such as ``the value of the environment variable OPENAI_API_KEY``; never the secret itself.
+        source: What it is.
         line: The line it begins on, from 1; that of the body where it is within base64.
-        place: Where that is in the cassette, in words, such as ``interaction 2, request body``.
+        place: The way to what is written in that line: names and indices.
     """
 
-    what: str
+    source: Source
     line: int
-    place: str
+    place: Place
+
+    @property
+    def what(self) -> str:
+        """What it is, in words."""
+        return self.source.what
+
+    @property
+    def where(self) -> str:
+        """Where in the cassette it is, in words, such as ``interaction 2, request body``."""
+        if self.place[:1] != ("interactions",) or len(self.place) == 1:
+            return "heading"
+        _, index, *way = self.place
+        part = " ".join(map(str, way[:2])) if way and way[0] in {"request", "response"} else "heading"
+        return f"interaction {int(index) + 1}, {part}"
 
 
 def find_leaks(text: str, secrets: Secrets) -> list[Finding]:
     """Every secret that is left in the text of a cassette, in order."""
-    leaks = sorted({(leak.line, leak.what) for leak in _leaks(text, secrets)})
-    return [Finding(what, line, _place(text, line)) for line, what in leaks]
+    leaks = sorted({(leak.line, leak.source) for leak in _leaks(text, secrets)})
+    places = places_of(text, [line for line, _ in leaks]) if leaks else []
+    return [Finding(source, line, place) for (line, source), place in zip(leaks, places, strict=True)]
 
 
 def refuse_leaks(place: str, text: str, secrets: Secrets) -> None:
@@ -66,13 +79,13 @@ def refuse_leaks(place: str, text: str, secrets: Secrets) -> None:
         more = f"; there are {len(others)} more" if others else ""
         raise CassetteError(
             f"{place}: the cassette was not written, because it would hold {first.what} in line {first.line} "
-            f"({first.place}){more}.\n"
+            f"({first.where}){more}.\n"
             f"It stands where no placeholder can. {_remedy(first)}"
         )
 
 
 def _remedy(finding: Finding) -> str:
-    unset = ", or unset the variable while you record" if "environment variable" in finding.what else ""
+    unset = ", or unset the variable while you record" if finding.source.variable else ""
     return f"Keep it out of what is sent and answered{unset}."
 
 
@@ -81,26 +94,10 @@ def _leaks(text: str, secrets: Secrets) -> Iterator[Leak]:
     yield from secrets.find_all(text)
     for body in _PACKED.finditer(text):
         line = text.count("\n", 0, body.start()) + 1
-        yield from (Leak(leak.what, line) for leak in secrets.find_all(_unpacked(body[1] or body[2])))
+        yield from (Leak(leak.source, line) for leak in secrets.find_all(_unpacked(body[1] or body[2])))
 
 
 def _unpacked(text: str) -> str:
     with suppress(binascii.Error):  # no body then, but words in a prompt
         return base64.b64decode("".join(text.split())).decode("utf-8", "surrogateescape")
     return ""
-
-
-def _place(text: str, line: int) -> str:
-    """Where in the cassette a line is, in words."""
-    lines = text.split("\n")[:line]
-    number = sum(bool(_INTERACTION.match(line)) for line in lines)
-    if not number:
-        return "heading"
-    start = max(index for index, line in enumerate(lines) if _INTERACTION.match(line))
-    section = _last(_SECTION, lines[start:]) or "heading"
-    part = _last(_PART, lines[start:]) if section != "heading" else ""
-    return f"interaction {number}, {section} {part}".rstrip()
-
-
-def _last(pattern: re.Pattern[str], lines: list[str]) -> str:
-    return next((found[1] for line in reversed(lines) if (found := pattern.fullmatch(line))), "")

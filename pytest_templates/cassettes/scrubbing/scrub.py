@@ -1,7 +1,8 @@
 """An interaction without secrets: headers, addresses, forms, JSON, and secrets split across the events of a stream.
 
-The pieces of one answer stand at the same place of event after event. Read one after the other, they are a strand; a
-secret in it is replaced in the event in which it begins, and taken out of those that follow. No event is added or lost.
+The pieces of one answer stand at the same place of event after event, so the texts at each place are joined and
+searched as one: a secret in them is replaced in the event in which it begins, and taken out of those that follow. No
+event is added or lost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from urllib.parse import unquote, unquote_plus
 
 from pytest_templates.cassettes.format.bodies import EVENTS, LINES, transferred
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, may_be_json, parse, style_of
-from pytest_templates.cassettes.http.capture import decoded
+from pytest_templates.cassettes.format.decompression import decoded
 from pytest_templates.cassettes.recorded import (
     Headers,
     Interaction,
@@ -29,10 +30,10 @@ from pytest_templates.cassettes.recorded import (
 from pytest_templates.redaction.policy import (
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
-    SECRET_MEMBERS,
+    SECRET_FIELDS,
     SECRET_PARAMETERS,
 )
-from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
+from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Source, Span, merged
 
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
@@ -61,9 +62,9 @@ def _parameter(pair: str, secrets: Secrets) -> str:
     return f"{name}={PLACEHOLDER}" if equals and (secret_name or secrets.find(unquote_plus(value))) else pair
 
 
-_NAMES: Final = "|".join(sorted(SECRET_MEMBERS))
+_NAMES: Final = "|".join(sorted(SECRET_FIELDS))
 _CHARACTERS: Final = r'(?:[^"\\]|\\.)'
-_MEMBER: Final = re.compile(  # an answer that was cut short may end in the value
+_FIELD: Final = re.compile(  # an answer that was cut short may end in the value
     rf'"(?:{_NAMES})"\s*:\s*"({_CHARACTERS}+)(?:"|\\?\Z)', re.IGNORECASE | re.DOTALL
 )
 _TEXT: Final = re.compile(rf'"({_CHARACTERS}*)(?:"|\\?\Z)', re.DOTALL)
@@ -73,23 +74,23 @@ _CHARACTER: Final = re.compile(
 )
 
 
-def member_spans(text: str) -> Iterator[Span]:
-    """Where the values of secret members are, in a text that begins as JSON does; prose may speak of passwords."""
+def field_spans(text: str) -> Iterator[Span]:
+    """Where the values of secret JSON fields are, in a text that begins as JSON does; prose may speak of passwords."""
     if text.lstrip()[:1] in {"{", "["}:
-        for member in _MEMBER.finditer(text):
-            if member[1] != PLACEHOLDER:
-                yield *member.span(1), "the value of a secret member"
+        for found in _FIELD.finditer(text):
+            if found[1] != PLACEHOLDER:
+                yield *found.span(1), Source("the value of a secret field")
         for inner in _TEXT.finditer(text):
             if _NAMED_INSIDE.search(inner[1]):
                 yield from _spans_inside(inner[1], inner.start(1))
 
 
 def _spans_inside(written: str, start: int) -> Iterator[Span]:
-    """The same of a text in that JSON, which may be JSON again, as results of tools that are passed on often are."""
+    """The same for a text in that JSON, which may be JSON again, as results of tools that are passed on often are."""
     characters = _CHARACTER.findall(written)
     ends = [*accumulate(map(len, characters), initial=start)]
-    for begin, end, what in member_spans("".join(map(_read, characters))):
-        yield ends[begin], ends[end], what
+    for begin, end, source in field_spans("".join(map(_read, characters))):
+        yield ends[begin], ends[end], source
 
 
 def _read(character: str) -> str:
@@ -101,16 +102,16 @@ def _read(character: str) -> str:
         return character[-1]
 
 
-def without_members(text: str) -> str:
+def without_fields(text: str) -> str:
     """The text with a placeholder for each of these values."""
-    for start, end, _ in reversed(merged(sorted(member_spans(text)))):
+    for start, end, _ in reversed(merged(sorted(field_spans(text)))):
         text = text[:start] + PLACEHOLDER + text[end:]
     return text
 
 
 _LINE: Final = re.compile(r"(data: ?)?([^\r\n]+)")
-_SECRET_MEMBER: Final = re.compile(rf'"(?:{"|".join(sorted(SECRET_MEMBERS))})\\*"', re.IGNORECASE)
-_SECRET_FIELD: Final = re.compile(
+_SECRET_NAME: Final = re.compile(rf'"(?:{"|".join(sorted(SECRET_FIELDS))})\\*"', re.IGNORECASE)
+_SECRET_FORM_FIELD: Final = re.compile(
     rf'(name="(?:{"|".join(sorted(SECRET_PARAMETERS))})"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)(?:(?!\r?\n--).)*',
     re.IGNORECASE | re.DOTALL,
 )
@@ -128,15 +129,15 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
     kind = header(headers, "content-type").lower()
     text = body.decode("utf-8", "surrogateescape")
     if kind.startswith(EVENTS):
-        text = _lines(scrub_strands(text, secrets, prefix="data:"), secrets)
+        text = _lines(scrub_split_secrets(text, secrets, prefix="data:"), secrets)
     elif kind.startswith(LINES):
-        text = _lines(scrub_strands(text, secrets), secrets)
+        text = _lines(scrub_split_secrets(text, secrets), secrets)
     elif may_be_json(headers, body):
         text = _document(text, secrets)
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))
     elif kind.startswith("multipart/"):
-        text = _plain(_SECRET_FIELD.sub(rf"\g<1>{PLACEHOLDER}", text), secrets)
+        text = _plain(_SECRET_FORM_FIELD.sub(rf"\g<1>{PLACEHOLDER}", text), secrets)
     else:
         text = _plain(text, secrets)
     return text.encode("utf-8", "surrogateescape")
@@ -163,12 +164,12 @@ def _document(text: str, secrets: Secrets) -> str:
 def _needs_reading(text: str, secrets: Secrets) -> bool:
     """Whether there may be a secret in it, also behind escapes: most documents hold none, and reading takes time."""
     may_hide = "\\u" in text or "\\/" in text
-    return may_hide or bool(_SECRET_MEMBER.search(text)) or secrets.find(text) is not None
+    return may_hide or bool(_SECRET_NAME.search(text)) or secrets.find(text) is not None
 
 
 def _value(value: Json, secrets: Secrets) -> Json:
     if isinstance(value, str):
-        return secrets.replace(without_members(value))
+        return secrets.replace(without_fields(value))
     if isinstance(value, list):
         return [_value(inner, secrets) for inner in value]
     if isinstance(value, dict):
@@ -176,19 +177,19 @@ def _value(value: Json, secrets: Secrets) -> Json:
     return value
 
 
-def _object(members: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
-    """The members; two names that would become one are told apart by a number."""
+def _object(fields: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
+    """The fields; two names that would become one are told apart by a number."""
     scrubbed: dict[str, Json] = {}
-    for name, value in members.items():
+    for name, value in fields.items():
         key, count = secrets.replace(name), 2
-        while key in scrubbed or (key != name and key in members):
+        while key in scrubbed or (key != name and key in fields):
             key, count = f"{PLACEHOLDER}-{count}", count + 1
-        scrubbed[key] = _member(name, value, secrets)
+        scrubbed[key] = _field(name, value, secrets)
     return scrubbed
 
 
-def _member(name: str, value: Json, secrets: Secrets) -> Json:
-    is_secret = name.lower() in SECRET_MEMBERS and isinstance(value, str) and value
+def _field(name: str, value: Json, secrets: Secrets) -> Json:
+    is_secret = name.lower() in SECRET_FIELDS and isinstance(value, str) and value
     return PLACEHOLDER if is_secret else _value(value, secrets)
 
 
@@ -237,7 +238,7 @@ class _Piece(NamedTuple):
         return str(self.holder[self.key])
 
 
-def scrub_strands(text: str, secrets: Secrets, prefix: str = "") -> str:
+def scrub_split_secrets(text: str, secrets: Secrets, prefix: str = "") -> str:
     """A stream without the secrets that are spread over its events.
 
     Args:
@@ -246,7 +247,7 @@ def scrub_strands(text: str, secrets: Secrets, prefix: str = "") -> str:
         prefix: What the lines that count begin with.
     """
     changed: set[_Event] = set()
-    for pieces in _strands(_events(text, prefix)):
+    for pieces in _texts_by_place(_events(text, prefix)):
         texts = [piece.text for piece in pieces]
         spans = _spans(texts, secrets) if len(set(texts)) > 1 else []
         if spans:
@@ -267,17 +268,17 @@ def _events(text: str, prefix: str) -> Iterator[_Event]:
                 yield _Event(line.end() - len(payload), payload, [payload], is_json=False)
 
 
-def _strands(events: Iterator[_Event]) -> Iterator[list[_Piece]]:
+def _texts_by_place(events: Iterator[_Event]) -> Iterator[list[_Piece]]:
     """The texts at each place, in order, where there are several."""
-    strands: defaultdict[Place, list[_Piece]] = defaultdict(list)
+    pieces_by_place: defaultdict[Place, list[_Piece]] = defaultdict(list)
     for event in events:
         for place, holder, key in _texts(event.root, ()):
-            strands[place].append(_Piece(event, holder, key))
-    return (pieces for pieces in strands.values() if len(pieces) > 1)
+            pieces_by_place[place].append(_Piece(event, holder, key))
+    return (pieces for pieces in pieces_by_place.values() if len(pieces) > 1)
 
 
 def _texts(node: Json, place: Place) -> Iterator[tuple[Place, Json, str | int]]:
-    """Every text with its place; answers that are told apart by a number, such as ``index``, have different places."""
+    """Every text with its place; answers with different numbers, such as ``index``, have different places."""
     if isinstance(node, dict):
         place += tuple(value for name, value in node.items() if name.endswith("index") and isinstance(value, int))
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
@@ -289,8 +290,8 @@ def _texts(node: Json, place: Place) -> Iterator[tuple[Place, Json, str | int]]:
 
 def _spans(texts: Sequence[str], secrets: Secrets) -> list[Span]:
     """What is to be replaced: what stands in one text is found there, unless only the others say what it is."""
-    strand = "".join(texts)
-    return merged(sorted([*_crossing(secrets.spans(strand), texts), *member_spans(strand)]))
+    joined = "".join(texts)
+    return merged(sorted([*_crossing(secrets.spans(joined), texts), *field_spans(joined)]))
 
 
 def _crossing(spans: list[Span], texts: Sequence[str]) -> list[Span]:
@@ -311,7 +312,8 @@ def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> N
         for begin, until, _ in spans:
             if begin < end and until > start:
                 parts.append(text[done - start : max(begin, start) - start])
-                parts.append(PLACEHOLDER * (begin >= start))
+                if begin >= start:
+                    parts.append(PLACEHOLDER)
                 done = min(until, end)
         piece.holder[piece.key] = "".join([*parts, text[done - start :]])
         start = end
@@ -392,5 +394,5 @@ def _text(text: str, secrets: Secrets) -> str:
 
 
 def _storable(text: str) -> str:
-    """The text with half characters (surrogates) spelt out: no file can hold them."""
+    """The text with surrogate characters escaped: no file can hold them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -12,7 +12,7 @@ from pytest_templates.cassettes.settings import without_overrides
 from pytest_templates.cassettes.storage.store import Store
 
 if TYPE_CHECKING:
-    from pytest_templates.cassettes.collection import Found
+    from pytest_templates.cassettes.collection import CollectedTests
 
 
 _FIRST_LINE: Final = re.compile(rb"version: *\S")
@@ -23,7 +23,7 @@ def cassettes_in(store: Store) -> list[Path]:
     return [path for path in store.paths() if _is_cassette(path, store)]
 
 
-def orphans(found: Found, store: Store, root: Path) -> list[Path]:
+def orphans(found: CollectedTests, store: Store, root: Path) -> list[Path]:
     """The cassettes of a store that no test has.
 
     What a test has recorded with other models is its own as well. A cassette whose module was not collected is none:

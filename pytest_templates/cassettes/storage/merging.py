@@ -25,7 +25,7 @@ from typing import Final
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.storage.store import Store, existing
+from pytest_templates.cassettes.storage.store import Store, existing_cassette
 from pytest_templates.errors import CassetteError
 
 _SUFFIX: Final = ".run"
@@ -71,12 +71,12 @@ def ledger_of(store: Store, path: Path, run: str) -> Ledger | None:
     return Ledger(run, node["before"], tuple((place, count) for place, count in node["groups"]))
 
 
-def keep(store: Store, path: Path, ledger: Ledger) -> None:
+def write_ledger(store: Store, path: Path, ledger: Ledger) -> None:
     """Write the ledger of a cassette. Needs the store's lock. Raises `OSError`."""
     store.put(_file(store, path), json.dumps(asdict(ledger)).encode())
 
 
-def forget(store: Store, run: str) -> None:
+def remove_ledgers(store: Store, run: str) -> None:
     """Remove the ledgers of a run that is over. Raises `OSError`."""
     if not any(store.workplace.glob(f"*{_SUFFIX}")):
         return
@@ -184,7 +184,7 @@ class CassetteFile:
         return []
 
     def _found(self) -> list[Interaction] | None:
-        found = existing(self._path, self.store)
+        found = existing_cassette(self._path, self.store)
         return None if found is None else [self._clean(interaction) for interaction in found]
 
     def _unless_recorded_by_others(self, new: Sequence[Interaction], current: Counter[bytes]) -> list[Interaction]:
@@ -213,7 +213,7 @@ class CassetteFile:
         text = self._text([*current[:index], *added, *current[index:]])
         self.store.replace(self._path, text.encode("utf-8"))
         if self._author.run:
-            keep(self.store, self._path, kept.with_group(self._author.place, len(added)))
+            write_ledger(self.store, self._path, kept.with_group(self._author.place, len(added)))
 
     def _ledger(self) -> Ledger | None:
         return ledger_of(self.store, self._path, self._author.run) if self._author.run else None

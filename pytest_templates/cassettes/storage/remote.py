@@ -1,4 +1,4 @@
-"""Cassettes behind a URL, by fsspec: in a bucket, on a server.
+"""The store at a location, which may be a URL: cassettes in a bucket or on a server, by fsspec.
 
 What was read is kept in a folder on this machine, and read there again for as long as the remote file is the same one,
 by what fsspec tells of it (size, time, tag). The workplace, and with it the lock and the journals, is on this machine,
@@ -12,9 +12,7 @@ too. So far goes what is promised:
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EIO
 from functools import cached_property
@@ -22,9 +20,31 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
-
 from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.support.files import atomic_write
+
+
+def is_url(location: str) -> bool:
+    """Whether a location of cassettes is a URL, not the path of a folder."""
+    return "://" in location
+
+
+def store_at(location: str, base: Path, cache: Path) -> Store:
+    """The store at a location.
+
+    Args:
+        location: The path of a folder, or a URL.
+        base: What a relative path starts from.
+        cache: A folder for copies of what lies behind URLs.
+
+    Raises:
+        ImportError: A URL is given, and fsspec is not installed.
+    """
+    if location.startswith("file://"):
+        from urllib.request import url2pathname
+
+        return Store(Path(url2pathname(location.removeprefix("file://"))))
+    return RemoteStore(location, cache) if is_url(location) else Store(base / location)
 
 
 class RemoteStore(Store):
@@ -33,11 +53,17 @@ class RemoteStore(Store):
     Args:
         url: Any URL that fsspec knows; credentials and the like come from where its file systems look for them.
         cache: A folder on this machine, for the copies of any number of stores.
+
+    Raises:
+        ImportError: fsspec is not installed.
     """
 
     is_local = False
 
     def __init__(self, url: str, cache: Path) -> None:
+        from fsspec.core import url_to_fs  # here, since every run of pytest imports this module
+
+        self._connect: Callable[[str], tuple[Any, str]] = url_to_fs
         self._url = url.rstrip("/")
         self._cache = cache
         super().__init__(cache / blake2b(self._url.encode(), digest_size=8).hexdigest())
@@ -48,7 +74,7 @@ class RemoteStore(Store):
 
     def read(self, path: Path) -> bytes | None:
         """What the remote file holds, from its copy where that is still the same."""
-        with self._speaking():
+        with self._with_errors_translated():
             try:
                 return self._read(path)
             except FileNotFoundError:
@@ -57,7 +83,7 @@ class RemoteStore(Store):
 
     def replace(self, path: Path, content: bytes) -> None:
         """Put a cassette."""
-        with self._speaking():
+        with self._with_errors_translated():
             try:
                 self._files.pipe_file(self._address(path), content)
             except FileNotFoundError:  # not every store makes folders by itself
@@ -67,13 +93,13 @@ class RemoteStore(Store):
 
     def remove(self, path: Path) -> None:
         """Delete a cassette."""
-        with self._speaking():
+        with self._with_errors_translated():
             self._files.rm_file(self._address(path))
         path.unlink(missing_ok=True)
 
     def paths(self) -> list[Path]:
         """Every remote file that could be a cassette, named by where its copy is or would be."""
-        with self._speaking():
+        with self._with_errors_translated():
             self._files.invalidate_cache()
             root = self._root.rstrip("/") + "/"
             names = [str(name).removeprefix(root) for name in self._files.find(self._root)]
@@ -87,20 +113,17 @@ class RemoteStore(Store):
         copy = super().read(path) or b""
         if not copy.startswith(mark):
             copy = mark + self._files.cat_file(address)
-            self._keep(path, copy)
+            self._write_copy(path, copy)
         return copy.removeprefix(mark)
 
-    def _keep(self, path: Path, copy: bytes) -> None:
+    def _write_copy(self, path: Path, copy: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         (self._cache / ".gitignore").write_text("*\n", encoding="utf-8")
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(copy)
-        Path(name).replace(path)
+        atomic_write(path, copy)
 
     @cached_property
     def _remote(self) -> tuple[Any, str]:
-        files, root = url_to_fs(self._url)
+        files, root = self._connect(self._url)
         return files, str(root)
 
     @property
@@ -118,8 +141,8 @@ class RemoteStore(Store):
         return path.relative_to(self.folder).as_posix()
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Each file system has errors of its own."""
+    def _with_errors_translated(self) -> Iterator[None]:
+        """Raise every error as an `OSError`: each file system has its own."""
         try:
             yield
         except Exception as error:

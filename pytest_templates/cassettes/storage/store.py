@@ -56,7 +56,7 @@ class Store:
             return None
 
     def check_writable(self, path: Path) -> None:
-        """Complain where a cassette could not be written on this machine. Needs the lock.
+        """Raise where a cassette could not be written on this machine. Needs the lock.
 
         Raises:
             OSError: Its folder cannot be made, or written to.
@@ -109,7 +109,7 @@ class Store:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only one, of all processes and threads of this machine, that changes what lies here.
+        """Lock the store: no other process or thread of this machine changes it meanwhile.
 
         The system lets go of it when the process dies. It cannot be taken twice by one thread.
 
@@ -118,11 +118,11 @@ class Store:
         """
         lock = self._taken()
         try:
-            self._hide()
+            self._write_gitignore()
             yield
         finally:
             try:
-                self._tidy()
+                self._clean_up()
             finally:
                 lock.release()
 
@@ -138,62 +138,35 @@ class Store:
             except (FileNotFoundError, FileExistsError):
                 if self.workplace.exists() and not self.workplace.is_dir():
                     raise
-                continue  # another process has just tidied up, or made the folder anew
+                continue  # another process has just cleaned up, or made the folder anew
             except Timeout as error:
                 raise OSError(ETIMEDOUT, f"another process has held {lock.lock_file} for a minute") from error
             return lock
 
-    def _hide(self) -> None:
+    def _write_gitignore(self) -> None:
         ignore = self.workplace / _IGNORE
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
 
-    def _tidy(self) -> None:
-        """Leave nothing behind where nothing is under way, and of what killed runs have left nothing for ever."""
+    def _clean_up(self) -> None:
+        """Remove the workplace where nothing is in progress, and what killed runs have left after two weeks."""
         own = {self.workplace / name for name in (_IGNORE, _LOCK)}
         others = set(self.workplace.iterdir()) - own
         done = {path for path in others if path.name == _UNFINISHED or time() - path.stat().st_mtime > _KEPT}
         for path in done:
             path.unlink()
         if others == done:
-            self._vanish()
+            self._remove_workplace()
 
-    def _vanish(self) -> None:
+    def _remove_workplace(self) -> None:
         (self.workplace / _IGNORE).unlink()
         try:
             (self.workplace / _LOCK).unlink()
         except OSError:  # Windows keeps the file of a lock that is held
-            self._hide()
+            self._write_gitignore()
             return
         with suppress(OSError):  # another process was quick to take the lock anew
             self.workplace.rmdir()
-
-
-def is_url(location: str) -> bool:
-    """Whether a location of cassettes is a URL, not the path of a folder."""
-    return "://" in location
-
-
-def store_at(location: str, base: Path, cache: Path) -> Store:
-    """The store at a location.
-
-    Args:
-        location: The path of a folder, or a URL.
-        base: What a relative path starts from.
-        cache: A folder for copies of what lies behind URLs.
-
-    Raises:
-        ImportError: A URL is given, and fsspec is not installed.
-    """
-    if location.startswith("file://"):
-        from urllib.request import url2pathname
-
-        return Store(Path(url2pathname(location.removeprefix("file://"))))
-    if not is_url(location):
-        return Store(base / location)
-    from pytest_templates.cassettes.storage.remote import RemoteStore
-
-    return RemoteStore(location, cache)
 
 
 def _permissions(path: Path) -> int:
@@ -226,10 +199,10 @@ def load_cassette(path: Path, store: Store | None = None) -> list[Interaction]:
     Raises:
         CassetteError: It cannot be read, or is no whole cassette of a version that is known here.
     """
-    return existing(path, store) or []
+    return existing_cassette(path, store) or []
 
 
-def existing(path: Path, store: Store | None = None) -> list[Interaction] | None:
+def existing_cassette(path: Path, store: Store | None = None) -> list[Interaction] | None:
     """As `load_cassette`, but ``None`` where the cassette does not exist."""
     from pytest_templates.cassettes.format.document import FormatError, from_text
     from pytest_templates.errors import CassetteError
@@ -260,7 +233,7 @@ def write_cassette(path: Path, text: str, store: Store | None = None) -> None:
 
 @contextmanager
 def writing(path: Path, store: Store) -> Iterator[None]:
-    """Say of which cassette it is that something about it cannot be written.
+    """Name the cassette in errors about what cannot be written.
 
     Raises:
         CassetteError: Instead of an `OSError`.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
-from pytest_templates.cassettes.storage.store import load_cassette, write_cassette
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteError
 
 BODY = {"messages": [{"role": "user", "content": "Hello 😀,\n\n  how are\tyou?\r\n\n"}], "seed": 1.5, "stop": None}
@@ -55,20 +55,12 @@ def test_a_damaged_cassette_is_loaded_whole_or_refused_with_its_line(start: int,
         assert ".yaml:" in str(error)  # noqa: PT017 - it may be loaded as well
 
 
-@pytest.mark.parametrize("style", ["merge", "diff3"])
-def test_a_merge_conflict_is_called_so(style: str, path: Path) -> None:
-    lines = WHOLE.decode().splitlines(keepends=True)
-    base = "||||||| base\n  model: medium\n" if style == "diff3" else ""
-    lines[3] = f"<<<<<<< HEAD\n  model: small\n{base}=======\n  model: large\n>>>>>>> other\n"
-    write_cassette(path, "".join(lines))
-    with pytest.raises(CassetteError, match=r":4: the cassette holds the marks of a merge conflict\.\nRestore"):
-        load_cassette(path)
-
-
-def test_a_merge_that_repeats_the_end_mark_is_refused() -> None:
-    one, two = (to_text(INTERACTIONS[:1]) for _ in range(2))
-    with pytest.raises(CassetteError, match="the key 'version' stands twice in one mapping, first in line 1"):
-        loaded((one + two).encode())
+def test_a_damaged_file_is_an_error_with_path_line_and_remedy(damaged: Path) -> None:
+    said = damaged.with_suffix(".error").read_text("utf-8").rstrip("\n")
+    with pytest.raises(CassetteError) as caught:
+        load_cassette(damaged)
+    assert str(caught.value).startswith(f"{damaged}:{said}")
+    assert "\nRestore it from version control" in str(caught.value)
 
 
 def test_prompts_that_look_like_conflicts_are_none() -> None:
@@ -83,24 +75,9 @@ def test_the_line_ends_and_the_mark_of_windows_change_nothing() -> None:
     assert loaded(b"\xef\xbb\xbf" + WHOLE.replace(b"\n", b"\r\n")) == INTERACTIONS
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "cp1252"])
-def test_other_encodings_are_refused(encoding: str) -> None:
-    text = WHOLE.decode().replace("😀", "ë")
-    with pytest.raises(CassetteError, match=r":\d+: the cassette is not UTF-8"):
-        loaded(text.encode(encoding))
-
-
-FOREIGN = {
-    "pytest-recording's": "interactions:\n- request:\n    body: null\n    headers: {}\n    method: GET\n"
-    "    uri: http://host/\n  response:\n    body: {string: hello}\n    status: {code: 200, message: OK}\nversion: 1\n",
-    "JSON": '{"version": 1, "interactions": [{"request": {}, "response": {}}]}',
-}
-
-
-@pytest.mark.parametrize("kind", FOREIGN)
-def test_cassettes_of_others_are_named_as_such(kind: str) -> None:
+def test_cassettes_of_others_are_named_as_such(of_vcrpy: Path) -> None:
     with pytest.raises(CassetteError, match=r"was written by vcrpy, .*`python -m pytest_templates cassettes import`"):
-        loaded(FOREIGN[kind].encode())
+        load_cassette(of_vcrpy)
 
 
 def test_a_link_that_leads_nowhere_and_a_circle_of_links(path: Path) -> None:

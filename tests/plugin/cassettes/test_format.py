@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from pytest_templates.cassettes.format.bodies import aligned
 from pytest_templates.cassettes.format.document import FormatError, from_text, to_text
-from pytest_templates.cassettes.recorded import Arrival, Cut, Headers, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import (
+    Chunk,
+    Headers,
+    Interaction,
+    RecordedRequest,
+    RecordedResponse,
+    Truncation,
+)
 
 JSON_TYPE: Headers = (("content-type", "application/json"),)
 TEXT_TYPE: Headers = (("content-type", "text/plain; charset=utf-8"),)
@@ -101,12 +108,14 @@ times = st.floats(0, 1000).map(lambda seconds: round(seconds, 3))
 @given(
     st.lists(st.tuples(pieces.map(str.encode) | st.binary(min_size=1, max_size=9), times), min_size=1),
     st.sampled_from([STREAM_TYPE, LINES_TYPE, TEXT_TYPE, JSON_TYPE]),
-    st.none() | st.builds(Cut, times, st.sampled_from(["client", "ReadError"])),
+    st.none() | st.builds(Truncation, times, st.sampled_from(["client", "ReadError"])),
 )
 @example([(b"data: one\n\nda", 0.1), (b"ta: two\n\n", 0.2)], STREAM_TYPE, None)
 @example([(b'{"a":1}\n{"a"', 0.1), (b":2}\n", 0.2)], LINES_TYPE, None)
-def test_the_pieces_of_a_stream_survive(said: list[tuple[bytes, float]], headers: Headers, cut: Cut | None) -> None:
-    arrivals = tuple(Arrival(len(piece), at) for piece, at in said)
+def test_the_pieces_of_a_stream_survive(
+    said: list[tuple[bytes, float]], headers: Headers, cut: Truncation | None
+) -> None:
+    arrivals = tuple(Chunk(len(piece), at) for piece, at in said)
     body = b"".join(piece for piece, _ in said)
     one = interaction(b"", headers)
     one = replace(one, response=replace(one.response, body=body, arrivals=arrivals, cut=cut))
@@ -124,7 +133,7 @@ def test_the_pieces_of_a_stream_survive(said: list[tuple[bytes, float]], headers
 
 @given(st.lists(st.tuples(st.lists(pieces).map("".join).map(str.encode), times), min_size=1))
 def test_a_stream_is_cut_where_events_end(said: list[tuple[bytes, float]]) -> None:
-    arrivals = tuple(Arrival(len(piece), at) for piece, at in said)
+    arrivals = tuple(Chunk(len(piece), at) for piece, at in said)
     body = b"".join(piece for piece, _ in said)
     for headers, ends in ((STREAM_TYPE, (b"\n\n", b"\r\n\r\n")), (LINES_TYPE, (b"\n",))):
         found = aligned(headers, body, arrivals)

@@ -11,7 +11,7 @@ import pytest
 from antiphon.trace import Caller
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
-from pytest_templates.cassettes.player import Track
+from pytest_templates.cassettes.player import Recording
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.errors import CassetteMiss
@@ -27,16 +27,18 @@ def request(body: Any, uri: str = "https://host/v1/chat") -> RecordedRequest:
     return RecordedRequest("POST", uri, HEADERS, raw)
 
 
-def track(body: Any, number: int = 1, *, template: str | None = "support/answer", played: bool = False) -> Track:
-    return Track(number, Interaction(template, "small", request(body), RESPONSE), played)
+def recording(
+    body: Any, number: int = 1, *, template: str | None = "support/answer", played: bool = False
+) -> Recording:
+    return Recording(number, Interaction(template, "small", request(body), RESPONSE), played)
 
 
-def miss(body: Any, *tracks: Track, reason: str = "no-match", **settings: Any) -> CassetteMiss:
+def miss(body: Any, *recordings: Recording, reason: str = "no-match", **settings: Any) -> CassetteMiss:
     caller = settings.pop("caller", Caller("support/answer", "answer", "small"))
     asked = settings.pop("asked", request(body))
     cassette = CassetteSettings(Path("c.yaml"), record_command=COMMAND, **settings)
     matcher, secrets = Matcher(cassette.match_on, cassette.ignore), secrets_of({"SITE_KEY": "kX3fZq9aB7"})
-    return MissReport(cassette, matcher, asked, caller, tracks, secrets).miss(reason)
+    return MissReport(cassette, matcher, asked, caller, recordings, secrets).miss(reason)
 
 
 def chat(*contents: str, **settings: Any) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def test_a_miss_survives_the_way_between_processes() -> None:
 
 
 def test_the_changed_words_of_the_nearest_prompt_are_shown() -> None:
-    recorded = track(chat("Be brief.", "Where is my order 4711, please?", temperature=0.2, top_p=1))
+    recorded = recording(chat("Be brief.", "Where is my order 4711, please?", temperature=0.2, top_p=1))
     text = str(miss(chat("Be brief.", "Where is my parcel 4712, please?", temperature=0.7, seed=3), recorded))
     assert "Nearest is recording 1, asked by support/answer; it differs in body:" in text
     assert "temperature: 0.2 -> 0.7" in text
@@ -92,7 +94,7 @@ def test_the_changed_words_of_the_nearest_prompt_are_shown() -> None:
 
 
 def test_a_setting_of_another_type_is_shown_as_changed() -> None:
-    assert "logprobs: true -> 1" in str(miss(chat("Hi", logprobs=1), track(chat("Hi", logprobs=True))))
+    assert "logprobs: true -> 1" in str(miss(chat("Hi", logprobs=1), recording(chat("Hi", logprobs=True))))
 
 
 def tool(name: str, says: str = "Tells the weather.", **parameters: Any) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def test_what_changed_in_a_tool_is_shown_by_its_path() -> None:
     old = [tool("weather", city={"type": "string"}), tool("clock", zone={"type": "string"})]
     new = [tool("weather", city={"type": "integer"}), tool("watch", zone={"type": "string"}, utc={})]
 
-    text = str(miss(chat("Hi", tools=new), track(chat("Hi", tools=old))))
+    text = str(miss(chat("Hi", tools=new), recording(chat("Hi", tools=old))))
 
     assert 'tools[0].function.parameters.city.type: "string" -> "integer"\n' in text
     assert 'tools[1].function.name: "clock" -> "watch"\n' in text
@@ -114,7 +116,7 @@ def test_what_changed_in_a_tool_is_shown_by_its_path() -> None:
 def test_a_type_that_changed_within_a_tool_is_shown_and_the_order_of_its_keys_is_not() -> None:
     old, new = tool("w", a={"strict": True, "x": 1}), tool("w", a={"x": 1, "strict": 1})
 
-    text = str(miss(chat("Hi", tools=[new]), track(chat("Hi", tools=[old]))))
+    text = str(miss(chat("Hi", tools=[new]), recording(chat("Hi", tools=[old]))))
 
     assert [line.strip() for line in text.splitlines() if "tools" in line] == [
         "tools[0].function.parameters.a.strict: true -> 1"
@@ -124,7 +126,7 @@ def test_a_type_that_changed_within_a_tool_is_shown_and_the_order_of_its_keys_is
 def test_not_more_settings_are_shown_than_fit_a_screen() -> None:
     old, new = ([tool("w", **{f"p{i}": {"type": kind} for i in range(60)})] for kind in ("string", "integer"))
 
-    lines = str(miss(chat("Hi", tools=new), track(chat("Hi", tools=old)))).splitlines()
+    lines = str(miss(chat("Hi", tools=new), recording(chat("Hi", tools=old)))).splitlines()
 
     assert len([line for line in lines if ' "string" -> "integer"' in line]) == 40
     assert "  … and more" in lines
@@ -135,7 +137,8 @@ def test_the_changed_words_of_a_long_setting_are_shown() -> None:
 
     text = str(
         miss(
-            chat("Hi", tools=[tool("w", told.format("ten"))]), track(chat("Hi", tools=[tool("w", told.format("six"))]))
+            chat("Hi", tools=[tool("w", told.format("ten"))]),
+            recording(chat("Hi", tools=[tool("w", told.format("six"))])),
         )
     )
 
@@ -147,8 +150,8 @@ def test_the_changed_words_of_a_long_setting_are_shown() -> None:
 def test_a_tool_more_or_less_is_no_change_of_the_others() -> None:
     tools = [tool("one"), tool("two"), tool("three")]
 
-    more = str(miss(chat("Hi", tools=tools), track(chat("Hi", tools=tools[1:]))))
-    less = str(miss(chat("Hi", tools=tools[:2]), track(chat("Hi", tools=tools))))
+    more = str(miss(chat("Hi", tools=tools), recording(chat("Hi", tools=tools[1:]))))
+    less = str(miss(chat("Hi", tools=tools[:2]), recording(chat("Hi", tools=tools))))
 
     assert next(line for line in more.splitlines() if "tools" in line).startswith(
         '  tools[0], only in this request: {"type": "function"'
@@ -159,12 +162,12 @@ def test_a_tool_more_or_less_is_no_change_of_the_others() -> None:
 
 def test_a_message_more_or_less_is_shown_as_a_whole() -> None:
     long, short = chat("Be brief.", "Hello", "Hi!"), chat("Be brief.", "Hello")
-    assert "message 3 (assistant), only in this request:\n    + Hi!" in str(miss(long, track(short)))
-    assert "only recorded, before message 3 (assistant):\n    - Hi!" in str(miss(short, track(long)))
+    assert "message 3 (assistant), only in this request:\n    + Hi!" in str(miss(long, recording(short)))
+    assert "only recorded, before message 3 (assistant):\n    - Hi!" in str(miss(short, recording(long)))
 
 
 def test_changed_white_space_is_made_visible() -> None:
-    text = str(miss(chat("Be brief.\n"), track(chat("Be  brief.\n\n"))))
+    text = str(miss(chat("Be brief.\n"), recording(chat("Be  brief.\n\n"))))
     assert "- Be[  ]brief" in text
     assert r"[\n\n]" in text
 
@@ -172,7 +175,7 @@ def test_changed_white_space_is_made_visible() -> None:
 def test_a_changed_role_is_shown() -> None:
     old = {"messages": [{"role": "user", "content": "Hi"}]}
     new = {"messages": [{"role": "developer", "content": "Hi"}]}
-    assert "message 1 (user -> developer):" in str(miss(new, track(old)))
+    assert "message 1 (user -> developer):" in str(miss(new, recording(old)))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_a_changed_role_is_shown() -> None:
     ids=["anthropic", "anthropic blocks", "google", "google system", "responses", "responses instructions"],
 )
 def test_the_prompts_of_every_provider_are_understood(old: dict[str, Any], new: dict[str, Any]) -> None:
-    text = str(miss(new, track(old)))
+    text = str(miss(new, recording(old)))
     assert "as a [pirate]." in text
     assert "as a [poet]." in text
     assert "message 1 (" in text
@@ -214,50 +217,50 @@ def test_a_tool_call_is_part_of_its_message() -> None:
         {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"city": city}]}]}
         for city in ("Oslo", "Rome")
     )
-    assert "[Rome]" in str(miss(new, track(old)))
+    assert "[Rome]" in str(miss(new, recording(old)))
 
 
 def test_settings_of_google_are_named_by_their_path() -> None:
     old, new = ({"contents": [], "generationConfig": {"temperature": heat}} for heat in (0, 1))
-    assert "generationConfig.temperature: 0 -> 1" in str(miss(new, track(old)))
+    assert "generationConfig.temperature: 0 -> 1" in str(miss(new, recording(old)))
 
 
 def test_other_json_is_shown_as_a_difference_of_lines() -> None:
-    text = str(miss({"b": 1, "a": ["x", "z"]}, track({"a": ["x", "y"], "b": 1})))
+    text = str(miss({"b": 1, "a": ["x", "z"]}, recording({"a": ["x", "y"], "b": 1})))
     assert '-    "y"' in text
     assert '+    "z"' in text
     assert '"b"' in text
 
 
 def test_text_and_bytes_are_compared_too() -> None:
-    assert "-two\n  +three" in str(miss(b"one\nthree", track(b"one\ntwo")))
-    assert "3 and 1 bytes" in str(miss(b"\xff", track(b"\xfe\xfe\xfe")))
+    assert "-two\n  +three" in str(miss(b"one\nthree", recording(b"one\ntwo")))
+    assert "3 and 1 bytes" in str(miss(b"\xff", recording(b"\xfe\xfe\xfe")))
 
 
 def test_another_address_is_shown() -> None:
-    text = str(miss({}, track({}), asked=request({}, "https://host/v2/chat")))
+    text = str(miss({}, recording({}), asked=request({}, "https://host/v2/chat")))
     assert "it differs in uri:\n  uri: https://host/v1/chat -> https://host/v2/chat" in text
 
 
 def test_ignored_parts_are_not_shown() -> None:
     old, new = chat("Hi", metadata={"id": 1}, n=1), chat("Hi", metadata={"id": 2}, n=2)
-    text = str(miss(new, track(old), ignore=("metadata.id",)))
+    text = str(miss(new, recording(old), ignore=("metadata.id",)))
     assert "n: 1 -> 2" in text
     assert "metadata" not in text
 
 
 def test_the_nearest_is_the_one_with_most_words_in_common() -> None:
-    tracks = (track(chat("a b c d"), 1), track(chat("a b c e f"), 2), track(chat("x y z"), 3))
-    assert "Nearest is recording 2" in str(miss(chat("a b c e g"), *tracks))
+    recordings = (recording(chat("a b c d"), 1), recording(chat("a b c e f"), 2), recording(chat("x y z"), 3))
+    assert "Nearest is recording 2" in str(miss(chat("a b c e g"), *recordings))
 
 
 def test_a_recording_of_the_same_template_is_nearer_than_a_slightly_liker_one() -> None:
-    tracks = (track(chat("a b c d e"), 1, template="other"), track(chat("a b c"), 2))
-    assert "Nearest is recording 2" in str(miss(chat("a b c d f"), *tracks))
+    recordings = (recording(chat("a b c d e"), 1, template="other"), recording(chat("a b c"), 2))
+    assert "Nearest is recording 2" in str(miss(chat("a b c d f"), *recordings))
 
 
 def test_a_played_recording_is_marked() -> None:
-    text = str(miss(chat("Hi"), track(chat("Hi"), played=True), reason="already-played"))
+    text = str(miss(chat("Hi"), recording(chat("Hi"), played=True), reason="already-played"))
     assert "c.yaml (1 recorded, 0 left to play)" in text
     assert "Nearest is recording 1, asked by support/answer (played); it is equal." in text
 
@@ -273,7 +276,7 @@ def test_a_huge_prompt_gives_a_text_that_fits_a_screen_in_little_time(shape: str
     }
     old, new = huge[shape]
     started = time.monotonic()
-    text = str(miss(new, *(track(old, number) for number in range(1, 50))))
+    text = str(miss(new, *(recording(old, number) for number in range(1, 50))))
     assert time.monotonic() - started < 10  # quadratic comparison would take minutes
     assert len(text.splitlines()) < 120
     assert len(text) < 20_000
@@ -283,7 +286,7 @@ def test_a_huge_prompt_gives_a_text_that_fits_a_screen_in_little_time(shape: str
 def test_words_that_are_left_out_around_a_change_are_marked() -> None:
     old = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen."
 
-    text = str(miss(chat(old.replace("eight", "8")), track(chat(old))))
+    text = str(miss(chat(old.replace("eight", "8")), recording(chat(old))))
 
     assert "  - …four five six seven [eight] nine ten eleven twelve…\n" in text
     assert "  + …four five six seven [8] nine ten eleven twelve…\n" in text
@@ -292,7 +295,7 @@ def test_words_that_are_left_out_around_a_change_are_marked() -> None:
 def test_changes_far_from_each_other_are_shown_apart() -> None:
     old = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen."
 
-    text = str(miss(chat(old.replace("One", "1").replace("fifteen", "15")), track(chat(old))))
+    text = str(miss(chat(old.replace("One", "1").replace("fifteen", "15")), recording(chat(old))))
 
     assert "  - [One] two three four five…\n    + [1] two three four five…\n" in text
     assert "  - …eleven twelve thirteen fourteen [fifteen].\n" in text

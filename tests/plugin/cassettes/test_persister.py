@@ -17,73 +17,13 @@ from pytest_templates.errors import CassetteError
 REQUEST = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), b'{"a":1}')
 RESPONSE = RecordedResponse(200, "", (("content-type", "text/plain"),), b"fine")
 WHOLE = to_text([Interaction("a/b", "small", REQUEST, RESPONSE), Interaction(None, None, REQUEST, RESPONSE)])
-FROM_VCRPY = """\
-interactions:
-- request:
-    body: null
-    headers: {}
-    method: GET
-    uri: http://host/
-  response:
-    body: {string: hello}
-    headers: {}
-    status: {code: 200, message: OK}
-version: 1
-"""
 
 
-def without_last_lines(count: int) -> str:
-    return "".join(WHOLE.splitlines(keepends=True)[:-count])
-
-
-def replaced(old: str, new: str) -> str:
-    assert old in WHOLE
-    return WHOLE.replace(old, new, 1)
-
-
-DAMAGED = {
-    "empty": ("", 1, "is empty"),
-    "blank": ("\n\n", 1, "is empty"),
-    "no mapping": ("hello\n", 1, "no cassette"),
-    "vcrpy's": (FROM_VCRPY, 2, "written by vcrpy"),
-    "vcrpy's, empty": ("interactions: []\nversion: 1\n", 1, "cut off"),
-    "newer version": (replaced("version: 1", "version: 2"), 1, "version 2.*upgrade"),
-    "strange version": (replaced("version: 1", "version: one"), 1, "'one', which does not exist"),
-    "no end mark": (without_last_lines(2), 34, "cut off: after 2 interactions"),
-    "cut within the last interaction": (without_last_lines(5), 31, "cut off"),
-    "half a line": (WHOLE[: WHOLE.index("method: POST") + 9], 6, "cut off"),
-    "an interaction missing": (
-        WHOLE.replace(WHOLE[WHOLE.index("- template: null") : WHOLE.index("end:")], ""),
-        20,
-        "holds 1",
-    ),
-    "merge conflict": (replaced("  model: small", "<<<<<<< HEAD\n  model: small"), 4, "merge conflict"),
-    "a tab": (replaced("  model: small", "\tmodel: small"), 4, "YAML"),
-    "a control character": (replaced("small", "sm\x01all"), 4, "YAML"),
-    "a key twice": (replaced("    method: POST", "    method: POST\n    method: PUT"), 6, "twice"),
-    "no method": (replaced("    method: POST\n", ""), 6, "lacks 'method'"),
-    "no response": (replaced("  response:", "  answer:"), 3, "lacks 'response'"),
-    "status is text": (replaced("status: 200", "status: fine"), 14, "impossible 'status'"),
-    "status is impossible": (replaced("status: 200", "status: 7"), 14, "impossible status 7"),
-    "body of unknown kind": (replaced("text: fine", "words: fine"), 18, "body that cannot be read"),
-    "body of bad base64": (replaced("text: fine", 'base64: "###"'), 18, "body that cannot be read"),
-    "body with no JSON value": (replaced("a: 1", "a: .inf"), 11, "body that cannot be read"),
-    "header of a number": (replaced("text/plain", "7"), 16, "header that is no text"),
-    "unknown part": (WHOLE + "extra: 1\n", 37, "unknown part 'extra'"),
-    "too deep": ("version: 1\na: " + "[" * 5000, 2, "YAML|deep"),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGED)
-def test_a_damaged_file_is_an_error_with_path_line_and_remedy(kind: str, path: Path) -> None:
-    text, line, problem = DAMAGED[kind]
+def test_a_file_that_is_nested_too_deeply_is_an_error(path: Path) -> None:
     path.parent.mkdir(parents=True)
-    path.write_text(text, encoding="utf-8", newline="")
-    with pytest.raises(CassetteError, match=problem) as caught:
+    path.write_text("version: 1\na: " + "[" * 5000, encoding="utf-8")
+    with pytest.raises(CassetteError, match=r":[123]: .*(YAML|deep)(.*\n)+.*version control"):
         load_cassette(path)
-    where, _, rest = str(caught.value).removeprefix(f"{path}:").partition(":")
-    assert abs(int(where) - line) <= 1, str(caught.value)
-    assert "version control" in rest
 
 
 @pytest.mark.parametrize("kept", range(0, len(WHOLE), 7))
@@ -91,13 +31,6 @@ def test_a_file_cut_off_anywhere_is_an_error(kept: int, path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(WHOLE[:kept], encoding="utf-8")
     with pytest.raises(CassetteError):
-        load_cassette(path)
-
-
-def test_a_file_in_another_encoding_is_an_error(path: Path) -> None:
-    path.parent.mkdir(parents=True)
-    path.write_bytes(WHOLE.replace("small", "klëin").encode("latin-1"))
-    with pytest.raises(CassetteError, match=r":4: .*is not UTF-8"):
         load_cassette(path)
 
 

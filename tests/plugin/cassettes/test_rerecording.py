@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.reading.calls import Ask, changed_recordings, paired
+from pytest_templates.cassettes.reading.calls import RecordedCall, changed_recordings, paired
 
 
-def ask(prompt: str, answer: str = "Yes.", template: str = "desk", **more: object) -> Ask:
+def ask(prompt: str, answer: str = "Yes.", template: str = "desk", **more: object) -> RecordedCall:
     body = json.dumps({"messages": [{"role": "user", "content": prompt}], **more})
-    return Ask(template=template, key=body, address="POST https://host/chat", body=body, answer=answer)
+    return RecordedCall(template=template, key=body, address="POST https://host/chat", body=body, answer=answer)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_cause_is_named_with_its_template(old, new, told):
 
 
 def test_a_prompt_that_holds_another_answer_follows_from_that_answer():
-    def after(said: str) -> Ask:
+    def after(said: str) -> RecordedCall:
         told = [
             {"role": role, "content": text} for role, text in (("user", "Hi"), ("assistant", said), ("user", "Why?"))
         ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from pytest_templates.cassettes.matching import in_pieces
-from pytest_templates.cassettes.recorded import Arrival, Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.project_rules import in_pieces
+from pytest_templates.cassettes.recorded import Chunk, Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.redaction.secrets import secrets_of
 
 SAID = ["one ", "kX3f", "Zq9aB7", " two"]
 EVENTS = [f"data: {json.dumps({'delta': text})}\n\n".encode() for text in SAID]
-ARRIVALS = tuple(Arrival(len(event), at / 10) for at, event in enumerate(EVENTS))
+ARRIVALS = tuple(Chunk(len(event), at / 10) for at, event in enumerate(EVENTS))
 STREAM = RecordedResponse(200, "", (("content-type", "text/event-stream"),), b"".join(EVENTS), ARRIVALS)
 ONE = Interaction("a", "m", RecordedRequest("POST", "https://host/v1", (), b""), STREAM)
 

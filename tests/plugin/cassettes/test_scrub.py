@@ -72,8 +72,17 @@ def test_a_compressed_body_is_kept_as_it_was_before(encoding: str) -> None:
     assert response_of(headers, packed) == RecordedResponse(200, "", (("content-type", "a/b"),), body)
 
 
-def test_a_body_that_a_client_has_unpacked_already_is_kept() -> None:
-    assert response_of({"content-encoding": "gzip"}, b"plain").body == b"plain"
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", b"plain"),
+        ("gzip", gzip.compress(b"plain")[:-1]),
+        ("deflate", b"plain"),
+        ("deflate", zlib.compress(b"plain") + b"more"),
+    ],
+)
+def test_a_body_that_does_not_unpack_is_kept_as_it_is(encoding: str, body: bytes) -> None:
+    assert response_of({"content-encoding": encoding, "content-type": "a/b"}, body).body == body
 
 
 def test_a_body_in_an_unknown_encoding_is_refused() -> None:

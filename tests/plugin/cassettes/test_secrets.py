@@ -20,7 +20,7 @@ from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub, scrub_uri
 from pytest_templates.errors import CassetteError
-from pytest_templates.redaction.policy import SECRET_MEMBERS
+from pytest_templates.redaction.policy import SECRET_FIELDS
 from pytest_templates.redaction.secrets import secrets_of, values_of
 
 JSON: Headers = (("content-type", "application/json"),)
@@ -64,9 +64,8 @@ def test_a_file_that_exists_is_no_secret_and_a_path_that_does_not_is(tmp_path: P
 
 
 def test_a_secret_is_called_by_its_variable() -> None:
-    assert values_of({"B_KEY": "kX3fZq9aB7", "A_KEY": "kX3fZq9aB7"}) == {
-        "kX3fZq9aB7": "the value of the environment variable A_KEY"
-    }
+    ((value, source),) = values_of({"B_KEY": "kX3fZq9aB7", "A_KEY": "kX3fZq9aB7"}).items()
+    assert (value, source.what) == ("kX3fZq9aB7", "the value of the environment variable A_KEY")
 
 
 CARRIED: dict[str, tuple[Headers, str]] = {
@@ -143,7 +142,7 @@ def test_a_leak_is_told_by_interaction_part_and_line() -> None:
     text = to_text([interaction(), interaction(b'{"n":12345678}', b"\xff" + b"x" * 70 + b"12345678")])
     findings = find_leaks(text, secrets_of({"PIN_SECRET": "12345678"}))
     lines = text.split("\n")
-    assert [finding.place for finding in findings] == ["interaction 2, request body", "interaction 2, response body"]
+    assert [finding.where for finding in findings] == ["interaction 2, request body", "interaction 2, response body"]
     assert "12345678" in lines[findings[0].line - 1]
     assert "base64" in lines[findings[1].line - 1]
     assert {finding.what for finding in findings} == {"the value of the environment variable PIN_SECRET"}
@@ -160,7 +159,7 @@ def test_a_prompt_about_base64_is_no_body_in_base64() -> None:
     assert find_leaks(text, secrets_of({"A_KEY": "kX3fZq9aB7"})) == []
 
 
-names = st.text().filter(lambda name: name.lower() not in SECRET_MEMBERS)
+names = st.text().filter(lambda name: name.lower() not in SECRET_FIELDS)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.redaction.policy import SHAPES, Shape
+from pytest_templates.redaction.policy import KEY_PATTERNS, KeyPattern
 from pytest_templates.redaction.secrets import secrets_of
 
 NONE = secrets_of({})
@@ -110,8 +110,8 @@ def test_what_is_no_key_stays(name: str) -> None:
     assert NONE.replace(NO_KEYS[name]) == NO_KEYS[name]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-def test_every_shape_is_tested(shape: Shape) -> None:
+@pytest.mark.parametrize("shape", KEY_PATTERNS, ids=lambda shape: shape.name)
+def test_every_shape_is_tested(shape: KeyPattern) -> None:
     told = {leak.what for key in [*KEYS.values(), f"Bearer {some(WORD, 20)}"] for leak in NONE.find_all(key)}
     assert f"what looks like {shape.name}" in told
 

@@ -11,8 +11,8 @@ from typing import Any
 import fsspec
 import pytest
 
-from pytest_templates.cassettes.storage.remote import RemoteStore
-from pytest_templates.cassettes.storage.store import Store, load_cassette, store_at, write_cassette
+from pytest_templates.cassettes.storage.remote import RemoteStore, store_at
+from pytest_templates.cassettes.storage.store import Store, load_cassette, write_cassette
 from pytest_templates.errors import CassetteError
 
 

@@ -88,3 +88,10 @@ def test_a_key_that_stands_twice_is_refused_with_its_line() -> None:
 def test_the_line_of_a_place_is_found() -> None:
     assert yaml_text.line_of("a: 1\nb:\n- c: 1\n- d:\n    e: 2\n", ("b", 1, "d", "e")) == 5
     assert yaml_text.line_of("a: 1\nb:\n- c: 1\n", ("b", 0, "missing")) == 3
+
+
+def test_a_line_and_what_is_written_in_it_lead_to_each_other() -> None:
+    text = yaml_text.dump({"a": [{"b": "one\ntwo\n", "c": 1}, [2]], "d": {"e": None}})
+    places = [("a",), ("a", 0, "b"), ("a", 0, "b"), ("a", 0, "b"), ("a", 0, "c"), ("a", 1, 0), ("d",), ("d", "e")]
+    assert yaml_text.places_of(text, range(1, 9)) == places
+    assert [yaml_text.line_of(text, place) for place in places[4:6]] == [5, 6]

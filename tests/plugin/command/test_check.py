@@ -42,9 +42,8 @@ def test_secrets_and_headers_are_named_with_their_lines_and_never_shown(dirty, c
 
 
 def test_damage_is_named_with_its_line(desk, cassettes):
-    path = desk.path / "cassettes/both.yaml"
-    path.write_text(path.read_text().partition("end:")[0])
-    desk.file("cassettes/vcr.yaml", "interactions:\n- request: {}\n  response: {}\nversion: 1\n")
+    path = desk.copy("damaged/cut-off.yaml", "cassettes/both.yaml")
+    desk.copy("damaged/vcrpy.yaml", "cassettes/vcr.yaml")
     last = len(path.read_text().splitlines())
 
     outcome = cassettes("check", "--folder", "cassettes")
@@ -55,8 +54,20 @@ def test_damage_is_named_with_its_line(desk, cassettes):
     assert outcome.out.endswith("4 files checked, 2 problems found\n")
 
 
+def test_every_kind_of_damage_is_named(cassettes, fixtures_dir):
+    errors = sorted((fixtures_dir / "damaged").glob("*.error"))
+
+    outcome = cassettes("check", "--folder", fixtures_dir / "damaged")
+
+    assert outcome.status == 1
+    assert [
+        error.stem for error in errors if f"{error.stem}.yaml:{error.read_text('utf-8').rstrip()}" not in outcome.out
+    ] == []
+    assert outcome.out.endswith(f"{len(errors)} files checked, {len(errors)} problems found\n")
+
+
 def test_files_can_be_given_as_a_hook_does(desk, cassettes):
-    desk.file("cassettes/bad.yaml", "")
+    desk.copy("damaged/empty.yaml", "cassettes/bad.yaml")
 
     assert cassettes("check", "cassettes/both.yaml").out == "1 file checked, 0 problems found\n"
     outcome = cassettes("check", "cassettes/both.yaml", "cassettes/bad.yaml")

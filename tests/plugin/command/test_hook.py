@@ -19,7 +19,7 @@ def hook(request):
 
 def test_the_hook_checks_the_files_that_it_is_given(desk, hook):
     python, *words = shlex.split(hook["entry"])
-    desk.file("cassettes/bad.yaml", "")
+    desk.copy("damaged/empty.yaml", "cassettes/bad.yaml")
 
     runs = [
         subprocess.run([sys.executable, *words, *files], cwd=desk.path, capture_output=True, text=True, check=False)

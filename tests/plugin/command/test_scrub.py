@@ -42,11 +42,12 @@ def test_yes_changes_it_and_the_check_passes(dirty, cassettes):
 
 
 def test_a_damaged_file_is_left_alone_and_said(desk, dirty, cassettes):
-    damaged = desk.file("cassettes/both.yaml", "version: 1\ninteractions: []\n")
+    damaged = desk.copy("damaged/cut-off.yaml", "cassettes/both.yaml")
+    before = damaged.read_text()
 
     outcome = cassettes("scrub", "--folder", "cassettes", "--yes")
 
     assert outcome.status == 1
-    assert "both.yaml:2: the cassette is cut off" in outcome.err
-    assert damaged.read_text() == "version: 1\ninteractions: []\n"
+    assert "both.yaml:34: the cassette is cut off" in outcome.err
+    assert damaged.read_text() == before
     assert SECRET not in dirty.read_text()

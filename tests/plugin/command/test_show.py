@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_templates.cassettes.format.document import to_text
-from pytest_templates.cassettes.recorded import Cut
+from pytest_templates.cassettes.recorded import Truncation
 from pytest_templates.cassettes.storage.store import load_cassette
 
 GREETS_ADA = """\
@@ -87,7 +87,7 @@ def test_a_model_cannot_steer_the_terminal(desk, cassettes, record):
 
 
 def test_a_damaged_file_is_one_clear_error(desk, cassettes):
-    desk.file("cassettes/both.yaml", "version: 1\ninteractions:\n- template: [\n")
+    desk.copy("damaged/tab.yaml", "cassettes/both.yaml")
 
     outcome = cassettes("show", "cassettes/both.yaml")
 
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_one_clear_error(desk, cassettes):
 def test_a_stream_that_broke_off_is_told(desk, cassettes, record):
     path = record("broken", "Hello.")
     [interaction] = load_cassette(path)
-    cut = replace(interaction.response, cut=Cut(0.5, "ReadError"))
+    cut = replace(interaction.response, cut=Truncation(0.5, "ReadError"))
     path.write_text(to_text([replace(interaction, response=cut)]))
 
     assert "3 out, broken off after 0.5 s by ReadError\n" in cassettes("show", "--folder", "cassettes", "broken").out

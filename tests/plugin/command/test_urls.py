@@ -61,7 +61,7 @@ def test_cassettes_are_scrubbed(files, cassettes, monkeypatch):
 
 
 def test_cassettes_are_imported(desk, files, cassettes):
-    desk.file("old.yaml", "interactions: []\nversion: 1\n")
+    desk.copy("damaged/vcrpy-empty.yaml", "old.yaml")
 
     outcome = cassettes("import", "old.yaml", "--test", "test_it.py::test_new")
 

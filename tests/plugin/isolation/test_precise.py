@@ -234,3 +234,75 @@ def test_a_test_may_have_the_guard_turned_off(said):
     off = "@pytest.mark.llm_isolation('off', reason='the list is what the test is about')\n"
 
     assert said("precise", off + "def test_it():\n    run(lambda child: NOTES.append(1) or child)\n") == ""
+
+
+WORDS = """
+KEYS = ("it was high", "it is low", "put down by hand", "plain")
+
+def change(key):
+    def transform(child):
+        PARENT.metadata[key].append(1)
+        return child
+    return transform
+
+PARENT = Session(metadata={key: [0] for key in KEYS})
+
+def test_it():
+    steps = [AssistantTemplate(template_id=f"step-{n}", after_transform=change(key)) for n, key in enumerate(KEYS)]
+    inner = LinearTemplate([UserTemplate("?"), *steps], template_id="steps")
+    Runner(ScriptedModel(*"wxyz"), template=SubroutineTemplate(inner, "research")).run(PARENT)
+"""
+
+
+def test_keys_may_hold_the_words_of_which_violations_are_made(said):
+    told = said("precise", WORDS)
+
+    for number, key in enumerate(["it was high", "it is low", "put down by hand", "plain"]):
+        culprit = told.partition(f"metadata['{key}'][1] was added: 1\n")[2].strip()
+        assert culprit.startswith(f"by research/steps/step-{number} ("), told
+
+
+def test_a_change_of_a_container_is_put_down_to_the_template_that_replaced_it_last(said):
+    told = said(
+        "precise",
+        """
+PARENT = Session(metadata={"customer": {"name": "Ada"}})
+
+def put(value):
+    def transform(child):
+        PARENT.metadata["customer"] = value
+        return child
+    return transform
+
+def test_it():
+    steps = [AssistantTemplate(template_id=name, after_transform=put(value))
+             for name, value in (("first", None), ("second", {"name": "Eve"}))]
+    inner = LinearTemplate([UserTemplate("?"), *steps], template_id="steps")
+    Runner(ScriptedModel(*"yz"), template=SubroutineTemplate(inner, "research")).run(PARENT)
+""",
+    )
+
+    assert "  metadata['customer']['name'] was 'Ada' and is 'Eve'\n  by research/steps/second (" in told
+
+
+def test_messages_are_put_down_to_their_templates_also_where_others_came_before_them(said):
+    told = said(
+        "precise",
+        """
+PARENT = Session()
+
+def put(text):
+    def transform(child):
+        PARENT.messages.insert(0, Message(role="user", content=text))
+        return child
+    return transform
+
+def test_it():
+    steps = [AssistantTemplate(template_id=name, after_transform=put(name)) for name in ("first", "second")]
+    inner = LinearTemplate([UserTemplate("?"), *steps], template_id="steps")
+    Runner(ScriptedModel(*"yz"), template=SubroutineTemplate(inner, "research")).run(PARENT)
+""",
+    )
+
+    assert "  messages[0] was added: user: 'second'\n  by research/steps/second (" in told
+    assert "  messages[1] was added: user: 'first'\n  by research/steps/first (" in told

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_templates.errors import LockError
-from pytest_templates.lock.facts import KINDS, Facts, Key, changes, updated
+from pytest_templates.lock.comparison import KINDS, Facts, Key, changes, updated
 from pytest_templates.lock.file import lock_text, read_lock, write_lock
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

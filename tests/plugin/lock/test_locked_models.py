@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_templates.lock.facts import Key
+from pytest_templates.lock.comparison import Key
 from pytest_templates.lock.file import read_lock
 
 DESK = """

@@ -201,8 +201,8 @@ def test_of_a_trace_it_is_told_that_a_model_was_chosen_in_another_way() -> None:
 @pytest.mark.parametrize(
     ("prompts", "answer", "cause"),
     [
-        (["Hi", "More"], "two", "the model answered differently in code outside of the templates; all that"),
-        (["Hi", "Less"], "one", "our prompt changed, in code outside of the templates:"),
+        (["Hi", "More"], "two", "the model answered differently in code outside of templates; all that"),
+        (["Hi", "Less"], "one", "our prompt changed, in code outside of templates:"),
     ],
 )
 def test_of_a_trace_a_direct_call_has_its_cause_too(prompts: list[str], answer: str, cause: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from antiphon.errors import InvalidType
 from pytest_templates import ScriptedModel
 from pytest_templates.snapshots.blocks import from_text, to_text
 from pytest_templates.snapshots.conversation import snapshot_text
-from pytest_templates.snapshots.extension import Choosing
+from pytest_templates.snapshots.extension import PropertyFilter
 
 TEXTS = st.one_of(
     st.text(max_size=30),
@@ -122,6 +123,14 @@ def test_calls_of_tools_are_numbered_and_their_results_name_them() -> None:
     )
 
 
+def test_a_saved_conversation_has_the_text_that_lies_beside_it(fixtures_dir: Path) -> None:
+    saved = fixtures_dir / "conversations" / "order.json"
+
+    assert snapshot_text(Session.model_validate_json(saved.read_bytes())) == saved.with_suffix(".chat").read_text(
+        "utf-8"
+    )
+
+
 def test_long_arguments_stand_on_several_lines() -> None:
     call = ToolCall(id="c", name="write", arguments={"text": "long " * 20, "to": ["Ada"]})
 
@@ -190,8 +199,8 @@ def test_matchers_and_filters_see_the_fields_of_messages() -> None:
         seen.append(tuple(name for name, _ in path))
         return data.upper() if path and path[-1][0] == "content" else data
 
-    choosing = Choosing(exclude=lambda prop, path: prop == "model", matcher=shout)
-    text = snapshot_text([Message(role="user", content="hi", model="small", template_path="a")], choosing)
+    filtered = PropertyFilter(exclude=lambda prop, path: prop == "model", matcher=shout)
+    text = snapshot_text([Message(role="user", content="hi", model="small", template_path="a")], filtered)
 
     assert text == "[user] a\n    HI\n"
     assert (0, "content") in seen

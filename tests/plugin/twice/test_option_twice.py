@@ -233,3 +233,29 @@ def test_snapshots_are_written_by_the_first_run_alone(project, twice):
 
     project.says(result, "NotDeterministic: the prompt of talk/answer", "- [first]")
     project.run().assert_outcomes(passed=1)
+
+
+def test_only_the_first_run_writes_the_lock(project, twice, notes):
+    project.file(
+        "conftest.py",
+        """
+from pathlib import Path
+from prompts import note
+
+def pytest_unconfigure(config):
+    note(Path("templates.lock").exists())
+""",
+    )
+
+    result = twice(
+        """
+def test_it():
+    say("Hello.")
+    Runner(ScriptedModel(), template=UserTemplate(os.environ.get("PYTHONHASHSEED", "The first run"))).run()
+""",
+        "--templates-lock=update",
+    )
+
+    assert result.ret == pytest.ExitCode.OK
+    assert notes()[0] == "False"  # the second run ends within the first
+    assert "The first run" in (project.path / "templates.lock").read_text(encoding="utf-8")

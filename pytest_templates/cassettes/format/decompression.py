@@ -1,0 +1,156 @@
+"""Undoing the content encodings of bodies: chunk by chunk, or at once where all of a body is there."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import reduce
+from importlib import import_module
+from typing import Any, Final, Protocol
+
+from pytest_templates.errors import CassetteError
+
+_GZIP: Final = zlib.MAX_WBITS | 16
+_RAW_DEFLATE: Final = -zlib.MAX_WBITS
+_PACKAGES: Final = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backports.zstd")}
+
+
+class _Decompressor(Protocol):
+    """Undoes one encoding of one body."""
+
+    def decompress(self, chunk: bytes) -> bytes:
+        """The next part of the body; raises an error of its library's where it is not in this encoding."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the body has come to its end, and nothing follows."""
+        ...
+
+
+class ChunkDecoder:
+    """Undoes the content encodings of a body that comes in chunks.
+
+    Args:
+        encoding: The value of ``content-encoding``, such as ``gzip`` or ``br, gzip``; ``""`` for none.
+
+    Raises:
+        CassetteError: An encoding is unknown, or needs a package that is not installed.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._decompressors = _decompressors(encoding)
+
+    def decode(self, chunk: bytes) -> bytes:
+        """The next part of the body; raises an error of a library's where it is not in this encoding."""
+        return reduce(lambda data, decompressor: decompressor.decompress(data), self._decompressors, chunk)
+
+
+def decoded(body: bytes, encoding: str) -> bytes:
+    """A whole body without its content encodings; as it is where a client has already undone them.
+
+    Args:
+        body: The bytes.
+        encoding: As for `ChunkDecoder`.
+
+    Raises:
+        CassetteError: An encoding is unknown, or needs a package that is not installed.
+    """
+    return reduce(_decompressed, _decompressors(encoding), body) if body else body
+
+
+def _decompressed(body: bytes, decompressor: _Decompressor) -> bytes:
+    try:
+        whole = decompressor.decompress(body)
+    except Exception:  # noqa: BLE001 - each package has an error of its own; all of them say "not compressed"
+        return body
+    return whole if decompressor.is_complete else body
+
+
+def _decompressors(encoding: str) -> list[_Decompressor]:
+    """What undoes the encodings, the last one first."""
+    names = [part.strip().lower() for part in encoding.split(",")]
+    return [_decompressor(name) for name in reversed(names) if name not in {"", "identity"}]
+
+
+def _decompressor(name: str) -> _Decompressor:
+    if name in {"gzip", "x-gzip"}:
+        return _Members(lambda: zlib.decompressobj(_GZIP))
+    if name == "deflate":
+        return _Deflate()
+    if name == "zstd":
+        return _Members(_package(name).ZstdDecompressor)
+    if name == "br":
+        return _Brotli(_package(name).Decompressor())
+    raise CassetteError(f"a body in the unknown encoding {name!r} cannot be recorded")
+
+
+class _Members:
+    """An encoding whose bodies may be several compressed ones in a row (of gzip: RFC 1952, section 2.2)."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._member = make()
+
+    def decompress(self, chunk: bytes) -> bytes:
+        whole = b""
+        while chunk:
+            if self._member.eof:
+                self._member = self._make()
+            whole += self._member.decompress(chunk)
+            chunk = self._member.unused_data
+        return whole
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self._member.eof)
+
+
+class _Deflate:
+    """zlib's format by RFC 9110; in practice also without its header, which the first chunk has or lacks."""
+
+    def __init__(self) -> None:
+        self._inflater: Any = None
+
+    def decompress(self, chunk: bytes) -> bytes:
+        if not chunk:
+            return chunk
+        if self._inflater is None:
+            self._inflater = zlib.decompressobj(zlib.MAX_WBITS if _has_zlib_header(chunk) else _RAW_DEFLATE)
+        whole: bytes = self._inflater.decompress(chunk)
+        return whole
+
+    @property
+    def is_complete(self) -> bool:
+        return self._inflater is not None and self._inflater.eof and not self._inflater.unused_data
+
+
+def _has_zlib_header(chunk: bytes) -> bool:
+    """Whether a body begins with zlib's header (RFC 1950, section 2.2)."""
+    return chunk[0] & 0x0F == zlib.DEFLATED and (len(chunk) < 2 or int.from_bytes(chunk[:2], "big") % 31 == 0)
+
+
+class _Brotli:
+    """Brotli, by the package of Google's or by the one for cffi."""
+
+    def __init__(self, decompressor: Any) -> None:
+        self._decompressor = decompressor
+
+    def decompress(self, chunk: bytes) -> bytes:
+        part: bytes = self._decompressor.process(chunk)
+        return part
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self._decompressor.is_finished())
+
+
+def _package(name: str) -> Any:
+    """The first of the packages for an encoding that is installed."""
+    for package in _PACKAGES[name]:
+        try:
+            return import_module(package)
+        except ImportError:
+            continue
+    needed = _PACKAGES[name][-1]
+    raise CassetteError(f"a body compressed with {name!r} cannot be recorded without the package {needed}")

@@ -1,0 +1,82 @@
+"""``cassettes check``: find damage and secrets in recordings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.scrubbing.leaks import find_leaks
+from pytest_templates.cassettes.scrubbing.scrub import scrub
+from pytest_templates.cassettes.storage.store import Store, load_cassette
+from pytest_templates.commands.cassettes_scrub import changes
+from pytest_templates.commands.survey import shown
+from pytest_templates.errors import CassetteError
+from pytest_templates.redaction.secrets import Secrets, secrets_of
+from pytest_templates.support import yaml_text
+from pytest_templates.support.text import counted
+
+_SCRUB: Final = "python -m pytest_templates cassettes scrub"
+
+
+def check_store(store: Store, say: Callable[[str], None]) -> int:
+    """Check every file of a store; returns 1 where something was found, else 0."""
+    files = store.paths()
+    left = [
+        f"{shown(path)}: was left by a run that was killed while it recorded. Record again what it did, or remove it."
+        for path in store.left_behind()
+    ]
+    return _report([*_problems(files, store), *left], len(files), say)
+
+
+def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:
+    """Check some files; returns 1 where something was found, else 0.
+
+    Raises:
+        CassetteError: One of them does not exist.
+    """
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise CassetteError(f"{missing[0]}: there is no such file")
+    return _report(list(_problems(paths, None)), len(paths), say)
+
+
+def _report(problems: Sequence[str], files: int, say: Callable[[str], None]) -> int:
+    for problem in problems:
+        say(problem)
+    say(f"{counted(files, 'file')} checked, {counted(len(problems), 'problem')} found")
+    return 1 if problems else 0
+
+
+def _problems(paths: Sequence[Path], store: Store | None) -> Iterator[str]:
+    secrets = secrets_of(os.environ)
+    for path in paths:
+        place = store.place(path) if store else str(path)
+        try:
+            interactions = load_cassette(path, store)
+        except CassetteError as error:
+            yield str(error).replace(place, shown(place), 1).replace("\n", " ")
+        else:
+            yield from _secrets_in(shown(place), _text(path, store), interactions, secrets)
+
+
+def _text(path: Path, store: Store | None) -> str:
+    return ((store or Store(path.parent)).read(path) or b"").decode("utf-8")
+
+
+def _secrets_in(file: str, text: str, interactions: Sequence[Interaction], secrets: Secrets) -> Iterator[str]:
+    """The secrets that are known, then what the rules would remove elsewhere."""
+    leaks = find_leaks(text, secrets)
+    for leak in leaks:
+        yield (
+            f"{file}:{leak.line}: holds {leak.what} ({leak.where}). "
+            f"Replace it with `{_SCRUB}`, and change the key where others have seen the file."
+        )
+    reported = {leak.place[:4] for leak in leaks}
+    for index, interaction in enumerate(interactions):
+        for path, what in changes(interaction, scrub(interaction, secrets)):
+            if ("interactions", index, *path[:2]) not in reported:
+                line = yaml_text.line_of(text, ("interactions", index, *path))
+                yield f"{file}:{line}: {what} is not kept as it is by today's rules. Clean it with `{_SCRUB}`."

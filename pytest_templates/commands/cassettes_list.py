@@ -1,0 +1,168 @@
+"""``cassettes list``: every cassette with its test, model, size and age."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pytest_templates.cassettes.reading.llm import answer_of, model_of
+from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.settings import without_overrides
+from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
+from pytest_templates.cassettes.storage.store import Store, load_cassette
+from pytest_templates.commands.survey import Survey
+from pytest_templates.errors import CassetteError
+from pytest_templates.support.text import counted, table
+
+_UNITS: Final = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+def times_of(paths: Sequence[Path], store: Store) -> dict[Path, float]:
+    """When cassettes were last changed, in seconds since 1970; not known of those behind a URL."""
+    if not store.is_local:
+        return {}
+    committed = _committed(store.folder)
+    return {path: committed.get(path.resolve(), path.stat().st_mtime) for path in paths}
+
+
+def age(seconds: float) -> str:
+    """A duration in its largest unit."""
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return counted(int(seconds // length), unit)
+    return "now"
+
+
+def _committed(folder: Path) -> dict[Path, float]:
+    """When files were last committed, of those that were not changed since."""
+    top = _git(folder, "rev-parse", "--show-toplevel").strip()
+    changed = set(_git(folder, "diff", "--name-only", "-z", "HEAD", "--", ".").split("\0"))
+    times: dict[Path, float] = {}
+    for commit in _git(folder, "log", "--format=%x01%ct", "--name-only", "-z", "--no-renames", "--", ".").split("\1"):
+        time, *names = commit.replace("\n", "\0").split("\0")
+        for name in names:
+            if name and name not in changed:
+                times.setdefault(Path(top, name).resolve(), float(time))
+    return times
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """The output of git; empty where there is no git, no repository or no commit."""
+    command = ["git", *arguments]  # the one that the user has
+    try:
+        run = subprocess.run(command, cwd=folder, capture_output=True, check=True)  # noqa: S603 - words of this module
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return run.stdout.decode("utf-8", "surrogateescape")
+
+
+_HEADS: Final = ("cassette", "interactions", "templates", "models", "tokens in", "tokens out", "age", "size", "tests")
+_SHOWN: Final = 2  # names in a cell
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCassette:
+    """A cassette in the list.
+
+    Attributes:
+        name: Its path in the folder of the cassettes.
+        interactions: What it holds; ``None`` where it cannot be read.
+        tests: The node ids of its tests, or why there are none.
+        age: How old it is; ``""`` where that is not known.
+        size: In bytes.
+    """
+
+    name: str
+    interactions: Sequence[Interaction] | None
+    tests: Sequence[str]
+    age: str
+    size: int
+
+
+def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
+    """Print a table of the cassettes; returns 1 where a file cannot be read, else 0."""
+    store = survey.store
+    paths = cassettes_in(store)
+    times, now = times_of(paths, store), time.time()
+    without_test = set(_without_test(survey, complain))
+    listed = [
+        ListedCassette(
+            name=path.relative_to(store.folder).as_posix(),
+            interactions=_interactions(path, store, complain),
+            tests=["no test"] if path in without_test else _tests_of(path, survey) or ["not known"],
+            age=age(now - times[path]) if path in times else "",
+            size=len(store.read(path) or b""),
+        )
+        for path in paths
+    ]
+    if listed:
+        say(table(_HEADS, [_cells(cassette) for cassette in listed]))
+    say(_totals(listed, len(without_test)))
+    return 1 if any(cassette.interactions is None for cassette in listed) else 0
+
+
+def _without_test(survey: Survey, complain: Callable[[str], None]) -> list[Path]:
+    found = survey.found
+    if found is None or found["errors"]:
+        complain("which cassettes have no test is not known, as not every test could be collected:")
+        for name, reason in (found["errors"] if found else {}).items():
+            complain(f"  {name}: {reason}")
+        return []
+    return orphans(found, survey.store, survey.root)
+
+
+def _interactions(path: Path, store: Store, complain: Callable[[str], None]) -> Sequence[Interaction] | None:
+    try:
+        return load_cassette(path, store)
+    except CassetteError as error:
+        complain(str(error))
+        return None
+
+
+def _tests_of(path: Path, survey: Survey) -> list[str]:
+    name = path.relative_to(survey.store.folder).as_posix()
+    return survey.found["owners"].get(without_overrides(name), []) if survey.found else []
+
+
+def _cells(cassette: ListedCassette) -> tuple[str, ...]:
+    about = (cassette.age, _size(cassette.size), _first_names(cassette.tests))
+    if cassette.interactions is None:
+        return (cassette.name, "damaged", "", "", "", "", *about)
+    count = str(len(cassette.interactions))
+    templates = _first_names([interaction.template or "(none)" for interaction in cassette.interactions])
+    models = _first_names([model_of(interaction) or "(none)" for interaction in cassette.interactions])
+    sent, received = tokens_of(cassette.interactions)
+    return (cassette.name, count, templates, models, f"{sent:,}", f"{received:,}", *about)
+
+
+def tokens_of(interactions: Iterable[Interaction]) -> tuple[int, int]:
+    """How many tokens models read and wrote, as far as the responses say."""
+    answers = [answer_of(interaction.response) for interaction in interactions]
+    return sum(answer.input_tokens or 0 for answer in answers), sum(answer.output_tokens or 0 for answer in answers)
+
+
+def _totals(cassettes: Sequence[ListedCassette], without_test: int) -> str:
+    interactions = [interaction for cassette in cassettes for interaction in cassette.interactions or ()]
+    parts = [
+        counted(len(cassettes), "cassette"),
+        *([f"{without_test} without a test"] if without_test else []),
+        counted(len(interactions), "interaction"),
+        counted(sum(tokens_of(interactions)), "token"),
+        _size(sum(cassette.size for cassette in cassettes)),
+    ]
+    return ", ".join(parts)
+
+
+def _first_names(names: Sequence[str]) -> str:
+    """The first of some names, and how many more there are."""
+    different = list(dict.fromkeys(names))
+    more = len(different) - _SHOWN
+    return ", ".join(different[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1000:,.1f} kB"

@@ -1,0 +1,132 @@
+"""``cassettes show``: what was asked and answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from textwrap import indent
+from typing import Final
+
+from pytest_templates.cassettes.reading.llm import answer_of, model_of, prompt_in
+from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.settings import cassette_path
+from pytest_templates.cassettes.storage.catalog import cassettes_in
+from pytest_templates.cassettes.storage.store import Store, load_cassette
+from pytest_templates.commands.cassettes_list import tokens_of
+from pytest_templates.commands.survey import shown
+from pytest_templates.errors import TestingError
+from pytest_templates.support.text import OUTSIDE, counted, cut
+
+
+class UnknownName(TestingError):
+    """No cassette has this name, or several have."""
+
+
+def find_cassette(name: str, store: Store) -> Path:
+    """The cassette that a name stands for: a path, a test's node id, or a part of either.
+
+    Raises:
+        UnknownName: There is none, and the text offers close ones; or there are several, which it lists.
+    """
+    folder = store.folder
+    names = {path.relative_to(folder).as_posix().removesuffix(".yaml"): path for path in cassettes_in(store)}
+    exact = names.get(name.removesuffix(".yaml")) or names.get(_of_test(name, folder))
+    if exact is not None:
+        return exact
+    found = [one for one in names if name.removesuffix(".yaml").casefold() in one.casefold()]
+    if len(found) == 1:
+        return names[found[0]]
+    raise UnknownName(_several(name, found) if found else _none(name, list(names), store))
+
+
+def path_of_test(node_id: str, folder: Path) -> Path:
+    """The cassette of the test with a node id, as in ``tests/test_it.py::TestIt::test_it[one]``.
+
+    Raises:
+        UnknownName: That is no node id.
+    """
+    module, _, inside = node_id.partition("::")
+    if not module or not inside:
+        raise UnknownName(f"{node_id!r} is no node id of a test, such as tests/test_it.py::test_it")
+    test, bracket, parameters = inside.partition("[")
+    return cassette_path(folder, Path(module), test.replace("::", ".") + bracket + parameters)
+
+
+def _of_test(name: str, folder: Path) -> str:
+    if "::" not in name:
+        return ""
+    return path_of_test(name, folder).relative_to(folder).as_posix().removesuffix(".yaml")
+
+
+def _several(name: str, found: list[str]) -> str:
+    return "\n  ".join([f"{name!r} is a part of {len(found)} names; give one of them:", *found])
+
+
+def _none(name: str, names: list[str], store: Store) -> str:
+    shorter = {one.rpartition("/")[2]: one for one in names} | {one: one for one in names}
+    close = list(dict.fromkeys(shorter[one] for one in get_close_matches(name, shorter, n=3, cutoff=0.5)))
+    hint = f"did you mean {' or '.join(close)}?" if close else "`cassettes list` shows what there is"
+    return f"no cassette in {shown(store.place(store.folder)).removesuffix('/.')} is called {name!r}: {hint}"
+
+
+_LINES: Final = 6  # of a text that is cut
+_WIDTH: Final = 160  # characters of a line that is cut
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a model's answer must not control the terminal
+
+
+def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: bool) -> int:
+    """Print what a cassette holds; returns 0.
+
+    Args:
+        path: Which cassette.
+        store: Where it lies; ``None`` for a file that belongs to no store.
+        say: Takes the lines.
+        full: Whether long texts are not cut.
+
+    Raises:
+        CassetteError: The file cannot be read.
+    """
+    interactions = load_cassette(path, store)
+    sent, received = tokens_of(interactions)
+    place = shown(store.place(path) if store else path)
+    say(f"{place}: {counted(len(interactions), 'interaction')}, {sent:,} tokens in, {received:,} out")
+    for number, interaction in enumerate(interactions, 1):
+        say("")
+        for line in _interaction(number, interaction, full=full):
+            say(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line))
+    return 0
+
+
+def _interaction(number: int, interaction: Interaction, *, full: bool) -> Iterator[str]:
+    answer, prompt = answer_of(interaction.response), prompt_in(interaction)
+    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or '(no model)'}"
+    tokens = (
+        "" if answer.input_tokens is None else f", {answer.input_tokens:,} tokens in, {answer.output_tokens or 0:,} out"
+    )
+    request, response = interaction.request, interaction.response
+    cut_off = "" if response.cut is None else f", broken off after {response.cut.at} s by {response.cut.by}"
+    yield f"   {request.method} {request.uri}: status {response.status}{tokens}{cut_off}"
+    for message in prompt.messages if prompt else ():
+        yield from _text(message.role, message.text, full=full)
+    if prompt is None and request.body:
+        yield from _text("body", _readable(request.body), full=full)
+    yield from _text("=> answer", answer.text or _readable(response.body), full=full)
+
+
+def _text(title: str, text: str, *, full: bool) -> Iterator[str]:
+    lines = text.splitlines() or [""]
+    kept = lines if full else [cut(line, _WIDTH) for line in lines[:_LINES]]
+    first, *rest = kept
+    yield f"   {title}: {first}"
+    yield from indent("\n".join(rest), "     ").splitlines()
+    if len(kept) < len(lines):
+        yield f"     … {counted(len(lines) - len(kept), 'line')} more: --full"
+
+
+def _readable(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"{len(body):,} bytes"

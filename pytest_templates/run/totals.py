@@ -1,0 +1,89 @@
+"""Model calls added up by template and model, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pytest_templates.run.calls import CallRow
+from pytest_templates.support.text import OUTSIDE, counted, money, table
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The calls of one model by one template, added up.
+
+    Attributes:
+        template: The template's id or path; ``""`` for calls from outside of templates.
+        model: The model's name.
+        calls: The number of calls.
+        input_tokens: Tokens sent.
+        output_tokens: Tokens received.
+        cost: US dollars, of the calls whose price is known.
+        unpriced: The number of billed calls whose price is not known.
+        seconds: How long the calls took together, in seconds.
+        sources: Where the answers came from.
+    """
+
+    template: str
+    model: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal
+    unpriced: int
+    seconds: float
+    sources: tuple[str, ...]
+
+
+def lines_of(calls: Iterable[CallRow]) -> list[Line]:
+    """The calls added up by template and model, in the order in which they first appear."""
+    groups: dict[tuple[str, str], list[CallRow]] = {}
+    for call in calls:
+        groups.setdefault((call["template_id"], call["model"]), []).append(call)
+    return [line_of(template, model, group) for (template, model), group in groups.items()]
+
+
+def line_of(template: str, model: str, calls: list[CallRow]) -> Line:
+    """Calls added up, as those of one model by one template."""
+    return Line(
+        template=template,
+        model=model,
+        calls=len(calls),
+        input_tokens=sum(call["input_tokens"] for call in calls),
+        output_tokens=sum(call["output_tokens"] for call in calls),
+        cost=sum((Decimal(call["cost"]) for call in calls if call["cost"] is not None), Decimal(0)),
+        unpriced=sum(1 for call in calls if call["unpriced"]),
+        seconds=sum(call["seconds"] for call in calls),
+        sources=tuple(sorted({call["source"] for call in calls})),
+    )
+
+
+def table_of(lines: Sequence[Line]) -> str:
+    """A table with a row for each line."""
+    heads = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
+    return table(heads, [_cells(line) for line in lines])
+
+
+def cost_of(dollars: Decimal, unpriced: int) -> str:
+    """A sum of money, and the number of calls that are not in it because their price is not known."""
+    known = money(dollars)
+    return f"{known} and {counted(unpriced, 'call')} of unknown price" if unpriced else known
+
+
+def template_name(line: Line) -> str:
+    """The name of a template in a table."""
+    return line.template or OUTSIDE
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    return (
+        template_name(line),
+        line.model,
+        str(line.calls),
+        f"{line.input_tokens:,}",
+        f"{line.output_tokens:,}",
+        "unknown" if line.unpriced else money(line.cost),
+        ", ".join(line.sources),
+    )

@@ -1,0 +1,174 @@
+"""The script of a model: rules for chosen calls, and a queue of steps for all others; shared by every copy of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final, TypeAlias
+
+from antiphon import Session
+from antiphon.trace import Caller, path_pattern
+from pytest_templates.scripting.steps import ModelStep, Place, shown
+from pytest_templates.support.targets import is_meant, which_template
+from pytest_templates.support.text import counted
+
+_TOO_MANY: Final = "take out the steps that are too many, or find out why the program asked less often"
+_NOT_PLAYED: Final = "no model plays it: scripted_model() does where it is given no steps of its own"
+
+Pattern: TypeAlias = str | re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The calls that a rule is for: those that fit everything given here.
+
+    Attributes:
+        template: The id of the calling template, or a glob of its path, or a regular expression found in its path.
+        prompt: A text or a regular expression found in the last message that is sent.
+        model: A glob of the name of the model that is called, or a regular expression found in it.
+    """
+
+    template: Pattern | None = None
+    prompt: Pattern | None = None
+    model: Pattern | None = None
+
+    def holds(self, caller: Caller | None, session: Session) -> bool:
+        """Whether the rule is for a call."""
+        path, key, model = (
+            (None, "", "") if caller is None else (caller.template_path, caller.template_id, caller.model)
+        )
+        return (
+            (self.template is None or _is_template(self.template, path, key))
+            and (self.prompt is None or _is_in(self.prompt, session.last.content))
+            and (self.model is None or _is_name(self.model, model))
+        )
+
+    def __str__(self) -> str:
+        given = {"template": self.template, "prompt": self.prompt, "model": self.model}
+        return f"on({', '.join(f'{name}={_shown(value)}' for name, value in given.items() if value is not None)})"
+
+
+def _is_template(pattern: Pattern, path: str | None, template_id: str) -> bool:
+    if isinstance(pattern, re.Pattern):
+        return pattern.search(path or "") is not None
+    return is_meant(pattern, path, template_id)
+
+
+def _is_in(pattern: Pattern, text: str) -> bool:
+    return pattern in text if isinstance(pattern, str) else pattern.search(text) is not None
+
+
+def _is_name(pattern: Pattern, name: str) -> bool:
+    return (path_pattern(pattern).fullmatch(name) if isinstance(pattern, str) else pattern.search(name)) is not None
+
+
+def _shown(pattern: Pattern) -> str:
+    return repr(pattern) if isinstance(pattern, str) else f"re.compile({pattern.pattern!r})"
+
+
+class _Part:
+    """Steps that are played in order, all of them a number of times: those of a rule, or the queue."""
+
+    def __init__(self, steps: Sequence[ModelStep], times: int | None, condition: Condition | None = None) -> None:
+        self.condition = condition
+        self._steps = tuple(steps)
+        self._total = None if times is None else len(self._steps) * times
+        self._played = 0
+
+    def take(self) -> tuple[ModelStep, str] | None:
+        """The next step and its name; ``None`` when all were played."""
+        if self._total is not None and self._played >= self._total:
+            return None
+        index = self._played % len(self._steps)
+        self._played += 1
+        name = f"step {self._played}" if self.condition is None else f"reply {index + 1} of {self.condition}"
+        return self._steps[index], name
+
+    @property
+    def remaining(self) -> int:
+        """How many steps are left; 0 for steps without an end."""
+        return 0 if self._total is None else self._total - self._played
+
+    def listed(self) -> Iterator[str]:
+        """A line for each step that is left."""
+        for number in range(self._played, self._total or 0):
+            step = shown(self._steps[number % len(self._steps)])
+            yield f"{number + 1}. {step}" if self.condition is None else f"{self.condition}: {step}"
+
+
+class Script:
+    """The steps that are left of a script; every step is taken once, by any copy of its models, in any thread.
+
+    Args:
+        owner: The owner of the script, for messages.
+        steps: The queue, for calls without a rule.
+
+    Attributes:
+        is_played: Whether any model plays the script.
+    """
+
+    def __init__(self, owner: str, steps: Sequence[ModelStep]) -> None:
+        self.owner = owner
+        self.is_played = False
+        self._parts = [_Part(steps, 1)]  # the queue stands last
+        self._unfinished: list[Condition] = []
+        self._taken = 0
+        self._lock = Lock()
+
+    def begin(self, condition: Condition) -> None:
+        """Note that a rule was begun, and has no steps yet."""
+        with self._lock:
+            self._unfinished.append(condition)
+
+    def add(self, condition: Condition, steps: Sequence[ModelStep], times: int | None) -> None:
+        """Add a rule after the others."""
+        with self._lock:
+            if condition in self._unfinished:
+                self._unfinished.remove(condition)
+            self._parts.insert(-1, _Part(steps, times, condition))
+
+    def take(self, caller: Caller | None, session: Session) -> tuple[ModelStep, Place] | None:
+        """The next step for a call: from the first rule that has one for it, else from the queue."""
+        with self._lock:
+            for part in self._parts:
+                if part.condition is None or part.condition.holds(caller, session):
+                    taken = part.take()
+                    if taken is not None:
+                        self._taken += 1
+                        return taken[0], Place(self.owner, taken[1], self._taken)
+            return None
+
+    @property
+    def taken(self) -> int:
+        """How many steps were played."""
+        return self._taken
+
+    @property
+    def remaining(self) -> int:
+        """How many steps are left, except those without an end."""
+        return sum(part.remaining for part in self._parts) + len(self._unfinished)
+
+    @property
+    def unused(self) -> str:
+        """The steps that are left, in words."""
+        return (
+            f"{self.owner} was asked {counted(self._taken, 'time')} and still holds {self.remaining} of its steps:\n"
+            f"{self.listed()}\n  {_TOO_MANY if self.is_played else _NOT_PLAYED}"
+        )
+
+    def passed_over(self, caller: Caller | None) -> str:
+        """Hints, in words, at rules with steps left whose target is probably misspelt for this caller."""
+        asked = [] if caller is None else [(caller.template_path, caller.template_id)]
+        with self._lock:
+            targets = {part.condition.template for part in self._parts if part.condition and part.remaining}
+        hints = {target: which_template(target, asked) for target in targets if isinstance(target, str)}
+        return "".join(f"  {target!r} names other templates{hint}\n" for target, hint in sorted(hints.items()) if hint)
+
+    def listed(self) -> str:
+        """A line for each step that is left."""
+        with self._lock:
+            lines = [line for part in self._parts for line in part.listed()]
+            lines += [f"{condition}: nothing, it lacks its .reply(...)" for condition in self._unfinished]
+            return "\n".join(f"    {line}" for line in lines)
