@@ -15,8 +15,8 @@ PROGRAMS = {
     "python": "pass",
     "pytest": "import pytest",
     "pytest and the plugin": (
-        "import pytest, importlib; from pytest_templates.plugin import pytest_plugins;"
-        "[importlib.import_module(name) for name in pytest_plugins]"
+        "import pytest, importlib; from pytest_templates.plugin import ROOMS;"
+        "[importlib.import_module(name) for name in ROOMS]"
     ),
     "the engine": "import antiphon",
 }

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_templates import hooks
 
-pytest_plugins = [  # in the order of their parts of the summary
+ROOMS = [  # in the order of their parts of the summary
     "pytest_templates.run.plugin",
     "pytest_templates.scripting.plugin",
     "pytest_templates.live_calls",
@@ -27,5 +27,7 @@ pytest_plugins = [  # in the order of their parts of the summary
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Register the hooks that projects may implement."""
+    """Register the hooks that projects may implement, and the rooms."""
     pluginmanager.add_hookspecs(hooks)
+    for room in ROOMS:  # as `pytest_plugins` would, but without a search of all installed packages for each name
+        pluginmanager.import_plugin(room)

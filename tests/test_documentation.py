@@ -38,6 +38,12 @@ def shown_files(page: Path) -> dict[str, str]:
     return {match["name"]: match["text"] for match in _SHOWN.finditer(page.read_text(encoding="utf-8"))}
 
 
+@pytest.fixture(autouse=True)
+def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No example needs the plugins of anyio and Hypothesis, which import much into each inner run."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> None:
     examples = {name_of(code): code for code in codes(page)}

@@ -29,13 +29,6 @@ def structure(root: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def python_files(root: Path, packages: dict[str, Path]) -> list[Path]:
-    """Every Python file of the project, whether the packages are installed or used from the checkout."""
-    others = [root / name for name in ("tests", "fixtures", "benchmarks", "tools")]
-    return [path for folder in [*packages.values(), *others] for path in sorted(folder.rglob("*.py"))]
-
-
-@pytest.fixture(scope="session")
 def packages(engine: Path) -> dict[str, Path]:
     """The folder of each package."""
     return {"antiphon": engine, "pytest_templates": package_folder("pytest_templates")}

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 
-MOST_LINES = 600
 # An absolute path into a work folder; not the path part of a URL, and not somebody's home in an example.
 PATH_OF_A_MACHINE = re.compile(rb"(?<![\w.~:/-])/(?:root|work|workspace|tmp/v)/\w")
-
-
-def test_no_python_file_is_too_long_to_read(python_files: list[Path]) -> None:
-    lengths = {str(path): len(path.read_text(encoding="utf-8").splitlines()) for path in python_files}
-
-    assert [f"{path}: {lines} lines" for path, lines in lengths.items() if lines > MOST_LINES] == []
 
 
 @pytest.mark.parametrize("folder", ["tests", "fixtures", "cassettes"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+A_FEW_WORDS = re.compile(r'"""[A-Z`]\S*( \S+){2,}')  # the first line of a docstring
 QUOTED = re.compile(r"`([a-z_0-9./-]+(?:/|\.py))`")
 
 
@@ -28,6 +29,12 @@ def test_every_room_has_a_row(page: str, rooms: set[str]) -> None:
     rows = {name for line in page.splitlines() if re.match(r"\| \d ", line) for name in QUOTED.findall(line)}
 
     assert rows == rooms
+
+
+def test_the_tests_of_a_room_lie_in_a_folder_of_its_name(root: Path, rooms: set[str]) -> None:
+    folders = {path.parent.name for path in (root / "tests" / "plugin").glob("*/test_*.py")}
+
+    assert folders - {room.removesuffix("/").removesuffix(".py") for room in rooms} == set()
 
 
 def test_floors_are_those_of_the_import_contract(page: str, root: Path) -> None:
@@ -53,8 +60,9 @@ def test_every_file_and_folder_that_is_named_exists(page: str, root: Path, packa
     assert {name for name in names if not any((base / name).exists() for base in bases)} == set()
 
 
-def test_every_package_says_what_it_is(packages: dict[str, Path]) -> None:
+def test_every_room_and_every_package_says_what_it_is(packages: dict[str, Path]) -> None:
     found = [path for folder in packages.values() for path in folder.rglob("__init__.py") if "desk" not in path.parts]
+    found += packages["pytest_templates"].glob("*.py")
     first_lines = {path: path.read_text(encoding="utf-8").partition("\n")[0] for path in found}
 
-    assert {str(path) for path, line in first_lines.items() if not re.match(r'"""[A-Z`].*\S', line)} == set()
+    assert {str(path) for path, line in first_lines.items() if not re.match(A_FEW_WORDS, line)} == set()

@@ -90,12 +90,20 @@ class Project:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures_dir: Path) -> Project:
-    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
+    for name in ("CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
         monkeypatch.delenv(name, raising=False)
+    # They import trio and all of Hypothesis into each process: a third of the time that an inner run takes to start.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
     # A file that changes within a second, and not in length, would run as it was compiled before.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     return Project(pytester, fixtures_dir)
+
+
+@pytest.fixture
+def all_plugins(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inner runs have the plugins of anyio and Hypothesis, too."""
+    monkeypatch.delenv("PYTEST_ADDOPTS")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_templates.plugin import pytest_plugins
+from pytest_templates.plugin import ROOMS
 
 GROUND = "pytest_templates.run.plugin"  # the life of a test, which every feature takes part in
 BUILT_UPON = {  # features that need another one's code
@@ -73,14 +73,14 @@ def without(project, record, monkeypatch: pytest.MonkeyPatch) -> Callable[..., p
         record("yes", "Hello.")
         project.file("away/sitecustomize.py", TAKEN_AWAY.format(gone={f"pytest_templates.{name}" for name in rooms}))
         monkeypatch.setenv("PYTHONPATH", str(project.path / "away"), prepend=os.pathsep)
-        blocked = [f"-pno:{plugin}" for plugin in pytest_plugins if plugin.split(".")[1] in rooms]
+        blocked = [f"-pno:{plugin}" for plugin in ROOMS if plugin.split(".")[1] in rooms]
         options = [option for name, given in OPTIONS.items() if name not in rooms for option in given]
         return project.run_alone(*blocked, *options, "--snapshot-update", "--strict-markers")
 
     return run
 
 
-@pytest.mark.parametrize("plugin", [plugin for plugin in pytest_plugins if plugin != GROUND])
+@pytest.mark.parametrize("plugin", [plugin for plugin in ROOMS if plugin != GROUND])
 def test_without_a_room_every_other_feature_works(plugin: str, without: Callable[..., pytest.RunResult]) -> None:
     gone = {plugin.split(".")[1], *BUILT_UPON.get(plugin, ())}
 

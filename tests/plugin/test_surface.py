@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from _pytest.fixtures import FixtureFunctionDefinition
 
-from pytest_templates.plugin import pytest_plugins
+from pytest_templates.plugin import ROOMS
 from pytest_templates.run.markers import Marker
 
 FOLDER = Path(__file__).parent
@@ -35,7 +35,7 @@ class Parser:
 def names() -> list[str]:
     parser = Parser()
     kinds: dict[str, set[str]] = {"option": parser.names, "marker": set(), "fixture": set()}
-    for room in map(import_module, pytest_plugins):
+    for room in map(import_module, ROOMS):
         getattr(room, "pytest_addoption", lambda _: None)(parser)
         for value in vars(room).values():
             if isinstance(value, Marker):

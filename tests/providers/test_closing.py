@@ -27,6 +27,8 @@ PROGRAM = dedent(
     from antiphon import Message, Session, connect
 
     name, url, end = sys.argv[1:]
+    connect(name, base_url=url, api_key="dummy-key")
+    gc.freeze()  # what the imports left need not be looked at each time
     model = connect(name, base_url=url, api_key="dummy-key", max_retries=0, max_tokens=100)
     session = Session(messages=[Message(role="user", content="Where is my parcel?")])
 

@@ -94,7 +94,7 @@ def test_an_answer_of_another_shape_is_a_bad_answer(provider: Any, wire: Any, mo
 def test_no_answer_in_time_is_a_timeout(provider: Any, wire: Any, mode: Any, setting: str) -> None:
     provider.plays({"status": 0, "then": "stall"})
 
-    error, session = fail(provider, wire, mode, **{setting: 0.2})
+    error, session = fail(provider, wire, mode, **{setting: 0.1})
 
     check(error, ModelTimeout, session, wire)
     assert not provider.asked or provider.left.wait(5)  # on a busy machine the time may be over before it was asked

@@ -105,7 +105,7 @@ def test_a_connection_that_breaks_says_where(provider: Any, wire: Any, mode: Any
 def test_no_answer_in_time_says_from_where(provider: Any, wire: Any, mode: Any) -> None:
     provider.plays({"status": 0, "then": "stall"})
 
-    error = fail(wire, mode, provider.url + wire.root, timeout=0.3)
+    error = fail(wire, mode, provider.url + wire.root, timeout=0.1)
 
     assert type(error) is ModelTimeout
     assert f"{provider.url} did not answer in time" in str(error)

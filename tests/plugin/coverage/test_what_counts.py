@@ -135,6 +135,7 @@ def test_a_loop_in_a_loop_has_turns_of_its_own(project: Any) -> None:
     result.stdout.no_fnmatch_line("*outer/loop-1 (loop)*")
 
 
+@pytest.mark.usefixtures("all_plugins")
 @pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
 def test_runs_at_the_same_time_do_not_mix(project: Any, plugin: str) -> None:
     project.tests(

@@ -175,15 +175,16 @@ def test_a_cassette_that_cannot_be_read_is_named(desk: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "run",
+    ("run", "workers"),
     [
-        "Runner(model, template=tree).run()",
-        "list(Runner(model, template=tree).stream())",
-        "asyncio.run(Runner(model, template=tree).arun())",
-        "asyncio.run(heard(Runner(model, template=tree)))",
+        ("Runner(model, template=tree).run()", ()),
+        ("list(Runner(model, template=tree).stream())", ()),
+        ("asyncio.run(Runner(model, template=tree).arun())", ()),
+        ("asyncio.run(heard(Runner(model, template=tree)))", ()),
+        ("asyncio.run(heard(Runner(model, template=tree)))", ("-n1",)),
     ],
 )
-def test_every_way_to_run_locks_the_same(project: Any, run: str) -> None:
+def test_every_way_to_run_locks_the_same(project: Any, run: str, workers: tuple[str, ...]) -> None:
     project.tests(
         f"""
         import asyncio
@@ -206,7 +207,7 @@ def test_every_way_to_run_locks_the_same(project: Any, run: str) -> None:
         """
     )
 
-    project.run("--templates-lock=update", "-n", "1").assert_outcomes(passed=1)
+    project.run("--templates-lock=update", *workers).assert_outcomes(passed=1)
 
     for path in ("research", "research/linear-1/found"):
         assert locked(project, path, "model", "test_it.py") == {"plain"}

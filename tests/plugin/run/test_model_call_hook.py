@@ -40,7 +40,7 @@ def test_every_call_is_told_once_with_its_test(project, chat_server):
 
         @pytest.mark.llm_cassette
         def test_real():
-            ask(real())
+            ask(Plain())
         """
     )
 
@@ -51,7 +51,7 @@ def test_every_call_is_told_once_with_its_test(project, chat_server):
         "test_async talk/answer scripted NoneType",
         "test_stream talk/answer scripted NoneType",
         "test_failed talk/answer scripted ModelTimeout",
-        "test_real talk/answer openai:m NoneType",
+        "test_real talk/answer m NoneType",
     ]
 
     (project.path / "heard.txt").unlink()

@@ -26,7 +26,7 @@ def test_a_test_marked_live_calls_the_model_when_it_is_wanted_and_is_skipped_els
 
 
 def test_workers_know_whether_live_tests_are_wanted(project, chat_server):
-    project.tests(REAL + "\n@LIVE\n@pytest.mark.parametrize('n', range(4))\ndef test_it(n):\n    ask(real())\n")
+    project.tests(REAL + "\n@LIVE\n@pytest.mark.parametrize('n', range(4))\ndef test_it(n):\n    ask(Plain())\n")
 
     project.run("-n1", "--templates-live").assert_outcomes(passed=4)
 

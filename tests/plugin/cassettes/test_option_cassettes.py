@@ -58,7 +58,7 @@ def test_cassettes_lie_below_the_root_directory_wherever_pytest_is_started(proje
 
 
 def test_workers_record_into_the_folder(project, chat_server, files):
-    project.tests(REAL)
+    project.tests(REAL.replace("real(name)", "Plain(name)"))
 
     project.run("-n2", "--templates-record=missing", "--templates-cassettes=tapes").assert_outcomes(passed=2)
 

@@ -151,6 +151,7 @@ def test_calls_are_counted_in_whatever_way_they_are_made(project, way):
     project.says(result, "BudgetExceeded: ")
 
 
+@pytest.mark.usefixtures("all_plugins")
 @pytest.mark.parametrize("mark", ["@pytest.mark.asyncio", "@pytest.mark.anyio"])
 def test_asynchronous_tests_have_budgets(project, mark):
     project.tests(

@@ -47,7 +47,7 @@ def test_what_is_left_out_of_the_comparison_of_recordings_is_no_difference(proje
 
 @pytest.mark.parametrize("mode", ["missing", "changed", "all"])
 def test_the_second_run_asks_no_model(chat_server, twice, mode):
-    text = "@pytest.mark.llm_cassette\ndef test_it():\n    say('Hello.', real())\n"
+    text = "@pytest.mark.llm_cassette\ndef test_it():\n    say('Hello.', Plain())\n"
 
     for _ in range(2):
         assert twice(text, f"--templates-record={mode}").parseoutcomes() == {"passed": 1}
@@ -63,7 +63,7 @@ def test_what_a_program_asks_without_the_engine_is_compared_too(project, chat_se
 
 
 def test_tests_that_share_a_cassette_are_replayed_after_all_have_recorded(chat_server, twice):
-    test = "@pytest.mark.llm_cassette('shared')\ndef test_{0}():\n    say('{0}', real())\n\n"
+    test = "@pytest.mark.llm_cassette('shared')\ndef test_{0}():\n    say('{0}', Plain())\n\n"
 
     result = twice("".join(map(test.format, "abcd")), "--templates-record=missing", "-n2")
 

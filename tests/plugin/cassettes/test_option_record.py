@@ -149,35 +149,16 @@ def test_what_a_test_recorded_is_not_kept_where_it_went_otherwise_than_expected(
     assert files() == {}
 
 
-BARE = """
-import json
-import os
-from urllib.request import Request, urlopen
-
-class Bare(Model):
-    # Asks with what Python brings along: fast to load in every worker.
-
-    def __init__(self, name):
-        self.name = name
-
-    def _send(self, session):
-        body = {"model": self.name, "messages": [{"role": "user", "content": session.last.content}]}
-        url = os.environ["CHAT_URL"] + "/chat/completions"
-        headers = {"content-type": "application/json"}
-        with urlopen(Request(url, json.dumps(body).encode(), headers)) as answer:
-            said = json.load(answer)
-        usage = Usage(input_tokens=said["usage"]["prompt_tokens"], output_tokens=said["usage"]["completion_tokens"])
-        return Reply(content=said["choices"][0]["message"]["content"], usage=usage)
-
+PLAIN = """
 @pytest.mark.llm_cassette
 @pytest.mark.parametrize("number", range(6))
 def test_it(number):
-    ask(Bare(f"m{number}"))
+    ask(Plain(f"m{number}"))
 """
 
 
 def test_every_worker_records_and_replays_and_the_summary_adds_up(project, chat_server, files):
-    project.tests(BARE)
+    project.tests(PLAIN)
 
     recorded = project.run("-n2", "--templates-record=missing")
     before = files()

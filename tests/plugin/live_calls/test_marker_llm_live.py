@@ -9,8 +9,9 @@ LIVE = pytest.mark.llm_live(reason="to see it")
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
-@pytest.mark.parametrize("arguments", ["'to see it'", "reason='to see it'"])
+@pytest.mark.parametrize(
+    ("arguments", "workers"), [("'to see it'", ()), ("reason='to see it'", ()), ("reason='to see it'", ("-n1",))]
+)
 def test_a_marked_test_calls_the_model_and_no_other_does(project, chat_server, arguments, workers):
     project.tests(
         REAL + f"\n@pytest.mark.llm_live({arguments})\ndef test_it():\n    ask(real())\n"

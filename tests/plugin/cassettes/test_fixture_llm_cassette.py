@@ -7,7 +7,7 @@ import pytest
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_the_fixture_gives_the_open_cassette(project, chat_server, workers):
-    project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n")
+    project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    ask(Plain())\n")
     project.run("--templates-record=missing").assert_outcomes(passed=1)
     project.tests(
         """
@@ -15,7 +15,7 @@ def test_the_fixture_gives_the_open_cassette(project, chat_server, workers):
 def test_it(llm_cassette, request):
     assert llm_cassette.path == request.config.rootpath / "cassettes" / "test_it" / "test_it.yaml"
     assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (0, 0, 1)
-    ask(real())
+    ask(Plain())
     assert (llm_cassette.played, llm_cassette.recorded, llm_cassette.unused) == (1, 0, 0)
 """
     )

@@ -4,6 +4,7 @@ import pytest
 
 PROMPTS = """
 import os, random, time, uuid
+from program import Plain
 from datetime import date, datetime
 from pathlib import Path
 

@@ -18,11 +18,12 @@ def test_dear(scripted_model):
     research(scripted_model(priced("two", "0.25"), name="large"))
 """
 
+WITHIN = ["calls = 5", "cost = 0.29", "input_tokens = 500", "models = small, lar*"]
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)])
-@pytest.mark.parametrize("limit", ["calls = 5", "cost = 0.29", "input_tokens = 500", "models = small, lar*"])
+
+@pytest.mark.parametrize(("limit", "workers"), [*((limit, ()) for limit in WITHIN), ("\n  ".join(WITHIN), ("-n2",))])
 def test_a_run_within_its_budget_passes_and_says_nothing(project, limit, workers):
-    project.ini(f"templates_budget = {limit}")
+    project.ini(f"templates_budget =\n  {limit}")
     project.tests(TESTS)
 
     result = project.run(*workers)

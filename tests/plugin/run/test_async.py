@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 BODY = """
     model = scripted_model("one", "two", name="small")
     session = await Runner(model, scripted_user("Hi."), LinearTemplate([UserTemplate(), AssistantTemplate()])).arun()
@@ -41,6 +43,7 @@ def test_tests_of_pytest_asyncio_are_held_to_the_same(project):
     project.says(result, "UnscriptedCall: ", "IsolationViolation: ", "metadata['notes'][0] was added: 'changed'")
 
 
+@pytest.mark.usefixtures("all_plugins")
 def test_tests_of_anyio_are_held_to_the_same_on_both_backends(project):
     project.tests(
         "@pytest.fixture(params=['asyncio', 'trio'])\ndef anyio_backend(request):\n    return request.param\n"

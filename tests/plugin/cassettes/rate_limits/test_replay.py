@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
+
 CLIENTS = '''
 import asyncio
 import os
@@ -206,6 +208,7 @@ def recorded(project, tests: str) -> None:
     assert limits
 
 
+@pytest.mark.usefixtures("all_plugins")
 def test_waits_for_a_recorded_rate_limit_take_no_time(project, limited):
     recorded(project, MATRIX)
     asked, started = len(limited), time.monotonic()

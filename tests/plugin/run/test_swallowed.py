@@ -106,6 +106,7 @@ def anyio_backend():
 """
 
 
+@pytest.mark.usefixtures("all_plugins")
 @pytest.mark.parametrize("kind", KINDS)
 def test_however_the_program_swallows_it(troubled, kind):
     result = troubled(kind, WAYS)
@@ -114,8 +115,9 @@ def test_however_the_program_swallows_it(troubled, kind):
     assert len([line for line in result.outlines if line.startswith(f"{kind}: ")]) == 11
 
 
+@pytest.mark.usefixtures("all_plugins")
 def test_workers_tell_it(troubled):
-    result = troubled("CassetteMiss", WAYS, "-n2")
+    result = troubled("CassetteMiss", "def real():\n    return Plain()\n" + WAYS, "-n1")
 
     result.assert_outcomes(failed=11)
     assert len([line for line in result.outlines if line.startswith("CassetteMiss: ")]) == 11

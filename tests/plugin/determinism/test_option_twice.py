@@ -105,6 +105,7 @@ def test_two(session, fresh):
     assert notes() == ["session", "fresh", "fresh", "session-ends"] * 2
 
 
+@pytest.mark.usefixtures("all_plugins")
 @pytest.mark.parametrize("workers", [(), ("-n1",)])
 def test_every_kind_of_test_is_run_again(project, twice, workers):
     result = twice(
