@@ -10,7 +10,8 @@ from typing import Final, cast
 from pytest_templates.reporting.document import Report, read
 from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import Line, line_of, lines_of
-from pytest_templates.support.text import OUTSIDE, counted, money, table
+from pytest_templates.support.money import money
+from pytest_templates.support.text import OUTSIDE, counted, table
 
 _NUMBERS: Final = ("calls", "tokens in", "tokens out", "cost", "time of calls")
 _TICK: Final = 0.005  # seconds; less is not shown

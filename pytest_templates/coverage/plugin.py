@@ -29,7 +29,7 @@ from pytest_templates.support.text import table
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-    from pytest_templates.coverage.observer import CoverageObserver
+    from pytest_templates.coverage.branches import CoverageObserver
 
 COVERAGE = Option[bool](
     "--templates-coverage",
@@ -78,7 +78,7 @@ class CoverageSender:
         self._listener: EngineListener[CoverageObserver] = EngineListener(self._observer)
 
     def _observer(self) -> CoverageObserver:
-        from pytest_templates.coverage.observer import CoverageObserver
+        from pytest_templates.coverage.branches import CoverageObserver
 
         return CoverageObserver(self._root)
 

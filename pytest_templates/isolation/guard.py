@@ -9,7 +9,8 @@ from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.isolation.state import State, StateReader, differences, lines_of, same
+from pytest_templates.isolation.differences import differences, lines_of
+from pytest_templates.isolation.state import State, StateReader, same
 from pytest_templates.run.ordering import ReverseOrder
 
 REMEDY = (

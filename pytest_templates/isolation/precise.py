@@ -10,9 +10,10 @@ from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.aliasing import escaped, shared_with, walk_session
+from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
 from pytest_templates.isolation.globals import AmbientReader
 from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, templates_around
-from pytest_templates.isolation.state import Difference, Path, State, StateReader, differences, lines_of, same
+from pytest_templates.isolation.state import State, StateReader, same
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.ordering import ReverseOrder
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pytest_templates.run.calls import CallRow
-from pytest_templates.support.text import OUTSIDE, counted, money, table
+from pytest_templates.support.money import money
+from pytest_templates.support.text import OUTSIDE, counted, table
 
 
 @dataclass(frozen=True, slots=True)

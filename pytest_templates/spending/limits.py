@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from pytest_templates.run.calls import CallRow
-from pytest_templates.support.text import money, table
+from pytest_templates.support.money import dollars, money
+from pytest_templates.support.text import table
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +67,6 @@ def limits_in(lines: Iterable[str]) -> Limits:
             raise ValueError(f"{kind} has two limits")
         given[kind] = _READERS.get(kind, _count_in)(text)
     return limits_of(**given)
-
-
-def dollars(given: object) -> Decimal:
-    """A sum of money: a number, or a text such as ``0.50``.
-
-    Raises:
-        ValueError: It is no number, or below 0.
-    """
-    try:
-        sum_of_money = Decimal("NaN" if isinstance(given, bool) else str(given))
-    except InvalidOperation:
-        sum_of_money = Decimal("NaN")
-    if not sum_of_money.is_finite() or sum_of_money < 0:
-        raise ValueError("US dollars, 0 or more, such as 0.50")
-    return sum_of_money
 
 
 def _count(kind: str, given: object) -> int:

@@ -15,7 +15,7 @@ from pytest_templates.run.calls import CallSource
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.processes import worker_input
 from pytest_templates.run.report_data import ReportData
-from pytest_templates.support.text import money
+from pytest_templates.support.money import money
 
 if TYPE_CHECKING:
     from antiphon import ModelCall

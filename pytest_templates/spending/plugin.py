@@ -17,13 +17,13 @@ from pytest_templates.run.processes import is_worker
 if TYPE_CHECKING:
     from antiphon import ModelCall
     from antiphon.observers import LiveCall
-    from pytest_templates.spending.budget import Budget
     from pytest_templates.spending.limits import Limits
+    from pytest_templates.spending.llm_budget import Budget
 
 
 def _dollars(given: str | None, config: pytest.Config) -> Decimal | None:
     del config
-    from pytest_templates.spending.limits import dollars
+    from pytest_templates.support.money import dollars
 
     try:
         return None if given is None else dollars(given)
@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         join(config, CostLimit.of(config, limit), "cost-limit")
     if budget is not None and not is_worker(config):
-        from pytest_templates.spending.run_budget import RunBudget
+        from pytest_templates.spending.templates_budget import RunBudget
 
         config.pluginmanager.register(RunBudget(config, budget), "templates-run-budget")
 
@@ -107,11 +107,11 @@ class TestBudgets:
         if found:
             from functools import reduce
 
-            from pytest_templates.spending import budget
+            from pytest_templates.spending import llm_budget
 
             # of several limits of one kind, that of the closest marker holds
             limits = reduce(lambda closer, farther: closer.or_else(farther), found)
-            attempt.stash[_BUDGET] = budget.Budget(attempt.item.nodeid, limits, attempt.failures.append)
+            attempt.stash[_BUDGET] = llm_budget.Budget(attempt.item.nodeid, limits, attempt.failures.append)
 
     @hookimpl(trylast=True)
     def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:

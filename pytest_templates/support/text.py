@@ -1,9 +1,8 @@
-"""Text for people: tables, counts, sums of money, commands."""
+"""Text for people: tables, counts, commands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Final
 
 
@@ -31,11 +30,6 @@ def as_text(text: str) -> str:
 
 
 OUTSIDE: Final = "code outside of templates"  # the caller of a model where it is no template
-
-
-def money(dollars: Decimal) -> str:
-    """US dollars with four decimals, or with as many as the first two digits need: prices of calls are small."""
-    return f"${dollars:.{max(4, 1 - dollars.adjusted()) if dollars else 4}f}"
 
 
 def command_line(words: Sequence[str]) -> str:

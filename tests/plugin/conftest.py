@@ -14,7 +14,7 @@ import pytest
 # An inner run takes back what it imported: what is slow to import, or patched by cassettes, is imported once.
 import pytest_templates.cassettes.recording
 import pytest_templates.demo
-import pytest_templates.isolation.assertion
+import pytest_templates.isolation.assert_isolated
 import pytest_templates.model_override.replacement
 import pytest_templates.scripting.fault_injection  # noqa: F401
 from antiphon import connect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_templates.isolation.state import Difference, MessageKey, differences, lines_of
+from pytest_templates.isolation.differences import Difference, MessageKey, differences, lines_of
 
 
 def states(before, after):
