@@ -31,7 +31,7 @@ class Matcher:
     """Tells equal requests by their fingerprint.
 
     Attributes:
-        match_on: What has to be equal: names of vcrpy's matchers, `PARTS`.
+        match_on: What has to be equal: names of `PARTS`, called as vcrpy's matchers are.
         ignore: Dotted paths from the root of a JSON body that are left out; ``*`` stands for every item or name.
 
     Raises:

@@ -23,6 +23,18 @@ _MAX_CANDIDATES: Final = 300
 _MAX_CHARACTERS: Final = 8000  # from either end of a body
 _SAME_TEMPLATE: Final = 0.5  # what it adds to the overlap of the words, which is 1 at most
 _WORD: Final = re.compile(rb"\w+")
+_SHOWN: Final = {
+    "method",
+    "uri",
+    "scheme",
+    "host",
+    "port",
+    "path",
+    "query",
+    "headers",
+    "body",
+    "raw_body",
+}  # in other lines
 _WHY: Final = {
     "no-cassette": "the file does not exist",
     "no-match": "no recording equals this request",
@@ -102,7 +114,12 @@ class MissReport:
     def _difference(self, recorded: RecordedRequest, differing: Sequence[str]) -> list[str]:
         """Recorded is ``-`` and on the left, requested is ``+`` and on the right."""
         lines = [f"{name}: {was} -> {now}" for name, was, now in _rows(recorded, self.request) if was != now]
-        return lines + (self._body_difference(recorded) if {"body", "raw_body"} & set(differing) else [])
+        lines += self._body_difference(recorded) if {"body", "raw_body"} & set(differing) else []
+        others = [name for name in differing if name not in _SHOWN]
+        return lines + [f"{one}: {self._part(one, recorded)} -> {self._part(one, self.request)}" for one in others]
+
+    def _part(self, name: str, request: RecordedRequest) -> str:
+        return PARTS[name](request, self.matcher.paths).decode("utf-8", "backslashreplace")
 
     def _body_difference(self, recorded: RecordedRequest) -> list[str]:
         old, new = self._value(recorded), self._value(self.request)

@@ -9,13 +9,14 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import pytest
 
-from pytest_templates.cassettes.settings import RecordMode, cassette_path
+from pytest_templates.cassettes.paths import cassette_path
 from pytest_templates.cassettes.storage.remote import store_at
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.environment import HOW_TO_REACH
 
+RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
 
 
@@ -72,7 +73,7 @@ class CassetteMark:
 
     Attributes:
         name: The cassette's name, for cassettes that tests share; ``None`` for one of the test's own.
-        match_on: The names of vcrpy's matchers; ``None`` for method, URI and body.
+        match_on: The names of the parts that are compared; ``None`` for method, URI and body.
         ignore: Dotted paths in the JSON body that are left out of the comparison.
     """
 

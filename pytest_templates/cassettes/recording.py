@@ -9,9 +9,10 @@ from typing import Final
 import pytest
 
 from pytest_templates.cassettes.cassette import OpenCassette
-from pytest_templates.cassettes.options import CASSETTES, RECORD, CassetteMark, path_for
+from pytest_templates.cassettes.options import CASSETTES, RECORD, CassetteMark, RecordMode, path_for
+from pytest_templates.cassettes.paths import overridden_path
 from pytest_templates.cassettes.project_rules import rules_for
-from pytest_templates.cassettes.settings import Author, CassetteSettings, Override, RecordMode, overridden_path
+from pytest_templates.cassettes.settings import Author, CassetteSettings, Override
 from pytest_templates.cassettes.storage.store import existing_cassette
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import manager_of

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from pytest_templates.cassettes.options import RecordMode
 from pytest_templates.cassettes.storage.store import Store
-from pytest_templates.support.files import is_hashed, safe_name
-
-RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 
 DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
 
@@ -62,7 +60,7 @@ class CassetteSettings:
             answers it, however requests are matched.
         mode: ``"none"`` replays only, ``"missing"`` replays what is recorded and records the rest, ``"changed"`` drops
             what was not used as well, ``"all"`` records everything anew.
-        match_on: What of a request has to be equal for its recording to be replayed: names of vcrpy's matchers.
+        match_on: What of a request has to be equal for its recording to be replayed: names of `matching.PARTS`.
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
         record_command: The command that runs the test, shown with a record mode when a recording is missing.
@@ -95,40 +93,3 @@ class CassetteSettings:
     def place(self) -> str:
         """How the cassette is called in what users read."""
         return self.home.place(self.path)
-
-
-_SUFFIX: Final = ".yaml"
-
-
-def cassette_path(root: Path, module: Path, test_name: str) -> Path:
-    """The file of a test's cassette: different for every test, valid on every file system.
-
-    Args:
-        root: The folder of all cassettes.
-        module: The test module's path, relative to the root directory of the tests; ``Path()`` for a named cassette.
-        test_name: The test's name in its module, with class and parameters.
-
-    See `safe_name` for names that file systems do not take as they are.
-    """
-    folder = module.with_suffix("") if module.suffix == ".py" else module
-    inside = ("_up" if part == ".." else part for part in folder.relative_to(folder.anchor).parts)
-    return root.joinpath(*inside, safe_name(test_name) + _SUFFIX)
-
-
-def overridden_path(path: Path, root: Path, overrides: Sequence[Override]) -> Path:
-    """The file of what a test records where templates ask other models: in a folder that is called after these.
-
-    Args:
-        path: The test's own cassette; of no override, that is the one.
-        root: The folder of all cassettes.
-        overrides: Which templates ask which models, in any order.
-    """
-    if not overrides:
-        return path
-    return root / safe_name(",".join(sorted(map(str, overrides)))) / path.relative_to(root)
-
-
-def without_overrides(name: str) -> str:
-    """The path of a test's own cassette, for the path of any of its cassettes in the folder of all."""
-    first, _, rest = name.partition("/")
-    return rest if rest and "=" in first and is_hashed(first) else name

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pytest_templates.cassettes.paths import without_overrides
 from pytest_templates.cassettes.reading.llm import answer_of, model_of
 from pytest_templates.cassettes.recorded import Interaction
-from pytest_templates.cassettes.settings import without_overrides
 from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.survey import Survey

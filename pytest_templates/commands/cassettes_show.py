@@ -9,9 +9,9 @@ from pathlib import Path
 from textwrap import indent
 from typing import Final
 
+from pytest_templates.cassettes.paths import cassette_path
 from pytest_templates.cassettes.reading.llm import answer_of, model_of, prompt_in
 from pytest_templates.cassettes.recorded import Interaction
-from pytest_templates.cassettes.settings import cassette_path
 from pytest_templates.cassettes.storage.catalog import cassettes_in
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_list import tokens_of

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import cast
 
-from pytest_templates.coverage.plugin import lines_of
 from pytest_templates.coverage.points import Coverage, ModelsByTemplate, PointRow, from_rows
+from pytest_templates.coverage.report import lines_of
 from pytest_templates.errors import ReportError
 from pytest_templates.reporting.document import Reach, read
 

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
-
 import pytest
 
 from pytest_templates.coverage.points import (
-    RENDERED,
-    TOOL,
-    Coverage,
-    ModelsByTemplate,
-    Point,
-    PointRow,
-    from_rows,
     percentage,
 )
-from pytest_templates.run.calls import CALLS
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import join
 from pytest_templates.run.options import Option, Options
-from pytest_templates.run.processes import fail_run, is_worker
-from pytest_templates.run.report_data import ReportData
-from pytest_templates.support.engine import EngineListener
-from pytest_templates.support.text import table
+from pytest_templates.run.processes import is_worker
 
-if TYPE_CHECKING:
-    from _pytest.terminal import TerminalReporter
 
-    from pytest_templates.coverage.branches import CoverageObserver
+def _percentage(given: str) -> float:
+
+    return percentage(given)
+
 
 COVERAGE = Option[bool](
     "--templates-coverage",
@@ -41,13 +27,11 @@ COVERAGE = Option[bool](
 FAIL_UNDER = Option[float | None](
     "--templates-fail-under",
     metavar="N",
-    type=percentage,
+    type=_percentage,
     help="fail a run that rendered less than N percent of the templates and branches",
     repeated=None,
 )
 OPTIONS = Options(COVERAGE, FAIL_UNDER)
-
-POINTS: Final = ReportData[list[PointRow]]("coverage")  # those that the process has not sent before
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,130 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     OPTIONS.read(config)
     least = FAIL_UNDER.of(config)
     if COVERAGE.of(config) or least is not None:
-        config.pluginmanager.register(CoverageSender(config), "templates-coverage-collector")
+        from pytest_templates.coverage.report import CoverageReport, CoverageSender
+
+        config.pluginmanager.register(CoverageSender(config), "templates-coverage-sender")
         if not is_worker(config):
             join(config, CoverageReport(least), "coverage")
-
-
-class CoverageSender:
-    """Observes this process from when the engine is loaded, and sends what is new with the reports of its tests.
-
-    Args:
-        config: The configuration of this process, a worker or not.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._root = config.rootpath
-        self._sent = Coverage()
-        self._listener: EngineListener[CoverageObserver] = EngineListener(self._observer)
-
-    def _observer(self) -> CoverageObserver:
-        from pytest_templates.coverage.branches import CoverageObserver
-
-        return CoverageObserver(self._root)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send what is new."""
-        report = yield
-        observer = self._listener.observer
-        if observer is not None and observer.coverage.size > self._sent.size:
-            new = observer.coverage.without(self._sent)
-            POINTS.put(report, new.rows())
-            self._sent.add(new)
-        return report
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logfinish(self) -> None:
-        """Release the templates of the test."""
-        if self._listener.observer is not None:
-            self._listener.observer.forget()
-
-    def pytest_unconfigure(self) -> None:
-        """Stop observing."""
-        self._listener.end()
-
-
-class CoverageReport:
-    """Adds up what every process sends, and reports it at the end.
-
-    Args:
-        least: How much has to be rendered, in percent; ``None`` for no limit.
-    """
-
-    def __init__(self, least: float | None) -> None:
-        self._least = least
-        self._coverage = Coverage()
-        self._models = ModelsByTemplate()
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a report carries."""
-        self._coverage.add(from_rows(POINTS.of(report) or ()))
-        for call in CALLS.of(report) or ():
-            self._models.add(call["template_path"], call["model"])
-
-    @hookimpl
-    def run_facts(self) -> dict[str, Any]:
-        """What there is to render, for the report of the run."""
-        return {"coverage": self._coverage.rows()}
-
-    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Print what was missed."""
-        terminalreporter.section("templates coverage")
-        for line in lines_of(self._coverage, self._models):
-            terminalreporter.line(line)
-        if self._is_too_little:
-            terminalreporter.line(f"--templates-fail-under={self._least:g} wants more", red=True)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail a run that rendered too little."""
-        if self._is_too_little:
-            fail_run(session)
-
-    @property
-    def _is_too_little(self) -> bool:
-        return self._coverage.is_under(self._least)
-
-
-def lines_of(coverage: Coverage, models: ModelsByTemplate) -> Iterator[str]:
-    """The lines of the report.
-
-    Args:
-        coverage: What was collected.
-        models: The models that answered each template.
-    """
-    if not coverage.known:
-        yield "no template was rendered"
-        return
-    yield summary(coverage)
-    rows = [(_missing(point), f"{point.path} ({point.kind})", _place(point)) for point in _worth_listing(coverage)]
-    if rows:
-        yield table(("missing", "template", "built at"), rows)
-    if models.rows():
-        yield table(("template", "answered by"), models.rows())
-
-
-def summary(coverage: Coverage) -> str:
-    """How much was reached, in a line."""
-    reached, total = coverage.counted
-    return f"{reached} of {total} templates and branches rendered ({coverage.percent:.0f}%)"
-
-
-def _worth_listing(coverage: Coverage) -> list[Point]:
-    """What was missed, without the branches of templates that were missed themselves."""
-    missed = coverage.missed
-    never = {point for point in missed if point.what == RENDERED}
-    return [point for point in missed if point in never or replace(point, what=RENDERED) not in never]
-
-
-def _missing(point: Point) -> str:
-    if point.what == RENDERED:
-        return "never rendered"
-    if point.what.startswith(TOOL):
-        return f"{point.what} never called"
-    return f"never {point.what}"
-
-
-def _place(point: Point) -> str:
-    return f"{point.file}:{point.line}" if point.file else "(unknown)"

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_templates.cassettes.options import RECORD
-from pytest_templates.cassettes.settings import Override
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 from pytest_templates.support.targets import is_meant, which_template
+
+if TYPE_CHECKING:
+    from pytest_templates.cassettes.settings import Override
 
 
 def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
@@ -22,6 +25,8 @@ def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
     Raises:
         pytest.UsageError: A value is not of the form ``ID=MODEL``.
     """
+    from pytest_templates.cassettes import settings
+
     models: dict[str, str] = {}
     for value in given:
         template, _, model = value.partition("=")
@@ -32,16 +37,16 @@ def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
             )
         models.pop(template, None)
         models[template] = model
-    return tuple(Override(template, model) for template, model in models.items())
+    return tuple(settings.Override(template, model) for template, model in models.items())
 
 
-MODELS = Option[tuple[Override, ...]](
+MODELS: Option[tuple[Override, ...]] = Option(
     "--templates-model",
     metavar="ID=MODEL",
     action="append",
     help="let a template ask another model, in tests of real ones; ID is its id or a glob of its path, and of several "
     "for one template the last counts",
-    read=lambda given, config: overrides_of(given or ()),  # noqa: ARG005
+    read=lambda given, config: overrides_of(given) if given else (),  # noqa: ARG005
 )
 OPTIONS = Options(MODELS)
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.parameters import check_text
-from antiphon.signatures import Arguments, description_of
+from antiphon.tool_signatures import Arguments, description_of
 
 P = ParamSpec("P")
 R = TypeVar("R")

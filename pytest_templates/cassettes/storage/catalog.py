@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from pytest_templates.cassettes.settings import without_overrides
+from pytest_templates.cassettes.paths import without_overrides
 from pytest_templates.cassettes.storage.store import Store
 
 if TYPE_CHECKING:

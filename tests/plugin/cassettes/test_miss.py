@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from antiphon.trace import Caller
+from pytest_templates.cassettes import matching
+from pytest_templates.cassettes import miss as miss_module
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.player import Recording
@@ -299,3 +301,17 @@ def test_changes_far_from_each_other_are_shown_apart() -> None:
 
     assert "  - [One] two three four five…\n    + [1] two three four five…\n" in text
     assert "  - …eleven twelve thirteen fourteen [fifteen].\n" in text
+
+
+def test_a_part_that_is_matched_and_shown_nowhere_else_is_shown_as_it_was_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def model(request: RecordedRequest, _: object) -> bytes:
+        return json.loads(request.body)["model"].encode()
+
+    for module in (matching, miss_module):
+        monkeypatch.setattr(module, "PARTS", {**matching.PARTS, "model": model})
+
+    text = str(miss(chat("Hi.", model="large"), recording(chat("Hi.", model="small")), match_on=("method", "model")))
+
+    assert "it differs in model:\n    model: small -> large\n" in text

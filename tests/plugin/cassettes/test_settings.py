@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.settings import cassette_path
+from pytest_templates.cassettes.paths import cassette_path
 
 ROOT = Path("cassettes")
 MODULE = Path("tests/unit/test_talk.py")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
 import pytest_templates
 from antiphon import AssistantTemplate, LinearTemplate, Runner, Usage, UserTemplate
 from antiphon.errors import ModelTimeout, RateLimitError
+from pytest_templates import faults
 from pytest_templates.scripting.files import schema
 
 TESTS = """
@@ -155,3 +157,12 @@ def test_the_published_schema_is_the_one_that_files_are_checked_by():
     published = Path(pytest_templates.__file__).with_name("script.schema.json")
 
     assert json.loads(published.read_text(encoding="utf-8")) == schema()
+
+
+def test_a_file_can_hold_every_fault_that_there_is():
+    functions = [(name, made) for name, made in vars(faults).items() if isinstance(made, FunctionType)]
+    there_are = {name for name, made in functions if made.__annotations__.get("return") == "Fault" and name[0] != "_"}
+    steps = [step.get("properties", {}) for step in schema()["$defs"].values()]
+    known = {name for step in steps if "fail" in step for name in step["fail"].get("enum", [step["fail"].get("const")])}
+
+    assert known == there_are

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_templates.cassettes.settings import cassette_path, overridden_path, without_overrides
+from pytest_templates.cassettes.paths import cassette_path, overridden_path, without_overrides
 from pytest_templates.commands.main import main
 from pytest_templates.model_override.plugin import overrides_of
 
