@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from pytest_templates.commands.survey import collected, existing_store, store_of
-from pytest_templates.coverage.points import percentage
+from pytest_templates.coverage.plugin import percentage
 from pytest_templates.demo import record_demo, run_broken_demo, run_demo
 from pytest_templates.errors import TestingError
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 
-from pytest_templates.coverage.points import (
-    percentage,
-)
 from pytest_templates.run.features import join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 
 
-def _percentage(given: str) -> float:
+def percentage(given: str) -> float:
+    """Read a percentage, from 0 to 100, for `argparse`.
 
-    return percentage(given)
+    Raises:
+        argparse.ArgumentTypeError: The text is none.
+    """
+    try:
+        percent = float(given)
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent <= 100:
+        raise argparse.ArgumentTypeError(f"{given}: it takes a percentage, from 0 to 100")
+    return percent
 
 
 COVERAGE = Option[bool](
@@ -27,7 +36,7 @@ COVERAGE = Option[bool](
 FAIL_UNDER = Option[float | None](
     "--templates-fail-under",
     metavar="N",
-    type=_percentage,
+    type=percentage,
     help="fail a run that rendered less than N percent of the templates and branches",
     repeated=None,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
@@ -137,18 +136,3 @@ def from_rows(rows: Iterable[PointRow]) -> Coverage:
         if row["reached"]:
             coverage.reached.add(point)
     return coverage
-
-
-def percentage(given: str) -> float:
-    """Read a percentage, from 0 to 100, for `argparse`.
-
-    Raises:
-        argparse.ArgumentTypeError: The text is none.
-    """
-    try:
-        percent = float(given)
-    except ValueError:
-        percent = -1.0
-    if not 0 <= percent <= 100:
-        raise argparse.ArgumentTypeError(f"{given}: it takes a percentage, from 0 to 100")
-    return percent
