@@ -1,14 +1,17 @@
 """What can go wrong with a model's answer: errors of the engine, and useless answers.
 
 Use one as a step of a script, ``Fail(faults.rate_limited())``, or inject it at templates by the fixture ``llm_faults``,
-where scripted models or recorded calls answer.
+where scripted models or recorded calls answer. Script files take every fault, with the parameters and ranges that its
+function has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import Field
 
 from antiphon import Reply, Session, ToolCall
 from antiphon.errors import (
@@ -25,6 +28,9 @@ from antiphon.errors import (
 from antiphon.trace import current_caller
 
 NO_SUCH_ARGUMENT = "no_such_argument"
+
+_Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Characters: TypeAlias = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,9 @@ class Fault:
         return f"faults.{self.name}"
 
 
-def rate_limited(retry_after: float | None = 1.0) -> Fault:
+def rate_limited(
+    retry_after: Annotated[_Seconds | None, Field(description="The seconds to wait that the provider names.")] = 1.0,
+) -> Fault:
     """Too many requests: ``RateLimitError``.
 
     Args:
@@ -95,7 +103,7 @@ def authentication() -> Fault:
     return Fault("authentication()", AuthenticationError, "the key is not accepted (status 401)")
 
 
-def server_error(status: int = 500) -> Fault:
+def server_error(status: Annotated[int, Field(ge=500, le=599, description="The HTTP status.")] = 500) -> Fault:
     """The provider fails: ``ServerError``.
 
     Args:
@@ -113,7 +121,7 @@ def context_length() -> Fault:
     return Fault("context_length()", ContextLengthExceeded, "the conversation is longer than the model takes")
 
 
-def dropped(after: int = 0) -> Fault:
+def dropped(after: Annotated[_Characters, Field(description="How many characters arrive before.")] = 0) -> Fault:
     """The connection breaks while the answer arrives: ``ServerError`` without a status.
 
     Args:
@@ -124,7 +132,9 @@ def dropped(after: int = 0) -> Fault:
     return Fault(f"dropped(after={after})", ServerError, "the connection broke off", {"status": None}, after=after)
 
 
-def stalled(seconds: float) -> Fault:
+def stalled(
+    seconds: Annotated[_Seconds, Field(description="How long nothing comes until the client gives up.")],
+) -> Fault:
     """The answer begins, nothing more comes for so long, and the client gives up: ``ModelTimeout``.
 
     Args:
@@ -136,7 +146,7 @@ def stalled(seconds: float) -> Fault:
     )
 
 
-def truncated(after: int = 20) -> Fault:
+def truncated(after: Annotated[_Characters, Field(description="How many characters arrive.")] = 20) -> Fault:
     """The answer ends too early, as at a limit of tokens.
 
     Args:
@@ -164,7 +174,7 @@ def empty() -> Fault:
     return Fault("empty()", change=nothing)
 
 
-def wrong_tool(name: str) -> Fault:
+def wrong_tool(name: Annotated[str, Field(description="What it asks for.")]) -> Fault:
     """The model calls a tool that does not exist.
 
     Args:

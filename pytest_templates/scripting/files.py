@@ -6,11 +6,13 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from types import FunctionType
+from typing import Annotated, Any, Final, Literal, Union, get_type_hints
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
 
 from antiphon import Reply, Usage
 from antiphon.errors import InvalidValue
@@ -21,9 +23,6 @@ from pytest_templates.scripting.rules import Condition, Script
 from pytest_templates.scripting.steps import CallTool, Fail, ModelStep, Stream
 from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
-
-_Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Characters: TypeAlias = Annotated[int, Field(ge=0)]
 
 
 class _Step(BaseModel, ABC):
@@ -90,64 +89,27 @@ class _FaultStep(_Step):
         return Fail(make(**given))
 
 
-class FailStep(_FaultStep):
-    """The model fails."""
-
-    fail: Literal["authentication", "bad_arguments", "context_length", "empty", "malformed", "timeout"]
-
-
-class RateLimitedStep(_FaultStep):
-    """Too many requests."""
-
-    fail: Literal["rate_limited"]
-    retry_after: _Seconds | None = Field(default=1.0, description="The seconds to wait that the provider names.")
-
-
-class ServerErrorStep(_FaultStep):
-    """The provider fails."""
-
-    fail: Literal["server_error"]
-    status: int = Field(default=500, ge=500, le=599, description="The HTTP status.")
-
-
-class DroppedStep(_FaultStep):
-    """The connection breaks while the answer arrives."""
-
-    fail: Literal["dropped"]
-    after: _Characters = Field(default=0, description="How many characters arrive before.")
-
-
-class StalledStep(_FaultStep):
-    """The answer begins, and nothing more comes."""
-
-    fail: Literal["stalled"]
-    seconds: _Seconds = Field(description="How long nothing comes until the client gives up.")
-
-
-class TruncatedStep(_FaultStep):
-    """The answer ends too early."""
-
-    fail: Literal["truncated"]
-    after: _Characters = Field(default=20, description="How many characters arrive.")
-
-
-class WrongToolStep(_FaultStep):
-    """The model asks for a tool that there is not."""
-
-    fail: Literal["wrong_tool"]
-    name: str = Field(description="What it asks for.")
+def _fault_step(name: str, make: Callable[..., Fault]) -> type[_FaultStep]:
+    """The step for a fault: it takes what the function takes that makes the fault."""
+    hints = get_type_hints(make, include_extras=True)
+    fields: dict[str, Any] = {
+        each.name: (hints[each.name], ... if each.default is each.empty else each.default)
+        for each in signature(make).parameters.values()
+    }
+    fields["fail"] = (Literal[name], ...)
+    about = (make.__doc__ or "").partition("\n")[0].replace("``", "")
+    title = f"{name.title().replace('_', '')}Step"
+    return create_model(title, __base__=_FaultStep, __doc__=about, **fields)
 
 
 _KINDS: Final[dict[str, type[_Step]]] = {
     "reply": ReplyStep, "call_tool": ToolStep, "stream": StreamStep, "json": JsonStep,
 }  # fmt: skip
 _FAULTS: Final[dict[str, type[_Step]]] = {
-    name: kind
-    for kind in (
-        FailStep, RateLimitedStep, ServerErrorStep, DroppedStep, StalledStep, TruncatedStep, WrongToolStep,
-    )
-    for name in get_args(kind.model_fields["fail"].annotation)
-}  # fmt: skip
+    name: _fault_step(name, make)
+    for name, make in sorted(vars(faults).items())
+    if isinstance(make, FunctionType) and make.__module__ == faults.__name__ and not name.startswith("_")
+}
 
 
 def _class_of(written: Any) -> type[_Step] | None:
@@ -157,22 +119,12 @@ def _class_of(written: Any) -> type[_Step] | None:
     return kind or _FAULTS.get(str(written.get("fail")))
 
 
-Step: TypeAlias = (
-    str
-    | ReplyStep
-    | ToolStep
-    | StreamStep
-    | JsonStep
-    | FailStep
-    | RateLimitedStep
-    | ServerErrorStep
-    | DroppedStep
-    | StalledStep
-    | TruncatedStep
-    | WrongToolStep
-)
-_Steps: TypeAlias = Annotated[list[Step], Field(min_length=1)]
-_FILE: Final[TypeAdapter[Any]] = TypeAdapter(Annotated[dict[str, Step | _Steps], Field(min_length=1)])
+# Made of as many kinds of steps as there are, which type checkers do not follow.
+_ANY_STEP: Final[Any] = Union[(str, *_KINDS.values(), *_FAULTS.values())]
+_STEPS: Final[Any] = Annotated[list[_ANY_STEP], Field(min_length=1)]  # pyright: ignore[reportInvalidTypeForm]
+_STEP_OR_STEPS: Final[Any] = _ANY_STEP | _STEPS
+_FILE_TYPE: Final[Any] = Annotated[dict[str, _STEP_OR_STEPS], Field(min_length=1)]  # pyright: ignore[reportInvalidTypeForm]
+_FILE: Final[TypeAdapter[Any]] = TypeAdapter(_FILE_TYPE)
 
 
 def schema() -> dict[str, Any]:
