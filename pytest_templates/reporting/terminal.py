@@ -41,10 +41,10 @@ class TerminalSummary:
         if self._wants_table:
             terminalreporter.section("templates")
             terminalreporter.line(_table(lines) if lines else "no model was called")
-        counts = [*(_called(lines) if lines else []), *chain.from_iterable(reversed(self._hook.summary_counts()))]
+        counts = [*(_called(lines) if lines else []), *chain.from_iterable(self._hook.summary_counts())]
         if counts:  # also of clients that are used without the engine: they make no calls, but are replayed
             terminalreporter.line(f"templates: {', '.join(counts)}")
-        for line in chain.from_iterable(reversed(self._hook.summary_lines())):
+        for line in chain.from_iterable(self._hook.summary_lines()):
             terminalreporter.line(f"templates: {line}")
 
     def _lines(self) -> list[Line]:

@@ -196,3 +196,22 @@ def test_a_value_is_refused(project):
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "--templates-summary: ignored explicit argument 'short'" in str(result.stderr)
+
+
+def test_the_line_counts_recordings_before_subroutines(project, record):
+    record("yes", "Hello.")
+    project.tests(
+        """
+        import httpx
+
+        @pytest.mark.llm_cassette("yes")
+        def test_it(scripted_model):
+            research(scripted_model("one"))
+            asked = {"model": "small", "messages": [{"role": "user", "content": "Hello."}]}
+            httpx.post("http://chat.test/v1/chat/completions", json=asked)
+        """
+    )
+
+    result = project.run()
+
+    project.says(result, "templates: 1 call of 1 model, 0 tokens, $0.0000, 1 replayed, 1 subroutine checked")
