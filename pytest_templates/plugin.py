@@ -6,6 +6,8 @@ load nothing heavy: what a room works with is imported when an option, a marker 
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from pytest_templates import hooks
@@ -29,5 +31,8 @@ ROOMS = [  # in the order of their parts of the summary
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the hooks that projects may implement, and the rooms."""
     pluginmanager.add_hookspecs(hooks)
-    for room in ROOMS:  # as `pytest_plugins` would, but without a search of all installed packages for each name
-        pluginmanager.import_plugin(room)
+    for (
+        room
+    ) in ROOMS:  # not as `pytest_plugins`: that searches all installed packages for each name, and rewrites asserts
+        if not pluginmanager.is_blocked(room):
+            pluginmanager.register(import_module(room), room)
