@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anthropic  # noqa: F401 - slow to import, and needed in inner runs
 import pytest
 
 TROUBLE = '''

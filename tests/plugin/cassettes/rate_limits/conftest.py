@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import anthropic  # noqa: F401 - slow to import, and needed in inner runs
 import pytest
 
 
