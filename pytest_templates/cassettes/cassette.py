@@ -14,6 +14,7 @@ from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
+from pytest_templates.cassettes.model_calls import catching_models
 from pytest_templates.cassettes.player import Opinion, Player, SentRequests, of_model
 from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
@@ -99,7 +100,7 @@ class OpenCassette:
     def playing(self) -> Iterator[None]:
         """Answer the requests of a block. `save` or `drop` what was recorded, in the block or behind it."""
         try:
-            with intercepting(self):
+            with intercepting(self), catching_models():
                 yield
         finally:
             try:
@@ -184,6 +185,10 @@ class OpenCassette:
         """Keep the journal for the next recording, as where the run is interrupted."""
         self._journal.leave()
 
+    def learn(self, request: RecordedRequest) -> None:
+        """Take in the credentials that a request carries: they are kept out of everything."""
+        self._credentials.learn(request)
+
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
 
@@ -197,7 +202,7 @@ class OpenCassette:
         return decision
 
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
-        self._credentials.learn(request)
+        self.learn(request)
         request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
         opinion = self._opinion(request, caller)

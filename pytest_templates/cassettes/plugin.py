@@ -129,14 +129,14 @@ class Cassettes:
 
     @hookimpl
     def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
-        """While a cassette is open, real models are replayed or recorded."""
+        """While a cassette is open, real models are replayed or recorded, and so are those that say so themselves."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is None:
             return None
         from antiphon.connect import ConnectedModel
 
         was_sent = cassette.sent_requests.was_sent(call.template_path, call.model)
-        if not isinstance(call.origin, ConnectedModel):
+        if not isinstance(call.origin, ConnectedModel) and not getattr(call.origin, "recordable", False):
             return CallSource("model", was_sent)
         return CallSource("recorded" if was_sent else "cassette", was_sent)
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from antiphon import Message, Model, ModelCall, Reply, Session
 from antiphon.errors import InvalidType, InvalidValue
+from antiphon.model import answering
 from antiphon.replacing import Choice, replacing
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
@@ -161,15 +162,15 @@ class FaultyModel(Model):
 
     def _send(self, session: Session) -> Reply:
         self._fail_at_once()
-        return self._changed(_as_reply(self._model._send(session)), session)
+        return self._changed(_as_reply(answering(self._model)._send(session)), session)
 
     async def _asend(self, session: Session) -> Reply:
         self._fail_at_once()
-        return self._changed(_as_reply(await self._model._asend(session)), session)
+        return self._changed(_as_reply(await answering(self._model)._asend(session)), session)
 
     def _stream(self, session: Session) -> Generator[_Piece]:
         self._fail_at_once()
-        with closing(self._model._stream(session)) as pieces:
+        with closing(answering(self._model)._stream(session)) as pieces:
             if self._fault.change is not None:
                 yield from self._changed_pieces(list(pieces), session)
                 return
@@ -182,7 +183,7 @@ class FaultyModel(Model):
 
     async def _astream(self, session: Session) -> AsyncGenerator[_Piece]:
         self._fail_at_once()
-        async with aclosing(self._model._astream(session)) as pieces:
+        async with aclosing(answering(self._model)._astream(session)) as pieces:
             if self._fault.change is not None:
                 for part in self._changed_pieces([piece async for piece in pieces], session):
                     yield part

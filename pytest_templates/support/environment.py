@@ -65,10 +65,10 @@ def _is_installed(package: str) -> bool:
     return find_spec(package) is not None
 
 
-_KEYS: Final = tuple(
-    f"{provider}_API_KEY"
-    for provider in ("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS", "GOOGLE", "GROQ", "MISTRAL", "OPENAI")
+_PROVIDERS: Final = (
+    *("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS", "GOOGLE", "GROQ", "MISTRAL", "OPENAI", "XAI"),
 )
+_KEYS: Final = tuple(f"{provider}_API_KEY" for provider in _PROVIDERS)
 
 
 @contextmanager

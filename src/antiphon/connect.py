@@ -15,7 +15,8 @@ from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, I
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
-from antiphon.providers.options import check_address, check_key
+from antiphon.parameters import check_kind
+from antiphon.providers.options import BEYOND_HTTP, check_address, check_key
 from antiphon.session import Session
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ class _Link(Shared):
                 self._connections[process] = Connection(**self._address)
             return self._connections[process]
 
+    @property
+    def is_beyond_http(self) -> bool:
+        """Whether the model speaks another protocol than HTTP. Nothing is connected to find out."""
+        given = self._address.get("model")
+        if given is None:
+            return self._address["name"].partition(":")[0] in BEYOND_HTTP
+        from antiphon.providers.connection import is_beyond_http
+
+        return is_beyond_http(given)
+
     def check(self, settings: Iterable[str]) -> None:
         """Raise what the first question would; a model that runs here has to be installed, and know these settings."""
         provider, _, model = self._address["name"].partition(":")
@@ -99,6 +110,7 @@ class ConnectedModel(Model):
     """
 
     shared: ClassVar[frozenset[str]] = frozenset({"_link"})
+    _recordable: bool | None = None
 
     def __init__(
         self, model: str | RealModel, *, base_url: str | None = None, api_key: str | None = None, **settings: Any
@@ -112,6 +124,15 @@ class ConnectedModel(Model):
             self.name = _name_of(model, base_url, api_key)
             self._link = _Link(name=self.name, model=model)
         self.settings = _settings_of(self.name, settings)
+
+    @property
+    def recordable(self) -> bool:
+        """Whether calls are recorded as a whole: by itself where the provider speaks no HTTP; it may be set."""
+        return self._link.is_beyond_http if self._recordable is None else self._recordable
+
+    @recordable.setter
+    def recordable(self, given: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # known by object
+        self._recordable = check_kind(given, bool, "recordable")
 
     def _send(self, session: Session) -> Reply:
         return self._live(session).ask(session, self.settings)

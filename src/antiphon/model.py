@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, closing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import aclosing, closing, contextmanager
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.call_recorder import CallRecorder
 from antiphon.copies import Copier, isolated
-from antiphon.errors import InvalidType
+from antiphon.errors import InvalidType, shown
 from antiphon.events import TextDelta
 from antiphon.messages import Message, Reply
 from antiphon.session import Session
@@ -55,6 +55,18 @@ class ModelSettings(BaseModel):
         ) -> None: ...
 
 
+class Answering(Protocol):
+    """What answers sessions: a model, or what stands in for one. The methods are those of ``Model``."""
+
+    def _send(self, session: Session) -> Reply | Message | str: ...
+
+    async def _asend(self, session: Session) -> Reply | Message | str: ...
+
+    def _stream(self, session: Session) -> Generator[str | Reply | Message]: ...
+
+    def _astream(self, session: Session) -> AsyncGenerator[str | Reply | Message]: ...
+
+
 class Model(ABC):
     """What answers a session with one message. A subclass needs only ``_send``.
 
@@ -69,9 +81,13 @@ class Model(ABC):
         name: What the model is called in traces; the class's name unless the class or the object says otherwise.
         settings: How the model is to answer. Every object has settings of its own, also where its class defines them.
         shared: Names of attributes that forks share with the model they were copied from.
+        recordable: Whether tests record calls of the model as a whole, its question and its answer, in place of the
+            HTTP requests that it makes: for models whose requests cannot be caught, since they speak another protocol
+            or run in the process. Real models of providers that speak no HTTP say so themselves.
     """
 
     shared: ClassVar[frozenset[str]] = frozenset()
+    recordable: ClassVar[bool] = False
     name: str
     settings: ModelSettings
     _origin: Model | None = None
@@ -97,6 +113,9 @@ class Model(ABC):
                 raise InvalidType(
                     f"{cls.__name__} overrides {name}(), which records the call; override _{name}() instead"
                 )
+        if isinstance(cls.recordable, bool) or hasattr(cls.recordable, "__get__"):  # a property says it of an object
+            return
+        raise InvalidType(f"{cls.__name__}.recordable is True or False, not {shown(cls.recordable)}")
 
     @property
     def origin(self) -> Model:
@@ -118,13 +137,13 @@ class Model(ABC):
             InvalidType: The model answered with something that is no ``Reply``, ``Message`` or text.
         """
         with CallRecorder(self, session) as recorder, recorder.asking():
-            return recorder.answered(self._send(session))
+            return recorder.answered(answering(self)._send(session))
 
     @final
     async def asend(self, session: Session) -> Message:
         """Ask the model without blocking the event loop; the rest is as with ``send``."""
         with CallRecorder(self, session) as recorder, recorder.asking():
-            return recorder.answered(await self._asend(session))
+            return recorder.answered(await answering(self)._asend(session))
 
     @final
     def stream(self, session: Session) -> Generator[TextDelta | Message]:
@@ -135,7 +154,7 @@ class Model(ABC):
         Yields:
             A ``TextDelta`` for every piece of text, and at last the whole answer as a message.
         """
-        with CallRecorder(self, session) as recorder, closing(self._stream(session)) as pieces:
+        with CallRecorder(self, session) as recorder, closing(answering(self)._stream(session)) as pieces:
             while (piece := recorder.next_of(pieces)) is not None:
                 yield piece
             message = recorder.spoken()
@@ -145,7 +164,7 @@ class Model(ABC):
     async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
         """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
         with CallRecorder(self, session) as recorder:
-            async with aclosing(self._astream(session)) as pieces:
+            async with aclosing(answering(self)._astream(session)) as pieces:
                 while (piece := await recorder.anext_of(pieces)) is not None:
                     yield piece
             message = recorder.spoken()
@@ -185,3 +204,34 @@ class Model(ABC):
         fork = copier.copy_attributes(self, {*self.shared, "_origin"})
         object.__setattr__(fork, "_origin", self.origin)
         return fork
+
+
+StandIn: TypeAlias = Callable[[Model], Answering | None]
+
+_stand_ins: tuple[StandIn, ...] = ()
+
+
+@contextmanager
+def standing_in(stand_in: StandIn) -> Iterator[None]:
+    """Let something else answer for models, for the length of a block, in every thread and task.
+
+    In traces it is the model that was asked and has answered.
+
+    Args:
+        stand_in: Given a model that is about to answer, returns what answers for it; ``None`` for the model itself.
+    """
+    global _stand_ins  # noqa: PLW0603  # process-wide, like observers
+    _stand_ins = (*_stand_ins, stand_in)
+    try:
+        yield
+    finally:
+        _stand_ins = tuple(one for one in _stand_ins if one is not stand_in)
+
+
+def answering(model: Model) -> Answering:
+    """What answers for a model; a model that hands its questions on to another one asks this in its place."""
+    for stand_in in _stand_ins:
+        found = stand_in(model)
+        if found is not None:
+            return found
+    return model

@@ -80,6 +80,11 @@ class ResponseCapture:
         """The client reads no further."""
         self._end(None if self._is_whole() else CLIENT)
 
+    def forget(self) -> None:
+        """Record nothing of it."""
+        with self._lock:
+            self.has_ended = True
+
     def _end(self, by: str | None) -> None:
         with self._lock:
             ended, self.has_ended = self.has_ended, True

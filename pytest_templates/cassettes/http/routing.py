@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
-from antiphon.trace import Caller
+from antiphon.trace import Caller, current_caller
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.errors import CassetteError, CassetteMiss
@@ -59,6 +59,10 @@ class Recorder(Protocol):
         """Add an error to those of the test, also where the program swallows it."""
         ...
 
+    def learn(self, request: RecordedRequest) -> None:
+        """Take in the credentials that a request carries."""
+        ...
+
     def decide(self, request: RecordedRequest) -> Decision:
         """Say what is to happen with a request; raises where nothing may."""
         ...
@@ -99,6 +103,11 @@ def recorder_for(method: str, uri: str) -> Recorder:
     Raises:
         CassetteError: Several are open and the context does not say which, or none is open any more.
     """
+    recorder = _recorder_here(method, uri)
+    return _Unrecorded(recorder) if is_recorded_as_whole() else recorder
+
+
+def _recorder_here(method: str, uri: str) -> Recorder:
     here = _HERE.get()
     recorders = open_recorders()
     if here is not None and here in recorders:
@@ -106,6 +115,62 @@ def recorder_for(method: str, uri: str) -> Recorder:
     if len(recorders) == 1:
         return recorders[0]
     raise noted(CassetteError(_undecided(f"{method} {uri.partition('?')[0]}", recorders)))
+
+
+_AS_WHOLE: ContextVar[bool] = ContextVar("recorded_as_whole", default=False)
+
+
+@contextmanager
+def recorded_as_whole() -> Iterator[None]:
+    """Let a block be recorded by what it returns: the requests that it makes are sent, and are not recorded."""
+    token = _AS_WHOLE.set(True)
+    try:
+        yield
+    finally:
+        _AS_WHOLE.reset(token)
+
+
+def is_recorded_as_whole() -> bool:
+    """Whether this code runs in such a block."""
+    return _AS_WHOLE.get()
+
+
+class _Unrecorded:
+    """Lets one request be sent and keeps nothing of it but its credentials, which answers may hold; a `Recorder`.
+
+    Args:
+        recorder: The one that it would belong to.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self.path = recorder.path
+        self.captures = ResponseCaptures()
+
+    @property
+    def secrets(self) -> Secrets:
+        """Those of the recorder."""
+        return self._recorder.secrets
+
+    def note(self, error: CassetteError) -> None:
+        """Pass the error on to the recorder."""
+        self._recorder.note(error)
+
+    def learn(self, request: RecordedRequest) -> None:
+        """Pass the request on to the recorder."""
+        self._recorder.learn(request)
+
+    def decide(self, request: RecordedRequest) -> Decision:
+        """Send it."""
+        self.learn(request)
+        return Decision(request, current_caller())
+
+    def record(self, decision: Decision, response: RecordedResponse) -> None:
+        """Keep nothing."""
+
+    def read_past(self, decision: Decision) -> CassetteMiss:
+        """The error of the recorder; nothing is replayed here, so nothing ends early."""
+        return self._recorder.read_past(decision)
 
 
 def noted(error: CassetteError) -> CassetteError:

@@ -1,4 +1,4 @@
-"""Prompt, answer and tokens of a recorded call, in the formats of OpenAI, Anthropic, Google and Ollama.
+"""Prompt, answer and tokens of a recorded call, in the formats of OpenAI, Anthropic, Google, Ollama and our own.
 
 A body is one JSON document or, for a stream, many; each document holds pieces of the answer, and some of them a count
 of tokens. Where a count comes several times, as in Anthropic's streams, the last one holds.
@@ -173,6 +173,8 @@ def _pieces(document: dict[str, Json]) -> Iterator[str]:
             yield from _answer_part(part)
     for part in [*_objects(document, "content"), *_outputs(document)]:  # Anthropic; OpenAI, responses
         yield from _answer_part(part)
+    if "type" not in document:  # a model that was recorded as a whole
+        yield from _spoken(document)
     if "done" in document:  # Ollama
         yield from _spoken(_object(document, "message"))
     yield from _event(document)
@@ -181,7 +183,7 @@ def _pieces(document: dict[str, Json]) -> Iterator[str]:
 def _spoken(message: dict[str, Json]) -> Iterator[str]:
     yield from (message[name] for name in ("content", "text", "refusal") if isinstance(message.get(name), str))
     for call in _objects(message, "tool_calls"):
-        yield from _call(_object(call, "function"))
+        yield from _call(_object(call, "function") or call)
 
 
 def _outputs(document: dict[str, Json]) -> Iterator[dict[str, Json]]:

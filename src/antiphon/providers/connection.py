@@ -13,6 +13,8 @@ from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, I
 try:
     from pydantic_ai import direct, models
     from pydantic_ai import messages as wire
+    from pydantic_ai.models.fallback import FallbackModel
+    from pydantic_ai.models.wrapper import WrapperModel
     from pydantic_ai.profiles import ModelProfile
     from pydantic_ai.providers import Provider, infer_provider_class
     from pydantic_ai.settings import ModelSettings as WireSettings
@@ -27,6 +29,7 @@ from antiphon.providers import loop
 from antiphon.providers.addresses import Address
 from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
 from antiphon.providers.known_settings import check_settings
+from antiphon.providers.options import BEYOND_HTTP
 from antiphon.providers.remedies import missing_option, missing_package, unknown_provider
 from antiphon.providers.translation import from_wire, parameters_for, text_of, to_wire, wire_settings
 from antiphon.session import Session
@@ -173,6 +176,21 @@ class Connection:
             raise missing_package(self._name) from error
         except Exception as error:
             raise missing_option(self._name, str(error), provider) from error
+
+
+_BEYOND_HTTP = BEYOND_HTTP | {"MCP"}  # MCP's client of this process is asked, which has the model
+
+
+def is_beyond_http(model: object) -> bool:
+    """Whether a model object speaks another protocol than HTTP, or hands questions on to one that does."""
+    match model:
+        case WrapperModel():
+            return is_beyond_http(model.wrapped)
+        case FallbackModel():
+            return any(map(is_beyond_http, model.models))
+        case models.Model():
+            return model.system in _BEYOND_HTTP
+    return False
 
 
 def _checked(model: object) -> models.Model:

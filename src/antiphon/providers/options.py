@@ -1,4 +1,4 @@
-"""Checks of ``base_url`` and ``api_key``, before a client is made with them."""
+"""What is known of providers without their packages, and checks of ``base_url`` and ``api_key``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.parameters import check_text
+
+BEYOND_HTTP = frozenset({"xai"})
+"""The providers that are reached by another protocol than HTTP, as names of models begin: xAI's is gRPC."""
 
 
 def check_address(base_url: str | None) -> None:
