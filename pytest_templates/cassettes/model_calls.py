@@ -8,7 +8,7 @@ other recording is made of it, and nothing stops it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -60,6 +60,40 @@ def _at_work() -> Iterator[None]:
         yield
 
 
+def _pieces(stream: Callable[[Session], Generator[Piece]], session: Session) -> Generator[Piece]:
+    """What a model says in pieces; it is at work only while the next one is awaited."""
+    with _at_work():
+        pieces = stream(session)
+    try:
+        while True:
+            try:
+                with _at_work():
+                    piece = next(pieces)
+            except StopIteration:
+                return
+            yield piece
+    finally:
+        with _at_work():
+            pieces.close()
+
+
+async def _apieces(stream: Callable[[Session], AsyncGenerator[Piece]], session: Session) -> AsyncGenerator[Piece]:
+    """The same without blocking the event loop."""
+    with _at_work():
+        pieces = stream(session)
+    try:
+        while True:
+            try:
+                with _at_work():
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                return
+            yield piece
+    finally:
+        with _at_work():
+            await pieces.aclose()
+
+
 class _CaughtModel:
     """Answers for a model from the cassette of this context, or lets it answer and records that.
 
@@ -91,19 +125,9 @@ class _CaughtModel:
         if call.replay is not None:
             yield from form.spoken(call.replayed(call.replay))
             return
-        pieces = self._model._stream(session)
-        with call.listening() as heard:
-            try:
-                while True:
-                    try:
-                        with _at_work():
-                            piece = next(pieces)
-                    except StopIteration:
-                        break
-                    yield heard(piece)
-            finally:
-                with _at_work():
-                    pieces.close()
+        with call.listening() as heard, closing(_pieces(self._model._stream, session)) as pieces:
+            for piece in pieces:
+                yield heard(piece)
 
     async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
         call = _Call(self._model, session, form.STREAM)
@@ -111,19 +135,10 @@ class _CaughtModel:
             for piece in form.spoken(call.replayed(call.replay)):
                 yield piece
             return
-        pieces = self._model._astream(session)
         with call.listening() as heard:
-            try:
-                while True:
-                    try:
-                        with _at_work():
-                            piece = await anext(pieces)
-                    except StopAsyncIteration:
-                        break
+            async with aclosing(_apieces(self._model._astream, session)) as pieces:
+                async for piece in pieces:
                     yield heard(piece)
-            finally:
-                with _at_work():
-                    await pieces.aclose()
 
 
 class _Call:

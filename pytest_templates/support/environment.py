@@ -66,7 +66,8 @@ def _is_installed(package: str) -> bool:
 
 
 _PROVIDERS: Final = (
-    *("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS", "GOOGLE", "GROQ", "MISTRAL", "OPENAI", "XAI"),
+    *("ANTHROPIC", "CEREBRAS", "CO", "DEEPSEEK", "FIREWORKS"),
+    *("GOOGLE", "GROQ", "MISTRAL", "OPENAI", "XAI"),
 )
 _KEYS: Final = tuple(f"{provider}_API_KEY" for provider in _PROVIDERS)
 
