@@ -25,7 +25,8 @@
 A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
 ``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
 ``at``, in seconds since the request was sent; a part without one came together with the part before it. A body that
-ended before its time has a ``cut``, by the ``client`` or by an error of httpx. A text that ends before the end mark was
+ended before its time has a ``cut``, by the ``client`` or by an error of httpx. Calls of models that HTTP does not reach
+have the same form: see `pytest_templates.cassettes.format.model_calls`. A text that ends before the end mark was
 cut off.
 
 ::
