@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager
 from inspect import Parameter, Signature
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -208,7 +209,8 @@ class Model(ABC):
 
 StandIn: TypeAlias = Callable[[Model], Answering | None]
 
-_stand_ins: tuple[StandIn, ...] = ()
+_stand_ins: list[StandIn] = []
+_changing_stand_ins = Lock()
 
 
 @contextmanager
@@ -220,17 +222,18 @@ def standing_in(stand_in: StandIn) -> Iterator[None]:
     Args:
         stand_in: Given a model that is about to answer, returns what answers for it; ``None`` for the model itself.
     """
-    global _stand_ins  # noqa: PLW0603  # process-wide, like observers
-    _stand_ins = (*_stand_ins, stand_in)
+    with _changing_stand_ins:
+        _stand_ins.append(stand_in)
     try:
         yield
     finally:
-        _stand_ins = tuple(one for one in _stand_ins if one is not stand_in)
+        with _changing_stand_ins:
+            _stand_ins.remove(stand_in)  # once: another block may have it as well
 
 
 def answering(model: Model) -> Answering:
     """What answers for a model; a model that hands its questions on to another one asks this in its place."""
-    for stand_in in _stand_ins:
+    for stand_in in tuple(_stand_ins):
         found = stand_in(model)
         if found is not None:
             return found

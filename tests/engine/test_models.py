@@ -11,6 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from antiphon import Message, Model, ModelSettings, Reply, Runner, Session, ToolCall, Usage
+from antiphon.errors import InvalidType
+from antiphon.model import standing_in
 
 
 @pytest.fixture
@@ -255,3 +257,40 @@ def test_a_model_that_refers_to_itself_can_be_forked():
     fork = Runner(model).fork().model
 
     assert fork.me[0] is fork
+
+
+def test_no_model_is_recordable_unless_it_says_so():
+    class Recordable(Fixed):
+        recordable = True
+
+    assert (Fixed("a").recordable, Recordable("a").recordable) == (False, True)
+
+
+@pytest.mark.parametrize("given", ["yes", 1, None])
+def test_recordable_is_true_or_false(given):
+    with pytest.raises(InvalidType, match=r"Odd\.recordable is True or False, not"):
+        type("Odd", (Fixed,), {"recordable": given})
+
+
+@pytest.mark.parametrize("ask", ["send", "asend", "stream", "astream"])
+def test_what_stands_in_for_a_model_answers_and_the_model_is_said_to(ask, session):
+    def other(model):
+        return Fixed("from the other") if isinstance(model, Fixed) and model.answer == "from the model" else None
+
+    async def last(pieces):
+        return [piece async for piece in pieces][-1]
+
+    asking = {
+        "send": lambda model: model.send(session),
+        "asend": lambda model: asyncio.run(model.asend(session)),
+        "stream": lambda model: [*model.stream(session)][-1],
+        "astream": lambda model: asyncio.run(last(model.astream(session))),
+    }[ask]
+    model = Fixed("from the model")
+
+    with standing_in(other):
+        replaced = asking(model)
+    own = asking(model)
+
+    assert (replaced.content, own.content) == ("from the other", "from the model")
+    assert [call.origin for call in session.trace.calls] == [model, model]

@@ -58,6 +58,7 @@ class Echo(Model):
     """A model needs only `_send`, which may answer with less than a `Reply`."""
 
     name = "echo"
+    recordable = True
     settings = ModelSettings(temperature=0)
 
     def __init__(self, prefix: str = "") -> None:

@@ -32,6 +32,8 @@ from antiphon import (
 )
 from antiphon.errors import InvalidType, InvalidValue, ModelTimeout, RateLimitError
 from pytest_templates import CassetteError, CassetteMiss, Fail, Stream, assert_models
+from pytest_templates.cassettes.cassette import open_cassette
+from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.scripting.model import ScriptedModel
 
@@ -394,6 +396,15 @@ def test_a_model_that_asks_another_recordable_one_is_recorded_once(own: Any, cas
     with cassette("none"):
         assert Outer().send(Session(messages=[Message(role="user", content="Hi")])).content == "Paris.!"
     assert inner.asked == 1
+
+
+def test_a_cassette_that_is_closed_takes_nothing_from_another_that_is_open(own: Any, cassette: Any, path: Path) -> None:
+    session = Session(messages=[Message(role="user", content="Hi")])
+    with cassette("missing") as opened:
+        with open_cassette(CassetteSettings(path.with_name("other.yaml"), "missing"), {}) as other:
+            own().send(session)
+        own().send(session)
+        assert (opened.recorded, other.recorded) == (1, 1)
 
 
 def test_a_model_that_is_not_recordable_answers_itself(own: Any, ask: Any, cassette: Any) -> None:

@@ -284,6 +284,30 @@ def test_a_model_that_http_reaches_may_be_recorded_as_a_whole(own: Any, chat_ser
     assert len(chat_server.asked) == 1
 
 
+def test_what_a_recorded_model_asks_of_others_is_recorded_with_it(own: Any, chat_server: Any) -> None:
+    own.tests(
+        """
+        from own import *
+
+        class Asking(Own):
+            name = "asking"
+
+            def _send(self, session):
+                return real().send(session).content + "!"
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            assert ask(Asking()).last.content == "Answer 1.!"
+        """
+    )
+
+    recorded = own.run("--templates-record=missing", "--templates-summary")
+    recorded.assert_outcomes(passed=1)
+    own.says(recorded, "openai:m", "recorded", "1 recorded")
+    own.replay().assert_outcomes(passed=1)
+    assert len(chat_server.asked) == 1
+
+
 SHOWN = """\
 cassettes/test_it/test_it.yaml: 2 interactions, 20 tokens in, 6 out
 
