@@ -49,6 +49,22 @@ def pytest_templates_match(request: RecordedRequest, recorded: RecordedRequest) 
     """
 
 
+@pytest.hookspec(firstresult=True)
+def pytest_templates_state(value: object) -> object:
+    """Say what the state of a value of your own type is, where the isolation guard cannot look into it.
+
+    It is called for values that the parent of a subroutine holds, before and after the subroutine, for all types but
+    those of plain data. It must not change the value. The first result but ``None`` counts.
+
+    Args:
+        value: Anything that a session, its metadata or its runner holds.
+
+    Returns:
+        Plain data that differ when the state differs, such as a text, a number, a list or a dict of these; ``None`` for
+        values of all other types. A value for which it raises counts as one that cannot be compared.
+    """
+
+
 @pytest.hookspec
 def pytest_templates_model_call(call: ModelCall, item: pytest.Item) -> None:
     """Called once for every model call in a test, when it has ended, also if it failed.

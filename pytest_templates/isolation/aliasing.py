@@ -6,9 +6,8 @@ outside of the subroutine, the container is shared, also where it does not look 
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, MutableSet
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, MutableSequence, MutableSet
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, is_dataclass
 from typing import Any, Final, cast
@@ -17,10 +16,10 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from antiphon import Message, Model, Session
-from antiphon.copies import ATOMS, Shared, attributes, is_shared
+from antiphon.copies import ATOMS, Shared
+from pytest_templates.isolation.content import View, parts_of, view_of
 from pytest_templates.isolation.state import State
 
-_MUTABLE: Final = (list, dict, set, bytearray, deque, array)
 _IMMUTABLE: Final = (tuple, frozenset)
 
 
@@ -32,13 +31,11 @@ class Reachable:
         path: How to get to it, as in ``metadata['customer'].notes``.
         value: The object.
         is_mutable: Whether it can be changed in place, as far as is known.
-        is_opaque: Whether it has no content that can be compared, as locks and clients have none.
     """
 
     path: str
     value: Any
     is_mutable: bool
-    is_opaque: bool
 
 
 def walk_session(session: Session, *, models: bool = True) -> Iterator[Reachable]:
@@ -64,49 +61,46 @@ def walk(roots: Iterable[tuple[str, Any]], *, models: bool = True) -> Iterator[R
     waiting = [*reversed([*roots])]
     while waiting:
         path, value = waiting.pop()
-        if type(value) in ATOMS or isinstance(value, Shared) or id(value) in visited:
+        if type(value) in ATOMS or issubclass(type(value), Shared) or id(value) in visited:
             continue
         visited.add(id(value))
-        if isinstance(value, Model) and not models:
+        if issubclass(type(value), Model) and not models:
             continue
-        is_opaque = _is_opaque(value)
-        yield Reachable(path, value, is_mutable=not is_opaque and _is_mutable(value), is_opaque=is_opaque)
-        if not is_opaque:
-            waiting += reversed([*_inside(path, value)])
+        view = view_of(value)
+        yield Reachable(path, value, is_mutable=_is_mutable(value, view))
+        waiting += reversed([*_inside(path, value, view)])
 
 
-def _is_opaque(value: Any) -> bool:
-    if isinstance(value, (*_MUTABLE, *_IMMUTABLE, Mapping, BaseModel, Message, Model)):
+def _is_mutable(value: Any, view: View) -> bool:
+    """Whether a value can be changed in place, as far as is known."""
+    kind = type(value)
+    if view.form in {"content", "identity", "unseen"}:
         return False
-    return is_shared(cast("Hashable", type(value))) or not attributes(value)
-
-
-def _is_mutable(value: Any) -> bool:
-    if isinstance(value, _IMMUTABLE) or (isinstance(value, Mapping) and not hasattr(value, "__setitem__")):
+    if issubclass(kind, _IMMUTABLE) or (view.form == "mapping" and not hasattr(kind, "__setitem__")):
         return False
-    if isinstance(value, BaseModel):
-        return not value.model_config.get("frozen", False)
-    if is_dataclass(value):
-        return not cast("Any", type(value)).__dataclass_params__.frozen
-    return not isinstance(value, Message)
+    if issubclass(kind, BaseModel):
+        return not kind.model_config.get("frozen", False)
+    if is_dataclass(kind):
+        return not cast("Any", kind).__dataclass_params__.frozen
+    return not issubclass(kind, Message)
 
 
-def _inside(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        yield from ((f"{path}[{key!r}]", item) for key, item in value.items())
-    elif isinstance(value, list | tuple | deque):
-        yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
-    elif isinstance(value, set | frozenset):
-        yield from ((f"{path}{{{item!r}}}", item) for item in value)
-    elif isinstance(value, BaseModel):
-        held = {**vars(value), **(value.__pydantic_extra__ or {}), **(value.__pydantic_private__ or {})}
-        yield from ((f"{path}.{name}", item) for name, item in held.items())
-    elif not isinstance(value, bytearray | array):
-        # not what forks share on purpose, nor the model that a fork was made from
-        shared = {*type(value).shared, "origin", "_origin"} if isinstance(value, Model) else ()
-        yield from (
-            (f"{path}.{name.removeprefix('_')}", item) for name, item in attributes(value).items() if name not in shared
-        )
+def _inside(path: str, value: Any, view: View) -> Iterator[tuple[str, Any]]:
+    # not what forks share on purpose, nor the model that a fork was made from
+    shared = {*type(value).shared, "origin", "_origin"} if issubclass(type(value), Model) else ()
+    for what, key, part in parts_of(view):
+        match what:
+            case "item":
+                yield f"{path}[{_named(key)}]", part
+            case "member":
+                yield f"{path}{{{_named(part)}}}", part
+            case _ if key not in shared:
+                yield f"{path}.{key.removeprefix('_')}", part
+
+
+def _named(key: Any) -> str:
+    """A key as it is written; of an object that may say anything of itself, the type."""
+    return repr(key) if type(key) in ATOMS else f"<{type(key).__name__}>"
 
 
 def shared_with(parent: Session, child: Session, *, models: bool) -> Iterator[str]:

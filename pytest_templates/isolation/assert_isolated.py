@@ -7,7 +7,7 @@ from types import TracebackType
 from antiphon import Session
 from antiphon.errors import InvalidType
 from pytest_templates.isolation.guard import violation
-from pytest_templates.isolation.state import StateReader, same
+from pytest_templates.isolation.state import StateReader
 
 
 class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises is
@@ -44,6 +44,7 @@ class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises i
         __tracebackhide__ = True
         if error is not None:
             return
+        self._reader.begin()
         after = self._reader.session(self._session)
-        if not same(after, self._before):
+        if not self._reader.same(after, self._before):
             raise violation("the block changed the session", self._before, after)

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from reprlib import Repr
 from typing import Any, Final, Literal, TypeAlias
 
-from pytest_templates.isolation.state import State, same
+from pytest_templates.isolation.state import State, plain, that_differ
 from pytest_templates.support.environment import HOW_TO_INSTALL
 
 
@@ -103,13 +103,14 @@ def _of_messages(before: list[State], after: list[State]) -> Iterator[Difference
 
 
 def _of_values(before: Any, after: Any, path: Path) -> list[Difference]:
-    if same(before, after):
+    before, after = that_differ(before, after)
+    if before == after:
         return []
     try:
         from deepdiff import DeepDiff  # explains a difference; it would be slow at looking for one
     except ImportError:
         return [Difference(path, "unexplained", before, after)]
-    tree = DeepDiff(before, after, view="tree", verbose_level=2)
+    tree = DeepDiff(plain(before), plain(after), view="tree", verbose_level=2)
     found = [_difference(path, level) for changes in tree.values() for level in changes]
     return sorted(found, key=lambda one: one.text)
 

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import copy_context
-from functools import partial
+from functools import cached_property, partial
 from hashlib import blake2b
 from inspect import unwrap
 from types import CellType, FunctionType, MethodType, ModuleType
@@ -121,20 +121,33 @@ class AmbientReader:
     Args:
         parent: The parent's session.
         templates: The templates that run in it, and their subroutines.
+        kinds: The types of all objects that the parent holds, known when the state is read for the first time.
     """
 
-    def __init__(self, parent: Session, templates: Iterable[Template]) -> None:
+    def __init__(self, parent: Session, templates: Iterable[Template], kinds: set[type[Any]]) -> None:
         trees = [*templates]
         self._functions = functions_in(trees)
         self._owners = [*owners_in(trees), *_strategies(trees)]
         self._models = _models(parent, trees)
-        self._classes = [cls for cls in _classes(parent, trees) if is_users_module(cls.__module__)]
-        self._modules = _modules(trees, [*self._functions, *self._classes])
+        self._objects = [parent, parent.runner, *self._models, *trees]
+        self._trees = trees
+        self._kinds = kinds
         self._providers = [sys.modules[name] for name in _PROVIDERS if name in sys.modules]
         self._reader = _Reader()
 
+    @cached_property
+    def _classes(self) -> list[type]:
+        kinds = [*map(type, self._objects), *sorted(self._kinds, key=_name)]
+        classes = dict.fromkeys(cls for kind in kinds for cls in kind.__mro__)
+        return [cls for cls in classes if is_users_module(cls.__module__)]
+
+    @cached_property
+    def _modules(self) -> list[ModuleType]:
+        return _modules(self._trees, [*self._functions, *self._classes])
+
     def state(self) -> State:
         """All of it as it is now, each part under its name."""
+        self._reader.begin()
         read = self._reader.read
         return {
             "os.environ": {
@@ -177,9 +190,9 @@ class _Reader(StateReader):
             return self.value(value)
         return self._identity(value)
 
-    def _attributes(self, value: object) -> dict[str, Any]:
+    def _object(self, value: object, parts: dict[str, Any]) -> dict[str, Any]:
         if is_users_module(type(value).__module__):
-            return super()._attributes(value)
+            return super()._object(value, parts)
         return {"object": self._identity(value)}
 
 
@@ -200,11 +213,6 @@ def _models(parent: Session, templates: Iterable[Template]) -> list[Model]:
     models = [getattr(runner, "model", None) for runner in runners]
     models += [getattr(template, "model", None) for template in templates]
     return [*{id(model): model for model in models if isinstance(model, Model)}.values()]
-
-
-def _classes(parent: Session, templates: Iterable[Template]) -> list[type]:
-    objects = [parent, parent.runner, *parent.metadata.values(), *_models(parent, templates), *templates]
-    return [*dict.fromkeys(cls for value in objects for cls in type(value).__mro__)]
 
 
 def _class_attributes(cls: type) -> Iterator[tuple[str, Any]]:

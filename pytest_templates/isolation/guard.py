@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
+from pytest_templates.isolation.aliasing import walk_session
+from pytest_templates.isolation.content import Custom
 from pytest_templates.isolation.differences import differences, lines_of
-from pytest_templates.isolation.state import State, StateReader, same
+from pytest_templates.isolation.state import State, StateReader
 from pytest_templates.run.ordering import ReverseOrder
 
+REGISTER = "  say what their state is: implement pytest_templates_state(value) in conftest.py"
 REMEDY = (
     "  let it change its own copies; what the parent is to keep, set in an after_transform of the SubroutineTemplate"
 )
@@ -30,15 +34,25 @@ class Comparison:
         before: The state when the subroutine began.
     """
 
-    def __init__(self, event: SubroutineEntered, reader: StateReader | None = None) -> None:
+    def __init__(self, event: SubroutineEntered, reader: StateReader) -> None:
         self.event = event
-        self._reader = reader or StateReader()
+        self._reader = reader
         self.before = self.now()
+
+    @property
+    def unseen(self) -> dict[type[Any], Any]:
+        """A value of every type in the parent of which nothing but the identity can be compared."""
+        return self._reader.unseen
 
     def now(self) -> State:
         """The parent's state, and that of every template around it."""
+        self._reader.begin()
         templates = {path: self._reader.template(template) for path, template in templates_around(self.event)}
         return {**self._reader.session(self.event.parent), "templates": templates}
+
+    def same(self, one: State, other: State) -> bool:
+        """Whether two states are equal."""
+        return self._reader.same(one, other)
 
 
 def templates_around(event: SubroutineEntered) -> list[tuple[str, Template]]:
@@ -55,32 +69,57 @@ class Guard:
 
     Args:
         report: Takes every violation.
+        custom: Returns plain data for values of the types that the project knows, ``None`` for all others.
+        unseen_fails: Whether it is a violation that something cannot be compared.
 
     Attributes:
         checked: For how many subroutines the parent was compared.
-        opaque: What in their parents has no content to compare, each with its type; only the precise guard finds it.
+        unseen: What in their parents was told apart by its identity alone: one path for every type.
         order: In which order answers come that are awaited at the same time; ``None`` for the usual one.
     """
 
     order: ReverseOrder | None = None
 
-    def __init__(self, report: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, report: Callable[[Exception], None], custom: Custom | None = None, *, unseen_fails: bool = False
+    ) -> None:
         self._report = report
+        self._custom = custom
+        self._unseen_fails = unseen_fails
         self._comparisons: dict[tuple[int, str], list[Comparison]] = {}
         self._lock = Lock()
         self.checked = 0
-        self.opaque: set[str] = set()
+        self.unseen: dict[type[Any], str] = {}
 
     def entered(self, event: SubroutineEntered) -> None:
         """Read the parent's state."""
-        self._keep(Comparison(event))
+        comparison = self._comparison(event)
+        self._name(comparison)
+        self._keep(comparison)
+
+    def _comparison(self, event: SubroutineEntered) -> Comparison:
+        return Comparison(event, StateReader(self._custom))
+
+    def _name(self, comparison: Comparison) -> None:
+        """Name what cannot be compared, once for every type."""
+        kinds = comparison.unseen.keys() - self.unseen.keys()
+        if not kinds:
+            return
+        parent = comparison.event.parent
+        paths = {type(found.value): found.path for found in walk_session(parent) if type(found.value) in kinds}
+        named = {kind: f"{paths.get(kind, 'a part of it')} ({kind.__qualname__})" for kind in kinds}
+        self.unseen.update(named)
+        if self._unseen_fails:
+            lines = [f"  {place}" for place in sorted(named.values())]
+            head = f"the subroutine at {comparison.event.path!r} may change what cannot be compared:"
+            self._report(IsolationViolation("\n".join([head, *lines, REGISTER])))
 
     def exited(self, event: SubroutineExited) -> None:
         """Compare the parent's state with what it was."""
         comparison = self._taken(event)
         if comparison is not None:
             now = comparison.now()
-            if not same(now, comparison.before):
+            if not comparison.same(now, comparison.before):
                 self._report(violation(changed(event.path), comparison.before, now, REMEDY, _hint(event.template)))
 
     def template_entered(self, event: TemplateEntered) -> None:

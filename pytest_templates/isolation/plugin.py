@@ -19,10 +19,12 @@ from pytest_templates.support.text import as_text, counted
 
 if TYPE_CHECKING:
     from antiphon.observers import Observer, SubroutineEntered, SubroutineExited
+    from pytest_templates.isolation.content import Custom
     from pytest_templates.isolation.guard import Guard
     from pytest_templates.run.ordering import ReverseOrder
 
 Mode: TypeAlias = Literal["on", "precise", "off"]
+Unseen: TypeAlias = Literal["report", "fail", "ignore"]
 
 MODE = Option[Mode](
     "--templates-isolation",
@@ -33,7 +35,13 @@ MODE = Option[Mode](
     "template that did it, and finds what both share and what is changed around them",
     ini_help="whether every subroutine is watched: on, precise or off",
 )
-OPTIONS = Options(MODE)
+UNSEEN = Option[Unseen](
+    ini="templates_isolation_unseen",
+    choices=get_args(Unseen),
+    default="report",
+    help="what is done with values of parents of which only the identity can be compared: report, fail or ignore",
+)
+OPTIONS = Options(MODE, UNSEEN)
 
 
 def llm_isolation(mode: object, *, reason: object) -> None:
@@ -51,12 +59,12 @@ class IsolationRow(TypedDict):
 
     Attributes:
         subroutines: How many were checked.
-        opaque: What in their parents was compared by identity alone, each with its type.
+        unseen: What in their parents was compared by identity alone: one path for every type.
         violations: The text of each.
     """
 
     subroutines: int
-    opaque: list[str]
+    unseen: list[str]
     violations: list[str]
 
 
@@ -74,7 +82,8 @@ def pytest_configure(config: pytest.Config) -> None:
     MARKER.register(config)
     mode = MODE.of(config)
     if mode != "off":
-        join(config, Isolation(mode, repeats=config.stash.get(REPEATED, False)), "isolation")
+        repeats = config.stash.get(REPEATED, False)
+        join(config, Isolation(mode, UNSEEN.of(config), repeats=repeats), "isolation")
     if mode == "precise":
         config.pluginmanager.register(TemplateEvents(config), "templates-isolation-templates")
     if not is_worker(config):
@@ -86,11 +95,13 @@ class Isolation:
 
     Args:
         mode: Which guard.
+        unseen: What is done with values of which only the identity can be compared.
         repeats: Whether the run repeats another one.
     """
 
-    def __init__(self, mode: Mode, *, repeats: bool) -> None:
+    def __init__(self, mode: Mode, unseen: Unseen, *, repeats: bool) -> None:
         self._is_precise = mode == "precise"
+        self._unseen = unseen
         self._repeats = repeats
         self._making = Lock()
 
@@ -123,7 +134,8 @@ class Isolation:
         from pytest_templates.errors import IsolationViolation
 
         violations = [as_text(str(one)) for one in attempt.failures if isinstance(one, IsolationViolation)]
-        ISOLATION.put(report, {"subroutines": guard.checked, "opaque": sorted(guard.opaque), "violations": violations})
+        unseen = sorted(guard.unseen.values()) if self._unseen == "report" else []
+        ISOLATION.put(report, {"subroutines": guard.checked, "unseen": unseen, "violations": violations})
 
     def _guard_of(self, attempt: Attempt) -> Guard | None:
         """The guard of an attempt, made when it is first asked for; ``None`` where the test's marker turns it off."""
@@ -133,15 +145,22 @@ class Isolation:
             return attempt.stash[GUARD]
 
     def _guard(self, attempt: Attempt) -> Guard:
+        report, custom, fails = attempt.failures.append, _custom_states(attempt.item), self._unseen == "fail"
         if self._is_precise:
             from pytest_templates.isolation.precise import PreciseGuard
 
             # --templates-twice compares two runs: the first has the usual order, the second the reverse
             is_first_of_two = bool(attempt.item.config.getoption("--templates-twice", False)) and not self._repeats
-            return PreciseGuard(attempt.failures.append, reverse=not is_first_of_two)
+            return PreciseGuard(report, custom, unseen_fails=fails, reverse=not is_first_of_two)
         from pytest_templates.isolation.guard import Guard
 
-        return Guard(attempt.failures.append)
+        return Guard(report, custom, unseen_fails=fails)
+
+
+def _custom_states(item: pytest.Item) -> Custom | None:
+    """What the project says about the state of its own types; ``None`` where it says nothing."""
+    hook = item.ihook.pytest_templates_state
+    return (lambda value: hook(value=value)) if hook.get_hookimpls() else None
 
 
 GUARD: Final = pytest.StashKey["Guard | None"]()
@@ -193,8 +212,9 @@ class Summary:
     @hookimpl
     def summary_lines(self) -> list[str]:
         """What could be compared by identity alone."""
-        opaque = sorted({place for row in self._rows for place in row["opaque"]})
-        return [f"isolation told apart by identity alone: {', '.join(opaque)}"] if opaque else []
+        unseen = sorted({place for row in self._rows for place in row["unseen"]})
+        how = "pytest_templates_state(value) in conftest.py can say what their state is"
+        return [f"isolation told apart by identity alone: {', '.join(unseen)}; {how}"] if unseen else []
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from typing import Any, Final
 from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.isolation.aliasing import escaped, shared_with, walk_session
+from pytest_templates.isolation.aliasing import escaped, shared_with
+from pytest_templates.isolation.content import Custom
 from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
 from pytest_templates.isolation.globals import AmbientReader
 from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, templates_around
-from pytest_templates.isolation.state import State, StateReader, same
+from pytest_templates.isolation.state import State, StateReader
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.ordering import ReverseOrder
 
@@ -24,23 +25,16 @@ _SHARED: Final = (
 
 
 class PreciseComparison(Comparison):
-    """The parent and the state around it, compared whenever a template of the subroutine begins or ends.
+    """The parent and the state around it, compared whenever a template of the subroutine begins or ends."""
 
-    Attributes:
-        opaque: What in the parent has no content to compare, each with its type.
-    """
-
-    def __init__(self, event: SubroutineEntered) -> None:
-        self._ambient = AmbientReader(event.parent, [template for _, template in templates_around(event)])
-        super().__init__(event, _PreciseReader())
+    def __init__(self, event: SubroutineEntered, reader: StateReader) -> None:
+        self._ambient = AmbientReader(event.parent, [template for _, template in templates_around(event)], reader.kinds)
+        super().__init__(event, reader)
         self._last = self.before
         self._running: list[tuple[str, Template]] = [(event.path, event.template)]
         self._has_child = False
         self._culprits: list[str] = []  # the template behind each change, in order
         self._last_changes: dict[Path, int] = {}  # which of these changes was the last at a path
-        self.opaque = {
-            f"{found.path} ({type(found.value).__name__})" for found in walk_session(event.parent) if found.is_opaque
-        }
 
     def now(self) -> State:
         """The state of the parent, and of what lies around it."""
@@ -89,7 +83,7 @@ class PreciseComparison(Comparison):
     def _blame(self) -> None:
         """Put what has changed since this was last called down to the template that is running."""
         now = self.now()
-        if same(now, self._last):
+        if self.same(now, self._last):
             return
         path, template = self._running[-1]
         where = f" ({template.built_at})" if template.built_at is not None else ""
@@ -103,8 +97,8 @@ class PreciseComparison(Comparison):
 class _PreciseReader(StateReader):
     """Reads the values of cached properties as well, where they were cached when it read for the first time."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, custom: Custom | None) -> None:
+        super().__init__(custom)
         self._cached: set[tuple[int, str]] = set()
         self._is_first = True
 
@@ -113,10 +107,10 @@ class _PreciseReader(StateReader):
         self._is_first = False
         return state
 
-    def _left_out(self, value: object, cached: set[str]) -> set[str]:
+    def _left_out(self, value: object, lazy: set[str]) -> set[str]:
         if self._is_first:
-            self._cached.update((id(value), name) for name in cached)
-        return {name for name in cached if (id(value), name) not in self._cached}
+            self._cached.update((id(value), name) for name in lazy)
+        return {name for name in lazy if (id(value), name) not in self._cached}
 
 
 class PreciseGuard(Guard):
@@ -124,18 +118,24 @@ class PreciseGuard(Guard):
 
     Args:
         report: Takes every violation.
+        custom: As of `Guard`.
+        unseen_fails: As of `Guard`.
         reverse: Whether answers that are awaited at the same time come in the reverse of the usual order.
     """
 
-    def __init__(self, report: Callable[[Exception], None], *, reverse: bool) -> None:
-        super().__init__(report)
+    def __init__(
+        self,
+        report: Callable[[Exception], None],
+        custom: Custom | None = None,
+        *,
+        unseen_fails: bool = False,
+        reverse: bool,
+    ) -> None:
+        super().__init__(report, custom, unseen_fails=unseen_fails)
         self.order = ReverseOrder() if reverse else None
 
-    def entered(self, event: SubroutineEntered) -> None:
-        """Read the state of the parent, and of what lies around it."""
-        comparison = PreciseComparison(event)
-        self.opaque.update(comparison.opaque)
-        self._keep(comparison)
+    def _comparison(self, event: SubroutineEntered) -> Comparison:
+        return PreciseComparison(event, _PreciseReader(self._custom))
 
     def exited(self, event: SubroutineExited) -> None:
         """Compare the states, and look for canaries that got out of the subroutine."""
@@ -143,7 +143,7 @@ class PreciseGuard(Guard):
         if not isinstance(comparison, PreciseComparison):
             return
         after = comparison.now()
-        if not same(after, comparison.before):
+        if not comparison.same(after, comparison.before):
             self._report_violation(f"{changed(event.path)}, or what lies around it", comparison.report(after), REMEDY)
         if event.child is not None:
             lines = escaped(event.child, comparison.now)

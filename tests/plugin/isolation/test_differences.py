@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pytest_templates.isolation.differences import Difference, MessageKey, differences, lines_of
+from pytest_templates.isolation.state import StateReader
 
 
 def states(before, after):
-    return {"metadata": before}, {"metadata": after}
+    reader = StateReader()
+    return reader.value({"metadata": before}), reader.value({"metadata": after})
 
 
 def texts(before, after):

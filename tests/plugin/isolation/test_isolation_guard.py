@@ -98,10 +98,9 @@ def test_it(number, what):
             "thing.seen.append(1)",
         ),
         ("@dataclass(slots=True)\nclass Thing:\n    seen: int = 0", "setattr(thing, 'seen', 1)"),
-        ("class Thing(BaseModel):\n    _seen: int = PrivateAttr(0)", "setattr(thing, '_seen', 1)"),
         ("Thing = deque", "thing.append(1)"),
     ],
-    ids=["slots", "dataclass with slots", "private attribute of pydantic", "deque"],
+    ids=["slots", "dataclass with slots", "deque"],
 )
 def test_a_change_inside_of_an_object_in_the_metadata_is_noticed(project, definition, change):
     project.tests(

@@ -181,7 +181,7 @@ def test_a_canary_is_seen_where_copies_only_look_like_copies(said):
     told = said("precise", CANARY)
 
     assert told.startswith("what the subroutine at 'desk/research' writes to its metadata reaches others:\n")
-    assert "  metadata['cupboard']['upper'], which is seen as metadata['cupboard']['upper']\n" in told
+    assert "  metadata['cupboard']['upper'], which is seen as test_it.Cupboard.drawer\n" in told
     assert "canary" not in told
     assert said("on", CANARY) == ""
 
