@@ -10,6 +10,7 @@ from typing import Final
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
+from pytest_templates.cassettes.storage.catalog import says_ours
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_scrub import changes
 from pytest_templates.commands.survey import shown
@@ -23,12 +24,12 @@ _SCRUB: Final = "python -m pytest_templates cassettes scrub"
 
 def check_store(store: Store, say: Callable[[str], None]) -> int:
     """Check every file of a store; returns 1 where something was found, else 0."""
-    files = store.paths()
     left = [
         f"{shown(path)}: was left by a run that was killed while it recorded. Record again what it did, or remove it."
         for path in store.left_behind()
     ]
-    return _report([*_problems(files, store), *left], len(files), say)
+    files, others = _sorted_out(store.paths(), store)
+    return _report([*_problems(files, store), *left], len(files), others, say)
 
 
 def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:
@@ -40,13 +41,29 @@ def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise CassetteError(f"{missing[0]}: there is no such file")
-    return _report(list(_problems(paths, None)), len(paths), say)
+    files, others = _sorted_out(paths, None)
+    return _report(list(_problems(files, None)), len(files), others, say)
 
 
-def _report(problems: Sequence[str], files: int, say: Callable[[str], None]) -> int:
+def _sorted_out(paths: Sequence[Path], store: Store | None) -> tuple[list[Path], int]:
+    """The files to check, and how many others there are: those that hold something, and do not say they are ours."""
+    files = [path for path in paths if _is_to_check(path, store)]
+    return files, len(paths) - len(files)
+
+
+def _is_to_check(path: Path, store: Store | None) -> bool:
+    try:
+        content = (store or Store(path.parent)).read(path) or b""
+    except OSError:
+        return True  # reading it will say why
+    return not content.strip(b"\0\r\n\t ") or says_ours(content)
+
+
+def _report(problems: Sequence[str], files: int, others: int, say: Callable[[str], None]) -> int:
     for problem in problems:
         say(problem)
-    say(f"{counted(files, 'file')} checked, {counted(len(problems), 'problem')} found")
+    left = f"; left alone: {counted(others, 'file')} of other programs" if others else ""
+    say(f"{counted(files, 'file')} checked, {counted(len(problems), 'problem')} found{left}")
     return 1 if problems else 0
 
 

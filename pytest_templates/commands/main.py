@@ -117,12 +117,14 @@ def _add_cassettes(commands: Any) -> None:
     scrub = _command(inner, "scrub", "list what today's rules would not keep; change it with --yes", _scrub)
     scrub.add_argument("--yes", action="store_true", help="change the files")
 
-    take = _command(inner, "import", "take over a cassette that vcrpy or pytest-recording wrote", _import)
-    take.add_argument("source", metavar="PATH", type=Path, help="the cassette, a file in YAML")
+    take = _command(inner, "import", "take over cassettes that vcrpy or pytest-recording wrote", _import)
+    take.add_argument("sources", metavar="PATH", nargs="+", type=Path, help="a cassette, or a folder of cassettes")
     target = take.add_mutually_exclusive_group(required=True)
     target.add_argument("--test", metavar="NODEID", help="the test it is for, as in tests/test_it.py::test_it[one]")
-    target.add_argument("-o", "--output", metavar="FILE", type=Path, help="the file to write")
-    take.add_argument("--yes", action="store_true", help="replace the file where it exists")
+    target.add_argument(
+        "-o", "--output", metavar="PLACE", type=Path, help="the file to write, FILE.yaml; for several, their folder"
+    )
+    take.add_argument("--yes", action="store_true", help="replace files that exist")
 
 
 def _command(commands: Any, name: str, does: str, run: Callable[[Given], int]) -> argparse.ArgumentParser:
@@ -166,12 +168,18 @@ def _prune(given: Given) -> int:
 
 def _import(given: Given) -> int:
     from pytest_templates.cassettes.storage.store import Store
-    from pytest_templates.commands.cassettes_import import import_cassette, why_not_replayed
+    from pytest_templates.commands.cassettes_import import import_cassette, import_cassettes, why_not_replayed
     from pytest_templates.commands.cassettes_show import path_of_test
 
+    source, *more = given.sources
+    is_one_file = not more and not source.is_dir()
+    if given.output and not (is_one_file and given.output.suffix in {".yaml", ".yml"} and not given.output.is_dir()):
+        return import_cassettes(given.sources, given.output, print, _complain, overwrite=given.yes)
+    if not is_one_file:
+        raise TestingError("a test has one cassette: --test takes one file; -o FOLDER takes several, and folders")
     store = Store(given.output.parent) if given.output else store_of(given.folder)
     target = given.output or path_of_test(given.test, store.folder)
-    status = import_cassette(given.source, target, store, print, overwrite=given.yes)
+    status = import_cassette(source, target, store, print, overwrite=given.yes)
     if given.test:
         name = target.relative_to(store.folder).as_posix()
         why = why_not_replayed(name, given.test, collected(given.folder).found)

@@ -15,7 +15,24 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.collection import CollectedTests
 
 
-_FIRST_LINE: Final = re.compile(rb"version: *\S")
+_BEGINNING: Final = b"version: 1\ninteractions:"
+_VERSION: Final = re.compile(rb"\Aversion: *[^\s:]+ *(?=\n|\Z)")
+_OWN_LINES: Final = re.compile(rb"^(?:- template:.*\n  model:|end:\n  interactions:)", re.MULTILINE)
+_OF_VCRPY: Final = re.compile(rb"^- request:", re.MULTILINE)
+_NOT_ASCII: Final = b"\0\xff\xfe\xef\xbb\xbf"  # what UTF-16 and UTF-32 put between, and the marks of encodings
+
+
+def says_ours(content: bytes) -> bool:
+    """Whether a file says that it is a cassette of this plugin; one that is damaged or cut off says so as well.
+
+    Others, such as vcrpy's cassettes and settings of other programs, may lie in the same folder, and may begin with a
+    version, too.
+    """
+    text = content.translate(None, _NOT_ASCII).replace(b"\r\n", b"\n")
+    if _OWN_LINES.search(text):
+        return True
+    beginning = _VERSION.sub(b"version: 1", text)[: len(_BEGINNING)]
+    return bool(beginning.strip()) and _BEGINNING.startswith(beginning) and not _OF_VCRPY.search(text)
 
 
 def cassettes_in(store: Store) -> list[Path]:
@@ -57,7 +74,7 @@ def _is_known(module: PurePosixPath, modules: Iterable[str], root: Path, *, left
 
 
 def _is_cassette(path: Path, store: Store) -> bool:
-    return bool(_FIRST_LINE.match(store.read(path) or b""))
+    return says_ours(store.read(path) or b"")
 
 
 def _key(name: str) -> str:
