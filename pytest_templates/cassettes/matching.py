@@ -3,6 +3,10 @@
 JSON bodies are compared as values. The order of names does not count, ``1`` and ``1.0`` are one number, and ``1``,
 ``true`` and ``"1"`` are three different things. Every other body is compared by its bytes. What is compared is the
 scrubbed request, so a recording is found without the key it was made with.
+
+Instead of the body, the model or the conversation in it may be compared. That loosens calls of models only: a request
+that names no model, or holds no conversation, is compared by its whole body. Whether the answer is to be a stream
+counts in any case, since a client cannot read the one for the other.
 """
 
 from __future__ import annotations
@@ -15,9 +19,11 @@ from functools import cached_property
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Final, TypeAlias
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical, may_be_json
+from pytest_templates.cassettes.format.forms import without_fields
+from pytest_templates.cassettes.reading.llm import conversation_of, model_named
 from pytest_templates.cassettes.recorded import RecordedRequest
 from pytest_templates.errors import CassetteError
 
@@ -27,15 +33,32 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """What is left out of the comparison.
+
+    Attributes:
+        members: Paths in a JSON body; ``*`` stands for every item or name.
+        parameters: Names of parameters in the query; ``*`` stands for all.
+        fields: Names of fields in a form; ``*`` stands for all.
+    """
+
+    members: tuple[Path, ...] = ()
+    parameters: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Matcher:
     """Tells equal requests by their fingerprint.
 
     Attributes:
         match_on: What has to be equal: names of `PARTS`, called as vcrpy's matchers are.
-        ignore: Dotted paths from the root of a JSON body that are left out; ``*`` stands for every item or name.
+        ignore: What is left out: dotted paths from the root of a JSON body, such as ``metadata.id``, where ``*`` stands
+            for every item or name; ``query.NAME``, a parameter of the address; ``form.NAME``, a field of a form. As
+            paths, the last two mean members of a JSON body as well; ``$.query.NAME`` means nothing else.
 
     Raises:
-        CassetteError: A name is not one of `PARTS`, or a path is none.
+        CassetteError: A name is not one of `PARTS`, names exclude each other, or a path is none.
     """
 
     match_on: tuple[str, ...] = ("method", "uri", "body")
@@ -46,18 +69,30 @@ class Matcher:
         if unknown or not self.match_on:
             given = ", ".join(map(repr, unknown)) or "nothing"
             raise CassetteError(f"match_on= cannot be {given}; the valid names are {', '.join(PARTS)}")
-        _ = self.paths  # refuses what is none now, not at the first request
+        whole, parts = (next((name for name in names if name in self.match_on), None) for names in (_WHOLE, _LOOSE))
+        if whole and parts:
+            raise CassetteError(
+                f"match_on= cannot be {whole!r} and {parts!r} at once: {whole!r} compares all of the body, {parts!r} "
+                "only that part of it; leave one out"
+            )
+        _ = self.ignored  # refuses what is none now, not at the first request
 
     @cached_property
-    def paths(self) -> tuple[Path, ...]:
-        """The ignored paths, taken apart."""
-        return tuple(_path(path) for path in self.ignore)
+    def ignored(self) -> Ignored:
+        """What is left out, taken apart."""
+        members = [path for text in self.ignore if (path := _path(text)) is not None]
+        parameters, fields = (frozenset(_names(self.ignore, place)) for place in (_QUERY, _FORM))
+        return Ignored(tuple(members), parameters, fields)
+
+    def part(self, name: str, request: RecordedRequest) -> bytes:
+        """What is compared of a request by one of the names in `match_on`."""
+        return PARTS[name](request, self.ignored)
 
     def fingerprint(self, request: RecordedRequest) -> bytes:
         """Sixteen bytes that are equal for equal requests, and for no others."""
         digest = blake2b(digest_size=16)
         for name in self.match_on:
-            part = PARTS[name](request, self.paths)
+            part = self.part(name, request)
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 
@@ -67,60 +102,120 @@ def split_uri(request: RecordedRequest) -> SplitResult:
     return urlsplit(request.uri)
 
 
-def _method(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def uri_without(uri: str, ignored: Ignored) -> str:
+    """An address without the parameters that are ignored."""
+    if not ignored.parameters:
+        return uri
+    parts = urlsplit(uri)
+    return parts._replace(query=urlencode(_parameters(parts, ignored))).geturl()
+
+
+def json_of(request: RecordedRequest, ignored: Ignored) -> Json:
+    """The JSON body of a request without what is ignored.
+
+    Raises:
+        JsonError: It has none.
+    """
+    if not may_be_json(request.headers, request.body):
+        raise JsonError("the body is no JSON")
+    return without(canonical(request.body), ignored.members)
+
+
+def bytes_of(request: RecordedRequest, ignored: Ignored) -> bytes:
+    """A body that is no JSON, without what is ignored."""
+    return without_fields(request.headers, request.body, ignored.fields)
+
+
+def conversation_in(request: RecordedRequest, ignored: Ignored) -> dict[str, Json] | None:
+    """The parts of a request that are the conversation with a model, without what is ignored; ``None`` for none."""
+    body = _json_or_none(request, ignored)
+    return conversation_of(body, model=model_named(request.uri, body))
+
+
+def _method(request: RecordedRequest, _: Ignored) -> bytes:
     return request.method.upper().encode()
 
 
-def _uri(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _uri(request: RecordedRequest, ignored: Ignored) -> bytes:
     parts = (_scheme, _user, _host, _port, _path_part, _query)
-    return json.dumps([part(request, ()).decode("latin-1") for part in parts]).encode()
+    return json.dumps([part(request, ignored).decode("latin-1") for part in parts]).encode()
 
 
-def _scheme(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _scheme(request: RecordedRequest, _: Ignored) -> bytes:
     return split_uri(request).scheme.lower().encode()
 
 
-def _user(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _user(request: RecordedRequest, _: Ignored) -> bytes:
     return split_uri(request).netloc.rpartition("@")[0].encode()
 
 
-def _host(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _host(request: RecordedRequest, _: Ignored) -> bytes:
     return (split_uri(request).hostname or "").encode()
 
 
-def _port(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _port(request: RecordedRequest, _: Ignored) -> bytes:
     uri = split_uri(request)
     port = uri.port if uri.port is not None else _DEFAULT_PORTS.get(uri.scheme.lower(), "")
     return str(port).encode()
 
 
-def _path_part(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _path_part(request: RecordedRequest, _: Ignored) -> bytes:
     return (split_uri(request).path or "/").encode()  # RFC 3986, section 6.2.3
 
 
-def _query(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
-    return json.dumps(sorted(parse_qsl(split_uri(request).query, keep_blank_values=True))).encode()
+def _query(request: RecordedRequest, ignored: Ignored) -> bytes:
+    return json.dumps(sorted(_parameters(split_uri(request), ignored))).encode()
 
 
-def _headers(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _parameters(uri: SplitResult, ignored: Ignored) -> list[tuple[str, str]]:
+    pairs = parse_qsl(uri.query, keep_blank_values=True)
+    return [(name, value) for name, value in pairs if not ignored.parameters & {name, _ANY}]
+
+
+def _headers(request: RecordedRequest, _: Ignored) -> bytes:
     return json.dumps(sorted(request.headers)).encode()
 
 
-def _raw_body(request: RecordedRequest, _: tuple[Path, ...]) -> bytes:
+def _raw_body(request: RecordedRequest, _: Ignored) -> bytes:
     return request.body
 
 
-def _body(request: RecordedRequest, ignored: tuple[Path, ...]) -> bytes:
-    if may_be_json(request.headers, request.body):
-        try:
-            value = without(canonical(request.body), ignored)
-        except JsonError:
-            return b"bytes:" + request.body
-        return b"json:" + json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    return b"bytes:" + request.body
+def _body(request: RecordedRequest, ignored: Ignored) -> bytes:
+    try:
+        return b"json:" + _canonical_text(json_of(request, ignored))
+    except JsonError:
+        return b"bytes:" + bytes_of(request, ignored)
 
 
-PARTS: Final[Mapping[str, Callable[[RecordedRequest, tuple[Path, ...]], bytes]]] = MappingProxyType(
+def _model(request: RecordedRequest, ignored: Ignored) -> bytes:
+    body = _json_or_none(request, ignored)
+    name = model_named(request.uri, body)
+    return _canonical_text([name, *_streamed(body)] if _streamed(body) else name) if name else _body(request, ignored)
+
+
+def _messages(request: RecordedRequest, ignored: Ignored) -> bytes:
+    conversation = conversation_in(request, ignored)
+    if conversation is None:
+        return _body(request, ignored)
+    return _canonical_text([conversation, *_streamed(_json_or_none(request, ignored))])
+
+
+def _streamed(body: Json) -> list[str]:
+    return ["streamed"] if isinstance(body, dict) and body.get("stream") else []
+
+
+def _json_or_none(request: RecordedRequest, ignored: Ignored) -> Json:
+    try:
+        return json_of(request, ignored)
+    except JsonError:
+        return None
+
+
+def _canonical_text(value: Json) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+PARTS: Final[Mapping[str, Callable[[RecordedRequest, Ignored], bytes]]] = MappingProxyType(
     {
         "method": _method,
         "uri": _uri,
@@ -132,18 +227,39 @@ PARTS: Final[Mapping[str, Callable[[RecordedRequest, tuple[Path, ...]], bytes]]]
         "headers": _headers,
         "body": _body,
         "raw_body": _raw_body,
+        "model": _model,
+        "messages": _messages,
     }
 )
+_WHOLE: Final = ("body", "raw_body")
+_LOOSE: Final = ("model", "messages")
+
+_QUERY: Final = "query."
+_FORM: Final = "form."
+_ANY: Final = "*"
 
 
-def _path(dotted: str) -> Path:
-    path = dotted.strip().removeprefix("$.")
-    if not _DOTTED.fullmatch(path):
-        raise CassetteError(
-            f"ignore= cannot be {dotted!r}: it takes dotted paths from the root of the JSON body, such as "
-            "'metadata.id' or 'messages.*.id'"
-        )
-    return tuple(path.split("."))
+def _names(ignore: Iterable[str], place: str) -> Iterator[str]:
+    """The parameters or fields that are ignored; their names may hold dots."""
+    for text in map(str.strip, ignore):
+        if text.startswith(place):
+            name = text.removeprefix(place)
+            if not name or (_ANY in name and name != _ANY):
+                raise CassetteError(f"ignore= cannot be {text!r}: it takes {place}NAME, or {place}* for all of them")
+            yield name
+
+
+def _path(text: str) -> Path | None:
+    """A path in a JSON body; ``None`` for a name that can only be one of a parameter or a field."""
+    path = text.strip().removeprefix("$.")
+    if _DOTTED.fullmatch(path):
+        return tuple(path.split("."))
+    if path.startswith((_QUERY, _FORM)):
+        return None
+    raise CassetteError(
+        f"ignore= cannot be {text!r}: it takes dotted paths from the root of the JSON body, such as 'metadata.id' or "
+        "'messages.*.id', and names of parameters and of fields of forms, such as 'query.page' and 'form.id'"
+    )
 
 
 def without(value: Json, paths: tuple[Path, ...]) -> Json:

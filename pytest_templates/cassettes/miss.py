@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from antiphon.trace import Caller
-from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical
-from pytest_templates.cassettes.matching import PARTS, Matcher, split_uri, without
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError
+from pytest_templates.cassettes.matching import Matcher, bytes_of, conversation_in, json_of, split_uri, uri_without
 from pytest_templates.cassettes.player import Recording
 from pytest_templates.cassettes.reading.diff import body_difference
+from pytest_templates.cassettes.reading.llm import last_message
 from pytest_templates.cassettes.recorded import RecordedRequest
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.errors import CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
 from pytest_templates.support.diff import text_difference
-from pytest_templates.support.text import OUTSIDE
+from pytest_templates.support.text import OUTSIDE, cut
 
 _MAX_CANDIDATES: Final = 300
 _MAX_CHARACTERS: Final = 8000  # from either end of a body
 _SAME_TEMPLATE: Final = 0.5  # what it adds to the overlap of the words, which is 1 at most
+_WIDTH: Final = 160  # characters of what was asked
 _WORD: Final = re.compile(rb"\w+")
-_SHOWN: Final = {
-    "method",
-    "uri",
-    "scheme",
-    "host",
-    "port",
-    "path",
-    "query",
-    "headers",
-    "body",
-    "raw_body",
-}  # in other lines
+_IN_ROWS: Final = {"method", "uri", "scheme", "host", "port", "path", "query", "headers"}
+_OF_BODY: Final = {"body", "raw_body", "messages"}
 _WHY: Final = {
     "no-cassette": "the file does not exist",
     "no-match": "no recording equals this request",
@@ -66,7 +58,7 @@ class MissReport:
     def miss(self, reason: str) -> CassetteMiss:
         """The error for this reason: one of `CassetteMiss.reason`."""
         nearest = [] if reason == "left-early" else self._nearest()
-        parts = [self._heading(reason), *nearest, self._remedy(reason)]
+        parts = [self._heading(reason, {} if nearest else self._asked()), *nearest, self._remedy(reason)]
         template = self.caller.template_path if self.caller else None
         return CassetteMiss(self.secrets.replace("\n\n".join(parts)), reason=reason, template_path=template)
 
@@ -76,8 +68,9 @@ class MissReport:
         remedy = f"{undo}\n  {self.settings.record_command} --templates-record={mode}"
         return "\n".join(filter(None, [remedy, self.settings.caution]))
 
-    def _heading(self, reason: str) -> str:
-        rows = {"asked by": self._asker(), "cassette": self._cassette(), "reason": f"{reason}: {_WHY[reason]}"}
+    def _heading(self, reason: str, asked: Mapping[str, str]) -> str:
+        rows = {"asked by": self._asker(), **asked, "cassette": self._cassette()}
+        rows["reason"] = f"{reason}: {_WHY[reason]}"
         what = "The recording ends early" if reason == "left-early" else "No recording"
         title = f"{what} for {self.request.method} {self.request.uri}"
         return "\n".join([title, *(f"  {name:<10}{value}" for name, value in rows.items())])
@@ -86,6 +79,16 @@ class MissReport:
         if self.caller is None:
             return OUTSIDE
         return f"{self.caller.template_path or OUTSIDE} (model {self.caller.model})"
+
+    def _asked(self) -> dict[str, str]:
+        """What was asked, where no nearest recording shows it."""
+        prompt, body = last_message(self.request.body, _WIDTH), self.request.body
+        if prompt or not body:
+            return {"prompt": prompt} if prompt else {}
+        try:
+            return {"body": cut(" ".join(body.decode().split()), _WIDTH)}
+        except UnicodeDecodeError:
+            return {"body": f"{len(body):,} bytes"}
 
     def _cassette(self) -> str:
         if not self.recordings:
@@ -107,29 +110,39 @@ class MissReport:
         return ["\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])]
 
     def _differing(self, recorded: RecordedRequest) -> list[str]:
-        paths = self.matcher.paths
-        names = self.matcher.match_on
-        return [name for name in names if PARTS[name](recorded, paths) != PARTS[name](self.request, paths)]
+        matcher, request = self.matcher, self.request
+        return [name for name in matcher.match_on if matcher.part(name, recorded) != matcher.part(name, request)]
 
     def _difference(self, recorded: RecordedRequest, differing: Sequence[str]) -> list[str]:
         """Recorded is ``-`` and on the left, requested is ``+`` and on the right."""
-        lines = [f"{name}: {was} -> {now}" for name, was, now in _rows(recorded, self.request) if was != now]
-        lines += self._body_difference(recorded) if {"body", "raw_body"} & set(differing) else []
-        others = [name for name in differing if name not in _SHOWN]
+        lines = [f"{name}: {was} -> {now}" for name, was, now in self._rows(recorded) if was != now]
+        lines += self._body_difference(recorded, differing)
+        others = [name for name in differing if name not in _IN_ROWS | _OF_BODY]
         return lines + [f"{one}: {self._part(one, recorded)} -> {self._part(one, self.request)}" for one in others]
 
-    def _part(self, name: str, request: RecordedRequest) -> str:
-        return PARTS[name](request, self.matcher.paths).decode("utf-8", "backslashreplace")
+    def _rows(self, old: RecordedRequest) -> list[tuple[str, object, object]]:
+        new, ignored = self.request, self.matcher.ignored
+        uris = (uri_without(old.uri, ignored), uri_without(new.uri, ignored))
+        rows = [("method", old.method, new.method), ("uri", *uris)]
+        return [*rows, *((name, dict(old.headers).get(name), value) for name, value in new.headers)]
 
-    def _body_difference(self, recorded: RecordedRequest) -> list[str]:
-        old, new = self._value(recorded), self._value(self.request)
+    def _part(self, name: str, request: RecordedRequest) -> str:
+        return cut(self.matcher.part(name, request).decode("utf-8", "backslashreplace"))
+
+    def _body_difference(self, recorded: RecordedRequest, differing: Sequence[str]) -> list[str]:
+        if not _OF_BODY & set(differing):
+            return []
+        requests, ignored = (recorded, self.request), self.matcher.ignored
+        talks = [conversation_in(request, ignored) for request in requests] if "messages" in differing else []
+        is_shown = bool(talks) and all(talks) and talks[0] != talks[1]
+        old, new = talks if is_shown else map(self._value, requests)
         if old is None or new is None:
-            return _raw_difference(recorded.body, self.request.body)
+            return _raw_difference(*(bytes_of(request, ignored) for request in requests))
         return body_difference(old, new)
 
     def _value(self, request: RecordedRequest) -> Json:
         try:
-            return without(canonical(request.body), self.matcher.paths)
+            return json_of(request, self.matcher.ignored)
         except JsonError:
             return None
 
@@ -166,11 +179,6 @@ def _words(body: bytes) -> frozenset[bytes]:
 def _overlap(one: frozenset[bytes], other: frozenset[bytes]) -> float:
     """How much of both is in both, from 0 to 1 (Jaccard's index)."""
     return len(one & other) / (len(one | other) or 1)
-
-
-def _rows(old: RecordedRequest, new: RecordedRequest) -> list[tuple[str, object, object]]:
-    rows = [("method", old.method, new.method), ("uri", old.uri, new.uri)]
-    return [*rows, *((name, dict(old.headers).get(name), value) for name, value in new.headers)]
 
 
 def _raw_difference(old: bytes, new: bytes) -> list[str]:

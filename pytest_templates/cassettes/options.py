@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import pytest
 
+from pytest_templates.cassettes.other_recorders import refuse_other_recorder
 from pytest_templates.cassettes.paths import cassette_path
 from pytest_templates.cassettes.storage.remote import store_at
 from pytest_templates.cassettes.storage.store import Store
@@ -74,7 +75,7 @@ class CassetteMark:
     Attributes:
         name: The cassette's name, for cassettes that tests share; ``None`` for one of the test's own.
         match_on: The names of the parts that are compared; ``None`` for method, URI and body.
-        ignore: Dotted paths in the JSON body that are left out of the comparison.
+        ignore: What is left out of the comparison: paths in the JSON body, parameters, and fields of forms.
     """
 
     name: str | None
@@ -128,7 +129,12 @@ def _refuse_secrets(item: pytest.Item) -> None:
         )
 
 
-MARKER = Marker(llm_cassette, _refuse_secrets)
+def _check(item: pytest.Item) -> None:
+    refuse_other_recorder(item)
+    _refuse_secrets(item)
+
+
+MARKER = Marker(llm_cassette, _check)
 
 
 def path_for(item: pytest.Item, mark: CassetteMark) -> Path:

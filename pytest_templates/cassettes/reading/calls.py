@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, TypedDict
 
-from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical, dumps, may_be_json, parse
-from pytest_templates.cassettes.matching import Matcher, without
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse
+from pytest_templates.cassettes.matching import Matcher, bytes_of, json_of
 from pytest_templates.cassettes.reading.diff import body_difference
 from pytest_templates.cassettes.reading.llm import Prompt, PromptMessage, answer_of, prompt_of
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
@@ -115,12 +115,10 @@ def json_body(call: RecordedCall) -> Json:
 
 
 def _body(request: RecordedRequest, matcher: Matcher) -> str:
-    if may_be_json(request.headers, request.body):
-        try:
-            return dumps(without(canonical(request.body), matcher.paths))
-        except JsonError:
-            pass
-    return _text(request.body)
+    try:
+        return dumps(json_of(request, matcher.ignored))
+    except JsonError:
+        return _text(bytes_of(request, matcher.ignored))
 
 
 def _answer(response: RecordedResponse) -> str:

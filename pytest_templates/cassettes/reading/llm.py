@@ -52,6 +52,29 @@ def prompt_of(body: Json) -> Prompt | None:
     return Prompt((*_instructions(body), *_messages(body[name])), dict(_flat(rest)))
 
 
+_OTHER_PROMPTS: Final = ("prompt", "message", "inputs", "inputText")  # completions, Cohere's, Mistral's, Amazon's
+_BESIDE: Final = (  # what else a conversation is made of
+    *("chat_history", "preamble", "tool_results", "suffix", "images", "context"),
+    *("previous_response_id", "conversation", "cachedContent", "cached_content"),
+)
+
+
+def conversation_of(body: Json, *, model: str) -> dict[str, Json] | None:
+    """The parts of a JSON body that are the conversation; ``None`` where there is none that is known.
+
+    Args:
+        body: What is sent.
+        model: The model that is asked; ``""`` where the request names none. Only of a model a ``prompt`` or a
+            ``message`` is surely asked.
+    """
+    if not isinstance(body, dict):
+        return None
+    names = (*_MESSAGE_LISTS, *_OTHER_PROMPTS, *_INSTRUCTIONS, *_BESIDE)
+    is_one = any(_is_prompt(body.get(name)) for name in _MESSAGE_LISTS)
+    is_one = is_one or bool(model and any(body.get(name) for name in _OTHER_PROMPTS))
+    return {name: body[name] for name in names if body.get(name) is not None} if is_one else None
+
+
 def _is_prompt(value: Json) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, dict) for item in value))
 
@@ -228,14 +251,18 @@ def _objects(holder: dict[str, Json], name: str) -> list[dict[str, Json]]:
 
 
 _OPENING: Final = 60  # characters
-_MODEL: Final = re.compile(r"/models/([^/:]+)")
+_MODEL: Final = re.compile(r"/(?:models/([^/:]+)|(?:model|deployments)/([^/]+)/)")  # Google; Bedrock, Azure
 
 
 def model_of(interaction: Interaction) -> str:
     """The model that was asked, as the engine named it, else as the request does; ``""`` where neither says."""
-    named = interaction.model or _named_in(_json(interaction.request.body))
-    in_path = _MODEL.search(unquote(urlsplit(interaction.request.uri).path))
-    return named or (in_path[1] if in_path else "")
+    return interaction.model or model_named(interaction.request.uri, _json(interaction.request.body))
+
+
+def model_named(uri: str, body: Json) -> str:
+    """The model that a request names, in its JSON body or in its address; ``""`` where it names none."""
+    in_path = _MODEL.search(urlsplit(uri).path)
+    return _named_in(body) or (unquote(in_path[1] or in_path[2]) if in_path else "")
 
 
 def prompt_in(interaction: Interaction) -> Prompt | None:
@@ -245,11 +272,17 @@ def prompt_in(interaction: Interaction) -> Prompt | None:
 
 def opening_of(interaction: Interaction) -> str:
     """The first words of what was asked last, on one line; the address where there is no prompt."""
-    prompt = prompt_in(interaction)
+    request = interaction.request
+    return last_message(request.body, _OPENING) or f"{request.method} {request.uri}"
+
+
+def last_message(body: bytes, width: int) -> str:
+    """What was asked last, with its role, on one line, cut to a width; ``""`` where there is no prompt."""
+    prompt = prompt_of(_json(body))
     if prompt is None or not prompt.messages:
-        return f"{interaction.request.method} {interaction.request.uri}"
+        return ""
     last = prompt.messages[-1]
-    return f"{last.role}: {cut(' '.join(last.text.split()), _OPENING)}"
+    return f"{last.role}: {cut(' '.join(last.text.split()), width)}"
 
 
 def _named_in(body: Json) -> str:

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.collection import CollectedTests
 
 
-_BEGINNING: Final = b"version: 1\ninteractions:"
+_BEGINNINGS: Final = (b"version: 1\ninteractions:\n- template:", b"version: 1\ninteractions: []\n")
 _VERSION: Final = re.compile(rb"\Aversion: *[^\s:]+ *(?=\n|\Z)")
 _OWN_LINES: Final = re.compile(rb"^(?:- template:.*\n  model:|end:\n  interactions:)", re.MULTILINE)
-_OF_VCRPY: Final = re.compile(rb"^- request:", re.MULTILINE)
 _NOT_ASCII: Final = b"\0\xff\xfe\xef\xbb\xbf"  # what UTF-16 and UTF-32 put between, and the marks of encodings
 
 
@@ -31,8 +30,8 @@ def says_ours(content: bytes) -> bool:
     text = content.translate(None, _NOT_ASCII).replace(b"\r\n", b"\n")
     if _OWN_LINES.search(text):
         return True
-    beginning = _VERSION.sub(b"version: 1", text)[: len(_BEGINNING)]
-    return bool(beginning.strip()) and _BEGINNING.startswith(beginning) and not _OF_VCRPY.search(text)
+    text = _VERSION.sub(b"version: 1", text)
+    return bool(text.strip()) and any(beginning.startswith(text[: len(beginning)]) for beginning in _BEGINNINGS)
 
 
 def cassettes_in(store: Store) -> list[Path]:
