@@ -98,7 +98,8 @@ def import_cassettes(
             taken[target] = source.path
         except CassetteError as error:
             refused += 1
-            complain(f"refused: {shown(source.path)}: {str(error).removeprefix(f'{source.path}: ')}")
+            place = "" if str(error).startswith(str(source.path)) else f"{shown(source.path)}: "
+            complain(f"refused: {place}{error}")
     if not taken and not refused:
         raise CassetteError(f"there is no cassette to import in {', '.join(map(shown, given))}")
     counts = [(len(taken), "imported"), (refused, "refused"), (left_out, "left out")]

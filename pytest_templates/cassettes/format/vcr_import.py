@@ -54,7 +54,9 @@ def load_vcr(path: Path) -> list[Interaction]:
     except (yaml.YAMLError, UnicodeDecodeError, EOFError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise CassetteError(f"{place}: the file is no YAML: {getattr(error, 'problem', None) or error}") from error
+        raise CassetteError(
+            f"{place}: the file is no YAML or JSON: {getattr(error, 'problem', None) or error}"
+        ) from error
     except ValueError as error:
         raise CassetteError(f"{path}: {error}") from error
     return [_interaction(node, number, path) for number, node in enumerate(nodes, 1)]

@@ -210,3 +210,117 @@ def test_it():
     result.assert_outcomes(passed=1)
     assert len(chat_server.asked) == 1
     result.stdout.fnmatch_lines(["templates: 1 replayed"])
+
+
+RECORDERS = {
+    "marker": ("@pytest.mark.vcr\n", "", "the marker vcr of pytest-recording or pytest-vcr"),
+    "marker with arguments": ('@pytest.mark.vcr("a.yaml")\n', "", "the marker vcr of pytest-recording or pytest-vcr"),
+    "fixture": ("", "vcr", "the fixture vcr of pytest-recording or pytest-vcr"),
+    "used fixture": ('@pytest.mark.usefixtures("vcr")\n', "", "the fixture vcr of pytest-recording or pytest-vcr"),
+    "cassette": ("", "vcr_cassette", "the fixture vcr_cassette of pytest-vcr"),
+    "betamax": ("", "client", "the fixture betamax_session of betamax"),
+}
+OTHER_RECORDERS = """
+import pytest
+
+@pytest.fixture(autouse=True)
+def vcr():
+    pass
+
+@pytest.fixture
+def vcr_cassette():
+    pass
+
+@pytest.fixture
+def betamax_session():
+    pass
+
+@pytest.fixture
+def client(betamax_session):
+    pass
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "vcr: of another plugin")
+"""
+
+
+def test_two_recorders_on_one_test_are_told_when_it_is_collected(project):
+    project.file("conftest.py", OTHER_RECORDERS)
+    for number, (marker, fixture, _) in enumerate(RECORDERS.values()):
+        text = f"@pytest.mark.llm_cassette\n{marker}def test_it({fixture}): pass\n"
+        project.tests(text, f"test_{number}.py")
+    project.tests("@pytest.mark.llm_cassette\ndef test_ours(): pass\n@pytest.mark.vcr\ndef test_theirs(): pass\n")
+
+    result = project.run("--continue-on-collection-errors")
+
+    result.assert_outcomes(passed=2, errors=len(RECORDERS))
+    for number, (_, _, name) in enumerate(RECORDERS.values()):
+        project.says(
+            result,
+            f"test_{number}.py::test_it: two recorders, llm_cassette and {name}: remove one of them",
+            f"cassettes import OLD_FILE --test 'test_{number}.py::test_it'",
+        )
+
+
+def test_a_marker_that_is_added_after_collection_is_told_when_the_test_starts(project):
+    project.file(
+        "conftest.py",
+        """
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker("vcr")
+        """,
+    )
+    project.tests("@pytest.mark.llm_cassette\ndef test_it(): pass\n")
+
+    result = project.run("-Wignore")
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "two recorders, llm_cassette and the marker vcr")
+
+
+LOOSE = """
+def ask_with(heat, question="Hello.", name="m"):
+    import json
+    from urllib.request import Request, urlopen
+
+    body = {{"model": name, "messages": [{{"role": "user", "content": question}}], "temperature": heat}}
+    address = "{url}/chat/completions?at=" + str(heat)
+    return urlopen(Request(address, json.dumps(body).encode(), {{"content-type": "application/json"}})).read()
+
+@pytest.mark.llm_cassette(match_on=["method", "uri", "model", "messages"], ignore=["query.at"])
+def test_it():
+    ask_with({heat}, {question!r})
+"""
+
+
+def test_a_test_may_compare_the_conversation_instead_of_the_body(project, chat_server):
+    def tests(heat, question="Hello."):
+        project.tests(LOOSE.format(url=chat_server.url, heat=heat, question=question))
+
+    tests(heat=0)
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+    tests(heat=1)
+    project.run().assert_outcomes(passed=1)
+    tests(heat=1, question="Bye.")
+    result = project.run()
+
+    result.assert_outcomes(failed=1)
+    project.says(result, "it differs in messages:", "- [Hello].", "+ [Bye].")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ('match_on=["method", "body", "messages"]', "match_on= cannot be 'body' and 'messages' at once"),
+        ('match_on=["mesages"]', "match_on= cannot be 'mesages'; the valid names are method,"),
+        ('ignore=["query.X-*"]', "ignore= cannot be 'query.X-*': it takes query.NAME"),
+    ],
+)
+def test_what_nothing_can_be_matched_by_is_told_when_the_test_is_collected(project, arguments, why):
+    project.tests(f"@pytest.mark.llm_cassette({arguments})\ndef test_it(): pass\n")
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, why)

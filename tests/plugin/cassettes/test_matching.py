@@ -97,6 +97,126 @@ def test_what_is_no_dotted_path_is_refused(path: str) -> None:
         Matcher(ignore=(path,))
 
 
+SIGNED = "https://h/v1?X-Amz-Date={}&a.b={}&page=1"
+FORM = (("content-type", "application/x-www-form-urlencoded; charset=utf-8"),)
+
+
+@pytest.mark.parametrize("match_on", [("uri",), ("query",)])
+def test_ignored_parameters_are_left_out_of_the_address(match_on: tuple[str, ...]) -> None:
+    one, other = (request(uri=SIGNED.format(n, n)) for n in (1, 2))
+    ignored = {"match_on": match_on, "ignore": ("query.X-Amz-Date", "query.a.b")}
+    assert same(one, other, **ignored)
+    assert not same(one, other, match_on=match_on, ignore=("query.X-Amz-Date",))
+    assert not same(one, request(uri=SIGNED.format(1, 1).replace("page=1", "page=2")), **ignored)
+    assert same(one, request(uri="https://h/v1"), match_on=match_on, ignore=("query.*",))
+
+
+def test_members_called_query_and_form_are_ignored_by_their_paths() -> None:
+    for name in ("query", "form"):
+        one, other = (request({name: {"id": n}}, uri=f"https://h/?id={n}") for n in (1, 2))
+        assert same(one, other, match_on=("body",), ignore=(f"{name}.id",))
+        assert same(one, other, match_on=("body",), ignore=(f"$.{name}.id",))
+        assert not same(one, other, match_on=("uri",), ignore=(f"$.{name}.id",))
+        assert same(one, other, match_on=("body",), ignore=(name,))
+
+
+def test_ignored_fields_are_left_out_of_forms() -> None:
+    one, other = (request(f"a=1&session%20id={n}&b=2".encode(), headers=FORM) for n in (1, 2))
+    assert same(one, other, ignore=("form.session id",))
+    assert not same(one, other, ignore=("form.a", "session id", "query.session id"))
+    assert not same(one, request(b"a=1&session%20id=1&b=3", headers=FORM), ignore=("form.session id",))
+    assert same(one, request(b"c=1", headers=FORM), ignore=("form.*",))
+
+
+def parts(*fields: tuple[str, str], boundary: str = "xyz") -> RecordedRequest:
+    texts = (f"--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n{text}\r\n" for name, text in fields)
+    headers = (("content-type", f"multipart/form-data; boundary={boundary}"),)
+    return request(f"{''.join(texts)}--{boundary}--\r\n".encode(), headers=headers)
+
+
+@pytest.mark.parametrize("name", ['name="id"', "name=id", 'filename="name=id"; name="id"', "name*=utf-8''id"])
+def test_ignored_fields_are_left_out_of_forms_in_parts(name: str) -> None:
+    one, other = (parts((name, n), ('name="file"; filename="id"', "hello")) for n in "12")
+    assert same(one, other, ignore=("form.id",))
+    assert not same(one, other, ignore=("form.file",))
+    assert not same(one, parts((name, "1"), ('name="file"; filename="id"', "bye")), ignore=("form.id",))
+
+
+@pytest.mark.parametrize("path", ["query.", "form.", "query.X-*", "form.**"])
+def test_what_is_no_name_of_a_parameter_or_field_is_refused(path: str) -> None:
+    with pytest.raises(CassetteError, match=r"it takes (query|form)\.NAME, or"):
+        Matcher(ignore=(path,))
+
+
+HELLO = [{"role": "user", "content": "Hello."}]
+TALKS: dict[str, tuple[dict[str, Any], tuple[str, Any], str]] = {  # a body, what of it is said in another way, where
+    "openai chat": ({"model": "m", "messages": HELLO}, ("messages", [*HELLO, *HELLO]), "/v1/chat/completions"),
+    "openai responses": ({"model": "m", "input": "Hello."}, ("input", "Bye."), "/v1/responses"),
+    "openai instructions": (
+        {"model": "m", "input": HELLO, "instructions": "x"},
+        ("instructions", "y"),
+        "/v1/responses",
+    ),
+    "openai earlier": ({"model": "m", "input": HELLO}, ("previous_response_id", "r"), "/v1/responses"),
+    "completions": ({"model": "m", "prompt": "Hello."}, ("prompt", "Bye."), "/v1/completions"),
+    "anthropic": ({"model": "m", "messages": HELLO, "system": "x"}, ("system", "y"), "/v1/messages"),
+    "google": ({"contents": [{"parts": [{"text": "x"}]}]}, ("systemInstruction", {"parts": []}), "/models/m:generate"),
+    "cohere": ({"model": "m", "message": "x", "chat_history": []}, ("chat_history", HELLO), "/v1/chat"),
+    "mistral": ({"model": "m", "inputs": "Hello."}, ("inputs", "Bye."), "/v1/conversations"),
+    "bedrock converse": ({"messages": HELLO, "system": [{"text": "x"}]}, ("system", []), "/model/m/converse"),
+    "bedrock titan": ({"inputText": "Hello."}, ("inputText", "Bye."), "/model/m/invoke"),
+    "ollama": ({"model": "m", "prompt": "x", "system": "x"}, ("images", ["abc"]), "/api/generate"),
+}
+
+
+@pytest.mark.parametrize(("body", "change", "path"), TALKS.values(), ids=TALKS)
+def test_the_conversation_alone_may_be_compared(body: dict[str, Any], change: tuple[str, Any], path: str) -> None:
+    uri, match_on = f"https://h{path}", ("method", "uri", "messages")
+    assert same(request(body, uri), request({**body, "temperature": 1, "max_tokens": 3}, uri), match_on=match_on)
+    assert not same(request(body, uri), request({**body, change[0]: change[1]}, uri), match_on=match_on)
+
+
+@pytest.mark.parametrize("uri", ["/models/{}:generateContent", "/model/{}%3A0/converse", "/deployments/{}/chat", "/v1"])
+def test_the_model_alone_may_be_compared(uri: str) -> None:
+    def asked(model: str, question: str) -> RecordedRequest:
+        named = {} if "{}" in uri else {"model": model}
+        return request({**named, "messages": [{"role": "user", "content": question}]}, f"https://h{uri.format(model)}")
+
+    assert same(asked("small", "Hello."), asked("small", "Bye."), match_on=("model",))
+    assert not same(asked("small", "Hello."), asked("large", "Hello."), match_on=("model",))
+    assert not same(asked("small", "Hello."), asked("small", "Bye."), match_on=("model", "messages"))
+
+
+@pytest.mark.parametrize("name", ["model", "messages"])
+def test_what_asks_no_model_is_compared_by_its_whole_body(name: str) -> None:
+    plain = (("content-type", "text/plain"),)
+    assert same(request(b"", headers=()), request(b"", headers=()), match_on=(name,))
+    assert not same(request(b"one", headers=plain), request(b"two", headers=plain), match_on=(name,))
+    for body in ({"message": "x"}, {"prompt": "x"}, {"inputs": "x"}, {"a": 1}, [1]):
+        other = {**body, "to": "Ada"} if isinstance(body, dict) else [2]
+        assert same(request(body), request(body), match_on=(name,))
+        assert not same(request(body), request(other), match_on=(name,))
+
+
+@pytest.mark.parametrize("name", ["model", "messages"])
+def test_a_stream_is_not_answered_by_a_whole_answer(name: str) -> None:
+    whole, streamed = ({"model": "m", "messages": HELLO, "stream": stream} for stream in (False, True))
+    assert not same(request(whole), request(streamed), match_on=(name,))
+    assert same(request(whole), request({"model": "m", "messages": HELLO}), match_on=(name,))
+
+
+def test_ignored_parts_of_a_conversation_are_left_out() -> None:
+    one, other = ({"model": "m", "messages": [{"role": "user", "content": "x", "id": n}]} for n in (1, 2))
+    assert same(request(one), request(other), match_on=("messages",), ignore=("messages.*.id",))
+
+
+@pytest.mark.parametrize("whole", ["body", "raw_body"])
+@pytest.mark.parametrize("part", ["model", "messages"])
+def test_a_part_of_the_body_beside_all_of_it_is_refused(whole: str, part: str) -> None:
+    with pytest.raises(CassetteError, match=f"match_on= cannot be '{whole}' and '{part}' at once"):
+        Matcher(match_on=("method", part, whole))
+
+
 def test_an_unknown_matcher_is_refused_with_the_valid_names() -> None:
     with pytest.raises(CassetteError, match=r"'boddy'.*method, uri, scheme, host, port, path, query, headers, body"):
         Matcher(match_on=("method", "boddy"))
@@ -141,12 +261,23 @@ def test_addresses_that_differ_do_not_match(other: str) -> None:
 def test_each_matcher_sees_its_part_and_no_other(name: str, other: RecordedRequest) -> None:
     assert not same(request(), other, match_on=(name,))
     unrelated = {"uri": {"scheme", "host", "port", "path", "query"}, "raw_body": {"body"}}
-    blind = set(PARTS) - {name, "uri", "raw_body", *unrelated.get(name, ()), *({"port"} if name == "scheme" else ())}
+    blind = set(PARTS) - {
+        name,
+        "uri",
+        "raw_body",
+        "model",
+        "messages",
+        *unrelated.get(name, ()),
+        *({"port"} if name == "scheme" else ()),
+    }
     assert same(request(), other, match_on=tuple(sorted(blind)))
 
 
 def test_every_matcher_of_the_list_is_tested() -> None:
-    assert set(PARTS) == {"method", "scheme", "host", "port", "path", "query", "uri", "headers", "body", "raw_body"}
+    assert set(PARTS) == {"method", "scheme", "host", "port", "path", "query", "uri", "headers", "body", "raw_body"} | {
+        "model",
+        "messages",
+    }
 
 
 def test_other_bodies_are_compared_by_their_bytes() -> None:

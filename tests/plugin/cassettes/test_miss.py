@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from antiphon.trace import Caller
-from pytest_templates.cassettes import matching
-from pytest_templates.cassettes import miss as miss_module
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.player import Recording
@@ -60,6 +58,7 @@ def test_a_miss_says_who_asked_what_is_missing_and_how_to_record_it() -> None:
     assert str(error) == (
         "No recording for POST https://host/v1/chat\n"
         "  asked by  support/answer (model small)\n"
+        "  prompt    system: Be brief.\n"
         "  cassette  c.yaml\n"
         "  reason    no-cassette: the file does not exist\n"
         "\n"
@@ -303,16 +302,67 @@ def test_changes_far_from_each_other_are_shown_apart() -> None:
     assert "  - …eleven twelve thirteen fourteen [fifteen].\n" in text
 
 
-def test_a_part_that_is_matched_and_shown_nowhere_else_is_shown_as_it_was_compared(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def model(request: RecordedRequest, _: object) -> bytes:
-        return json.loads(request.body)["model"].encode()
-
-    for module in (matching, miss_module):
-        monkeypatch.setattr(module, "PARTS", {**matching.PARTS, "model": model})
-
-    text = str(miss(chat("Hi.", model="large"), recording(chat("Hi.", model="small")), match_on=("method", "model")))
+def test_a_part_that_is_matched_and_shown_nowhere_else_is_shown_as_it_was_compared() -> None:
+    text = str(miss(chat("Hi.", model="large"), recording(chat("Bye.", model="small")), match_on=("method", "model")))
 
     assert "it differs in model:" in text
-    assert "model: small -> large" in text
+    assert 'model: "small" -> "large"' in text
+    assert "Bye" not in text
+
+
+def test_of_conversations_that_were_compared_nothing_else_is_shown() -> None:
+    old, new = chat("Be brief.", "Where is it?", seed=1), chat("Be brief.", "Where is he?", seed=2)
+
+    text = str(miss(new, recording(old), match_on=("method", "messages")))
+
+    assert "it differs in messages:" in text
+    assert "- Where is [it]?" in text
+    assert "seed" not in text
+
+
+def test_a_stream_that_was_wanted_is_shown() -> None:
+    old, new = (chat("Hi.", stream=stream) for stream in (False, True))
+    assert "stream: false -> true" in str(miss(new, recording(old), match_on=("messages",)))
+
+
+def test_ignored_parameters_and_fields_are_not_shown() -> None:
+    form = (("content-type", "application/x-www-form-urlencoded"),)
+    old, new = (RecordedRequest("POST", f"https://h/v1?at={n}", form, f"a={n}&id={n}".encode()) for n in (1, 2))
+    held = Recording(1, Interaction(None, None, old, RESPONSE), played=False)
+
+    text = str(miss(None, held, asked=new, ignore=("query.at", "form.id")))
+
+    assert "it differs in body:" in text
+    assert "a=2" in text
+    assert "id=" not in text
+    assert "at=2 " not in text
+
+
+@pytest.mark.parametrize("reason", ["no-cassette", "left-early"])
+def test_a_miss_without_a_nearest_recording_shows_what_was_asked(reason: str) -> None:
+    asked = chat("Be brief.", "Where is\n my order 4711?" + " Hm." * 100)
+
+    row = next(line for line in str(miss(asked, reason=reason)).splitlines() if "prompt" in line)
+
+    assert row.startswith("  prompt    user: Where is my order 4711? Hm. Hm.")
+    assert row.endswith("…")
+    assert len(row) < 200
+    assert "prompt  " not in str(miss(asked, recording(chat("Hello."))))
+
+
+@pytest.mark.parametrize(
+    ("body", "row"),
+    [
+        (b"a=1&b=2", "  body      a=1&b=2\n"),
+        ({"a": 1}, '  body      {"a": 1}\n'),
+        (b"\xff\xfe", "  body      2 bytes\n"),
+    ],
+)
+def test_a_miss_of_what_is_no_prompt_shows_the_body(body: Any, row: str) -> None:
+    assert row in str(miss(body, reason="no-cassette"))
+
+
+def test_a_miss_of_a_request_without_a_body_shows_none() -> None:
+    text = str(miss(b"", reason="no-cassette"))
+    assert "prompt  " not in text
+    assert "body  " not in text

@@ -43,19 +43,42 @@ def test_secrets_and_headers_are_named_with_their_lines_and_never_shown(dirty, c
 
 def test_damage_is_named_with_its_line(desk, cassettes):
     path = desk.copy("damaged/cut-off.yaml", "cassettes/both.yaml")
-    desk.copy("damaged/vcrpy.yaml", "cassettes/vcr.yaml")
     last = len(path.read_text().splitlines())
 
     outcome = cassettes("check", "--folder", "cassettes")
 
     assert outcome.status == 1
     assert f"cassettes/both.yaml:{last}: the cassette is cut off" in outcome.out
-    assert "cassettes/vcr.yaml:2: the cassette was written by vcrpy" in outcome.out
-    assert outcome.out.endswith("4 files checked, 2 problems found\n")
+    assert outcome.out.endswith("3 files checked, 1 problem found\n")
+
+
+@pytest.mark.parametrize("name", ["vcrpy", "vcrpy-in-json", "vcrpy-empty", "no-mapping"])
+def test_files_of_other_programs_are_no_problem(desk, cassettes, name):
+    desk.copy(f"damaged/{name}.yaml", "cassettes/other.yaml")
+    desk.file("cassettes/compose.yaml", 'version: "3"\nservices: {}\n')
+    desk.file("cassettes/README", "Recorded in May.\n")
+    desk.file("cassettes/.gitkeep", "")
+
+    outcome = cassettes("check", "--folder", "cassettes")
+
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out == "3 files checked, 0 problems found; left alone: 2 files of other programs\n"
+    assert cassettes("check", "cassettes/other.yaml").status == 0
+    assert "3 cassettes" in cassettes("list").out
+
+
+@pytest.mark.parametrize("kept", [5, 12, 25, 30, 200])
+def test_a_cassette_that_was_cut_off_anywhere_is_a_problem(desk, cassettes, kept):
+    path = desk.path / "cassettes/both.yaml"
+    path.write_text(path.read_text()[:kept])
+
+    assert cassettes("check", "cassettes/both.yaml").status == 1
 
 
 def test_every_kind_of_damage_is_named(cassettes, fixtures_dir):
-    errors = sorted((fixtures_dir / "damaged").glob("*.error"))
+    of_others = {"vcrpy", "vcrpy-empty", "vcrpy-in-json", "vcrpy-without-headers", "no-mapping"}
+    found = sorted((fixtures_dir / "damaged").glob("*.error"))
+    errors = [error for error in found if error.stem not in of_others]
 
     outcome = cassettes("check", "--folder", fixtures_dir / "damaged")
 
@@ -63,7 +86,9 @@ def test_every_kind_of_damage_is_named(cassettes, fixtures_dir):
     assert [
         error.stem for error in errors if f"{error.stem}.yaml:{error.read_text('utf-8').rstrip()}" not in outcome.out
     ] == []
-    assert outcome.out.endswith(f"{len(errors)} files checked, {len(errors)} problems found\n")
+    assert outcome.out.endswith(
+        f"{len(errors)} files checked, {len(errors)} problems found; left alone: 5 files of other programs\n"
+    )
 
 
 def test_files_can_be_given_as_a_hook_does(desk, cassettes):

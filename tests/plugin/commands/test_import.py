@@ -97,9 +97,9 @@ def test_a_cassette_that_exists_is_replaced_only_when_that_is_wanted(project, ca
 
 REFUSED = {
     "not there": (None, "cannot be read: No such file or directory"),
-    "no yaml": ("interactions: [", "old.yaml:1: the file is no YAML"),
+    "no yaml": ("interactions: [", "the file is no YAML"),
     "python objects": ("interactions: !!python/object:os.x {}", "the file is no YAML"),
-    "something else": ("- a list", "has no list of interactions"),
+    "something else": ("- a list", "it has no list of interactions"),
     "one of ours": ("version: 1\ninteractions: []\nend:\n  interactions: 0\n", "is no cassette of vcrpy's"),
     "a broken one": ("interactions:\n- request: {method: GET, uri: x}\n", "interaction 1 lacks 'response'"),
 }
