@@ -130,8 +130,8 @@ def _refuse_secrets(item: pytest.Item) -> None:
 
 
 def _check(item: pytest.Item) -> None:
-    refuse_other_recorder(item)
     _refuse_secrets(item)
+    refuse_other_recorder(item)
 
 
 MARKER = Marker(llm_cassette, _check)

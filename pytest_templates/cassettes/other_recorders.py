@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from pytest_templates.support.text import command_line
+
 _MARKER: Final = "vcr"  # of pytest-recording and pytest-vcr
 _VCR: Final = "vcr"  # pytest-recording gives this fixture to every test, so it counts where a test asks for it itself
 _FIXTURES: Final = {
@@ -26,10 +28,11 @@ def refuse_other_recorder(item: pytest.Item) -> None:
     """
     other = _other_recorder(item)
     if other:
+        words = ["python", "-m", "pytest_templates", "cassettes", "import", "OLD_FILE", "--test", item.nodeid]
         raise pytest.Collector.CollectError(
             f"{item.nodeid}: two recorders, llm_cassette and {other}: remove one of them\n"
             "  to keep llm_cassette and what was recorded before, take that over with\n"
-            f"  python -m pytest_templates cassettes import OLD_FILE --test '{item.nodeid}'"
+            f"  {command_line(words)}"
         )
 
 

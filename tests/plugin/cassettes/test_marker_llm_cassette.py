@@ -258,7 +258,7 @@ def test_two_recorders_on_one_test_are_told_when_it_is_collected(project):
         project.says(
             result,
             f"test_{number}.py::test_it: two recorders, llm_cassette and {name}: remove one of them",
-            f"cassettes import OLD_FILE --test 'test_{number}.py::test_it'",
+            f"cassettes import OLD_FILE --test test_{number}.py::test_it",
         )
 
 
