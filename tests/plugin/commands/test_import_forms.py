@@ -45,7 +45,7 @@ READ = {
     "texts": theirs(),
     "bytes": theirs({"body": ASKED_TEXT.encode()}, {"body": {"string": SAID_TEXT.encode()}}),
     "compressed": theirs(None, {**GZIPPED, "body": {"string": COMPRESSED}}),
-    "headers-that-say-compressed": theirs(None, GZIPPED),
+    "headers-that-say-compressed": theirs(None, {"headers": {**JSON_TYPE, "Content-Encoding": ["of-tomorrow"]}}),
     "parsed": theirs({"parsed_body": ASKED, "body": GONE}, {"parsed_body": SAID, "body": GONE}),
     "parsed-response": theirs(None, {"parsed_body": SAID, "body": GONE}),
     "parsed-within": theirs(None, {"body": {"string": SAID}}),
