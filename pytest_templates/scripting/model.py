@@ -14,6 +14,7 @@ from antiphon.templates.checks import with_paths
 from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.run.ordering import in_turn
+from pytest_templates.run.under_way import current_attempt
 from pytest_templates.scripting.rules import Condition, Pattern, Script
 from pytest_templates.scripting.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.support.targets import without_iterations
@@ -35,7 +36,8 @@ class ScriptedModel(Model):
         script: A script that several models play from; it replaces the steps.
         generate: Whether to generate an answer where the script has none, for requests with tools or an output type:
             a call of each tool, then an object of the type, or a closing text. Equal requests get equal answers.
-        complain: Called with the error of every call without an answer, which is raised as well.
+        complain: Called with the error of every call without an answer, which is raised as well; by default that error
+            fails the test under way, also where the program swallows it.
 
     Attributes:
         calls: The model calls so far, those of copies included.
@@ -181,8 +183,11 @@ class ScriptedModel(Model):
 
     def _note(self, error: Exception) -> None:
         """Pass an error on, so that the test fails also where the program swallows it."""
+        attempt = current_attempt()
         if self._complain is not None:
             self._complain(error)
+        elif attempt is not None:
+            attempt.failures.append(error)
 
 
 def _built(session: Session, path: str | None) -> str:

@@ -121,18 +121,34 @@ def test_the_name_is_what_traces_call_the_model(project):
     assert project.outcomes() == {"passed": 1}
 
 
-def test_a_model_made_without_the_fixture_plays_too(project):
+def test_a_model_made_without_the_fixture_plays_too_and_fails_the_test_that_asks_too_often(project):
     project.tests(
         """
-        def test_it():
-            model = ScriptedModel("one", name="small")
-            assert ask(model).last.content == "one"
-            with pytest.raises(UnscriptedCall):
-                ask(model)
+        SHARED = ScriptedModel("one")
+
+        def swallow(model):
+            try:
+                return ask(model).last.content
+            except Exception:
+                return "sorry"
+
+        def test_enough():
+            assert swallow(SHARED) == "one"
+
+        def test_too_often():
+            assert swallow(SHARED) == "sorry"
+
+        def test_looked_for():
+            errors = []
+            assert swallow(ScriptedModel(complain=errors.append)) == "sorry"
+            assert [type(error) for error in errors] == [UnscriptedCall]
         """
     )
 
-    assert project.outcomes() == {"passed": 1}
+    result = project.run()
+
+    assert result.parseoutcomes() == {"passed": 2, "failed": 1}
+    project.says(result, "UnscriptedCall: scripted_model 'scripted' was asked", "FAILED test_it.py::test_too_often")
 
 
 def test_every_worker_holds_its_tests_to_their_scripts_and_tells_what_went_wrong(project):
