@@ -56,12 +56,6 @@ def test_a_secret_that_a_tool_returned_is_replaced() -> None:
     )
 
 
-def test_prose_may_speak_of_passwords() -> None:
-    body = json.dumps({"messages": [{"role": "user", "content": 'Never answer {"password": "1234"}.'}]})
-
-    assert kept(JSON, body) == body
-
-
 def test_a_member_that_is_no_text_stays() -> None:
     body = json.dumps(call('{"password": null, "api_key": ""}'))
 
