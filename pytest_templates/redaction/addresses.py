@@ -17,16 +17,16 @@ from typing import Final
 from pytest_templates.redaction.policy import is_secret_parameter
 
 # The marks between parameters, written as they are, in JSON, in HTML, or as a part of another address.
-_AND: Final = r"(?:[?&](?:amp;|#38;|#x26;)*+|\\+u0026|%(?:25)*+(?:26|3[fF]))"
+# One set of characters comes first: it makes the search for it fast.
+_AND: Final = r"[?&\\%](?:(?<=[?&])(?:amp;|#38;|#x26;)*+|(?<=\\)(?<!\\\\)\\*+u0026|(?<=%)(?:25)*+(?:26|3[fF]))"
 _EQUALS: Final = r"(?:=|\\+u003[dD]|%(?:25)*+3[dD])"
 _CHARACTER: Final = r"(?:[A-Za-z0-9_~+/=-]|%(?!(?:25)*+26)|\\+/|\\+u00(?:2[bfBF]|3[dD]))"
 _PARAMETER: Final = re.compile(
     rf"{_AND}(?P<name>[A-Za-z][A-Za-z0-9_.-]{{0,60}}+){_EQUALS}"
     rf"(?P<value>{_CHARACTER}*+(?:[.:,!*@$]{{1,3}}+{_CHARACTER}++)*+)"
 )
-_USER: Final = re.compile(
-    r"(?:(?<=://)|(?<=:\\/\\/))[^\s/?#@:\"'<>\\]{0,200}+:(?P<password>[^\s/?#@\"'<>\\]{1,1000}+)@(?=[\[\w])"
-)
+_ADDRESS: Final = ("://", r":\/\/")
+_USER: Final = re.compile(r"[^\s/?#@:\"'<>\\]{0,200}+:(?P<password>[^\s/?#@\"'<>\\]{1,1000}+)@(?=[\[\w])")
 
 _PASSING: Final = frozenset(  # what changes with a signature, in small letters
     [
@@ -49,15 +49,25 @@ def address_spans(text: str, placeholder: str) -> Iterator[tuple[int, int, str]]
         text: The text.
         placeholder: What stands in place of a secret that was found before.
     """
-    if "?" in text or "&" in text or "%" in text or "\\u0026" in text:
-        for query in _queries(text):
-            is_signed = any(map(_is_signature, query))
-            for one in query:
-                if one["value"] not in {placeholder, ""} and (_is_secret(one) or (is_signed and _is_passing(one))):
-                    yield *one.span("value"), "the signature of an address"
-    for user in _USER.finditer(text):
+    for query in _queries(text):
+        is_signed = any(map(_is_signature, query))
+        for one in query:
+            if one["value"] not in {placeholder, ""} and (_is_secret(one) or (is_signed and _is_passing(one))):
+                yield *one.span("value"), "the signature of an address"
+    for user in _users(text):
         if not _NO_PASSWORD.fullmatch(user["password"]):
             yield *user.span("password"), "the password in an address"
+
+
+def _users(text: str) -> Iterator[re.Match[str]]:
+    """The user and password of each address that has them."""
+    for mark in _ADDRESS:
+        place = text.find(mark)
+        while place >= 0:
+            user = _USER.match(text, place + len(mark))
+            if user:
+                yield user
+            place = text.find(mark, place + len(mark))
 
 
 def _queries(text: str) -> Iterator[list[re.Match[str]]]:

@@ -49,7 +49,6 @@ _PAIRS: Final = frozenset(
 )
 _SINGLE: Final = frozenset(["passwd", *(first + last for first, last in _PAIRS)])
 _VAGUE: Final = frozenset(["secret", "pwd", "authorization", "credential", "cookie"])
-_AGAIN: Final = frozenset(["confirm", "confirmation", "repeat"])  # password_confirmation
 _IN_HEADERS: Final = _SINGLE | _VAGUE | {"key", "token", "auth", "jwt", "assertion"}
 _NO_TOKEN: Final = frozenset(["page", "next", "previous", "continuation", "sync", "resume", "start", "max", "min"])
 _NO_KEY: Final = frozenset(
@@ -67,8 +66,6 @@ def _ending(name: str) -> tuple[str, str]:
     Only ``tokens`` stay as they are: these are counted.
     """
     words = [word.lower() for word in _WORDS.findall(name[-100:]) if not word.isdigit()] or [""]
-    if words[-1] in _AGAIN and len(words) > 1:
-        del words[-1]
     before = words[-2] if len(words) > 1 else ""
     return before, words[-1] if words[-1] == "tokens" else words[-1].removesuffix("s")
 

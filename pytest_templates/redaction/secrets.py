@@ -166,11 +166,17 @@ class Secrets:
 
     def find(self, text: str) -> Leak | None:
         """The first secret in a text, if there is one."""
-        return next(iter(self.find_all(text)), None)
+        return next(self._leaks(text), None)
 
     def find_all(self, text: str) -> list[Leak]:
         """Every secret in a text, in order."""
-        return [Leak(source, text.count("\n", 0, start) + 1) for start, _, source in self.spans(text)]
+        return list(self._leaks(text))
+
+    def _leaks(self, text: str) -> Iterator[Leak]:
+        line, done = 1, 0
+        for start, _, source in self.spans(text):
+            line, done = line + text.count("\n", done, start), start
+            yield Leak(source, line)
 
     def spans(self, text: str) -> list[Span]:
         """Where secrets are in a text, in order; what overlaps is one."""

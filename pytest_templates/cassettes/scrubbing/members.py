@@ -19,11 +19,10 @@ from pytest_templates.cassettes.format.canonical_json import Json
 from pytest_templates.redaction.policy import is_secret_member, is_vague_member
 from pytest_templates.redaction.secrets import PLACEHOLDER, Source, Span, merged
 
-_ENDINGS: Final = (
-    *("key", "token", "secret", "word", "phrase", "passwd", "pwd", "string", "assertion", "authorization"),
-    *("credential", "cookie", "confirm", "confirmation", "repeat"),
-)
-_STYLES: Final = "|".join(style for word in _ENDINGS for style in (word, word.capitalize(), word.upper()))
+# What the names of secrets end in, from a letter that is not too frequent on, so that few places have to be looked at:
+# key, token, cookie; passwd, pwd, password; secret; authorization; credential; passphrase; connectionString; assertion
+_ENDINGS: Final = ("key", "ken", "kie", "wd", "word", "cret", "zation", "dential", "phrase", "string", "ssertion")
+_STYLES: Final = "|".join(style for end in _ENDINGS for style in dict.fromkeys([end, end.capitalize(), end.upper()]))
 _NAME: Final = re.compile(  # its end, and what stands between it and the value
     rf"(?:{_STYLES})[sS]?(?:[_-]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=])\s{{0,200}}+)"
 )
@@ -52,9 +51,8 @@ def member_spans(text: str) -> Iterator[Span]:
     for name in secret_names(text):
         is_hidden = is_hidden or name.is_escaped
         if not name.is_escaped and name.end >= done:
-            for span in _values(text, name):
-                yield span
-                done = span[1]
+            spans, done = _values(text, name)
+            yield from spans
     if is_hidden:
         read = _Read(text)
         yield from ((read.place(start), read.place(end), source) for start, end, source in member_spans(read.text))
@@ -98,21 +96,30 @@ def _bare(text: str, end: int) -> str:
     return near[len(near.rstrip(_BARE_NAME)) :]
 
 
-def _values(text: str, name: Name) -> list[Span]:
-    """Where the value of a member is, or the values in it."""
+def _values(text: str, name: Name) -> tuple[list[Span], int]:
+    """Where the value of a member is, or the values in it; and up to where no other name has to be looked at."""
     found = _TEXT.match(text, name.end)
     if found:
         group = "double" if found["double"] is not None else "single"
-        return [(*found.span(group), A_MEMBER)] if _is_secret(found[group], name) else []
+        return ([(*found.span(group), A_MEMBER)], found.end()) if _is_secret(found[group], name) else ([], name.end)
     if not name.is_quoted:
-        bare = _BARE.match(text, name.end)
-        value = bare["value"].rstrip(".:!?") if bare and not bare["after"] else ""
-        begin = bare.start("value") if bare else 0
-        return [(begin, begin + len(value), A_MEMBER)] if _looks_secret(value, name) else []
-    number = None if name.is_vague else _INTEGER.match(text, name.end)
+        return _bare_value(text, name)
+    if name.is_vague:
+        return [], name.end
+    number = _INTEGER.match(text, name.end)
     if number:
-        return [(*number.span(), A_NUMBER)] if is_secret_number(number[0]) else []
-    return [] if name.is_vague or text[name.end : name.end + 1] not in {"[", "{"} else _values_in(text, name.end)
+        return [(*number.span(), A_NUMBER)] if is_secret_number(number[0]) else [], number.end()
+    spans = _values_in(text, name.end) if text[name.end : name.end + 1] in {"[", "{"} else []
+    return spans, spans[-1][1] if spans else name.end
+
+
+def _bare_value(text: str, name: Name) -> tuple[list[Span], int]:
+    found = _BARE.match(text, name.end)
+    if not found:
+        return [], name.end
+    start, value = found.start("value"), found["value"].rstrip(".:!?")
+    is_secret = not found["after"] and _looks_secret(value, name)
+    return [(start, start + len(value), A_MEMBER)] if is_secret else [], found.end("value")
 
 
 def _values_in(text: str, start: int) -> list[Span]:

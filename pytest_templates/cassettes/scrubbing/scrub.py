@@ -73,10 +73,10 @@ def _parameter(pair: str, secrets: Secrets) -> str:
 
 _LINE: Final = re.compile(r"(data: ?)?([^\r\n]+)")
 _FORM_FIELD: Final = re.compile(
-    r'(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]*+(?:\r?\n[^\r\n]++)*+\r?\n\r?\n)(?P<value>(?:(?!\r?\n--).)*+)',
+    r'(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]*+(?:\r?\n[^\r\n]++){0,20}+\r?\n\r?\n)(?P<value>(?:(?!\r?\n--).)*+)',
     re.DOTALL,
 )
-_ESCAPED: Final = re.compile(r"\\+u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
+_ESCAPED: Final = re.compile(r"(?<!\\)\\++u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
 
 
 def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
