@@ -124,6 +124,7 @@ def _parts(value: str) -> Iterator[str]:
     account, colon, key = value.partition(":")
     if not _is_word(value):
         yield value
+        yield value.rstrip("=")  # servers leave out the padding of base64
     if colon and account and not _is_word(key):
         yield key.lstrip(":")
 
@@ -134,7 +135,7 @@ def _in_cookies(text: str) -> Iterator[tuple[str, str]]:
         value = pair.partition("=")[2].strip().strip('"')
         for written in {value, unquote(value)}:
             if len(written) >= _LEAST_COOKIE and _is_mixed(written):
-                yield "", written
+                yield from (("", part) for part in _parts(written))
 
 
 _LEAST_COOKIE: Final = 12  # characters; settings are shorter

@@ -93,7 +93,9 @@ def _quoted(text: str, end: int, quote: str) -> str:
 
 def _bare(text: str, end: int) -> str:
     near = text[max(0, end - _MAX_NAME) : end].rstrip("]")
-    return near[len(near.rstrip(_BARE_NAME)) :]
+    rest = near.rstrip(_BARE_NAME)
+    name = near[len(rest) :]
+    return name[1:] if rest.endswith("\\") else name  # \n of JSON stands before it
 
 
 def _values(text: str, name: Name) -> tuple[list[Span], int]:
