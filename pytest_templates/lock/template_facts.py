@@ -80,8 +80,7 @@ def _shown(name: str, value: Any) -> str:
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: PLACEHOLDER if _is_secret(str(name)) else _without_secrets(inner)
-            for name, inner in value.items()
+            name: PLACEHOLDER if _is_secret(str(name)) else _without_secrets(inner) for name, inner in value.items()
         }
     return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
 

@@ -20,7 +20,7 @@ from pytest_templates.redaction.policy import is_secret_parameter
 # One set of characters comes first: it makes the search for it fast.
 _AND: Final = r"[?&\\%](?:(?<=[?&])(?:amp;|#38;|#x26;)*+|(?<=\\)(?<!\\\\)\\*+u0026|(?<=%)(?:25)*+(?:26|3[fF]))"
 _EQUALS: Final = r"(?:=|\\+u003[dD]|%(?:25)*+3[dD])"
-_CHARACTER: Final = r"(?:[A-Za-z0-9_~+/=-]|%(?!(?:25)*+26)|\\+/|\\+u00(?:2[bfBF]|3[dD]))"
+_CHARACTER: Final = r"(?:[A-Za-z0-9_~+/=-]|%(?!(?:25)*+(?:26|3[fF]))|\\+/|\\+u00(?:2[bfBF]|3[dD]))"
 _PARAMETER: Final = re.compile(
     rf"{_AND}(?P<name>[A-Za-z][A-Za-z0-9_.-]{{0,60}}+){_EQUALS}"
     rf"(?P<value>{_CHARACTER}*+(?:[.:,!*@$]{{1,3}}+{_CHARACTER}++)*+)"

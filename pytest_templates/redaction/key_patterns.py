@@ -86,7 +86,8 @@ _PEM: Final = (
     rf"(?:[A-Z0-9]+ ){{0,4}}PRIVATE KEY(?: BLOCK)?-----"
     rf"(?:{_GAP}*+[A-Za-z-]{{1,40}}: [^\n\\]{{0,100}}){{0,10}}+"  # headers, as RFC 1421 and OpenPGP have them
     rf"(?:{_GAP}*+[A-Za-z0-9+/=]{{20,}}+)++"
-    rf"(?:{_GAP}*+[A-Za-z0-9+/=]++)?(?:{_GAP}*+-----END [A-Z0-9 ]+-----)?"
+    rf"(?:{_GAP}*+[A-Za-z0-9+/=]++(?={_GAP}*+-----END)|(?:\\+[nrt]|\n)[ \t]*+[A-Za-z0-9+/=]++)?"
+    rf"(?:{_GAP}*+-----END [A-Z0-9 ]+-----)?"
 )
 
 KEY_PATTERNS: Final = (
@@ -179,13 +180,16 @@ KEY_PATTERNS: Final = (
     KeyPattern("a private key", ("-----BEGIN ",), _PEM),
 )
 
-# Most texts hold no run of characters in which a key has room: to look for the starts there takes a fraction of the time.
+# Few runs of characters have room for a key: to look for its start in these alone takes a fraction of the time.
 _ROOM: Final = re.compile(r"[A-Za-z0-9_.~/+=-]{15,}")
 _HAS_DIGIT: Final = re.compile(r"[0-9]")
 _HAS_LETTER: Final = re.compile(r"[A-Za-z]")
 _HAS_MARK: Final = re.compile(r"[_.~-]")
 _ANYWHERE: Final = frozenset(  # with a space or a colon in it, or without a digit
-    ["Bearer ", "bearer ", "Basic ", "basic ", "-----BEGIN ", "bot", "AIzaSy", "hf_", "api_org_"]
+    [
+        *("Bearer ", "bearer ", "Basic ", "basic ", "-----BEGIN ", "bot", "AIzaSy", "hf_", "api_org_"),
+        *("AKIA", "ASIA", "ABIA", "ACCA"),
+    ]
 )
 _BY_START: Final = tuple((start, key) for key in KEY_PATTERNS for start in key.starts)
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pytest_templates.reporting.document import Report
 
 
-def _sections_of(hook: pluggy.HookCaller, report: Report, config: pytest.Config) -> tuple[list[tuple[str, str]], list[str]]:
+def _sections_of(
+    hook: pluggy.HookCaller, report: Report, config: pytest.Config
+) -> tuple[list[tuple[str, str]], list[str]]:
     """The sections that implementations of a hook return, and the errors of others; without secrets."""
     from pytest_templates.errors import HookError
     from pytest_templates.redaction.reports import redacted_in_run

@@ -89,7 +89,9 @@ class ConversationExtension(SingleFileSnapshotExtension):
         """
         leak = secrets_of().find(test_location.snapshot_name)
         if leak:
-            raise TestingError(f"the name of this test holds {leak.what}, and its snapshot would be named after it; {REMEDY}")
+            raise TestingError(
+                f"the name of this test holds {leak.what}, and its snapshot would be named after it; {REMEDY}"
+            )
         name = safe_name(test_location.snapshot_name)
         if isinstance(index, str):
             return f"{name}~{safe_name(index)}"

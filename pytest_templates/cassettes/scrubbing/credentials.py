@@ -2,7 +2,7 @@
 
 A server may repeat a credential in its answer, so it is looked for wherever it may stand. Headers have no common form:
 a scheme may come first, and then a key alone, in quotes, behind the name of an account, or among parameters (RFC 9110,
-section 11.4, and many others), so each part that may be the key is taken for one. Not what servers give out for everyone
+section 11.4, and many others), so each part that may be the key is taken for one. Not what servers give out for all
 (realms, nonces), names and numbers of versions, and words: to replace these would spoil prompts and answers.
 """
 

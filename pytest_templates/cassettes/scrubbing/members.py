@@ -1,8 +1,8 @@
 """Secret members in any text: in JSON after prose, in fences or in strings, in dicts of Python, YAML and variables.
 
 What stands under a quoted name is secret whatever it is: a text, a number of four digits or more, the words in a list
-or an object. Prose and code use the same names without quotes ("the password: required", ``api_key=self.key``), so there
-a value has to look like one. The schema of a member (``{"password": {"type": "string"}}``) says no secret.
+or an object. Prose and code use the same names without quotes ("the password: required", ``api_key=self.key``), so
+there a value has to look like one. The schema of a member (``{"password": {"type": "string"}}``) says no secret.
 
 Every pattern takes what it has matched for good, and looks at a bounded piece of text beside it: the time grows with
 the length of the text, whoever wrote it.
@@ -181,7 +181,7 @@ def _is_secret(value: str, name: Name) -> bool:
 _NO_VALUE: Final = re.compile(
     r"[A-Za-z]{0,11}|[A-Za-z]+(?:_[A-Za-z]+)+|[<$%{].*|\W*|.{0,3}|.*\s.*|(?i:your|my)\W.*", re.DOTALL
 )
-_ATTRIBUTE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_NAME_OF_ONE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+|_*[a-z]+[0-9]{0,2}(?:_[a-z]+[0-9]{0,2})+|.*://.*")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{2,20} ")
 
 
@@ -195,7 +195,7 @@ def _is_mixed(value: str, least: int) -> bool:
 
 def _looks_secret(value: str, name: Name) -> bool:
     """Whether what stands behind a name, both without quotes, is a secret and no code or prose."""
-    if value == PLACEHOLDER or value[:1] in {"$", "<", "%"} or _ATTRIBUTE.fullmatch(value):
+    if value == PLACEHOLDER or value[:1] in {"$", "<", "%"} or _NAME_OF_ONE.fullmatch(value):
         return False
     if name.gap == "=":
         return _is_mixed(value, 6) or (len(value) >= 6 and value.isdigit() and not name.is_vague)

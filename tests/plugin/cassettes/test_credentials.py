@@ -141,7 +141,9 @@ def test_a_credential_that_the_server_repeats_is_not_on_the_cassette(form: str, 
 )
 def test_what_is_no_credential_stays(name: str, value: str) -> None:
     credentials = Credentials({})
-    credentials.learn(RecordedRequest("GET", "https://host/?token=country&page_token=k7Qw9xLr2T", ((name, value),), b""))
+    credentials.learn(
+        RecordedRequest("GET", "https://host/?token=country&page_token=k7Qw9xLr2T", ((name, value),), b"")
+    )
     text = f"ada-lovelace-1 k7Qw9xLr2T something Elephants country midnight 2025-01-31 short1 AWS4-HMAC-SHA256 {value}"
     assert credentials.secrets().replace(text).startswith(text[:80])
 

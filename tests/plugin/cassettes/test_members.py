@@ -197,6 +197,7 @@ NO_MEMBERS = [
     "api_key=settings.api_key, password=getpass(), token=tokens[0], password=None, secret_key=keys2[0]",
     "api_key = load_key1()\npassword = user.password1\nif password == 'a1b2c3d4': pass",
     'password = "password", api_key="OPENAI_API_KEY", apiKey: "<your key>", password="${DB_PASSWORD1}"',
+    "AccessToken: https://host/v1/guide2, OAuth2Credentials: _convert_oauth2_credentials, api_key=key_of_user1",
     "password: str = Field(...), api_key: SecretStr | None, secretKey: String",
     "export API_KEY=$OPENAI_API_KEY; API_KEY=<your-key-1>; PASSWORD={{ password1 }}",
     "monkey=a1b2c3d4, keyword: a1b2c3d4, sword=a1b2c3d4e5, crossword: a1b2c3d4e5, passkeys: a1b2c3d4",

@@ -234,7 +234,9 @@ def test_what_fixtures_logs_and_other_features_write_of_a_test_holds_no_secret(w
     project.ini("log_file_level = INFO\nlog_cli = true\njunit_family = xunit1\nfilterwarnings = ignore")
     files = ("--junitxml=report.xml", "--log-file=log.txt", "--templates-json=report.json")
 
-    result = project.run("-rA", "--templates-record=missing", "--templates-coverage", "--templates-summary", *files, *workers)
+    result = project.run(
+        "-rA", "--templates-record=missing", "--templates-coverage", "--templates-summary", *files, *workers
+    )
 
     result.assert_outcomes(passed=1)
     report, log, junit = ((project.path / name).read_text() for name in ("report.json", "log.txt", "report.xml"))
@@ -248,7 +250,7 @@ def test_what_fixtures_logs_and_other_features_write_of_a_test_holds_no_secret(w
 
 def test_logs_of_other_tests_are_left_alone(project, chat_server):
     project.tests(
-        f"""
+        """
         import logging
 
         @pytest.mark.llm_cassette

@@ -192,6 +192,51 @@ def test_a_private_key_is_replaced_with_its_armour() -> None:
     assert NONE.replace(text) == "Here it is:\n```\nREDACTED\n```\nKeep it safe."
 
 
+PEM = pem("RSA ")
+QUOTINGS = {
+    "json": json.dumps(PEM),
+    "json in json": json.dumps(json.dumps({"key": PEM})),
+    "json in json in json": json.dumps(json.dumps(json.dumps([PEM]))),
+    "on one line": PEM.replace("\n", " "),
+    "without line ends": PEM.replace("\n", ""),
+    "with carriage returns": PEM.replace("\n", "\r\n"),
+    "in an address": PEM.replace("\n", "%0A"),
+    "quoted": "> " + PEM.replace("\n", "\n> "),
+    "indented": "  " + PEM.replace("\n", "\n    "),
+    "line by line": "key = (\n" + "\n".join(f"    '{line}\\n'" for line in PEM.splitlines()) + "\n)",
+    "continued": PEM.replace("\n", "\\\n"),
+    "cut off": PEM[: len(PEM) // 2],
+}
+
+
+@pytest.mark.parametrize("quoting", QUOTINGS)
+def test_a_private_key_is_found_in_any_quoting(quoting: str) -> None:
+    kept = NONE.replace(f"It is {QUOTINGS[quoting]} so far.")
+
+    assert kept.startswith("It is ")
+    assert kept.endswith(" so far.")
+    assert [line for line in PEM.splitlines()[1:-1] if line[:20] in kept] == []
+    assert "REDACTED" in kept
+
+
+@pytest.mark.parametrize("chance", ["1//0" + "a8PONqPP6nPyxo67mfN7uqY9n", "AKIA" + some(string.ascii_uppercase, 16)])
+@pytest.mark.parametrize("lines", [False, True])
+def test_what_looks_like_a_key_within_base64_is_none(chance: str, lines: bool) -> None:
+    """A prefix of four characters comes up by chance."""
+    data = some(WORD, 75) + "/" + chance + "/" + some(WORD, 71)
+    text = "\n".join(data[start : start + 76] for start in range(0, len(data), 76)) if lines else data
+    for picture in (f"data:image/png;base64,{text}", json.dumps({"data": text, "media_type": "image/png"})):
+        assert NONE.replace(picture) == picture
+    for said in (f"It is {chance}.", f"https://host/keys/{chance}", f"A PLACE WITH CAPITALS\n{chance}", f"x={chance}"):
+        assert NONE.replace(said) == said.replace(chance, "REDACTED")
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=200))
+def test_embeddings_hold_no_keys(vector: list[float]) -> None:
+    text = json.dumps({"data": [{"embedding": vector}]})
+    assert NONE.replace(text) == text
+
+
 @given(st.binary(min_size=300, max_size=3000))
 def test_images_hold_no_keys(raw: bytes) -> None:
     text = json.dumps({"url": "data:image/png;base64," + base64.b64encode(raw).decode()})
