@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_templates.redaction.logs import redacted_logs
+from pytest_templates.redaction.names import refuse_secret_name
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource
@@ -35,7 +37,8 @@ def llm_live(reason: object) -> str:
     return reason_of(reason)
 
 
-def _refuse_recording(item: pytest.Item) -> None:
+def _check(item: pytest.Item) -> None:
+    refuse_secret_name(item, "every report of it would show it")
     if item.get_closest_marker("llm_cassette") is not None:
         raise pytest.Collector.CollectError(
             f"{item.nodeid} is marked llm_cassette and llm_live: a test replays its calls, or makes them. To record "
@@ -43,7 +46,7 @@ def _refuse_recording(item: pytest.Item) -> None:
         )
 
 
-MARKER = Marker(llm_live, _refuse_recording)
+MARKER = Marker(llm_live, _check)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,6 +91,14 @@ class LiveCalls:
             attempt.failures.append(refused)
             raise refused
         attempt.hook.before_sending(attempt=attempt)
+
+    @hookimpl
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Redact the logs of a marked test: client libraries write addresses and headers with secrets to them."""
+        if MARKER.is_on(attempt.item):
+            from pytest_templates.redaction.secrets import secrets_of
+
+            attempt.resources.enter_context(redacted_logs(attempt.item.config, secrets_of))
 
     @hookimpl
     def asks_real_models(self, attempt: Attempt) -> bool | None:

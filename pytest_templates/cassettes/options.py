@@ -13,6 +13,7 @@ from pytest_templates.cassettes.other_recorders import refuse_other_recorder
 from pytest_templates.cassettes.paths import cassette_path
 from pytest_templates.cassettes.storage.remote import store_at
 from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.redaction.names import refuse_secret_name
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.environment import HOW_TO_REACH
@@ -117,16 +118,7 @@ def _check_matching(mark: CassetteMark) -> None:
 
 
 def _refuse_secrets(item: pytest.Item) -> None:
-    """Refuse a test whose name holds a key: pytest prints it, and the cassette would be called after it."""
-    from pytest_templates.redaction.secrets import secrets_of
-
-    secrets = secrets_of()
-    leak = secrets.find(item.nodeid)
-    if leak:
-        raise pytest.Collector.CollectError(
-            f"{secrets.replace(item.nodeid)}: the name of this test holds {leak.what}, and its cassette would be named "
-            'after it\n  give the parameter an id: pytest.param(..., id="...")'
-        )
+    refuse_secret_name(item, "its cassette would be named after it")
 
 
 def _check(item: pytest.Item) -> None:

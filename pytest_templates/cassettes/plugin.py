@@ -10,6 +10,7 @@ import pytest
 
 from pytest_templates.cassettes import rerecorded, unused
 from pytest_templates.cassettes.options import CASSETTES, MARKER, OPTIONS, RECORD
+from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource
@@ -108,6 +109,7 @@ class Cassettes:
         from pytest_templates.cassettes.recording import open_for
 
         cassette = attempt.stash[CASSETTE] = open_for(attempt, mark, self._run_id)
+        attempt.resources.enter_context(redacted_logs(self._config, lambda: cassette.secrets))
         if cassette.settings.mode == "none":
             from pytest_templates.cassettes.network_guard import guarded
             from pytest_templates.cassettes.retry_waits import virtual_waits

@@ -16,7 +16,7 @@ from typing import Any, Final
 from antiphon import Model, Session, SessionInitStrategy, SessionTransformer, SquashStrategy, Template, Tool
 from antiphon.copies import ATOMS, Shared, attributes
 from pytest_templates.isolation.state import State, StateReader
-from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_NAME
+from pytest_templates.redaction.policy import SECRET_NAME, is_secret_header
 from pytest_templates.support.environment import is_users_module
 
 
@@ -198,7 +198,7 @@ class _Reader(StateReader):
 
 def hidden(name: str, value: Any) -> Any:
     """The value; where its name is that of a secret, a short hash of it."""
-    if isinstance(value, str) and (SECRET_NAME.search(name) or name.lower() in CREDENTIAL_HEADERS):
+    if isinstance(value, str) and (SECRET_NAME.search(name) or is_secret_header(name)):
         return f"<hidden, {blake2b(value.encode('utf-8', 'surrogatepass'), digest_size=2).hexdigest()}>"
     return value
 

@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from antiphon import Fact, Model, ModelSettings, Template
 from pytest_templates.lock.comparison import KINDS
-from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS, SECRET_PARAMETERS
+from pytest_templates.redaction.policy import is_secret_header, is_secret_parameter
 from pytest_templates.redaction.secrets import PLACEHOLDER, secrets_of
 from pytest_templates.scripting.model import ScriptedModel
 from pytest_templates.snapshots.conversation import StableIds
@@ -54,7 +54,6 @@ def canonical(value: Any) -> str:
 
 
 _LONGEST: Final = 60  # characters; of longer settings the hash is locked
-_SECRET: Final = CREDENTIAL_HEADERS | SECRET_FIELDS | SECRET_PARAMETERS
 _HEADERS: Final = "extra_headers"
 
 
@@ -81,10 +80,13 @@ def _shown(name: str, value: Any) -> str:
 def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: PLACEHOLDER if str(name).lower() in _SECRET else _without_secrets(inner)
-            for name, inner in value.items()
+            name: PLACEHOLDER if _is_secret(str(name)) else _without_secrets(inner) for name, inner in value.items()
         }
     return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _is_secret(name: str) -> bool:
+    return is_secret_parameter(name) or is_secret_header(name)
 
 
 def _kind(value: object) -> str:

@@ -1,103 +1,10 @@
-"""What counts as secret: which headers are kept, which names mark a secret, what the keys of known providers look like.
-
-A key is recognised by its prefix and by what may follow: with a digit in it, or with more letters than a word has, so
-that names such as ``sk-learn-estimators`` are none. Prefixes and alphabets are those that the providers document or
-give out, and that scanners such as gitleaks look for (its ``config/gitleaks.toml``); lengths are minima, since
-providers change them. Keys of Mistral, Cohere and Azure are bare letters and digits: they are known by the header that
-carries them, and by the environment.
-"""
+"""What counts as secret: which headers are kept, which names mark a secret, which values are too common to be one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Final
-
-# Before a key stands no letter, digit, hyphen or underscore, unless it is the end of an escape: \n or %20.
-_BEFORE: Final = r"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
-_DIGIT: Final = r"(?=[A-Za-z_-]{0,200}[0-9])"  # there is one in what follows
-_WORD: Final = _DIGIT + "[A-Za-z0-9]"
-_TEXT: Final = _DIGIT + "[A-Za-z0-9_-]"
-_END: Final = r"(?![A-Za-z0-9_-])"
-_GAP: Final = r"(?:\s|\\[nrt])"  # white space, also as JSON writes it
-
-
-@dataclass(frozen=True)
-class KeyPattern:
-    """What one kind of key looks like.
-
-    Attributes:
-        name: What it is, with its article.
-        starts: What it starts with, one of these.
-        rest: What follows, as a regular expression; its group, where it has one, is the key.
-    """
-
-    name: str
-    starts: tuple[str, ...]
-    rest: str
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The whole, as a regular expression."""
-        return re.compile(f"{_BEFORE}(?:{'|'.join(map(re.escape, self.starts))}){self.rest}")
-
-    def found_in(self, text: str, start: str) -> Iterator[tuple[int, int]]:
-        """Where there is one that starts like this: start and end."""
-        place = text.find(start)
-        while place >= 0:
-            found = self.pattern.match(text, place)
-            if found:
-                yield found.span(found.lastindex or 0)
-            place = text.find(start, found.end() if found else place + 1)
-
-
-_PEM: Final = (
-    rf"(?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
-    rf"(?:{_GAP}*+[A-Za-z-]+: [^\n\\]{{0,100}})*+"  # headers, as RFC 1421 and OpenPGP have them
-    rf"(?:{_GAP}*+[A-Za-z0-9+/=]{{20,}}+)++"
-    rf"(?:{_GAP}*+[A-Za-z0-9+/=]++)?(?:{_GAP}*+-----END [A-Z0-9 ]+-----)?"
-)
-
-KEY_PATTERNS: Final = (
-    KeyPattern("an Anthropic key", ("sk-ant-",), rf"(?:[a-z]+[0-9]{{2}}-)?{_TEXT}{{16,}}"),
-    KeyPattern("an OpenRouter key", ("sk-or-v1-",), rf"{_WORD}{{20,}}"),
-    KeyPattern("a Langfuse key", ("sk-lf-", "pk-lf-"), r"[0-9a-f]{8}-[0-9a-f-]{20,}"),
-    KeyPattern("an OpenAI key", ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-"), rf"{_TEXT}{{16,}}"),
-    KeyPattern("an OpenAI or DeepSeek key", ("sk-",), rf"{_WORD}{{20,}}"),  # many others took this pattern over
-    KeyPattern("a Google key", ("AIzaSy",), "[A-Za-z0-9_-]{25,}"),
-    KeyPattern("a Google token", ("ya29.", "1//0", "GOCSPX-"), rf"{_TEXT}{{20,}}"),
-    KeyPattern("a Groq key", ("gsk_",), rf"{_WORD}{{20,}}"),
-    KeyPattern("an xAI key", ("xai-",), rf"{_WORD}{{20,}}"),
-    KeyPattern("a Hugging Face token", ("hf_", "api_org_"), rf"(?:{_WORD}{{20,}}|[A-Za-z]{{30,}})"),
-    KeyPattern("a Replicate token", ("r8_",), rf"{_WORD}{{20,}}"),
-    KeyPattern("a Perplexity key", ("pplx-",), rf"{_WORD}{{20,}}"),
-    KeyPattern("a Fireworks key", ("fw_",), rf"{_WORD}{{20,}}"),
-    KeyPattern("a Cerebras key", ("csk-",), rf"{_WORD}{{20,}}"),
-    KeyPattern("an Nvidia key", ("nvapi-",), rf"{_TEXT}{{20,}}"),
-    KeyPattern("a LangSmith key", ("lsv2_pt_", "lsv2_sk_"), r"[0-9a-f]{20,}(?:_[0-9a-f]+)?"),
-    KeyPattern("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), rf"[A-Z0-9]{{16}}{_END}"),
-    KeyPattern("an AWS session token", ("IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz"), r"[A-Za-z0-9/+=%]{40,}"),
-    KeyPattern("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), rf"{_WORD}{{30,}}"),
-    KeyPattern("a GitHub token", ("github_pat_",), rf"{_DIGIT}[A-Za-z0-9_]{{30,}}"),
-    KeyPattern("a Slack token", ("xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "xapp-"), rf"{_TEXT}{{10,}}"),
-    KeyPattern("a Stripe key", ("sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"), rf"{_WORD}{{10,}}"),
-    KeyPattern("a JSON Web Token", ("eyJ",), r"[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    KeyPattern("a bearer token", ("Bearer ", "bearer "), r"((?=[^\s\"'<>]{0,200}[0-9])[A-Za-z0-9._~+/=-]{16,})"),
-    KeyPattern("a private key", ("-----BEGIN ",), _PEM),
-)
-
-_BY_START: Final = tuple((start, key) for key in KEY_PATTERNS for start in key.starts)
-
-
-def keys_in(text: str) -> Iterator[tuple[int, int, str]]:
-    """What looks like a key of a known provider: start, end, and what it is."""
-    for start, key in _BY_START:
-        if start in text:  # many times faster than one regular expression for all
-            for begin, end in key.found_in(text, start):
-                yield begin, end, f"what looks like {key.name}"
-
 
 REQUEST_HEADERS: Final = frozenset({"content-type", "accept"})
 RESPONSE_HEADERS: Final = frozenset(
@@ -110,69 +17,90 @@ RESPONSE_HEADERS: Final = frozenset(
         "x-amzn-errortype",  # Bedrock names its errors in it
     }
 )
-# names of query parameters and form fields, in small letters
+# query parameters and form fields that are secret, beside those whose name is a secret member's; in small letters
 SECRET_PARAMETERS: Final = frozenset(
     [
-        "key",
-        "api_key",
-        "api-key",
-        "apikey",
-        "subscription-key",
-        "access_token",
-        "refresh_token",
-        "id_token",
-        "auth_token",
-        "token",
-        "auth",
-        "sig",
-        "signature",
-        "secret",
-        "client_secret",
-        "password",
-        "passwd",
-        "assertion",
-        "client_assertion",
-        "awsaccesskeyid",
-        "x-amz-signature",
-        "x-amz-credential",
-        "x-amz-security-token",
-        "x-goog-signature",
-        "x-goog-credential",
-        "x-api-key",
-        "x-goog-api-key",
+        *("key", "token", "auth", "sig", "signature", "secret", "assertion", "awsaccesskeyid"),
+        *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential"),
     ]
 )
-# names in JSON; shorter, since "token" and "key" are words of models' answers
-SECRET_FIELDS: Final = frozenset(
+# A name is told by the words it ends in, however they are joined: clientSecret, CLIENT_SECRET, x-client-secret.
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_KINDS_OF_KEY: Final = (
+    *("api", "secret", "access", "private", "auth", "authentication", "account", "subscription", "master", "signing"),
+    *("encryption", "service", "storage", "admin", "application", "deploy", "ssh", "hmac", "webhook", "functions"),
+)
+_KINDS_OF_TOKEN: Final = (
+    *("access", "refresh", "id", "auth", "authentication", "authorization", "api", "bearer", "session", "security"),
+    *("secret", "csrf", "xsrf", "oauth", "client", "bot", "deploy", "private", "personal", "service", "sas", "jwt"),
+    *("vault", "github", "gitlab", "gh", "hf", "slack", "discord", "telegram", "npm", "pypi", "admin", "webhook"),
+)
+_KINDS_OF_SECRET: Final = (
+    *("client", "app", "application", "consumer", "shared", "webhook", "api", "signing", "oauth", "hmac", "jwt"),
+    *("token", "access", "auth", "user", "service"),
+)
+_PAIRS: Final = frozenset(
     [
-        "api_key",
-        "api-key",
-        "apikey",
-        "access_token",
-        "refresh_token",
-        "id_token",
-        "auth_token",
-        "client_secret",
-        "private_key",
-        "password",
-        "client_assertion",
+        *((kind, "key") for kind in _KINDS_OF_KEY),
+        *((kind, "token") for kind in _KINDS_OF_TOKEN),
+        *((kind, "secret") for kind in _KINDS_OF_SECRET),
+        *(("connection", "string"), ("client", "assertion"), ("pass", "word"), ("pass", "phrase")),
     ]
 )
-# headers whose value is a secret, wherever else it stands
-CREDENTIAL_HEADERS: Final = frozenset(
+_SINGLE: Final = frozenset(["passwd", *(first + last for first, last in _PAIRS)])
+_VAGUE: Final = frozenset(["secret", "pwd", "authorization", "credential", "cookie"])
+_IN_HEADERS: Final = _SINGLE | _VAGUE | {"key", "token", "auth", "jwt", "assertion"}
+_NO_TOKEN: Final = frozenset(["page", "next", "previous", "continuation", "sync", "resume", "start", "max", "min"])
+_NO_KEY: Final = frozenset(
     [
-        "authorization",
-        "proxy-authorization",
-        "api-key",  # Azure
-        "x-api-key",  # Anthropic
-        "x-goog-api-key",
-        "x-amz-security-token",
-        "x-auth-token",
-        "x-access-token",
-        "xi-api-key",  # ElevenLabs
-        "ocp-apim-subscription-key",  # Azure's gateway
+        *("idempotency", "cache", "surrogate", "websocket", "public", "partition", "routing", "sort", "row", "range"),
+        *("object", "primary", "foreign", "shard", "group", "message", "event", "dedup", "deduplication"),
     ]
 )
+
+
+@lru_cache(maxsize=4096)
+def _ending(name: str) -> tuple[str, str]:
+    """The last two words of a name, in small letters and in the singular, without a number behind them.
+
+    Only ``tokens`` stay as they are: these are counted.
+    """
+    words = [word.lower() for word in _WORDS.findall(name[-100:]) if not word.isdigit()] or [""]
+    before = words[-2] if len(words) > 1 else ""
+    return before, words[-1] if words[-1] == "tokens" else words[-1].removesuffix("s")
+
+
+def is_secret_member(name: str) -> bool:
+    """Whether the value of a member of this name is secret, as in JSON, in a dict, or in an environment.
+
+    Not ``token``, ``tokens`` and ``key``: these are words of models' answers.
+    """
+    before, last = _ending(name)
+    return last in _SINGLE or (before, last) in _PAIRS
+
+
+def is_vague_member(name: str) -> bool:
+    """Whether a member of this name holds a secret where its value looks like one: ``secret``, ``authorization``."""
+    return not is_secret_member(name) and _ending(name)[1] in _VAGUE
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Whether the value of a parameter of an address, or of a field of a form, is secret."""
+    return name.lower() in SECRET_PARAMETERS or is_secret_member(name)
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether the value of a header of this name is a credential, by whatever standard or by none.
+
+    ``authorization``, ``cookie``, ``set-cookie``, ``x-api-key``, ``private-token``, ``x-anything-secret`` are;
+    ``idempotency-key`` and ``x-next-page-token`` are not.
+    """
+    before, last = _ending(name)
+    if (last == "key" and (before in _NO_KEY or not before)) or (last == "token" and before in _NO_TOKEN):
+        return False
+    return last in _IN_HEADERS
+
+
 # environment variables whose value is a secret, unless they are about something else
 SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 NO_SECRET_NAME: Final = re.compile(r"TOKENIZ|KEYBOARD", re.IGNORECASE)

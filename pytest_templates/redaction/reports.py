@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.junitxml import xml_key  # fixtures write to what it leads to, past the reports
 
 from pytest_templates.run.report_data import ATTRIBUTE
 
@@ -17,32 +18,55 @@ _REDACTION = pytest.StashKey["Redaction"]()
 
 
 class Redaction:
-    """Redacts what pytest prints beside the reports of tests: warnings, and headings of subtests."""
+    """Redacts what is said beside the reports of tests: warnings, headings of subtests, and properties in JUnit's file.
 
-    def __init__(self) -> None:
+    Args:
+        config: The run.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._secrets: dict[Secrets, None] = {}
 
     def learn(self, secrets: Secrets) -> None:
         """From now on these are redacted."""
         self._secrets[secrets] = None
 
+    @property
+    def learned(self) -> tuple[Secrets, ...]:
+        """The secrets of the tests that were reported so far."""
+        return tuple(self._secrets)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Redact the heading of a subtest."""
+        """Redact the heading of a subtest, attributes in JUnit's file, and what features send with any report."""
+        if hasattr(report, ATTRIBUTE):
+            setattr(report, ATTRIBUTE, self.redacted(getattr(report, ATTRIBUTE)))
+        junit = self._config.stash.get(xml_key, None)
+        for test in junit.node_reporters.values() if junit is not None else ():  # those under way
+            test.attrs.update(self.redacted(test.attrs))
         context = getattr(report, "context", None)
         if self._secrets and context is not None:
             for name in ("msg", "kwargs"):
-                object.__setattr__(context, name, self._redacted(getattr(context, name)))  # it is frozen
+                object.__setattr__(context, name, self.redacted(getattr(context, name)))  # it is frozen
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage) -> None:
         """Redact a warning, as that of a thread that died of an exception."""
         text = str(warning_message.message)
-        redacted_text = self._redacted(text)
+        redacted_text = self.redacted(text)
         if redacted_text != text:
             warning_message.message = redacted_text
 
-    def _redacted(self, value: Any) -> Any:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Redact properties of the whole suite: a fixture writes them beside the reports."""
+        junit = self._config.stash.get(xml_key, None)
+        if junit is not None:
+            junit.global_properties[:] = self.redacted(junit.global_properties)
+
+    def redacted(self, value: Any) -> Any:
+        """Plain data, or a representation of a failure, with a placeholder for every secret of the run so far."""
         for secrets in self._secrets:
             value = redacted(value, secrets)
         return value
@@ -57,12 +81,22 @@ def redact(report: pytest.TestReport, secrets: Secrets, config: pytest.Config) -
         config: The run.
     """
     if _REDACTION not in config.stash:
-        config.stash[_REDACTION] = Redaction()
+        config.stash[_REDACTION] = Redaction(config)
         config.pluginmanager.register(config.stash[_REDACTION], "templates-redaction")
     config.stash[_REDACTION].learn(secrets)
     for name in _PARTS:
         if hasattr(report, name):
             setattr(report, name, redacted(getattr(report, name), secrets))
+
+
+def redacted_in_run(value: Any, config: pytest.Config) -> Any:
+    """Plain data without the secrets of the environment, nor those of the tests that ran in this process."""
+    from pytest_templates.redaction.secrets import secrets_of
+
+    learned = config.stash[_REDACTION].learned if _REDACTION in config.stash else ()
+    for secrets in (secrets_of(), *learned):
+        value = secrets.replace_in(value)
+    return value
 
 
 def redacted(value: Any, secrets: Secrets) -> Any:

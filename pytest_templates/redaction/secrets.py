@@ -11,13 +11,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from pytest_templates.redaction.policy import (
-    COMMON_VALUES,
-    HOST,
-    NO_SECRET_NAME,
-    SECRET_NAME,
-    keys_in,
-)
+from pytest_templates.redaction.addresses import address_spans
+from pytest_templates.redaction.key_patterns import keys_in
+from pytest_templates.redaction.policy import COMMON_VALUES, HOST, NO_SECRET_NAME, SECRET_NAME
 
 _RUN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what addresses and JSON leave as it is (RFC 3986, section 2.3)
 _KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{32,}")
@@ -65,8 +61,13 @@ class EncodedSecret:
                 yield found.start(), found.end(), self.source
 
 
-def encodings_of(value: str, source: Source) -> Iterator[EncodedSecret]:
+@lru_cache(maxsize=1024)
+def encodings_of(value: str, source: Source) -> tuple[EncodedSecret, ...]:
     """A secret value in every encoding."""
+    return tuple(_encodings(value, source))
+
+
+def _encodings(value: str, source: Source) -> Iterator[EncodedSecret]:
     yield _encoded(source, value)
     raw = value.encode("utf-8", "surrogateescape")
     yield from (_encoded(source, digits) for digits in {raw.hex(), raw.hex().upper()})
@@ -165,11 +166,17 @@ class Secrets:
 
     def find(self, text: str) -> Leak | None:
         """The first secret in a text, if there is one."""
-        return next(iter(self.find_all(text)), None)
+        return next(self._leaks(text), None)
 
     def find_all(self, text: str) -> list[Leak]:
         """Every secret in a text, in order."""
-        return [Leak(source, text.count("\n", 0, start) + 1) for start, _, source in self.spans(text)]
+        return list(self._leaks(text))
+
+    def _leaks(self, text: str) -> Iterator[Leak]:
+        line, done = 1, 0
+        for start, _, source in self.spans(text):
+            line, done = line + text.count("\n", done, start), start
+            yield Leak(source, line)
 
     def spans(self, text: str) -> list[Span]:
         """Where secrets are in a text, in order; what overlaps is one."""
@@ -179,6 +186,7 @@ class Secrets:
         for encoded in self._encodings:
             yield from encoded.found_in(text)
         yield from ((start, end, Source(what)) for start, end, what in keys_in(text))
+        yield from ((start, end, Source(what)) for start, end, what in address_spans(text, PLACEHOLDER))
 
 
 def secrets_of(environ: Mapping[str, str] = os.environ) -> Secrets:

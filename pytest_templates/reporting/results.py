@@ -15,8 +15,7 @@ from pytest_templates.support.text import as_text
 if TYPE_CHECKING:
     import pluggy
 
-    from pytest_templates.redaction.secrets import Secrets
-    from pytest_templates.reporting.document import Outcome, Report, Test
+    from pytest_templates.reporting.document import Outcome, Report
 
 
 class RunResults:
@@ -31,6 +30,7 @@ class RunResults:
 
     def __init__(self, config: pytest.Config) -> None:
         self.is_wanted = bool(config.hook.pytest_templates_report_section.get_hookimpls())
+        self._config = config
         self._hook = manager_of(config).hook
         self._tests: dict[str, TestProgress] = {}
         self._started = perf_counter()
@@ -42,15 +42,15 @@ class RunResults:
 
     def report(self) -> Report:
         """The report of the run so far, without secrets."""
-        from pytest_templates.redaction.secrets import secrets_of
-        from pytest_templates.reporting.document import report_of
+        from pytest_templates.redaction.reports import redacted_in_run
+        from pytest_templates.reporting.document import Test, report_of
 
-        secrets = secrets_of()
-        ended = [one.ended(secrets, self._hook) for one in self._tests.values() if one.outcome is not None]
+        facts_of_tests = [one.facts(self._hook) for one in self._tests.values() if one.outcome is not None]
+        ended = [Test.model_validate(redacted_in_run(one, self._config)) for one in facts_of_tests]
         facts: dict[str, Any] = {}
         for some in self._hook.run_facts():
             facts |= some
-        return report_of(ended, perf_counter() - self._started, secrets.replace_in(facts))
+        return report_of(ended, perf_counter() - self._started, redacted_in_run(facts, self._config))
 
 
 class TestProgress:
@@ -75,28 +75,22 @@ class TestProgress:
         if brought:
             self._attempts.append(brought)
 
-    def ended(self, secrets: Secrets, hook: pluggy.HookRelay) -> Test:
-        """The test in the report of the run; features add their facts."""
-        from pytest_templates.reporting.document import Test
-
+    def facts(self, hook: pluggy.HookRelay) -> dict[str, Any]:
+        """The fields of the test in the report of the run; features add theirs."""
         calls = [call for brought in self._attempts for call in CALLS.within(brought) or ()]
         sources: set[str] = {call["source"] for call in calls}
         facts: dict[str, Any] = {}
         for some in hook.test_facts(reports=self._attempts):
             sources |= some.pop("sources", set())
             facts |= some
-        return Test.model_validate(
-            secrets.replace_in(
-                {
-                    "isolation": None,
-                    **facts,
-                    "nodeid": as_text(self._nodeid),
-                    "outcome": self.outcome,
-                    "source": "mixed" if len(sources) > 1 else next(iter(sources), None),
-                    "calls": calls,
-                }
-            )
-        )
+        return {
+            "isolation": None,
+            **facts,
+            "nodeid": as_text(self._nodeid),
+            "outcome": self.outcome,
+            "source": "mixed" if len(sources) > 1 else next(iter(sources), None),
+            "calls": calls,
+        }
 
 
 def _outcome_after(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from pytest_templates.reporting.document import Report
 
 
-def _sections_of(hook: pluggy.HookCaller, report: Report) -> tuple[list[tuple[str, str]], list[str]]:
+def _sections_of(
+    hook: pluggy.HookCaller, report: Report, config: pytest.Config
+) -> tuple[list[tuple[str, str]], list[str]]:
     """The sections that implementations of a hook return, and the errors of others; without secrets."""
     from pytest_templates.errors import HookError
-    from pytest_templates.redaction.secrets import secrets_of
+    from pytest_templates.redaction.reports import redacted_in_run
 
-    redact = secrets_of().replace
     sections: list[tuple[str, str]] = []
     errors: list[str] = []
     try:
@@ -34,10 +35,10 @@ def _sections_of(hook: pluggy.HookCaller, report: Report) -> tuple[list[tuple[st
         try:
             section = _checked(one, answer_of(one, HookError, report=report))
         except HookError as error:
-            errors.append(redact(failure_text([error])))
+            errors.append(failure_text([error]))
         else:
-            sections += [] if section is None else [(redact(section[0]), redact(section[1]))]
-    return sections, errors
+            sections += [] if section is None else [section]
+    return redacted_in_run(sections, config), redacted_in_run(errors, config)
 
 
 def _checked(implementation: pluggy.HookImpl, answer: Any) -> tuple[str, str] | None:
@@ -80,7 +81,7 @@ class ReportSections:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Call the hook; fail the run if it fails."""
         if self._hook.get_hookimpls():
-            self._sections, self._errors = _sections_of(self._hook, self._results.report())
+            self._sections, self._errors = _sections_of(self._hook, self._results.report(), session.config)
         if self._errors:
             fail_run(session)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from pytest_templates.cassettes.http.routing import open_recorders
+from pytest_templates.errors import TestingError
+from pytest_templates.redaction.names import REMEDY
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.snapshots.conversation import snapshot_text
 from pytest_templates.snapshots.diff import conversation_difference
@@ -80,7 +82,16 @@ class ConversationExtension(SingleFileSnapshotExtension):
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: PyTestLocation, index: SnapshotIndex = 0) -> str:
-        """A name that no other test has, nor another snapshot of the same test."""
+        """A name that no other test has, nor another snapshot of the same test.
+
+        Raises:
+            TestingError: The test is named after a secret.
+        """
+        leak = secrets_of().find(test_location.snapshot_name)
+        if leak:
+            raise TestingError(
+                f"the name of this test holds {leak.what}, and its snapshot would be named after it; {REMEDY}"
+            )
         name = safe_name(test_location.snapshot_name)
         if isinstance(index, str):
             return f"{name}~{safe_name(index)}"

@@ -1,4 +1,10 @@
-"""The secrets of one cassette: those of the environment, and the credentials that its requests carry."""
+"""The secrets of one cassette: those of the environment, and the credentials that its requests carry.
+
+A server may repeat a credential in its answer, so it is looked for wherever it may stand. Headers have no common form:
+a scheme may come first, and then a key alone, in quotes, behind the name of an account, or among parameters (RFC 9110,
+section 11.4, and many others), so each part that may be the key is taken for one. Not what servers give out for all
+(realms, nonces), names and numbers of versions, and words: to replace these would spoil prompts and answers.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +12,22 @@ import base64
 import binascii
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pytest_templates.cassettes.recorded import RecordedRequest
-from pytest_templates.redaction.policy import CREDENTIAL_HEADERS, SECRET_FIELDS
+from pytest_templates.cassettes.recorded import RecordedRequest, header
+from pytest_templates.cassettes.scrubbing.members import member_spans
+from pytest_templates.redaction.policy import is_secret_header, is_secret_parameter
 from pytest_templates.redaction.secrets import Secrets, Source, is_distinctive, secrets_for, values_of
 
-_KEY_PARAMETERS: Final = SECRET_FIELDS | {"key"}
-_DIGIT: Final = re.compile(r"\d")
+_MAX_SIGNATURES: Final = 64  # each is good for one request: a server can repeat it in its answer to that one only
 
 
 class Credentials:
-    """Every secret that was seen while a cassette was open; none is forgotten before it closes.
+    """Every secret that was seen while a cassette was open; but for signatures none is forgotten before it closes.
 
     A test may set a variable and take it back, and give a client a key that stands in no variable: what a request
     carries as its key is a secret of the whole cassette.
@@ -31,40 +39,135 @@ class Credentials:
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
         self._values: dict[str, Source] = {}
+        self._signatures: OrderedDict[str, Source] = OrderedDict()
 
     def secrets(self) -> Secrets:
         """What is secret now."""
         self._values.update(values_of(self._environ))
-        return secrets_for(self._values.copy())
+        return secrets_for({**self._signatures, **self._values})
 
     def learn(self, request: RecordedRequest) -> None:
-        """Take in the keys that a request, as it is sent, carries in its headers and its address."""
-        for value, source in _credentials(request):
-            if is_distinctive(value):
+        """Take in the credentials that a request, as it is sent, carries in its headers, its address and its body."""
+        for name, value, source in _credentials(request):
+            if not is_distinctive(value):
+                continue
+            if not _is_signature(name):
                 self._values.setdefault(value, source)
+            elif value not in self._signatures:
+                self._signatures[value] = source
+                if len(self._signatures) > _MAX_SIGNATURES:
+                    self._signatures.popitem(last=False)
 
 
-def _credentials(request: RecordedRequest) -> Iterator[tuple[str, Source]]:
-    """The keys of a request, each with what it is."""
-    for name, value in request.headers:
-        if name in CREDENTIAL_HEADERS and "Signature=" not in value:  # a signature is good for one request
-            yield from ((credential, Source(f"the value of the header {name}")) for credential in _in_header(value))
+_SIGNATURE: Final = re.compile(r"(?:.*[-_])?(?:sig|signature|mac|response)", re.IGNORECASE)
+
+
+def _is_signature(name: str) -> bool:
+    return bool(_SIGNATURE.fullmatch(name))
+
+
+def _credentials(request: RecordedRequest) -> Iterator[tuple[str, str, Source]]:
+    """The credentials of a request, each with the name it stands under and what it is."""
+    for header_name, text in request.headers:
+        if is_secret_header(header_name):
+            source = Source(f"the value of the header {header_name}")
+            is_cookie = header_name.startswith("cookie")
+            parts = _in_cookies(text) if is_cookie else _in_header(text)
+            yield from ((name, value, source) for name, value in parts)
     uri = urlsplit(request.uri)
-    yield from ((unquote(part), Source("the user or password of an address")) for part in _user(uri.netloc))
+    for part in _secret_parts(uri.netloc.rpartition("@")[0]):
+        yield "", unquote(part), Source("the user or password of an address")
     for name, value in parse_qsl(uri.query):
-        if name.lower() in _KEY_PARAMETERS and _DIGIT.search(value):
-            yield value, Source(f"the value of the parameter {name}")
+        if is_secret_parameter(name) and _is_mixed(value):
+            yield name, value, Source(f"the value of the parameter {name}")
+    yield from (("", value, source) for value, source in _in_body(request))
 
 
-def _in_header(value: str) -> Iterator[str]:
-    scheme, _, rest = value.strip().rpartition(" ")
-    yield rest
-    if scheme.lower() == "basic":
-        yield from _secret_parts(_decoded(rest))
+_SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]*)\s+(?=\S)")
+_PARAMETER: Final = re.compile(
+    r"(?:(?P<name>[A-Za-z][A-Za-z0-9_.-]{0,60}+)=(?!=*(?:[\s,;]|\Z)))?(?:\"(?P<quoted>(?:[^\"\\]|\\.)*+)(?:\"|\\?\Z)|(?P<bare>[^\s,;\"]++))"
+)
+# parameters that servers give out, and those that say who asks and how
+_NO_CREDENTIALS: Final = frozenset(
+    [
+        *("realm", "nonce", "opaque", "qop", "nc", "cnonce", "uri", "algorithm", "charset", "username", "userhash"),
+        *("credential", "signedheaders", "oauth_nonce", "oauth_timestamp", "oauth_version", "oauth_signature_method"),
+        *("oauth_consumer_key", "keyid", "id", "ts", "ext", "headers", "created", "expires", "client", "device"),
+        *("deviceid", "version", "username_hash", "account", "user", "scope", "type"),
+    ]
+)
 
 
-def _user(netloc: str) -> Iterator[str]:
-    return _secret_parts(netloc.rpartition("@")[0])
+def _in_header(text: str) -> Iterator[tuple[str, str]]:
+    """What may be the key in a header, each with the name of its parameter."""
+    scheme = _SCHEME.match(text)
+    rest = text[scheme.end() :].strip() if scheme else text.strip()
+    if scheme and scheme[1].lower() == "basic":
+        yield "", rest
+        yield from (("", part) for part in _secret_parts(_decoded(rest)))
+        return
+    for found in _PARAMETER.finditer(rest):
+        name, value = found["name"] or "", found["bare"] or found["quoted"] or ""
+        if name.lower() not in _NO_CREDENTIALS:
+            yield from ((name, part) for part in _parts(value))
+            if name and found["bare"] and not _is_parameter(found, rest):
+                yield "", found[0]
+
+
+def _is_parameter(found: re.Match[str], text: str) -> bool:
+    """Whether it is one among others, and not a key with ``=`` in it."""
+    return found[0] != text or found["bare"] is None
+
+
+def _parts(value: str) -> Iterator[str]:
+    """A value, and what stands in it behind the name of an account; a key has other characters than a word."""
+    account, colon, key = value.partition(":")
+    if not _is_word(value):
+        yield value
+        yield value.rstrip("=")  # servers leave out the padding of base64
+    if colon and account and not _is_word(key):
+        yield key.lstrip(":")
+
+
+def _in_cookies(text: str) -> Iterator[tuple[str, str]]:
+    """The values of cookies that are no settings, such as a language, a day or a theme."""
+    for pair in text.split(";"):
+        value = pair.partition("=")[2].strip().strip('"')
+        for written in {value, unquote(value)}:
+            if len(written) >= _LEAST_COOKIE and _is_mixed(written):
+                yield from (("", part) for part in _parts(written))
+
+
+_LEAST_COOKIE: Final = 12  # characters; settings are shorter
+_WORD: Final = re.compile(r"[A-Z]?[a-z]{0,15}|[A-Z]{0,15}")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?")
+
+
+def _is_word(value: str) -> bool:
+    return bool(_WORD.fullmatch(value))
+
+
+def _is_mixed(value: str) -> bool:
+    """Whether a value is no word, number or time."""
+    has_both = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return has_both and not _DATE.fullmatch(value)
+
+
+_MOST_MEMBERS: Final = 100  # of one body
+
+
+def _in_body(request: RecordedRequest) -> Iterator[tuple[str, Source]]:
+    """What stands under secret names in the body: the client secret of a form, the password of a login."""
+    text = request.body.decode("utf-8", "replace")
+    if header(request.headers, "content-type").lower().startswith("application/x-www-form-urlencoded"):
+        for name, value in parse_qsl(text):
+            if is_secret_parameter(name) and _is_mixed(value):
+                yield value, Source(f"the value of the parameter {name}")
+        return
+    for start, end, source in islice(member_spans(text), _MOST_MEMBERS):
+        value = text[start:end]
+        if "\\" not in value and not any(map(str.isspace, value)) and _is_mixed(value):
+            yield value, source
 
 
 def _secret_parts(user: str) -> Iterator[str]:

@@ -7,12 +7,10 @@ event is added or lost.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
@@ -27,13 +25,21 @@ from pytest_templates.cassettes.recorded import (
     header,
     usual_reason,
 )
+from pytest_templates.cassettes.scrubbing.members import (
+    member_spans,
+    placeholder,
+    secret_names,
+    without_members,
+    without_values,
+)
 from pytest_templates.redaction.policy import (
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
-    SECRET_FIELDS,
-    SECRET_PARAMETERS,
+    is_secret_member,
+    is_secret_parameter,
+    is_vague_member,
 )
-from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Source, Span, merged
+from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
 
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
@@ -57,65 +63,20 @@ def _part(part: str, secrets: Secrets) -> str:
 
 
 def _parameter(pair: str, secrets: Secrets) -> str:
-    name, equals, value = pair.partition("=")
-    secret_name = unquote_plus(name).lower() in SECRET_PARAMETERS
-    return f"{name}={PLACEHOLDER}" if equals and (secret_name or secrets.find(unquote_plus(value))) else pair
-
-
-_NAMES: Final = "|".join(sorted(SECRET_FIELDS))
-_CHARACTERS: Final = r'(?:[^"\\]|\\.)'
-_FIELD: Final = re.compile(  # an answer that was cut short may end in the value
-    rf'"(?:{_NAMES})"\s*:\s*"({_CHARACTERS}+)(?:"|\\?\Z)', re.IGNORECASE | re.DOTALL
-)
-_TEXT: Final = re.compile(rf'"({_CHARACTERS}*)(?:"|\\?\Z)', re.DOTALL)
-_NAMED_INSIDE: Final = re.compile(rf'\\"(?:{_NAMES})\\+"', re.IGNORECASE)
-_CHARACTER: Final = re.compile(
-    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|.", re.DOTALL
-)
-
-
-def field_spans(text: str) -> Iterator[Span]:
-    """Where the values of secret JSON fields are, in a text that begins as JSON does; prose may speak of passwords."""
-    if text.lstrip()[:1] in {"{", "["}:
-        for found in _FIELD.finditer(text):
-            if found[1] != PLACEHOLDER:
-                yield *found.span(1), Source("the value of a secret field")
-        for inner in _TEXT.finditer(text):
-            if _NAMED_INSIDE.search(inner[1]):
-                yield from _spans_inside(inner[1], inner.start(1))
-
-
-def _spans_inside(written: str, start: int) -> Iterator[Span]:
-    """The same for a text in that JSON, which may be JSON again, as results of tools that are passed on often are."""
-    characters = _CHARACTER.findall(written)
-    ends = [*accumulate(map(len, characters), initial=start)]
-    for begin, end, source in field_spans("".join(map(_read, characters))):
-        yield ends[begin], ends[end], source
-
-
-def _read(character: str) -> str:
-    if len(character) == 1:
-        return character
-    try:
-        return str(json.loads(f'"{character}"', strict=False))
-    except ValueError:  # no escape of JSON's
-        return character[-1]
-
-
-def without_fields(text: str) -> str:
-    """The text with a placeholder for each of these values."""
-    for start, end, _ in reversed(merged(sorted(field_spans(text)))):
-        text = text[:start] + PLACEHOLDER + text[end:]
-    return text
+    name, _, value = pair.partition("=")
+    if not value:
+        return pair
+    read = unquote_plus(value)
+    is_secret = is_secret_parameter(unquote_plus(name)) or secrets.find(read) or any(member_spans(read))
+    return f"{name}={PLACEHOLDER}" if is_secret else pair
 
 
 _LINE: Final = re.compile(r"(data: ?)?([^\r\n]+)")
-_SECRET_NAME: Final = re.compile(rf'"(?:{"|".join(sorted(SECRET_FIELDS))})\\*"', re.IGNORECASE)
-_SECRET_FORM_FIELD: Final = re.compile(
-    rf'(name="(?:{"|".join(sorted(SECRET_PARAMETERS))})"[^\r\n]*(?:\r?\n[^\r\n]+)*\r?\n\r?\n)(?:(?!\r?\n--).)*',
-    re.IGNORECASE | re.DOTALL,
+_FORM_FIELD: Final = re.compile(
+    r'(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]*+(?:\r?\n[^\r\n]++){0,20}+\r?\n\r?\n)(?P<value>(?:(?!\r?\n--).)*+)',
+    re.DOTALL,
 )
-_ESCAPED: Final = re.compile(r"\\+u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
+_ESCAPED: Final = re.compile(r"(?<!\\)\\++u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
 
 
 def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
@@ -137,10 +98,14 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))
     elif kind.startswith("multipart/"):
-        text = _plain(_SECRET_FORM_FIELD.sub(rf"\g<1>{PLACEHOLDER}", text), secrets)
+        text = _plain(_FORM_FIELD.sub(_without_field, text), secrets)
     else:
         text = _plain(text, secrets)
     return text.encode("utf-8", "surrogateescape")
+
+
+def _without_field(field: re.Match[str]) -> str:
+    return field["head"] + PLACEHOLDER if is_secret_parameter(field["name"]) else field[0]
 
 
 def _lines(text: str, secrets: Secrets) -> str:
@@ -164,12 +129,12 @@ def _document(text: str, secrets: Secrets) -> str:
 def _needs_reading(text: str, secrets: Secrets) -> bool:
     """Whether there may be a secret in it, also behind escapes: most documents hold none, and reading takes time."""
     may_hide = "\\u" in text or "\\/" in text
-    return may_hide or bool(_SECRET_NAME.search(text)) or secrets.find(text) is not None
+    return may_hide or any(secret_names(text)) or secrets.find(text) is not None
 
 
 def _value(value: Json, secrets: Secrets) -> Json:
     if isinstance(value, str):
-        return secrets.replace(without_fields(value))
+        return secrets.replace(without_members(value))
     if isinstance(value, list):
         return [_value(inner, secrets) for inner in value]
     if isinstance(value, dict):
@@ -189,14 +154,16 @@ def _object(fields: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
 
 
 def _field(name: str, value: Json, secrets: Secrets) -> Json:
-    is_secret = name.lower() in SECRET_FIELDS and isinstance(value, str) and value
-    return PLACEHOLDER if is_secret else _value(value, secrets)
+    is_vague = is_vague_member(name)
+    if is_vague or is_secret_member(name):
+        value = without_values(value, is_vague=is_vague)
+    return _value(value, secrets)
 
 
 def _plain(text: str, secrets: Secrets) -> str:
     """A text of no known kind; letters that are escaped as in JSON are read where they hide something."""
     read = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), text)
-    return secrets.replace(read if read != text and secrets.find(read) else text)
+    return secrets.replace(without_members(read if read != text and secrets.find(read) else text))
 
 
 _PAYLOAD: Final = re.compile(r"[^\r\n]+")
@@ -289,18 +256,9 @@ def _texts(node: Json, place: Place) -> Iterator[tuple[Place, Json, str | int]]:
 
 
 def _spans(texts: Sequence[str], secrets: Secrets) -> list[Span]:
-    """What is to be replaced: what stands in one text is found there, unless only the others say what it is."""
+    """What is to be replaced, and may be spread over the texts, or named in another one than it stands in."""
     joined = "".join(texts)
-    return merged(sorted([*_crossing(secrets.spans(joined), texts), *field_spans(joined)]))
-
-
-def _crossing(spans: list[Span], texts: Sequence[str]) -> list[Span]:
-    """The spans that more than one text has a part in."""
-    borders, end = set(), 0
-    for text in texts:
-        end += len(text)
-        borders.add(end)
-    return [span for span in spans if any(span[0] < border < span[1] for border in borders)]
+    return merged(sorted([*secrets.spans(joined), *member_spans(joined)]))
 
 
 def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> None:
@@ -309,11 +267,11 @@ def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> N
     for piece, text in zip(pieces, texts, strict=True):
         end = start + len(text)
         parts, done = [], start
-        for begin, until, _ in spans:
+        for begin, until, source in spans:
             if begin < end and until > start:
                 parts.append(text[done - start : max(begin, start) - start])
                 if begin >= start:
-                    parts.append(PLACEHOLDER)
+                    parts.append(placeholder(source))
                 done = min(until, end)
         piece.holder[piece.key] = "".join([*parts, text[done - start :]])
         start = end

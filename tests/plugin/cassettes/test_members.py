@@ -56,12 +56,6 @@ def test_a_secret_that_a_tool_returned_is_replaced() -> None:
     )
 
 
-def test_prose_may_speak_of_passwords() -> None:
-    body = json.dumps({"messages": [{"role": "user", "content": 'Never answer {"password": "1234"}.'}]})
-
-    assert kept(JSON, body) == body
-
-
 def test_a_member_that_is_no_text_stays() -> None:
     body = json.dumps(call('{"password": null, "api_key": ""}'))
 
@@ -138,3 +132,139 @@ def test_no_secret_member_survives_however_deep_its_json_stands(
 
     assert json.loads(kept(JSON, json.dumps(call(text)))) == call(expected)
     assert joined(kept(EVENTS, streamed(text[:cut], text[cut:]))) == expected
+
+
+def cleaned(text: str) -> str:
+    """A text as it is kept: as a prompt in JSON, and as a text of its own."""
+    prompt = json.loads(kept(JSON, json.dumps({"messages": [{"role": "user", "content": text}]})))
+    plain = kept((("content-type", "text/plain"),), text)
+    assert prompt["messages"][0]["content"] == plain
+    return plain
+
+
+KEYS = ("p4VwB8mQzT2c", "correct-horse-7")
+MEMBERS = [  # VALUE is replaced, and the rest stays
+    'My config: {"api_key": "VALUE", "region": "north"}',
+    'I use {"password": "VALUE", "region": "north"} here. What is wrong?',
+    'Look:\n\n```json\n{\n  "access_token" : "VALUE",\n  "region": "north"\n}\n```\n',
+    *(
+        f'{{"{name}": "VALUE", "region": "north"}}'
+        for name in (
+            *("clientSecret", "accessToken", "aws_secret_access_key", "passwd", "x-api-key", "apiKey", "API_KEY"),
+            *("secretKey", "refreshToken", "privateKey", "connectionString", "Password", "dbPassword", "APIKey"),
+            *("OPENAI_API_KEY", "api key", "AccountKey", "webhook_secret", "bot_token", "new_password2", "passphrase"),
+        )
+    ),
+    '{"secret": "VALUE", "authorization": "VALUE"}',
+    '{"passwords": ["VALUE", "VALUE"], "clientSecret": {"value": "VALUE", "expires_at": 1767225600}}',
+    r"He said {\"password\": \"VALUE\"} and {\\\"token\\\": 1, \\\"api_key\\\": \\\"VALUE\\\"}.",
+    "{'password': 'VALUE', 'user': 'ada'}",
+    "{'apiKey': \"VALUE\", \"client_secret\": 'VALUE'}",
+    "headers = {'x-api-key': 'VALUE'}",
+    'client = OpenAI(api_key="VALUE", timeout=5)',
+    "API_KEY = 'VALUE'",
+    'os.environ["OPENAI_API_KEY"] = "VALUE"',
+    "export DB_PASSWORD=VALUE\nexport REGION=north",
+    "OPENAI_API_KEY=VALUE",
+    "curl -H 'x-api-key: VALUE' https://host/",
+    "mysql --password=VALUE --user=ada",
+    "user: ada\npassword: VALUE\nregion: north",
+    'db:\n  password: "VALUE"',
+    "[default]\naws_secret_access_key = VALUE",
+    "Server=db;User Id=ada;Password=VALUE;Encrypt=yes",
+    "AccountName=shop;AccountKey=VALUE;EndpointSuffix=core.windows.net",
+]
+
+
+@pytest.mark.parametrize("text", MEMBERS)
+def test_a_secret_member_is_replaced_wherever_and_however_it_is_written(text: str) -> None:
+    keys = [key * 2 for key in KEYS]  # long enough behind " = ", where code stands mostly
+    assert {cleaned(text.replace("VALUE", key)) for key in keys} == {text.replace("VALUE", "REDACTED")}
+
+
+NO_MEMBERS = [
+    "The password is required. Enter the password: it has 8 characters or more; password: required.",
+    "Which api key? An API_KEY is a token; secret: the princess is a spy. Access token: see section 4b.",
+    '{"max_tokens": 100, "token": "word1", "completion_tokens": 12345, "tokens": ["a1"], "key": "a1b2c3d4e5"}',
+    '{"next_page_token": "a1b2c3d4e5", "tokenizer": "cl100k", "eos_token": "</s>", "primary_key": "user_id1"}',
+    '{"password": {"type": "string"}, "api_key": {"$ref": "#/defs/key"}, "secretKey": {"description": "yours"}}',
+    '{"properties": {"password": {"type": ["string", "null"], "enum": ["a1", "b2"]}}, "required": ["password"]}',
+    '{"clientSecret": {"type": "STRING", "description": "What the server gave you"}}',
+    "{'password': {'type': 'string', 'minLength': 8}}",
+    '{"password": null, "api_key": "", "secretKey": true, "passwords": 12, "password": 0}',
+    '{"errors": {"password": ["is too short (8 characters or more)"]}, "has_password": true}',
+    '{"secret": "a short story about two spies", "authorization": "granted", "cookie": "oatmeal"}',
+    "api_key=settings.api_key, password=getpass(), token=tokens[0], password=None, secret_key=keys2[0]",
+    "api_key = load_key1()\npassword = user.password1\nif password == 'a1b2c3d4': pass",
+    'password = "password", api_key="OPENAI_API_KEY", apiKey: "<your key>", password="${DB_PASSWORD1}"',
+    "AccessToken: https://host/v1/guide2, OAuth2Credentials: _convert_oauth2_credentials, api_key=key_of_user1",
+    "password: str = Field(...), api_key: SecretStr | None, secretKey: String",
+    "export API_KEY=$OPENAI_API_KEY; API_KEY=<your-key-1>; PASSWORD={{ password1 }}",
+    "monkey=a1b2c3d4, keyword: a1b2c3d4, sword=a1b2c3d4e5, crossword: a1b2c3d4e5, passkeys: a1b2c3d4",
+]
+
+
+@pytest.mark.parametrize("text", NO_MEMBERS)
+def test_prose_schemas_counts_and_code_stay(text: str) -> None:
+    assert cleaned(text) == text
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return
+    assert kept(JSON, json.dumps(document)) == json.dumps(document)
+    assert kept(JSON, json.dumps(call(text))) == json.dumps(call(text))
+
+
+def test_secret_members_that_are_no_text_are_replaced_and_json_stays_json_of_the_same_kind() -> None:
+    document = {
+        "password": 48151623,
+        "api_keys": ["a1b2", ["c3d4"], "words that are about it", 7],
+        "client_secret": {"value": "ek1", "expires_at": 1767225600, "scopes": {"ids": ["x9"]}},
+        "region": ["north", 4815],
+    }
+    expected = {
+        "password": 0,
+        "api_keys": ["REDACTED", ["REDACTED"], "words that are about it", 7],
+        "client_secret": {"value": "REDACTED", "expires_at": 1767225600, "scopes": {"ids": ["REDACTED"]}},
+        "region": ["north", 4815],
+    }
+    text = json.dumps(document)
+
+    assert json.loads(kept(JSON, text)) == expected
+    assert json.loads(kept(JSON, json.dumps(call(text)))) == call(json.dumps(expected))
+    assert cleaned(f"It is {text}.") == f"It is {json.dumps(expected)}."
+    assert json.loads(joined(kept(EVENTS, streamed(text[:30], text[30:70], text[70:])))) == expected
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["password", "apiKey", "secret", "name", "type", "token", "max_tokens"]), inner, max_size=4
+        )
+    ),
+    max_leaves=10,
+)
+
+
+def shape(value: Any) -> Any:
+    """A document without its texts and numbers."""
+    if isinstance(value, dict):
+        return {name: shape(inner) for name, inner in value.items()}
+    return [shape(inner) for inner in value] if isinstance(value, list) else type(value)
+
+
+@given(document=documents, before=st.text(max_size=20), indent=st.sampled_from([None, 2]))
+def test_json_stays_json_of_the_same_shape_and_is_clean_after_once(document: Any, before: str, indent: Any) -> None:
+    text = json.dumps(document, indent=indent)
+
+    assert shape(json.loads(kept(JSON, text))) == shape(document)
+    assert shape(json.loads(json.loads(kept(JSON, json.dumps([text])))[0])) == shape(document)
+    kept((("content-type", "text/plain"),), before + text)
+
+
+@given(st.text(st.sampled_from("the word:=\"'{}[]\n ,.password api_key token secret"), max_size=200))
+def test_text_without_a_digit_and_a_quoted_name_stays(text: str) -> None:
+    text = text.replace('"', "").replace("'", "")
+    assert cleaned(text) == text

@@ -116,3 +116,28 @@ def test_files_that_a_killed_run_left_are_found(desk, cassettes):
     assert outcome.status == 1
     assert "cassettes/.journal/abc.jsonl: was left by a run" in outcome.out
     assert outcome.out.endswith("3 files checked, 1 problem found\n")
+
+
+HELD = [
+    "See https://host/a.png?sv=1&sig=UGFyaXNJc1RoZUNhcGl0YWw%3D and say what it shows.",
+    'Log in with {"user": "ada", "clientSecret": "p4VwB8mQz"}.',
+    "DB_PASSWORD=p4VwB8mQz",
+    "postgres://ada:p4VwB8mQz@db/shop",
+    "curl -H 'x-portkey-api-key: p4VwB8mQz' https://host",
+    "Authorization: Bearer p4VwB8mQzT2cL9xK",
+    "glpat-p4VwB8mQzT2cL9xK1aYz",
+]
+
+
+def test_what_shows_by_its_name_or_its_shape_is_found_and_scrubbed(desk, record, cassettes):
+    path = record("held", *HELD)
+
+    outcome = cassettes("check", "cassettes/held.yaml")
+
+    assert outcome.status == 1
+    assert outcome.out.endswith(f"1 file checked, {len(HELD)} problems found\n")
+    assert "p4VwB8mQz" not in outcome.out
+    assert cassettes("scrub", "--folder", "cassettes", "--yes").status == 0
+    assert "p4VwB8mQz" not in path.read_text()
+    assert "UGFyaXN" not in path.read_text()
+    assert cassettes("check", "cassettes/held.yaml").status == 0

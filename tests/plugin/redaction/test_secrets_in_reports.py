@@ -197,3 +197,108 @@ def test_a_parameter_with_an_id_may_be_a_key(project, monkeypatch):
     project.tests(PARAMETERS.format("os.environ['SITE_KEY']", "id='the key'"))
 
     assert project.outcomes() == {"passed": 1}
+
+
+BESIDE = f"""
+    import logging
+    import os
+
+    KEY = "{SECRET[:9]}" + "{SECRET[9:]}"  # in no variable of the run
+
+    def keyed():
+        parts = [UserTemplate("Hello."), AssistantTemplate(template_id="answer")]
+        return LinearTemplate(parts, template_id="talk-" + KEY)
+
+    @pytest.fixture(scope="session", autouse=True)
+    def note(record_testsuite_property):
+        record_testsuite_property("key", KEY)
+
+    @pytest.mark.llm_cassette
+    def test_it(record_property, record_xml_attribute, llm_cassette):
+        record_property("key", KEY)
+        record_xml_attribute("key", KEY)
+        model = connect("openai:m", base_url=os.environ["CHAT_URL"], api_key=KEY)
+        Runner(model, template=keyed()).run()
+        logging.getLogger("client").warning("sent %s", KEY)
+        try:
+            raise RuntimeError(KEY)
+        except RuntimeError:
+            logging.getLogger("client").exception("failed")
+"""
+
+
+@pytest.mark.filterwarnings("ignore:record_xml_attribute is an experimental feature")
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
+def test_what_fixtures_logs_and_other_features_write_of_a_test_holds_no_secret(workers, project, chat_server):
+    project.tests(BESIDE)
+    project.ini("log_file_level = INFO\nlog_cli = true\njunit_family = xunit1\nfilterwarnings = ignore")
+    files = ("--junitxml=report.xml", "--log-file=log.txt", "--templates-json=report.json")
+
+    result = project.run(
+        "-rA", "--templates-record=missing", "--templates-coverage", "--templates-summary", *files, *workers
+    )
+
+    result.assert_outcomes(passed=1)
+    report, log, junit = ((project.path / name).read_text() for name in ("report.json", "log.txt", "report.xml"))
+    assert "talk-REDACTED/answer" in report
+    assert "sent REDACTED" in log
+    assert "RuntimeError: REDACTED" in log
+    if not workers:  # pytest-xdist takes no properties of suites
+        assert '<property name="key" value="REDACTED" />' in junit.partition("<testcase")[0]
+    assert [text for text in (report, log, junit, str(result.stdout) + str(result.stderr)) if SECRET in text] == []
+
+
+def test_logs_of_other_tests_are_left_alone(project, chat_server):
+    project.tests(
+        """
+        import logging
+
+        @pytest.mark.llm_cassette
+        def test_it(llm_cassette):
+            pass
+
+        def test_other():
+            logging.getLogger("client").warning("sent sk-" + "a1B2c3D4" * 6)
+        """
+    )
+
+    project.run("--log-file=log.txt")
+
+    assert "sent sk-a1B2" in (project.path / "log.txt").read_text()
+
+
+WITHOUT_A_CASSETTE = """
+    import os
+
+    @pytest.mark.parametrize("key", [os.environ["SITE_KEY"]])
+    def test_script(key, scripted_model):
+        ask(scripted_model("Hi."))
+
+    @pytest.mark.parametrize("key", [os.environ["SITE_KEY"]])
+    def test_snapshot(key, scripted_model, llm_snapshot):
+        assert ask(scripted_model("Hi.")) == llm_snapshot
+"""
+LIVE = """
+    import os
+
+    @pytest.mark.parametrize("key", [os.environ["SITE_KEY"]])
+    @pytest.mark.llm_live(reason="to see it")
+    def test_live(key):
+        pass
+"""
+
+
+def test_no_file_of_ours_is_named_after_a_key_or_holds_it_as_the_name_of_a_test(project, monkeypatch):
+    monkeypatch.setenv("SITE_KEY", SECRET)
+    project.tests(WITHOUT_A_CASSETTE)
+    project.tests(LIVE, "test_live.py")
+    options = ("--continue-on-collection-errors", "--templates-live", "--snapshot-update")
+
+    result = project.run(*options, "--templates-json=report.json")
+
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    project.says(result, "test_live[REDACTED]: the name of this test holds", 'pytest.param(..., id="...")')
+    project.says(result, "the name of this test holds the value of the environment variable SITE_KEY, and its snapshot")
+    assert "test_script[REDACTED]" in (project.path / "report.json").read_text()
+    written = [path for path in project.path.rglob("*") if path.suffix not in {".py", ".pyc"} and path.is_file()]
+    assert [path for path in written if SECRET in str(path) or SECRET in path.read_text(errors="replace")] == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.redaction.policy import KEY_PATTERNS, KeyPattern
+from pytest_templates.redaction.key_patterns import KEY_PATTERNS, KeyPattern
 from pytest_templates.redaction.secrets import secrets_of
 
 NONE = secrets_of({})
@@ -63,9 +63,63 @@ KEYS = {
     "langfuse public": "pk-lf-" + "-".join(some(HEX, length) for length in (8, 4, 4, 4, 12)),
     "langsmith": "lsv2_pt_" + some(HEX, 32) + "_" + some(HEX, 10),
     "jwt": "eyJ" + some(WORD, 33) + ".eyJ" + some(WORD, 60) + "." + some(WORD + "-_", 43),
+    "openai client secret": "ek_" + some(HEX, 32),
+    "helicone": "sk-helicone-" + some(WORD + "-", 32),
+    "elevenlabs": "sk_" + some(HEX, 48),
+    "google, new": "AQ.Ab" + some(WORD + "-_", 48),
+    "bedrock": "ABSK" + some(WORD + "+/", 128) + "=",
+    "bedrock, short-lived": "bedrock-api-key-" + some(WORD + "+/", 200),
+    "together": "tgp_v1_" + some(WORD + "-_", 43),
+    "tavily": "tvly-dev-" + some(WORD, 32),
+    "firecrawl": "fc-" + some(HEX, 32),
+    "jina": "jina_" + some(WORD + "-_", 60),
+    "pinecone": "pcsk_" + some(WORD, 6) + "_" + some(WORD, 63),
+    "llamacloud": "llx-" + some(WORD, 48),
+    "e2b": "e2b_" + some(HEX, 40),
+    "logfire": "pylf_v1_us_" + some(WORD, 44),
+    "supabase": "sb_secret_" + some(WORD + "-_", 31),
+    "atlassian": "ATATT3xFfGF0" + some(WORD + "-_", 176) + "=" + some(WORD, 8),
+    "digitalocean": "dop_v1_" + some(HEX, 64),
+    "databricks": "dapi" + some(HEX, 32),
+    "docker": "dckr_pat_" + some(WORD + "-_", 27),
+    "doppler": "dp.pt." + some(WORD, 43),
+    "dynatrace": "dt0c01." + some(WORD, 24) + "." + some(WORD, 64),
+    "figma": "figd_" + some(WORD + "-_", 40),
+    "fly": "fo1_" + some(WORD + "-_", 43),
+    "fly, macaroon": "fm2_" + some(WORD + "+/", 120),
+    "gitlab": "glpat-" + some(WORD + "-_", 20),
+    "gitlab job": "glcbt-64_" + some(WORD + "-_", 20),
+    "grafana": "glsa_" + some(WORD, 32) + "_" + some(HEX, 8),
+    "heroku": "HRKU-AA" + some(WORD + "-_", 58),
+    "linear": "lin_api_" + some(WORD, 40),
+    "notion": "ntn_" + some(string.digits, 11) + some(WORD, 35),
+    "npm": "npm_" + some(WORD, 36),
+    "pypi": "pypi-AgEIcHlwaS5vcmc" + some(WORD + "-_", 150),
+    "rubygems": "rubygems_" + some(HEX, 48),
+    "openshift": "sha256~" + some(WORD + "-_", 43),
+    "planetscale": "pscale_tkn_" + some(WORD + "-_.", 43),
+    "postman": "PMAK-" + some(HEX, 24) + "-" + some(HEX, 34),
+    "pulumi": "pul-" + some(HEX, 40),
+    "sendgrid": "SG." + some(WORD + "-_", 22) + "." + some(WORD + "-_", 43),
+    "brevo": "xkeysib-" + some(HEX, 64) + "-" + some(WORD, 16),
+    "sentry": "sntryu_" + some(HEX, 64),
+    "shopify": "shpat_" + some(HEX, 32),
+    "slack configuration": "xoxe.xoxp-1-" + some(WORD, 163),
+    "square": "sq0atp-" + some(WORD + "-_", 22),
+    "twilio": "SK" + some(HEX, 32),
+    "vault": "hvs." + some(WORD + "-_", 95),
+    "1password": "ops_eyJ" + some(WORD + "+/", 300),
+    "age": "AGE-SECRET-KEY-1" + some("QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L", 58),
+    "alibaba": "LTAI" + some(WORD, 20),
     "private key": pem(""),
     "rsa private key": pem("RSA "),
     "private key in json": pem("EC ", "\\n"),
+}
+IN_CONTEXT = {
+    "bearer": f"Bearer {some(WORD, 20)}",
+    "basic": "Basic " + base64.b64encode(b"ada:correct-horse-7").decode(),
+    "telegram": f"https://api.telegram.org/bot{some(string.digits, 10)}:AA{some(WORD + '-_', 33)}/getMe",
+    "slack hook": f"https://hooks.slack.com/services/T{some(WORD, 8)}/B{some(WORD, 8)}/{some(WORD, 24)}",
 }
 NO_KEYS = {
     "chat completion": "chatcmpl-" + some(WORD, 29),
@@ -86,6 +140,7 @@ NO_KEYS = {
     "words": "task-oriented-desk-sk-learn-compatible-estimators and risk-assessment-2024-05-17-final-version",
     "a placeholder": "export OPENAI_API_KEY=sk-proj-your-key-goes-here; or sk-...",
     "models": "pplx-70b-online, xai-grok-2, hf_internal_testing/tiny-random, gpt-4o-mini-2024-07-18",
+    "a word after basic": "Basic internationalization, Basic authentication, basic understanding",
     "about bearer tokens": "Send Authorization: Bearer YOUR_TOKEN; bearer authentication is described in RFC 6750.",
     "about pem": "It begins with -----BEGIN PRIVATE KEY----- and ends with -----END PRIVATE KEY-----, somehow.",
     "a public key": pem("").replace("PRIVATE", "PUBLIC"),
@@ -112,7 +167,7 @@ def test_what_is_no_key_stays(name: str) -> None:
 
 @pytest.mark.parametrize("shape", KEY_PATTERNS, ids=lambda shape: shape.name)
 def test_every_shape_is_tested(shape: KeyPattern) -> None:
-    told = {leak.what for key in [*KEYS.values(), f"Bearer {some(WORD, 20)}"] for leak in NONE.find_all(key)}
+    told = {leak.what for key in [*KEYS.values(), *IN_CONTEXT.values()] for leak in NONE.find_all(key)}
     assert f"what looks like {shape.name}" in told
 
 
@@ -135,6 +190,51 @@ def test_two_keys_side_by_side_are_both_replaced() -> None:
 def test_a_private_key_is_replaced_with_its_armour() -> None:
     text = f"Here it is:\n```\n{pem('OPENSSH ')}\n```\nKeep it safe."
     assert NONE.replace(text) == "Here it is:\n```\nREDACTED\n```\nKeep it safe."
+
+
+PEM = pem("RSA ")
+QUOTINGS = {
+    "json": json.dumps(PEM),
+    "json in json": json.dumps(json.dumps({"key": PEM})),
+    "json in json in json": json.dumps(json.dumps(json.dumps([PEM]))),
+    "on one line": PEM.replace("\n", " "),
+    "without line ends": PEM.replace("\n", ""),
+    "with carriage returns": PEM.replace("\n", "\r\n"),
+    "in an address": PEM.replace("\n", "%0A"),
+    "quoted": "> " + PEM.replace("\n", "\n> "),
+    "indented": "  " + PEM.replace("\n", "\n    "),
+    "line by line": "key = (\n" + "\n".join(f"    '{line}\\n'" for line in PEM.splitlines()) + "\n)",
+    "continued": PEM.replace("\n", "\\\n"),
+    "cut off": PEM[: len(PEM) // 2],
+}
+
+
+@pytest.mark.parametrize("quoting", QUOTINGS)
+def test_a_private_key_is_found_in_any_quoting(quoting: str) -> None:
+    kept = NONE.replace(f"It is {QUOTINGS[quoting]} so far.")
+
+    assert kept.startswith("It is ")
+    assert kept.endswith(" so far.")
+    assert [line for line in PEM.splitlines()[1:-1] if line[:20] in kept] == []
+    assert "REDACTED" in kept
+
+
+@pytest.mark.parametrize("chance", ["1//0" + "a8PONqPP6nPyxo67mfN7uqY9n", "AKIA" + some(string.ascii_uppercase, 16)])
+@pytest.mark.parametrize("lines", [False, True])
+def test_what_looks_like_a_key_within_base64_is_none(chance: str, lines: bool) -> None:
+    """A prefix of four characters comes up by chance."""
+    data = some(WORD, 75) + "/" + chance + "/" + some(WORD, 71)
+    text = "\n".join(data[start : start + 76] for start in range(0, len(data), 76)) if lines else data
+    for picture in (f"data:image/png;base64,{text}", json.dumps({"data": text, "media_type": "image/png"})):
+        assert NONE.replace(picture) == picture
+    for said in (f"It is {chance}.", f"https://host/keys/{chance}", f"A PLACE WITH CAPITALS\n{chance}", f"x={chance}"):
+        assert NONE.replace(said) == said.replace(chance, "REDACTED")
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=200))
+def test_embeddings_hold_no_keys(vector: list[float]) -> None:
+    text = json.dumps({"data": [{"embedding": vector}]})
+    assert NONE.replace(text) == text
 
 
 @given(st.binary(min_size=300, max_size=3000))

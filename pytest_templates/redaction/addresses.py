@@ -1,0 +1,103 @@
+"""What is secret in an address, wherever it stands: the parameters that sign it, and the password of its user.
+
+Who has a signed address has what lies behind it. What changes with the signature (when it was made, until when it is
+good, for whom) goes with it, so that tomorrow's address counts as the same. Address, region and permissions stay.
+
+The names are those that the services document: Amazon S3 and CloudFront, Google Cloud Storage, Azure's shared access
+signatures, and the clones of S3. Parameters such as ``key`` and ``token`` have other uses as well: there a value counts
+that looks random. All of it is found behind the escapes of JSON and HTML, and in an address that is a parameter itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pytest_templates.redaction.policy import is_secret_parameter
+
+# The marks between parameters, written as they are, in JSON, in HTML, or as a part of another address.
+# One set of characters comes first: it makes the search for it fast.
+_AND: Final = r"[?&\\%](?:(?<=[?&])(?:amp;|#38;|#x26;)*+|(?<=\\)(?<!\\\\)\\*+u0026|(?<=%)(?:25)*+(?:26|3[fF]))"
+_EQUALS: Final = r"(?:=|\\+u003[dD]|%(?:25)*+3[dD])"
+_CHARACTER: Final = r"(?:[A-Za-z0-9_~+/=-]|%(?!(?:25)*+(?:26|3[fF]))|\\+/|\\+u00(?:2[bfBF]|3[dD]))"
+_PARAMETER: Final = re.compile(
+    rf"{_AND}(?P<name>[A-Za-z][A-Za-z0-9_.-]{{0,60}}+){_EQUALS}"
+    rf"(?P<value>{_CHARACTER}*+(?:[.:,!*@$]{{1,3}}+{_CHARACTER}++)*+)"
+)
+_ADDRESS: Final = ("://", r":\/\/")
+_USER: Final = re.compile(r"[^\s/?#@:\"'<>\\]{0,200}+:(?P<password>[^\s/?#@\"'<>\\]{1,1000}+)@(?=[\[\w])")
+
+_PASSING: Final = frozenset(  # what changes with a signature, in small letters
+    [
+        *("x-amz-date", "x-amz-expires", "x-amz-credential", "x-amz-security-token", "awsaccesskeyid"),
+        *("x-goog-date", "x-goog-expires", "x-goog-credential", "googleaccessid"),
+        *("expires", "policy", "key-pair-id", "se", "st", "ske", "skt", "skoid", "sktid"),
+        *("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-security-token", "ossaccesskeyid"),
+        *("q-ak", "q-sign-time", "q-key-time", "x-cos-security-token"),
+    ]
+)
+_GENERIC: Final = frozenset(["key", "token", "auth", "secret", "sig", "signature"])
+_MIN_LENGTH: Final = 10  # characters of a value that looks random
+_NO_PASSWORD: Final = re.compile(r"(?i:password|passwd|pass|pwd|REDACTED|your.*|\*+|x+|\.+|[<\[{$].*)")
+
+
+def address_spans(text: str, placeholder: str) -> Iterator[tuple[int, int, str]]:
+    """Where something secret stands in the addresses in a text: start, end, and what it is.
+
+    Args:
+        text: The text.
+        placeholder: What stands in place of a secret that was found before.
+    """
+    for query in _queries(text):
+        is_signed = any(map(_is_signature, query))
+        for one in query:
+            if one["value"] not in {placeholder, ""} and (_is_secret(one) or (is_signed and _is_passing(one))):
+                yield *one.span("value"), "the signature of an address"
+    for user in _users(text):
+        if not _NO_PASSWORD.fullmatch(user["password"]):
+            yield *user.span("password"), "the password in an address"
+
+
+def _users(text: str) -> Iterator[re.Match[str]]:
+    """The user and password of each address that has them."""
+    for mark in _ADDRESS:
+        place = text.find(mark)
+        while place >= 0:
+            user = _USER.match(text, place + len(mark))
+            if user:
+                yield user
+            place = text.find(mark, place + len(mark))
+
+
+def _queries(text: str) -> Iterator[list[re.Match[str]]]:
+    """The parameters that stand side by side."""
+    query: list[re.Match[str]] = []
+    for found in _PARAMETER.finditer(text):
+        if query and found.start() != query[-1].end():
+            yield query
+            query = []
+        query.append(found)
+    if query:
+        yield query
+
+
+def _is_signature(one: re.Match[str]) -> bool:
+    name = one["name"].lower()
+    return name in {"sig", "signature"} or name.endswith("-signature")
+
+
+def _is_passing(one: re.Match[str]) -> bool:
+    return one["name"].lower() in _PASSING
+
+
+def _is_secret(one: re.Match[str]) -> bool:
+    """Whether a parameter is secret, in whatever address it stands."""
+    name, value = one["name"].lower(), one["value"]
+    if name in _GENERIC:
+        return _looks_random(value)
+    return bool(value) and (_is_signature(one) or is_secret_parameter(name))
+
+
+def _looks_random(value: str) -> bool:
+    return len(value) >= _MIN_LENGTH and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
