@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from uuid import uuid4
 
@@ -47,6 +47,7 @@ class CassetteUse(TypedDict):
 
 
 CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
+LATE: Final = ReportData[list[str]]("late")  # what threads and tasks asked whose test was over
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ class Cassettes:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._run_id: str = worker_input(config).get(_RUN_ID) or uuid4().hex
+        self._open: OpenCassette | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -98,6 +100,16 @@ class Cassettes:
 
             merging.remove_ledgers(CASSETTES.of(self._config), self._run_id)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        """Let the threads and loops of fixtures that tests share serve all these tests."""
+        if self._open is None or fixturedef.scope == "function":
+            return (yield)
+        from pytest_templates.cassettes.http.routing import set_up_for_several_tests
+
+        with set_up_for_several_tests():
+            return (yield)
+
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
         """Open the cassette of a marked test, and in replay let nothing leave the machine."""
@@ -107,7 +119,7 @@ class Cassettes:
         require_packages("the marker llm_cassette", "vcr", "yaml", "filelock")
         from pytest_templates.cassettes.recording import open_for
 
-        cassette = attempt.stash[CASSETTE] = open_for(attempt, mark, self._run_id)
+        cassette = attempt.stash[CASSETTE] = self._open = open_for(attempt, mark, self._run_id)
         if cassette.settings.mode == "none":
             from pytest_templates.cassettes.network_guard import guarded
             from pytest_templates.cassettes.retry_waits import virtual_waits
@@ -152,7 +164,7 @@ class Cassettes:
     @hookimpl
     def attempt_closes(self, attempt: Attempt) -> None:
         """Keep what was recorded if all went well."""
-        cassette = attempt.stash.get(CASSETTE, None)
+        cassette, self._open = attempt.stash.get(CASSETTE, None), None
         if cassette is not None:
             if attempt.went_well:
                 cassette.save()
@@ -171,6 +183,8 @@ class Cassettes:
         """Send what became of the cassette, and redact the report."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and report.when == "teardown":
+            from pytest_templates.cassettes.http.routing import take_late
+
             row = CassetteUse(
                 played=cassette.played,
                 recorded=0 if cassette.dropped else cassette.recorded,
@@ -179,6 +193,7 @@ class Cassettes:
                 unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
             )
             CASSETTE_USE.put(report, row)
+            LATE.put(report, take_late())
             rerecorded.report(cassette, report)
             unused.report(cassette, report, passed=attempt.passed)
         if MARKER.is_on(attempt.item):
@@ -193,6 +208,7 @@ class Summary:
     def __init__(self) -> None:
         self._tests: list[CassetteUse] = []
         self._unrecorded: list[str] = []
+        self._late: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
@@ -200,6 +216,7 @@ class Summary:
         if row is not None:
             self._tests.append(row)
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
+        self._late += LATE.of(report) or []
 
     @hookimpl
     def summary_counts(self) -> list[str]:
@@ -212,8 +229,8 @@ class Summary:
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """The requests of tests that a replay will not find."""
-        return self._unrecorded
+        """The requests of tests that a replay will not find, and those that were refused since their test was over."""
+        return [*self._unrecorded, *dict.fromkeys(self._late)]
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from functools import partial, wraps
 from importlib import metadata
 from typing import Any, Final
 
-from pytest_templates.cassettes.http.routing import noted
+from pytest_templates.cassettes.hosts import default_port, host_and_port
+from pytest_templates.cassettes.http.routing import is_left_alone, noted
 from pytest_templates.errors import CassetteError
 
 _MISSING: Final = object()
@@ -179,11 +180,22 @@ def gate(seam: Seam) -> Patch:
 def _guarded(real: Callable[..., Any], seam: Seam) -> Callable[..., Any]:
     @wraps(real)
     def guarded(owner: Any, *arguments: Any, **named: Any) -> Any:
-        if not _PASSES.get():
+        if not _PASSES.get() and not is_left_alone(*_target(owner, *arguments, **named)):
             raise noted(_stopped(seam, owner))
         return real(owner, *arguments, **named)
 
     return guarded
+
+
+def _target(owner: Any, asked: Any, url: Any = "", *_: Any, **__: Any) -> tuple[str, int | None]:
+    """Where a request goes that came to a gate: of `http.client`, given as its method and URL, or of the others."""
+    if isinstance(asked, str):
+        if "://" in url:  # by way of a proxy
+            return host_and_port(url)
+        return owner._tunnel_host or owner.host, owner._tunnel_port or owner.port
+    url = asked.url
+    host, scheme = (part.decode() if isinstance(part, bytes) else part for part in (url.host, url.scheme))
+    return host or "", url.port or default_port(scheme)
 
 
 def _stopped(seam: Seam, owner: object) -> CassetteError:
