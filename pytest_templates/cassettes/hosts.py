@@ -16,11 +16,11 @@ _HOST: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/\[\]@]+)(?::(\d+))?")  # in br
 _PORTS: Final = range(1, 65536)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _OF_MODELS: Final = (
-    *("api.openai.com", "*.openai.azure.com", "*.services.ai.azure.com", "models.github.ai"),
-    *("api.anthropic.com", "generativelanguage.googleapis.com", "*aiplatform.googleapis.com", "bedrock*.amazonaws.com", "*.huggingface.co", "huggingface.co"),
+    *("api.openai.com", "*.openai.azure.com", "*.services.ai.azure.com", "models.github.ai", "openrouter.ai"),
+    *("api.anthropic.com", "generativelanguage.googleapis.com", "*aiplatform.googleapis.com", "bedrock*.amazonaws.com"),
     *("api.mistral.ai", "api.cohere.com", "api.cohere.ai", "api.groq.com", "api.x.ai", "api.deepseek.com"),
-    *("api.together.xyz", "api.together.ai", "api.fireworks.ai", "api.perplexity.ai", "openrouter.ai"),
-    *("api.cerebras.ai", "api.replicate.com", "api.voyageai.com", "api.moonshot.ai", "dashscope*.aliyuncs.com"),
+    *("api.together.xyz", "api.together.ai", "api.fireworks.ai", "api.perplexity.ai", "api.cerebras.ai"),
+    *("*.huggingface.co", "huggingface.co", "api.replicate.com", "api.voyageai.com", "api.moonshot.ai"),
 )
 
 
@@ -48,7 +48,7 @@ class HostPattern:
         found = _HOST.fullmatch(text)
         port = int(found[2]) if found and found[2] else None
         if found is None or (port is not None and port not in _PORTS):
-            raise ValueError(f"{text!r} is no host such as localhost, localhost:8080, 10.0.0.7, [::1]:80 or *.example.com")
+            raise ValueError(f"{text!r} is no host such as localhost:8080, *.example.com, 10.0.0.7 or [::1]:6333")
         return cls(_normal(found[1]), port)
 
     def matches(self, host: str, port: int | None) -> bool:

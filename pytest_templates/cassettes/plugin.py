@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from pytest_templates.cassettes import rerecorded, unused
-from pytest_templates.cassettes.options import CASSETTES, MARKER, OPTIONS, RECORD
+from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD
+from pytest_templates.cassettes.places import Place, place_of, store_in, stores_of
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.cassette import OpenCassette
 
 _RUN_ID: Final = "templates_run"  # in what the main process sends to workers
+PLACE: Final = ReportData[list[str]]("place")  # where the cassette lies, as `Place` takes it
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
 
 
@@ -71,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     unused.watch(config)
     rerecorded.watch(config)
     if not is_worker(config):
-        join(config, Summary(), "cassettes-summary")
+        join(config, Summary(config), "cassettes-summary")
 
 
 class Cassettes:
@@ -98,7 +100,8 @@ class Cassettes:
         if RECORD.of(self._config) != "none" and not is_worker(self._config):
             from pytest_templates.cassettes.storage import merging
 
-            merging.remove_ledgers(CASSETTES.of(self._config), self._run_id)
+            for store in stores_of(self._config):
+                merging.remove_ledgers(store, self._run_id)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
@@ -194,6 +197,7 @@ class Cassettes:
             )
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
+            PLACE.put(report, place_of(attempt.item.path, attempt.item.config).as_data())
             rerecorded.report(cassette, report)
             unused.report(cassette, report, passed=attempt.passed)
         if MARKER.is_on(attempt.item):
@@ -203,9 +207,14 @@ class Cassettes:
 
 
 class Summary:
-    """Adds up what became of the cassettes of all tests."""
+    """Adds up what became of the cassettes of all tests.
 
-    def __init__(self) -> None:
+    Args:
+        config: Of the main process, which knows from the reports where the cassettes lie.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._tests: list[CassetteUse] = []
         self._unrecorded: list[str] = []
         self._late: list[str] = []
@@ -217,6 +226,9 @@ class Summary:
             self._tests.append(row)
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
         self._late += LATE.of(report) or []
+        place = PLACE.of(report)
+        if place is not None:
+            store_in(Place(*place), self._config)
 
     @hookimpl
     def summary_counts(self) -> list[str]:

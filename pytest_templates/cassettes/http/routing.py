@@ -324,7 +324,7 @@ def _late(request: str, recorder: Recorder) -> str:
         [
             f"{request}: refused, since {whose} is over, and the thread or task that asks was started by it",
             f"Its cassette is closed: {recorder.path}",
-            "Let the test wait for what it starts, or start it in a fixture that tests share (scope=\"session\").",
+            'Let the test wait for what it starts, or start it in a fixture that tests share (scope="session").',
             LEAVE_ALONE,
         ]
     )

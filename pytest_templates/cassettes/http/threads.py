@@ -1,8 +1,8 @@
 """Threads, and what is given to pools of threads, belong to the cassette of whoever started them.
 
 Tasks inherit context variables; threads do so in some builds of Python only. While a cassette is open, the methods that
-start threads see to it. A thread that takes its work from a queue of its own belongs to the cassette that was open where
-it was started, whoever has put the work there.
+start threads see to it. A thread that takes its work from a queue of its own belongs to the cassette that was open
+where it was started, whoever has put the work there.
 """
 
 from __future__ import annotations
