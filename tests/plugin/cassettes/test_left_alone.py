@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import inspect
 import json
 import threading
 import time
@@ -164,6 +165,22 @@ def test_a_redirect_from_such_a_host_to_another_one_is_stopped(cassette: Any, se
             with pytest.raises(CassetteError):
                 ask(other)
     assert (len(server.bodies), len(opened.misses)) == (2, 2)
+
+
+def test_a_route_that_is_mocked_below_the_client_is_played_by_its_mock(
+    cassette: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As respx does, which looks at the parameters of what it replaces."""
+    pools = httpcore2.ConnectionPool, httpcore2.AsyncConnectionPool
+    with cassette("none", ignore_hosts=patterns_of(["mocked.test"])):
+        assert inspect.getfullargspec(pools[0].handle_request).args == ["self", "request"]
+        assert inspect.getfullargspec(pools[1].handle_async_request).args == ["self", "request"]
+        assert inspect.iscoroutinefunction(pools[1].handle_async_request)
+        answer = lambda _pool, request: httpcore2.Response(200, content=b'{"mocked": true}')  # noqa: E731
+        with monkeypatch.context() as mocked:
+            mocked.setattr(pools[0], "handle_request", answer)
+            assert with_httpx2("http://mocked.test") == {"mocked": True}
+    assert server.bodies == []
 
 
 def test_a_wait_for_such_a_host_takes_its_time(cassette: Any, server: Any, other: str) -> None:
