@@ -56,7 +56,8 @@ def test_a_marker_adds_hosts_of_its_own(project, chat_server):
 
 def test_each_project_of_a_run_leaves_its_own_hosts_alone(project, chat_server):
     (project.path / "pytest.ini").unlink()
-    project.file("one/pytest.ini", "[pytest]\npythonpath = ..\nasyncio_default_fixture_loop_scope = function\ntemplates_ignore_hosts = localhost\n")
+    options = "[pytest]\npythonpath = ..\nasyncio_default_fixture_loop_scope = function\n"
+    project.file("one/pytest.ini", options + "templates_ignore_hosts = localhost\n")
     project.file("two/pyproject.toml", '[tool.pytest]\ntemplates_ignore_hosts = ["localhost"]\n')
     project.file("three/pyproject.toml", "[tool.pytest]\n")
     for name in ("one", "two", "three"):

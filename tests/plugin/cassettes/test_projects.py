@@ -1,4 +1,4 @@
-"""Several projects in one run: the cassettes of each test lie in the tree of its own project, wherever pytest starts."""
+"""Several projects in one run: the cassettes of a test lie in the tree of its own project, wherever pytest starts."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_a_run_from_the_top_and_runs_from_inside_find_the_same_files(
     project.run("--templates-record=missing", *workers, *FOLDERS).assert_outcomes(passed=12)
     recorded, asked = services(), len(chat_server.asked)
     changed = project.run("--templates-record=changed", *FOLDERS[::-1])
-    elsewhere = [f"--rootdir={project.path / 'b'}", f"-opythonpath={project.path}"]  # as editors do: no ini file is read
-    elsewhere.append("-oasyncio_default_fixture_loop_scope=function")
-    replayed = project.run(*workers, *elsewhere, *FOLDERS[2:], "a", "b")
+    as_editors_do = [f"--rootdir={project.path / 'b'}"]  # no ini file is read
+    as_editors_do += [f"-opythonpath={project.path}", "-oasyncio_default_fixture_loop_scope=function"]
+    replayed = project.run(*workers, *as_editors_do, *FOLDERS[2:], "a", "b")
 
     changed.assert_outcomes(passed=12)
     replayed.assert_outcomes(passed=12)
