@@ -96,6 +96,15 @@ class OpenCassette:
         self._player = Player(found or [], self._left(), self._fingerprint)
         self._base = Player(self._held_by_base(), [], self._fingerprint)
 
+    @property
+    def test(self) -> str:
+        """The test whose cassette it is; ``""`` for none."""
+        return self.settings.author.test
+
+    def leaves_alone(self, host: str, port: int | None) -> bool:
+        """Whether requests to a host are neither recorded nor replayed."""
+        return any(pattern.matches(host, port) for pattern in self.settings.ignore_hosts)
+
     @contextmanager
     def playing(self) -> Iterator[None]:
         """Answer the requests of a block. `save` or `drop` what was recorded, in the block or behind it."""

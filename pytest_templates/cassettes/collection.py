@@ -4,33 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from fnmatch import fnmatch
-from glob import glob
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
 import pytest
 
-from pytest_templates.cassettes.options import CASSETTES, MARKER, module_of, path_for
+from pytest_templates.cassettes.identity import path_for
+from pytest_templates.cassettes.options import MARKER
+from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
 from pytest_templates.run.processes import is_worker
+from pytest_templates.run.projects import Project, project_at
 
 _SENT: Final = "templates_collected_tests"  # where a worker puts what it collected
 _COLLECTED: Final = "templates-collected"
+
+
+class CollectedPlace(TypedDict):
+    """What was collected of the tests whose cassettes lie in one place.
+
+    Attributes:
+        place: The place, as `Place` takes it.
+        owners: The node ids of the tests of each cassette, by its path in the folder of the cassettes.
+        modules: The modules that were collected, without ``.py``, from the folder of the project.
+        left_out: Whether there may be others, whose tests are not known: the run did not ask for all of them, or they
+            were skipped as a whole, or ignored.
+    """
+
+    place: list[str]
+    owners: dict[str, list[str]]
+    modules: list[str]
+    left_out: bool
 
 
 class CollectedTests(TypedDict):
     """What was collected, as plain data that can travel between processes.
 
     Attributes:
-        owners: The node ids of the tests of each cassette, by its path in the folder of the cassettes.
-        modules: The modules that were collected, without ``.py``, from the root directory.
-        left_out: Whether there are modules that were not: skipped as a whole, or ignored. Their tests are not known.
+        places: Where the cassettes of all tests lie, that of the run first.
+        left_out: Whether there are modules that were not collected: skipped as a whole, or ignored.
         whole: Whether every test that was collected is to run.
         tests: How many these are.
         errors: What could not be collected, each with its first reason.
     """
 
-    owners: dict[str, list[str]]
-    modules: list[str]
+    places: list[CollectedPlace]
     left_out: bool
     whole: bool
     tests: int
@@ -49,7 +66,7 @@ class Collector:
     def __init__(self) -> None:
         self.found: CollectedTests | None = None
         self._items: list[pytest.Item] = []
-        self._modules: set[str] = set()
+        self._modules: set[Path] = set()
         self._errors: dict[str, str] = {}
         self._left_out = False
 
@@ -68,7 +85,7 @@ class Collector:
         elif report.skipped:
             self._left_out = True
         elif isinstance(collector, pytest.File):
-            self._modules.add(_folder(module_of(collector)))
+            self._modules.add(collector.path)
         return report
 
     @pytest.hookimpl(wrapper=True)
@@ -84,8 +101,7 @@ class Collector:
         """Look up the cassettes of the tests, now that all have their markers."""
         staying = set(map(id, session.items))
         self.found = CollectedTests(
-            owners=self._owners(),
-            modules=sorted(self._modules),
+            places=self._places(session.config),
             left_out=self._left_out,
             whole=all(id(item) in staying for item in self._items),
             tests=len({item.nodeid for item in session.items}),
@@ -93,13 +109,25 @@ class Collector:
         )
         self._items.clear()
 
-    def _owners(self) -> dict[str, list[str]]:
-        owners: dict[str, list[str]] = {}
+    def _places(self, config: pytest.Config) -> list[CollectedPlace]:
+        modules: dict[Place, set[str]] = {CASSETTES.of(config): set()}
+        for path in self._modules:
+            place = place_of(path, config)
+            modules.setdefault(place, set()).add(_folder(place.name_of(path)))
+        owners: dict[Place, dict[str, list[str]]] = {place: {} for place in modules}
         for item in self._items:
-            path = self._cassette(item)
-            if path is not None:
-                owners.setdefault(path, []).append(item.nodeid)
-        return owners
+            name = self._cassette(item)
+            if name is not None:
+                owners.setdefault(place_of(item.path, config), {}).setdefault(name, []).append(item.nodeid)
+        return [
+            CollectedPlace(
+                place=place.as_data(),
+                owners=owned,
+                modules=sorted(modules.get(place, ())),
+                left_out=self._left_out or not _is_covered(place, config),
+            )
+            for place, owned in owners.items()
+        ]
 
     def _cassette(self, item: pytest.Item) -> str | None:
         try:
@@ -107,8 +135,10 @@ class Collector:
         except pytest.Collector.CollectError as error:
             self._errors[item.nodeid] = str(error)
             return None
-        folder = CASSETTES.of(item.config).folder
-        return None if mark is None else path_for(item, mark).relative_to(folder).as_posix()
+        if mark is None:
+            return None
+        folder = store_in(place_of(item.path, item.config), item.config).folder
+        return path_for(item, mark).relative_to(folder).as_posix()
 
 
 class RunCollection:
@@ -160,12 +190,16 @@ def collection_of(config: pytest.Config) -> RunCollection:
     return collected
 
 
-def whole_of(config: pytest.Config) -> list[Path]:
-    """Where all tests lie: ``testpaths``, or the root directory."""
-    root = config.rootpath
-    patterns = config.getini("testpaths")
-    listed = [glob(pattern, root_dir=root, recursive=True) for pattern in patterns]  # noqa: PTH207 - may be absolute
-    return [root / path for paths in listed for path in paths] or [root]
+def covers(config: pytest.Config, project: Project) -> bool:
+    """Whether a run was asked for all tests of a project."""
+    given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
+    wanted = [path.resolve() for path in project.places_of_tests(config)]
+    return all(any(path.is_relative_to(one) for one in given) for path in wanted)
+
+
+def _is_covered(place: Place, config: pytest.Config) -> bool:
+    """Whether a run was asked for all tests that may have a cassette in a place."""
+    return covers(config, project_at(Path(place.modules), config))
 
 
 def _last_line(text: str) -> str:

@@ -9,11 +9,13 @@ from typing import Final
 
 from antiphon.trace import Caller
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError
+from pytest_templates.cassettes.hosts import LEAVE_ALONE, host_and_port, serves_models
 from pytest_templates.cassettes.matching import Matcher, bytes_of, conversation_in, json_of, split_uri, uri_without
 from pytest_templates.cassettes.player import Recording
+from pytest_templates.cassettes.project_rules import UNANSWERED
 from pytest_templates.cassettes.reading.diff import body_difference
-from pytest_templates.cassettes.reading.llm import last_message
-from pytest_templates.cassettes.recorded import RecordedRequest
+from pytest_templates.cassettes.reading.llm import last_message, prompt_in
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.errors import CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
@@ -66,7 +68,13 @@ class MissReport:
         mode = {"no-match": "changed", "left-early": "all"}.get(reason, "missing")
         undo = "Take the change back, or record it with:" if reason == "no-match" else "Record it with:"
         remedy = f"{undo}\n  {self.settings.record_command} --templates-record={mode}"
-        return "\n".join(filter(None, [remedy, self.settings.caution]))
+        return "\n".join(filter(None, [remedy, self.settings.caution, "" if self._asks_a_model() else LEAVE_ALONE]))
+
+    def _asks_a_model(self) -> bool:
+        """Whether a model is asked, as far as can be told: by the engine, at the address of one, or with a prompt."""
+        request = Interaction.of(self.caller, self.request, UNANSWERED)
+        host, _ = host_and_port(self.request.uri)
+        return request.model is not None or serves_models(host) or prompt_in(request) is not None
 
     def _heading(self, reason: str, asked: Mapping[str, str]) -> str:
         rows = {"asked by": self._asker(), **asked, "cassette": self._cassette()}

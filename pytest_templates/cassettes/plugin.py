@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from uuid import uuid4
 
 import pytest
 
 from pytest_templates.cassettes import rerecorded, unused
-from pytest_templates.cassettes.options import CASSETTES, MARKER, OPTIONS, RECORD
+from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD
+from pytest_templates.cassettes.places import Place, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.cassette import OpenCassette
 
 _RUN_ID: Final = "templates_run"  # in what the main process sends to workers
+PLACE: Final = ReportData[list[str]]("place")  # where the cassette lies, as `Place` takes it
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
 
 
@@ -48,6 +50,7 @@ class CassetteUse(TypedDict):
 
 
 CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
+LATE: Final = ReportData[list[str]]("late")  # what threads and tasks asked whose test was over
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     unused.watch(config)
     rerecorded.watch(config)
     if not is_worker(config):
-        join(config, Summary(), "cassettes-summary")
+        join(config, Summary(config), "cassettes-summary")
 
 
 class Cassettes:
@@ -86,6 +89,7 @@ class Cassettes:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._run_id: str = worker_input(config).get(_RUN_ID) or uuid4().hex
+        self._open: OpenCassette | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -97,7 +101,18 @@ class Cassettes:
         if RECORD.of(self._config) != "none" and not is_worker(self._config):
             from pytest_templates.cassettes.storage import merging
 
-            merging.remove_ledgers(CASSETTES.of(self._config), self._run_id)
+            for store in stores_of(self._config):
+                merging.remove_ledgers(store, self._run_id)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        """Let the threads and loops of fixtures that tests share serve all these tests."""
+        if self._open is None or fixturedef.scope == "function":
+            return (yield)
+        from pytest_templates.cassettes.http.routing import set_up_for_several_tests
+
+        with set_up_for_several_tests():
+            return (yield)
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
@@ -108,7 +123,7 @@ class Cassettes:
         require_packages("the marker llm_cassette", "vcr", "yaml", "filelock")
         from pytest_templates.cassettes.recording import open_for
 
-        cassette = attempt.stash[CASSETTE] = open_for(attempt, mark, self._run_id)
+        cassette = attempt.stash[CASSETTE] = self._open = open_for(attempt, mark, self._run_id)
         attempt.resources.enter_context(redacted_logs(self._config, lambda: cassette.secrets))
         if cassette.settings.mode == "none":
             from pytest_templates.cassettes.network_guard import guarded
@@ -154,7 +169,7 @@ class Cassettes:
     @hookimpl
     def attempt_closes(self, attempt: Attempt) -> None:
         """Keep what was recorded if all went well."""
-        cassette = attempt.stash.get(CASSETTE, None)
+        cassette, self._open = attempt.stash.get(CASSETTE, None), None
         if cassette is not None:
             if attempt.went_well:
                 cassette.save()
@@ -173,6 +188,8 @@ class Cassettes:
         """Send what became of the cassette, and redact the report."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and report.when == "teardown":
+            from pytest_templates.cassettes.http.routing import take_late
+
             row = CassetteUse(
                 played=cassette.played,
                 recorded=0 if cassette.dropped else cassette.recorded,
@@ -181,6 +198,8 @@ class Cassettes:
                 unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
             )
             CASSETTE_USE.put(report, row)
+            LATE.put(report, take_late())
+            PLACE.put(report, place_of(attempt.item.path, attempt.item.config).as_data())
             rerecorded.report(cassette, report)
             unused.report(cassette, report, passed=attempt.passed)
         if MARKER.is_on(attempt.item):
@@ -190,11 +209,17 @@ class Cassettes:
 
 
 class Summary:
-    """Adds up what became of the cassettes of all tests."""
+    """Adds up what became of the cassettes of all tests.
 
-    def __init__(self) -> None:
+    Args:
+        config: Of the main process, which knows from the reports where the cassettes lie.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._tests: list[CassetteUse] = []
         self._unrecorded: list[str] = []
+        self._late: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
@@ -202,6 +227,10 @@ class Summary:
         if row is not None:
             self._tests.append(row)
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
+        self._late += LATE.of(report) or []
+        place = PLACE.of(report)
+        if place is not None:
+            store_in(Place(*place), self._config)
 
     @hookimpl
     def summary_counts(self) -> list[str]:
@@ -214,8 +243,8 @@ class Summary:
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """The requests of tests that a replay will not find."""
-        return self._unrecorded
+        """The requests of tests that a replay will not find, and those that were refused since their test was over."""
+        return [*self._unrecorded, *dict.fromkeys(self._late)]
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from typing import Final
 import pytest
 
 from pytest_templates.cassettes.cassette import OpenCassette
-from pytest_templates.cassettes.options import CASSETTES, RECORD, CassetteMark, RecordMode, path_for
+from pytest_templates.cassettes.hosts import HostPattern, patterns_of
+from pytest_templates.cassettes.identity import identity_of, inside_of, path_for, repetition
+from pytest_templates.cassettes.options import IGNORE_HOSTS, RECORD, CassetteMark, RecordMode
 from pytest_templates.cassettes.paths import overridden_path
+from pytest_templates.cassettes.places import CASSETTES, place_of, store_in
 from pytest_templates.cassettes.project_rules import rules_for
 from pytest_templates.cassettes.settings import Author, CassetteSettings, Override
 from pytest_templates.cassettes.storage.store import existing_cassette
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import manager_of
+from pytest_templates.run.projects import project_at
 from pytest_templates.support.environment import in_ci
 from pytest_templates.support.text import command_line
 
@@ -36,7 +40,8 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str) -> OpenCassette:
     Raises:
         CassetteError: The file cannot be read.
     """
-    item, store = attempt.item, CASSETTES.of(attempt.item.config)
+    item = attempt.item
+    store = store_in(place_of(item.path, item.config), item.config)
     overrides, wanted = overrides_in(item.config), RECORD.of(item.config)
     own = path_for(item, mark)
     path = overridden_path(own, store.folder, overrides)
@@ -45,7 +50,7 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str) -> OpenCassette:
         path=path,
         base=own if overrides else None,
         overriding=frozenset(override.model for override in overrides),
-        mode="none" if refused else _mode(mark, wanted),
+        mode="none" if refused else _mode(item, mark, wanted),
         ignore=mark.ignore,
         record_command=_record_command(item, overrides),
         caution=_CAUTION if refused else "",
@@ -53,6 +58,7 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str) -> OpenCassette:
         complain=attempt.failures.append,
         store=store,
         author=_author(item, mark, run_id),
+        ignore_hosts=(*mark.ignore_hosts, *_ignored_by_project(item)),
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return OpenCassette(settings, rules=rules_for(item))
@@ -66,8 +72,7 @@ def overrides_in(config: pytest.Config) -> tuple[Override, ...]:
 def _record_command(item: pytest.Item, overrides: tuple[Override, ...]) -> str:
     """The command that runs a test as it was run now, to be typed where pytest was started; without a record mode."""
     started = item.config.invocation_params.dir
-    inside = item.nodeid.partition("::")[1:]
-    words = ["pytest", Path(os.path.relpath(item.path, started)).as_posix() + "".join(inside)]
+    words = ["pytest", f"{Path(os.path.relpath(item.path, started)).as_posix()}::{inside_of(item)}"]
     given = CASSETTES.given(item.config)
     if given:
         words.append(f"--templates-cassettes={given}")
@@ -75,14 +80,30 @@ def _record_command(item: pytest.Item, overrides: tuple[Override, ...]) -> str:
     return command_line(words)
 
 
-def _mode(mark: CassetteMark, wanted: RecordMode) -> RecordMode:
-    """What may be done with a cassette: what a test does not use of a named one may be another's."""
-    return "missing" if wanted == "changed" and mark.name is not None else wanted
+def _mode(item: pytest.Item, mark: CassetteMark, wanted: RecordMode) -> RecordMode:
+    """What may be done with a cassette: what a test does not use of a named one may be another's.
+
+    Of the repetitions of a test only the first makes a recording anew, and the others play it.
+    """
+    if (wanted == "changed" and mark.name is not None) or (wanted != "none" and repetition(item)):
+        return "missing"
+    return wanted
+
+
+def _ignored_by_project(item: pytest.Item) -> tuple[HostPattern, ...]:
+    project = project_at(item.path.parent, item.config)
+    if project.values is None:
+        return IGNORE_HOSTS.of(item.config)
+    try:
+        return patterns_of(project.words(item.config, "templates_ignore_hosts"))
+    except ValueError as error:
+        raise pytest.UsageError(f"templates_ignore_hosts in {project.inipath}: {error}") from error
 
 
 def _author(item: pytest.Item, mark: CassetteMark, run_id: str) -> Author:
+    test = identity_of(item)
     if mark.name is None or RECORD.of(item.config) == "none":
-        return Author(item.nodeid)
+        return Author(test)
     items = item.session.items
     place = next((place for place, other in enumerate(items) if other is item), len(items))
-    return Author(item.nodeid, run_id, place)
+    return Author(test, run_id, place)

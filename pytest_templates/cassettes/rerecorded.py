@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import pytest
 
-from pytest_templates.cassettes.options import CASSETTES, RECORD
+from pytest_templates.cassettes.options import RECORD
+from pytest_templates.cassettes.places import store_with
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.files import shown_in
@@ -66,7 +67,7 @@ class Rerecorded:
 
     def __init__(self, config: pytest.Config) -> None:
         self._base = config.invocation_params.dir
-        self._store = CASSETTES.of(config)
+        self._config = config
         self._replaced: dict[str, Replaced] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -85,7 +86,7 @@ class Rerecorded:
         if changed:
             terminalreporter.section("changed recordings")
         for place, lines in changed.items():
-            terminalreporter.line(shown_in(self._base, self._store.place(Path(place))))
+            terminalreporter.line(shown_in(self._base, store_with(Path(place), self._config).place(Path(place))))
             for line in lines:
                 terminalreporter.line(f"  {line}")
 
@@ -97,7 +98,8 @@ class Rerecorded:
 
         matcher = Matcher(tuple(replaced["match_on"]), tuple(replaced["ignore"]))
         try:
-            holds = load_cassette(Path(replaced["cassette"]), self._store)
+            path = Path(replaced["cassette"])
+            holds = load_cassette(path, store_with(path, self._config))
         except CassetteError as error:
             yield f"what changed cannot be said: {error}"
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pytest_templates.cassettes.hosts import HostPattern
 from pytest_templates.cassettes.options import RecordMode
 from pytest_templates.cassettes.storage.store import Store
 
@@ -63,6 +64,7 @@ class CassetteSettings:
         match_on: What of a request has to be equal for its recording to be replayed: names of `matching.PARTS`.
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
+        ignore_hosts: The hosts whose requests are neither recorded nor replayed.
         record_command: The command that runs the test, shown with a record mode when a recording is missing.
         caution: What else the error says then; ``""`` for nothing.
         before_sending: Called before a request is sent, where given; what it raises keeps it from being sent.
@@ -83,6 +85,7 @@ class CassetteSettings:
     author: Author = Author()
     base: Path | None = None
     overriding: frozenset[str] = frozenset()
+    ignore_hosts: tuple[HostPattern, ...] = ()
 
     @property
     def home(self) -> Store:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.cassettes.collection import CollectedTests, RunCollection, collection_of, whole_of
-from pytest_templates.cassettes.options import CASSETTES, RECORD, UNUSED
+from pytest_templates.cassettes.collection import CollectedPlace, CollectedTests, RunCollection, collection_of, covers
+from pytest_templates.cassettes.options import RECORD, UNUSED
+from pytest_templates.cassettes.places import Place, store_in, store_with
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.processes import fail_run, is_worker
+from pytest_templates.run.projects import project_of_run
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.files import shown_in
 from pytest_templates.support.text import OUTSIDE
@@ -53,8 +55,7 @@ def wants_everything(config: pytest.Config) -> bool:
     """Whether a run takes in every test, and goes on to the end."""
     if manager_of(config).hook.models_in_place() or any(getattr(config.option, name, None) for name in _NARROWING):
         return False
-    given = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
-    return all(any(path.resolve().is_relative_to(one) for one in given) for path in whole_of(config))
+    return covers(config, project_of_run(config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,6 @@ class Unused:
 
     def __init__(self, config: pytest.Config, collected: RunCollection) -> None:
         self._config = config
-        self._store = CASSETTES.of(config)
         self._collected = collected
         self._unplayed: dict[str, list[int] | None] = {}
         self._leftovers = Leftovers({}, [])
@@ -123,18 +123,33 @@ class Unused:
         return found if found is not None and len(self._unplayed) == found["tests"] else None
 
     def _left_by(self, found: CollectedTests) -> Leftovers:
-        store, owners = self._store, sorted(found["owners"])
-        if not owners and not store.folder.is_dir():  # there is nothing, and nothing is asked over a network
-            return Leftovers({}, [])
-        from pytest_templates.cassettes.storage.catalog import orphans
+        unplayed: dict[Path, list[int]] = {}
+        without_test: list[Path] = []
+        for store, places in self._by_store(found):
+            if not store.folder.is_dir() and not any(place["owners"] for place in places):
+                continue  # there is nothing, and nothing is asked over a network
+            from pytest_templates.cassettes.storage.catalog import orphans
 
-        unplayed = {store.folder / name: left for name in owners if (left := self._left_in(name, found))}
-        return Leftovers(unplayed, orphans(found, store, self._config.rootpath))
+            for name in sorted({name for place in places for name in place["owners"]}):
+                left = self._left_in(name, places)
+                if left:
+                    unplayed[store.folder / name] = left
+            without_test += orphans(places, store)
+        return Leftovers(unplayed, without_test)
 
-    def _left_in(self, name: str, found: CollectedTests) -> list[int]:
+    def _by_store(self, found: CollectedTests) -> list[tuple[Store, list[CollectedPlace]]]:
+        """What was collected, by where cassettes lie: several projects may name one folder."""
+        stores: dict[Path, tuple[Store, list[CollectedPlace]]] = {}
+        for place in found["places"]:
+            store = store_in(Place(*place["place"]), self._config)
+            stores.setdefault(store.folder, (store, []))[1].append(place)
+        return list(stores.values())
+
+    def _left_in(self, name: str, places: list[CollectedPlace]) -> list[int]:
         """The interactions that no test of a cassette played; none where one of its tests was not seen to its end."""
-        left = [self._unplayed.get(test) for test in found["owners"][name]]
-        if None in left or (found["left_out"] and name.rpartition("/")[0] not in found["modules"]):
+        left = [self._unplayed.get(test) for place in places for test in place["owners"].get(name, ())]
+        folder = name.rpartition("/")[0]
+        if None in left or any(place["left_out"] and folder not in place["modules"] for place in places):
             return []
         return sorted(set.intersection(*(set(numbers or ()) for numbers in left)))
 
@@ -143,7 +158,7 @@ class Unused:
             yield "never played:"
             for path, numbers in self._leftovers.unplayed.items():
                 yield f"  {self._shown(path)}"
-                yield from (f"    {line}" for line in _interactions(path, numbers, self._store))
+                yield from (f"    {line}" for line in _interactions(path, numbers, self._store_of(path)))
             yield "  To drop these, record their tests with --templates-record=changed (delete a named one first)"
         if self._leftovers.orphans:
             yield "without a test:"
@@ -153,8 +168,10 @@ class Unused:
             yield "The run fails for this, as templates_unused = fail asks."
 
     def _shown(self, path: Path) -> str:
-        place = self._store.place(path)
-        return shown_in(self._config.invocation_params.dir, place)
+        return shown_in(self._config.invocation_params.dir, self._store_of(path).place(path))
+
+    def _store_of(self, path: Path) -> Store:
+        return store_with(path, self._config)
 
 
 def _interactions(path: Path, numbers: list[int], store: Store) -> Iterator[str]:

@@ -22,14 +22,17 @@ from pytest_templates.support.text import counted
 _SCRUB: Final = "python -m pytest_templates cassettes scrub"
 
 
-def check_store(store: Store, say: Callable[[str], None]) -> int:
-    """Check every file of a store; returns 1 where something was found, else 0."""
+def check_stores(stores: Sequence[Store], say: Callable[[str], None]) -> int:
+    """Check every file of some stores; returns 1 where something was found, else 0."""
+    found = [(store, *_sorted_out(store.paths(), store)) for store in stores]
+    problems = [problem for store, files, _ in found for problem in _problems(files, store)]
     left = [
         f"{shown(path)}: was left by a run that was killed while it recorded. Record again what it did, or remove it."
+        for store in stores
         for path in store.left_behind()
     ]
-    files, others = _sorted_out(store.paths(), store)
-    return _report([*_problems(files, store), *left], len(files), others, say)
+    checked, others = sum(len(files) for _, files, _ in found), sum(count for *_, count in found)
+    return _report([*problems, *left], checked, others, say)
 
 
 def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:

@@ -149,8 +149,9 @@ def why_not_replayed(cassette: str, node_id: str, found: CollectedTests | None) 
     """
     if found is None or found["errors"]:
         return "whether there is such a test is not known, as not every test could be collected"
-    cassette_of = {test: path for path, tests in found["owners"].items() for test in tests}
-    if cassette in found["owners"]:
+    owners = [(path, tests) for place in found["places"] for path, tests in place["owners"].items()]
+    cassette_of = {test: path for path, tests in owners for test in tests}
+    if cassette in dict(owners):
         return ""
     if node_id in cassette_of:
         return f"{node_id} will not play it: its marker names another cassette, {cassette_of[node_id]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from pytest_templates.cassettes.reading.llm import answer_of, model_of
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
 from pytest_templates.cassettes.storage.store import Store, load_cassette
-from pytest_templates.commands.survey import Survey
+from pytest_templates.commands.survey import Survey, SurveyedStore, shown
 from pytest_templates.errors import CassetteError
 from pytest_templates.support.text import counted, table
 
@@ -69,7 +69,7 @@ class ListedCassette:
     """A cassette in the list.
 
     Attributes:
-        name: Its path in the folder of the cassettes.
+        name: Its path in the folder of the cassettes; where it is one of several, from the current folder on.
         interactions: What it holds; ``None`` where it cannot be read.
         tests: The node ids of its tests, or why there are none.
         age: How old it is; ``""`` where that is not known.
@@ -85,34 +85,40 @@ class ListedCassette:
 
 def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
     """Print a table of the cassettes; returns 1 where a file cannot be read, else 0."""
-    store = survey.store
-    paths = cassettes_in(store)
-    times, now = times_of(paths, store), time.time()
-    without_test = set(_without_test(survey, complain))
-    listed = [
-        ListedCassette(
-            name=path.relative_to(store.folder).as_posix(),
-            interactions=_interactions(path, store, complain),
-            tests=["no test"] if path in without_test else _tests_of(path, survey) or ["not known"],
-            age=age(now - times[path]) if path in times else "",
-            size=len(store.read(path) or b""),
-        )
-        for path in paths
-    ]
+    without_test = _without_test(survey, complain)
+    listed = [cassette for one in survey.stores for cassette in _listed(one, without_test, survey, complain)]
     if listed:
         say(table(_HEADS, [_cells(cassette) for cassette in listed]))
     say(_totals(listed, len(without_test)))
     return 1 if any(cassette.interactions is None for cassette in listed) else 0
 
 
-def _without_test(survey: Survey, complain: Callable[[str], None]) -> list[Path]:
+def _listed(
+    surveyed: SurveyedStore, without_test: Container[Path], survey: Survey, complain: Callable[[str], None]
+) -> Iterator[ListedCassette]:
+    store = surveyed.store
+    paths = cassettes_in(store)
+    times, now = times_of(paths, store), time.time()
+    for path in paths:
+        name = path.relative_to(store.folder).as_posix()
+        tests = surveyed.tests_of(without_overrides(name))
+        yield ListedCassette(
+            name=name if len(survey.stores) == 1 else shown(store.place(path)),
+            interactions=_interactions(path, store, complain),
+            tests=["no test"] if path in without_test else tests or ["not known"],
+            age=age(now - times[path]) if path in times else "",
+            size=len(store.read(path) or b""),
+        )
+
+
+def _without_test(survey: Survey, complain: Callable[[str], None]) -> set[Path]:
     found = survey.found
     if found is None or found["errors"]:
         complain("which cassettes have no test is not known, as not every test could be collected:")
         for name, reason in (found["errors"] if found else {}).items():
             complain(f"  {name}: {reason}")
-        return []
-    return orphans(found, survey.store, survey.root)
+        return set()
+    return {path for one in survey.stores for path in orphans(one.found, one.store)}
 
 
 def _interactions(path: Path, store: Store, complain: Callable[[str], None]) -> Sequence[Interaction] | None:
@@ -121,11 +127,6 @@ def _interactions(path: Path, store: Store, complain: Callable[[str], None]) -> 
     except CassetteError as error:
         complain(str(error))
         return None
-
-
-def _tests_of(path: Path, survey: Survey) -> list[str]:
-    name = path.relative_to(survey.store.folder).as_posix()
-    return survey.found["owners"].get(without_overrides(name), []) if survey.found else []
 
 
 def _cells(cassette: ListedCassette) -> tuple[str, ...]:

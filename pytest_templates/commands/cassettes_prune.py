@@ -23,15 +23,14 @@ def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
         raise SurveyError("\n  ".join(["nothing is removed, as not every test could be collected:", *reasons]))
     if not found["tests"]:
         raise SurveyError(f"nothing is removed, as there are no tests in {shown(survey.root)}")
-    store = survey.store
-    paths = orphans(found, store, survey.root)
-    for path in paths:
+    left = [(one.store, path) for one in survey.stores for path in orphans(one.found, one.store)]
+    for store, path in left:
         if remove:
             with store.lock():
                 store.remove(path)
             _remove_empty(path.parent, store.folder)
         say(shown(store.place(path)))
-    say(_summary(len(paths), remove=remove))
+    say(_summary(len(left), remove=remove))
     return 0
 
 

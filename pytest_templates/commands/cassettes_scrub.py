@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,12 @@ class ScrubbedCassette:
     lines: tuple[str, ...]
 
 
-def scrub_store(store: Store, say: Callable[[str], None], complain: Callable[[str], None], *, write: bool) -> int:
+def scrub_stores(
+    stores: Sequence[Store], say: Callable[[str], None], complain: Callable[[str], None], *, write: bool
+) -> int:
     """Say what changes, and change it if `write`; returns 1 where a file cannot be cleaned, else 0."""
     status, files = 0, 0
-    for path in cassettes_in(store):
+    for store, path in ((one, path) for one in stores for path in cassettes_in(one)):
         try:
             scrubbed = _scrubbed(path, store)
             if scrubbed is not None and write:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import indent
@@ -15,7 +15,7 @@ from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import cassettes_in
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_list import tokens_of
-from pytest_templates.commands.survey import shown
+from pytest_templates.commands.survey import Survey, shown
 from pytest_templates.errors import TestingError
 from pytest_templates.support.text import OUTSIDE, counted, cut
 
@@ -24,24 +24,29 @@ class UnknownName(TestingError):
     """No cassette has this name, or several have."""
 
 
-def find_cassette(name: str, store: Store) -> Path:
+def find_cassette(name: str, survey: Survey) -> tuple[Store, Path]:
     """The cassette that a name stands for: a path, a test's node id, or a part of either.
 
     Raises:
         UnknownName: There is none, and the text offers close ones; or there are several, which it lists.
     """
-    folder = store.folder
-    names = {path.relative_to(folder).as_posix().removesuffix(".yaml"): path for path in cassettes_in(store)}
-    exact = names.get(name.removesuffix(".yaml")) or names.get(_of_test(name, folder))
-    if exact is not None:
-        return exact
+    stores = [one.store for one in survey.stores]
+    there = [(store, path) for store in stores for path in cassettes_in(store)]
+    names = {_named(path, store, several=len(stores) > 1): (store, path) for store, path in there}
+    if "::" in name:
+        store, path = path_of_test(name, survey)
+        exact = _named(path, store, several=len(stores) > 1)
+    else:
+        exact = name.removesuffix(".yaml")
+    if exact in names:
+        return names[exact]
     found = [one for one in names if name.removesuffix(".yaml").casefold() in one.casefold()]
     if len(found) == 1:
         return names[found[0]]
-    raise UnknownName(_several(name, found) if found else _none(name, list(names), store))
+    raise UnknownName(_several(name, found) if found else _none(name, list(names), stores))
 
 
-def path_of_test(node_id: str, folder: Path) -> Path:
+def path_of_test(node_id: str, survey: Survey) -> tuple[Store, Path]:
     """The cassette of the test with a node id, as in ``tests/test_it.py::TestIt::test_it[one]``.
 
     Raises:
@@ -51,24 +56,25 @@ def path_of_test(node_id: str, folder: Path) -> Path:
     if not module or not inside:
         raise UnknownName(f"{node_id!r} is no node id of a test, such as tests/test_it.py::test_it")
     test, bracket, parameters = inside.partition("[")
-    return cassette_path(folder, Path(module), test.replace("::", ".") + bracket + parameters)
+    store, name = survey.place_of(module)
+    return store, cassette_path(store.folder, name, test.replace("::", ".") + bracket + parameters)
 
 
-def _of_test(name: str, folder: Path) -> str:
-    if "::" not in name:
-        return ""
-    return path_of_test(name, folder).relative_to(folder).as_posix().removesuffix(".yaml")
+def _named(path: Path, store: Store, *, several: bool) -> str:
+    """How a cassette is called: by its path in the folder of the cassettes, by all of it where there are several."""
+    return (shown(store.place(path)) if several else path.relative_to(store.folder).as_posix()).removesuffix(".yaml")
 
 
 def _several(name: str, found: list[str]) -> str:
     return "\n  ".join([f"{name!r} is a part of {len(found)} names; give one of them:", *found])
 
 
-def _none(name: str, names: list[str], store: Store) -> str:
+def _none(name: str, names: list[str], stores: Sequence[Store]) -> str:
     shorter = {one.rpartition("/")[2]: one for one in names} | {one: one for one in names}
     close = list(dict.fromkeys(shorter[one] for one in get_close_matches(name, shorter, n=3, cutoff=0.5)))
     hint = f"did you mean {' or '.join(close)}?" if close else "`cassettes list` shows what there is"
-    return f"no cassette in {shown(store.place(store.folder)).removesuffix('/.')} is called {name!r}: {hint}"
+    places = " or ".join(shown(store.place(store.folder)).removesuffix("/.") for store in stores)
+    return f"no cassette in {places} is called {name!r}: {hint}"
 
 
 _LINES: Final = 6  # of a text that is cut

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from pytest_templates.commands.survey import collected, existing_store, store_of
+from pytest_templates.commands.survey import collected, existing_folders, folders
 from pytest_templates.coverage.plugin import percentage
 from pytest_templates.demo import record_demo, run_broken_demo, run_demo
 from pytest_templates.errors import TestingError
@@ -150,14 +150,16 @@ def _show(given: Given) -> int:
     path = Path(given.name)
     if path.is_file():
         return show(path, None, print, full=given.full)
-    store = existing_store(given.folder)
-    return show(find_cassette(given.name, store), store, print, full=given.full)
+    store, found = find_cassette(given.name, existing_folders(given.folder))
+    return show(found, store, print, full=given.full)
 
 
 def _check(given: Given) -> int:
-    from pytest_templates.commands.cassettes_check import check_files, check_store
+    from pytest_templates.commands.cassettes_check import check_files, check_stores
 
-    return check_files(given.files, print) if given.files else check_store(existing_store(given.folder), print)
+    if given.files:
+        return check_files(given.files, print)
+    return check_stores([one.store for one in existing_folders(given.folder).stores], print)
 
 
 def _prune(given: Given) -> int:
@@ -177,8 +179,10 @@ def _import(given: Given) -> int:
         return import_cassettes(given.sources, given.output, print, _complain, overwrite=given.yes)
     if not is_one_file:
         raise TestingError("a test has one cassette: --test takes one file; -o FOLDER takes several, and folders")
-    store = Store(given.output.parent) if given.output else store_of(given.folder)
-    target = given.output or path_of_test(given.test, store.folder)
+    if given.output:
+        store, target = Store(given.output.parent), given.output
+    else:
+        store, target = path_of_test(given.test, folders(given.folder))
     status = import_cassette(source, target, store, print, overwrite=given.yes)
     if given.test:
         name = target.relative_to(store.folder).as_posix()
@@ -189,6 +193,7 @@ def _import(given: Given) -> int:
 
 
 def _scrub(given: Given) -> int:
-    from pytest_templates.commands.cassettes_scrub import scrub_store
+    from pytest_templates.commands.cassettes_scrub import scrub_stores
 
-    return scrub_store(existing_store(given.folder), print, _complain, write=given.yes)
+    stores = [one.store for one in existing_folders(given.folder).stores]
+    return scrub_stores(stores, print, _complain, write=given.yes)

@@ -10,21 +10,24 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypedDict
 
 import pytest
 
-from pytest_templates.cassettes.collection import CollectedTests, Collector, whole_of
-from pytest_templates.cassettes.options import OPTIONS, place_of_cassettes
-from pytest_templates.cassettes.storage.remote import is_url, store_at
+from pytest_templates.cassettes.collection import CollectedPlace, CollectedTests, Collector
+from pytest_templates.cassettes.options import OPTIONS
+from pytest_templates.cassettes.places import Place
+from pytest_templates.cassettes.storage.remote import is_url
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import TestingError
+from pytest_templates.run.projects import project_of_run
 from pytest_templates.support.files import shown_in
 
 _FILE: Final = "--templates-survey"
-_ONLY_FOLDER: Final = "--templates-survey-folder"
+_ONLY_FOLDERS: Final = "--templates-survey-folders"
 
 
 class SurveyError(TestingError):
@@ -32,35 +35,66 @@ class SurveyError(TestingError):
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What pytest knows of a project.
+class SurveyedStore:
+    """What pytest knows of the cassettes in one store.
 
     Attributes:
-        store: Where the cassettes lie.
-        root: pytest's root directory.
-        found: What was collected; ``None`` where that was not asked for.
+        store: Where they lie.
+        places: The places that lead there, one for each project that does.
+        found: What was collected of their tests; nothing where that was not asked for.
     """
 
     store: Store
+    places: tuple[Place, ...]
+    found: tuple[CollectedPlace, ...] = ()
+
+    def tests_of(self, name: str) -> list[str]:
+        """The node ids of the tests of a cassette, by its path in the folder of the cassettes."""
+        return [test for place in self.found for test in place["owners"].get(name, ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What pytest knows of the projects whose tests it collects.
+
+    Attributes:
+        root: pytest's root directory.
+        stores: Where the cassettes of the tests lie, those of the run first.
+        found: What was collected; ``None`` where that was not asked for.
+    """
+
     root: Path
+    stores: tuple[SurveyedStore, ...]
     found: CollectedTests | None = None
+
+    def place_of(self, module: str) -> tuple[Store, Path]:
+        """Where the cassettes of a module lie, and how it is called there.
+
+        Args:
+            module: Its path from the root directory.
+        """
+        path = self.root / module
+        near = [(place, one.store) for one in self.stores for place in one.places if path.is_relative_to(place.modules)]
+        fallback = (self.stores[0].places[0], self.stores[0].store)
+        place, store = max(near, key=lambda pair: len(Path(pair[0].modules).parts), default=fallback)
+        return store, place.name_of(path)
 
 
 class Answer(TypedDict):
     """What the other process writes.
 
     Attributes:
-        place: Where the cassettes lie, as `store_at` takes it.
         root: pytest's root directory.
+        places: Where cassettes lie, as `Place` takes it.
         found: What was collected; ``None`` where that was not asked for.
     """
 
-    place: list[str]
     root: str
+    places: list[list[str]]
     found: CollectedTests | None
 
 
-def store_of(location: str | None) -> Store:
+def folders(location: str | None) -> Survey:
     """Where the cassettes lie: at a location, else where pytest has them.
 
     Args:
@@ -70,30 +104,36 @@ def store_of(location: str | None) -> Store:
         SurveyError: pytest does not start here.
     """
     if location is None or is_url(location):  # pytest knows where copies of what lies behind a URL are
-        return _surveyed(_ONLY_FOLDER, *_option(location)).store
-    return store_at(location, Path.cwd(), Path.cwd())
+        return _surveyed(_ONLY_FOLDERS, *_option(location))
+    place = Place(location, str(Path.cwd()), str(Path.cwd()))
+    return Survey(Path.cwd(), (SurveyedStore(place.store(), (place,)),))
 
 
-def existing_store(location: str | None) -> Store:
-    """As `store_of`, but the folder has to exist.
+def existing_folders(location: str | None) -> Survey:
+    """As `folders`, but one has to exist.
 
     Raises:
         SurveyError: pytest does not start here, or the folder does not exist.
     """
-    return _checked(store_of(location))
+    return _checked(folders(location))
 
 
 def collected(location: str | None) -> Survey:
     """Where the cassettes lie, and which tests have them.
 
+    A location that is the folder of a project is looked at as that; any other one as if all tests had theirs there.
+
     Raises:
         SurveyError: pytest does not start here, or the folder does not exist.
     """
-    if location is not None and not is_url(location):
-        existing_store(location)
-    survey = _surveyed("--collect-only", "-q", "-k", "", "-m", "", *_option(location))
-    _checked(survey.store)
-    return survey
+    if location is None:
+        return _checked(_surveyed(*_COLLECT))
+    folder = existing_folders(location).stores[0].store.folder.resolve()
+    if not is_url(location) and any(one.store.folder.resolve() == folder for one in folders(None).stores):
+        survey = _surveyed(*_COLLECT)
+        named = tuple(one for one in survey.stores if one.store.folder.resolve() == folder)
+        return Survey(survey.root, named, survey.found)
+    return _checked(_surveyed(*_COLLECT, *_option(location)))
 
 
 def shown(place: Path | str) -> str:
@@ -101,15 +141,20 @@ def shown(place: Path | str) -> str:
     return shown_in(Path.cwd(), place)
 
 
+_COLLECT: Final = ("--collect-only", "-q", "-k", "", "-m", "")
+
+
 def _option(location: str | None) -> list[str]:
     return [] if location is None else [f"--templates-cassettes={location}"]
 
 
-def _checked(store: Store) -> Store:
-    if store.is_local and not store.folder.is_dir():
+def _checked(survey: Survey) -> Survey:
+    """The survey without stores that do not exist."""
+    there = tuple(one for one in survey.stores if not one.store.is_local or one.store.folder.is_dir())
+    if not there:
         text = "there is no such folder; name the folder of the cassettes with --folder"
-        raise SurveyError(f"{shown(store.folder)}: {text}")
-    return store
+        raise SurveyError(f"{shown(survey.stores[0].store.folder)}: {text}")
+    return Survey(survey.root, there, survey.found)
 
 
 def _surveyed(*arguments: str) -> Survey:
@@ -120,8 +165,19 @@ def _surveyed(*arguments: str) -> Survey:
         if not file.exists():
             raise SurveyError(f"pytest does not start here: {_reason(run)}")
         answer: Answer = json.loads(file.read_text(encoding="utf-8"))
-    location, base, cache = answer["place"]
-    return Survey(store_at(location, Path(base), Path(cache)), Path(answer["root"]), answer["found"])
+    return Survey(Path(answer["root"]), tuple(_by_store(answer)), answer["found"])
+
+
+def _by_store(answer: Answer) -> Iterable[SurveyedStore]:
+    """The places by where they lead: several projects may name one folder."""
+    found = {Place(*one["place"]): one for one in answer["found"]["places"]} if answer["found"] else {}
+    stores: dict[Path, SurveyedStore] = {}
+    for place in (Place(*data) for data in answer["places"]):
+        store = place.store()
+        known = stores.get(store.folder, SurveyedStore(store, ()))
+        more = (found[place],) if place in found else ()
+        stores[store.folder] = SurveyedStore(known.store, (*known.places, place), (*known.found, *more))
+    return stores.values()
 
 
 def _reason(run: subprocess.CompletedProcess[str]) -> str:
@@ -138,45 +194,53 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this plugin."""
     group = parser.getgroup("templates-survey")
     group.addoption(_FILE, metavar="FILE", help="where the answer is written")
-    group.addoption(_ONLY_FOLDER, action="store_true", help="collect nothing")
+    group.addoption(_ONLY_FOLDERS, action="store_true", help="import no test module")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer at once where nothing is to be collected; else see to it that everything is."""
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """See to it that everything is collected."""
     for name in ("lf", "failedfirst", "stepwise"):
         setattr(config.option, name, False)
-    if not config.getoption(_ONLY_FOLDER):
-        return None
-    _write(config, None)
-    return 0
+    config.option.collectonly = True
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Collect from the whole project, wherever pytest was started."""
-    config.args[:] = map(str, whole_of(config))
+    OPTIONS.read(config)  # refuses what pytest would refuse
+    config.args[:] = map(str, project_of_run(config).places_of_tests(config))
     collector = Collector()
     config.pluginmanager.register(collector, "templates-survey-collector")
-    config.pluginmanager.register(AnswerWriter(collector), "templates-survey-answer")
+    config.pluginmanager.register(AnswerWriter(config, collector), "templates-survey-answer")
 
 
 class AnswerWriter:
     """Writes the answer when everything is collected.
 
     Args:
+        config: Where the options stand.
         collector: What was collected.
     """
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, config: pytest.Config, collector: Collector) -> None:
+        self._config = config
         self._collector = collector
+        self._knows_tests = not config.getoption(_ONLY_FOLDERS)
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Look into no module where only the folders are wanted."""
+        if not self._knows_tests and isinstance(collector, pytest.File):
+            collector.collect = list  # type: ignore[method-assign]  # it has no tests
+        return (yield)
+
+    def pytest_sessionfinish(self) -> None:
         """Write it."""
-        _write(session.config, self._collector.found)
-
-
-def _write(config: pytest.Config, found: CollectedTests | None) -> None:
-    OPTIONS.read(config)  # refuses what pytest would refuse
-    place = [str(part) for part in place_of_cassettes(config)]
-    answer = Answer(place=place, root=str(config.rootpath), found=found)
-    Path(str(config.getoption(_FILE))).write_text(json.dumps(answer), encoding="utf-8")
+        found = self._collector.found
+        if found is None:
+            return  # pytest says what is wrong
+        places = [one["place"] for one in found["places"]]
+        answer = Answer(root=str(self._config.rootpath), places=places, found=found if self._knows_tests else None)
+        Path(str(self._config.getoption(_FILE))).write_text(json.dumps(answer), encoding="utf-8")

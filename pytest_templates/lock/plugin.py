@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from pytest_templates.cassettes.collection import RunCollection, collection_of
-from pytest_templates.cassettes.options import CASSETTES, RECORD
+from pytest_templates.cassettes.options import RECORD
+from pytest_templates.cassettes.places import store_with
 from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.unused import wants_everything
 from pytest_templates.lock.rows import PROMPTS, RecordedFiles
@@ -174,8 +176,8 @@ class PromptLock:
         from pytest_templates.lock.report import check_lines, unchanged_line
 
         found = changes(self._locked, self._observed.facts, whole=whole)
-        store = CASSETTES.of(self._config)
-        self._lines = check_lines(found, self._locked, self._observed, store, self._config.rootpath)
+        stores = partial(store_with, config=self._config)
+        self._lines = check_lines(found, self._locked, self._observed, stores, self._config.rootpath)
         self._text = unchanged_line(self._locked, self._observed.facts)
         return not found
 

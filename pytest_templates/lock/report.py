@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -22,6 +23,8 @@ from pytest_templates.run.totals import cost_of
 from pytest_templates.support.files import path_within, shown_in
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import counted
+
+Stores: TypeAlias = Callable[[Path], Store]  # the store that a cassette lies in
 
 
 def snapshots_of(item: pytest.Item, root: Path) -> list[str]:
@@ -73,13 +76,13 @@ class Cost:
     unpriced: int
 
 
-def stale_cassettes(keys: Collection[Key], tests: Iterable[ObservedTest], store: Store) -> list[StaleCassette]:
+def stale_cassettes(keys: Collection[Key], tests: Iterable[ObservedTest], stores: Stores) -> list[StaleCassette]:
     """The cassettes of tests in which some templates asked a model, or wrote what it was sent; by path."""
     users: dict[Path, list[ObservedTest]] = {}
     for test in tests:
         if test.cassette is not None and _first_of(keys, test) is not None:
             users.setdefault(Path(test.cassette), []).append(test)
-    return [_stale_cassette(path, keys, users[path], store) for path in sorted(users)]
+    return [_stale_cassette(path, keys, users[path], stores(path)) for path in sorted(users)]
 
 
 def stale_snapshots(keys: Collection[Key], tests: Iterable[ObservedTest]) -> list[str]:
@@ -142,9 +145,9 @@ def _price(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
         return None
 
 
-def check_lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, store: Store, root: Path) -> list[str]:
+def check_lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, stores: Stores, root: Path) -> list[str]:
     """What a comparison has found, line by line; nothing where all is as it is locked."""
-    return [] if not changes else list(_lines(changes, locked, seen, store, root))
+    return [] if not changes else list(_lines(changes, locked, seen, stores, root))
 
 
 def unchanged_line(locked: Facts, seen: Facts) -> str:
@@ -177,7 +180,7 @@ def _of(facts: Facts, key: Key) -> Facts:
     return {part: values for part, values in facts.items() if part[0] == key}
 
 
-def _lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, store: Store, root: Path) -> Iterator[str]:
+def _lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, stores: Stores, root: Path) -> Iterator[str]:
     known, rendered = keys_of(locked), keys_of(seen.facts)
     keys = {change.key for change in changes}
     yield f"{counted(len(keys), 'template')} {'is' if len(keys) == 1 else 'are'} not as in {NAME}:"
@@ -188,7 +191,7 @@ def _lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, store: S
         yield f"  {key.path}{state}  {seen.place_of(key)}".rstrip()
         if not state:
             yield from (f"    {line}" for change in of_one for line in _change(change))
-    yield from _stale(stale_cassettes(keys, seen.tests, store), changes, store, root)
+    yield from _stale(stale_cassettes(keys, seen.tests, stores), changes, stores, root)
     snapshots = stale_snapshots(keys, seen.tests)
     if snapshots:
         yield "these conversations are stale; --snapshot-update writes them:"
@@ -201,12 +204,12 @@ def _change(change: Change) -> Iterator[str]:
     yield from (f"{change.kind} is  {value}" for value in change.after)
 
 
-def _stale(stale: Sequence[StaleCassette], changes: Sequence[Change], store: Store, root: Path) -> Iterator[str]:
+def _stale(stale: Sequence[StaleCassette], changes: Sequence[Change], stores: Stores, root: Path) -> Iterator[str]:
     if not stale:
         return
     yield "these cassettes are stale; --templates-record=changed records what is needed of them:"
     for one in stale:
-        place = shown_in(root, store.place(one.path))
+        place = shown_in(root, stores(one.path).place(one.path))
         calls = f"{len(one.to_record)} of {counted(one.total, 'call')}"
         yield f"  {place}  {one.error or calls}"
     models = {change.key.path: change.after[0] for change in changes if change.kind == "model" and change.after}

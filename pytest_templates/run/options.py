@@ -29,7 +29,8 @@ class Option(Generic[T]):
         choices: The valid values; empty for any.
         read: Converts what was written to the value. A `ValueError` refuses it; its text says what is wrong.
         repeated: The value in a run that only repeats another one; by default the same value.
-        ini_type: How pytest reads the key: ``"string"``, or ``"linelist"`` for one value a line.
+        ini_type: How pytest reads the key: ``"string"``, or for several values ``"linelist"``, one a line, or
+            ``"args"``, apart by blanks or line ends.
         kwargs: Further arguments for `argparse`, such as ``metavar`` and ``action``.
     """
 
@@ -44,7 +45,7 @@ class Option(Generic[T]):
         choices: Sequence[str] = (),
         read: Callable[[Any, pytest.Config], T] | None = None,
         repeated: object = _UNCHANGED,
-        ini_type: Literal["string", "linelist"] = "string",
+        ini_type: Literal["string", "linelist", "args"] = "string",
         **kwargs: Any,
     ) -> None:
         self._flag = flag
@@ -55,7 +56,7 @@ class Option(Generic[T]):
         self._choices = tuple(choices)
         self._convert = read
         self._repeated = repeated
-        self._ini_type: Literal["string", "linelist"] = ini_type
+        self._ini_type: Literal["string", "linelist", "args"] = ini_type
         self._kwargs: dict[str, Any] = {**kwargs, "choices": self._choices} if choices else kwargs
         self._key = pytest.StashKey[T]()
 
@@ -65,7 +66,7 @@ class Option(Generic[T]):
             group = parser.getgroup("templates", "programs built of prompt templates (antiphon)")
             group.addoption(self._flag, help=self._help, **self._kwargs)
         if self._ini:
-            default = [] if self._ini_type == "linelist" else self._default
+            default = self._default if self._ini_type == "string" else []
             parser.addini(self._ini, self._ini_help, type=self._ini_type, default=default)
 
     def given(self, config: pytest.Config) -> Any:

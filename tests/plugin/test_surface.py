@@ -75,7 +75,7 @@ def test_the_markers_are_listed_with_what_they_take(project):
     project.says(
         result,
         "@pytest.mark.llm_isolation(mode, *, reason): Do not watch",
-        "@pytest.mark.llm_cassette(name=None, *, match_on=None, ignore=()): Replay",
+        "@pytest.mark.llm_cassette(name=None, *, match_on=None, ignore=(), ignore_hosts=()): Replay",
     )
 
 

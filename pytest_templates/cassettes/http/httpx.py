@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
-from pytest_templates.cassettes.http.routing import Decision, Recorder, recorder_for
+from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, recorder_for
 from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse, usual_reason
 
@@ -122,6 +122,9 @@ def transport_patches() -> Iterator[Patch]:
 def _handler(real: Function, library: ModuleType) -> Function:
     @wraps(real)
     def handle_request(transport: Any, request: Any) -> Any:
+        if goes_its_own_way(str(request.url)):
+            with passing():
+                return real(transport, request)
         body = b"".join(request.stream)
         exchange = _Exchange(library, request, body)
         replayed = exchange.replayed()
@@ -141,6 +144,9 @@ def _handler(real: Function, library: ModuleType) -> Function:
 def _async_handler(real: Function, library: ModuleType) -> Function:
     @wraps(real)
     async def handle_async_request(transport: Any, request: Any) -> Any:
+        if goes_its_own_way(str(request.url)):
+            with passing():
+                return await real(transport, request)
         body = b"".join([part async for part in request.stream])
         exchange = _Exchange(library, request, body)
         replayed = exchange.replayed()

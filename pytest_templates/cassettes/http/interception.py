@@ -15,6 +15,7 @@ from typing import Final
 from pytest_templates.cassettes.http import httpx
 from pytest_templates.cassettes.http.routing import Recorder, routed_to
 from pytest_templates.cassettes.http.seams import GATES, SEAMS, Patch, Seam, gate
+from pytest_templates.cassettes.http.threads import thread_patches
 from pytest_templates.support.engine import WhenLoaded
 
 
@@ -65,7 +66,7 @@ class _Patches:
             patches, cleaners = vcr.vcr_patches()
             for cleaner in cleaners:
                 stack.enter_context(cleaner)
-            patches += [*vcr.aiohttp_patches(), *httpx.transport_patches()]
+            patches += [*vcr.aiohttp_patches(), *httpx.transport_patches(), *thread_patches()]
             patches += [gate(seam) for seam in GATES if seam.is_loaded()]
             self._put(patches, stack)
             for seam in GATES:

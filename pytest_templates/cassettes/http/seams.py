@@ -9,9 +9,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
 from importlib import metadata
+from inspect import iscoroutinefunction, signature
 from typing import Any, Final
 
-from pytest_templates.cassettes.http.routing import noted
+from pytest_templates.cassettes.hosts import default_port, host_and_port
+from pytest_templates.cassettes.http.routing import is_left_alone, noted
 from pytest_templates.errors import CassetteError
 
 _MISSING: Final = object()
@@ -177,13 +179,37 @@ def gate(seam: Seam) -> Patch:
 
 
 def _guarded(real: Callable[..., Any], seam: Seam) -> Callable[..., Any]:
+    """The function behind a gate; it looks like the real one, since tools that mock it ask for its parameters."""
+
+    def check(owner: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not _PASSES.get() and not is_left_alone(*_target(owner, *arguments, **named)):
+            raise noted(_stopped(seam, owner))
+
     @wraps(real)
     def guarded(owner: Any, *arguments: Any, **named: Any) -> Any:
-        if not _PASSES.get():
-            raise noted(_stopped(seam, owner))
+        check(owner, arguments, named)
         return real(owner, *arguments, **named)
 
-    return guarded
+    @wraps(real)
+    async def guarded_async(owner: Any, *arguments: Any, **named: Any) -> Any:
+        check(owner, arguments, named)
+        return await real(owner, *arguments, **named)
+
+    gated: Any = guarded_async if iscoroutinefunction(real) else guarded
+    gated.__signature__ = signature(real)
+    return gated  # type: ignore[no-any-return]  # a function
+
+
+def _target(owner: Any, /, *arguments: Any, **named: Any) -> tuple[str, int | None]:
+    """Where a request goes that came to a gate: of `http.client`, given by its method and URL, or of the others."""
+    first, *rest = *arguments, *named.values()
+    if isinstance(first, str):
+        url = rest[0] if rest else ""
+        if "://" in url:  # by way of a proxy
+            return host_and_port(url)
+        return owner._tunnel_host or owner.host, owner._tunnel_port or owner.port
+    host, scheme = (part.decode() if isinstance(part, bytes) else part for part in (first.url.host, first.url.scheme))
+    return host or "", first.url.port or default_port(scheme)
 
 
 def _stopped(seam: Seam, owner: object) -> CassetteError:

@@ -24,7 +24,7 @@ from vcr.request import Request as VcrRequest
 from vcr.stubs import VCRConnection, VCRHTTPSConnection
 from vcr.util import read_body
 
-from pytest_templates.cassettes.http.routing import Decision, Recorder, noted, recorder_for
+from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noted, recorder_for
 from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, Patch, passing
 from pytest_templates.cassettes.recorded import Headers, RecordedRequest, RecordedResponse, usual_reason
 from pytest_templates.errors import CassetteError
@@ -99,6 +99,8 @@ def _written_out(real: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(real)
     async def request(session: Any, method: str, url: Any, *, data: Any = None, **settings: Any) -> Any:
+        if goes_its_own_way(str(session._build_url(url))):
+            return await real(session, method, url, data=data, **settings)
         payload = _form(data)
         if payload is not None:
             data = await payload.as_bytes()
@@ -126,6 +128,7 @@ def _with_type(session: Any, headers: Any, content_type: str) -> Any:
 
 
 _HANDLED: Final = "antiphon_asked"
+_SENT: Final = "antiphon_sent"  # of a connection whose request went its own way
 _OTHERWISE: Final = ("requests", "httpx", "httpx2", "aiohttp")  # requests sends by urllib3, the others by our own seams
 
 
@@ -149,6 +152,8 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     def can_play_response_for(self, request: VcrRequest) -> bool:
         """Whether to replay; raises `CassetteMiss` where the request may not be sent either."""
+        if goes_its_own_way(request.uri):
+            return False
         return _handled(request).decision.replay is not None
 
     def play_response(self, request: VcrRequest) -> dict[str, Any]:
@@ -163,6 +168,8 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
     def append(self, request: VcrRequest, response: dict[str, Any]) -> None:
         """Take the response to a request that was sent."""
+        if goes_its_own_way(request.uri):
+            return
         handled = _handled(request)
         handled.recorder.record(handled.decision, _recorded_response(response))
 
@@ -181,13 +188,20 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 
 def vcr_patches() -> tuple[list[Patch], list[Any]]:
     """What vcrpy puts in place, and what it does at the end as context managers."""
-    patches: list[Patch] = [Patch(VCRConnection, "getresponse", _passing(VCRConnection.getresponse))]
+    patches: list[Patch] = [
+        Patch(VCRConnection, "request", _request(VCRConnection.request)),
+        Patch(VCRConnection, "getresponse", _getresponse(VCRConnection.getresponse)),
+    ]
     cleaners: list[Any] = []
     for patcher in _builder().build():
         if hasattr(patcher, "getter"):
             patches.append(Patch(patcher.getter(), patcher.attribute, patcher.new))
         else:
             cleaners.append(patcher)
+    stubs = sys.modules.get("vcr.stubs.urllib3_stubs")
+    if stubs is not None:
+        mixin = stubs._VCRRequestsConnectionMixin
+        patches.append(Patch(mixin, "getresponse", _getresponse(mixin.getresponse)))
     return patches, cleaners
 
 
@@ -202,9 +216,26 @@ def _builder() -> Any:
     return CassettePatcherBuilder(routing_cassette())
 
 
-def _passing(real: Callable[..., Any]) -> Callable[..., Any]:
+def _request(real: Callable[..., Any]) -> Callable[..., Any]:
+    """Sends at once what goes its own way, as the client has asked for it, and not when its response is wanted."""
+
+    @wraps(real)
+    def request(connection: Any, method: str, url: str, *arguments: Any, **named: Any) -> Any:
+        if not goes_its_own_way(connection._uri(url)):
+            return real(connection, method, url, *arguments, **named)
+        with passing(), vcr_patch.force_reset():
+            connection.real_connection.request(method, url, *arguments, **named)
+        vars(connection)[_SENT] = True
+        return None
+
+    return request
+
+
+def _getresponse(real: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(real)
     def getresponse(connection: Any, *arguments: Any, **named: Any) -> Any:
+        if vars(connection).pop(_SENT, False):
+            return connection.real_connection.getresponse(*arguments, **named)
         with passing():
             return real(connection, *arguments, **named)
 

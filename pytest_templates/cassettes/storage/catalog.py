@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pytest_templates.cassettes.paths import without_overrides
+from pytest_templates.cassettes.places import Place
 from pytest_templates.cassettes.storage.store import Store
 
 if TYPE_CHECKING:
-    from pytest_templates.cassettes.collection import CollectedTests
+    from pytest_templates.cassettes.collection import CollectedPlace
 
 
 _BEGINNINGS: Final = (b"version: 1\ninteractions:\n- template:", b"version: 1\ninteractions: []\n")
@@ -39,37 +40,36 @@ def cassettes_in(store: Store) -> list[Path]:
     return [path for path in store.paths() if _is_cassette(path, store)]
 
 
-def orphans(found: CollectedTests, store: Store, root: Path) -> list[Path]:
+def orphans(found: Sequence[CollectedPlace], store: Store) -> list[Path]:
     """The cassettes of a store that no test has.
 
     What a test has recorded with other models is its own as well. A cassette whose module was not collected is none:
     its test may be in there. The same goes, where any module was left out, for cassettes that may be shared by name.
 
     Args:
-        found: What was collected.
+        found: What was collected of all tests whose cassettes lie in the store.
         store: Where the cassettes lie.
-        root: pytest's root directory.
 
     Raises:
         OSError: The store cannot be read.
     """
-    owned = set(map(_key, found["owners"]))
-    modules = set(map(_key, found["modules"]))
+    owned = {_key(name) for place in found for name in place["owners"]}
     return [
         path
         for path in store.paths()
         if _key(name := without_overrides(path.relative_to(store.folder).as_posix())) not in owned
-        and _is_known(PurePosixPath(name).parent, modules, root, left_out=found["left_out"])
+        and all(_is_known(PurePosixPath(name).parent, place) for place in found)
         and _is_cassette(path, store)
     ]
 
 
-def _is_known(module: PurePosixPath, modules: Iterable[str], root: Path, *, left_out: bool) -> bool:
+def _is_known(module: PurePosixPath, found: CollectedPlace) -> bool:
     """Whether all tests are known that could have a cassette in the folder of this module."""
-    if _key(module.as_posix()) in modules:
+    if _key(module.as_posix()) in map(_key, found["modules"]):
         return True
+    root = Path(Place(*found["place"]).modules)
     exists = (root / f"{module}.py").is_file() or (root / module).is_file()
-    return not exists and not left_out
+    return not exists and not found["left_out"]
 
 
 def _is_cassette(path: Path, store: Store) -> bool:

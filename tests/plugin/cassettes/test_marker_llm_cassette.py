@@ -170,7 +170,7 @@ def test_a_marker_with_other_arguments_is_refused_when_tests_are_collected(proje
 
     result.assert_outcomes(errors=1)
     result.stdout.re_match_lines([rf".*test_it.py::test_it: marker llm_cassette: .*({complaint})"])
-    project.says(result, "it takes llm_cassette(name=None, *, match_on=None, ignore=())")
+    project.says(result, "it takes llm_cassette(name=None, *, match_on=None, ignore=(), ignore_hosts=())")
 
 
 def test_a_marked_test_that_is_skipped_does_not_look_at_its_cassette(project):

@@ -1,0 +1,141 @@
+"""Where the cassettes of a test lie: in the folder, or behind the URL, that its project names.
+
+A project names it in its ini file. A folder of a project does so by its ``conftest.py``, which is to have a variable
+``templates_cassettes``, and is then what a project is. The command line names one place for all tests of a run.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pytest_templates.cassettes.storage.remote import store_at
+from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.run.options import Option
+from pytest_templates.run.projects import Project, project_at
+from pytest_templates.support.environment import HOW_TO_REACH
+
+_KEY: Final = "templates_cassettes"
+_FOLDER: Final = "cassettes"
+_CACHE: Final = ".antiphon_cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the cassettes of some tests lie.
+
+    Attributes:
+        location: A folder or a URL.
+        root: What a relative folder is relative to.
+        modules: What the paths of test modules are relative to.
+    """
+
+    location: str
+    root: str
+    modules: str
+
+    def name_of(self, module: Path) -> Path:
+        """How a test module is called here: its path, from the folder of the project on."""
+        try:
+            return Path(os.path.relpath(module, self.modules))
+        except ValueError:  # it lies on another drive
+            return module
+
+    def store(self) -> Store:
+        """The store there. Raises `ImportError` where it needs a package that is not installed."""
+        return store_at(self.location, Path(self.root), Path(self.modules, _CACHE))
+
+    def as_data(self) -> list[str]:
+        """The place as plain data; ``Place(*data)`` is the place."""
+        return list(astuple(self))
+
+
+def _of_run(location: str, config: pytest.Config) -> Place:
+    """The place that the command line names, or the ini file of the run."""
+    started = config.invocation_params.dir
+    if CASSETTES.given(config):
+        place = Place(location, str(started), str(project_at(started, config).root))
+        if (started / location).is_file():
+            raise ValueError("it takes a folder or a URL, and this is a file")
+    else:
+        place = Place(location, str(config.rootpath), str(config.rootpath))
+    store_in(place, config)
+    return place
+
+
+CASSETTES: Final = Option[Place](
+    "--templates-cassettes",
+    ini=_KEY,
+    metavar="DIR",
+    default=_FOLDER,
+    help="where cassettes lie: a folder, or a URL (default: cassettes in the folder of the ini file)",
+    ini_help="where cassettes lie",
+    read=_of_run,
+)
+
+
+def place_of(path: Path, config: pytest.Config) -> Place:
+    """Where the cassettes of a test module lie.
+
+    Raises:
+        pytest.UsageError: What a project says is not valid.
+    """
+    if CASSETTES.given(config):
+        return CASSETTES.of(config)
+    project = project_at(path.parent, config)
+    return _by_conftest(path, project, config) or _by_ini(project, config)
+
+
+def _by_ini(project: Project, config: pytest.Config) -> Place:
+    if project.values is None:
+        return CASSETTES.of(config)
+    return Place(project.text(config, _KEY, _FOLDER), str(project.root), str(project.root))
+
+
+def _by_conftest(path: Path, project: Project, config: pytest.Config) -> Place | None:
+    """What the nearest ``conftest.py`` in the folders of a project says that says something."""
+    for folder in path.parents:
+        file = folder / "conftest.py"
+        location = getattr(config.pluginmanager.get_plugin(str(file)), _KEY, None)
+        if isinstance(location, str):
+            return Place(location, str(folder), str(folder))
+        if location is not None:
+            raise pytest.UsageError(f"{_KEY} in {file}: it takes a text, not {location!r}")
+        if folder == project.root:
+            return None
+    return None
+
+
+_STORES: Final = pytest.StashKey[dict[Place, Store]]()
+
+
+def store_in(place: Place, config: pytest.Config) -> Store:
+    """The store in a place.
+
+    Raises:
+        pytest.UsageError: It needs a package that is not installed.
+    """
+    stores = config.stash.setdefault(_STORES, {})
+    if place not in stores:
+        try:
+            stores[place] = place.store()
+        except ImportError as error:
+            raise pytest.UsageError(
+                f"cassettes at {place.location} need fsspec, which is not installed: {HOW_TO_REACH}"
+            ) from error
+    return stores[place]
+
+
+def stores_of(config: pytest.Config) -> list[Store]:
+    """The stores of all tests that this process knows of."""
+    return list(config.stash.get(_STORES, {}).values())
+
+
+def store_with(path: Path, config: pytest.Config) -> Store:
+    """The store that a cassette lies in."""
+    stores = [store for store in stores_of(config) if path.is_relative_to(store.folder)]
+    return max(stores, key=lambda store: len(store.folder.parts), default=Store(path.parent))
