@@ -19,6 +19,7 @@ from pytest_templates.support.environment import HOW_TO_REACH
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
+RecordCheck: TypeAlias = Literal["on", "off"]
 
 
 def place_of_cassettes(config: pytest.Config) -> tuple[str, Path, Path]:
@@ -49,6 +50,12 @@ RECORD = Option[RecordMode](
     "what is not used any more, 'all' records anew",
     repeated="none",
 )
+RECORD_CHECK = Option[RecordCheck](
+    "--templates-record-check",
+    choices=get_args(RecordCheck),
+    default="on",
+    help="whether a test that recorded is played once more from its recording, before that is kept (default: on)",
+)
 CASSETTES = Option[Store](
     "--templates-cassettes",
     ini="templates_cassettes",
@@ -65,7 +72,7 @@ UNUSED = Option[Unused](
     help="what a full run does with recordings that it did not use: report, fail or ignore",
     repeated="ignore",
 )
-OPTIONS = Options(RECORD, CASSETTES, UNUSED)
+OPTIONS = Options(RECORD, RECORD_CHECK, CASSETTES, UNUSED)
 
 
 @dataclass(frozen=True, slots=True)
