@@ -72,7 +72,10 @@ class RecordCheck:
     def attempt_has_gone_well(self, attempt: Attempt) -> None:
         """Play the test once more from what its cassette would hold, and add an error where that goes otherwise."""
         cassette = attempt.stash.get(self._key, None)
-        if cassette is None or not cassette.unsaved:
+        if cassette is None:
+            return
+        cassette.captures.end()
+        if not cassette.unsaved:
             return
         attempt.stash[DOUBTED] = True
         problem = problem_of(attempt, cassette)
