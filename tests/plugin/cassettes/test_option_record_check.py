@@ -17,7 +17,12 @@ def say(text, **more):
     with urlopen(Request(url, json.dumps(body).encode(), {"content-type": "application/json"})) as answer:
         return json.load(answer)["choices"][0]["message"]["content"]
 
-import json
+def leave(text):
+    body = {"model": "m", "messages": [{"role": "user", "content": text}]}
+    client = httpx.Client()
+    return client, client.send(client.build_request("POST", os.environ["CHAT_URL"], json=body), stream=True)
+
+import httpx, json
 from urllib.request import Request, urlopen
 
 seen = []
@@ -75,6 +80,7 @@ OTHERWISE = {
         "3  code outside of templates",
         "has kept an answer, such as a cache",
     ],
+    "seen.append(leave(f'Ticket {uuid.uuid4()}'))": ["- Ticket [", "+ Ticket ["],
     "say('Hi.'); assert is_first('assert')": ["it asked the same, but its call failed:", "assert False"],
     "say('Hi.'); assert llm_cassette.recorded": ["assert 0", "In a replay llm_cassette.recorded is 0"],
     "say('Hi.'); is_first('skip') or pytest.skip('seen before')": ["it was skipped: ", "seen before"],
@@ -110,7 +116,7 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
     # The prompts that are other ones each time are asked anew; what else was paid for is in the journal.
     off = records(text, "--templates-record-check=off")
     assert off.parseoutcomes() == {"passed": len(OTHERWISE) - 1, "failed": 1}  # which records nothing any more
-    assert len(chat_server.asked) == asked + 3
+    assert len(chat_server.asked) == asked + 4
     assert len(cassettes()) == len(OTHERWISE) - 1
 
 
@@ -215,13 +221,8 @@ def test_a_test_that_replays_is_recorded_as_if_it_had_run_once(project, chat_ser
                 print(item.name, file=calls)
         """,
     )
-    files = (
-        "--templates-json=run.json",
-        "--junitxml=run.xml",
-        "-ojunit_family=legacy",
-        "-overbosity_subtests=1",
-        "-Wdefault",
-    )
+    shown = ("-ojunit_family=legacy", "-overbosity_subtests=1", "-Wignore", "-Walways::UserWarning")
+    files = ("--templates-json=run.json", "--junitxml=run.xml", *shown)
     outcomes = {"passed": 11, "xfailed": 1, "warnings": 1, "subtests": 4}
 
     off = records(WELL, "--templates-record-check=off", *files, *workers, mode="all")
@@ -235,7 +236,7 @@ def test_a_test_that_replays_is_recorded_as_if_it_had_run_once(project, chat_ser
     assert _facts(project) == facts_off
     assert (project.path / "calls.txt").read_text().split() == ["test_budget", "test_scripted"] * 2
     assert len(cassettes()) == 12
-    assert project.run("-overbosity_subtests=1", "-Wdefault").parseoutcomes() == outcomes
+    assert project.run(*shown).parseoutcomes() == outcomes
     assert len(chat_server.asked) == len(asked_off)
 
 
@@ -268,25 +269,40 @@ def test_other(llm_snapshot):
     assert result.parseoutcomes()["errors"] == 1
     project.says(result, "ERROR at teardown of test_other", "assert ")
     project.says(result, "3 snapshots generated.")
+    assert "snapshot failed" not in str(result.stdout)
     written = sorted(path.name for path in (project.path / "__snapshots__").rglob("*.chat"))
     assert written == ["test_it.1.chat", "test_it.chat", "test_other.chat"]
 
 
-def test_what_templates_rendered_is_counted_once(project, chat_server, records):
-    text = """
-def test_it():
+RENDERS = """
+@pytest.fixture
+def last():
+    yield
+    Runner(ScriptedModel("x"), template=LinearTemplate([UserTemplate("Last.")])).run()
+
+def test_it(last):
     ask(real())
+    is_first("time") or time.sleep(0.5)
     inner = UserTemplate("First.") if is_first("tree") else LinearTemplate([UserTemplate("Then."), UserTemplate("x")])
     Runner(ScriptedModel("x"), template=inner).run()
 """
-    arguments = ("--templates-coverage", "--templates-lock=update", "--templates-summary")
 
-    result = records(text, *arguments)
 
-    result.assert_outcomes(passed=1)
-    project.says(result, "templates: 1 call of 1 model", "1 recorded")
-    assert "First." in (project.path / "templates.lock").read_text(encoding="utf-8")
-    assert "Then." not in (project.path / "templates.lock").read_text(encoding="utf-8")
+def test_what_it_renders_and_how_long_it_takes_is_counted_once(project, chat_server, records):
+    arguments = ("--templates-coverage", "--templates-lock=update", "--junitxml=run.xml")
+    coverage = []
+    for check in ("off", "on"):
+        result = records(RENDERS, f"--templates-record-check={check}", *arguments, mode="all")
+        result.assert_outcomes(passed=1)
+        coverage.append([line for line in result.outlines if "%" in line and not line.startswith("test_it")])
+
+    assert coverage[0]
+    assert coverage[0] == coverage[1]
+    locked = (project.path / "templates.lock").read_text(encoding="utf-8")
+    assert "First." in locked
+    assert "Then." not in locked
+    [case] = ElementTree.parse(project.path / "run.xml").iter("testcase")
+    assert float(case.get("time")) < 0.5
 
 
 NAMED = """
@@ -364,6 +380,10 @@ def test_is_skipped():
     say("Hi.")
     pytest.skip(f"seen {len(seen)}")
 
+def test_leaves_a_step(scripted_model):
+    scripted_model("left")
+    say("Hi.")
+
 def test_its_fixture_fails(broken):
     say("Hi.")
 
@@ -383,7 +403,7 @@ def broken_later():
         "-rs",
     )
 
-    assert result.parseoutcomes() == {"passed": 2, "failed": 1, "skipped": 1, "errors": 2}
+    assert result.parseoutcomes() == {"passed": 3, "failed": 1, "skipped": 1, "errors": 3}
     project.says(result, "torn down once", "seen 1")
     assert cassettes() == []
     assert "NotReplayable" not in str(result.stdout)
@@ -401,6 +421,4 @@ def test_another_value_is_refused_with_the_valid_ones(project):
     result = project.run("--templates-record-check=maybe")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.re_match_lines(
-        [r".*--templates-record-check: invalid choice: 'maybe' \(choose from '?on'?, '?off'?\)"]
-    )
+    result.stderr.re_match_lines([r".*-record-check: invalid choice: 'maybe' \(choose from '?on'?, '?off'?\)"])
