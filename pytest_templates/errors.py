@@ -12,7 +12,8 @@
         ├── LockError              templates.lock cannot be read or written
         ├── HookError              a hook of the project failed, or returned what it may not
         ├── CassetteError          a cassette cannot be read or written
-        │   └── CassetteMiss       a request has no recording, and recording is off
+        │   ├── CassetteMiss       a request has no recording, and recording is off
+        │   └── NotReplayable      a test went otherwise when it was played from what it had just recorded
         ├── IsolationViolation     a subroutine changed its parent
         ├── NotDeterministic       a test asked its models something else when it was run again
         ├── BudgetExceeded         a test spent more than its budget
@@ -89,6 +90,12 @@ class CassetteMiss(CassetteError):
         super().__init__(text)
         self.reason = reason
         self.template_path = template_path
+
+
+class NotReplayable(CassetteError):
+    """A test went otherwise when it was played from what it had just recorded; the recording is not written."""
+
+    fails_expected_failures = "a recording that does not replay"
 
 
 class IsolationViolation(TestingError):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from antiphon.trace import Caller, current_caller
-from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.format.document import from_text, to_text
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.model_calls import catching_models
-from pytest_templates.cassettes.player import Opinion, Player, SentRequests, of_model
+from pytest_templates.cassettes.player import Opinion, Player, Recording, SentRequests, of_model
 from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
-from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.settings import Author, CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
 from pytest_templates.cassettes.storage.merging import CassetteFile
 from pytest_templates.cassettes.storage.store import existing_cassette, writing
@@ -63,6 +64,8 @@ class OpenCassette:
     Args:
         settings: Which cassette, and what it may do.
         environ: The environment whose secret values are kept out of the file.
+        rules: What is added to the built-in scrubbing and matching.
+        held: What it holds; ``None`` for what its file does.
 
     Attributes:
         settings: What was asked for.
@@ -71,27 +74,35 @@ class OpenCassette:
             swallowed the error: mostly that it has no recording.
         captures: The responses that are being recorded now.
         dropped: How many interactions were dropped.
+        held_back: How many stay in the journal, since the test did not go well when it was played from them.
         sent_requests: The requests that were sent, and whether they were answered.
         file: The file as it is read and written.
     """
 
     def __init__(
-        self, settings: CassetteSettings, environ: Mapping[str, str] = os.environ, rules: Rules | None = None
+        self,
+        settings: CassetteSettings,
+        environ: Mapping[str, str] = os.environ,
+        rules: Rules | None = None,
+        held: Sequence[Interaction] | None = None,
     ) -> None:
         self.settings = settings
         self.path: Path = settings.path
         self.misses: list[CassetteError] = []
         self.captures = ResponseCaptures()
         self.dropped = 0
+        self.held_back = 0
+        self._stand_in: OpenCassette | None = None
         self._refused: list[Interaction] = []
         self.sent_requests = SentRequests()
         self._is_writable = False
         self._rules = rules or Rules()
+        self._environ = environ
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
         self.file = CassetteFile(settings, self._matcher, self._kept, self._text)
         self._journal = Journal(self.file.store, settings.path, settings.author.test)
-        found = self.file.load()
+        found = self.file.load() if held is None else [self._kept(interaction) for interaction in held]
         self._exists = found is not None
         self._player = Player(found or [], self._left(), self._fingerprint)
         self._base = Player(self._held_by_base(), [], self._fingerprint)
@@ -146,7 +157,12 @@ class OpenCassette:
     @property
     def unplayed(self) -> tuple[int, ...]:
         """The numbers, from 1, of the recorded interactions that were not replayed yet."""
-        return tuple(recording.number for recording in self._player.recordings() if not recording.played)
+        return tuple(recording.number for recording in self.left)
+
+    @property
+    def left(self) -> list[Recording]:
+        """The recorded interactions that were not replayed yet."""
+        return [recording for recording in self._player.recordings() if not recording.played]
 
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing is new, and never in mode ``"none"``.
@@ -198,6 +214,54 @@ class OpenCassette:
         """Take in the credentials that a request carries: they are kept out of everything."""
         self._credentials.learn(request)
 
+    def hold_back(self) -> None:
+        """As `leave`, where the test went well, and not when it was played from what it had recorded."""
+        self.held_back = self.unsaved
+        self.leave()
+
+    @property
+    def unsaved(self) -> int:
+        """How many interactions the file does not hold yet: recorded now, or left in the journal and played now."""
+        return len(self._player.unsaved())
+
+    def as_saved(self, complain: Callable[[Exception], None]) -> OpenCassette:
+        """A cassette to be replayed that holds what the file will after `save`, as it is read there.
+
+        Args:
+            complain: As in its settings.
+
+        Raises:
+            CassetteError: As `save`.
+        """
+        test = Author(self.settings.author.test)
+        settings = replace(self.settings, mode="none", complain=complain, before_sending=None, author=test)
+        return OpenCassette(settings, self._environ, self._rules, self._to_be_saved())
+
+    def _to_be_saved(self) -> list[Interaction]:
+        if self.settings.mode == "changed":
+            return self._reread(self._player.used())
+        with writing(self.path, self.file.store), self.file.store.lock():
+            return self.file.with_added(self._reread(list(self._player.unsaved().values())))
+
+    def _reread(self, interactions: Sequence[Interaction]) -> list[Interaction]:
+        return from_text(self._text(interactions))
+
+    @contextmanager
+    def played_from(self, other: OpenCassette) -> Iterator[None]:
+        """Let another cassette answer the requests of a block that belong to this one, which stays open."""
+        self._stand_in = other
+        try:
+            yield
+        finally:
+            self._stand_in = None
+
+    def pass_over(self, interactions: Iterable[Interaction]) -> None:
+        """Take recordings for replayed, in order; those that it does not hold are left out."""
+        for one in interactions:
+            fingerprint, caller = self._fingerprint(one), Caller(one.template, "", one.model or "")
+            if self._base.play(fingerprint, caller) is None:
+                self._player.play(fingerprint, caller)
+
     def decide(self, request: RecordedRequest) -> Decision:
         """Replay a request, send it, or refuse it.
 
@@ -205,6 +269,8 @@ class OpenCassette:
             CassetteMiss: It has no recording left, and the mode does not allow to send it.
             CassetteError: A rule of the project failed.
         """
+        if self._stand_in is not None:
+            return self._stand_in.decide(request)
         with self._noting_errors():
             decision = self._decision(request, current_caller())
         note_replay(decision.replay)
@@ -292,12 +358,17 @@ class OpenCassette:
 
     def note(self, error: CassetteError) -> None:
         """Add an error to those of the test, also where the program swallows it."""
+        if self._stand_in is not None:
+            self._stand_in.note(error)
+            return
         self.misses.append(error)
         if self.settings.complain is not None:
             self.settings.complain(error)
 
     def read_past(self, decision: Decision) -> CassetteMiss:
         """The error for a program that reads on where the one that was recorded had left the stream."""
+        if self._stand_in is not None:
+            return self._stand_in.read_past(decision)
         miss = as_client_error(self._report(decision.request, decision.caller).miss("left-early"))
         self.note(miss)
         return miss

@@ -17,6 +17,7 @@ from pytest_templates.run.options import Option, Options
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
+RecordCheck: TypeAlias = Literal["on", "off"]
 
 
 RECORD = Option[RecordMode](
@@ -26,6 +27,12 @@ RECORD = Option[RecordMode](
     help="real model calls: 'none' replays (default), 'missing' records what has no recording, 'changed' also drops "
     "what is not used any more, 'all' records anew",
     repeated="none",
+)
+RECORD_CHECK = Option[RecordCheck](
+    "--templates-record-check",
+    choices=get_args(RecordCheck),
+    default="on",
+    help="whether a test that recorded is played once more from its recording, before that is kept (default: on)",
 )
 UNUSED = Option[Unused](
     ini="templates_unused",
@@ -40,7 +47,7 @@ IGNORE_HOSTS = Option[tuple[HostPattern, ...]](
     help="hosts that are neither recorded nor replayed: names, addresses or globs, each with a port or without",
     read=lambda texts, _: patterns_of(texts),
 )
-OPTIONS = Options(RECORD, CASSETTES, UNUSED, IGNORE_HOSTS)
+OPTIONS = Options(RECORD, RECORD_CHECK, CASSETTES, UNUSED, IGNORE_HOSTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_templates.cassettes import rerecorded, unused
+from pytest_templates.cassettes import record_check, rerecorded, unused
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD
 from pytest_templates.cassettes.places import Place, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
@@ -37,6 +37,7 @@ class CassetteUse(TypedDict):
         played: How many interactions were replayed.
         recorded: How many were recorded, and not dropped.
         dropped: How many were recorded and dropped, because the test failed or was skipped.
+        held_back: How many stay in the journal, since the test went otherwise when it was played from them.
         skipped: Whether the test was skipped.
         unanswered: Of a test that went well: the paths of the templates whose calls ended before their answer came;
             ``None`` for code outside of templates.
@@ -45,6 +46,7 @@ class CassetteUse(TypedDict):
     played: int
     recorded: int
     dropped: int
+    held_back: int
     skipped: bool
     unanswered: list[str | None]
 
@@ -71,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     OPTIONS.read(config)
     MARKER.register(config)
     join(config, Cassettes(config), "cassettes")
+    record_check.watch(config, CASSETTE)
     unused.watch(config)
     rerecorded.watch(config)
     if not is_worker(config):
@@ -121,9 +124,15 @@ class Cassettes:
         if mark is None:
             return
         require_packages("the marker llm_cassette", "vcr", "yaml", "filelock")
-        from pytest_templates.cassettes.recording import open_for
+        if attempt.repeats is None:
+            from pytest_templates.cassettes.recording import open_for
 
-        cassette = attempt.stash[CASSETTE] = self._open = open_for(attempt, mark, self._run_id)
+            cassette = open_for(attempt, mark, self._run_id)
+            catching = cassette.playing()
+        else:
+            cassette = attempt.repeats.stash[record_check.REPLAY]
+            catching = attempt.repeats.stash[CASSETTE].played_from(cassette)
+        attempt.stash[CASSETTE] = self._open = cassette
         attempt.resources.enter_context(redacted_logs(self._config, lambda: cassette.secrets))
         if cassette.settings.mode == "none":
             from pytest_templates.cassettes.network_guard import guarded
@@ -132,7 +141,7 @@ class Cassettes:
             attempt.resources.enter_context(placeholder_keys())
             attempt.resources.enter_context(guarded(attempt.item.nodeid, attempt.failures.append))
             attempt.resources.enter_context(virtual_waits())
-        attempt.resources.enter_context(cassette.playing())
+        attempt.resources.enter_context(catching)
 
     @hookimpl
     def asks_real_models(self, attempt: Attempt) -> bool | None:
@@ -170,11 +179,14 @@ class Cassettes:
     def attempt_closes(self, attempt: Attempt) -> None:
         """Keep what was recorded if all went well."""
         cassette, self._open = attempt.stash.get(CASSETTE, None), None
-        if cassette is not None:
-            if attempt.went_well:
-                cassette.save()
-            else:
-                cassette.drop()
+        if cassette is None:
+            return
+        if attempt.went_well:
+            cassette.save()
+        elif attempt.stash.get(record_check.DOUBTED, False):
+            cassette.hold_back()
+        else:
+            cassette.drop()
 
     @hookimpl
     def attempt_is_interrupted(self, attempt: Attempt) -> None:
@@ -192,8 +204,9 @@ class Cassettes:
 
             row = CassetteUse(
                 played=cassette.played,
-                recorded=0 if cassette.dropped else cassette.recorded,
+                recorded=0 if cassette.dropped or cassette.held_back else cassette.recorded,
                 dropped=cassette.dropped,
+                held_back=cassette.held_back,
                 skipped=attempt.skipped,
                 unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
             )
@@ -239,6 +252,8 @@ class Summary:
         dropped = sum(test["dropped"] for test in self._tests if not test["skipped"])
         counts = [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
+        held_back = sum(test["held_back"] for test in self._tests)
+        counts += [f"{counted(held_back, 'recording')} kept in the journal"] if held_back else []
         return counts + ([f"{counted(dropped, 'recording')} dropped because the test failed"] if dropped else [])
 
     @hookimpl

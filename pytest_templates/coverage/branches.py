@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -41,13 +41,15 @@ class CoverageObserver(Observer):
 
     Args:
         root: The folder that files are relative to.
+        is_counting: Says whether what is rendered now counts.
 
     Attributes:
         coverage: What is collected so far.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, is_counting: Callable[[], bool]) -> None:
         self.coverage = Coverage()
+        self._is_counting = is_counting
         self._root = root
         self._points: dict[Template, Point] = {}
         self._branching: set[Template] = set()
@@ -62,6 +64,8 @@ class CoverageObserver(Observer):
 
     def on_template_enter(self, event: TemplateEntered) -> None:
         """Note the template, and the tree below it if it is new."""
+        if not self._is_counting():
+            return
         template, path = event.template, event.path
         with self._lock:
             if template not in self._points:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_templates.coverage.points import RENDERED, TOOL, Coverage, ModelsByTemplate, Point, PointRow, from_rows
+from pytest_templates.run.attempt import attempt_of
 from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.processes import fail_run
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
 from pytest_templates.support.text import table
 
@@ -33,19 +35,20 @@ class CoverageSender:
 
     def __init__(self, config: pytest.Config) -> None:
         self._root = config.rootpath
+        self._under_way = under_way_in(config)
         self._sent = Coverage()
         self._listener: EngineListener[CoverageObserver] = EngineListener(self._observer)
 
     def _observer(self) -> CoverageObserver:
         from pytest_templates.coverage.branches import CoverageObserver
 
-        return CoverageObserver(self._root)
+        return CoverageObserver(self._root, lambda: not self._under_way.is_repeating)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Send what is new."""
         report = yield
-        observer = self._listener.observer
+        observer = None if attempt_of(item).repeats else self._listener.observer
         if observer is not None and observer.coverage.size > self._sent.size:
             new = observer.coverage.without(self._sent)
             POINTS.put(report, new.rows())

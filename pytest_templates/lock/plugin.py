@@ -96,7 +96,10 @@ class PromptSender:
     def _observer(self) -> PromptObserver:
         from pytest_templates.lock.observer import PromptObserver
 
-        return PromptObserver(self._root, lambda: self._under_way.listening is not None)
+        return PromptObserver(self._root, self._is_listening)
+
+    def _is_listening(self) -> bool:
+        return self._under_way.listening is not None and not self._under_way.is_repeating
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from antiphon import ModelCall, Trace
 
 _ATTEMPT = pytest.StashKey["Attempt"]()
+_REPEATED = pytest.StashKey["Attempt"]()
 _UNKNOWN = CallSource("model")
 
 
@@ -25,9 +27,13 @@ class Attempt:
 
     Args:
         item: The test.
+        repeats: The attempt that this one repeats.
 
     Attributes:
         item: The test.
+        repeats: The attempt that this one only repeats, to check it: nothing of it is reported or counted. ``None``
+            for an attempt in its own right.
+        repeated_for: How long repeating it took, in seconds; its reports leave that out.
         calls: The model calls so far, each with where its answer came from.
         failures: The errors that fail the test even where the program swallows them, in order.
         failed: Whether a phase of the test failed, and was not expected to.
@@ -36,8 +42,10 @@ class Attempt:
         stash: Where features keep their data about this attempt.
     """
 
-    def __init__(self, item: pytest.Item) -> None:
+    def __init__(self, item: pytest.Item, repeats: Attempt | None = None) -> None:
         self.item = item
+        self.repeats = repeats
+        self.repeated_for = 0.0
         self.calls: list[tuple[ModelCall, CallSource]] = []
         self.failures: list[Exception] = []
         self.failed = False
@@ -45,6 +53,7 @@ class Attempt:
         self.resources = ExitStack()
         self.stash = pytest.Stash()
         self._failed_as_expected = False
+        self._is_checked = False
         self._lock = Lock()
         self._trace: Trace | None = None
 
@@ -74,22 +83,24 @@ class Attempt:
         return not self.failed and (not self.skipped or self._failed_as_expected)
 
     def called(self, call: ModelCall) -> None:
-        """Record a model call, and call the hooks for it: the private ones, then the project's."""
+        """Record a model call, and call the hooks for it: the private ones, then the project's for one that counts."""
         self.trace.calls.append(call)
         source = self.hook.source_of(attempt=self, call=call) or _UNKNOWN
         self.calls.append((call, source))
         try:
             self.hook.model_called(attempt=self, call=call, source=source)
         finally:
-            self.failures.extend(announce(call, self.item))
+            if self.repeats is None:
+                self.failures.extend(announce(call, self.item))
 
     def open(self) -> None:
         """Let features prepare what the test's markers ask for."""
         self.hook.attempt_opens(attempt=self)
 
     def check_complete(self) -> None:
-        """Let features add failures for what a test left unused, where it has passed so far: else that is expected."""
-        if self.passed:
+        """Let features add failures, once, for what a test left unused; where it has not passed, that is expected."""
+        if self.passed and not self._is_checked:
+            self._is_checked = True
             self.hook.attempt_is_checked(attempt=self)
 
     def close(self) -> None:
@@ -118,15 +129,29 @@ class Attempt:
 
     def report(self, report: pytest.TestReport) -> None:
         """Add the model calls to the last report, and let features add their data."""
-        if report.when == "teardown" and self.calls:
-            CALLS.put(report, [row_of(call, source.name) for call, source in self.calls])
+        if report.when == "teardown":
+            report.duration -= self.repeated_for
+            if self.calls:
+                CALLS.put(report, [row_of(call, source.name) for call, source in self.calls])
         self.hook.attempt_is_reported(attempt=self, report=report)
 
 
 def begin(item: pytest.Item) -> Attempt:
     """Begin an attempt of a test."""
-    attempt = item.stash[_ATTEMPT] = Attempt(item)
+    attempt = item.stash[_ATTEMPT] = Attempt(item, item.stash.get(_REPEATED, None))
     return attempt
+
+
+@contextmanager
+def repeating(attempt: Attempt) -> Iterator[None]:
+    """What is begun of the same test in a block repeats an attempt, which is the test's again behind it."""
+    stash = attempt.item.stash
+    stash[_REPEATED] = attempt
+    try:
+        yield
+    finally:
+        del stash[_REPEATED]
+        stash[_ATTEMPT] = attempt
 
 
 def attempt_of(item: pytest.Item) -> Attempt:

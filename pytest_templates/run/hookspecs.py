@@ -75,6 +75,17 @@ class Life:
     def attempt_is_checked(self, attempt: Attempt) -> None:
         """The test has passed so far: add an error to ``attempt.failures`` for what it should have used and did not."""
 
+    @hookspec(firstresult=True)
+    def may_be_repeated(self, attempt: Attempt) -> bool | None:
+        """Whether `attempt_has_gone_well` is to be called for this attempt, if that is so."""
+
+    @hookspec
+    def attempt_has_gone_well(self, attempt: Attempt) -> None:
+        """The test and the tear-down of its own fixtures went well, and fixtures of wider scopes are still set up.
+
+        What is to be said against it is added to ``attempt.failures``; `repetition.repeat` runs it once more.
+        """
+
     @hookspec
     def attempt_closes(self, attempt: Attempt) -> None:
         """The resources are closed and the outcome is known: keep or drop what the test made."""

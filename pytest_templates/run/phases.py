@@ -39,6 +39,13 @@ class Phases:
         """A phase has ended."""
         self._is_under_way = False
 
+    def end_of_own_fixtures(self) -> None:
+        """The fixtures of the test alone are torn down, without an error; others may not be yet."""
+        attempt = self.attempt
+        attempt.check_complete()
+        if attempt.went_well and len(attempt.failures) == self._shown:
+            attempt.hook.attempt_has_gone_well(attempt=attempt)
+
     def pending(self) -> list[Exception]:
         """The failures that were added since the last call."""
         pending = self.attempt.failures[self._shown :]

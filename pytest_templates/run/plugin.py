@@ -11,6 +11,7 @@ from pytest_templates.run import attempt, hookspecs, markers, under_way
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.phases import Phases
+from pytest_templates.run.repetition import wider_fixtures_last
 
 if TYPE_CHECKING:
     from antiphon import Trace
@@ -83,23 +84,31 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
     """End an attempt of a test."""
     __tracebackhide__ = True
+    current = attempt_of(item)
+    phases = _phases_of(current)
     try:
-        with _phases_of(attempt_of(item)).phase("teardown"):
-            return (yield)
+        with phases.phase("teardown"):
+            if current.repeats is not None or not current.hook.may_be_repeated(attempt=current):
+                return (yield)
+            with wider_fixtures_last(item, nextitem):
+                result = yield
+                phases.end_of_own_fixtures()
+            return result
     finally:
         under_way.under_way_in(item.config).attempt = None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Check and complete the report of a phase."""
+    """Check and complete the report of a phase; that of a mere repetition goes nowhere."""
     report = yield
     current = attempt_of(item)
     _phases_of(current).check_report(report)
-    current.report(report)
+    if current.repeats is None:
+        current.report(report)
     return report
 
 

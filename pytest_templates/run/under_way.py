@@ -47,6 +47,11 @@ class UnderWay:
         """The attempt that the engine's events belong to; ``None`` where another pytest runs inside this one."""
         return self.attempt if self._runs[-1] is self else None
 
+    @property
+    def is_repeating(self) -> bool:
+        """Whether the attempt only repeats another one, of which all is known: nothing of it counts."""
+        return self.attempt is not None and self.attempt.repeats is not None
+
     def _observer(self) -> Observer:
         from pytest_templates.run.observer import AttemptObserver
 

@@ -1,14 +1,19 @@
 """Conversation snapshots in tests: the fixture ``llm_snapshot``.
 
-In CI no conversation is written: a snapshot that is updated there checks nothing.
+In CI no conversation is written: a snapshot that is updated there checks nothing. Neither is one in a mere repetition
+of a test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.features import hookimpl, join
 from pytest_templates.support.environment import in_ci, require_packages
 
 if TYPE_CHECKING:
@@ -35,8 +40,33 @@ def llm_snapshot(request: pytest.FixtureRequest) -> SnapshotAssertion:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse updates in CI."""
+    """Refuse updates in CI, and in repetitions."""
     config.pluginmanager.register(UpdateGuard(config), "templates-snapshots")
+    join(config, Repetitions(), "snapshots-repetitions")
+
+
+class Repetitions:
+    """In an attempt that only repeats another one, snapshots are compared, and neither written nor counted."""
+
+    @hookimpl
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Turn updates off for the length of a repetition."""
+        config = attempt.item.config
+        if attempt.repeats is not None and hasattr(config, "_syrupy"):
+            attempt.resources.enter_context(_only_compared(config))
+
+
+@contextmanager
+def _only_compared(config: pytest.Config) -> Iterator[None]:
+    option: Any = config.option
+    counted: list[object] = config._syrupy._assertions  # type: ignore[attr-defined]  # syrupy has no other way
+    before = option.update_snapshots, option.update_new_snapshots_only, len(counted)
+    option.update_snapshots = option.update_new_snapshots_only = False
+    try:
+        yield
+    finally:
+        option.update_snapshots, option.update_new_snapshots_only, end = before
+        del counted[end:]
 
 
 class UpdateGuard:

@@ -60,6 +60,29 @@ class Ledger:
         return Ledger(self.run, self.before, tuple(groups))
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What a cassette holds, and what a test adds to it.
+
+    Attributes:
+        current: What it holds already, as far as that stays.
+        added: What is new.
+        ledger: What of the former the run has recorded.
+        place: The place of the test among the tests of the run.
+    """
+
+    current: list[Interaction]
+    added: list[Interaction]
+    ledger: Ledger
+    place: int
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """All of it, in order."""
+        index = self.ledger.index(self.place)
+        return [*self.current[:index], *self.added, *self.current[index:]]
+
+
 def ledger_of(store: Store, path: Path, run: str) -> Ledger | None:
     """What a run has added to a cassette; ``None`` for nothing yet. Raises `OSError`."""
     try:
@@ -144,17 +167,21 @@ class CassetteFile:
             CassetteError: A secret would reach the disk, or the file was damaged meanwhile.
             OSError: It cannot be read or written.
         """
-        current, kept = self._current() or [], self._ledger()
-        if self._is_renewed:
-            older = self._without(current[: self._older(current)], new)
-            current = [*older, *current[self._older(current) :]]
-            kept = None if kept is None else replace(kept, before=len(older))
-        added = self._unless_recorded_by_others(new, self._count(current))
-        if added:
+        merge = self._merge(new)
+        if merge.added:
             self.replaced = self._before()
-            self._write(current, added, kept)
+            self._write(merge)
         self._known += self._count(new)
         self._is_replaced = False
+
+    def with_added(self, new: Sequence[Interaction]) -> list[Interaction]:
+        """What it would hold if interactions were added now; it stays as it is.
+
+        Raises:
+            CassetteError: The file was damaged meanwhile.
+            OSError: It cannot be read.
+        """
+        return self._merge(new).interactions
 
     def replace(self, interactions: Sequence[Interaction]) -> None:
         """Let it hold these interactions alone, in one step. Needs the store's lock.
@@ -206,14 +233,21 @@ class CassetteFile:
         renewed = self._count(new)
         return [interaction for interaction in older if self._matcher.fingerprint(interaction.request) not in renewed]
 
-    def _write(self, current: list[Interaction], added: list[Interaction], kept: Ledger | None) -> None:
+    def _merge(self, new: Sequence[Interaction]) -> Merge:
+        current, kept = self._current() or [], self._ledger()
+        if self._is_renewed:
+            older = self._without(current[: self._older(current)], new)
+            current = [*older, *current[self._older(current) :]]
+            kept = None if kept is None else replace(kept, before=len(older))
+        added = self._unless_recorded_by_others(new, self._count(current))
         if kept is None or kept.total != len(current):
             kept = Ledger(self._author.run, before=len(current))
-        index = kept.index(self._author.place)
-        text = self._text([*current[:index], *added, *current[index:]])
-        self.store.replace(self._path, text.encode("utf-8"))
+        return Merge(current, added, kept, self._author.place)
+
+    def _write(self, merge: Merge) -> None:
+        self.store.replace(self._path, self._text(merge.interactions).encode("utf-8"))
         if self._author.run:
-            write_ledger(self.store, self._path, kept.with_group(self._author.place, len(added)))
+            write_ledger(self.store, self._path, merge.ledger.with_group(self._author.place, len(merge.added)))
 
     def _ledger(self) -> Ledger | None:
         return ledger_of(self.store, self._path, self._author.run) if self._author.run else None

@@ -205,13 +205,12 @@ def test_a_call_that_is_given_up_before_its_answer_is_told(project, chat_server,
     result = project.run("--templates-record=missing", *workers)
     given_up.set()
 
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=1, errors=1)
     project.says(
         result,
-        "templates: test_it.py::test_it: the call of linear/talk/answer ended before its answer came: "
-        "it is not recorded, and a replay will miss it",
+        "linear/talk/answer asked a model in the second run only",
+        "Its call ended before the answer came, by a timeout or a lost connection, and cannot be recorded",
     )
-    assert str(result.stdout).count("before its answer came") == 1
 
 
 @pytest.mark.parametrize("end", ["", "    pytest.xfail('not yet')\n"], ids=["passed", "failed as expected"])
@@ -220,7 +219,7 @@ def test_so_is_a_request_whose_connection_failed_where_the_recording_is_kept(pro
     test = f"import httpx\n\n@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n{lost}{end}"
     project.tests(REAL.partition("@pytest")[0] + test)
 
-    result = project.run("--templates-record=missing")
+    result = project.run("--templates-record=missing", "--templates-record-check=off")
 
     assert len(files()) == 1
     project.says(result, "test_it.py::test_it: a request of code outside of templates ended before its answer")

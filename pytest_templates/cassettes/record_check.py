@@ -1,0 +1,181 @@
+"""Recorded means replayable: a test that has recorded is played once more from that, offline, before it is kept.
+
+What a replay would find wrong next week, elsewhere, is found while the test is at hand: a request that is another one
+each time, an answer that something in the process has kept, an assertion that holds while recording alone. The
+recording is not written then; its answers stay in the journal, so that the next one need not pay for them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_templates.cassettes.options import RECORD, RECORD_CHECK
+from pytest_templates.run.attempt import Attempt, attempt_of
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.under_way import under_way_in
+from pytest_templates.support.text import OUTSIDE, counted, cut
+
+if TYPE_CHECKING:
+    from pytest_templates.cassettes.cassette import OpenCassette
+    from pytest_templates.cassettes.reading.calls import CallPair
+    from pytest_templates.cassettes.recorded import Interaction
+    from pytest_templates.errors import NotReplayable
+    from pytest_templates.run.repetition import Repetition
+
+REPLAY: Final = pytest.StashKey["OpenCassette"]()  # of an attempt; what plays it once more
+DOUBTED: Final = pytest.StashKey[bool]()  # of an attempt; whether its recording is not known to replay
+_BY_FIXTURES: Final = pytest.StashKey[list[tuple["pytest.FixtureDef[Any]", "list[Interaction]"]]]()
+_SHOWN: Final = 12  # lines of a failure, and recordings that were not played
+
+
+def watch(config: pytest.Config, key: pytest.StashKey[OpenCassette]) -> None:
+    """Check recordings from now on, where there are any; an attempt has its cassette by the key."""
+    if RECORD.of(config) != "none" and RECORD_CHECK.of(config) == "on":
+        join(config, RecordCheck(config, key), "record-check")
+
+
+class RecordCheck:
+    """Plays tests that have recorded once more.
+
+    Args:
+        config: The run.
+        key: Where an attempt has its cassette.
+    """
+
+    def __init__(self, config: pytest.Config, key: pytest.StashKey[OpenCassette]) -> None:
+        self._under_way = under_way_in(config)
+        self._key = key
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """Note what a fixture asks that outlives the test: it is not set up again when the test is played once more."""
+        attempt = self._under_way.attempt
+        cassette = None if attempt is None else attempt.stash.get(self._key, None)
+        if attempt is None or cassette is None or fixturedef.scope == "function":
+            return (yield)
+        before = {id(interaction) for interaction in cassette.requests}
+        try:
+            return (yield)
+        finally:
+            asked = [interaction for interaction in cassette.requests if id(interaction) not in before]
+            attempt.stash.setdefault(_BY_FIXTURES, []).append((fixturedef, asked))
+
+    @hookimpl
+    def may_be_repeated(self, attempt: Attempt) -> bool | None:
+        """Every test with a cassette may."""
+        return True if self._key in attempt.stash else None
+
+    @hookimpl
+    def attempt_has_gone_well(self, attempt: Attempt) -> None:
+        """Play the test once more from what its cassette would hold, and add an error where that goes otherwise."""
+        cassette = attempt.stash.get(self._key, None)
+        if cassette is None:
+            return
+        cassette.captures.end()
+        if not cassette.unsaved:
+            return
+        attempt.stash[DOUBTED] = True
+        problem = problem_of(attempt, cassette)
+        if problem is None:
+            attempt.stash[DOUBTED] = False
+        else:
+            attempt.failures.append(problem)
+
+
+def problem_of(attempt: Attempt, cassette: OpenCassette) -> NotReplayable | None:
+    """The error of a test that does not go the same way from what its cassette would hold; ``None`` where it does."""
+    from pytest_templates.errors import CassetteError, NotReplayable
+    from pytest_templates.run.repetition import repeat
+
+    def complain(error: Exception) -> None:
+        attempt_of(attempt.item).failures.append(error)  # of the attempt that is under way then
+
+    try:
+        replay = attempt.stash[REPLAY] = cassette.as_saved(complain)
+    except CassetteError:
+        return None  # it cannot be saved: `save` says why
+    replay.pass_over(_asked_by_what_lasts(attempt))
+    lines = _verdict(cassette, replay, repeat(attempt))
+    if not lines:
+        return None
+    return NotReplayable("\n".join([_TITLE, *(f"  {line}".rstrip() for line in lines), "", *_way_out(cassette)]))
+
+
+def _asked_by_what_lasts(attempt: Attempt) -> list[Interaction]:
+    """What was asked by fixtures that are still set up, each request once."""
+    noted = attempt.stash.get(_BY_FIXTURES, [])
+    return [*{id(one): one for fixture, asked in noted if fixture.cached_result is not None for one in asked}.values()]
+
+
+_TITLE: Final = "the test went well while it recorded, and otherwise when it was played once more from that, offline:"
+_KEPT: Final = (
+    "Something in this process has kept an answer, such as a cache, a variable of a module or a fixture of a wider",
+    "scope: clear it in a fixture. Otherwise the test needs fewer recordings here than in a process of its own.",
+)
+_LEFT_BEHIND: Final = (
+    "What the test leaves behind is still there the second time, such as files, rows of a database and variables of",
+    "modules: make them anew in a fixture. In a replay llm_cassette.recorded is 0, and what was recorded is played.",
+)
+_UNANSWERED: Final = (
+    "Its call ended before the answer came, by a timeout or a lost connection, and cannot be recorded: play a fault",
+    "there instead (llm_faults).",
+)
+
+
+def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -> list[str]:
+    """How the second time went otherwise, why, and what to do; nothing where it did not."""
+    from pytest_templates.cassettes.matching import Matcher
+    from pytest_templates.cassettes.reading.calls import paired, recorded_calls
+    from pytest_templates.cassettes.reading.causes import difference, remedies
+
+    matcher = Matcher(cassette.settings.match_on, cassette.settings.ignore)
+    calls, calls_again = (recorded_calls(one.requests, matcher) for one in (cassette, replay))
+    pairs = [pair for pair in paired(calls, calls_again) if not pair.is_same]
+    others = sorted((pair for pair in pairs if pair.new is not None), key=lambda pair: pair.old is None)
+    if others:
+        is_unanswered = others[0].old is None and others[0].template in cassette.sent_requests.unanswered
+        why = _UNANSWERED if is_unanswered else remedies(others[0]) or _LEFT_BEHIND
+        return [*difference(others), "", *why]
+    if not second.attempt.went_well:
+        return [*_ending(second), "", *_LEFT_BEHIND]
+    left = {one.number: matcher.fingerprint(one.interaction.request).hex() for one in replay.left}
+    return [*_unplayed(pairs, left), "", *_KEPT] if pairs else []
+
+
+def _ending(second: Repetition) -> Iterator[str]:
+    """How a second time ended that has asked nothing else; the whole of it goes to a section of the report."""
+    report = next((report for report in second.reports if not report.passed), None)
+    if report is None:
+        yield "it asked the same, but one of its subtests failed"
+        return
+    if report.skipped:
+        yield f"it was skipped: {report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longreprtext}"
+        return
+    lines = report.longreprtext.splitlines()
+    yield f"it asked the same, but its {report.when} failed:"
+    yield from (f"  {cut(line)}" for line in lines[-_SHOWN:])
+    if len(lines) > _SHOWN:
+        second.attempt.item.add_report_section("teardown", "failure when it was played once more", report.longreprtext)
+
+
+def _unplayed(pairs: Sequence[CallPair], left: dict[int, str]) -> Iterator[str]:
+    """Which recordings were not played; ``left`` has the keys of their requests by number."""
+    yield f"{counted(len(pairs), 'recording')} {'was' if len(pairs) == 1 else 'were'} not played:"
+    for pair in pairs[:_SHOWN]:
+        key = pair.old["key"] if pair.old else ""
+        number = next((number for number, other in left.items() if other == key), None)
+        if number is not None:
+            del left[number]
+        yield f"  {pair.template or OUTSIDE}" if number is None else f"  {number}  {pair.template or OUTSIDE}"
+    yield from ["  …"] if len(pairs) > _SHOWN else []
+
+
+def _way_out(cassette: OpenCassette) -> Iterator[str]:
+    settings, answers = cassette.settings, counted(cassette.unsaved, "answer")
+    yield f"{settings.place} is not written."
+    yield f"What was recorded ({answers}) stays in the journal, and the next recording pays for nothing again:"
+    yield f"  {settings.record_command} --templates-record=missing"
+    yield "A test that cannot run twice in one process is recorded with --templates-record-check=off."
