@@ -76,7 +76,7 @@ def test_a_compressed_body_is_kept_as_it_was_before(encoding: str) -> None:
     ("encoding", "body"),
     [
         ("gzip", b"plain"),
-        ("gzip", gzip.compress(b"plain")[:-1]),
+        ("gzip", gzip.compress(b"plain", mtime=0)[:-1]),
         ("deflate", b"plain"),
         ("deflate", zlib.compress(b"plain") + b"more"),
     ],
