@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, dumps
+from pytest_templates.cassettes.matching import Path
 from pytest_templates.cassettes.reading.calls import CallPair, RecordedCall, call_difference, json_body
 from pytest_templates.support.text import OUTSIDE, counted
 
@@ -74,10 +75,10 @@ def remedies(pair: CallPair) -> list[str]:
         old, new = pair.old["body"], pair.new["body"]
     places = list(_places((), old, new))
     lines = list(dict.fromkeys(_cause(was, now) for _, was, now in places))
-    return [*_address(pair.old, pair.new), *lines, *_ignore(pair.new, [path for path, _, _ in places])]
+    return list(dict.fromkeys([*_address(pair.old, pair.new), *lines])) + _ignore(pair.old, pair.new, places)
 
 
-def _places(path: tuple[str, ...], old: Json, new: Json) -> Iterator[tuple[tuple[str, ...], Json, Json]]:
+def _places(path: Path, old: Json, new: Json) -> Iterator[tuple[Path, Json, Json]]:
     """The innermost places at which two values differ, with what stands there."""
     if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
         for name in old:
@@ -120,13 +121,20 @@ def _address(old: RecordedCall, new: RecordedCall) -> list[str]:
     return [] if old["address"] == new["address"] else [_cause(old["address"], new["address"])]
 
 
-def _ignore(call: RecordedCall, paths: Sequence[tuple[str, ...]]) -> list[str]:
+def _ignore(old: RecordedCall, new: RecordedCall, places: Sequence[tuple[Path, Json, Json]]) -> list[str]:
     """What leaves the places out of the comparison, where requests are compared as cassettes do."""
-    dotted = [".".join(path) for path in paths if path and not any(set(name) & set(".[]") for name in path)]
-    if not call["address"] or not dotted:
+    dotted = [f"query.{name}" for name in _parameters(old, new)]
+    dotted += [".".join(path) for path, _, _ in places if path and not any(set(name) & set(".[]") for name in path)]
+    if not new["address"] or not dotted:
         return []
     names = ", ".join(f'"{path}"' for path in dotted[:_SHOWN]) + (", …" if len(dotted) > _SHOWN else "")
     return [f"What may differ is left out of the comparison by @pytest.mark.llm_cassette(ignore=[{names}])."]
+
+
+def _parameters(old: RecordedCall, new: RecordedCall) -> list[str]:
+    """The names of the parameters of two addresses that have other values."""
+    before, after = (parse_qsl(urlsplit(call["address"]).query, keep_blank_values=True) for call in (old, new))
+    return list(dict.fromkeys(name for name, _ in sorted({*before} ^ {*after})))
 
 
 _SHOWN: Final = 3  # paths

@@ -11,11 +11,14 @@ HELPERS = """
 import asyncio, functools, os, random, time, unittest, uuid, warnings
 from antiphon import *
 
-def say(text, **more):
+def say(text, query="", host=None, **more):
     body = {"model": "m", "messages": [{"role": "user", "content": text}], **more}
-    url = os.environ["CHAT_URL"] + "/chat/completions"
+    url = (host or os.environ["CHAT_URL"]) + "/chat/completions" + query
     with urlopen(Request(url, json.dumps(body).encode(), {"content-type": "application/json"})) as answer:
         return json.load(answer)["choices"][0]["message"]["content"]
+
+def another_host():
+    return os.environ["CHAT_URL"].replace("127.0.0.1", "127.0.0.1" if is_first("host") else "localhost")
 
 def leave(text):
     body = {"model": "m", "messages": [{"role": "user", "content": text}]}
@@ -80,6 +83,12 @@ OTHERWISE = {
         "3  code outside of templates",
         "has kept an answer, such as a cache",
     ],
+    "say('Hi.', query=f'?id={uuid.uuid4()}')": ["It holds a random id", 'llm_cassette(ignore=["query.id"])'],
+    "say('Hi.', host=another_host())": [
+        "- POST http://127",
+        "+ POST http://localhost",
+        "It is sent to another address",
+    ],
     "seen.append(leave(f'Ticket {uuid.uuid4()}'))": ["- Ticket [", "+ Ticket ["],
     "say('Hi.'); assert is_first('assert')": ["it asked the same, but its call failed:", "assert False"],
     "say('Hi.'); assert llm_cassette.recorded": ["assert 0", "In a replay llm_cassette.recorded is 0"],
@@ -116,7 +125,7 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
     # The prompts that are other ones each time are asked anew; what else was paid for is in the journal.
     off = records(text, "--templates-record-check=off")
     assert off.parseoutcomes() == {"passed": len(OTHERWISE) - 1, "failed": 1}  # which records nothing any more
-    assert len(chat_server.asked) == asked + 4
+    assert len(chat_server.asked) == asked + 5
     assert len(cassettes()) == len(OTHERWISE) - 1
 
 
