@@ -75,6 +75,7 @@ class OpenCassette:
         captures: The responses that are being recorded now.
         dropped: How many interactions were dropped.
         held_back: How many stay in the journal, since the test did not go well when it was played from them.
+        has_left_alone: Whether a request was left alone, or may have been: its host is one of those ignored.
         sent_requests: The requests that were sent, and whether they were answered.
         file: The file as it is read and written.
     """
@@ -92,6 +93,7 @@ class OpenCassette:
         self.captures = ResponseCaptures()
         self.dropped = 0
         self.held_back = 0
+        self.has_left_alone = False
         self._stand_in: OpenCassette | None = None
         self._refused: list[Interaction] = []
         self.sent_requests = SentRequests()
@@ -113,8 +115,10 @@ class OpenCassette:
         return self.settings.author.test
 
     def leaves_alone(self, host: str, port: int | None) -> bool:
-        """Whether requests to a host are neither recorded nor replayed."""
-        return any(pattern.matches(host, port) for pattern in self.settings.ignore_hosts)
+        """Whether requests to a host are neither recorded nor replayed; that this was asked of one is noted."""
+        is_ignored = any(pattern.matches(host, port) for pattern in self.settings.ignore_hosts)
+        self.has_left_alone = self.has_left_alone or is_ignored
+        return is_ignored
 
     @contextmanager
     def playing(self) -> Iterator[None]:

@@ -7,7 +7,10 @@ recording is not written then; its answers stay in the journal, so that the next
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from threading import Thread
+from threading import enumerate as enumerate_threads
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -15,7 +18,10 @@ import pytest
 from pytest_templates.cassettes.options import RECORD, RECORD_CHECK
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.processes import is_worker
+from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import under_way_in
+from pytest_templates.support.environment import is_users_module
 from pytest_templates.support.text import OUTSIDE, counted, cut
 
 if TYPE_CHECKING:
@@ -25,8 +31,11 @@ if TYPE_CHECKING:
     from pytest_templates.errors import NotReplayable
     from pytest_templates.run.repetition import Repetition
 
+UNCHECKED: Final = ReportData[str]("unchecked")  # why a test that recorded was not played once more
 REPLAY: Final = pytest.StashKey["OpenCassette"]()  # of an attempt; what plays it once more
 DOUBTED: Final = pytest.StashKey[bool]()  # of an attempt; whether its recording is not known to replay
+_THREADS: Final = pytest.StashKey[set[Thread]]()  # of an attempt; those that are not its own
+_WHY_NOT: Final = pytest.StashKey[str]()
 _BY_FIXTURES: Final = pytest.StashKey[list[tuple["pytest.FixtureDef[Any]", "list[Interaction]"]]]()
 _SHOWN: Final = 12  # lines of a failure, and recordings that were not played
 
@@ -35,6 +44,8 @@ def watch(config: pytest.Config, key: pytest.StashKey[OpenCassette]) -> None:
     """Check recordings from now on, where there are any; an attempt has its cassette by the key."""
     if RECORD.of(config) != "none" and RECORD_CHECK.of(config) == "on":
         join(config, RecordCheck(config, key), "record-check")
+        if not is_worker(config):
+            join(config, Summary(), "record-check-summary")
 
 
 class RecordCheck:
@@ -56,12 +67,18 @@ class RecordCheck:
         cassette = None if attempt is None else attempt.stash.get(self._key, None)
         if attempt is None or cassette is None or fixturedef.scope == "function":
             return (yield)
-        before = {id(interaction) for interaction in cassette.requests}
+        before, threads = {id(interaction) for interaction in cassette.requests}, set(enumerate_threads())
         try:
             return (yield)
         finally:
+            attempt.stash[_THREADS] |= set(enumerate_threads()) - threads
             asked = [interaction for interaction in cassette.requests if id(interaction) not in before]
             attempt.stash.setdefault(_BY_FIXTURES, []).append((fixturedef, asked))
+
+    @hookimpl
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Note which threads there are."""
+        attempt.stash[_THREADS] = set(enumerate_threads())
 
     @hookimpl
     def may_be_repeated(self, attempt: Attempt) -> bool | None:
@@ -77,12 +94,57 @@ class RecordCheck:
         cassette.captures.end()
         if not cassette.unsaved:
             return
+        attempt.stash[_WHY_NOT] = _why_not(attempt, cassette)
+        if attempt.stash[_WHY_NOT]:
+            return
         attempt.stash[DOUBTED] = True
         problem = problem_of(attempt, cassette)
         if problem is None:
             attempt.stash[DOUBTED] = False
         else:
             attempt.failures.append(problem)
+
+    @hookimpl
+    def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
+        """Send why the test was not played once more."""
+        why = attempt.stash.get(_WHY_NOT, "")
+        if why and report.when == "teardown":
+            UNCHECKED.put(report, why)
+
+
+class Summary:
+    """Counts the recordings that were not checked."""
+
+    def __init__(self) -> None:
+        self._reasons: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a report brings."""
+        why = UNCHECKED.of(report)
+        if why:
+            self._reasons[why] += 1
+
+    @hookimpl
+    def summary_lines(self) -> list[str]:
+        """A line for each reason."""
+        return [
+            f"{counted(tests, 'test')} not played once more from the recording: {why}"
+            for why, tests in self._reasons.items()
+        ]
+
+
+def _why_not(attempt: Attempt, cassette: OpenCassette) -> str:
+    """Why a test cannot be played by itself, in words; ``""`` where it can."""
+    if cassette.has_left_alone:
+        return "a host that is left alone would have been asked twice"
+    threads = [one for one in enumerate_threads() if one not in attempt.stash[_THREADS] and _is_users(one)]
+    return "a thread that outlives the test would have run beside it" if threads else ""
+
+
+def _is_users(thread: Thread) -> bool:
+    """Whether a thread runs code of the user's, and not of a library, such as the idle workers of a pool."""
+    runs = getattr(thread, "_target", None) or type(thread).run  # the former as `threading.Thread` keeps it
+    return is_users_module(getattr(getattr(runs, "func", runs), "__module__", None) or "")
 
 
 def problem_of(attempt: Attempt, cassette: OpenCassette) -> NotReplayable | None:

@@ -418,6 +418,51 @@ def broken_later():
     assert "NotReplayable" not in str(result.stdout)
 
 
+ALONE = """
+import threading
+over = threading.Event()
+
+def wait():
+    over.wait(10)
+
+def test_thread():
+    threading.Thread(target=wait, daemon=True).start()
+    say("Hi.")
+    assert is_first("thread")
+
+def test_host():
+    over.set()
+    say("Left alone.", host=os.environ["CHAT_URL"].replace("127.0.0.1", "localhost"))
+    say("Hi.")
+    assert is_first("host")
+
+@pytest.fixture(scope="module")
+def pool():
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+def test_idle_threads_are_no_obstacle(pool):
+    pool.submit(say, str(uuid.uuid4())).result()
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_what_cannot_be_played_by_itself_is_kept_and_counted(project, chat_server, records, cassettes, workers):
+    project.ini("templates_ignore_hosts = localhost")
+
+    result = records(ALONE, *workers)
+
+    assert result.parseoutcomes() == {"passed": 3, "errors": 1}
+    project.says(
+        result,
+        "templates: 1 test not played once more from the recording: a thread that outlives the test would have run",
+        "templates: 1 test not played once more from the recording: a host that is left alone would have been asked",
+    )
+    assert chat_server.asked[:3] == ["Hi.", "Left alone.", "Hi."]
+    assert cassettes() == ["test_host", "test_thread"]
+
+
 def test_with_off_a_test_that_cannot_run_twice_is_recorded(project, chat_server, records, cassettes):
     result = records("def test_it():\n    say('Hi.')\n    assert is_first('once')\n", "--templates-record-check=off")
 
