@@ -18,7 +18,7 @@ def late():
 @pytest.mark.llm_cassette
 def test_first():
     ask(Plain("first"))
-    LEFT.append(threading.Thread(target=late))
+    LEFT.append(threading.Thread(target=late, daemon=True))
     LEFT[0].start()
 
 @pytest.mark.llm_cassette
@@ -56,7 +56,7 @@ def serve(todo, done):
 @pytest.fixture(scope="module")
 def service():
     todo, done = queue.SimpleQueue(), queue.SimpleQueue()
-    thread = threading.Thread(target=serve, args=(todo, done))
+    thread = threading.Thread(target=serve, args=(todo, done), daemon=True)
     thread.start()
     yield lambda name: (todo.put(name), done.get(timeout=10))[1]
     todo.put(None)

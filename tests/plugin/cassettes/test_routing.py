@@ -53,11 +53,13 @@ def worker() -> Iterator[Callable[..., Any]]:
         todo.put((function, arguments, done))
         return done.result(10)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    yield call
-    todo.put(None)
-    thread.join()
+    try:
+        yield call
+    finally:
+        todo.put(None)
+        thread.join()
 
 
 def names(path: Path) -> list[str]:
@@ -223,7 +225,7 @@ def test_a_thread_that_outlives_its_test_is_refused_and_no_other_test_fails(
 
 def test_what_such_a_thread_starts_is_refused_too(server: Any, opened: Any) -> None:
     loop = asyncio.new_event_loop()
-    turning = threading.Thread(target=loop.run_forever)
+    turning = threading.Thread(target=loop.run_forever, daemon=True)
     turning.start()  # a loop of all tests
     with ThreadPoolExecutor(1) as pool, ExitStack() as left_behind:
         with opened("one"):
@@ -253,7 +255,7 @@ def call_in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         except CassetteError as error:
             done.set_exception(error)
 
-    threading.Thread(target=work).start()
+    threading.Thread(target=work, daemon=True).start()
     return done.result(10)
 
 
