@@ -192,9 +192,13 @@ def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -
     from pytest_templates.cassettes.matching import Matcher
     from pytest_templates.cassettes.reading.calls import paired, recorded_calls
     from pytest_templates.cassettes.reading.causes import difference, remedies
+    from pytest_templates.cassettes.scrubbing.scrub import scrub
 
     matcher = Matcher(cassette.settings.match_on, cassette.settings.ignore)
-    calls, calls_again = (recorded_calls(one.requests, matcher) for one in (cassette, replay))
+    secrets = cassette.secrets  # of both times; the paths of templates may hold some, too
+    calls, calls_again = (
+        recorded_calls([scrub(request, secrets) for request in one.requests], matcher) for one in (cassette, replay)
+    )
     pairs = [pair for pair in paired(calls, calls_again) if not pair.is_same]
     others = sorted((pair for pair in pairs if pair.new is not None), key=lambda pair: pair.old is None)
     if others:

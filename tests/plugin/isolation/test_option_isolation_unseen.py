@@ -34,11 +34,13 @@ def pytest_templates_state(value):
 """
 
 
-@pytest.mark.parametrize("mode", ["on", "precise"])
-def test_what_cannot_be_compared_is_named_once_with_what_to_do(project, mode):
+@pytest.mark.parametrize(
+    "arguments", [["--templates-isolation=on"], ["--templates-isolation=precise"], ["-n", "2"]], ids=str
+)
+def test_what_cannot_be_compared_is_named_once_with_what_to_do(project, arguments):
     project.tests(TESTS)
 
-    result = project.run(f"--templates-isolation={mode}")
+    result = project.run(*arguments)
 
     assert result.parseoutcomes() == {"passed": 2}
     [line] = [line for line in result.outlines if "identity alone" in line]
@@ -61,6 +63,17 @@ def test_it_can_fail_the_test(project):
         "metadata['index'] (Index)",
         "say what their state is: implement pytest_templates_state(value) in conftest.py",
     )
+
+
+def test_another_value_is_refused_with_the_valid_ones(project):
+    project.ini("templates_isolation_unseen = maybe")
+    project.tests(TESTS)
+
+    result = project.run()
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "templates_isolation_unseen" in str(result.stderr)
+    assert "report" in str(result.stderr)
 
 
 def test_it_can_be_ignored(project):
