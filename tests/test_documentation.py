@@ -126,7 +126,7 @@ def test_a_page_shows_the_lock_of_its_example(pytester: pytest.Pytester, monkeyp
 
 def test_a_page_shows_what_the_precise_guard_says_of_its_example(pytester: pytest.Pytester) -> None:
     page = ROOT / "docs" / "isolation.md"
-    [code] = codes(page)
+    code = codes(page)[0]
     (pytester.path / name_of(code)).write_text(code, encoding="utf-8")
     [shown] = re.findall(r"^```text\n(IsolationViolation: .*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
