@@ -24,7 +24,8 @@ def test_first():
 @pytest.mark.llm_cassette
 def test_second():
     GO_ON.set()
-    LEFT.pop().join(10)
+    for thread in LEFT:
+        thread.join(10)
     ask(Plain("second"))
 """
 
