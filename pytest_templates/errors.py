@@ -18,7 +18,7 @@
         ├── NotDeterministic       a test asked its models something else when it was run again
         ├── BudgetExceeded         a test spent more than its budget
         └── LiveCallRefused        a real model was about to be called by a test that did not ask for it
-            └── NetworkRefused     a test in replay reached for another host
+            └── NetworkRefused     a test with a cassette reached for a host by what no cassette catches
 """
 
 from __future__ import annotations
@@ -129,14 +129,15 @@ class LiveCallRefused(TestingError):
 
 
 class NetworkRefused(LiveCallRefused):
-    """A test whose cassette is replayed reached for another host.
+    """A test with a cassette reached for a host by what can be neither recorded nor replayed.
 
     Attributes:
-        host: The host's name or address, with its port where one was given: ``"api.openai.com:443"``.
+        host: The host's name or address, with its port where one was given: ``"api.openai.com:443"``; the path of a
+            Unix socket.
     """
 
     names_template = False
-    fails_expected_failures = "reaching for another host"
+    fails_expected_failures = "reaching for a host"
 
     def __init__(self, text: str, *, host: str) -> None:
         super().__init__(text)

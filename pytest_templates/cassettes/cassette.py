@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.model_calls import catching_models
 from pytest_templates.cassettes.player import Opinion, Player, Recording, SentRequests, of_model
+from pytest_templates.cassettes.processes.forking import SharedLog, taking_part
 from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
-from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import Interaction, Order, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
@@ -38,8 +39,9 @@ def open_cassette(
 ) -> Iterator[OpenCassette]:
     """Replay and record the requests that are made in a block.
 
-    What is recorded is dropped when the block ends: call `OpenCassette.save`. Several cassettes may be open at once,
-    each in a thread or task of its own; threads that know of no cassette belong to the only one that is open.
+    What is recorded is left to the next recording when the block ends: call `OpenCassette.save`. Several cassettes may
+    be open at once, each in a thread or task of its own; threads that know of no cassette belong to the only one that
+    is open.
 
     Args:
         settings: Which cassette, and what it may do.
@@ -55,11 +57,11 @@ def open_cassette(
         with cassette.playing():
             yield cassette
     finally:
-        cassette.drop()
+        cassette.leave()
 
 
 class OpenCassette:
-    """A cassette in use.
+    """A cassette in use, also by the processes that are forked meanwhile.
 
     Args:
         settings: Which cassette, and what it may do.
@@ -73,7 +75,7 @@ class OpenCassette:
         misses: What was wrong with every request that could be neither replayed nor sent, also where the program
             swallowed the error: mostly that it has no recording.
         captures: The responses that are being recorded now.
-        dropped: How many interactions were dropped.
+        waiting: How many answers wait for the next recording, since they could not be saved.
         held_back: How many stay in the journal, since the test did not go well when it was played from them.
         has_left_alone: Whether a request was left alone, or may have been: its host is one of those ignored.
         sent_requests: The requests that were sent, and whether they were answered.
@@ -91,7 +93,7 @@ class OpenCassette:
         self.path: Path = settings.path
         self.misses: list[CassetteError] = []
         self.captures = ResponseCaptures()
-        self.dropped = 0
+        self.waiting = 0
         self.held_back = 0
         self.has_left_alone = False
         self._stand_in: OpenCassette | None = None
@@ -108,6 +110,10 @@ class OpenCassette:
         self._exists = found is not None
         self._player = Player(found or [], self._left(), self._fingerprint)
         self._base = Player(self._held_by_base(), [], self._fingerprint)
+        self._process = os.getpid()
+        self._is_over: SharedLog | None = None  # by which processes that were forked are told so
+        self._has_ended = False  # as a process that was forked knows
+        self._forked_at: list[tuple[Player, Order]] = []
 
     @property
     def test(self) -> str:
@@ -122,15 +128,41 @@ class OpenCassette:
 
     @contextmanager
     def playing(self) -> Iterator[None]:
-        """Answer the requests of a block. `save` or `drop` what was recorded, in the block or behind it."""
+        """Answer the requests of a block. `save` or `leave` what was recorded, in the block or behind it."""
         try:
-            with intercepting(self), catching_models():
+            with self._shared_with_forks(), intercepting(self), catching_models():
                 yield
         finally:
             try:
                 self.captures.end()
             finally:
                 self._journal.close()
+
+    @contextmanager
+    def _shared_with_forks(self) -> Iterator[None]:
+        """Let the processes that are forked in a block play and record as long as it lasts."""
+        try:
+            with taking_part(self):
+                yield
+        finally:
+            if self._is_over is not None:
+                with self._is_over.locked():
+                    self._is_over.add(True)
+
+    def before_fork(self) -> None:
+        """Share with the new process what was played, and the journal."""
+        if self.settings.mode != "none":
+            with self._noting_errors(), writing(self.path, self.file.store):
+                self._journal.share(self.secrets)
+        self._is_over = self._is_over or SharedLog()
+        self._journal.rest()
+        self._forked_at = [(player, player.begin_fork()) for player in (self._base, self._player)]
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Go on, in the new process in the place of the fork."""
+        for player, place in self._forked_at:
+            player.end_fork(place if in_child else None)
+        self._journal.go_on(in_child=in_child)
 
     @property
     def played(self) -> int:
@@ -140,6 +172,7 @@ class OpenCassette:
     @property
     def recorded(self) -> int:
         """How many interactions were recorded now."""
+        self._gather()
         return self._player.recorded
 
     @property
@@ -151,6 +184,7 @@ class OpenCassette:
     @property
     def requests(self) -> list[Interaction]:
         """The requests so far, in order: those replayed and recorded, then those refused, which have no response."""
+        self._gather()
         return [*self._base.used(), *self._player.used(), *self._refused]
 
     @property
@@ -168,6 +202,12 @@ class OpenCassette:
         """The recorded interactions that were not replayed yet."""
         return [recording for recording in self._player.recordings() if not recording.played]
 
+    def _gather(self) -> None:
+        """Take in what forked processes have recorded."""
+        with writing(self.path, self.file.store):
+            for order, interaction in self._journal.from_forks():
+                self._player.add(order, interaction)
+
     def save(self) -> None:
         """Write what was recorded, in one step; does nothing when nothing is new, and never in mode ``"none"``.
 
@@ -181,6 +221,7 @@ class OpenCassette:
                 and what was recorded stays in the journal for the next recording of the test.
         """
         self.captures.end()
+        self._gather()
         unsaved = self._player.unsaved()
         used = self._player.used() if self.settings.mode == "changed" else []
         if not unsaved and not self._journal.exists and not self.file.differs_from(used):
@@ -194,25 +235,24 @@ class OpenCassette:
                 self._player.mark_saved(unsaved)
                 self._journal.remove()
         finally:
-            self._journal.leave()
+            self._let_go()
 
-    def drop(self) -> None:
-        """Forget what was recorded: the test has failed. The old file stays as it is.
+    def leave(self) -> None:
+        """Leave what was recorded to the next recording of the test. The old file stays as it is.
 
         Raises:
             CassetteError: The file system refuses.
         """
         try:
             self.captures.end()
+            self._gather()
         finally:
-            self.dropped = len(self._player.unsaved())
-            if self._journal.exists:
-                with writing(self.path, self.file.store), self.file.store.lock():
-                    self._journal.remove()
+            self._let_go()
 
-    def leave(self) -> None:
-        """Keep the journal for the next recording, as where the run is interrupted."""
-        self._journal.leave()
+    def _let_go(self) -> None:
+        self.waiting = self._journal.answers
+        with writing(self.path, self.file.store):
+            self._journal.leave()
 
     def learn(self, request: RecordedRequest) -> None:
         """Take in the credentials that a request carries: they are kept out of everything."""
@@ -226,6 +266,7 @@ class OpenCassette:
     @property
     def unsaved(self) -> int:
         """How many interactions the file does not hold yet: recorded now, or left in the journal and played now."""
+        self._gather()
         return len(self._player.unsaved())
 
     def as_saved(self, complain: Callable[[Exception], None]) -> OpenCassette:
@@ -255,7 +296,8 @@ class OpenCassette:
         """Let another cassette answer the requests of a block that belong to this one, which stays open."""
         self._stand_in = other
         try:
-            yield
+            with other._shared_with_forks():
+                yield
         finally:
             self._stand_in = None
 
@@ -271,7 +313,7 @@ class OpenCassette:
 
         Raises:
             CassetteMiss: It has no recording left, and the mode does not allow to send it.
-            CassetteError: A rule of the project failed.
+            CassetteError: A rule of the project failed, or this process has outlived the test that forked it.
         """
         if self._stand_in is not None:
             return self._stand_in.decide(request)
@@ -281,6 +323,7 @@ class OpenCassette:
         return decision
 
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
+        self._check_that_test_goes_on(request)
         self.learn(request)
         request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
         fingerprint = self._matcher.fingerprint(request)
@@ -297,6 +340,17 @@ class OpenCassette:
         self.sent_requests.sent(fingerprint, caller.template_path if caller else None)
         return Decision(request, caller, order=self._player.reserve())
 
+    def _check_that_test_goes_on(self, request: RecordedRequest) -> None:
+        if self._is_over is not None and self._is_forked:
+            with self._is_over.locked() as told:
+                self._has_ended = self._has_ended or bool(told)
+            if self._has_ended:
+                raise CassetteError(_outlived(self.settings, request))
+
+    @property
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process
+
     def _check_writable(self) -> None:
         """Raise before the first answer is paid for, not when it is to be written."""
         if not self._is_writable:
@@ -311,10 +365,19 @@ class OpenCassette:
         with self._noting_errors():
             interaction = self._kept(interaction)
             self._player.add(decision.order, interaction)
-        if not find_leaks(to_text([interaction]), self.secrets):
-            # `save` meets the error, too; here, a client would take it for a failed call and pay again
-            with suppress(OSError):
-                self._journal.append(decision.order, interaction, self.secrets)
+        try:
+            self._keep_in_journal(decision.order, interaction)
+        except CassetteError as error:
+            # not raised: a client would take it for a failed call and pay again; `save` of this process meets it, too
+            if self._is_forked:
+                self.note(error)
+
+    def _keep_in_journal(self, order: Order, interaction: Interaction) -> None:
+        text, secrets = to_text([interaction]), self.secrets
+        if find_leaks(text, secrets):
+            refuse_leaks(self.settings.place, text, secrets)
+        with writing(self.path, self.file.store):
+            self._journal.append(order, interaction, secrets)
 
     def _kept(self, interaction: Interaction) -> Interaction:
         """An interaction as it may be kept: by the built-in rules, and by those of the project between them."""
@@ -323,13 +386,13 @@ class OpenCassette:
         return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
 
     def _left(self) -> list[Interaction]:
-        """What a killed run has left of this test's recordings."""
+        """What earlier runs have left of this test's recordings."""
         if self.settings.mode == "none":
             return []
         with writing(self.path, self.file.store):
             if self.settings.mode != "all":
                 return self._journal.take_over(self._kept)
-            self._journal.discard_left()
+            self._journal.hold_left()
         return []
 
     def _held_by_base(self) -> list[Interaction]:
@@ -384,3 +447,11 @@ class OpenCassette:
         if not self._exists:
             return "no-cassette"
         return "already-played" if self._player.has_played(fingerprint) else "no-match"
+
+
+def _outlived(settings: CassetteSettings, request: RecordedRequest) -> str:
+    return (
+        f"{request.method} {request.uri.partition('?')[0]} is asked for by process {os.getpid()}, which was forked "
+        f"while {settings.place} was open, and has outlived that test.\n"
+        "Start the workers of a test in the test, or in a fixture of its own, so that they end with it."
+    )

@@ -1,226 +1,262 @@
-"""In a replay nothing leaves this machine: sockets to other hosts are refused, and look-ups of their names as well.
+"""While a cassette is open nothing passes it by: a connection that belongs to no intercepted request is refused.
 
-For the length of a block the methods of ``socket.socket`` and the look-ups of the module ``socket`` are replaced:
-asyncio, trio, threads and blocking clients all go through these. uvloop does not, nor does asyncio's loop on Windows:
-their own methods are replaced, too. A process that is forked inherits all of it. Out of reach are programs that are
-started anew, libraries in C with sockets of their own, and uvloop's datagrams from sockets without a peer.
+- To other hosts no socket is opened, whatever it speaks; in replay their names are not looked up either.
+- On this machine, and through Unix sockets, no request of HTTP is sent, websockets and gRPC included, since models are
+  served here, too. Whatever speaks another protocol stays open: databases, debuggers, workers.
+- Libraries with sockets of their own (`own_sockets`) are stopped at their calls, wherever these lead to.
 
-A host that is left alone is reached as ever: by its name, and by the addresses that its name was found to have.
+For the length of a block the methods of ``socket.socket`` and of TLS, and the look-ups of the module ``socket``, are
+replaced: asyncio, trio, threads and blocking clients all go through these. uvloop does not, nor does asyncio's loop on
+Windows: their own methods are replaced, too. A process that is forked inherits all of it. Out of reach are datagrams
+that uvloop sends from sockets without a peer, and other libraries in C than those that are known.
 """
 
 from __future__ import annotations
 
-import ipaddress
+import os
 import socket
+import ssl
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial, wraps
+from pathlib import Path
+from traceback import walk_stack
 from typing import Any, Final, TypeAlias
 from unittest import mock
 
+from pytest_templates.cassettes import destinations
+from pytest_templates.cassettes.destinations import Destination, Elsewhere, is_here
 from pytest_templates.cassettes.hosts import LEAVE_ALONE, serves_models
 from pytest_templates.cassettes.http.routing import is_late, is_left_alone, note_late
+from pytest_templates.cassettes.http.seams import Patch, passes
+from pytest_templates.cassettes.own_sockets import OWN_CALLS, OwnCall, closed_pycurl
+from pytest_templates.cassettes.watched_transport import unwatched, watching
 from pytest_templates.errors import NetworkRefused
 from pytest_templates.support.client_errors import as_client_error
 from pytest_templates.support.engine import WhenLoaded
+from pytest_templates.support.environment import is_users
 
-Where: TypeAlias = tuple[str, int | None]  # a host and its port, where it is known
-Refuse: TypeAlias = Callable[[Where], Exception]
-Elsewhere: TypeAlias = Callable[..., Where | None]
+Call: TypeAlias = Callable[..., Any]
+LeftAlone: TypeAlias = Callable[[str, "int | None"], bool]
+
+
+_REMEDY: Final = (
+    "send it by a client that can be recorded, such as httpx, requests or aiohttp, have its\n"
+    'Model recorded (recordable = True), or give it a test of its own, marked @pytest.mark.llm_live(reason="…").'
+)
 
 
 @contextmanager
-def guarded(test: str, complain: Callable[[Exception], None]) -> Iterator[None]:
-    """Refuse sockets to other hosts in this process. Loopback, Unix sockets and other families stay open.
+def guarded(
+    test: str,
+    complain: Callable[[Exception], None],
+    *,
+    replays: bool = True,
+    left_alone: LeftAlone = is_left_alone,
+    remedy: str = _REMEDY,
+) -> Iterator[None]:
+    """Refuse in this process what belongs to no intercepted request.
 
     Args:
         test: The test's node id, for the text of the error.
         complain: Called once for every host that was tried.
+        replays: Whether nothing is recorded, so that names of other hosts are not looked up.
+        left_alone: Takes a host and its port (``None`` where that is not known), and says whether it is let through.
+        remedy: What is to be done with the call of a model, for the text of the error.
     """
-    reported: set[str] = set()
-    gate = _Gate()
-
-    def refuse(where: Where) -> Exception:
-        host = where[0] if where[1] is None else f"{where[0]}:{where[1]}"
-        error = _refusal(test, host, "" if serves_models(where[0]) else f"{LEAVE_ALONE}\n")
-        if is_late():
-            note_late(str(error))
-        elif host not in reported:
-            reported.add(host)
-            complain(error)
-        return as_client_error(error)
-
     with ExitStack() as patches:
-        patch = partial(_patch, patches, refuse, gate)
-        patch(socket.socket, _METHODS)
-        patch(socket, _LOOK_UPS)
-        waiting = WhenLoaded("uvloop", lambda: patch(sys.modules["uvloop"].Loop, _UVLOOP))
-        patches.callback(waiting.forget)
-        if sys.platform == "win32":
-            from asyncio import windows_events
-
-            patch(windows_events.IocpProactor, _PROACTOR)
+        _Guard(test, complain, patches, left_alone, remedy).put_in_place(replays=replays)
         yield
 
 
-class _Gate:
-    """Knows which hosts may be reached, also by the addresses that were looked up for their names."""
+class _Guard:
+    """What is replaced for a test, and how it judges.
 
-    def __init__(self) -> None:
+    Args:
+        test: The test's node id.
+        complain: Called once for every host that was tried.
+        patches: Where what was replaced is put back.
+        left_alone: Whether a host is let through.
+        remedy: What is to be done with the call of a model.
+    """
+
+    def __init__(
+        self,
+        test: str,
+        complain: Callable[[Exception], None],
+        patches: ExitStack,
+        left_alone: LeftAlone,
+        remedy: str,
+    ) -> None:
+        self._test = test
+        self._left_alone = left_alone
+        self._remedy = remedy
+        self._complain = complain
+        self._patches = patches
+        self._reported: set[Destination] = set()
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # by address
 
-    def is_open(self, where: Where) -> bool:
-        host, port = where
-        return any(is_left_alone(name, port) for name in (host, *self._names.get(host, ())))
+    def put_in_place(self, *, replays: bool) -> None:
+        """Replace everything.
 
-    def note(self, where: Where, found: Any) -> None:
-        """Take what a look-up of a name has found: `socket` has three forms of it."""
-        match found:
-            case str():
-                addresses = [found]
-            case (str(), list(), list(addresses)):
-                pass
-            case list():
-                addresses = [entry[4][0] for entry in found]
-            case _:
-                return
-        for address in addresses:
-            self._names[address].add(where[0])
+        Args:
+            replays: Whether names are not looked up.
+        """
+        self._replace(socket.socket, destinations.CONNECTIONS, self._connecting)
+        self._replace(socket.socket, destinations.DATAGRAMS, self._judged)
+        self._replace(socket, destinations.LOOK_UPS, partial(self._looking_up, replays=replays))
+        self._replace(socket.socket, dict.fromkeys(("send", "sendall"), destinations.of_peer), self._sending)
+        self._replace(socket.socket, {"sendmsg": destinations.of_peer}, self._sending_parts)
+        self._replace(ssl.SSLSocket, dict.fromkeys(("send", "write"), destinations.of_peer), self._sending)
+        self._replace(ssl.SSLObject, {"write": destinations.of_tls}, self._sending)
+        self._when_loaded("trio._socket", self._close_trio)
+        self._when_loaded("uvloop", partial(self._close_uvloop, replays=replays))
+        if sys.platform == "win32":
+            self._close_proactor()
+        for call in OWN_CALLS:
+            self._when_loaded(call.seam.module, partial(self._close_library, call))
+        self._when_loaded("pycurl", lambda: self._apply(closed_pycurl(self._check)))
 
+    def _close_trio(self) -> None:
+        # trio has kept the method of the socket that was there when it was loaded
+        self._replace(sys.modules["trio._socket"]._SocketType, {"send": destinations.of_peer}, self._sending)
 
-def _patch(patches: ExitStack, refuse: Refuse, gate: _Gate, owner: Any, calls: Mapping[str, Elsewhere]) -> None:
-    for name, host_of in calls.items():
-        replacement = _refusing(getattr(owner, name), host_of, refuse, gate)
-        patches.enter_context(mock.patch.object(owner, name, replacement))
+    def _close_uvloop(self, *, replays: bool) -> None:
+        loop = sys.modules["uvloop"].Loop
+        self._replace(loop, destinations.UVLOOP, self._judged)
+        if replays:
+            self._replace(loop, destinations.UVLOOP_LOOK_UPS, self._judged)
+        for name in ("create_connection", "create_unix_connection"):
+            self._patches.enter_context(mock.patch.object(loop, name, watching(getattr(loop, name), self._check)))
+        self._patches.enter_context(mock.patch.object(loop, "start_tls", unwatched(loop.start_tls)))
 
+    def _close_proactor(self) -> None:
+        if sys.platform == "win32":
+            from asyncio.windows_events import IocpProactor
 
-def _refusing(real: Callable[..., Any], elsewhere: Elsewhere, refuse: Refuse, gate: _Gate) -> Callable[..., Any]:
-    @wraps(real)
-    def call(*arguments: Any, **options: Any) -> Any:
-        where = elsewhere(*arguments, **options)
-        if where is None:
+            self._replace(IocpProactor, destinations.PROACTOR, self._judged)
+            self._replace(IocpProactor, {"send": lambda _, sock, *__: destinations.of_peer(sock)}, self._sending)
+
+    def _close_library(self, call: OwnCall) -> None:
+        self._apply(filter(None, [call.closed(self._check)]))
+
+    def _apply(self, patches: Iterable[Patch]) -> None:
+        for patch in patches:
+            self._patches.callback(patch.apply())
+
+    def _when_loaded(self, module: str, then: Callable[[], None]) -> None:
+        self._patches.callback(WhenLoaded(module, then).forget)
+
+    def _replace(self, owner: Any, calls: Mapping[str, Elsewhere], wrapper: Callable[[Call, Elsewhere], Call]) -> None:
+        for name, leads_to in calls.items():
+            real = getattr(owner, name)
+            self._patches.enter_context(mock.patch.object(owner, name, wraps(real)(wrapper(real, leads_to))))
+
+    # What stands in for a call: each takes the real one, and what says where it leads to.
+
+    def _judged(self, real: Call, leads_to: Elsewhere) -> Call:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._check(leads_to(*arguments, **options))
             return real(*arguments, **options)
-        if not gate.is_open(where):
-            if elsewhere is _of_connect:
-                arguments[0].close()  # what clients do themselves after an OSError; the refusal is none
-            raise refuse(where)
-        found = real(*arguments, **options)
-        gate.note(where, found)
-        return found
 
-    return call
+        return call
 
+    def _connecting(self, real: Call, leads_to: Elsewhere) -> Call:
+        def connect(sock: socket.socket, address: Any) -> Any:
+            try:
+                self._check(leads_to(sock, address))
+            except BaseException:
+                sock.close()  # what clients do themselves after an OSError; the refusal is none
+                raise
+            return real(sock, address)
 
-def _refusal(test: str, host: str, remedy: str) -> NetworkRefused:
-    return NetworkRefused(
-        f"{test} reaches for {host}, and while its cassette is replayed nothing may leave this machine\n"
-        "\n"
-        "Keep what asks for it out of the test, or serve it on this machine: loopback and Unix sockets stay open.\n"
-        f"{remedy}"
-        "A call of a model that comes as far as this is sent by no library that can be recorded; it needs a test of\n"
-        'its own, marked @pytest.mark.llm_live(reason="…").',
-        host=host,
-    )
+        return connect
 
+    def _looking_up(self, real: Call, leads_to: Elsewhere, *, replays: bool) -> Call:
+        def look_up(*arguments: Any, **options: Any) -> Any:
+            name = leads_to(*arguments, **options)
+            if replays:
+                self._check(name)
+            found = real(*arguments, **options)
+            if name is not None:
+                for address in destinations.addresses_in(found):
+                    self._names[address].add(name.host)
+            return found
 
-# Where a call leads to: each function takes a method's arguments, and returns the other host, or None.
+        return look_up
 
+    def _sending(self, real: Call, leads_to: Elsewhere) -> Call:
+        def send(*arguments: Any, **options: Any) -> Any:
+            if any(destinations.speaks_http(argument) for argument in arguments[1:3]):
+                self._check(leads_to(*arguments))
+            return real(*arguments, **options)
 
-def _of_address(sock: socket.socket, address: object) -> Where | None:
-    if sock.family not in {socket.AF_INET, socket.AF_INET6} or not isinstance(address, tuple) or not address:
-        return None
-    host, port = address[:2]
-    return None if _is_here(host) else (_text(host), port)
+        return send
 
+    def _sending_parts(self, real: Call, leads_to: Elsewhere) -> Call:
+        def send(sock: socket.socket, parts: Iterable[Any], *more: Any) -> int:
+            parts = list(parts)  # asyncio gives an iterator
+            if destinations.speaks_http(b"".join(parts)):
+                self._check(leads_to(sock))
+            sent: int = real(sock, parts, *more)
+            return sent
 
-def _of_connect(sock: socket.socket, address: object) -> Where | None:
-    return _of_address(sock, address)
+        return send
 
+    def _check(self, destination: Destination | None, library: str = "") -> None:
+        """Raise where a call leads to a place that it may not lead to.
 
-def _of_datagram(sock: socket.socket, _data: object, *rest: object) -> Where | None:
-    return _of_address(sock, rest[-1]) if rest else None  # flags may stand before the address
+        Args:
+            destination: The place; ``None`` for this machine.
+            library: Who makes the call; ``""`` where the stack has to tell.
+        """
+        if destination is None or passes() or self._is_left_alone(destination):
+            return
+        error = self._refusal(destination, _asker(library))
+        if is_late():
+            note_late(str(error))
+        elif destination not in self._reported:
+            self._reported.add(destination)
+            self._complain(error)
+        raise as_client_error(error)
 
+    def _is_left_alone(self, destination: Destination) -> bool:
+        """Whether a host is let through, by any of its names."""
+        host, port = destination
+        names = {host, *self._names.get(host, ()), *({"localhost"} if is_here(host) else ())}
+        return any(self._left_alone(name, port) for name in names)
 
-def _of_message(
-    sock: socket.socket, _buffers: object, _ancillary: object = (), _flags: int = 0, address: object = None
-) -> Where | None:
-    return _of_address(sock, address)
-
-
-def _of_name(host: object, port: object = None, *_: object, **__: object) -> Where | None:
-    return None if _is_here(host) or _address(_text(host)) else (_text(host), _number(port))
-
-
-def _of_reverse(host: object) -> Where | None:
-    return None if _is_here(host) else (_text(host), None)
-
-
-def _of_name_info(address: tuple[Any, ...], flags: int = 0) -> Where | None:
-    return None if flags & socket.NI_NUMERICHOST else _of_reverse(address[0])
-
-
-def _of_connection(
-    _loop: object, _factory: object, host: object = None, port: object = None, **_: object
-) -> Where | None:
-    return None if _is_here(host) else (_text(host), _number(port))
-
-
-def _of_endpoint(
-    _loop: object, _factory: object, _local: object = None, remote_addr: tuple[Any, ...] | None = None, **_: object
-) -> Where | None:
-    return None if remote_addr is None else _of_connection(_loop, _factory, *remote_addr[:2])
-
-
-_METHODS: Final[Mapping[str, Elsewhere]] = {
-    "connect": _of_connect,
-    "connect_ex": _of_connect,
-    "sendto": _of_datagram,
-    "sendmsg": _of_message,
-}
-_LOOK_UPS: Final[Mapping[str, Elsewhere]] = {
-    "getaddrinfo": _of_name,
-    "gethostbyname": _of_name,
-    "gethostbyname_ex": _of_name,
-    "gethostbyaddr": _of_reverse,
-    "getnameinfo": _of_name_info,
-}
-_UVLOOP: Final[Mapping[str, Elsewhere]] = {
-    "create_connection": _of_connection,
-    "create_datagram_endpoint": _of_endpoint,
-    "getaddrinfo": lambda _loop, *arguments, **options: _of_name(*arguments, **options),
-    "getnameinfo": lambda _loop, *arguments, **options: _of_name_info(*arguments, **options),
-}
-_PROACTOR: Final[Mapping[str, Elsewhere]] = {
-    "connect": lambda _proactor, sock, address: _of_address(sock, address),
-    "sendto": lambda _proactor, sock, _data, _flags=0, addr=None: _of_address(sock, addr),
-}
-
-_LOOPBACK_NAMES: Final = {"", "localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}
+    def _refusal(self, destination: Destination, asker: str) -> NetworkRefused:
+        lines = [
+            f"{self._test} reaches for {destination}{asker}, which its cassette can neither record nor replay",
+            "",
+            f"A call of a model: {self._remedy}",
+        ]
+        if not serves_models(destination.host):
+            lines.append(f"{LEAVE_ALONE} On this machine all but HTTP is let through anyway.")
+        return NetworkRefused("\n".join(lines), host=str(destination))
 
 
-def _is_here(host: object) -> bool:
-    """Whether this is a name or an address of this machine."""
-    name = "" if host is None else _text(host).rstrip(".").lower()
-    address = _address(name)
-    if address is not None:
-        return address.is_loopback or address.is_unspecified
-    return name in _LOOPBACK_NAMES or name.endswith(".localhost") or name == socket.gethostname().lower()
+_OURS: Final = frozenset({"antiphon", "pytest_templates"})
+_OUR_FOLDER: Final = f"{Path(__file__).parent}{os.sep}"
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+def _asker(library: str) -> str:
+    """Who makes the call that is refused, as far as the stack tells: the library, and the line of the program."""
+    for frame, line in walk_stack(None):
+        name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
+        package = name.partition(".")[0]
+        if file.startswith(("<", _OUR_FOLDER)):
+            continue
+        if is_users(name, file):
+            return f" (by {', '.join(filter(None, [library, f'{_shown(file)}:{line}']))})"
+        if not library and package not in sys.stdlib_module_names | _OURS:
+            library = package
+    return f" (by {library})" if library else ""
 
 
-def _number(port: object) -> int | None:
-    """A port; ``None`` for none, and for one that is given by the name of its service."""
-    return int(port) if isinstance(port, int) or (isinstance(port, str) and port.isdecimal()) else None
-
-
-def _text(host: object) -> str:
-    return bytes(host).decode("latin-1") if isinstance(host, bytes | bytearray) else str(host)
+def _shown(file: str) -> str:
+    path, here = Path(file), Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else file

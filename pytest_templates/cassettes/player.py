@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import count
 from threading import Lock
 from typing import TypeAlias
 
 from antiphon.trace import Caller
-from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.processes.forking import SharedLog
+from pytest_templates.cassettes.recorded import Interaction, Order
 
 Opinion: TypeAlias = Callable[[Interaction], "bool | None"]
 
@@ -34,12 +36,14 @@ class Recording:
 class Player:
     """Plays each loaded interaction once, in recorded order among equal ones, and takes new ones.
 
-    What is recorded now is not played in the same run: a second equal request is a second recording. What a killed run
-    has left is played behind what the cassette holds, and is as good as recorded now once it was.
+    What is recorded now is not played in the same run: a second equal request is a second recording. What an earlier
+    run has left is played behind what the cassette holds, and is as good as recorded now once it was.
+
+    Processes that are forked go on with a player of their own, and each interaction is still played once among them.
 
     Args:
         kept: What the cassette holds.
-        left: What a killed run has left.
+        left: What an earlier run has left.
         fingerprint: What of an interaction has to be equal for it to be played.
     """
 
@@ -53,11 +57,13 @@ class Player:
         for index, known in enumerate(self._fingerprints):
             self._queues[known].append(index)
         self._played: set[int] = set()
-        self._used: dict[int, Interaction] = {}  # by the order in which it was asked for
-        self._new: dict[int, Interaction] = {}  # those of them that are not saved yet
+        self._used: dict[Order, Interaction] = {}  # by the order in which it was asked for
+        self._new: dict[Order, Interaction] = {}  # those of them that are not saved yet
+        self._place: Order = ()  # of this process
         self._orders = count()
         self._recorded = 0
         self._lock = Lock()
+        self._shared: SharedLog | None = None  # what this process and others have played since it was forked
 
     def play(self, fingerprint: bytes, caller: Caller | None, opinion: Opinion | None = None) -> Interaction | None:
         """The next unplayed interaction with this fingerprint; from now on it counts as played, by this caller.
@@ -68,16 +74,15 @@ class Player:
             opinion: May refuse an interaction with the fingerprint by ``False``, and where none is left accept one
                 with another by ``True``.
         """
-        with self._lock:
+        with self._agreed():
             index = next(self._candidates(fingerprint, opinion), None)
             if index is None:
                 return None
-            self._queues[self._fingerprints[index]].remove(index)
-            self._played.add(index)
-            order = next(self._orders)
-            replayed = self._used[order] = self._loaded[index].asked_by(caller)
-            if index >= self._kept:
-                self._new[order] = replayed
+            order = self._next_order()
+            replayed = self._loaded[index].asked_by(caller)
+            self._mark(index, order, replayed)
+            if self._shared is not None:
+                self._shared.add([index, order, replayed.template, replayed.model])
             return replayed
 
     def _candidates(self, fingerprint: bytes, opinion: Opinion | None) -> Iterator[int]:
@@ -89,17 +94,54 @@ class Player:
             yield from (index for index in equal if opinion(self._loaded[index]) is not False)
             yield from (index for index in others if opinion(self._loaded[index]) is True)
 
+    def _mark(self, index: int, order: Order, replayed: Interaction) -> None:
+        self._queues[self._fingerprints[index]].remove(index)
+        self._played.add(index)
+        self._used[order] = replayed
+        if index >= self._kept:
+            self._new[order] = replayed
+
+    def _next_order(self) -> Order:
+        return (*self._place, next(self._orders))
+
+    @contextmanager
+    def _agreed(self) -> Iterator[None]:
+        """Let no other thread or process play meanwhile, and know what they have played."""
+        with ExitStack() as stack:
+            stack.enter_context(self._lock)
+            for index, order, template, model in stack.enter_context(self._shared.locked()) if self._shared else ():
+                replayed = replace(self._loaded[index], template=template, model=model)
+                self._mark(index, tuple(order), replayed)
+            yield
+
+    def begin_fork(self) -> Order:
+        """Let all other threads wait, since the process is about to fork; returns the place of the new process."""
+        self._lock.acquire()
+        if self._shared is None:
+            self._shared = SharedLog()
+        return self._next_order()
+
+    def end_fork(self, place: Order | None = None) -> None:
+        """Go on after a fork.
+
+        Args:
+            place: Of the new process, in that; ``None`` in the old one.
+        """
+        if place is not None:
+            self._place, self._orders = place, count()
+        self._lock.release()
+
     def has_played(self, fingerprint: bytes) -> bool:
         """Whether interactions with this fingerprint were loaded, and every one of them was played."""
-        with self._lock:
+        with self._agreed():
             return fingerprint in self._queues and not self._queues[fingerprint]
 
-    def reserve(self) -> int:
+    def reserve(self) -> Order:
         """A place among the interactions of this run, for a request that is about to be sent."""
         with self._lock:
-            return next(self._orders)
+            return self._next_order()
 
-    def add(self, order: int, interaction: Interaction) -> None:
+    def add(self, order: Order, interaction: Interaction) -> None:
         """Take a new interaction in at its reserved place; requests are kept in the order they were sent in."""
         with self._lock:
             self._used[order] = self._new[order] = interaction
@@ -108,7 +150,8 @@ class Player:
     @property
     def played(self) -> int:
         """How many loaded interactions were played."""
-        return len(self._played)
+        with self._agreed():
+            return len(self._played)
 
     @property
     def recorded(self) -> int:
@@ -118,22 +161,22 @@ class Player:
     @property
     def unused(self) -> int:
         """How many loaded interactions were not played."""
-        return len(self._loaded) - len(self._played)
+        return len(self._loaded) - self.played
 
     def recordings(self) -> list[Recording]:
         """The loaded interactions as they stand."""
-        with self._lock:
+        with self._agreed():
             return [
                 Recording(number, interaction, number - 1 in self._played)
                 for number, interaction in enumerate(self._loaded, 1)
             ]
 
-    def unsaved(self) -> dict[int, Interaction]:
+    def unsaved(self) -> dict[Order, Interaction]:
         """What the cassette does not hold yet, in the order in which it was sent, by keys for `mark_saved`."""
-        with self._lock:
+        with self._agreed():
             return dict(sorted(self._new.items()))
 
-    def mark_saved(self, keys: Iterable[int]) -> None:
+    def mark_saved(self, keys: Iterable[Order]) -> None:
         """Remember that these keys of `unsaved` were written."""
         with self._lock:
             for key in keys:
@@ -141,7 +184,7 @@ class Player:
 
     def used(self) -> list[Interaction]:
         """What was replayed and what is new, in the order in which it was asked for."""
-        with self._lock:
+        with self._agreed():
             return [self._used[order] for order in sorted(self._used)]
 
 

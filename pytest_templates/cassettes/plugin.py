@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from uuid import uuid4
 
@@ -24,10 +25,14 @@ from pytest_templates.support.text import OUTSIDE, counted
 if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.cassettes.cassette import OpenCassette
+    from pytest_templates.cassettes.processes.messages import Messages
+    from pytest_templates.cassettes.storage.store import Store
 
+_NAMED: Final = 5  # how many tests or programs a line of the summary names
 _RUN_ID: Final = "templates_run"  # in what the main process sends to workers
 PLACE: Final = ReportData[list[str]]("place")  # where the cassette lies, as `Place` takes it
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
+_MESSAGES: Final[pytest.StashKey[Messages]] = pytest.StashKey()  # of an attempt: what other processes told it
 
 
 class CassetteUse(TypedDict):
@@ -35,19 +40,21 @@ class CassetteUse(TypedDict):
 
     Attributes:
         played: How many interactions were replayed.
-        recorded: How many were recorded, and not dropped.
-        dropped: How many were recorded and dropped, because the test failed or was skipped.
+        recorded: How many were recorded, and saved.
+        waiting: How many answers wait for the next recording, because the test failed or was skipped.
         held_back: How many stay in the journal, since the test went otherwise when it was played from them.
         skipped: Whether the test was skipped.
+        programs: The names of programs that the test has started, and that neither a cassette nor a guard reaches.
         unanswered: Of a test that went well: the paths of the templates whose calls ended before their answer came;
             ``None`` for code outside of templates.
     """
 
     played: int
     recorded: int
-    dropped: int
+    waiting: int
     held_back: int
     skipped: bool
+    programs: list[str]
     unanswered: list[str | None]
 
 
@@ -119,27 +126,33 @@ class Cassettes:
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
-        """Open the cassette of a marked test, and in replay let nothing leave the machine."""
+        """Open the cassette of a marked test, and let nothing pass it by."""
         mark = MARKER.read(attempt.item)
         if mark is None:
             return
         require_packages("the marker llm_cassette", "vcr", "yaml", "filelock")
+        from pytest_templates.cassettes.network_guard import guarded
+        from pytest_templates.cassettes.processes.started import guarding_started, messages_to
+
+        messages = attempt.stash[_MESSAGES] = messages_to(attempt.failures.append)
         if attempt.repeats is None:
             from pytest_templates.cassettes.recording import open_for
 
-            cassette = open_for(attempt, mark, self._run_id)
+            cassette = open_for(attempt, mark, self._run_id, messages.complain)
             catching = cassette.playing()
         else:
             cassette = attempt.repeats.stash[record_check.REPLAY]
             catching = attempt.repeats.stash[CASSETTE].played_from(cassette)
         attempt.stash[CASSETTE] = self._open = cassette
         attempt.resources.enter_context(redacted_logs(self._config, lambda: cassette.secrets))
-        if cassette.settings.mode == "none":
-            from pytest_templates.cassettes.network_guard import guarded
+        test, replays = attempt.item.nodeid, cassette.settings.mode == "none"
+        attempt.resources.enter_context(messages.received())
+        attempt.resources.enter_context(guarding_started(test, messages, cassette.settings.ignore_hosts))
+        attempt.resources.enter_context(guarded(test, messages.complain, replays=replays))
+        if replays:
             from pytest_templates.cassettes.retry_waits import virtual_waits
 
             attempt.resources.enter_context(placeholder_keys())
-            attempt.resources.enter_context(guarded(attempt.item.nodeid, attempt.failures.append))
             attempt.resources.enter_context(virtual_waits())
         attempt.resources.enter_context(catching)
 
@@ -177,7 +190,7 @@ class Cassettes:
 
     @hookimpl
     def attempt_closes(self, attempt: Attempt) -> None:
-        """Keep what was recorded if all went well."""
+        """Save what was recorded if all went well, else leave it to the next recording."""
         cassette, self._open = attempt.stash.get(CASSETTE, None), None
         if cassette is None:
             return
@@ -186,11 +199,11 @@ class Cassettes:
         elif attempt.stash.get(record_check.DOUBTED, False):
             cassette.hold_back()
         else:
-            cassette.drop()
+            cassette.leave()
 
     @hookimpl
     def attempt_is_interrupted(self, attempt: Attempt) -> None:
-        """Keep what was recorded for the next recording of the test."""
+        """Leave what was recorded to the next recording of the test."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None:
             cassette.leave()
@@ -204,10 +217,11 @@ class Cassettes:
 
             row = CassetteUse(
                 played=cassette.played,
-                recorded=0 if cassette.dropped or cassette.held_back else cassette.recorded,
-                dropped=cassette.dropped,
+                recorded=0 if cassette.waiting or cassette.held_back else cassette.recorded,
+                waiting=cassette.waiting,
                 held_back=cassette.held_back,
                 skipped=attempt.skipped,
+                programs=list(attempt.stash[_MESSAGES].programs),
                 unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
             )
             CASSETTE_USE.put(report, row)
@@ -247,19 +261,19 @@ class Summary:
 
     @hookimpl
     def summary_counts(self) -> list[str]:
-        """How many interactions were replayed, recorded and dropped."""
+        """How many interactions were replayed, recorded and held back."""
         played, recorded = (sum(test[what] for test in self._tests) for what in ("played", "recorded"))
-        dropped = sum(test["dropped"] for test in self._tests if not test["skipped"])
         counts = [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
         held_back = sum(test["held_back"] for test in self._tests)
         counts += [f"{counted(held_back, 'recording')} kept in the journal"] if held_back else []
-        return counts + ([f"{counted(dropped, 'recording')} dropped because the test failed"] if dropped else [])
+        return counts
 
     @hookimpl
     def summary_lines(self) -> list[str]:
-        """The requests of tests that a replay will not find, and those that were refused since their test was over."""
-        return [*self._unrecorded, *dict.fromkeys(self._late)]
+        """What a replay will not find or a cassette not see, what was refused late, and the answers that wait."""
+        waiting = [] if RECORD.of(self._config) == "none" else _waiting(stores_of(self._config))
+        return [*self._unrecorded, *dict.fromkeys(self._late), *_out_of_reach(self._tests), *waiting]
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -274,6 +288,29 @@ def _unrecorded(row: CassetteUse) -> Iterator[str]:
     for template in row["unanswered"]:
         asked = f"the call of {template}" if template else f"a request of {OUTSIDE}"
         yield f"{asked} ended before its answer came: it is not recorded, and a replay will miss it"
-    if row["skipped"] and row["dropped"]:
-        what = f"what it recorded is dropped ({counted(row['dropped'], 'recording')}), and a replay will miss it"
-        yield f"the test was skipped after it had asked: {what}; skip it before"
+    if row["skipped"] and row["waiting"]:
+        yield "the test was skipped after it had asked: nothing is recorded, and a replay will miss it; skip it before"
+
+
+def _out_of_reach(tests: list[CassetteUse]) -> list[str]:
+    """What is said of programs that tests have started."""
+    programs = Counter(name for test in tests for name in test["programs"])
+    if not programs:
+        return []
+    which = _first([f"{name} ({counted(number, 'test')})" for name, number in sorted(programs.items())])
+    return [f"started by tests with a cassette, which does not see what these programs ask of models: {which}"]
+
+
+def _waiting(stores: Iterable[Store]) -> list[str]:
+    """What is said of the answers that were paid for and are in no cassette."""
+    from pytest_templates.cassettes.storage.journal import waiting_answers
+
+    waiting = [pair for store in stores for pair in waiting_answers(store).items()]
+    if not waiting:
+        return []
+    which = _first([f"{test} ({counted(answers, 'answer')})" for test, answers in waiting])
+    return [f"answers wait for the next recording, which plays them (--templates-record=all asks anew): {which}"]
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

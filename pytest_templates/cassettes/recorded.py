@@ -10,6 +10,9 @@ from typing import TypeAlias
 from antiphon.trace import Caller
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+# The place of a request among those of a test. In a process that was forked it begins with the place of the fork among
+# the requests of the parent: (3, 0) is its first request, and comes between (2,) and (4,) of the parent.
+Order: TypeAlias = tuple[int, ...]
 
 
 def header(headers: Headers, name: str) -> str:

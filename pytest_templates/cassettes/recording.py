@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -29,13 +30,14 @@ _CAUTION: Final = (
 )
 
 
-def open_for(attempt: Attempt, mark: CassetteMark, run_id: str) -> OpenCassette:
+def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callable[[Exception], None]) -> OpenCassette:
     """Open the cassette of a test.
 
     Args:
-        attempt: The attempt; every request that can be neither replayed nor sent is added to its failures.
+        attempt: The attempt.
         mark: What the test's marker says.
         run_id: The same in all processes of a run.
+        complain: Called with the error of every request that can be neither replayed nor sent.
 
     Raises:
         CassetteError: The file cannot be read.
@@ -55,7 +57,7 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str) -> OpenCassette:
         record_command=_record_command(item, overrides),
         caution=_CAUTION if refused else "",
         before_sending=lambda: attempt.hook.before_sending(attempt=attempt),
-        complain=attempt.failures.append,
+        complain=complain,
         store=store,
         author=_author(item, mark, run_id),
         ignore_hosts=(*mark.ignore_hosts, *_ignored_by_project(item)),

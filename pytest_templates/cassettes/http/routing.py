@@ -22,7 +22,7 @@ from typing import Protocol
 from antiphon.trace import Caller, current_caller
 from pytest_templates.cassettes.hosts import LEAVE_ALONE, host_and_port
 from pytest_templates.cassettes.http.capture import ResponseCaptures
-from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import Interaction, Order, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.errors import CassetteError, CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
@@ -42,7 +42,7 @@ class Decision:
     request: RecordedRequest
     caller: Caller | None
     replay: Interaction | None = None
-    order: int = -1
+    order: Order = ()
 
 
 class Recorder(Protocol):

@@ -173,6 +173,11 @@ def passing() -> Iterator[None]:
         _PASSES.reset(token)
 
 
+def passes() -> bool:
+    """Whether a cassette knows of what is done here."""
+    return _PASSES.get()
+
+
 def gate(seam: Seam) -> Patch:
     """What stops the requests of a library, once it is loaded, that no cassette knows of."""
     return seam.patched(partial(_guarded, seam=seam))
@@ -182,7 +187,7 @@ def _guarded(real: Callable[..., Any], seam: Seam) -> Callable[..., Any]:
     """The function behind a gate; it looks like the real one, since tools that mock it ask for its parameters."""
 
     def check(owner: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if not _PASSES.get() and not is_left_alone(*_target(owner, *arguments, **named)):
+        if not passes() and not is_left_alone(*_target(owner, *arguments, **named)):
             raise noted(_stopped(seam, owner))
 
     @wraps(real)

@@ -186,18 +186,26 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
         return True
 
 
+# What vcrpy sends requests of tornado by; there where that is installed.
+_SENT_BY_TORNADO: Final = frozenset({"_SimpleAsyncHTTPClient_fetch_impl", "_CurlAsyncHTTPClient_fetch_impl"})
+
+
 def vcr_patches() -> tuple[list[Patch], list[Any]]:
     """What vcrpy puts in place, and what it does at the end as context managers."""
     patches: list[Patch] = [
+        Patch(VCRConnection, "connect", _passing(VCRConnection.connect)),
         Patch(VCRConnection, "request", _request(VCRConnection.request)),
         Patch(VCRConnection, "getresponse", _getresponse(VCRConnection.getresponse)),
     ]
     cleaners: list[Any] = []
-    for patcher in _builder().build():
-        if hasattr(patcher, "getter"):
-            patches.append(Patch(patcher.getter(), patcher.attribute, patcher.new))
-        else:
-            cleaners.append(patcher)
+    with ExitStack() as tornado:
+        for name in _SENT_BY_TORNADO & vars(vcr_patch).keys():
+            tornado.enter_context(mock.patch.object(vcr_patch, name, _passing(getattr(vcr_patch, name))))
+        for patcher in _builder().build():
+            if hasattr(patcher, "getter"):
+                patches.append(Patch(patcher.getter(), patcher.attribute, patcher.new))
+            else:
+                cleaners.append(patcher)
     stubs = sys.modules.get("vcr.stubs.urllib3_stubs")
     if stubs is not None:
         mixin = stubs._VCRRequestsConnectionMixin
@@ -214,6 +222,15 @@ def routing_cassette() -> RoutingCassette:
 @cache
 def _builder() -> Any:
     return CassettePatcherBuilder(routing_cassette())
+
+
+def _passing(real: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(real)
+    def sent(*arguments: Any, **named: Any) -> Any:
+        with passing():
+            return real(*arguments, **named)
+
+    return sent
 
 
 def _request(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,14 +3,17 @@
 While a test records, each interaction is appended to a journal in the store's workplace: scrubbed, one line of JSON,
 handed to the operating system at once, so that nothing which kills the process takes it away::
 
-    {"journal": 1, "cassette": "test_desk/test_refund.yaml", "test": "test_desk.py::test_refund"}
-    {"order": 0, "interaction": {"template": "desk/answer", ...}}
+    {"journal": 2, "cassette": "test_desk/test_refund.yaml", "test": "test_desk.py::test_refund"}
+    {"order": [0], "interaction": {"template": "desk/answer", ...}}
 
-- A test that passed has its cassette replaced first and its journal removed then; of a test that failed the journal is
-  removed. A kill in between leaves both, which doubles nothing: what the cassette holds is played before the journal.
-- A journal that is left belongs to a run that was killed. The next recording of the same test into the same cassette
-  plays it instead of asking the model, and goes on in the same file under a new heading. Recording everything anew
-  removes it, and so does the store when nobody has asked for it in two weeks.
+- It is removed when the cassette holds what the test has asked, and by nothing else: not where the test fails, is
+  skipped or interrupted, and not where its cassette cannot be written. A kill between the writing of the cassette and
+  the removal leaves both, which doubles nothing: what the cassette holds is played before the journal.
+- The next recording of the same test into the same cassette plays what was left instead of asking the model, and goes
+  on in the same file under a new heading. Recording everything anew plays nothing of it. The store removes what nobody
+  has asked for in two weeks.
+- Processes that are forked write to the file of their parent, each line in one piece. What they are answered after the
+  end of the test lies in a file of its own, and is left.
 - Whoever writes a journal holds a lock on its file; the system lets go of it when the process dies, however it dies. So
   the journal of a living process is never taken for one that was left. Files are made, taken over and removed under the
   store's lock.
@@ -20,24 +23,29 @@ handed to the operating system at once, so that nothing which kills the process 
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from io import FileIO
+from operator import itemgetter
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
-from filelock import lock_descriptor
+from filelock import lock_descriptor, unlock_descriptor
 
 from pytest_templates.cassettes.format.document import FaultError, interaction_at, interaction_node
-from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.recorded import Interaction, Order
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.secrets import Secrets
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SUFFIX: Final = ".jsonl"
+_HEADING: Final = b'{"journal"'
+_MODE: Final = "a+"  # whoever writes, writes at the end
 
 
 class Journal:
@@ -54,43 +62,49 @@ class Journal:
         self._heading = {"journal": _VERSION, "cassette": path.relative_to(store.folder).as_posix(), "test": test}
         self._key = blake2b(json.dumps(self._heading).encode(), digest_size=8).hexdigest()
         self._file: FileIO | None = None
+        self._others: list[FileIO] = []  # what was left beside the file
         self._has_heading = False
         self._is_closed = False
+        self._shared_from: int | None = None  # where in the file lines of forked processes may begin, if there are any
         self._writing = Lock()
+        self.answers = 0
 
     @property
     def exists(self) -> bool:
         """Whether there is a file."""
-        return self._file is not None
+        return self._file is not None or bool(self._others)
 
     def take_over(self, clean: Callable[[Interaction], Interaction]) -> list[Interaction]:
-        """What a killed run of the test has left, in the order in which it was sent.
-
-        Where several were killed, it is what the one that got furthest has left.
+        """What earlier runs of the test have left, in the order in which it was sent; of those that got furthest first.
 
         Args:
-            clean: Gives an interaction as it may be kept today; where it raises, the file is left.
+            clean: Gives an interaction as it may be kept today; where it raises, the files are left.
 
         Raises:
             OSError: The file system refuses.
-            CassetteError: The journal is damaged, in another way than by a last line that was cut off.
+            CassetteError: A journal is damaged, in another way than by a last line that was cut off.
         """
-        if not self._paths():
-            return []
-        with self._store.lock():
-            left = sorted(self._left(), key=_size)
-            for file in left[:-1]:
-                _remove(file)
-            return self._go_on_in(left[-1], clean) if left else []
+        self.hold_left()
+        taken: list[Interaction] = []
+        try:
+            for file in self._others:
+                runs, end = _contents(file)
+                taken += [clean(interaction) for run in runs for interaction in _in_order(run)]
+                file.truncate(end)
+        except BaseException:
+            self.leave()
+            raise
+        self._file = self._others.pop(0) if self._others else None
+        self.answers = len(taken)
+        return taken
 
-    def discard_left(self) -> None:
-        """Remove what killed runs of the test have left. Raises `OSError`."""
+    def hold_left(self) -> None:
+        """Take what earlier runs of the test have left: it goes when the cassette is written. Raises `OSError`."""
         if self._paths():
             with self._store.lock():
-                for file in self._left():
-                    _remove(file)
+                self._others = sorted(self._left(), key=_size, reverse=True)
 
-    def append(self, order: int, interaction: Interaction, secrets: Secrets) -> None:
+    def append(self, order: Order, interaction: Interaction, secrets: Secrets) -> None:
         """Keep an interaction.
 
         Nothing is kept once the journal is closed.
@@ -108,6 +122,16 @@ class Journal:
         with self._writing:
             if self._file is None:
                 return  # closed meanwhile
+            self._write(line, secrets)
+            self.answers += 1
+            if os.fstat(self._file.fileno()).st_nlink:
+                return
+            for file in self._let_go():  # this process was forked, and its parent has removed the journal meanwhile
+                file.close()
+        self.append(order, interaction, secrets)
+
+    def _write(self, line: str, secrets: Secrets) -> None:
+        if self._file is not None:
             _write(self._file, line if self._has_heading else secrets.replace(_line(self._heading)) + line)
             self._has_heading = True
 
@@ -115,6 +139,34 @@ class Journal:
         """Take no interactions any more: the test is over."""
         with self._writing:
             self._is_closed = True
+
+    def share(self, secrets: Secrets) -> None:
+        """Make the file, with its heading, since the process is about to fork. Raises `OSError`."""
+        self._open()
+        with self._writing:
+            if self._shared_from is None and self._file is not None:
+                self._write("", secrets)
+                self._shared_from = _size(self._file)
+
+    def rest(self) -> None:
+        """Let all other threads wait, since the process is about to fork."""
+        self._writing.acquire()
+
+    def go_on(self, *, in_child: bool) -> None:
+        """Go on after a fork, in the old process or in the new one."""
+        if in_child:
+            self._shared_from = None
+        self._writing.release()
+
+    def from_forks(self) -> list[tuple[Order, Interaction]]:
+        """What forked processes have added since the last call. Raises `OSError`."""
+        with self._writing:
+            if self._file is None or self._shared_from is None:
+                return []
+            [run], self._shared_from = _contents(self._file, self._shared_from)
+            added = [(order, interaction) for order, interaction in run if len(order) > 1]
+            self.answers += len(added)
+            return added
 
     def _open(self) -> None:
         """Make the file, where there is none; the store's lock comes first, as where a cassette is saved."""
@@ -126,18 +178,26 @@ class Journal:
         return self._file is not None or self._is_closed
 
     def remove(self) -> None:
-        """Remove the file, where there is one. Needs the store's lock. Raises `OSError`."""
+        """Remove the files, where there are some. Needs the store's lock. Raises `OSError`."""
         with self._writing:
-            file, self._file, self._has_heading = self._file, None, False
-            if file is not None:
+            for file in self._let_go():
                 _remove(file)
+            self.answers = 0
 
     def leave(self) -> None:
-        """Leave the file to the next recording of the test."""
+        """Leave what was recorded to the next recording of the test. Raises `OSError`."""
+        if self._file is not None and not self.answers:  # made for a fork
+            with self._store.lock():
+                self.remove()
         with self._writing:
-            file, self._file, self._has_heading = self._file, None, False
-            if file is not None:
+            for file in self._let_go():
+                unlock_descriptor(file.fileno())  # a forked process may have the file as well
                 file.close()
+
+    def _let_go(self) -> list[FileIO]:
+        files = [*self._others, *([self._file] if self._file is not None else [])]
+        self._file, self._others, self._has_heading, self._shared_from = None, [], False, None
+        return files
 
     def _paths(self) -> list[Path]:
         return sorted(self._store.workplace.glob(f"{self._key}-*{_SUFFIX}"))
@@ -145,27 +205,15 @@ class Journal:
     def _left(self) -> Iterator[FileIO]:
         return (file for path in self._paths() if (file := _claimed(path)) is not None)
 
-    def _go_on_in(self, file: FileIO, clean: Callable[[Interaction], Interaction]) -> list[Interaction]:
-        try:
-            interactions, end = _contents(file)
-            interactions = [clean(interaction) for interaction in interactions]
-            file.truncate(end)
-            file.seek(end)
-        except BaseException:
-            file.close()
-            raise
-        self._file = file
-        return interactions
-
     def _made(self) -> FileIO:
-        file = FileIO(self._store.workplace / f"{self._key}-{uuid4().hex[:8]}{_SUFFIX}", "x+")
+        file = FileIO(self._store.workplace / f"{self._key}-{uuid4().hex[:8]}{_SUFFIX}", _MODE)
         lock_descriptor(file.fileno())
         return file
 
 
 def _claimed(path: Path) -> FileIO | None:
     """The file, locked; ``None`` where a living process has it."""
-    file = FileIO(path, "r+")
+    file = FileIO(path, _MODE)
     if lock_descriptor(file.fileno(), blocking=False):
         return file
     file.close()
@@ -178,7 +226,7 @@ def _remove(file: FileIO) -> None:
 
 
 def _size(file: FileIO) -> int:
-    return Path(str(file.name)).stat().st_size
+    return os.fstat(file.fileno()).st_size
 
 
 def _line(node: dict[str, Any]) -> str:
@@ -187,32 +235,46 @@ def _line(node: dict[str, Any]) -> str:
 
 def _write(file: FileIO, text: str) -> None:
     """Write all of it, or, where the file system refuses, nothing."""
-    end, rest = file.tell(), memoryview(text.encode("utf-8"))
+    content = text.encode("utf-8")
+    end, rest = _size(file), memoryview(content)
     try:
         while rest:
             rest = rest[file.write(rest) :]
     except OSError:
-        file.truncate(end)
-        file.seek(end)
+        if _size(file) == end + len(content) - len(rest):  # no other process has written meanwhile
+            file.truncate(end)
         raise
 
 
-def _contents(file: FileIO) -> tuple[list[Interaction], int]:
-    """The interactions of a journal, and where its last whole line ends."""
+Run: TypeAlias = list[tuple[Order, Interaction]]
+
+
+def _contents(file: FileIO, start: int = 0) -> tuple[list[Run], int]:
+    """What each run has added to a journal, and where its last whole line ends.
+
+    Args:
+        file: The file.
+        start: Where to begin: at a heading, or within a run.
+    """
+    file.seek(start)
     content = file.readall()
-    end = content.rfind(b"\n") + 1
-    runs: list[list[tuple[int, Interaction]]] = []
-    for number, line in enumerate(content[:end].split(b"\n")[:-1], 1):
+    size = content.rfind(b"\n") + 1
+    runs: list[Run] = [[]] if start else []
+    for number, line in enumerate(content[:size].split(b"\n")[:-1], 1):
         try:
             _take(json.loads(line), runs)
         except (ValueError, TypeError, LookupError, FaultError, RecursionError) as error:
             raise CassetteError(_damage(file, number, error)) from error
-    return [interaction for run in runs for _, interaction in sorted(run, key=lambda record: record[0])], end
+    return runs, start + size
 
 
-def _take(node: dict[str, Any], runs: list[list[tuple[int, Interaction]]]) -> None:
+def _in_order(run: Run) -> list[Interaction]:
+    return [interaction for _, interaction in sorted(run, key=itemgetter(0))]
+
+
+def _take(node: dict[str, Any], runs: list[Run]) -> None:
     if "journal" not in node:
-        runs[-1].append((int(node["order"]), interaction_at(node["interaction"], ())))
+        runs[-1].append((tuple(map(int, node["order"])), interaction_at(node["interaction"], ())))
     elif node["journal"] == _VERSION:
         runs.append([])
     else:
@@ -221,6 +283,19 @@ def _take(node: dict[str, Any], runs: list[list[tuple[int, Interaction]]]) -> No
 
 def _damage(file: FileIO, line: int, error: Exception) -> str:
     return (
-        f"{file.name}:{line}: this journal of recordings that a killed run has left cannot be read: {error}\n"
+        f"{file.name}:{line}: this journal of recordings that an earlier run has left cannot be read: {error}\n"
         "Delete it, and what it holds is recorded again."
     )
+
+
+def waiting_answers(store: Store) -> dict[str, int]:
+    """How many answers wait for the next recording of each test, by node ids. Raises `OSError`."""
+    waiting: Counter[str] = Counter()
+    for path in sorted(store.workplace.glob(f"*{_SUFFIX}")):
+        test = ""
+        for line in path.read_bytes().splitlines():
+            if line.startswith(_HEADING):
+                test = json.loads(line)["test"]
+            elif test:
+                waiting[test] += 1
+    return dict(waiting)

@@ -143,12 +143,13 @@ class Tester:
     def __init__(self, cassette: OpenCassette) -> None:
         self.cassette = cassette
 
-    def asks(self, content: Any, answer: str = "fine") -> str:
+    def asks(self, content: Any, answer: str = "fine", before_answer: Callable[[], None] = lambda: None) -> str:
         """Ask a question; the answer is what the model says where it is asked."""
         body = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
         request = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), body)
         decision = self.cassette.decide(request)
         if decision.replay is None:
+            before_answer()
             response = RecordedResponse(200, "", (("content-type", "text/plain"),), answer.encode())
             self.cassette.record(decision, response)
             return answer
@@ -171,7 +172,7 @@ def tester(path: Path) -> Iterator[Callable[..., Tester]]:
     opened: list[OpenCassette] = []
     yield make
     for cassette in opened:
-        cassette.drop()
+        cassette.leave()
 
 
 @pytest.fixture

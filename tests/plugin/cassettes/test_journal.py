@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from pytest_templates.cassettes.storage.journal import waiting_answers
+from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 
 
@@ -26,10 +28,8 @@ def killed(tester: Any, workplace: Path) -> Callable[..., Path]:
         for content in contents:
             killed.asks(content, f"{content}, before the kill")
         [journal] = workplace.glob("*.jsonl")
-        written = journal.read_bytes()
-        killed.cassette.drop()
-        workplace.mkdir(parents=True, exist_ok=True)
-        for file, content in {**others, journal: written}.items():
+        killed.cassette.leave()
+        for file, content in others.items():
             file.write_bytes(content)
         return journal
 
@@ -46,7 +46,7 @@ def test_what_is_recorded_is_on_the_disk_at_once(tester: Any, workplace: Path) -
     assert json.loads(record)["interaction"]["response"]["body"] == {"text": "eïns"}
     recording.asks("two")
     assert len(journal.read_text(encoding="utf-8").splitlines()) == 3
-    recording.cassette.drop()
+    recording.cassette.leave()
 
 
 def test_a_test_that_passed_leaves_its_cassette_and_nothing_else(tester: Any, path: Path) -> None:
@@ -57,14 +57,17 @@ def test_a_test_that_passed_leaves_its_cassette_and_nothing_else(tester: Any, pa
     assert [*path.parent.parent.iterdir()] == [path.parent]
 
 
-def test_a_test_that_failed_leaves_the_old_cassette_and_nothing_else(tester: Any, path: Path, asked: Any) -> None:
+def test_a_test_that_failed_leaves_the_old_cassette_and_the_journal(
+    tester: Any, workplace: Path, path: Path, asked: Any
+) -> None:
     for content, keep in [("one", True), ("two", False)]:
         recording = tester()
         recording.asks(content)
-        recording.cassette.save() if keep else recording.cassette.drop()
+        recording.cassette.save() if keep else recording.cassette.leave()
     assert asked() == ["one"]
-    assert [*path.parent.parent.iterdir()] == [path.parent]
-    assert recording.cassette.dropped == 1
+    assert {*path.parent.parent.iterdir()} == {path.parent, workplace}
+    assert recording.cassette.waiting == 1
+    assert waiting_answers(Store(path.parent.parent)) == {"test_it": 1}
 
 
 def test_what_a_killed_run_recorded_is_played_and_not_paid_for_again(killed: Any, tester: Any, asked: Any) -> None:
@@ -80,15 +83,12 @@ def test_what_a_killed_run_recorded_is_played_and_not_paid_for_again(killed: Any
     assert asked() == ["one: one, before the kill", "two: two, before the kill", "three"]
 
 
-def test_a_run_that_is_killed_again_and_again_gets_on(tester: Any, workplace: Path, asked: Any) -> None:
+def test_a_run_that_is_killed_again_and_again_gets_on(tester: Any, asked: Any) -> None:
     for number in range(5):
         recording = tester()
         for content in range(number + 1):
             recording.asks(str(content), f"in run {number}")
-        content = {file: file.read_bytes() for file in workplace.glob("*.jsonl")}
-        recording.cassette.drop()
-        workplace.mkdir(parents=True, exist_ok=True)
-        [file.write_bytes(text) for file, text in content.items()]
+        recording.cassette.leave()
     last = tester()
     assert [last.asks(str(content)) for content in range(5)] == [f"in run {number}" for number in range(5)]
     last.cassette.save()
@@ -130,22 +130,19 @@ def test_a_journal_torn_anywhere_gives_what_is_whole(killed: Any, tester: Any, w
         again = tester()
         assert again.cassette.unused == max(0, content[:end].count(b"\n") - 1)
         assert again.cassette.unused == len([one for one in ("one", "two") if "kill" in again.asks(one)])
-        again.cassette.drop()
+        again.cassette.leave()
 
 
-def test_what_is_recorded_behind_a_torn_line_is_whole(killed: Any, tester: Any, workplace: Path) -> None:
+def test_what_is_recorded_behind_a_torn_line_is_whole(killed: Any, tester: Any) -> None:
     journal = killed("one", "two")
     journal.write_bytes(journal.read_bytes()[:-9])
     again = tester()
     again.asks("two")
-    content = journal.read_bytes()
-    again.cassette.drop()
-    workplace.mkdir()
-    journal.write_bytes(content)
+    again.cassette.leave()
     assert tester().asks("two") == "fine"
 
 
-@pytest.mark.parametrize("damage", ["{}", "no JSON", '{"order": 0}', "[]", '{"journal": 2}'])
+@pytest.mark.parametrize("damage", ["{}", "no JSON", '{"order": 0}', "[]", '{"journal": 3}'])
 def test_a_journal_damaged_within_is_an_error_with_its_line(killed: Any, tester: Any, damage: str) -> None:
     journal = killed("one", "two")
     lines = journal.read_text().splitlines()
@@ -164,15 +161,34 @@ def test_what_the_test_does_not_ask_any_more_is_not_kept(killed: Any, tester: An
     assert not workplace.exists()
 
 
-def test_a_test_that_fails_after_all_drops_what_was_left(killed: Any, tester: Any, path: Path, workplace: Path) -> None:
+def test_a_test_that_fails_again_and_again_pays_once(killed: Any, tester: Any, path: Path, asked: Any) -> None:
     killed("one")
+    for number in range(2):
+        again = tester()
+        assert [again.asks(content, f"in run {number}") for content in ("one", "two")] == [
+            "one, before the kill",
+            "in run 0",
+        ]
+        again.cassette.leave()
+        assert again.cassette.waiting == 2
+        assert not path.exists()
+    last = tester()
+    [last.asks(content) for content in ("one", "two")]
+    last.cassette.save()
+    assert asked() == ["one: one, before the kill", "two: in run 0"]
+    assert last.cassette.waiting == 0
+
+
+def test_recording_anew_that_fails_takes_nothing_away(killed: Any, tester: Any, workplace: Path) -> None:
+    killed("one")
+    anew = tester(mode="all")
+    assert anew.asks("two") == "fine"
+    anew.cassette.leave()
+    assert len([*workplace.glob("*.jsonl")]) == 2
     again = tester()
-    again.asks("one")
-    again.asks("two")
-    again.cassette.drop()
-    assert again.cassette.dropped == 2
+    assert [again.asks(content, "asked again") for content in ("one", "two")] == ["one, before the kill", "fine"]
+    again.cassette.save()
     assert not workplace.exists()
-    assert not path.exists()
 
 
 def test_recording_anew_plays_nothing_of_it(killed: Any, tester: Any, asked: Any) -> None:
@@ -188,7 +204,7 @@ def test_replaying_leaves_it_where_it_is(killed: Any, tester: Any) -> None:
     journal = killed("one")
     replaying = tester(mode="none")
     assert replaying.cassette.unused == 0
-    replaying.cassette.drop()
+    replaying.cassette.leave()
     assert journal.exists()
 
 
@@ -208,18 +224,26 @@ def test_a_living_journal_is_not_taken_over(tester: Any) -> None:
     for mode in ("missing", "all"):
         other = tester(mode=mode)
         assert other.asks("one") == "fine"
-        other.cassette.drop()
+        other.cassette.leave()
     living.cassette.save()
     assert tester().asks("one") == "by the living"
 
 
-def test_of_several_that_were_left_the_one_that_got_furthest_counts(killed: Any, tester: Any, workplace: Path) -> None:
-    for contents in (["one"], ["one", "two", "three"], ["one", "two"]):
+def test_of_several_that_were_left_each_counts_and_the_one_that_got_furthest_first(
+    killed: Any, tester: Any, workplace: Path
+) -> None:
+    for contents in (["one"], ["one", "two", "three"], ["one", "four"]):
         killed(*contents)
     assert len([*workplace.glob("*.jsonl")]) == 3
     again = tester()
-    assert again.cassette.unused == 3
-    again.cassette.drop()
+    assert again.cassette.unused == 6
+    for content in ("one", "two", "three", "four"):
+        assert again.asks(content, "asked again").endswith("before the kill")
+    again.cassette.leave()
+    assert len([*workplace.glob("*.jsonl")]) == 3
+    last = tester()
+    last.asks("four")
+    last.cassette.save()
     assert not workplace.exists()
 
 

@@ -112,6 +112,31 @@ def test_it():
     assert chat_server.asked == ["one"] == prompts("test_it/test_it")
 
 
+@pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "pytest.exit('enough')", "assert False"])
+def test_a_teardown_that_ends_otherwise_takes_no_answer_away(project, chat_server, prompts, end):
+    project.tests(
+        BARE
+        + f"""
+@pytest.fixture
+def ending():
+    yield
+    if not Path("ended").exists():
+        Path("ended").touch()
+        {end}
+
+@pytest.mark.llm_cassette
+def test_it(ending):
+    talk_about("one")
+"""
+    )
+    assert project.run_alone("--templates-record=missing").ret != 0
+
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+
+    assert chat_server.asked == ["one"] == prompts("test_it/test_it")
+    assert not (project.path / "cassettes/.journal").exists()
+
+
 def test_workers_killed_at_random_lose_and_double_nothing(project, chat_server, answers):
     project.tests(
         BARE

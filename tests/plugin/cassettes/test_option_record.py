@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import httpcore  # noqa: F401  # httpx keeps its errors, and inner runs take back what they import
@@ -80,6 +81,7 @@ def test_another_mode_is_refused_with_the_valid_ones(project, mode):
     )
 
 
+WAITING = "templates: answers wait for the next recording, which plays them (--templates-record=all asks anew)"
 FAILING = {
     "the test": "def test_it():\n    ask(real())\n    assert False",
     "its teardown": "@pytest.fixture\ndef broken():\n    yield\n    assert False\n\n"
@@ -92,7 +94,7 @@ FAILING = {
 
 
 @pytest.mark.parametrize("failing", FAILING.values(), ids=FAILING)
-def test_what_a_failing_test_recorded_is_not_kept(project, chat_server, files, failing):
+def test_what_a_failing_test_recorded_waits_for_its_next_recording(project, chat_server, files, failing):
     marked = "" if failing.startswith("@") else "@pytest.mark.llm_cassette\n"
     project.tests(REAL.partition("@pytest")[0] + marked + failing)
 
@@ -101,8 +103,12 @@ def test_what_a_failing_test_recorded_is_not_kept(project, chat_server, files, f
     outcomes = result.parseoutcomes()
     assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 1
     assert chat_server.asked == ["Hello."]
-    assert [*(project.path / "cassettes").iterdir()] == []
-    result.stdout.fnmatch_lines(["templates: *, 1 recording dropped because the test failed"])
+    assert [file.name for file in (project.path / "cassettes").iterdir()] == [".journal"]
+    assert re.search(rf"\n{re.escape(WAITING)}: test_it\.py::(TestIt::)?test_it \(1 answer\)\n", str(result.stdout))
+    project.run("--templates-record=missing")
+    assert chat_server.asked == ["Hello."]  # it still fails, and pays nothing
+    project.run("--templates-record=all")
+    assert chat_server.asked == ["Hello.", "Hello."]
 
 
 EXPECTED = {
@@ -225,7 +231,7 @@ def test_so_is_a_request_whose_connection_failed_where_the_recording_is_kept(pro
     project.says(result, "test_it.py::test_it: a request of code outside of templates ended before its answer")
 
 
-def test_what_a_skipped_test_recorded_is_not_said_to_have_failed(project, chat_server, files):
+def test_what_a_skipped_test_recorded_waits_as_well(project, chat_server, files):
     project.tests(
         REAL.partition("@pytest")[0] + "@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n    pytest.skip()"
     )
@@ -236,10 +242,10 @@ def test_what_a_skipped_test_recorded_is_not_said_to_have_failed(project, chat_s
     assert files() == {}
     project.says(
         result,
-        "templates: test_it.py::test_it: the test was skipped after it had asked: what it recorded is dropped "
-        "(1 recording), and a replay will miss it; skip it before",
+        "templates: test_it.py::test_it: the test was skipped after it had asked: nothing is recorded, and a replay "
+        "will miss it; skip it before",
+        f"{WAITING}: test_it.py::test_it (1 answer)",
     )
-    assert "the test failed" not in str(result.stdout)
 
 
 @pytest.mark.parametrize("obstacle", ["cassettes", "cassettes/test_it"])

@@ -77,7 +77,7 @@ def test_neither_is_reaching_for_another_host(project):
 
     result.assert_outcomes(failed=1)
     project.says(result, "NetworkRefused: ")
-    project.says(result, "reaching for another host fails a test also where it is expected to fail")
+    project.says(result, "reaching for a host fails a test also where it is expected to fail")
 
 
 @pytest.mark.parametrize("raises", ["{}", "({}, ValueError)", "pytest.RaisesExc({})"])

@@ -1,0 +1,1 @@
+"""Processes that a test forks or starts while its cassette is open."""

@@ -1,0 +1,1 @@
+"""What is put on the path of Python processes that a test starts; nothing else may lie here."""
