@@ -150,8 +150,11 @@ def test_a_child_that_outlives_its_test_asks_no_model(tester: Any) -> None:
 
     def child() -> None:
         over.wait()
-        with pytest.raises(CassetteError, match=r"forked while .*test_it.yaml was open, and has outlived that test"):
-            recording.asks("late")
+        for _ in range(2):
+            with pytest.raises(
+                CassetteError, match=r"forked while .*test_it.yaml was open, and has outlived that test"
+            ):
+                recording.asks("late")
 
     with recording.cassette.playing():
         process = fork(child)

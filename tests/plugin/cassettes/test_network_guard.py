@@ -117,7 +117,12 @@ def test_another_host_is_out_of_reach_also_where_the_program_swallows_it(project
     for how, expression in REACHING.items():
         if UVLOOP or "uvloop" not in how:
             project.says(result, f"NetworkRefused: test_it.py::test_it[{how}] reaches for {host_of(expression)}")
-    project.says(result, "can neither record nor replay", "templates_ignore_hosts = ", "all but HTTP is let through")
+    project.says(
+        result,
+        "can neither record nor replay",
+        "name its host in templates_ignore_hosts",
+        "all but HTTP is let through",
+    )
 
 
 def test_the_refusal_reaches_the_program_as_what_it_is(evaluated):

@@ -146,6 +146,15 @@ def test_one():
     assert chat_server.asked == ["capital?"]
 
 
+def test_a_host_that_is_left_alone_is_so_for_started_pythons_too(project, chat_server):
+    project.ini("templates_ignore_hosts = localhost")
+    project.tests(f"{HELPERS}\ndef test_it():\n    python(ASK, URL, check=True)\n    pooled()\n")
+
+    project.run().assert_outcomes(passed=1)
+
+    assert chat_server.asked == ["capital?", "capital?"]
+
+
 def test_under_xdist_it_is_the_same(project, chat_server):
     project.tests(f"{HELPERS}\ndef test_it():\n    swallow(lambda: python(ASK, URL))\n    os.system('git --version')\n")
 
