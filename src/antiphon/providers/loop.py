@@ -16,19 +16,20 @@ from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 from math import inf
 from queue import SimpleQueue
-from threading import Lock, Thread
-from typing import Any, TypeVar
+from threading import Event, Lock, Thread
+from typing import Any, Generic, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from antiphon.errors import InvalidValue
 from antiphon.providers.resources import Resources
 from antiphon.threads import in_trio
 
 T = TypeVar("T")
 
 _starting = Lock()
-_started: list[tuple[BlockingPortal, Resources]] = []
+_started: list[_Loop] = []
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -54,44 +55,115 @@ async def arun(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
 
 
 def stream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> Generator[T]:
-    """Run an async generator in the loop; yields what it yields. Closing this early cancels it, and waits for that."""
+    """Run an async generator in the loop; yields what it yields. Closing this early cancels it, and waits for that.
+
+    It goes on for the next piece only when that is asked for, so a program that leaves has left the model there too.
+    """
     pieces: SimpleQueue[T | _End] = SimpleQueue()
-    producing = _portal().start_task_soon(_produce, function, arguments, pieces.put)
+    producer = _Producer(function, arguments, pieces.put)
     try:
-        while not isinstance(piece := pieces.get(), _End):
+        while not isinstance(piece := _next(producer, pieces), _End):
             yield piece
-        producing.result()
+        producer.raise_error()
     finally:
-        if producing.cancel():
-            while not isinstance(pieces.get(), _End):
-                pass
+        if producer.cancel():
+            producer.ended.wait()
+
+
+def _next(producer: _Producer[T], pieces: SimpleQueue[T | _End]) -> T | _End:
+    producer.ask()
+    return pieces.get()
 
 
 async def astream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> AsyncGenerator[T]:
-    """Run an async generator in the loop without blocking the caller's own; closing this early cancels it."""
+    """As `stream`, without blocking the caller's own loop."""
     pieces = _mailbox()
-    producing = _portal().start_task_soon(_produce, function, arguments, pieces.put)
+    producer = _Producer(function, arguments, pieces.put)
+    piece: T | _End | None = None
     try:
-        while not isinstance(piece := await pieces.get(), _End):
+        while not isinstance(piece := await _anext(producer, pieces), _End):
             yield piece
-        producing.result()
+        producer.raise_error()
     finally:
-        producing.cancel()
+        if not isinstance(piece, _End) and producer.cancel():
+            with anyio.CancelScope(shield=True):
+                while not isinstance(await pieces.get(), _End):
+                    pass
+
+
+async def _anext(producer: _Producer[T], pieces: _Mailbox) -> T | _End:
+    producer.ask()
+    piece: T | _End = await pieces.get()
+    return piece
 
 
 class _End:
     """Marks the end of the pieces."""
 
 
-async def _produce(
-    function: Callable[..., AsyncGenerator[T]], arguments: tuple[object, ...], put: Callable[[T | _End], None]
-) -> None:
-    try:
-        async with aclosing(function(*arguments)) as produced:
-            async for piece in produced:
-                put(piece)
-    finally:
-        put(_End())
+class _Producer(Generic[T]):
+    """An async generator in the loop that makes a piece whenever it is asked for one.
+
+    Args:
+        function: The generator.
+        arguments: What it is given.
+        put: Takes every piece, and the mark of the end.
+
+    Attributes:
+        ended: Set when the generator is closed.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., AsyncGenerator[T]],
+        arguments: tuple[object, ...],
+        put: Callable[[T | _End], None],
+    ) -> None:
+        self.ended = Event()
+        self._wanted = asyncio.Semaphore(0)
+        self._process = os.getpid()
+        self._loop = _loop()
+        self._running = self._loop.portal.start_task_soon(self._produce, function, arguments, put)
+
+    def ask(self) -> None:
+        """Let it make one more.
+
+        Raises:
+            InvalidValue: It belongs to the parent of this process.
+        """
+        if self._is_inherited():
+            raise InvalidValue(
+                "this stream was begun before the process was forked, and its connection belongs to the parent: "
+                "read it there, or begin another one here"
+            )
+        self._loop.asyncio.call_soon_threadsafe(self._wanted.release)
+
+    def cancel(self) -> bool:
+        """Cancel it, where it is not done and not another process's; returns whether that has to be waited for."""
+        return not self._is_inherited() and self._running.cancel()
+
+    def raise_error(self) -> None:
+        """Raise what the generator has raised; where it was cancelled, that it was."""
+        self._running.result()
+
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._process
+
+    async def _produce(
+        self,
+        function: Callable[..., AsyncGenerator[T]],
+        arguments: tuple[object, ...],
+        put: Callable[[T | _End], None],
+    ) -> None:
+        try:
+            async with aclosing(function(*arguments)) as produced:
+                await self._wanted.acquire()
+                async for piece in produced:
+                    put(piece)
+                    await self._wanted.acquire()
+        finally:
+            self.ended.set()
+            put(_End())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,35 +200,55 @@ def _unless(ended: type[Exception], call_soon: Callable[..., object], function: 
 
 def keep_open(resource: AbstractAsyncContextManager[object], owner: object) -> None:
     """Enter an async context manager in the loop; it is left when its owner is collected, or the process ends."""
-    portal, resources = _loop()
-    portal.call(resources.enter, resource, owner)
+    running = _loop()
+    running.portal.call(running.resources.enter, resource, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """The loop, and what goes on in it.
+
+    Attributes:
+        asyncio: The loop itself.
+        portal: The way into it.
+        resources: What is open in it.
+        thread: Where it runs.
+    """
+
+    asyncio: asyncio.AbstractEventLoop
+    portal: BlockingPortal
+    resources: Resources
+    thread: Thread
 
 
 def _portal() -> BlockingPortal:
-    return _loop()[0]
+    return _loop().portal
 
 
-def _loop() -> tuple[BlockingPortal, Resources]:
+def _loop() -> _Loop:
     with _starting:
         if not _started:
-            portal, thread = _started_portal()
-            _started.append((portal, Resources(portal.call(asyncio.get_running_loop))))
-            atexit.register(_stop, thread, os.getpid())
+            _started.append(_started_loop())
+            atexit.register(_stop, _started[0], os.getpid())
         return _started[0]
 
 
-def _started_portal() -> tuple[BlockingPortal, Thread]:
-    """A loop in a thread, and the way into it.
+def _started_loop() -> _Loop:
+    """A loop in a thread.
 
     anyio's own context manager for this would, in a process that was forked, be left when it is collected, and wait
     there for ever for a thread that only its parent has.
     """
-    ready: Future[BlockingPortal] = Future()
+    ready: Future[_Loop] = Future()
 
     async def serve() -> None:
+        running = asyncio.get_running_loop()
+        resources = Resources(running)
         async with BlockingPortal() as portal:
-            ready.set_result(portal)
+            ready.set_result(_Loop(running, portal, resources, thread))
             await portal.sleep_until_stopped()
+        await resources.leave_all()
+        _forgive_unfinished_generators(running)
 
     def turn() -> None:
         try:
@@ -169,7 +261,7 @@ def _started_portal() -> tuple[BlockingPortal, Thread]:
 
     thread = Thread(target=turn, name="antiphon-models", daemon=True)
     thread.start()
-    return ready.result(), thread
+    return ready.result()
 
 
 def _is_late(error: BaseException) -> bool:
@@ -177,14 +269,11 @@ def _is_late(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "interpreter shutdown" in str(error)
 
 
-def _stop(thread: Thread, process: int) -> None:
+def _stop(loop: _Loop, process: int) -> None:
     if os.getpid() != process:
         return  # a forked process inherits the exit handlers, but not the thread
-    portal, resources = _started[0]
-    portal.call(resources.leave_all)
-    portal.call(_forgive_unfinished_generators)
-    portal.call(portal.stop)
-    thread.join()
+    loop.portal.call(loop.portal.stop, True)  # a stream that was not closed would wait for ever to be asked for more
+    loop.thread.join()
 
 
 def _begin_anew() -> None:
@@ -198,15 +287,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
 
 
-async def _forgive_unfinished_generators() -> None:
+def _forgive_unfinished_generators(loop: asyncio.AbstractEventLoop) -> None:
     """Say nothing of generators that cannot be closed when the loop ends.
 
     A client whose stream failed leaves a chain of them half way, held by the traceback. The loop closes all links at
     once, each closes the next, and so it is complained that one is closed already.
     """
 
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if "asyncgen" not in context:
             loop.default_exception_handler(context)
 
-    asyncio.get_running_loop().set_exception_handler(handle)
+    loop.set_exception_handler(handle)
