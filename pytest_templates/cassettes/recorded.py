@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import accumulate, pairwise
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from antiphon.trace import Caller
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+USUAL_VERSION: Final = "HTTP/1.1"
 
 
 def header(headers: Headers, name: str) -> str:
     """The first value of a header, or ``""``; names are lower-case."""
     return next((value for key, value in headers if key == name), "")
+
+
+def unusual_version(version: str) -> str:
+    """A version of HTTP as `RecordedResponse` holds it: ``""`` for HTTP/1.1."""
+    return "" if version == USUAL_VERSION else version
 
 
 def usual_reason(status: int) -> str:
@@ -76,6 +82,7 @@ class RecordedResponse:
         body: The bytes that came back, not compressed.
         arrivals: The pieces in which a stream came; together they are the body. Empty for a body that is one piece.
         cut: Where the body was broken off; ``None`` where it came to its end.
+        http_version: Such as ``"HTTP/2"``; ``""`` for HTTP/1.1.
     """
 
     status: int
@@ -84,6 +91,7 @@ class RecordedResponse:
     body: bytes
     arrivals: tuple[Chunk, ...] = ()
     cut: Truncation | None = None
+    http_version: str = ""
 
     @property
     def pieces(self) -> list[bytes]:

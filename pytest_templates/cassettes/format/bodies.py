@@ -46,6 +46,12 @@ def _fits_entry(key: str, value: Any, depth: int) -> bool:
 EVENTS: Final = ("text/event-stream",)
 LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 _OTHERS: Final = ("application/vnd.amazon.eventstream",)
+CHECKSUMS: Final = frozenset(  # headers that are true of one body only, byte by byte
+    [
+        *("content-md5", "digest", "content-digest", "repr-digest", "x-goog-hash", "x-ms-content-crc64"),
+        *(f"x-amz-checksum-{kind}" for kind in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")),
+    ]
+)
 _LAST_EVENT: Final = re.compile(rb"(?:^|\n)data: ?\[DONE\]\r?\n\r?\n$")
 
 
@@ -313,7 +319,8 @@ def encode_response_body(response: RecordedResponse) -> dict[str, Any] | None:
     """The body of a response as a node with the times of its pieces, or ``None`` for an empty one."""
     if not response.body and response.cut is None:
         return None
-    node = _in_pieces(response) or encode_body(response.body, response.headers, exact=False) or {"text": ""}
+    checked = any(name in CHECKSUMS for name, _ in response.headers)
+    node = _in_pieces(response) or encode_body(response.body, response.headers, exact=checked) or {"text": ""}
     return node if response.cut is None else node | {"cut": {"at": response.cut.at, "by": response.cut.by}}
 
 

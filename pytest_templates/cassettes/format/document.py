@@ -22,6 +22,9 @@
     end:
       interactions: 1
 
+A response has a ``reason`` where its reason phrase is an unusual one, and an ``http_version``, such as ``HTTP/2``,
+where it did not come by HTTP/1.1.
+
 A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
 ``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
 ``at``, in seconds since the request was sent; a part without one came together with the part before it. A body that
@@ -89,8 +92,9 @@ def _request_node(request: RecordedRequest) -> dict[str, Any]:
 
 def _response_node(response: RecordedResponse) -> dict[str, Any]:
     body = encode_response_body(response)
-    reason = {"reason": response.reason} if response.reason else {}
-    node = {"status": response.status, **reason, "headers": _header_node(response.headers)}
+    unusual = {"http_version": response.http_version, "reason": response.reason}
+    shown = {name: value for name, value in unusual.items() if value}
+    node = {"status": response.status, **shown, "headers": _header_node(response.headers)}
     return node if body is None else {**node, "body": body}
 
 
@@ -135,6 +139,7 @@ def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
         body=body,
         arrivals=arrivals,
         cut=cut,
+        http_version=field({"http_version": "", **node}, "http_version", str, place),
     )
 
 

@@ -8,7 +8,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Final
 
-from pytest_templates.cassettes.format.bodies import is_over, is_stream
+from pytest_templates.cassettes.format.bodies import CHECKSUMS, is_over, is_stream
 from pytest_templates.cassettes.format.decompression import ChunkDecoder
 from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
 
@@ -99,6 +99,7 @@ class ResponseCapture:
             body=bytes(self._body),
             arrivals=tuple(self._arrivals) if self._keeps_pieces else (),
             cut=cut,
+            http_version=self._head.http_version,
         )
 
     def _is_whole(self) -> bool:
@@ -130,4 +131,6 @@ class ResponseCaptures:
 
 
 def _decoded_headers(headers: Headers) -> Headers:
-    return tuple((name, value) for name, value in headers if name != "content-encoding")
+    """The headers without those that are about the body as it was sent, where it came encoded."""
+    about = {"content-encoding", "content-length"} | CHECKSUMS if header(headers, "content-encoding") else set()
+    return tuple((name, value) for name, value in headers if name not in about)

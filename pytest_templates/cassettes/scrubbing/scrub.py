@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
@@ -25,6 +25,7 @@ from pytest_templates.cassettes.recorded import (
     header,
     usual_reason,
 )
+from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, sized
 from pytest_templates.cassettes.scrubbing.members import (
     member_spans,
     placeholder,
@@ -33,8 +34,6 @@ from pytest_templates.cassettes.scrubbing.members import (
     without_values,
 )
 from pytest_templates.redaction.policy import (
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     is_secret_member,
     is_secret_parameter,
     is_vague_member,
@@ -294,7 +293,7 @@ def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
 def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest:
     """The request as it may be kept."""
     body = _unpacked(request.headers, request.body)
-    headers, body = _fixed_boundary(_allowed(request.headers, REQUEST_HEADERS, secrets), body)
+    headers, body = _fixed_boundary(_headers(secrets).request(request.headers), body)
     return RecordedRequest(
         method=_text(request.method, secrets),
         uri=scrub_uri(_storable(request.uri), secrets),
@@ -306,15 +305,17 @@ def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest
 def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResponse:
     """The response as it may be kept."""
     body = _unpacked(response.headers, response.body)
-    headers = _allowed(response.headers, RESPONSE_HEADERS, secrets)
+    headers = _headers(secrets).response(response.headers)
     scrubbed = scrub_body(headers, body, secrets)
+    encoded = bool(header(response.headers, "content-encoding"))
     return RecordedResponse(
         status=response.status,
         reason=_reason(response, secrets),
-        headers=headers,
+        headers=sized(headers, body, scrubbed, encoded=encoded, cut=response.cut is not None),
         body=scrubbed,
         arrivals=transferred(headers, body, scrubbed, response.arrivals),
         cut=response.cut,
+        http_version=response.http_version,
     )
 
 
@@ -323,12 +324,10 @@ def _unpacked(headers: Headers, body: bytes) -> bytes:
     return decoded(body, encoding) if encoding else body
 
 
-def _allowed(headers: Headers, names: Iterable[str], secrets: Secrets) -> Headers:
-    return tuple((name, _header_value(name, value, secrets)) for name, value in headers if name in names)
-
-
-def _header_value(name: str, value: str, secrets: Secrets) -> str:
-    return scrub_uri(_storable(value), secrets) if name == "location" else _text(value, secrets)
+def _headers(secrets: Secrets) -> HeaderScrubber:
+    return HeaderScrubber(
+        text=lambda text: _text(text, secrets), address=lambda address: scrub_uri(_storable(address), secrets)
+    )
 
 
 def _fixed_boundary(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
