@@ -12,6 +12,7 @@ from contextlib import aclosing, closing
 from textwrap import dedent
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from antiphon.providers import loop
@@ -27,6 +28,7 @@ class Counting:
     async def numbers(self, end: int) -> AsyncGenerator[int]:
         try:
             for number in range(end):
+                await anyio.lowlevel.checkpoint()
                 self.made += 1
                 yield number
         finally:

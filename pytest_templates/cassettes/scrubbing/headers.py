@@ -23,7 +23,7 @@ from typing import Final
 from pytest_templates.cassettes.format.bodies import CHECKSUMS
 from pytest_templates.cassettes.recorded import Headers, header
 from pytest_templates.redaction.policy import CREDENTIAL_HEADERS
-from pytest_templates.redaction.secrets import PLACEHOLDER, is_distinctive
+from pytest_templates.redaction.secrets import PLACEHOLDER
 
 _REQUEST: Final = frozenset({"content-type", "accept"})
 _MEANINGLESS: Final = frozenset(
@@ -121,7 +121,7 @@ def sized(headers: Headers, before: bytes, after: bytes, *, encoded: bool, cut: 
 def _is_credential(name: str, value: str) -> bool:
     if name in CREDENTIAL_HEADERS:
         return True
-    return bool(_CREDENTIAL.search(name)) and not _NO_CREDENTIAL.search(name) and is_distinctive(value)
+    return bool(_CREDENTIAL.search(name)) and not _NO_CREDENTIAL.search(name) and not value.isdecimal()
 
 
 def _cookie(value: str, headers: Headers) -> str:
@@ -135,8 +135,7 @@ def _cookie(value: str, headers: Headers) -> str:
     if name.strip().startswith(_MEANINGLESS_COOKIES):
         return ""
     kept = [attribute for attribute in attributes if not _is_future(attribute, headers)]
-    shown = PLACEHOLDER if is_distinctive(secret.strip().strip('"')) else secret
-    return ";".join([f"{name}{equals}{shown}", *kept])
+    return ";".join([f"{name}{equals}{secret and PLACEHOLDER}", *kept])
 
 
 def _is_future(attribute: str, headers: Headers) -> bool:

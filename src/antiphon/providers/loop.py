@@ -12,12 +12,15 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -66,7 +69,7 @@ def stream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> Ge
             yield piece
         producer.raise_error()
     finally:
-        if producer.cancel():
+        if producer.leave():
             producer.ended.wait()
 
 
@@ -85,7 +88,7 @@ async def astream(function: Callable[..., AsyncGenerator[T]], *arguments: object
             yield piece
         producer.raise_error()
     finally:
-        if not isinstance(piece, _End) and producer.cancel():
+        if not isinstance(piece, _End) and producer.leave():
             with anyio.CancelScope(shield=True):
                 while not isinstance(await pieces.get(), _End):
                     pass
@@ -97,8 +100,34 @@ async def _anext(producer: _Producer[T], pieces: _Mailbox) -> T | _End:
     return piece
 
 
+_Begun: TypeAlias = "WeakKeyDictionary[AsyncGenerator[Any], None]"  # in the order in which they were begun
+_BEGUN: ContextVar[_Begun | None] = ContextVar("begun", default=None)
+
+
+def _note_begun(note: Callable[[AsyncGenerator[Any]], None] | None, generator: AsyncGenerator[Any]) -> None:
+    """Note an async generator that is begun, for the stream that it is a part of and for the loop."""
+    begun = _BEGUN.get()
+    if begun is not None:
+        begun[generator] = None
+    if note is not None:
+        note(generator)
+
+
+async def _close(begun: _Begun) -> None:
+    """Close the generators that a client has left half way, to be closed when they are collected: the inner ones first.
+
+    The innermost holds the connection.
+    """
+    async with AsyncExitStack() as closing:
+        for generator in tuple(begun):
+            closing.push_async_callback(generator.aclose)
+
+
 class _End:
     """Marks the end of the pieces."""
+
+
+_END: Final = _End()
 
 
 class _Producer(Generic[T]):
@@ -121,6 +150,8 @@ class _Producer(Generic[T]):
     ) -> None:
         self.ended = Event()
         self._wanted = asyncio.Semaphore(0)
+        self._is_idle = False
+        self._is_left = False
         self._process = os.getpid()
         self._loop = _loop()
         self._running = self._loop.portal.start_task_soon(self._produce, function, arguments, put)
@@ -138,9 +169,20 @@ class _Producer(Generic[T]):
             )
         self._loop.asyncio.call_soon_threadsafe(self._wanted.release)
 
-    def cancel(self) -> bool:
-        """Cancel it, where it is not done and not another process's; returns whether that has to be waited for."""
-        return not self._is_inherited() and self._running.cancel()
+    def leave(self) -> bool:
+        """Let it end; returns whether that can be waited for, as it cannot where it is another process's."""
+        if self._is_inherited():
+            return False
+        with suppress(RuntimeError):  # the loop has ended, and so has this
+            self._loop.asyncio.call_soon_threadsafe(self._leave)
+        return True
+
+    def _leave(self) -> None:
+        if self._is_idle:
+            self._is_left = True
+            self._wanted.release()
+        else:
+            self._running.cancel()
 
     def raise_error(self) -> None:
         """Raise what the generator has raised; where it was cancelled, that it was."""
@@ -155,15 +197,24 @@ class _Producer(Generic[T]):
         arguments: tuple[object, ...],
         put: Callable[[T | _End], None],
     ) -> None:
+        begun: _Begun = WeakKeyDictionary()
+        _BEGUN.set(begun)
         try:
             async with aclosing(function(*arguments)) as produced:
-                await self._wanted.acquire()
-                async for piece in produced:
+                while await self._is_wanted() and not isinstance(piece := await anext(produced, _END), _End):
                     put(piece)
-                    await self._wanted.acquire()
+            if self._is_left:
+                await _close(begun)
         finally:
             self.ended.set()
-            put(_End())
+            put(_END)
+
+    async def _is_wanted(self) -> bool:
+        """Wait until it is asked for one more, or left."""
+        self._is_idle = True
+        await self._wanted.acquire()
+        self._is_idle = False
+        return not self._is_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +293,7 @@ def _started_loop() -> _Loop:
     ready: Future[_Loop] = Future()
 
     async def serve() -> None:
+        sys.set_asyncgen_hooks(firstiter=partial(_note_begun, sys.get_asyncgen_hooks().firstiter))
         running = asyncio.get_running_loop()
         resources = Resources(running)
         async with BlockingPortal() as portal:
