@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
 from antiphon.trace import Caller
@@ -96,8 +96,16 @@ class RecordedResponse:
     @property
     def pieces(self) -> list[bytes]:
         """The body in the pieces in which it came."""
-        ends = [0, *accumulate(arrival.size for arrival in self.arrivals)]
-        return [self.body[start:end] for start, end in pairwise(ends)] if self.arrivals else [self.body]
+        return list(self.each_piece())
+
+    def each_piece(self) -> Iterator[bytes]:
+        """The same pieces, one after the other."""
+        start = 0
+        for arrival in self.arrivals:
+            yield self.body[start : start + arrival.size]
+            start += arrival.size
+        if not self.arrivals:
+            yield self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +132,6 @@ class Interaction:
     def asked_by(self, caller: Caller | None) -> Interaction:
         """The same, as a call of another template."""
         template, model = (caller.template_path, caller.model) if caller else (None, None)
+        if (template, model) == (self.template, self.model):
+            return self
         return replace(self, template=template, model=model)

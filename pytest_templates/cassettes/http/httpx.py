@@ -117,7 +117,7 @@ class _ReplayedStream:
         self._leaving()
 
     def _pieces(self) -> Iterator[bytes]:
-        return filter(None, self._response.pieces)
+        return filter(None, self._response.each_piece())
 
     def _is_awaited(self) -> bool:
         cut = self._response.cut

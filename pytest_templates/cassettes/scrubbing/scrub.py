@@ -39,6 +39,7 @@ from pytest_templates.redaction.policy import (
     is_vague_member,
 )
 from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
+from pytest_templates.redaction.windows import OVERLAP, WINDOW
 
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
@@ -86,13 +87,34 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
         body: The bytes.
         secrets: What may not be kept.
     """
-    kind = header(headers, "content-type").lower()
+    if len(body) > WINDOW and not any(part != _scrubbed(headers, part, secrets) for part in _overlapping(body)):
+        return body  # most hold no secret, and that needs less memory to see than all of it in one piece
     text = body.decode("utf-8", "surrogateescape")
+    scrubbed = _scrubbed(headers, text, secrets)
+    return body if scrubbed == text else scrubbed.encode("utf-8", "surrogateescape")
+
+
+def _overlapping(body: bytes) -> Iterator[str]:
+    """A body in parts, each of whole lines where it has any, and with the end of the one before it."""
+    start = 0
+    while start < len(body):
+        end = _end_of_line(body, start + WINDOW)
+        yield body[_end_of_line(body, max(0, start - OVERLAP)) : end].decode("utf-8", "surrogateescape")
+        start = end
+
+
+def _end_of_line(body: bytes, place: int) -> int:
+    """The end of the line that a place is in, or the place where none is near."""
+    return (body.find(b"\n", place, place + OVERLAP) + 1 or place) if place else 0
+
+
+def _scrubbed(headers: Headers, text: str, secrets: Secrets) -> str:
+    kind = header(headers, "content-type").lower()
     if kind.startswith(EVENTS):
         text = _lines(scrub_split_secrets(text, secrets, prefix="data:"), secrets)
     elif kind.startswith(LINES):
         text = _lines(scrub_split_secrets(text, secrets), secrets)
-    elif may_be_json(headers, body):
+    elif may_be_json(headers, text):
         text = _document(text, secrets)
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))
@@ -100,7 +122,7 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
         text = _plain(_FORM_FIELD.sub(_without_field, text), secrets)
     else:
         text = _plain(text, secrets)
-    return text.encode("utf-8", "surrogateescape")
+    return text
 
 
 def _without_field(field: re.Match[str]) -> str:
@@ -281,13 +303,14 @@ _FIXED_BOUNDARY: Final = "antiphon-boundary"
 
 
 def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
-    """The interaction as it may be kept."""
-    return Interaction(
+    """The interaction as it may be kept; the same one where it may."""
+    scrubbed = Interaction(
         template=interaction.template and _text(interaction.template, secrets),
         model=interaction.model and _text(interaction.model, secrets),
         request=scrub_request(interaction.request, secrets),
         response=scrub_response(interaction.response, secrets),
     )
+    return interaction if scrubbed == interaction else scrubbed
 
 
 def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest:

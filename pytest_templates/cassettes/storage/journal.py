@@ -35,6 +35,7 @@ from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.secrets import Secrets
+from pytest_templates.support.yaml_text import TextParts, slices
 
 _VERSION: Final = 1
 _SUFFIX: Final = ".jsonl"
@@ -108,8 +109,11 @@ class Journal:
         with self._writing:
             if self._file is None:
                 return  # closed meanwhile
-            _write(self._file, line if self._has_heading else secrets.replace(_line(self._heading)) + line)
+            if not self._has_heading:
+                heading = bytes(_line(self._heading)).decode("utf-8")
+                _write(self._file, memoryview(secrets.replace(heading).encode("utf-8")))
             self._has_heading = True
+            _write(self._file, line)
 
     def close(self) -> None:
         """Take no interactions any more: the test is over."""
@@ -181,13 +185,46 @@ def _size(file: FileIO) -> int:
     return Path(str(file.name)).stat().st_size
 
 
-def _line(node: dict[str, Any]) -> str:
-    return json.dumps(node, ensure_ascii=False, allow_nan=False) + "\n"
+def _line(node: dict[str, Any]) -> memoryview:
+    """A value in JSON, put together from parts: as one text it would be there several times meanwhile."""
+    line = bytearray(sum(len(part.encode("utf-8")) for part in _parts(node)) + 1)
+    place = 0
+    for part in _parts(node):
+        data = part.encode("utf-8")
+        line[place : place + len(data)] = data
+        place += len(data)
+    line[place:] = b"\n"
+    return memoryview(line)
 
 
-def _write(file: FileIO, text: str) -> None:
+def _parts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield "{"
+        for place, (name, value) in enumerate(node.items()):
+            yield f"{', ' if place else ''}{_dumps(name)}: "
+            yield from _parts(value)
+        yield "}"
+    elif isinstance(node, list):
+        yield "["
+        for place, value in enumerate(node):
+            yield ", " if place else ""
+            yield from _parts(value)
+        yield "]"
+    elif isinstance(node, (str, TextParts)):
+        yield '"'
+        yield from (_dumps(part)[1:-1] for part in (slices(node) if isinstance(node, str) else node))
+        yield '"'
+    else:
+        yield _dumps(node)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _write(file: FileIO, line: memoryview) -> None:
     """Write all of it, or, where the file system refuses, nothing."""
-    end, rest = file.tell(), memoryview(text.encode("utf-8"))
+    end, rest = file.tell(), line
     try:
         while rest:
             rest = rest[file.write(rest) :]
