@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.trace import Caller, current_caller
-from pytest_templates.cassettes.format.document import from_text, to_text
+from pytest_templates.cassettes.format.document import CassetteText, from_bytes
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
@@ -289,7 +289,7 @@ class OpenCassette:
             return self.file.with_added(self._reread(list(self._player.unsaved().values())))
 
     def _reread(self, interactions: Sequence[Interaction]) -> list[Interaction]:
-        return from_text(self._text(interactions))
+        return from_bytes(b"".join(self._text(interactions)))
 
     @contextmanager
     def played_from(self, other: OpenCassette) -> Iterator[None]:
@@ -373,7 +373,7 @@ class OpenCassette:
                 self.note(error)
 
     def _keep_in_journal(self, order: Order, interaction: Interaction) -> None:
-        text, secrets = to_text([interaction]), self.secrets
+        text, secrets = CassetteText([interaction]), self.secrets
         if find_leaks(text, secrets):
             refuse_leaks(self.settings.place, text, secrets)
         with writing(self.path, self.file.store):
@@ -404,10 +404,10 @@ class OpenCassette:
         opinion = None if rule is None else (lambda recorded: rule(request, recorded.request))
         return of_model(caller.model, opinion) if caller and caller.model in self.settings.overriding else opinion
 
-    def _text(self, interactions: Sequence[Interaction]) -> str:
+    def _text(self, interactions: Sequence[Interaction]) -> CassetteText:
         """The text of a cassette, without the secrets that were learnt after the recording as well."""
         secrets = self.secrets
-        text = to_text([scrub(interaction, secrets) for interaction in interactions])
+        text = CassetteText([scrub(interaction, secrets) for interaction in interactions])
         refuse_leaks(self.settings.place, text, secrets)
         return text
 

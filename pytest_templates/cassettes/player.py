@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ class Player:
         self._loaded = (*kept, *left)
         self._kept = len(kept)
         self._fingerprints = tuple(map(fingerprint, self._loaded))
-        self._queues: defaultdict[bytes, deque[int]] = defaultdict(deque)
+        self._queues: defaultdict[bytes, list[int]] = defaultdict(list)
         for index, known in enumerate(self._fingerprints):
             self._queues[known].append(index)
         self._played: set[int] = set()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from itertools import accumulate, pairwise
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from antiphon.trace import Caller
 
@@ -13,11 +13,17 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 # The place of a request among those of a test. In a process that was forked it begins with the place of the fork among
 # the requests of the parent: (3, 0) is its first request, and comes between (2,) and (4,) of the parent.
 Order: TypeAlias = tuple[int, ...]
+USUAL_VERSION: Final = "HTTP/1.1"
 
 
 def header(headers: Headers, name: str) -> str:
     """The first value of a header, or ``""``; names are lower-case."""
     return next((value for key, value in headers if key == name), "")
+
+
+def unusual_version(version: str) -> str:
+    """A version of HTTP as `RecordedResponse` holds it: ``""`` for HTTP/1.1."""
+    return "" if version == USUAL_VERSION else version
 
 
 def usual_reason(status: int) -> str:
@@ -79,6 +85,7 @@ class RecordedResponse:
         body: The bytes that came back, not compressed.
         arrivals: The pieces in which a stream came; together they are the body. Empty for a body that is one piece.
         cut: Where the body was broken off; ``None`` where it came to its end.
+        http_version: Such as ``"HTTP/2"``; ``""`` for HTTP/1.1.
     """
 
     status: int
@@ -87,12 +94,21 @@ class RecordedResponse:
     body: bytes
     arrivals: tuple[Chunk, ...] = ()
     cut: Truncation | None = None
+    http_version: str = ""
 
     @property
     def pieces(self) -> list[bytes]:
         """The body in the pieces in which it came."""
-        ends = [0, *accumulate(arrival.size for arrival in self.arrivals)]
-        return [self.body[start:end] for start, end in pairwise(ends)] if self.arrivals else [self.body]
+        return list(self.each_piece())
+
+    def each_piece(self) -> Iterator[bytes]:
+        """The same pieces, one after the other."""
+        start = 0
+        for arrival in self.arrivals:
+            yield self.body[start : start + arrival.size]
+            start += arrival.size
+        if not self.arrivals:
+            yield self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +135,6 @@ class Interaction:
     def asked_by(self, caller: Caller | None) -> Interaction:
         """The same, as a call of another template."""
         template, model = (caller.template_path, caller.model) if caller else (None, None)
+        if (template, model) == (self.template, self.model):
+            return self
         return replace(self, template=template, model=model)

@@ -1,4 +1,4 @@
-"""What counts as secret: which headers are kept, which names mark a secret, which values are too common to be one."""
+"""What counts as secret: which names mark a secret, which values are too common to be one."""
 
 from __future__ import annotations
 
@@ -6,17 +6,6 @@ import re
 from functools import lru_cache
 from typing import Final
 
-REQUEST_HEADERS: Final = frozenset({"content-type", "accept"})
-RESPONSE_HEADERS: Final = frozenset(
-    {
-        "content-type",
-        "retry-after",
-        "retry-after-ms",  # OpenAI's, in milliseconds
-        "x-should-retry",  # OpenAI's and Anthropic's clients obey it
-        "location",  # a redirect is followed in replay, too
-        "x-amzn-errortype",  # Bedrock names its errors in it
-    }
-)
 # query parameters and form fields that are secret, beside those whose name is a secret member's; in small letters
 SECRET_PARAMETERS: Final = frozenset(
     [

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from pytest_templates.redaction.addresses import address_spans
 from pytest_templates.redaction.key_patterns import keys_in
 from pytest_templates.redaction.policy import COMMON_VALUES, HOST, NO_SECRET_NAME, SECRET_NAME
+from pytest_templates.redaction.windows import slices, windows
 
 _RUN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what addresses and JSON leave as it is (RFC 3986, section 2.3)
 _KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{32,}")
@@ -180,7 +181,16 @@ class Secrets:
 
     def spans(self, text: str) -> list[Span]:
         """Where secrets are in a text, in order; what overlaps is one."""
-        return merged(sorted(self._found(text)))
+        return self.spans_in(slices(text))
+
+    def spans_in(self, parts: Iterable[str]) -> list[Span]:
+        """The same for a text that comes in parts."""
+        return merged(
+            (window.start + start, window.start + end, source)
+            for window in windows(parts)
+            for start, end, source in sorted(self._found(window.text))
+            if window.first <= start < window.last
+        )
 
     def _found(self, text: str) -> Iterator[Span]:
         for encoded in self._encodings:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
@@ -20,30 +21,99 @@ else:
     _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-Node: TypeAlias = Any  # None, bool, int, float, str, list of nodes or dict from str to nodes
+Node: TypeAlias = Any  # None, bool, int, float, str, TextParts, list of nodes or dict from str to nodes
 Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
 
 _MUST_ESCAPE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _NOT_BLOCK: Final = re.compile(r"[ \t](\n|$)")
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[^\s:#]|:(?=[^\s])|(?<=[^\s])#| (?=[^\s#]))*")
+_ANYTHING: Final = re.compile(r"[^\n]")
+_FILLED_LINE: Final = re.compile(r"\n(?=[^\n])")
+_SLICE: Final = 2**16  # characters of a text that are written at once
 _RESERVED: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
 def dump(node: Node) -> str:
     """Write a mapping as a YAML document."""
-    return "\n".join(_mapping(node, 0)) + "\n"
+    return "".join(parts(node))
 
 
-def _block(node: Node, indent: int) -> Iterator[str]:
+def parts(node: Node) -> Iterator[str]:
+    """The same document in parts, none of which is long."""
+    return _written(_mapping(node, 0))
+
+
+def item_parts(node: Node) -> Iterator[str]:
+    """An item of a list that is the value of a document's key, in parts."""
+    return _written(_sequence([node], 0))
+
+
+def _written(lines: Iterable[str | _Long]) -> Iterator[str]:
+    for line in lines:
+        yield from line if isinstance(line, _Long) else (line, "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class TextParts:
+    """A text that is made while it is written: several lines that fit a block, without a line break at their end.
+
+    Attributes:
+        parts: Gives it in parts, none of them empty.
+    """
+
+    parts: Callable[[], Iterator[str]]
+
+    def __iter__(self) -> Iterator[str]:
+        return self.parts()
+
+
+@dataclass(frozen=True, slots=True)
+class _Long:
+    """Lines that hold a long text: that of a scalar, taken apart.
+
+    Attributes:
+        start: What stands before it.
+        text: The text, in parts.
+        indent: How far a block is indented; ``None`` for a text in quotes.
+    """
+
+    start: str
+    text: Iterable[str]
+    indent: int | None
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.start
+        if self.indent is None:
+            yield '"'
+            yield from (_quoted(piece)[1:-1] for piece in self.text)
+            yield '"\n'
+        else:
+            yield from self._block(" " * self.indent)
+
+    def _block(self, margin: str) -> Iterator[str]:
+        last = "\n"
+        for piece in self.text:
+            yield margin if last == "\n" and piece[0] != "\n" else ""
+            yield _FILLED_LINE.sub(rf"\n{margin}", piece)
+            last = piece[-1]
+        yield "" if last == "\n" else "\n"
+
+
+def slices(text: str) -> Iterator[str]:
+    """A long text in parts."""
+    return (text[start : start + _SLICE] for start in range(0, len(text), _SLICE))
+
+
+def _block(node: Node, indent: int) -> Iterator[str | _Long]:
     return _mapping(node, indent) if isinstance(node, dict) else _sequence(node, indent)
 
 
-def _mapping(node: dict[str, Node], indent: int) -> Iterator[str]:
+def _mapping(node: dict[str, Node], indent: int) -> Iterator[str | _Long]:
     for key, value in node.items():
         yield from _entry(f"{' ' * indent}{_line(key)}:", value, indent)
 
 
-def _entry(start: str, value: Node, indent: int) -> Iterator[str]:
+def _entry(start: str, value: Node, indent: int) -> Iterator[str | _Long]:
     if isinstance(value, (dict, list)) and value:
         yield start
         yield from _block(value, indent + 2 if isinstance(value, dict) else indent)
@@ -51,27 +121,39 @@ def _entry(start: str, value: Node, indent: int) -> Iterator[str]:
         yield from _scalar(f"{start} ", value, indent)
 
 
-def _sequence(node: list[Node], indent: int) -> Iterator[str]:
+def _sequence(node: list[Node], indent: int) -> Iterator[str | _Long]:
     dash = f"{' ' * indent}- "
     for value in node:
         if isinstance(value, (dict, list)) and value:
             lines = _block(value, indent + 2)
-            yield dash + next(lines)[indent + 2 :]
+            first = next(lines)
+            yield (
+                replace(first, start=dash + first.start[indent + 2 :])
+                if isinstance(first, _Long)
+                else (dash + first[indent + 2 :])
+            )
             yield from lines
         else:
             yield from _scalar(dash, value, indent)
 
 
-def _scalar(start: str, value: Node, indent: int) -> Iterator[str]:
-    if isinstance(value, str) and "\n" in value and _fits_block(value):
-        yield start + _block_mark(value)
-        yield from (f"{' ' * (indent + 2)}{line}" if line else "" for line in _block_lines(value))
+def _scalar(start: str, value: Node, indent: int) -> Iterator[str | _Long]:
+    if isinstance(value, TextParts):
+        yield _Long(f"{start}|-\n", value, indent + 2)
+    elif isinstance(value, str) and "\n" in value and _fits_block(value):
+        if len(value) > _SLICE:
+            yield _Long(f"{start}{_block_mark(value)}\n", slices(value), indent + 2)
+        else:
+            yield start + _block_mark(value)
+            yield from (f"{' ' * (indent + 2)}{line}" if line else "" for line in _block_lines(value))
+    elif isinstance(value, str) and len(value) > _SLICE:
+        yield _Long(start, slices(value), None)
     else:
         yield start + _line(value)
 
 
 def _fits_block(text: str) -> bool:
-    return bool(text.strip("\n")) and not _MUST_ESCAPE.search(text) and not _NOT_BLOCK.search(text)
+    return bool(_ANYTHING.search(text)) and not _MUST_ESCAPE.search(text) and not _NOT_BLOCK.search(text)
 
 
 def _block_mark(text: str) -> str:

@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 from textwrap import dedent
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
@@ -113,7 +115,15 @@ def in_a_thread(drop: Callable[[], None]) -> None:
     thread.join()
 
 
-@pytest.mark.parametrize("where", [lambda drop: drop(), in_a_thread], ids=["here", "in a thread"])
+def in_trio(drop: Callable[[], None]) -> None:
+    async def drop_in_trio() -> None:
+        await anyio.lowlevel.checkpoint()
+        drop()
+
+    anyio.run(drop_in_trio, backend="trio")
+
+
+@pytest.mark.parametrize("where", [lambda drop: drop(), in_a_thread, in_trio], ids=["here", "in a thread", "in trio"])
 def test_it_does_not_matter_where_a_connection_is_collected(provider: Any, wire: Any, where: Any) -> None:
     provider.keeps_open = True
     provider.plays(wire.answers["text"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from pytest_templates.cassettes.format.canonical_json import (
     style_of,
 )
 from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
+from pytest_templates.support.yaml_text import TextParts
 
 MAX_KEY_LENGTH: Final = 120  # of a name in a mapping, in characters; YAML allows 1024 written ones
 MAX_DEPTH: Final = 48  # of nested lists and mappings
@@ -45,13 +47,27 @@ def _fits_entry(key: str, value: Any, depth: int) -> bool:
 
 EVENTS: Final = ("text/event-stream",)
 LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+_LONGEST: Final = 4 * 2**20  # characters of a body that is taken apart: that needs many times its memory
+_MOST_VALUES: Final = 100_000  # of JSON in it
 _OTHERS: Final = ("application/vnd.amazon.eventstream",)
+CHECKSUMS: Final = frozenset(  # headers that are true of one body only, byte by byte
+    [
+        *("content-md5", "digest", "content-digest", "repr-digest", "x-goog-hash", "x-ms-content-crc64"),
+        *(f"x-amz-checksum-{kind}" for kind in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")),
+    ]
+)
+LAST_EVENT: Final = 40  # bytes in which the last event of a stream is, where it says that it is the last
 _LAST_EVENT: Final = re.compile(rb"(?:^|\n)data: ?\[DONE\]\r?\n\r?\n$")
 
 
 def is_stream(headers: Headers) -> bool:
     """Whether a body of this content type is made to be read in pieces."""
     return has_type(headers, EVENTS + LINES + _OTHERS)
+
+
+def is_readable(text: str) -> bool:
+    """Whether a body is small enough to be taken apart for people: nobody reads more values than that."""
+    return len(text) <= _LONGEST and text.count(",") + text.count("\n") <= _MOST_VALUES
 
 
 def has_type(headers: Headers, types: tuple[str, ...]) -> bool:
@@ -61,7 +77,7 @@ def has_type(headers: Headers, types: tuple[str, ...]) -> bool:
 
 def is_over(headers: Headers, body: bytes) -> bool:
     """Whether a stream ends with the event that says so, as OpenAI's do; clients leave then without reading on."""
-    return has_type(headers, EVENTS) and bool(_LAST_EVENT.search(body[-40:]))
+    return has_type(headers, EVENTS) and bool(_LAST_EVENT.search(body[-LAST_EVENT:]))
 
 
 def separator(text: str) -> str:
@@ -100,7 +116,7 @@ def _between(ends: Sequence[int], times: Sequence[float]) -> tuple[Chunk, ...]:
 
 
 def _unit_ends(headers: Headers, body: bytes) -> list[int]:
-    end_mark = b"\n" if has_type(headers, LINES) else separator(body.decode("latin-1")).encode()
+    end_mark = b"\n" if has_type(headers, LINES) else b"\r\n\r\n" if b"\r\n" in body else b"\n\n"
     return [found.end() for found in re.finditer(re.escape(end_mark), body)]
 
 
@@ -290,6 +306,7 @@ def _container(data: str) -> Json:
 
 
 _BASE64_WIDTH: Final = 100  # characters a line
+_PART: Final = _BASE64_WIDTH // 4 * 3 * 1000  # bytes
 
 
 def encode_body(body: bytes, headers: Headers, *, exact: bool) -> dict[str, Any] | None:
@@ -306,14 +323,16 @@ def encode_body(body: bytes, headers: Headers, *, exact: bool) -> dict[str, Any]
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         return _base64_node(body)
-    return _stream_node(text, headers, ()) or _json_node(text, headers, exact=exact) or {"text": text}
+    shown = (_stream_node(text, headers, ()) or _json_node(text, headers, exact=exact)) if is_readable(text) else None
+    return shown or {"text": text}
 
 
 def encode_response_body(response: RecordedResponse) -> dict[str, Any] | None:
     """The body of a response as a node with the times of its pieces, or ``None`` for an empty one."""
     if not response.body and response.cut is None:
         return None
-    node = _in_pieces(response) or encode_body(response.body, response.headers, exact=False) or {"text": ""}
+    checked = any(name in CHECKSUMS for name, _ in response.headers)
+    node = _in_pieces(response) or encode_body(response.body, response.headers, exact=checked) or {"text": ""}
     return node if response.cut is None else node | {"cut": {"at": response.cut.at, "by": response.cut.by}}
 
 
@@ -353,14 +372,16 @@ def _whole(node: dict[str, Any]) -> bytes:
 def _in_pieces(response: RecordedResponse) -> dict[str, Any] | None:
     """The body of a stream, or ``None`` where it is none or came at once."""
     response = replace(response, arrivals=aligned(response.headers, response.body, response.arrivals))
-    with suppress(UnicodeDecodeError):
-        node = _stream_node(response.body.decode("utf-8"), response.headers, response.arrivals)
-        if node is not None:
-            return node
+    if has_type(response.headers, EVENTS + LINES):
+        with suppress(UnicodeDecodeError):
+            text = response.body.decode("utf-8")
+            if is_readable(text):
+                return _stream_node(text, response.headers, response.arrivals)
+            del text
     if len(response.arrivals) < 2:
         return None
-    times = [arrival.at for arrival in response.arrivals]
-    return {"pieces": [{"at": at} | _piece(data) for at, data in zip(times, response.pieces, strict=True)]}
+    pieces = zip(response.arrivals, response.each_piece(), strict=True)
+    return {"pieces": [{"at": arrival.at} | _piece(data) for arrival, data in pieces]}
 
 
 def _piece(data: bytes) -> dict[str, Any]:
@@ -377,11 +398,11 @@ def _stream_node(text: str, headers: Headers, arrivals: tuple[Chunk, ...]) -> di
 
 
 def _base64_node(body: bytes) -> dict[str, Any]:
-    return {"base64": _wrapped(base64.b64encode(body).decode("ascii"))}
+    return {"base64": _wrapped(body)}
 
 
 def _json_node(text: str, headers: Headers, *, exact: bool) -> dict[str, Any] | None:
-    if not may_be_json(headers, text.encode()):
+    if not may_be_json(headers, text):
         return None
     try:
         value = parse(text)
@@ -399,5 +420,16 @@ def _text(value: object) -> str:
     return value
 
 
-def _wrapped(text: str) -> str:
+def _wrapped(body: bytes) -> str | TextParts:
+    """A body in base64, in lines."""
+    return _lines_of(body) if len(body) <= _PART else TextParts(partial(_wrapped_parts, body))
+
+
+def _wrapped_parts(body: bytes) -> Iterator[str]:
+    for start in range(0, len(body), _PART):
+        yield ("\n" if start else "") + _lines_of(body[start : start + _PART])
+
+
+def _lines_of(part: bytes) -> str:
+    text = base64.b64encode(part).decode("ascii")
     return "\n".join(text[start : start + _BASE64_WIDTH] for start in range(0, len(text), _BASE64_WIDTH))

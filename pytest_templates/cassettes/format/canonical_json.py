@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeAlias
 
 from pytest_templates.cassettes.recorded import Headers, header
+
+_START: Final = re.compile(rb"[ \t\n\r\x0b\x0c]*+[\[{]")
+_TEXT_START: Final = re.compile(r"[ \t\n\r\x0b\x0c]*+[\[{]")
 
 Json: TypeAlias = Any  # a JSON value: None, bool, int, float, str, list or dict
 
@@ -40,9 +44,10 @@ def is_json(headers: Headers) -> bool:
     return "json" in header(headers, "content-type").lower()
 
 
-def may_be_json(headers: Headers, body: bytes) -> bool:
+def may_be_json(headers: Headers, body: bytes | str) -> bool:
     """Whether to try reading a body as JSON: its headers say so, or it begins like an object or list."""
-    return is_json(headers) or body.lstrip()[:1] in {b"{", b"["}
+    start = _TEXT_START.match(body) if isinstance(body, str) else _START.match(body)
+    return is_json(headers) or start is not None
 
 
 def dumps(value: Json, style: str = "compact") -> str:

@@ -12,7 +12,7 @@ from pytest_templates.errors import CassetteError
 
 _GZIP: Final = zlib.MAX_WBITS | 16
 _RAW_DEFLATE: Final = -zlib.MAX_WBITS
-_PACKAGES: Final = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backports.zstd")}
+_PACKAGES: Final = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backports.zstd", "zstandard")}
 
 
 class _Decompressor(Protocol):
@@ -79,10 +79,16 @@ def _decompressor(name: str) -> _Decompressor:
     if name == "deflate":
         return _Deflate()
     if name == "zstd":
-        return _Members(_package(name).ZstdDecompressor)
+        return _Members(_zstd_maker(_package(name).ZstdDecompressor))
     if name == "br":
         return _Brotli(_package(name).Decompressor())
     raise CassetteError(f"a body in the unknown encoding {name!r} cannot be recorded")
+
+
+def _zstd_maker(decompressor: Any) -> Callable[[], Any]:
+    """Makes what undoes one frame: in the package zstandard that is not the decompressor itself, but made by it."""
+    frame: Callable[[], Any] = decompressor().decompressobj if hasattr(decompressor, "decompressobj") else decompressor
+    return frame
 
 
 class _Members:
@@ -152,5 +158,5 @@ def _package(name: str) -> Any:
             return import_module(package)
         except ImportError:
             continue
-    needed = _PACKAGES[name][-1]
-    raise CassetteError(f"a body compressed with {name!r} cannot be recorded without the package {needed}")
+    needed = " or ".join(_PACKAGES[name])
+    raise CassetteError(f"a body compressed with {name!r} cannot be recorded without one of the packages {needed}")

@@ -22,6 +22,9 @@
     end:
       interactions: 1
 
+A response has a ``reason`` where its reason phrase is an unusual one, and an ``http_version``, such as ``HTTP/2``,
+where it did not come by HTTP/1.1.
+
 A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
 ``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
 ``at``, in seconds since the request was sent; a part without one came together with the part before it. A body that
@@ -45,7 +48,8 @@ cut off.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import yaml
@@ -89,8 +93,9 @@ def _request_node(request: RecordedRequest) -> dict[str, Any]:
 
 def _response_node(response: RecordedResponse) -> dict[str, Any]:
     body = encode_response_body(response)
-    reason = {"reason": response.reason} if response.reason else {}
-    node = {"status": response.status, **reason, "headers": _header_node(response.headers)}
+    unusual = {"http_version": response.http_version, "reason": response.reason}
+    shown = {name: value for name, value in unusual.items() if value}
+    node = {"status": response.status, **shown, "headers": _header_node(response.headers)}
     return node if body is None else {**node, "body": body}
 
 
@@ -135,6 +140,7 @@ def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
         body=body,
         arrivals=arrivals,
         cut=cut,
+        http_version=field({"http_version": "", **node}, "http_version", str, place),
     )
 
 
@@ -176,6 +182,10 @@ def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> 
 
 
 VERSION: Final = 1
+_BLOCK: Final = 2**16  # characters, or bytes
+_MOST_KEPT: Final = 64  # blocks
+_HEAD: Final = f"version: {VERSION}\ninteractions:\n".encode()
+_CONFLICT_LINE: Final = re.compile(rb"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)
 _TAKE_OVER: Final = "`python -m pytest_templates cassettes import` makes one of ours of it"
 _CONFLICT: Final = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)  # what is written there is indented
 
@@ -194,8 +204,48 @@ class FormatError(ValueError):
 
 def to_text(interactions: Sequence[Interaction]) -> str:
     """The text of a cassette with these interactions."""
-    nodes = [interaction_node(interaction) for interaction in interactions]
-    return yaml_text.dump({"version": VERSION, "interactions": nodes, "end": {"interactions": len(nodes)}})
+    return b"".join(CassetteText(interactions)).decode("utf-8")
+
+
+class CassetteText:
+    """The same text in UTF-8, in blocks; a long one is put together anew whenever it is read, and never there whole."""
+
+    def __init__(self, interactions: Sequence[Interaction]) -> None:
+        self._interactions = interactions
+        self._kept: list[bytes] | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[bytes] = []
+        for block in _blocks(self._interactions):
+            if len(kept) < _MOST_KEPT:
+                kept.append(block)
+            yield block
+        if len(kept) < _MOST_KEPT:
+            self._kept = kept
+
+
+def _blocks(interactions: Sequence[Interaction]) -> Iterator[bytes]:
+    waiting: list[str] = []
+    size = 0
+    for part in _parts(interactions):
+        waiting.append(part)
+        size += len(part)
+        if size >= _BLOCK:
+            yield "".join(waiting).encode("utf-8")
+            waiting, size = [], 0
+    yield "".join(waiting).encode("utf-8")
+
+
+def _parts(interactions: Sequence[Interaction]) -> Iterator[str]:
+    """The text in parts; every interaction is taken apart only when it is written."""
+    yield from yaml_text.parts({"version": VERSION} | ({} if interactions else {"interactions": []}))
+    yield "interactions:\n" if interactions else ""
+    for interaction in interactions:
+        yield from yaml_text.item_parts(interaction_node(interaction))
+    yield from yaml_text.parts({"end": {"interactions": len(interactions)}})
 
 
 def from_text(text: str) -> list[Interaction]:
@@ -204,6 +254,69 @@ def from_text(text: str) -> list[Interaction]:
     Raises:
         FormatError: The text is damaged, cut off, of a newer version, or no cassette at all.
     """
+    return from_bytes(text.encode("utf-8"))
+
+
+def from_bytes(content: bytes) -> list[Interaction]:
+    """The interactions of a cassette's text in UTF-8.
+
+    Raises:
+        FormatError: As of `from_text`.
+        UnicodeDecodeError: It is no UTF-8.
+    """
+    interactions = _as_written(content)
+    return _from_whole(content.decode("utf-8")) if interactions is None else interactions
+
+
+def _as_written(content: bytes) -> list[Interaction] | None:
+    """The interactions of a sound cassette in the layout in which they are written; ``None`` for any other text.
+
+    They are read in small batches: what YAML's reader makes of a text needs many times its memory.
+    """
+    end = content.rfind(b"\nend:\n") + 1
+    if not content.startswith(_HEAD) or not end or _CONFLICT_LINE.search(content):
+        return None
+    known: dict[Any, Any] = {}
+    interactions: list[Interaction] = []
+    try:
+        for batch in _batches(content, len(_HEAD), end):
+            interactions += [_shared(interaction_at(node, ()), known) for node in yaml_text.load(batch)]
+        expected = yaml_text.load(content[end:].decode("utf-8"))
+    except (yaml.YAMLError, ValueError, TypeError, FaultError, RecursionError):
+        return None  # reading it as a whole tells where
+    return interactions if expected == {"end": {"interactions": len(interactions)}} else None
+
+
+def _batches(content: bytes, start: int, end: int) -> Iterator[str]:
+    """The items of the list between these places, some at a time."""
+    while start < end:
+        following = content.find(b"\n- ", start + _BLOCK, end)
+        until = end if following < 0 else following + 1
+        yield content[start:until].decode("utf-8")
+        start = until
+
+
+def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
+    """The interaction with what equals something of another one held once: addresses and headers."""
+
+    def once(value: Any) -> Any:
+        return known.setdefault(value, value)
+
+    request, response = interaction.request, interaction.response
+    return Interaction(
+        template=once(interaction.template),
+        model=once(interaction.model),
+        request=replace(
+            request,
+            method=once(request.method),
+            uri=once(request.uri),
+            headers=once(tuple(map(once, request.headers))),
+        ),
+        response=replace(response, headers=once(tuple(map(once, response.headers)))),
+    )
+
+
+def _from_whole(text: str) -> list[Interaction]:
     conflict = _CONFLICT.search(text)
     if conflict:
         raise FormatError("holds the marks of a merge conflict", text.count("\n", 0, conflict.start()) + 1)

@@ -8,7 +8,7 @@ from threading import Lock
 from time import perf_counter
 from typing import Final
 
-from pytest_templates.cassettes.format.bodies import is_over, is_stream
+from pytest_templates.cassettes.format.bodies import CHECKSUMS, LAST_EVENT, is_over, is_stream
 from pytest_templates.cassettes.format.decompression import ChunkDecoder
 from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
 
@@ -46,7 +46,7 @@ class ResponseCapture:
         self._started = started
         self._record = record
         self._decoder = ChunkDecoder(header(head.headers, "content-encoding"))
-        self._body = bytearray()
+        self._pieces: list[bytes] = []
         self._arrivals: list[Chunk] = []
         self._received = 0  # bytes, as they were sent
         self._lock = Lock()
@@ -73,8 +73,9 @@ class ResponseCapture:
             self._end("DecodingError")
             return
         if decoded and not self.has_ended:
-            self._arrivals.append(Chunk(len(decoded), self._now()))
-            self._body += decoded
+            self._pieces.append(decoded)
+            if self._keeps_pieces:
+                self._arrivals.append(Chunk(len(decoded), self._now()))
 
     def leave(self) -> None:
         """The client reads no further."""
@@ -92,19 +93,21 @@ class ResponseCapture:
             self._record(self._response(None if by is None else Truncation(self._now(), by)))
 
     def _response(self, cut: Truncation | None) -> RecordedResponse:
+        body, self._pieces = b"".join(self._pieces), []
         return RecordedResponse(
             status=self._head.status,
             reason=self._head.reason,
             headers=_decoded_headers(self._head.headers),
-            body=bytes(self._body),
-            arrivals=tuple(self._arrivals) if self._keeps_pieces else (),
+            body=body,
+            arrivals=tuple(self._arrivals),
             cut=cut,
+            http_version=self._head.http_version,
         )
 
     def _is_whole(self) -> bool:
         """Whether nothing was left to come: many clients do not read on to see the end."""
         length = header(self._head.headers, "content-length")
-        return length == str(self._received) or is_over(self._head.headers, bytes(self._body))
+        return length == str(self._received) or is_over(self._head.headers, b"".join(self._pieces[-LAST_EVENT:]))
 
     def _now(self) -> float:
         return round(perf_counter() - self._started, _DECIMALS)
@@ -130,4 +133,6 @@ class ResponseCaptures:
 
 
 def _decoded_headers(headers: Headers) -> Headers:
-    return tuple((name, value) for name, value in headers if name != "content-encoding")
+    """The headers without those that are about the body as it was sent, where it came encoded."""
+    about = {"content-encoding", "content-length"} | CHECKSUMS if header(headers, "content-encoding") else set()
+    return tuple((name, value) for name, value in headers if name not in about)

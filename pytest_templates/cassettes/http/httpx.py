@@ -6,9 +6,11 @@ A cassette has to do with what leaves the process: transports that call an appli
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache, partial, wraps
+from threading import Event, current_thread, main_thread
 from time import perf_counter
 from types import ModuleType
 from typing import Any, Final
@@ -16,7 +18,13 @@ from typing import Any, Final
 from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, recorder_for
 from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
-from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse, usual_reason
+from pytest_templates.cassettes.recorded import (
+    USUAL_VERSION,
+    RecordedRequest,
+    RecordedResponse,
+    unusual_version,
+    usual_reason,
+)
 
 
 @cache
@@ -26,7 +34,9 @@ def recorded_stream(library: ModuleType) -> Callable[[Any, ResponseCapture], Any
 
 
 @cache
-def replayed_stream(library: ModuleType) -> Callable[[ModuleType, RecordedResponse, Callable[[], Exception]], Any]:
+def replayed_stream(
+    library: ModuleType,
+) -> Callable[[ModuleType, RecordedResponse, Callable[[], Exception], bool], Any]:
     """Makes streams of a library from recorded responses."""
     return type("ReplayedStream", (_ReplayedStream, library.SyncByteStream, library.AsyncByteStream), {})
 
@@ -66,39 +76,86 @@ class _RecordedStream:
 class _ReplayedStream:
     """Gives the pieces without waiting, and ends as the recorded stream ended.
 
+    Where the recorded program left the stream, some other task or thread may have read ahead for it, and does again; it
+    gets nothing more, as on a silent line, for as long as the program may need to leave.
+
     Args:
         library: Whose errors it raises.
         response: What was recorded.
-        read_past: The error for a client that reads on where the recorded one left.
+        read_past: The error for a program that reads on where the recorded one left.
+        is_pulled: Whether nobody reads ahead.
     """
 
-    def __init__(self, library: ModuleType, response: RecordedResponse, read_past: Callable[[], Exception]) -> None:
+    def __init__(
+        self, library: ModuleType, response: RecordedResponse, read_past: Callable[[], Exception], is_pulled: bool
+    ) -> None:
         self._library = library
         self._response = response
         self._read_past = read_past
+        self._is_pulled = is_pulled
+        self._began = perf_counter()
+        self._left = Event()
+        self._leaving: Callable[[], None] = self._left.set
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from filter(None, self._response.pieces)
+        yield from self._pieces()
+        if self._is_awaited() and current_thread() is not main_thread():
+            self._left.wait(self._patience())
         self._end()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self:
+        for piece in self._pieces():
             yield piece
+        if self._is_awaited() and not _is_only_task():
+            await self._silence()
+        self._end()
 
     def close(self) -> None:
-        """Nothing is open."""
+        self._leaving()
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        self._leaving()
+
+    def _pieces(self) -> Iterator[bytes]:
+        return filter(None, self._response.each_piece())
+
+    def _is_awaited(self) -> bool:
+        cut = self._response.cut
+        return cut is not None and cut.by == CLIENT and not self._is_pulled
+
+    async def _silence(self) -> None:
+        import anyio  # httpx brings it
+
+        left = anyio.Event()
+        self._leaving = left.set
+        with anyio.move_on_after(self._patience()):
+            await left.wait()
+            self._left.set()
+
+    def _patience(self) -> float:
+        """How long the program may take from now on to leave, in seconds: twice as long as the recorded one took."""
+        at = self._response.cut.at if self._response.cut else 0.0
+        return max(0.0, 2 * at + _MARGIN - (perf_counter() - self._began))
 
     def _end(self) -> None:
         cut = self._response.cut
         if cut is None:
             return
-        if cut.by == CLIENT:
+        if cut.by == CLIENT and not self._left.is_set():
             raise self._read_past()
-        error = getattr(self._library, cut.by, self._library.TransportError)
+        error = getattr(self._library, cut.by, self._library.ReadError)
         raise error(f"the connection broke {cut.at} s after the request was sent, when this was recorded")
+
+
+_MARGIN: Final = 0.5  # seconds
+
+
+def _is_only_task() -> bool:
+    """Whether nobody else is there in this event loop who could leave a stream; of trio that is not known."""
+    try:
+        return len(asyncio.all_tasks()) == 1
+    except RuntimeError:
+        return False
 
 
 Function = Callable[..., Any]
@@ -204,11 +261,13 @@ class _Exchange:
             return None
         response = self._decision.replay.response
         reason = response.reason or usual_reason(response.status)
+        version = response.http_version or USUAL_VERSION
         return self._library.Response(
             response.status,
-            headers=list(response.headers),
-            stream=replayed_stream(self._library)(self._library, response, self._read_past),
-            extensions={"reason_phrase": reason.encode("ascii")} if reason else {},
+            headers=[(name.encode(), value.encode()) for name, value in response.headers],  # texts could be ASCII alone
+            stream=replayed_stream(self._library)(self._library, response, self._read_past, self._is_pulled()),
+            extensions={"http_version": version.encode("ascii")}
+            | ({"reason_phrase": reason.encode("ascii")} if reason else {}),
         )
 
     def recorded(self, response: Any) -> Any:
@@ -218,6 +277,7 @@ class _Exchange:
             reason=response.reason_phrase or "",
             headers=tuple((name.lower(), value) for name, value in response.headers.multi_items()),
             body=b"",
+            http_version=unusual_version(response.http_version),
         )
         streamed = bool(self._request.extensions.get(_STREAMED)) and head.status < 400
         record = partial(self._recorder.record, self._decision)
@@ -228,6 +288,10 @@ class _Exchange:
 
     def _read_past(self) -> Exception:
         return self._recorder.read_past(self._decision)
+
+    def _is_pulled(self) -> bool:
+        """Whether it is the program itself that reads: the engine goes no further than it is heard."""
+        return self._decision.caller is not None
 
 
 def _recorded_request(request: Any, body: bytes) -> RecordedRequest:

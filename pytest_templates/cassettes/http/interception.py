@@ -12,7 +12,7 @@ from functools import partial
 from threading import Lock
 from typing import Final
 
-from pytest_templates.cassettes.http import httpx
+from pytest_templates.cassettes.http import aiohttp, httpx
 from pytest_templates.cassettes.http.routing import Recorder, routed_to
 from pytest_templates.cassettes.http.seams import GATES, SEAMS, Patch, Seam, gate
 from pytest_templates.cassettes.http.threads import thread_patches
@@ -56,7 +56,7 @@ class _Patches:
 
     def _apply(self) -> ExitStack:
         # vcrpy imports every library that it knows: they are patched as well when only the test itself imports them
-        from pytest_templates.cassettes.http import vcr
+        from pytest_templates.cassettes.http import connections, vcr
 
         for seam in filter(Seam.is_loaded, SEAMS):
             seam.value()  # vcrpy would leave out what is not there
@@ -66,7 +66,8 @@ class _Patches:
             patches, cleaners = vcr.vcr_patches()
             for cleaner in cleaners:
                 stack.enter_context(cleaner)
-            patches += [*vcr.aiohttp_patches(), *httpx.transport_patches(), *thread_patches()]
+            patches += [*connections.connection_patches(), *aiohttp.aiohttp_patches(), *httpx.transport_patches()]
+            patches += [*thread_patches()]
             patches += [gate(seam) for seam in GATES if seam.is_loaded()]
             self._put(patches, stack)
             for seam in GATES:

@@ -1,14 +1,13 @@
-"""http.client, urllib3, botocore and aiohttp, caught by way of vcrpy.
+"""http.client, urllib3, botocore and tornado, caught by way of vcrpy.
 
 vcrpy's own data, its file handling and its matchers are not used.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, wraps
@@ -21,11 +20,11 @@ from vcr import patch as vcr_patch
 from vcr.cassette import Cassette
 from vcr.patch import CassettePatcherBuilder
 from vcr.request import Request as VcrRequest
-from vcr.stubs import VCRConnection, VCRHTTPSConnection
+from vcr.stubs import VCRHTTPSConnection
 from vcr.util import read_body
 
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noted, recorder_for
-from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, Patch, passing
+from pytest_templates.cassettes.http.seams import Patch, passing
 from pytest_templates.cassettes.recorded import Headers, RecordedRequest, RecordedResponse, usual_reason
 from pytest_templates.errors import CassetteError
 
@@ -81,63 +80,38 @@ def _with_own_names(function: Any) -> Callable[..., None]:
     return steady
 
 
-def aiohttp_patches() -> Iterator[Patch]:
-    """What catches the requests of aiohttp, where it is loaded."""
-    if AIOHTTP_SEAM.is_loaded():
-        yield AIOHTTP_SEAM.patched(_written_out)
-
-
-def _written_out(real: Callable[..., Any]) -> Callable[..., Any]:
-    from vcr.stubs.aiohttp_stubs import vcr_request
-
-    @wraps(real)
-    async def sent(session: Any, method: str, url: Any, **settings: Any) -> Any:
-        with passing():
-            return await real(session, method, url, **settings)
-
-    ask = vcr_request(routing_cassette(), sent)
-
-    @wraps(real)
-    async def request(session: Any, method: str, url: Any, *, data: Any = None, **settings: Any) -> Any:
-        if goes_its_own_way(str(session._build_url(url))):
-            return await real(session, method, url, data=data, **settings)
-        payload = _form(data)
-        if payload is not None:
-            data = await payload.as_bytes()
-            settings["headers"] = _with_type(session, settings.get("headers"), payload.headers["content-type"])
-        return await ask(session, method, url, data=data, **settings)
-
-    return request
-
-
-def _form(data: Any) -> Any:
-    """The form that aiohttp would send for this data, or ``None`` where it is none."""
-    aiohttp = sys.modules["aiohttp"]
-    if isinstance(data, aiohttp.FormData):
-        return data()
-    if isinstance(data, aiohttp.MultipartWriter):
-        return data
-    return aiohttp.FormData(data)() if isinstance(data, (Mapping, list, tuple)) else None
-
-
-def _with_type(session: Any, headers: Any, content_type: str) -> Any:
-    """The headers of a request and the content type, where they name none."""
-    prepared = session._prepare_headers(headers)
-    prepared.setdefault("Content-Type", content_type)
-    return prepared
-
-
 _HANDLED: Final = "antiphon_asked"
-_SENT: Final = "antiphon_sent"  # of a connection whose request went its own way
 _OTHERWISE: Final = ("requests", "httpx", "httpx2", "aiohttp")  # requests sends by urllib3, the others by our own seams
 
 
 @dataclass(frozen=True, slots=True)
-class _Handled:
-    """A request with its recorder, and what that has decided."""
+class Handled:
+    """A request with its recorder, and what that has decided.
+
+    Attributes:
+        recorder: Of the cassette that it belongs to.
+        decision: What is to happen with it.
+    """
 
     recorder: Recorder
     decision: Decision
+
+    def replayed(self) -> RecordedResponse | None:
+        """The recorded response, whole; ``None`` where the request is to be sent.
+
+        Raises:
+            CassetteMiss: It is not whole.
+        """
+        if self.decision.replay is None:
+            return None
+        response = self.decision.replay.response
+        if response.cut is not None:
+            raise self.recorder.read_past(self.decision)
+        return response
+
+    def record(self, response: RecordedResponse) -> None:
+        """Take the response to the request that was sent."""
+        self.recorder.record(self.decision, response)
 
 
 class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
@@ -154,28 +128,19 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
         """Whether to replay; raises `CassetteMiss` where the request may not be sent either."""
         if goes_its_own_way(request.uri):
             return False
-        return _handled(request).decision.replay is not None
+        return handled(request).decision.replay is not None
 
     def play_response(self, request: VcrRequest) -> dict[str, Any]:
         """The recorded response, in vcrpy's form."""
-        handled = _handled(request)
-        if handled.decision.replay is None:
+        response = handled(request).replayed()
+        if response is None:
             raise CassetteError(f"{request.method} {request.uri.partition('?')[0]} has no recording")
-        response = handled.decision.replay.response
-        if response.cut is not None:
-            raise handled.recorder.read_past(handled.decision)
-        return _vcr_response(response)
+        return vcr_response(response)
 
     def append(self, request: VcrRequest, response: dict[str, Any]) -> None:
         """Take the response to a request that was sent."""
-        if goes_its_own_way(request.uri):
-            return
-        handled = _handled(request)
-        handled.recorder.record(handled.decision, _recorded_response(response))
-
-    def find_requests_with_most_matches(self, request: VcrRequest) -> list[tuple[VcrRequest, list[Any], list[Any]]]:
-        """The request itself: vcrpy asks for the recording of a redirect's next request this way."""
-        return [(request, [], [])]
+        if not goes_its_own_way(request.uri):
+            handled(request).record(recorded_response(response))
 
     @property
     def write_protected(self) -> bool:
@@ -192,11 +157,7 @@ _SENT_BY_TORNADO: Final = frozenset({"_SimpleAsyncHTTPClient_fetch_impl", "_Curl
 
 def vcr_patches() -> tuple[list[Patch], list[Any]]:
     """What vcrpy puts in place, and what it does at the end as context managers."""
-    patches: list[Patch] = [
-        Patch(VCRConnection, "connect", _passing(VCRConnection.connect)),
-        Patch(VCRConnection, "request", _request(VCRConnection.request)),
-        Patch(VCRConnection, "getresponse", _getresponse(VCRConnection.getresponse)),
-    ]
+    patches: list[Patch] = []
     cleaners: list[Any] = []
     with ExitStack() as tornado:
         for name in _SENT_BY_TORNADO & vars(vcr_patch).keys():
@@ -206,10 +167,6 @@ def vcr_patches() -> tuple[list[Patch], list[Any]]:
                 patches.append(Patch(patcher.getter(), patcher.attribute, patcher.new))
             else:
                 cleaners.append(patcher)
-    stubs = sys.modules.get("vcr.stubs.urllib3_stubs")
-    if stubs is not None:
-        mixin = stubs._VCRRequestsConnectionMixin
-        patches.append(Patch(mixin, "getresponse", _getresponse(mixin.getresponse)))
     return patches, cleaners
 
 
@@ -233,40 +190,15 @@ def _passing(real: Callable[..., Any]) -> Callable[..., Any]:
     return sent
 
 
-def _request(real: Callable[..., Any]) -> Callable[..., Any]:
-    """Sends at once what goes its own way, as the client has asked for it, and not when its response is wanted."""
-
-    @wraps(real)
-    def request(connection: Any, method: str, url: str, *arguments: Any, **named: Any) -> Any:
-        if not goes_its_own_way(connection._uri(url)):
-            return real(connection, method, url, *arguments, **named)
-        with passing(), vcr_patch.force_reset():
-            connection.real_connection.request(method, url, *arguments, **named)
-        vars(connection)[_SENT] = True
-        return None
-
-    return request
-
-
-def _getresponse(real: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(real)
-    def getresponse(connection: Any, *arguments: Any, **named: Any) -> Any:
-        if vars(connection).pop(_SENT, False):
-            return connection.real_connection.getresponse(*arguments, **named)
-        with passing():
-            return real(connection, *arguments, **named)
-
-    return getresponse
-
-
-def _handled(request: VcrRequest) -> _Handled:
-    handled: _Handled | None = getattr(request, _HANDLED, None)
-    if handled is None:
+def handled(request: VcrRequest) -> Handled:
+    """The request with what was decided about it when it was first asked for."""
+    found: Handled | None = getattr(request, _HANDLED, None)
+    if found is None:
         recorded = _recorded_request(request)
         recorder = recorder_for(recorded.method, recorded.uri)
-        handled = _Handled(recorder, recorder.decide(recorded))
-        setattr(request, _HANDLED, handled)
-    return handled
+        found = Handled(recorder, recorder.decide(recorded))
+        setattr(request, _HANDLED, found)
+    return found
 
 
 def _recorded_request(request: VcrRequest) -> RecordedRequest:
@@ -278,17 +210,20 @@ def _recorded_request(request: VcrRequest) -> RecordedRequest:
     )
 
 
-def _recorded_response(response: dict[str, Any]) -> RecordedResponse:
+def recorded_response(response: dict[str, Any], http_version: str = "") -> RecordedResponse:
+    """A response of vcrpy's as it is recorded."""
     headers = response["headers"]
     return RecordedResponse(
         status=response["status"]["code"],
         reason=response["status"]["message"] or "",
         headers=_headers(headers.items() if isinstance(headers, dict) else headers),
         body=_bytes(response["body"].get("string")),
+        http_version=http_version,
     )
 
 
-def _vcr_response(response: RecordedResponse) -> dict[str, Any]:
+def vcr_response(response: RecordedResponse) -> dict[str, Any]:
+    """A recorded response in vcrpy's form."""
     headers: dict[str, list[str]] = {}
     for name, value in response.headers:
         headers.setdefault(name, []).append(value)
@@ -314,11 +249,9 @@ def _text(value: Any) -> str:
 
 
 def _bytes(body: Any) -> bytes:
-    """A body as vcrpy passes it on: some clients give it before it was written out."""
+    """A body as vcrpy passes it on."""
     if body is None or isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body or b"")
     if isinstance(body, str):
         return body.encode("utf-8", "surrogateescape")
-    if isinstance(body, (dict, list)):
-        return json.dumps(body).encode()
     raise noted(CassetteError(f"a request body of the type {type(body).__name__} cannot be recorded"))

@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePath
-from typing import Final
+from typing import Final, TypeAlias
 
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.secrets import Leak, Secrets, Source
+from pytest_templates.redaction.windows import slices
 from pytest_templates.support.yaml_text import Place, places_of
 
-_PACKED: Final = re.compile(
-    r'^ +base64: (?:"?([A-Za-z0-9+/=]+)"?$|[|0-9+-]+\n((?: +[A-Za-z0-9+/=]+\n)+))', re.MULTILINE
-)
+Text: TypeAlias = str | Iterable[bytes]  # of a cassette; it may come in blocks of UTF-8, whenever it is read
+_MARK: Final = " base64: "
+_PACKED: Final = re.compile(r' +base64: (?:"?([A-Za-z0-9+/=]+)"?|[|0-9+-]+)')
+_PACKED_LINE: Final = re.compile(r" +[A-Za-z0-9+/=]+")
+_LONGEST: Final = 2**17  # characters
 
 
 @dataclass(frozen=True)
@@ -49,14 +53,14 @@ class Finding:
         return f"interaction {int(index) + 1}, {part}"
 
 
-def find_leaks(text: str, secrets: Secrets) -> list[Finding]:
+def find_leaks(text: Text, secrets: Secrets) -> list[Finding]:
     """Every secret that is left in the text of a cassette, in order."""
     leaks = sorted({(leak.line, leak.source) for leak in _leaks(text, secrets)})
-    places = places_of(text, [line for line, _ in leaks]) if leaks else []
+    places = places_of("".join(_parts(text)), [line for line, _ in leaks]) if leaks else []
     return [Finding(source, line, place) for (line, source), place in zip(leaks, places, strict=True)]
 
 
-def refuse_leaks(place: str, text: str, secrets: Secrets) -> None:
+def refuse_leaks(place: str, text: Text, secrets: Secrets) -> None:
     """Raise when a text about to be written holds a secret, or the name of its file.
 
     Args:
@@ -89,15 +93,58 @@ def _remedy(finding: Finding) -> str:
     return f"Keep it out of what is sent and answered{unset}."
 
 
-def _leaks(text: str, secrets: Secrets) -> Iterator[Leak]:
+def _leaks(text: Text, secrets: Secrets) -> Iterator[Leak]:
     """What is in the text as it stands, and in bodies that are written in base64."""
-    yield from secrets.find_all(text)
-    for body in _PACKED.finditer(text):
-        line = text.count("\n", 0, body.start()) + 1
-        yield from (Leak(leak.source, line) for leak in secrets.find_all(_unpacked(body[1] or body[2])))
+    holds_packed: list[bool] = []
+    if secrets.spans_in(_watched(text, holds_packed)):
+        yield from secrets.find_all("".join(_parts(text)))
+    if any(holds_packed):
+        for line, body in _packed(_parts(text)):
+            yield from (Leak(source, line) for _, _, source in secrets.spans_in(body))
 
 
-def _unpacked(text: str) -> str:
+def _parts(text: Text) -> Iterator[str]:
+    return slices(text) if isinstance(text, str) else (block.decode("utf-8") for block in text)
+
+
+def _watched(text: Text, holds_packed: list[bool]) -> Iterator[str]:
+    """The parts; notes of each whether a body in base64 may begin in it."""
+    for part in _parts(text):
+        holds_packed.append(_MARK in part)
+        yield part
+
+
+def _packed(parts: Iterable[str]) -> Iterator[tuple[int, Iterator[str]]]:
+    """The bodies in base64, unpacked, in parts, each with the line that it begins on; to be read one by one."""
+    lines = _lines(parts)
+    for number, line in lines:
+        found = _PACKED.fullmatch(line)
+        if found:
+            yield number, _unpacked([found[1]] if found[1] else takewhile(_PACKED_LINE.fullmatch, map(_second, lines)))
+
+
+def _second(pair: tuple[int, str]) -> str:
+    return pair[1]
+
+
+def _lines(parts: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, from 1; a line that is longer than any of base64 is empty."""
+    number, begun = 1, ""
+    for part in parts:
+        *lines, rest = part.split("\n")
+        for line in lines:
+            yield number, begun + line
+            number, begun = number + 1, ""
+        begun = begun + rest if len(begun) < _LONGEST else begun
+    yield number, begun
+
+
+def _unpacked(lines: Iterable[str]) -> Iterator[str]:
     with suppress(binascii.Error):  # no body then, but words in a prompt
-        return base64.b64decode("".join(text.split())).decode("utf-8", "surrogateescape")
-    return ""
+        waiting = ""
+        for line in lines:
+            waiting += line.strip()
+            if len(waiting) >= _LONGEST and not len(waiting) % 4:
+                yield base64.b64decode(waiting).decode("utf-8", "surrogateescape")
+                waiting = ""
+        yield base64.b64decode(waiting).decode("utf-8", "surrogateescape")

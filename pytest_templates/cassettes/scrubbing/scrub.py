@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
@@ -25,6 +25,7 @@ from pytest_templates.cassettes.recorded import (
     header,
     usual_reason,
 )
+from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, sized
 from pytest_templates.cassettes.scrubbing.members import (
     member_spans,
     placeholder,
@@ -33,13 +34,12 @@ from pytest_templates.cassettes.scrubbing.members import (
     without_values,
 )
 from pytest_templates.redaction.policy import (
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     is_secret_member,
     is_secret_parameter,
     is_vague_member,
 )
 from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
+from pytest_templates.redaction.windows import OVERLAP, WINDOW
 
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
@@ -87,13 +87,34 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
         body: The bytes.
         secrets: What may not be kept.
     """
-    kind = header(headers, "content-type").lower()
+    if len(body) > WINDOW and not any(part != _scrubbed(headers, part, secrets) for part in _overlapping(body)):
+        return body  # most hold no secret, and that needs less memory to see than all of it in one piece
     text = body.decode("utf-8", "surrogateescape")
+    scrubbed = _scrubbed(headers, text, secrets)
+    return body if scrubbed == text else scrubbed.encode("utf-8", "surrogateescape")
+
+
+def _overlapping(body: bytes) -> Iterator[str]:
+    """A body in parts, each of whole lines where it has any, and with the end of the one before it."""
+    start = 0
+    while start < len(body):
+        end = _end_of_line(body, start + WINDOW)
+        yield body[_end_of_line(body, max(0, start - OVERLAP)) : end].decode("utf-8", "surrogateescape")
+        start = end
+
+
+def _end_of_line(body: bytes, place: int) -> int:
+    """The end of the line that a place is in, or the place where none is near."""
+    return (body.find(b"\n", place, place + OVERLAP) + 1 or place) if place else 0
+
+
+def _scrubbed(headers: Headers, text: str, secrets: Secrets) -> str:
+    kind = header(headers, "content-type").lower()
     if kind.startswith(EVENTS):
         text = _lines(scrub_split_secrets(text, secrets, prefix="data:"), secrets)
     elif kind.startswith(LINES):
         text = _lines(scrub_split_secrets(text, secrets), secrets)
-    elif may_be_json(headers, body):
+    elif may_be_json(headers, text):
         text = _document(text, secrets)
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))
@@ -101,7 +122,7 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
         text = _plain(_FORM_FIELD.sub(_without_field, text), secrets)
     else:
         text = _plain(text, secrets)
-    return text.encode("utf-8", "surrogateescape")
+    return text
 
 
 def _without_field(field: re.Match[str]) -> str:
@@ -282,19 +303,20 @@ _FIXED_BOUNDARY: Final = "antiphon-boundary"
 
 
 def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
-    """The interaction as it may be kept."""
-    return Interaction(
+    """The interaction as it may be kept; the same one where it may."""
+    scrubbed = Interaction(
         template=interaction.template and _text(interaction.template, secrets),
         model=interaction.model and _text(interaction.model, secrets),
         request=scrub_request(interaction.request, secrets),
         response=scrub_response(interaction.response, secrets),
     )
+    return interaction if scrubbed == interaction else scrubbed
 
 
 def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest:
     """The request as it may be kept."""
     body = _unpacked(request.headers, request.body)
-    headers, body = _fixed_boundary(_allowed(request.headers, REQUEST_HEADERS, secrets), body)
+    headers, body = _fixed_boundary(_headers(secrets).request(request.headers), body)
     return RecordedRequest(
         method=_text(request.method, secrets),
         uri=scrub_uri(_storable(request.uri), secrets),
@@ -306,15 +328,17 @@ def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest
 def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResponse:
     """The response as it may be kept."""
     body = _unpacked(response.headers, response.body)
-    headers = _allowed(response.headers, RESPONSE_HEADERS, secrets)
+    headers = _headers(secrets).response(response.headers)
     scrubbed = scrub_body(headers, body, secrets)
+    encoded = bool(header(response.headers, "content-encoding"))
     return RecordedResponse(
         status=response.status,
         reason=_reason(response, secrets),
-        headers=headers,
+        headers=sized(headers, body, scrubbed, encoded=encoded, cut=response.cut is not None),
         body=scrubbed,
         arrivals=transferred(headers, body, scrubbed, response.arrivals),
         cut=response.cut,
+        http_version=response.http_version,
     )
 
 
@@ -323,12 +347,10 @@ def _unpacked(headers: Headers, body: bytes) -> bytes:
     return decoded(body, encoding) if encoding else body
 
 
-def _allowed(headers: Headers, names: Iterable[str], secrets: Secrets) -> Headers:
-    return tuple((name, _header_value(name, value, secrets)) for name, value in headers if name in names)
-
-
-def _header_value(name: str, value: str, secrets: Secrets) -> str:
-    return scrub_uri(_storable(value), secrets) if name == "location" else _text(value, secrets)
+def _headers(secrets: Secrets) -> HeaderScrubber:
+    return HeaderScrubber(
+        text=lambda text: _text(text, secrets), address=lambda address: scrub_uri(_storable(address), secrets)
+    )
 
 
 def _fixed_boundary(headers: Headers, body: bytes) -> tuple[Headers, bytes]:

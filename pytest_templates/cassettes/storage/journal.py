@@ -41,6 +41,7 @@ from pytest_templates.cassettes.recorded import Interaction, Order
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.secrets import Secrets
+from pytest_templates.support.yaml_text import TextParts, slices
 
 _VERSION: Final = 2
 _SUFFIX: Final = ".jsonl"
@@ -130,10 +131,13 @@ class Journal:
                 file.close()
         self.append(order, interaction, secrets)
 
-    def _write(self, line: str, secrets: Secrets) -> None:
+    def _write(self, line: memoryview, secrets: Secrets) -> None:
         if self._file is not None:
-            _write(self._file, line if self._has_heading else secrets.replace(_line(self._heading)) + line)
+            if not self._has_heading:
+                heading = bytes(_line(self._heading)).decode("utf-8")
+                _write(self._file, memoryview(secrets.replace(heading).encode("utf-8")))
             self._has_heading = True
+            _write(self._file, line)
 
     def close(self) -> None:
         """Take no interactions any more: the test is over."""
@@ -145,7 +149,7 @@ class Journal:
         self._open()
         with self._writing:
             if self._shared_from is None and self._file is not None:
-                self._write("", secrets)
+                self._write(memoryview(b""), secrets)
                 self._shared_from = _size(self._file)
 
     def rest(self) -> None:
@@ -229,19 +233,51 @@ def _size(file: FileIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _line(node: dict[str, Any]) -> str:
-    return json.dumps(node, ensure_ascii=False, allow_nan=False) + "\n"
+def _line(node: dict[str, Any]) -> memoryview:
+    """A value in JSON, put together from parts: as one text it would be there several times meanwhile."""
+    line = bytearray(sum(len(part.encode("utf-8")) for part in _parts(node)) + 1)
+    place = 0
+    for part in _parts(node):
+        data = part.encode("utf-8")
+        line[place : place + len(data)] = data
+        place += len(data)
+    line[place:] = b"\n"
+    return memoryview(line)
 
 
-def _write(file: FileIO, text: str) -> None:
+def _parts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        yield "{"
+        for place, (name, value) in enumerate(node.items()):
+            yield f"{', ' if place else ''}{_dumps(name)}: "
+            yield from _parts(value)
+        yield "}"
+    elif isinstance(node, list):
+        yield "["
+        for place, value in enumerate(node):
+            yield ", " if place else ""
+            yield from _parts(value)
+        yield "]"
+    elif isinstance(node, (str, TextParts)):
+        yield '"'
+        yield from (_dumps(part)[1:-1] for part in (slices(node) if isinstance(node, str) else node))
+        yield '"'
+    else:
+        yield _dumps(node)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _write(file: FileIO, line: memoryview) -> None:
     """Write all of it, or, where the file system refuses, nothing."""
-    content = text.encode("utf-8")
-    end, rest = _size(file), memoryview(content)
+    end, rest = _size(file), line
     try:
         while rest:
             rest = rest[file.write(rest) :]
     except OSError:
-        if _size(file) == end + len(content) - len(rest):  # no other process has written meanwhile
+        if _size(file) == end + len(line) - len(rest):  # no other process has written meanwhile
             file.truncate(end)
         raise
 

@@ -25,7 +25,7 @@ from typing import Final
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.storage.store import Store, existing_cassette
+from pytest_templates.cassettes.storage.store import Blocks, Store, existing_cassette
 from pytest_templates.errors import CassetteError
 
 _SUFFIX: Final = ".run"
@@ -96,7 +96,7 @@ def ledger_of(store: Store, path: Path, run: str) -> Ledger | None:
 
 def write_ledger(store: Store, path: Path, ledger: Ledger) -> None:
     """Write the ledger of a cassette. Needs the store's lock. Raises `OSError`."""
-    store.put(_file(store, path), json.dumps(asdict(ledger)).encode())
+    store.put(_file(store, path), [json.dumps(asdict(ledger)).encode()])
 
 
 def remove_ledgers(store: Store, run: str) -> None:
@@ -121,7 +121,7 @@ class CassetteFile:
         settings: Which, and who adds to it.
         matcher: Says which requests are equal.
         clean: Gives an interaction that was read as it may be kept today.
-        text: Gives the text of interactions; raises where it may not be written.
+        text: Gives the text of interactions, in blocks; raises where it may not be written.
 
     Attributes:
         store: Where it lies.
@@ -133,7 +133,7 @@ class CassetteFile:
         settings: CassetteSettings,
         matcher: Matcher,
         clean: Callable[[Interaction], Interaction],
-        text: Callable[[Sequence[Interaction]], str],
+        text: Callable[[Sequence[Interaction]], Blocks],
     ) -> None:
         self.store = settings.home
         self._path = settings.path
@@ -191,7 +191,7 @@ class CassetteFile:
             OSError: It cannot be written.
         """
         if self.differs_from(interactions):
-            self.store.replace(self._path, self._text(interactions).encode("utf-8"))
+            self.store.replace(self._path, self._text(interactions))
             self.replaced, self._held = self._held, list(interactions)
 
     def differs_from(self, interactions: Sequence[Interaction]) -> bool:
@@ -245,7 +245,7 @@ class CassetteFile:
         return Merge(current, added, kept, self._author.place)
 
     def _write(self, merge: Merge) -> None:
-        self.store.replace(self._path, self._text(merge.interactions).encode("utf-8"))
+        self.store.replace(self._path, self._text(merge.interactions))
         if self._author.run:
             write_ledger(self.store, self._path, merge.ledger.with_group(self._author.place, len(merge.added)))
 

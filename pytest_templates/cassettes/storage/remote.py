@@ -20,7 +20,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.cassettes.storage.store import Blocks, Store
 from pytest_templates.support.files import atomic_write
 
 
@@ -81,14 +81,15 @@ class RemoteStore(Store):
                 path.unlink(missing_ok=True)
                 return None
 
-    def replace(self, path: Path, content: bytes) -> None:
+    def replace(self, path: Path, content: Blocks) -> None:
         """Put a cassette."""
+        whole = b"".join(content)
         with self._with_errors_translated():
             try:
-                self._files.pipe_file(self._address(path), content)
+                self._files.pipe_file(self._address(path), whole)
             except FileNotFoundError:  # not every store makes folders by itself
                 self._files.makedirs(self._address(path.parent), exist_ok=True)
-                self._files.pipe_file(self._address(path), content)
+                self._files.pipe_file(self._address(path), whole)
         path.unlink(missing_ok=True)
 
     def remove(self, path: Path) -> None:

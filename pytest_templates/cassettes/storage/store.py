@@ -8,12 +8,12 @@ run that was killed; git ignores it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOTDIR, ETIMEDOUT
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_templates.errors import CassetteError
 
 
+Blocks: TypeAlias = "Iterable[bytes]"  # what a file holds, one after the other
 _WORKPLACE: Final = ".journal"
 _IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
 _PATIENCE: Final = 60  # seconds; what is done under the lock takes milliseconds
@@ -67,7 +68,7 @@ class Store:
         if not os.access(folder, os.W_OK):
             raise PermissionError(EACCES, f"the folder {folder} may not be written to")
 
-    def replace(self, path: Path, content: bytes) -> None:
+    def replace(self, path: Path, content: Blocks) -> None:
         """Replace a cassette, wholly or not at all; its folder is made where it is missing. Needs the lock.
 
         Raises:
@@ -76,7 +77,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.put(path, content)
 
-    def put(self, path: Path, content: bytes) -> None:
+    def put(self, path: Path, content: Blocks) -> None:
         """Make or replace any file in the folder on this machine, wholly or not at all. Needs the lock.
 
         Raises:
@@ -84,7 +85,7 @@ class Store:
         """
         unfinished = self.workplace / _UNFINISHED
         with unfinished.open("wb") as file:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
         unfinished.chmod(_permissions(path))
@@ -204,14 +205,14 @@ def load_cassette(path: Path, store: Store | None = None) -> list[Interaction]:
 
 def existing_cassette(path: Path, store: Store | None = None) -> list[Interaction] | None:
     """As `load_cassette`, but ``None`` where the cassette does not exist."""
-    from pytest_templates.cassettes.format.document import FormatError, from_text
+    from pytest_templates.cassettes.format.document import FormatError, from_bytes
     from pytest_templates.errors import CassetteError
 
     store = store or Store(path.parent)
     place = store.place(path)
     try:
         content = store.read(path)
-        return None if content is None else from_text(content.decode("utf-8"))
+        return None if content is None else from_bytes(content)
     except FormatError as error:
         raise _error(place, error.line, str(error)) from error
     except UnicodeDecodeError as error:
@@ -228,7 +229,7 @@ def write_cassette(path: Path, text: str, store: Store | None = None) -> None:
     """
     store = store or Store(path.parent)
     with writing(path, store), store.lock():
-        store.replace(path, text.encode("utf-8"))
+        store.replace(path, [text.encode("utf-8")])
 
 
 @contextmanager

@@ -12,23 +12,27 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from queue import SimpleQueue
-from threading import Lock, Thread
-from typing import Any, TypeVar
+from threading import Event, Lock, Thread
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from antiphon.errors import InvalidValue
 from antiphon.providers.resources import Resources
 from antiphon.threads import in_trio
 
 T = TypeVar("T")
 
 _starting = Lock()
-_started: list[tuple[BlockingPortal, Resources]] = []
+_started: list[_Loop] = []
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -54,44 +58,163 @@ async def arun(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
 
 
 def stream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> Generator[T]:
-    """Run an async generator in the loop; yields what it yields. Closing this early cancels it, and waits for that."""
+    """Run an async generator in the loop; yields what it yields. Closing this early cancels it, and waits for that.
+
+    It goes on for the next piece only when that is asked for, so a program that leaves has left the model there too.
+    """
     pieces: SimpleQueue[T | _End] = SimpleQueue()
-    producing = _portal().start_task_soon(_produce, function, arguments, pieces.put)
+    producer = _Producer(function, arguments, pieces.put)
     try:
-        while not isinstance(piece := pieces.get(), _End):
+        while not isinstance(piece := _next(producer, pieces), _End):
             yield piece
-        producing.result()
+        producer.raise_error()
     finally:
-        if producing.cancel():
-            while not isinstance(pieces.get(), _End):
-                pass
+        if producer.leave():
+            producer.ended.wait()
+
+
+def _next(producer: _Producer[T], pieces: SimpleQueue[T | _End]) -> T | _End:
+    producer.ask()
+    return pieces.get()
 
 
 async def astream(function: Callable[..., AsyncGenerator[T]], *arguments: object) -> AsyncGenerator[T]:
-    """Run an async generator in the loop without blocking the caller's own; closing this early cancels it."""
+    """As `stream`, without blocking the caller's own loop."""
     pieces = _mailbox()
-    producing = _portal().start_task_soon(_produce, function, arguments, pieces.put)
+    producer = _Producer(function, arguments, pieces.put)
+    piece: T | _End | None = None
     try:
-        while not isinstance(piece := await pieces.get(), _End):
+        while not isinstance(piece := await _anext(producer, pieces), _End):
             yield piece
-        producing.result()
+        producer.raise_error()
     finally:
-        producing.cancel()
+        if not isinstance(piece, _End) and producer.leave():
+            with anyio.CancelScope(shield=True):
+                while not isinstance(await pieces.get(), _End):
+                    pass
+
+
+async def _anext(producer: _Producer[T], pieces: _Mailbox) -> T | _End:
+    producer.ask()
+    piece: T | _End = await pieces.get()
+    return piece
+
+
+_Begun: TypeAlias = "WeakKeyDictionary[AsyncGenerator[Any], None]"  # in the order in which they were begun
+_BEGUN: ContextVar[_Begun | None] = ContextVar("begun", default=None)
+
+
+def _note_begun(note: Callable[[AsyncGenerator[Any]], None] | None, generator: AsyncGenerator[Any]) -> None:
+    """Note an async generator that is begun, for the stream that it is a part of and for the loop."""
+    begun = _BEGUN.get()
+    if begun is not None:
+        begun[generator] = None
+    if note is not None:
+        note(generator)
+
+
+async def _close(begun: _Begun) -> None:
+    """Close the generators that a client has left half way, to be closed when they are collected: the inner ones first.
+
+    The innermost holds the connection.
+    """
+    async with AsyncExitStack() as closing:
+        for generator in tuple(begun):
+            closing.push_async_callback(generator.aclose)
 
 
 class _End:
     """Marks the end of the pieces."""
 
 
-async def _produce(
-    function: Callable[..., AsyncGenerator[T]], arguments: tuple[object, ...], put: Callable[[T | _End], None]
-) -> None:
-    try:
-        async with aclosing(function(*arguments)) as produced:
-            async for piece in produced:
-                put(piece)
-    finally:
-        put(_End())
+_END: Final = _End()
+
+
+class _Producer(Generic[T]):
+    """An async generator in the loop that makes a piece whenever it is asked for one.
+
+    Args:
+        function: The generator.
+        arguments: What it is given.
+        put: Takes every piece, and the mark of the end.
+
+    Attributes:
+        ended: Set when the generator is closed.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., AsyncGenerator[T]],
+        arguments: tuple[object, ...],
+        put: Callable[[T | _End], None],
+    ) -> None:
+        self.ended = Event()
+        self._wanted = asyncio.Semaphore(0)
+        self._is_idle = False
+        self._is_left = False
+        self._process = os.getpid()
+        self._loop = _loop()
+        self._running = self._loop.portal.start_task_soon(self._produce, function, arguments, put)
+
+    def ask(self) -> None:
+        """Let it make one more.
+
+        Raises:
+            InvalidValue: It belongs to the parent of this process.
+        """
+        if self._is_inherited():
+            raise InvalidValue(
+                "this stream was begun before the process was forked, and its connection belongs to the parent: "
+                "read it there, or begin another one here"
+            )
+        self._loop.asyncio.call_soon_threadsafe(self._wanted.release)
+
+    def leave(self) -> bool:
+        """Let it end; returns whether that can be waited for, as it cannot where it is another process's."""
+        if self._is_inherited():
+            return False
+        with suppress(RuntimeError):  # the loop has ended, and so has this
+            self._loop.asyncio.call_soon_threadsafe(self._leave)
+        return True
+
+    def _leave(self) -> None:
+        if self._is_idle:
+            self._is_left = True
+            self._wanted.release()
+        else:
+            self._running.cancel()
+
+    def raise_error(self) -> None:
+        """Raise what the generator has raised; where it was cancelled, that it was."""
+        self._running.result()
+
+    def _is_inherited(self) -> bool:
+        return os.getpid() != self._process
+
+    async def _produce(
+        self,
+        function: Callable[..., AsyncGenerator[T]],
+        arguments: tuple[object, ...],
+        put: Callable[[T | _End], None],
+    ) -> None:
+        begun: _Begun = WeakKeyDictionary()
+        _BEGUN.set(begun)
+        try:
+            async with aclosing(function(*arguments)) as produced:
+                while await self._is_wanted() and not isinstance(piece := await anext(produced, _END), _End):
+                    put(piece)
+            if self._is_left:
+                await _close(begun)
+        finally:
+            self.ended.set()
+            put(_END)
+
+    async def _is_wanted(self) -> bool:
+        """Wait until it is asked for one more, or left."""
+        self._is_idle = True
+        await self._wanted.acquire()
+        self._is_idle = False
+        return not self._is_left
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,35 +251,56 @@ def _unless(ended: type[Exception], call_soon: Callable[..., object], function: 
 
 def keep_open(resource: AbstractAsyncContextManager[object], owner: object) -> None:
     """Enter an async context manager in the loop; it is left when its owner is collected, or the process ends."""
-    portal, resources = _loop()
-    portal.call(resources.enter, resource, owner)
+    running = _loop()
+    running.portal.call(running.resources.enter, resource, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """The loop, and what goes on in it.
+
+    Attributes:
+        asyncio: The loop itself.
+        portal: The way into it.
+        resources: What is open in it.
+        thread: Where it runs.
+    """
+
+    asyncio: asyncio.AbstractEventLoop
+    portal: BlockingPortal
+    resources: Resources
+    thread: Thread
 
 
 def _portal() -> BlockingPortal:
-    return _loop()[0]
+    return _loop().portal
 
 
-def _loop() -> tuple[BlockingPortal, Resources]:
+def _loop() -> _Loop:
     with _starting:
         if not _started:
-            portal, thread = _started_portal()
-            _started.append((portal, Resources(portal.call(asyncio.get_running_loop))))
-            atexit.register(_stop, thread, os.getpid())
+            _started.append(_started_loop())
+            atexit.register(_stop, _started[0], os.getpid())
         return _started[0]
 
 
-def _started_portal() -> tuple[BlockingPortal, Thread]:
-    """A loop in a thread, and the way into it.
+def _started_loop() -> _Loop:
+    """A loop in a thread.
 
     anyio's own context manager for this would, in a process that was forked, be left when it is collected, and wait
     there for ever for a thread that only its parent has.
     """
-    ready: Future[BlockingPortal] = Future()
+    ready: Future[_Loop] = Future()
 
     async def serve() -> None:
+        sys.set_asyncgen_hooks(firstiter=partial(_note_begun, sys.get_asyncgen_hooks().firstiter))
+        running = asyncio.get_running_loop()
+        resources = Resources(running)
         async with BlockingPortal() as portal:
-            ready.set_result(portal)
+            ready.set_result(_Loop(running, portal, resources, thread))
             await portal.sleep_until_stopped()
+        await resources.leave_all()
+        _forgive_unfinished_generators(running)
 
     def turn() -> None:
         try:
@@ -169,7 +313,7 @@ def _started_portal() -> tuple[BlockingPortal, Thread]:
 
     thread = Thread(target=turn, name="antiphon-models", daemon=True)
     thread.start()
-    return ready.result(), thread
+    return ready.result()
 
 
 def _is_late(error: BaseException) -> bool:
@@ -177,14 +321,11 @@ def _is_late(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "interpreter shutdown" in str(error)
 
 
-def _stop(thread: Thread, process: int) -> None:
+def _stop(loop: _Loop, process: int) -> None:
     if os.getpid() != process:
         return  # a forked process inherits the exit handlers, but not the thread
-    portal, resources = _started[0]
-    portal.call(resources.leave_all)
-    portal.call(_forgive_unfinished_generators)
-    portal.call(portal.stop)
-    thread.join()
+    loop.portal.call(loop.portal.stop, True)  # a stream that was not closed would wait for ever to be asked for more
+    loop.thread.join()
 
 
 def _begin_anew() -> None:
@@ -198,15 +339,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
 
 
-async def _forgive_unfinished_generators() -> None:
+def _forgive_unfinished_generators(loop: asyncio.AbstractEventLoop) -> None:
     """Say nothing of generators that cannot be closed when the loop ends.
 
     A client whose stream failed leaves a chain of them half way, held by the traceback. The loop closes all links at
     once, each closes the next, and so it is complained that one is closed already.
     """
 
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if "asyncgen" not in context:
             loop.default_exception_handler(context)
 
-    asyncio.get_running_loop().set_exception_handler(handle)
+    loop.set_exception_handler(handle)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextvars import Context
 from weakref import finalize
 
 
@@ -35,9 +36,12 @@ class Resources:
             await asyncio.gather(*self._leaving)
 
     def _leave_soon(self, entered: AsyncExitStack) -> None:
-        """Called by the garbage collector: in any thread, in the midst of anything, and so without waiting."""
+        """Called by the garbage collector: in any thread, in the midst of anything, and so without waiting.
+
+        The context is an empty one: that of the midst of a trio program says that all within it runs under trio.
+        """
         with suppress(RuntimeError):  # the loop has ended, and left everything
-            self._loop.call_soon_threadsafe(self._leave, entered)
+            self._loop.call_soon_threadsafe(self._leave, entered, context=Context())
 
     def _leave(self, entered: AsyncExitStack) -> None:
         if entered in self._open:

@@ -21,7 +21,6 @@ from pytest_templates.cassettes.storage.store import Store, load_cassette
 SECRET_HEADERS = {
     "openai-organization": "org-hidden",
     "set-cookie": "session=hidden",
-    "x-request-id": "req-hidden",
 }
 
 
