@@ -53,9 +53,9 @@ class OwnCall:
 
 
 def _of_grpc(callable_: Any, *_: object, **__: object) -> Destination:
-    target = callable_._channel.target
-    name: bytes = target() if callable(target) else target  # a method of synchronous channels
-    return of_grpc_target(name.decode())
+    target: Any = callable_._channel.target
+    name: Any = target() if callable(target) else target  # a method of synchronous channels
+    return of_grpc_target(str(name, "utf-8"))
 
 
 def _of_curl_request(session: Any, method: object = "", url: object = "", *_: object, **__: object) -> Destination:  # noqa: ARG001  # named as there

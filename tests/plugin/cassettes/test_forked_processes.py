@@ -165,15 +165,17 @@ def test_a_child_that_outlives_its_test_asks_no_model(tester: Any) -> None:
 
 
 def test_an_answer_that_comes_after_the_end_of_the_test_is_left(tester: Any, asked: Any, workplace: Path) -> None:
-    over = Gate()
+    sent, over = Gate(), Gate()
     recording = tester()
 
-    def child() -> None:
-        recording.asks("slow", before_answer=over.wait)
+    def wait_for_answer() -> None:
+        sent.open()
+        over.wait()
 
     with recording.cassette.playing():
-        process = fork(child)
+        process = fork(lambda: recording.asks("slow", before_answer=wait_for_answer))
         recording.asks("one")
+        sent.wait()
     recording.cassette.save()
     assert not workplace.exists()
     over.open()
