@@ -60,7 +60,8 @@ def guarding_started(test: str, messages: Messages, ignored: Sequence[HostPatter
     state = _state(os.getpid())
     opened = {"test": test, "ignored": [[one.name, one.port] for one in ignored]}
     with ExitStack() as stack:
-        stack.enter_context(_written(state, f"{sys.prefix}\n{messages.path}\n{json.dumps(opened)}\n"))
+        lines = [sys.prefix, str(messages.path), os.pathsep.join(sys.path), json.dumps(opened)]
+        stack.enter_context(_written(state, "\n".join(lines)))
         stack.enter_context(_in_environment(_variables(state, os.environ)))
         stack.callback(WhenLoaded("uvloop", partial(_close_uvloop, stack, state, messages)).forget)
         for worker in _workers():

@@ -19,7 +19,7 @@ def guard_this_process(state: str) -> None:
 
     It lets everything through once the test is over.
     """
-    opened = json.loads(Path(state).read_text(encoding="utf-8").splitlines()[2])
+    opened = json.loads(Path(state).read_text(encoding="utf-8").splitlines()[3])
 
     def left_alone(host: str, port: int | None) -> bool:
         return not Path(state).exists() or any(pattern.matches(host, port) for pattern in ignored)

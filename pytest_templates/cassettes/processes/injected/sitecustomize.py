@@ -16,7 +16,6 @@ from typing import Any
 
 STATE = "ANTIPHON_CASSETTE"  # the environment variable that names the file which says what is open
 _OWN_SOCKETS = ("awscrt", "curl_cffi", "grpc", "pycurl", "pyreqwest", "uvloop")
-_HOME = __file__.rpartition("pytest_templates")[0].rstrip("/\\")
 _CONNECTING = ("connect", "connect_ex", "sendto")
 
 
@@ -26,11 +25,13 @@ class _Watch:
     Args:
         state: The file that says what is open.
         messages: The file of the messages to the test.
+        path: Where the test finds modules.
     """
 
-    def __init__(self, state: str, messages: str) -> None:
+    def __init__(self, state: str, messages: str, path: list[str]) -> None:
         self._state = state
         self._messages = messages
+        self._path = path
         self._is_over = False
 
     def begin(self) -> None:
@@ -73,14 +74,15 @@ class _Watch:
         if "socket" in sys.modules:
             for name in _CONNECTING:
                 delattr(sys.modules["socket"].socket, name)  # the methods of its base class are to be seen again
-        sys.path.insert(0, _HOME)  # that of the test, whatever this process finds by itself
+        own = sys.path[:]
+        sys.path[:] = self._path  # this process may find another antiphon by itself, or none
         try:
             from pytest_templates.cassettes.processes.started_python import guard_this_process
         except ImportError as error:
             _tell(self._messages, f'{{"error": "a Python that was started has no guard: {error}"}}')
             raise
         finally:
-            sys.path.remove(_HOME)
+            sys.path[:] = own
         guard_this_process(self._state)
 
 
@@ -88,12 +90,12 @@ def _begin() -> None:
     state = os.environ.get(STATE, "")
     try:
         with open(state, encoding="utf-8") as file:
-            prefix, messages = file.readline().rstrip("\n"), file.readline().rstrip("\n")
+            prefix, messages, path = (file.readline().rstrip("\n") for _ in range(3))
     except OSError:
         return  # nothing is open any more
     if prefix == sys.prefix:  # else this Python has no guard: the test is told so, since this process is silent
         _tell(messages, f'{{"guarded": {os.getpid()}, "parent": {os.getppid()}}}')
-        _Watch(state, messages).begin()
+        _Watch(state, messages, path.split(os.pathsep)).begin()
 
 
 def _tell(messages: str, message: str) -> None:
