@@ -50,7 +50,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from io import BytesIO
+from typing import Any, BinaryIO, Final
 
 import yaml
 
@@ -182,8 +184,11 @@ def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> 
 
 
 VERSION: Final = 1
-_BLOCK: Final = 2**16  # characters, or bytes
+_BLOCK: Final = 2**16  # characters
 _MOST_KEPT: Final = 64  # blocks
+_BATCH: Final = 2**14  # bytes
+_MOST_KNOWN: Final = 1000
+_END: Final = b"\nend:\n"
 _HEAD: Final = f"version: {VERSION}\ninteractions:\n".encode()
 _CONFLICT_LINE: Final = re.compile(rb"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)
 _TAKE_OVER: Final = "`python -m pytest_templates cassettes import` makes one of ours of it"
@@ -258,49 +263,65 @@ def from_text(text: str) -> list[Interaction]:
 
 
 def from_bytes(content: bytes) -> list[Interaction]:
-    """The interactions of a cassette's text in UTF-8.
+    """The interactions of a cassette's text in UTF-8; raises as `from_file` does."""
+    return from_file(BytesIO(content))
+
+
+def from_file(file: BinaryIO) -> list[Interaction]:
+    """The interactions of a cassette that lies in a file.
 
     Raises:
         FormatError: As of `from_text`.
         UnicodeDecodeError: It is no UTF-8.
     """
-    interactions = _as_written(content)
-    return _from_whole(content.decode("utf-8")) if interactions is None else interactions
+    interactions = _as_written(iter(partial(file.read, _BATCH), b""))
+    if interactions is None:
+        file.seek(0)
+        return _from_whole(file.read().decode("utf-8"))
+    return interactions
 
 
-def _as_written(content: bytes) -> list[Interaction] | None:
+def _as_written(blocks: Iterator[bytes]) -> list[Interaction] | None:
     """The interactions of a sound cassette in the layout in which they are written; ``None`` for any other text.
 
-    They are read in small batches: what YAML's reader makes of a text needs many times its memory.
+    They are read in batches: what YAML's reader makes of a text needs many times its memory.
     """
-    end = content.rfind(b"\nend:\n") + 1
-    if not content.startswith(_HEAD) or not end or _CONFLICT_LINE.search(content):
-        return None
     known: dict[Any, Any] = {}
     interactions: list[Interaction] = []
-    try:
-        for batch in _batches(content, len(_HEAD), end):
-            interactions += [_shared(interaction_at(node, ()), known) for node in yaml_text.load(batch)]
-        expected = yaml_text.load(content[end:].decode("utf-8"))
-    except (yaml.YAMLError, ValueError, TypeError, FaultError, RecursionError):
-        return None  # reading it as a whole tells where
-    return interactions if expected == {"end": {"interactions": len(interactions)}} else None
+    end = None
+    for number, batch in enumerate(_batches(blocks)):
+        if end is not None or _CONFLICT_LINE.search(batch) or not (number or batch.startswith(_HEAD)):
+            return None
+        items, mark, rest = batch.removeprefix(b"" if number else _HEAD).rpartition(_END)
+        try:
+            nodes = yaml_text.load((items if mark else rest).decode("utf-8"))
+            interactions += [_shared(interaction_at(node, ()), known) for node in nodes or ()]
+            end = yaml_text.load((mark + rest).decode("utf-8")) if mark else None
+        except (yaml.YAMLError, ValueError, TypeError, FaultError, RecursionError):
+            return None  # reading it as a whole tells where
+    return interactions if end == {"end": {"interactions": len(interactions)}} else None
 
 
-def _batches(content: bytes, start: int, end: int) -> Iterator[str]:
-    """The items of the list between these places, some at a time."""
-    while start < end:
-        following = content.find(b"\n- ", start + _BLOCK, end)
-        until = end if following < 0 else following + 1
-        yield content[start:until].decode("utf-8")
-        start = until
+def _batches(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The text in parts, each from where an item of the list begins to where another one does."""
+    waiting: list[bytes] = []
+    for block in blocks:
+        cut = block.rfind(b"\n- ") + 1
+        if cut:
+            yield b"".join([*waiting, block[:cut]])
+            waiting.clear()
+        waiting.append(block[cut:])
+    yield b"".join(waiting)
 
 
 def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
-    """The interaction with what equals something of another one held once: addresses and headers."""
+    """The interaction with what equals something of one shortly before it held once: addresses and headers."""
 
     def once(value: Any) -> Any:
         return known.setdefault(value, value)
+
+    if len(known) > _MOST_KNOWN:
+        known.clear()
 
     request, response = interaction.request, interaction.response
     return Interaction(

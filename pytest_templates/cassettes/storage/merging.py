@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -143,7 +144,7 @@ class CassetteFile:
         self._text = text
         self._is_replaced = settings.mode == "all" and not settings.author.run
         self._is_renewed = settings.mode == "all" and bool(settings.author.run)
-        self._known: Counter[bytes] = Counter()
+        self._loaded: list[Interaction] = []
         self._held: list[Interaction] = []
         self.replaced: list[Interaction] = []
 
@@ -157,8 +158,13 @@ class CassetteFile:
         if found and self._is_renewed:
             found = found[self._older(found) :]
         self._held = found or []
-        self._known = self._count(self._held)
+        self._loaded = self._held
         return found
+
+    @cached_property
+    def _known(self) -> Counter[bytes]:
+        """What it held when it was loaded, by fingerprints; nobody needs it who only replays."""
+        return self._count(self._loaded)
 
     def add(self, new: Sequence[Interaction]) -> None:
         """Add interactions, in one step. Needs the store's lock.

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from errno import EIO
 from functools import cached_property
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pytest_templates.cassettes.storage.store import Blocks, Store
 from pytest_templates.support.files import atomic_write
@@ -80,6 +81,11 @@ class RemoteStore(Store):
             except FileNotFoundError:
                 path.unlink(missing_ok=True)
                 return None
+
+    def opened(self, path: Path) -> BinaryIO | None:
+        """What `read` gives, as a file."""
+        content = self.read(path)
+        return None if content is None else BytesIO(content)
 
     def replace(self, path: Path, content: Blocks) -> None:
         """Put a cassette."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from errno import EACCES, ENOTDIR, ETIMEDOUT
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -53,6 +53,13 @@ class Store:
         """What a cassette's file holds; ``None`` where there is none. Raises `OSError`."""
         try:
             return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def opened(self, path: Path) -> BinaryIO | None:
+        """A cassette's file, to be read in parts; ``None`` where there is none. Raises `OSError`."""
+        try:
+            return path.open("rb")
         except FileNotFoundError:
             return None
 
@@ -205,14 +212,17 @@ def load_cassette(path: Path, store: Store | None = None) -> list[Interaction]:
 
 def existing_cassette(path: Path, store: Store | None = None) -> list[Interaction] | None:
     """As `load_cassette`, but ``None`` where the cassette does not exist."""
-    from pytest_templates.cassettes.format.document import FormatError, from_bytes
+    from pytest_templates.cassettes.format.document import FormatError, from_file
     from pytest_templates.errors import CassetteError
 
     store = store or Store(path.parent)
     place = store.place(path)
     try:
-        content = store.read(path)
-        return None if content is None else from_bytes(content)
+        file = store.opened(path)
+        if file is None:
+            return None
+        with file:
+            return from_file(file)
     except FormatError as error:
         raise _error(place, error.line, str(error)) from error
     except UnicodeDecodeError as error:

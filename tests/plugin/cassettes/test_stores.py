@@ -38,7 +38,7 @@ def remote(tmp_path: Path) -> Iterator[RemoteStore]:
 def put(store: Store, name: str, content: bytes) -> Path:
     path = store.folder / name
     with store.lock():
-        store.replace(path, content)
+        store.replace(path, [content])
     return path
 
 
