@@ -24,17 +24,18 @@ PAGE = ROOT / "docs" / "clients.md"
 
 # Clients, whose tests in fixtures/clients go through one recording run and one replay, and the servers they ask.
 RUNS = {
-    "http": (
-        ("aiohttp", "http.client", "httpx", "httpx2", "requests", "urllib.request", "urllib3"),
-        ("http",),
+    "libraries": (
+        (
+            *("aiohttp", "http.client", "httpx", "httpx2", "requests", "urllib.request", "urllib3"),
+            *("asyncio", "grpc", "httpcore", "socket", "websockets"),
+        ),
+        ("http", "grpc", "websockets"),
     ),
     "litellm": (("litellm",), ("openai", "anthropic", "mistral")),
-    "models": (
-        ("anthropic", "cohere", "google-genai", "mistralai", "openai"),
-        ("openai", "anthropic", "google", "cohere", "mistral", "websockets"),
+    "sdks": (
+        ("anthropic", "boto3", "cohere", "google-genai", "huggingface_hub", "mistralai", "openai"),
+        ("anthropic", "aws", "cohere", "google", "huggingface", "mistral", "openai", "websockets"),
     ),
-    "platforms": (("boto3", "huggingface_hub"), ("aws", "huggingface")),
-    "protocols": (("asyncio", "grpc", "httpcore", "socket", "websockets"), ("http", "grpc", "websockets")),
 }
 ENVIRON = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else its import asks for it
