@@ -40,7 +40,7 @@ LATE, THREADS = threading.Event(), []
 def late():
     LATE.wait(20)
     with suppress(BaseException):
-        ask("late")
+        ask("question of the thread")
 
 MARK
 def test_first():
@@ -50,13 +50,13 @@ def test_first():
 
 MARK
 def test_second():
-    ask("second")
+    ask("question of the next test")
     LATE.set()
     THREADS[0].join()
 """)
     project.run(project.peer.record)
     files = [path.read_bytes() for path in project.cassettes()]
-    mixed = any(b"m heard second" in text and b"m heard late" in text for text in files)
+    mixed = any(b"question of the thread" in text and b"question of the next test" in text for text in files)
     return "kept by the next test" if mixed else "not kept by the next test"
 
 
