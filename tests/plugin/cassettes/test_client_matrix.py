@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Self
-from xml.etree import ElementTree
+from typing import Any, Self
 
 import pytest
 
@@ -22,19 +22,31 @@ from pytest_templates import errors
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "clients.md"
 
-# Clients, whose tests in fixtures/clients go through one recording run and one replay, and the servers they ask.
+
+@dataclass(frozen=True)
+class Run:
+    """Clients whose tests are recorded in one run, and replayed in another.
+
+    Attributes:
+        clients: What the page calls them; their tests lie in fixtures/clients.
+        servers: What they ask, by the names of the modules in fixtures/clients/servers.
+        reachable: Whether the servers are there in replay, too: else a call that passes by would fail on this machine.
+    """
+
+    clients: tuple[str, ...]
+    servers: tuple[str, ...]
+    reachable: bool = False
+
+
 RUNS = {
-    "libraries": (
-        (
-            *("aiohttp", "http.client", "httpx", "httpx2", "requests", "urllib.request", "urllib3"),
-            *("asyncio", "grpc", "httpcore", "socket", "websockets"),
-        ),
-        ("http", "grpc", "websockets"),
+    "libraries": Run(("aiohttp", "http.client", "httpx", "httpx2", "requests", "urllib.request", "urllib3"), ("http",)),
+    "litellm": Run(("litellm",), ("openai", "anthropic", "mistral")),
+    "protocols": Run(
+        ("asyncio", "grpc", "httpcore", "socket", "websockets"), ("http", "grpc", "websockets"), reachable=True
     ),
-    "litellm": (("litellm",), ("openai", "anthropic", "mistral")),
-    "sdks": (
+    "sdks": Run(
         ("anthropic", "boto3", "cohere", "google-genai", "huggingface_hub", "mistralai", "openai"),
-        ("anthropic", "aws", "cohere", "google", "huggingface", "mistral", "openai", "websockets"),
+        ("anthropic", "aws", "cohere", "google", "huggingface", "mistral", "openai"),
     ),
 }
 ENVIRON = {
@@ -93,22 +105,30 @@ class Project:
 
     def run(self, environ: Mapping[str, str], *options: str) -> dict[Call, Outcome]:
         """Run the tests in a process of their own."""
+        reports = self.folder / "reports"
+        reports.unlink(missing_ok=True)
         kept = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER")}
         without = [f"-pno:{name}" for name in ("cacheprovider", "anyio", "hypothesispytest", "xdist")]
-        subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--tb=short", "--junitxml=report.xml", *without, *options],
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "--tb=short", *without, *options],
             cwd=self.folder,
             env={**kept, **ENVIRON, "HF_HOME": str(self.folder / "hf"), **environ},
-            stdout=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
             check=False,
         )
-        return dict(self._outcome(case) for case in ElementTree.parse(self.folder / "report.xml").iter("testcase"))
+        assert reports.exists(), run.stdout + run.stderr
+        lines = reports.read_text(encoding="utf-8").splitlines()
+        return dict(self._outcomes([json.loads(line) for line in lines]))
 
-    def _outcome(self, case: ElementTree.Element) -> tuple[Call, Outcome]:
-        faults = [f"{one.get('message')}\n{one.text}" for one in case if one.tag in ("failure", "error")]
-        seen = [one.get("value", "") for one in case.iter("property") if one.get("name") == "seen"]
-        call = case.attrib["name"].removeprefix("test_").replace("_", " ")
-        return (self.clients[case.attrib["classname"]], call), Outcome(not faults, "\n".join(seen), "\n".join(faults))
+    def _outcomes(self, reports: list[dict[str, Any]]) -> Iterator[tuple[Call, Outcome]]:
+        """What the phases of each test say together."""
+        for test, phases in groupby(reports, lambda report: str(report["id"])):
+            module, _, name = test.partition(".py::test_")
+            said = list(phases)
+            wrong = [phase["text"] for phase in said if not phase["passed"]]
+            seen = dict(said[-1]["seen"]).get("seen", "")
+            yield (self.clients[module], name.replace("_", " ")), Outcome(not wrong, seen, "\n".join(wrong))
 
     def cassettes(self) -> bytes:
         return b"\n".join(path.read_bytes() for path in (self.folder / "cassettes").rglob("*.yaml"))
@@ -136,7 +156,7 @@ def serving(fixtures: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
         process.kill()
 
 
-def differences(call: Call, row: Row, recorded: Outcome, replayed: Outcome) -> Iterator[str]:
+def differences(row: Row, recorded: Outcome, replayed: Outcome) -> Iterator[str]:
     """What of a row is not true."""
     for what, said, outcome in (("recorded", row.recorded, recorded), ("replayed", row.replayed, replayed)):
         if said and not outcome.passed:
@@ -144,28 +164,28 @@ def differences(call: Call, row: Row, recorded: Outcome, replayed: Outcome) -> I
         if not said and not outcome.refused:
             yield f"is not refused where it should be {what}: {outcome.text or 'passed'}"
         if not said and outcome.refused:
-            wanted = [call[0], *re.findall(r"`([^`]+)`", row.advice)]
-            yield from (
-                f"is refused without a word of {word}: {outcome.text}" for word in wanted if word not in outcome.text
-            )
+            missing = [word for word in re.findall(r"`([^`]+)`", row.advice) if word not in outcome.text]
+            yield from (f"is refused without a word of {word}: {outcome.text}" for word in missing)
     if recorded.passed and replayed.passed and recorded.seen != replayed.seen:
         yield f"gave {recorded.seen} while it was recorded, and in replay {replayed.seen}"
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_what_the_page_says_of_clients_is_true(name: str, tmp_path: Path, fixtures_dir: Path) -> None:
-    clients, servers = RUNS[name]
-    project = Project(tmp_path, fixtures_dir, clients)
-    with serving(fixtures_dir, servers) as addresses:
+    run = RUNS[name]
+    project = Project(tmp_path, fixtures_dir, run.clients)
+    others = keys("p4Zs8RepJ5uHq1WfGt3KoBaE")
+    with serving(fixtures_dir, run.servers) as addresses:
         recorded = project.run({**addresses, **keys("k7Qw3RecX9xLr2TzVb6NmYcD")}, "--templates-record=all")
-    replayed = project.run({**addresses, **keys("p4Zs8RepJ5uHq1WfGt3KoBaE")})
+        replayed = project.run({**addresses, **others}) if run.reachable else {}
+    replayed = replayed or project.run({**addresses, **others})
 
-    rows = {call: row for call, row in Row.all_of(PAGE.read_text(encoding="utf-8")).items() if call[0] in clients}
+    rows = {call: row for call, row in Row.all_of(PAGE.read_text(encoding="utf-8")).items() if call[0] in run.clients}
     assert rows.keys() == recorded.keys() == replayed.keys()
     wrong = [
         f"{' '.join(call)} {difference}"
         for call, row in rows.items()
-        for difference in differences(call, row, recorded[call], replayed[call])
+        for difference in differences(row, recorded[call], replayed[call])
     ]
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
@@ -175,5 +195,5 @@ def test_what_the_page_says_of_clients_is_true(name: str, tmp_path: Path, fixtur
 def test_each_client_of_the_page_has_tests(fixtures_dir: Path) -> None:
     clients = {client for client, _ in Row.all_of(PAGE.read_text(encoding="utf-8"))}
 
-    assert clients == {client for clients, _ in RUNS.values() for client in clients}
+    assert clients == {client for run in RUNS.values() for client in run.clients}
     assert sorted(map(module_of, clients)) == sorted(path.stem for path in (fixtures_dir / "clients").glob("test_*.py"))
