@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# docs/architecture.md is for contributors: tests/architecture/test_map.py holds it to what there is.
-PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem != "architecture")]
+# Pages without examples. test_map.py and test_client_matrix.py hold them to what there is.
+OTHERS = {"architecture", "clients"}
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem not in OTHERS)]
 
 _CONSOLE = re.compile(r"^```console\n\$ (?P<command>python .*)\n(?P<output>[^`]+)^```$", re.MULTILINE)
 _SET_UP = re.compile(r"^    (python3 -m venv .*)$", re.MULTILINE)

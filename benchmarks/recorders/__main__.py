@@ -10,9 +10,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import importing
 import leaking
 import losing
+import passing
 import replaying
+import sharing
+import sizing
+import steering
 from peers import PEERS, Project
 from server import Served, serving
 
@@ -32,6 +37,23 @@ SCENARIOS: tuple[Callable[[Project, Served], str], ...] = (
     losing.two_threads,
     losing.damaged_file,
     leaking.secret_placements,
+    leaking.credential_headers,
+    leaking.credential_parameters,
+    leaking.secret_members,
+    leaking.signed_addresses,
+    leaking.pictures,
+    steering.headers_kept,
+    steering.bodies_in_pieces,
+    steering.redirects_followed,
+    steering.streams_left_early,
+    passing.calls_that_pass_by,
+    passing.hosts_left_alone,
+    sharing.forked_worker,
+    sharing.late_thread,
+    sharing.several_projects,
+    importing.foreign_cassettes,
+    sizing.large_answer,
+    sizing.many_interactions,
 )
 
 

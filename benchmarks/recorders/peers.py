@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 _PLUGINS = ("templates", "recording", "cassetter")  # what pytest calls them
+_CONFIG = """import pytest
+
+
+@pytest.fixture(scope="module")
+def vcr_config():
+    return {"ignore_hosts": ["HOST"]}
+"""
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,9 @@ class Peer:
         missing: The option that records what has no recording.
         replay: The options of a replay, with whatever guards the network.
         opening: An expression that opens a cassette at ``path`` without pytest, to record.
+        ignoring: The file, and its text, by which tests leave the host HOST alone.
+        importing: The arguments of Python that take the cassettes of vcrpy in the folder ``theirs`` over into ``ours``;
+            none where they are played as they are.
     """
 
     name: str
@@ -34,6 +47,8 @@ class Peer:
     missing: str
     replay: tuple[str, ...]
     opening: str
+    ignoring: tuple[str, str]
+    importing: tuple[str, ...]
 
 
 OURS = Peer(
@@ -45,6 +60,8 @@ OURS = Peer(
     missing="--templates-record=missing",
     replay=("--templates-record=none",),
     opening="open_cassette(CassetteSettings(path, mode='all'))",
+    ignoring=("pytest.ini", "[pytest]\ntemplates_ignore_hosts = HOST\n"),
+    importing=("-m", "pytest_templates", "cassettes", "import", "theirs", "-o", "ours"),
 )
 VCRPY = Peer(
     name="vcrpy + pytest-recording",
@@ -55,6 +72,8 @@ VCRPY = Peer(
     missing="--record-mode=new_episodes",
     replay=("--record-mode=none", "--block-network", "--allowed-hosts=127.0.0.1"),
     opening="vcr.use_cassette(str(path), record_mode='all')",
+    ignoring=("conftest.py", _CONFIG),
+    importing=(),
 )
 CASSETTER = Peer(
     name="cassetter",
@@ -65,6 +84,8 @@ CASSETTER = Peer(
     missing="--record-mode=new_episodes",
     replay=("--record-mode=none",),
     opening="cassetter.use_cassette(path, record_mode='all')",
+    ignoring=("conftest.py", _CONFIG),
+    importing=("-m", "cassetter.cli", "convert", "theirs", "ours", "--to", "yaml"),
 )
 PEERS = (OURS, VCRPY, CASSETTER)
 
@@ -75,13 +96,36 @@ from pathlib import Path
 import httpx, pytest
 from openai import OpenAI
 
+CASES = json.loads(os.environ.get("CASES", "{}"))
 URL = os.environ["MODEL_URL"]
 client = OpenAI(base_url=URL + "/v1", api_key="sk-comparison-0123456789abcdef", max_retries=0)
+
+# Keep what a program got in its first run, and compare it with what it gets later.
+def same(value):
+    kept = Path("seen", os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].split(" ")[0])
+    if not kept.exists():
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(repr(value))
+    assert kept.read_text() == repr(value)
 
 def ask(text, model="m", **options):
     messages = [{"role": "user", "content": text}]
     return client.chat.completions.create(model=model, messages=messages, **options).choices[0].message.content
 """
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The tests that passed while they were recorded, and in replay, as ``test_it[name]``; and the files."""
+
+    recorded: set[str]
+    replayed: set[str]
+    files: list[Path]
+
+    def same(self, names: Iterable[str]) -> str:
+        """How many of them were recorded and replayed."""
+        whole = [f"test_it[{name}]" for name in names]
+        return f"{len(self.recorded & self.replayed & {*whole})} of {len(whole)}"
 
 
 @dataclass(frozen=True)
@@ -119,6 +163,21 @@ class Project:
             timeout=120,
         )
 
+    def passed(self, *options: str, **environ: str) -> set[str]:
+        """Run the tests to their end; the names of those that passed."""
+        report = self.folder / "report.xml"
+        self.run(*options, f"--junitxml={report}", **environ)
+        cases = list(ElementTree.parse(report).iter("testcase"))
+        report.unlink()
+        wrong = {case.get("name", "") for case in cases if any(one.tag in ("failure", "error") for one in case)}
+        return {case.get("name", "") for case in cases} - wrong
+
+    def cases(self, code: str, cases: dict[str, object], replayed: dict[str, object] | None = None) -> Cases:
+        """Write tests that take a ``name`` of CASES, record them, and replay them, maybe with other cases."""
+        self.write("MARK\n@pytest.mark.parametrize('name', sorted(CASES))\n" + code)
+        recorded = self.passed(self.peer.record, CASES=json.dumps(cases))
+        return Cases(recorded, self.passed(*self.peer.replay, CASES=json.dumps(replayed or cases)), self.cassettes())
+
     def start(self, *options: str, **environ: str) -> subprocess.Popen[str]:
         """Start the tests."""
         return subprocess.Popen(
@@ -136,5 +195,6 @@ class Project:
 
     def on_disk(self) -> bytes:
         """Everything below the folder but the test module, names included."""
-        files = [path for path in self.folder.rglob("*") if path.is_file() and path.name != "test_calls.py"]
+        paths = [path for path in self.folder.rglob("*") if path.is_file()]
+        files = [path for path in paths if path.name != "test_calls.py" and path.parent.name != "seen"]
         return b"\n".join(str(path).encode() + b"\n" + path.read_bytes() for path in files)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 EVENTS = 10
 SECONDS_BETWEEN_EVENTS = 0.05
@@ -39,10 +43,27 @@ class _Handler(BaseHTTPRequestHandler):
     served: Served
 
     def do_POST(self) -> None:
-        given = self.rfile.read(int(self.headers.get("content-length") or 0))
-        if "chat/completions" not in self.path:
+        given = self._given()
+        path = urlsplit(self.path).path
+        if path.startswith("/by/"):
+            self.served.asked.append(path)
+        if path.startswith("/moved/"):
+            self._answer(b"", "text/plain", int(path.split("/")[2]), {"location": "/method"})
+        elif path == "/method":
+            self._answer(f"{self.command} {len(given)}".encode(), "text/plain")
+        elif path == "/credential":  # as APIs do that say which key they refuse
+            found = re.findall("k7Qw[0-9A-Za-z]+", f"{self.path} {self.headers} {_basic(self.headers)}")
+            self._answer(json.dumps({"note": f"asked with {found[0]}, which ends soon"}).encode(), "application/json")
+        elif path.startswith("/large/"):
+            self._answer(b"Paris is a city. " * (int(path.split("/")[2]) // 17), "text/plain")
+        elif path == "/words":
+            self._stream("w")
+        elif "chat/completions" in path:
+            self._chat(given)
+        else:
             self._answer(given or b"{}", self.headers.get("content-type", "application/json"))
-            return
+
+    def _chat(self, given: bytes) -> None:
         body = json.loads(given)
         text = body["messages"][-1]["content"]
         self.served.asked.append(text)
@@ -51,21 +72,33 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(json.dumps(_completion(body["model"], text)).encode(), "application/json")
 
-    do_GET = do_PUT = do_POST  # noqa: N815  # the names that http.server looks for
+    def _given(self) -> bytes:
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        given = b""
+        while size := int(self.rfile.readline(), 16):
+            given += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return given
 
-    def _answer(self, content: bytes, kind: str) -> None:
-        zipped = "gzip" in self.headers.get("accept-encoding", "")
+    do_GET = do_PUT = do_HEAD = do_POST  # noqa: N815  # the names that http.server looks for
+
+    def _answer(self, content: bytes, kind: str, status: int = 200, headers: dict[str, str] | None = None) -> None:
+        zipped = "gzip" in self.headers.get("accept-encoding", "") and len(content) < 1_000_000
         content = gzip.compress(content) if zipped else content
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("content-type", kind)
         if zipped:
             self.send_header("content-encoding", "gzip")
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         for name, value in self.headers.items():
             if name.lower().startswith("x-echo-"):
                 self.send_header(name[7:], value)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content if self.command != "HEAD" else b"")
 
     def _stream(self, text: str) -> None:
         self.send_response(200)
@@ -86,6 +119,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Log nothing."""
+
+
+def _basic(headers: Message) -> str:
+    kind, _, text = headers.get("authorization", "").partition(" ")
+    return base64.b64decode(text).decode() if kind == "Basic" else ""
 
 
 def _completion(model: str, text: str) -> dict[str, Any]:
