@@ -294,7 +294,7 @@ def _as_written(blocks: Iterator[bytes]) -> list[Interaction] | None:
             return None
         items, mark, rest = batch.removeprefix(b"" if number else _HEAD).rpartition(_END)
         try:
-            nodes = yaml_text.load((items if mark else rest).decode("utf-8"))
+            nodes = yaml_text.load((items + b"\n" if mark else rest).decode("utf-8"))
             interactions += [_shared(interaction_at(node, ()), known) for node in nodes or ()]
             end = yaml_text.load((mark + rest).decode("utf-8")) if mark else None
         except (yaml.YAMLError, ValueError, TypeError, FaultError, RecursionError):
