@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
@@ -21,13 +22,12 @@ else:
     _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-Node: TypeAlias = Any  # None, bool, int, float, str, TextParts, list of nodes or dict from str to nodes
+Node: TypeAlias = Any  # None, bool, int, float, str, TextParts, list of nodes, Items or dict from str to nodes
 Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: names and indices
 
 _MUST_ESCAPE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _NOT_BLOCK: Final = re.compile(r"[ \t](\n|$)")
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[^\s:#]|:(?=[^\s])|(?<=[^\s])#| (?=[^\s#]))*")
-_ANYTHING: Final = re.compile(r"[^\n]")
 _FILLED_LINE: Final = re.compile(r"\n(?=[^\n])")
 _SLICE: Final = 2**16  # characters of a text that are written at once
 _RESERVED: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
@@ -55,7 +55,7 @@ def _written(lines: Iterable[str | _Long]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class TextParts:
-    """A text that is made while it is written: several lines that fit a block, without a line break at their end.
+    """A text that is made while it is written.
 
     Attributes:
         parts: Gives it in parts, none of them empty.
@@ -65,6 +65,32 @@ class TextParts:
 
     def __iter__(self) -> Iterator[str]:
         return self.parts()
+
+    def block_mark(self) -> str | None:
+        """As of `_block_mark`; ``None`` where the text does not fit a block."""
+        ends = before = ""
+        has_lines = False
+        for part in self:
+            if _MUST_ESCAPE.search(part) or _NOT_BLOCK.search(f"{before}{part}x"):
+                return None
+            has_lines = has_lines or "\n" in part
+            ends = f"{ends[:1] or part[0]}{(before + part)[-2:]}"
+            before = part[-1]
+        return _block_mark(ends) if has_lines and _fits_block(ends) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list that is made while it is written.
+
+    Attributes:
+        make: Gives its items; there is one at least.
+    """
+
+    make: Callable[[], Iterator[Node]]
+
+    def __iter__(self) -> Iterator[Node]:
+        return self.make()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +140,17 @@ def _mapping(node: dict[str, Node], indent: int) -> Iterator[str | _Long]:
 
 
 def _entry(start: str, value: Node, indent: int) -> Iterator[str | _Long]:
-    if isinstance(value, (dict, list)) and value:
+    if isinstance(value, (dict, list, Items)) and value:
         yield start
         yield from _block(value, indent + 2 if isinstance(value, dict) else indent)
     else:
         yield from _scalar(f"{start} ", value, indent)
 
 
-def _sequence(node: list[Node], indent: int) -> Iterator[str | _Long]:
+def _sequence(node: Iterable[Node], indent: int) -> Iterator[str | _Long]:
     dash = f"{' ' * indent}- "
     for value in node:
-        if isinstance(value, (dict, list)) and value:
+        if isinstance(value, (dict, list, Items)) and value:
             lines = _block(value, indent + 2)
             first = next(lines)
             yield (
@@ -138,22 +164,20 @@ def _sequence(node: list[Node], indent: int) -> Iterator[str | _Long]:
 
 
 def _scalar(start: str, value: Node, indent: int) -> Iterator[str | _Long]:
+    if isinstance(value, str) and len(value) > _SLICE:
+        value = TextParts(partial(slices, value))
     if isinstance(value, TextParts):
-        yield _Long(f"{start}|-\n", value, indent + 2)
+        mark = value.block_mark()
+        yield _Long(start, value, None) if mark is None else _Long(f"{start}{mark}\n", value, indent + 2)
     elif isinstance(value, str) and "\n" in value and _fits_block(value):
-        if len(value) > _SLICE:
-            yield _Long(f"{start}{_block_mark(value)}\n", slices(value), indent + 2)
-        else:
-            yield start + _block_mark(value)
-            yield from (f"{' ' * (indent + 2)}{line}" if line else "" for line in _block_lines(value))
-    elif isinstance(value, str) and len(value) > _SLICE:
-        yield _Long(start, slices(value), None)
+        yield start + _block_mark(value)
+        yield from (f"{' ' * (indent + 2)}{line}" if line else "" for line in _block_lines(value))
     else:
         yield start + _line(value)
 
 
 def _fits_block(text: str) -> bool:
-    return bool(_ANYTHING.search(text)) and not _MUST_ESCAPE.search(text) and not _NOT_BLOCK.search(text)
+    return bool(text.strip("\n")) and not _MUST_ESCAPE.search(text) and not _NOT_BLOCK.search(text)
 
 
 def _block_mark(text: str) -> str:

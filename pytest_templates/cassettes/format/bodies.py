@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+from array import array
 from bisect import bisect_right
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Any, Final
 
 from pytest_templates.cassettes.format.canonical_json import (
@@ -23,7 +25,7 @@ from pytest_templates.cassettes.format.canonical_json import (
     style_of,
 )
 from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
-from pytest_templates.support.yaml_text import TextParts
+from pytest_templates.support.yaml_text import Items, TextParts
 
 MAX_KEY_LENGTH: Final = 120  # of a name in a mapping, in characters; YAML allows 1024 written ones
 MAX_DEPTH: Final = 48  # of nested lists and mappings
@@ -47,7 +49,7 @@ def _fits_entry(key: str, value: Any, depth: int) -> bool:
 
 EVENTS: Final = ("text/event-stream",)
 LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
-_LONGEST: Final = 4 * 2**20  # characters of a body that is taken apart: that needs many times its memory
+LONGEST: Final = 4 * 2**20  # characters of a body that is taken apart: that needs many times its memory
 _MOST_VALUES: Final = 100_000  # of JSON in it
 _OTHERS: Final = ("application/vnd.amazon.eventstream",)
 CHECKSUMS: Final = frozenset(  # headers that are true of one body only, byte by byte
@@ -65,9 +67,9 @@ def is_stream(headers: Headers) -> bool:
     return has_type(headers, EVENTS + LINES + _OTHERS)
 
 
-def is_readable(text: str) -> bool:
+def is_readable(body: bytes) -> bool:
     """Whether a body is small enough to be taken apart for people: nobody reads more values than that."""
-    return len(text) <= _LONGEST and text.count(",") + text.count("\n") <= _MOST_VALUES
+    return len(body) <= LONGEST and body.count(b",") + body.count(b"\n") <= _MOST_VALUES
 
 
 def has_type(headers: Headers, types: tuple[str, ...]) -> bool:
@@ -101,23 +103,25 @@ def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Chu
     """
     if not has_type(headers, EVENTS + LINES):
         return tuple(arrivals) if len(old) == len(new) else ()
-    old_ends, new_ends = _unit_ends(headers, old), _unit_ends(headers, new)
+    old_ends = _unit_ends(headers, old) if arrivals else array("q")
+    new_ends = old_ends if old == new else _unit_ends(headers, new)
     if not arrivals or len(old_ends) != len(new_ends):
         return ()
-    units = [bisect_right(old_ends, size) for size in accumulate(arrival.size for arrival in arrivals)]
-    ends = [new_ends[count - 1] if count else 0 for count in units]
-    times = [arrival.at for arrival, (before, end) in zip(arrivals, pairwise([0, *ends]), strict=True) if end > before]
-    whole = sorted({*ends} - {0})
-    return _between([0, *whole[:-1], len(new)], times or [arrivals[-1].at])
+    pieces: list[Chunk] = []
+    start = 0
+    for arrival, size in zip(arrivals, accumulate(arrival.size for arrival in arrivals), strict=True):
+        units = bisect_right(old_ends, size)
+        end = new_ends[units - 1] if units else 0
+        if end > start:
+            pieces.append(arrival if arrival.size == end - start else Chunk(end - start, arrival.at))
+            start = end
+    last = pieces.pop() if pieces else Chunk(0, arrivals[-1].at)
+    return (*pieces, Chunk(last.size + len(new) - start, last.at))
 
 
-def _between(ends: Sequence[int], times: Sequence[float]) -> tuple[Chunk, ...]:
-    return tuple(Chunk(end - start, at) for (start, end), at in zip(pairwise(ends), times, strict=True))
-
-
-def _unit_ends(headers: Headers, body: bytes) -> list[int]:
+def _unit_ends(headers: Headers, body: bytes) -> array[int]:
     end_mark = b"\n" if has_type(headers, LINES) else b"\r\n\r\n" if b"\r\n" in body else b"\n\n"
-    return [found.end() for found in re.finditer(re.escape(end_mark), body)]
+    return array("q", (found.end() for found in re.finditer(re.escape(end_mark), body)))
 
 
 def stamp(nodes: Sequence[dict[str, Any]], sizes: Sequence[int], arrivals: Sequence[Chunk]) -> list[dict[str, Any]]:
@@ -319,12 +323,13 @@ def encode_body(body: bytes, headers: Headers, *, exact: bool) -> dict[str, Any]
     """
     if not body:
         return None
+    if not is_readable(body):
+        return _text_node(body)
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         return _base64_node(body)
-    shown = (_stream_node(text, headers, ()) or _json_node(text, headers, exact=exact)) if is_readable(text) else None
-    return shown or {"text": text}
+    return _stream_node(text, headers, ()) or _json_node(text, headers, exact=exact) or {"text": text}
 
 
 def encode_response_body(response: RecordedResponse) -> dict[str, Any] | None:
@@ -372,23 +377,33 @@ def _whole(node: dict[str, Any]) -> bytes:
 def _in_pieces(response: RecordedResponse) -> dict[str, Any] | None:
     """The body of a stream, or ``None`` where it is none or came at once."""
     response = replace(response, arrivals=aligned(response.headers, response.body, response.arrivals))
-    if has_type(response.headers, EVENTS + LINES):
+    if has_type(response.headers, EVENTS + LINES) and is_readable(response.body):
         with suppress(UnicodeDecodeError):
-            text = response.body.decode("utf-8")
-            if is_readable(text):
-                return _stream_node(text, response.headers, response.arrivals)
-            del text
-    if len(response.arrivals) < 2:
-        return None
-    pieces = zip(response.arrivals, response.each_piece(), strict=True)
-    return {"pieces": [{"at": arrival.at} | _piece(data) for arrival, data in pieces]}
+            return _stream_node(response.body.decode("utf-8"), response.headers, response.arrivals)
+    return {"pieces": Items(partial(_pieces, response))} if len(response.arrivals) > 1 else None
 
 
-def _piece(data: bytes) -> dict[str, Any]:
+def _pieces(response: RecordedResponse) -> Iterator[dict[str, Any]]:
+    for arrival, data in zip(response.arrivals, response.each_piece(), strict=True):
+        yield {"at": arrival.at} | _text_node(data)
+
+
+def _text_node(body: bytes) -> dict[str, Any]:
+    """A body as it is; a long one is read while it is written, since as a text it may need four times its memory."""
     try:
-        return {"text": data.decode("utf-8")}
+        if len(body) <= _PART:
+            return {"text": body.decode("utf-8")}
+        for _ in _texts(body):
+            pass
     except UnicodeDecodeError:
-        return _base64_node(data)
+        return _base64_node(body)
+    return {"text": TextParts(partial(_texts, body))}
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    decoder = getincrementaldecoder("utf-8")()
+    for start in range(0, len(body), _PART):
+        yield decoder.decode(body[start : start + _PART], final=start + _PART >= len(body))
 
 
 def _stream_node(text: str, headers: Headers, arrivals: tuple[Chunk, ...]) -> dict[str, Any] | None:

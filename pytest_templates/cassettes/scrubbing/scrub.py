@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
-from pytest_templates.cassettes.format.bodies import EVENTS, LINES, transferred
+from pytest_templates.cassettes.format.bodies import EVENTS, LINES, LONGEST, transferred
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, may_be_json, parse, style_of
 from pytest_templates.cassettes.format.decompression import decoded
 from pytest_templates.cassettes.recorded import (
@@ -89,9 +89,8 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
     """
     if len(body) > WINDOW and not any(part != _scrubbed(headers, part, secrets) for part in _overlapping(body)):
         return body  # most hold no secret, and that needs less memory to see than all of it in one piece
-    text = body.decode("utf-8", "surrogateescape")
-    scrubbed = _scrubbed(headers, text, secrets)
-    return body if scrubbed == text else scrubbed.encode("utf-8", "surrogateescape")
+    scrubbed = _scrubbed(headers, body.decode("utf-8", "surrogateescape"), secrets)
+    return scrubbed.encode("utf-8", "surrogateescape")
 
 
 def _overlapping(body: bytes) -> Iterator[str]:
@@ -114,7 +113,7 @@ def _scrubbed(headers: Headers, text: str, secrets: Secrets) -> str:
         text = _lines(scrub_split_secrets(text, secrets, prefix="data:"), secrets)
     elif kind.startswith(LINES):
         text = _lines(scrub_split_secrets(text, secrets), secrets)
-    elif may_be_json(headers, text):
+    elif may_be_json(headers, text) and len(text) <= LONGEST:
         text = _document(text, secrets)
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))

@@ -41,7 +41,7 @@ from pytest_templates.cassettes.recorded import Interaction, Order
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.secrets import Secrets
-from pytest_templates.support.yaml_text import TextParts, slices
+from pytest_templates.support.yaml_text import Items, TextParts, slices
 
 _VERSION: Final = 2
 _SUFFIX: Final = ".jsonl"
@@ -252,7 +252,7 @@ def _parts(node: Any) -> Iterator[str]:
             yield f"{', ' if place else ''}{_dumps(name)}: "
             yield from _parts(value)
         yield "}"
-    elif isinstance(node, list):
+    elif isinstance(node, (list, Items)):
         yield "["
         for place, value in enumerate(node):
             yield ", " if place else ""
