@@ -115,7 +115,9 @@ def test_no_answer_in_time_says_from_where(provider: Any, wire: Any, mode: Any) 
     ("url", "address"),
     [
         ("http://localhost", "http://localhost:80"),
-        ("https://user:word@Example.org:8443/v1?key=1#there", "https://example.org:8443"),
+        pytest.param(
+            "https://user:word@Example.org:8443/v1?key=1#there", "https://example.org:8443", id="with all its parts"
+        ),
         ("http://[::1]:8000/v1", "http://[::1]:8000"),
         ("http://localhost:port", "None"),
         ("localhost:8000", "None"),
