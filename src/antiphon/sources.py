@@ -18,26 +18,14 @@ from jinja2 import (
     nodes,
 )
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from antiphon.session import Session
+from antiphon.making import budget
+from antiphon.sandbox import Sandbox
 
 Content: TypeAlias = str | Path
 Reference: TypeAlias = nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends
 
 LITERAL = "literal"  # the name of a text that stands in the program
-
-# What a text may read of its session. The rest would let it ask models, or change the run.
-_OPEN = frozenset({"messages", "metadata", "last", "get_last_message", "template_path"})
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox, which of a session shows what a text may read."""
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, Session) and attr not in _OPEN:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
 
 
 class _Folder(FileSystemLoader):
@@ -48,7 +36,7 @@ class _Folder(FileSystemLoader):
         return _without_last_break(source), path, is_current
 
 
-ENVIRONMENT = _Sandbox(
+ENVIRONMENT = Sandbox(
     undefined=StrictUndefined,
     autoescape=False,  # prompts are text, not HTML: quotes and angle brackets arrive as they are
     keep_trailing_newline=True,
@@ -99,9 +87,10 @@ class Source:
             TemplateError: The text or one that it includes has a mistake, or is not there.
         """
         environment = self.environment
-        code = environment.compile(self.text, self.name, self.name)
-        for part in self._parts():
-            environment.get_template(part.name)
+        with budget():
+            code = environment.compile(self.text, self.name, self.name)
+            for part in self._parts():
+                environment.get_template(part.name)
         return Template.from_code(environment, code, environment.make_globals(None))
 
     @cached_property
