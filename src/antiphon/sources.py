@@ -20,6 +20,7 @@ from jinja2 import (
 from jinja2.meta import find_undeclared_variables
 
 from antiphon.making import budget
+from antiphon.reading import read_text
 from antiphon.sandbox import Sandbox
 
 Content: TypeAlias = str | Path
@@ -76,7 +77,7 @@ class Source:
         if isinstance(content, str):
             self.name, self.text = LITERAL, content
         else:
-            self.name, self.text = str(content), _without_last_break(content.read_text(encoding="utf-8"))
+            self.name, self.text = str(content), _without_last_break(read_text(content))
             loader = _Folder(content.parent.absolute())
             self.environment = ENVIRONMENT.overlay(loader=loader, cache_size=-1, auto_reload=False)
 
@@ -112,7 +113,7 @@ class Source:
 
     def text_of(self, name: str) -> str:
         """The text that jinja2 knows by a name: this one, or that of an included file, by its path."""
-        return self.text if name == self.name else _without_last_break(Path(name).read_text(encoding="utf-8"))
+        return self.text if name == self.name else _without_last_break(read_text(Path(name)))
 
     def _tree(self) -> nodes.Template:
         return self.environment.parse(self.text, self.name, self.name)

@@ -48,8 +48,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-import yaml
-
 from pytest_templates.cassettes.format.bodies import decode_response_body, encode_body, encode_response_body
 from pytest_templates.cassettes.recorded import (
     Chunk,
@@ -209,10 +207,8 @@ def from_text(text: str) -> list[Interaction]:
         raise FormatError("holds the marks of a merge conflict", text.count("\n", 0, conflict.start()) + 1)
     try:
         return _interactions(yaml_text.load(text))
-    except yaml.YAMLError as error:
-        raise FormatError(*_yaml_fault(error, text)) from error
-    except RecursionError as error:
-        raise FormatError("is nested too deeply to be a cassette", 1) from error
+    except yaml_text.YamlError as error:
+        raise FormatError(f"is not readable as YAML: {error.problem}", error.line) from error
     except FaultError as fault:
         line = text.rstrip("\n").count("\n") + 1 if fault.place is None else yaml_text.line_of(text, fault.place)
         raise FormatError(str(fault), line) from None
@@ -259,9 +255,3 @@ def _unended(nodes: list[Any]) -> FaultError:
     if nodes and isinstance(nodes[0], dict) and "template" not in nodes[0]:
         return FaultError(f"was written by vcrpy, not by this plugin: {_TAKE_OVER}", ("interactions",))
     return FaultError(f"is cut off: after {len(nodes)} interactions its end mark is missing", None)
-
-
-def _yaml_fault(error: yaml.YAMLError, text: str) -> tuple[str, int]:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else text.count("\n", 0, getattr(error, "position", 0)) + 1
-    return f"is not readable as YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', error)}", line
