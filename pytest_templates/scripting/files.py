@@ -9,9 +9,9 @@ from decimal import Decimal
 from inspect import signature
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, Any, Final, Literal, Union, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
 
 from antiphon import Reply, Usage
 from antiphon.errors import InvalidValue
@@ -25,8 +25,16 @@ from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
 
 
+def _written(value: JsonValue) -> JsonValue:
+    json.dumps(value, allow_nan=False)  # raises where YAML holds what JSON does not have, such as .inf
+    return value
+
+
+_Json: TypeAlias = Annotated[JsonValue, AfterValidator(_written)]
+
+
 class _Step(BaseModel, ABC):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     @abstractmethod
     def step(self) -> ModelStep:
@@ -54,7 +62,7 @@ class ToolStep(_Step):
     """A model asks for a tool."""
 
     call_tool: str = Field(description="The name of the tool.")
-    arguments: dict[str, JsonValue] = {}
+    arguments: dict[str, _Json] = {}
 
     def step(self) -> ModelStep:
         """The step of a script."""
@@ -74,7 +82,7 @@ class StreamStep(_Step):
 class JsonStep(_Step):
     """What a model says, as JSON: a typed answer."""
 
-    answer: JsonValue = Field(alias="json")
+    answer: _Json = Field(alias="json")
 
     def step(self) -> ModelStep:
         """The step of a script."""

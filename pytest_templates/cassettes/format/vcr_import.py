@@ -168,7 +168,7 @@ def _check_known(node: Mapping[str, Any], known: Iterable[str], what: str) -> No
 def _interaction(node: Any, number: int, path: Path) -> Interaction:
     try:
         return Interaction(None, None, _request(_part(node, "request")), _response(_part(node, "response")))
-    except (KeyError, TypeError, ValueError, LookupError) as error:
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be taken over: {error}"
         raise CassetteError(f"{path}: interaction {number} {problem}") from error
 
