@@ -322,6 +322,13 @@ def _pay_words(text: Any, *_: Any, **__: Any) -> None:
     _spend_words(text)
 
 
+def _pay_escapes(text: Any, *_: Any, **__: Any) -> None:
+    spend(len(text) * _LONGEST_ESCAPE if isinstance(text, str) else 0)
+
+
+_LONGEST_ESCAPE: Final = 12  # of one character: %F0%9F%98%80
+
+
 FILTER_COSTS: Final[Mapping[str, Callable[..., None]]] = {
     "center": _pay_width,
     "indent": _pay_indent,
@@ -336,6 +343,7 @@ FILTER_COSTS: Final[Mapping[str, Callable[..., None]]] = {
     "wordcount": _pay_words,
     "title": _pay_words,
     "striptags": _pay_words,
+    **dict.fromkeys(("e", "escape", "forceescape", "urlencode"), _pay_escapes),
     "pprint": lambda value, *_: _pay_json(value, 1),
 }
 METHOD_COSTS: Final[Mapping[str, Callable[..., None]]] = {
@@ -347,4 +355,5 @@ METHOD_COSTS: Final[Mapping[str, Callable[..., None]]] = {
     "to_bytes": _pay_bytes,
     "splitlines": _pay_words,
     "title": _pay_words,
+    "encode": _pay_escapes,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from functools import partial
 from itertools import count
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -78,6 +79,9 @@ BOMBS = {
     "join, the method": "{{ ('a' * 10**6).join(['x'] * 10**5) }}",
     "join by attribute": "{{ ([{'a': 'x' * 10**6}] * 10**5) | join(attribute='a') }}",
     "wordwrap": "{{ ('a' * 10**6) | wordwrap(1, wrapstring='b' * 10**6) }}",
+    "escapes": "{{ ('<' * 10**7) | e }}",
+    "escapes of addresses": "{{ ('\\U0001f600' * 10**7) | urlencode }}",
+    "escapes, the method": "{{ ('\\x00' * 10**7).encode('unicode_escape') }}",
     "batch": "{{ [1] | batch(10**9, 'x') | list }}",
     "slice": "{{ [1] | slice(10**9, 'x') | list }}",
     "round": "{{ 1 | round(-10**9) }}",
@@ -172,6 +176,28 @@ def test_what_takes_all_memory_or_the_stack_is_refused(text):
     assert caught.value.line in {1, None}
     assert len(str(caught.value)) < 1000
     assert process_time() - begun < 20
+
+
+INCLUDES = {
+    "itself": {"main": "{% include 'main' %}"},
+    "each other": {"main": "{% include 'other' %}", "other": "{% include 'main' %}"},
+    "twice": {
+        "main": "{% set n = 60 %}{% include 'other' %}",
+        "other": "{% if n %}{% set n = n - 1 %}{% include 'other' %}{% include 'other' %}{% endif %}",
+    },
+    "extends itself": {"main": "{% extends 'main' %}"},
+    "imports itself": {"main": "{% import 'main' as again %}{{ again }}"},
+    "a block in itself": {"main": "{% block a %}{{ self.a() }}{% endblock %}"},
+}
+
+
+@pytest.mark.parametrize("files", INCLUDES.values(), ids=INCLUDES)
+def test_files_that_include_themselves_are_refused(files: dict[str, str], tmp_path: Path):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(RenderingError, match="cannot be rendered: it "):
+        Runner(Silent(), template=SystemTemplate(tmp_path / "main")).run()
 
 
 def test_the_error_points_to_the_line_that_makes_too_much():
