@@ -27,7 +27,7 @@ def _written_out(dollars: Decimal) -> Decimal:
 
 _LEAST_EXPONENT: Final = -60
 Outcome: TypeAlias = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
-Count: TypeAlias = Annotated[int, Field(ge=0, le=10**30)]  # of what is added up; more would not fit a table, nor a float
+Count: TypeAlias = Annotated[int, Field(ge=0, le=10**30)]  # as sums are; more fits neither a table nor a float
 Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Dollars: TypeAlias = Annotated[
     Decimal, Field(ge=0, le=10**30), AfterValidator(_written_out), PlainSerializer(lambda dollars: f"{dollars:f}")

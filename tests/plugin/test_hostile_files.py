@@ -192,9 +192,8 @@ def test_a_run_prints_nothing_hidden(project) -> None:
             Runner(scripted_model("ok", name="m\x1b[2J\u202e\nmade up line"), template=TREE).run()
 
         def test_fails(scripted_model):
-            model = scripted_model("ok", name="m\x1b[2J\u202e\nmade up line")
-            session = Session(messages=[Message(role="user", content="\x1b[2J\u202e Grüße 👍 ")])
-            Runner(model, template=LinearTemplate([TREE, AssistantTemplate()])).run(session)
+            model = scripted_model("ok \x1b[2J\u202e Grüße 👍", name="m\x1b[2J\u202e\nmade up line")
+            Runner(model, template=LinearTemplate([TREE, AssistantTemplate()])).run()
 
         def test_models(scripted_model, llm_trace):
             Runner(scripted_model("ok", name="m\x1b[2J\u202e\nmade up line"), template=TREE).run()
