@@ -13,6 +13,7 @@ os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 os.environ.pop("SSL_CERT_FILE", None)
 
 settings.register_profile("suite", deadline=None)  # no test is about time: machines are busy now and then
+settings.register_profile("fuzz", deadline=None, max_examples=20_000)  # CONTRIBUTING.md says when
 settings.load_profile("suite")
 
 EACH_FILE = {"damaged": "damaged/*.yaml", "of_vcrpy": "vcrpy/*.yaml"}

@@ -18,10 +18,12 @@ from pytest_templates.cassettes.places import CASSETTES, place_of, store_in
 from pytest_templates.cassettes.project_rules import rules_for
 from pytest_templates.cassettes.settings import Author, CassetteSettings, Override
 from pytest_templates.cassettes.storage.store import existing_cassette
+from pytest_templates.errors import CassetteError
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.projects import project_at
 from pytest_templates.support.environment import in_ci
+from pytest_templates.support.files import refuse_unportable
 from pytest_templates.support.text import command_line
 
 _CAUTION: Final = (
@@ -40,9 +42,10 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         complain: Called with the error of every request that can be neither replayed nor sent.
 
     Raises:
-        CassetteError: The file cannot be read.
+        CassetteError: The file cannot be read, or has a name that no file should have.
     """
     item = attempt.item
+    _check_name(mark)
     store = store_in(place_of(item.path, item.config), item.config)
     overrides, wanted = overrides_in(item.config), RECORD.of(item.config)
     own = path_for(item, mark)
@@ -64,6 +67,17 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return OpenCassette(settings, rules=rules_for(item))
+
+
+def _check_name(mark: CassetteMark) -> None:
+    """Refuse what not every system has as a name: here, where no other test is kept from being collected."""
+    try:
+        refuse_unportable(mark.name or "")
+    except ValueError as error:
+        raise CassetteError(f"the name {mark.name!r} of a cassette: {error}: {_RENAME}") from error
+
+
+_RENAME: Final = "give it a name that files have on every system"
 
 
 def overrides_in(config: pytest.Config) -> tuple[Override, ...]:

@@ -13,6 +13,7 @@ from pytest_templates.cassettes.places import store_with
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.files import shown_in
+from pytest_templates.support.text import visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -86,9 +87,10 @@ class Rerecorded:
         if changed:
             terminalreporter.section("changed recordings")
         for place, lines in changed.items():
-            terminalreporter.line(shown_in(self._base, store_with(Path(place), self._config).place(Path(place))))
+            name = shown_in(self._base, store_with(Path(place), self._config).place(Path(place)))
+            terminalreporter.line(visible_lines(name))
             for line in lines:
-                terminalreporter.line(f"  {line}")
+                terminalreporter.line(visible_lines(f"  {line}"))
 
     def _lines(self, replaced: Replaced) -> Iterator[str]:
         from pytest_templates.cassettes.matching import Matcher

@@ -17,7 +17,7 @@ from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.projects import project_of_run
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.files import shown_in
-from pytest_templates.support.text import OUTSIDE
+from pytest_templates.support.text import OUTSIDE, visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -111,11 +111,11 @@ class Unused:
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Report it."""
         if self._trouble:
-            terminalreporter.line(self._trouble)
+            terminalreporter.line(visible_lines(self._trouble))
         if self._leftovers:
             terminalreporter.section("unused recordings")
             for line in self._lines():
-                terminalreporter.line(line)
+                terminalreporter.line(visible_lines(line))
 
     def _found(self) -> CollectedTests | None:
         """What was collected, where all of it was run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,7 +16,7 @@ from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_list import tokens_of
 from pytest_templates.commands.survey import Survey, shown
 from pytest_templates.errors import TestingError
-from pytest_templates.support.text import OUTSIDE, counted, cut
+from pytest_templates.support.text import OUTSIDE, counted, cut, visible
 
 
 class UnknownName(TestingError):
@@ -79,7 +78,6 @@ def _none(name: str, names: list[str], stores: Sequence[Store]) -> str:
 
 _LINES: Final = 6  # of a text that is cut
 _WIDTH: Final = 160  # characters of a line that is cut
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a model's answer must not control the terminal
 
 
 def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: bool) -> int:
@@ -101,7 +99,7 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
     for number, interaction in enumerate(interactions, 1):
         say("")
         for line in _interaction(number, interaction, full=full):
-            say(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line))
+            say(visible(line))
     return 0
 
 

@@ -13,6 +13,7 @@ from pytest_templates.commands.survey import collected, existing_folders, folder
 from pytest_templates.coverage.plugin import percentage
 from pytest_templates.demo import record_demo, run_broken_demo, run_demo
 from pytest_templates.errors import TestingError
+from pytest_templates.support.text import visible_lines
 
 _COMPARES: Final = "show how the calls, tokens, cost, time and outcomes of two runs differ, template by template"
 _COVERS: Final = "list the templates and branches that no test of several runs rendered, as of the shards of a suite"
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (TestingError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(f"error: {error}")
         return 2
     return status
 
@@ -81,13 +82,13 @@ def _parser() -> argparse.ArgumentParser:
 def _coverage(given: argparse.Namespace) -> int:
     from pytest_templates.commands.coverage import report
 
-    return report(given.files, given.fail_under, print)
+    return report(given.files, given.fail_under, _say)
 
 
 def _compare(given: argparse.Namespace) -> int:
     from pytest_templates.commands.compare import compare
 
-    return compare(given.before, given.after, print)
+    return compare(given.before, given.after, _say)
 
 
 _FOLDER: Final = (
@@ -134,14 +135,19 @@ def _command(commands: Any, name: str, does: str, run: Callable[[Given], int]) -
     return parser
 
 
+def _say(text: str) -> None:
+    """Print lines; what files hold and models said passes here."""
+    print(visible_lines(text))
+
+
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(visible_lines(text), file=sys.stderr)
 
 
 def _list(given: Given) -> int:
     from pytest_templates.commands.cassettes_list import list_cassettes
 
-    return list_cassettes(collected(given.folder), print, _complain)
+    return list_cassettes(collected(given.folder), _say, _complain)
 
 
 def _show(given: Given) -> int:
@@ -149,23 +155,23 @@ def _show(given: Given) -> int:
 
     path = Path(given.name)
     if path.is_file():
-        return show(path, None, print, full=given.full)
+        return show(path, None, _say, full=given.full)
     store, found = find_cassette(given.name, existing_folders(given.folder))
-    return show(found, store, print, full=given.full)
+    return show(found, store, _say, full=given.full)
 
 
 def _check(given: Given) -> int:
     from pytest_templates.commands.cassettes_check import check_files, check_stores
 
     if given.files:
-        return check_files(given.files, print)
-    return check_stores([one.store for one in existing_folders(given.folder).stores], print)
+        return check_files(given.files, _say)
+    return check_stores([one.store for one in existing_folders(given.folder).stores], _say)
 
 
 def _prune(given: Given) -> int:
     from pytest_templates.commands.cassettes_prune import prune
 
-    return prune(collected(given.folder), print, remove=given.yes)
+    return prune(collected(given.folder), _say, remove=given.yes)
 
 
 def _import(given: Given) -> int:
@@ -176,14 +182,14 @@ def _import(given: Given) -> int:
     source, *more = given.sources
     is_one_file = not more and not source.is_dir()
     if given.output and not (is_one_file and given.output.suffix in {".yaml", ".yml"} and not given.output.is_dir()):
-        return import_cassettes(given.sources, given.output, print, _complain, overwrite=given.yes)
+        return import_cassettes(given.sources, given.output, _say, _complain, overwrite=given.yes)
     if not is_one_file:
         raise TestingError("a test has one cassette: --test takes one file; -o FOLDER takes several, and folders")
     if given.output:
         store, target = Store(given.output.parent), given.output
     else:
         store, target = path_of_test(given.test, folders(given.folder))
-    status = import_cassette(source, target, store, print, overwrite=given.yes)
+    status = import_cassette(source, target, store, _say, overwrite=given.yes)
     if given.test:
         name = target.relative_to(store.folder).as_posix()
         why = why_not_replayed(name, given.test, collected(given.folder).found)
@@ -196,4 +202,4 @@ def _scrub(given: Given) -> int:
     from pytest_templates.commands.cassettes_scrub import scrub_stores
 
     stores = [one.store for one in existing_folders(given.folder).stores]
-    return scrub_stores(stores, print, _complain, write=given.yes)
+    return scrub_stores(stores, _say, _complain, write=given.yes)

@@ -16,7 +16,7 @@ from pytest_templates.run.processes import fail_run
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
-from pytest_templates.support.text import table
+from pytest_templates.support.text import table, visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -93,7 +93,7 @@ class CoverageReport:
         """Print what was missed."""
         terminalreporter.section("templates coverage")
         for line in lines_of(self._coverage, self._models):
-            terminalreporter.line(line)
+            terminalreporter.line(visible_lines(line))
         if self._is_too_little:
             terminalreporter.line(f"--templates-fail-under={self._least:g} wants more", red=True)
 

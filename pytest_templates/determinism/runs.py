@@ -13,7 +13,7 @@ from pytest_templates.cassettes.reading.calls import RecordedCall
 from pytest_templates.determinism.rerun import ChangedEnvironment, run_again
 from pytest_templates.determinism.roles import FOLDER, PLAN, RECORDED_CALLS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import counted, visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -109,7 +109,7 @@ class FirstRun:
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print the outcome."""
-        terminalreporter.line(f"templates: {self._text}")
+        terminalreporter.line(visible_lines(f"templates: {self._text}"))
 
     def _run_again(self, planned: list[str]) -> None:
         from pytest_templates.determinism.compare import verdict

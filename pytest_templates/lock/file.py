@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from antiphon.reading import read_text
 from pytest_templates.errors import LockError
 from pytest_templates.lock.comparison import KINDS, Facts, Key, Part, facts_from, keys_of
 from pytest_templates.support.files import atomic_write
@@ -28,12 +29,14 @@ def read_lock(path: Path) -> Facts | None:
         LockError: The file cannot be read, is damaged, or was written by a later version.
     """
     try:
-        held = tomllib.loads(path.read_text(encoding="utf-8"))
+        held = tomllib.loads(read_text(path))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise LockError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise LockError(f"{path} is damaged: it is nested too deeply\n{_REMEDY}") from None
+    except ValueError as error:  # no UTF-8, no TOML, a number of too many digits
         raise LockError(f"{path} is damaged, or holds the marks of a merge: {error}\n{_REMEDY}") from error
     version = held.pop("version", None)
     if isinstance(version, int) and version > _VERSION:

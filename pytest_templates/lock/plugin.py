@@ -20,6 +20,7 @@ from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
 from pytest_templates.support.environment import in_ci
+from pytest_templates.support.text import visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -165,7 +166,7 @@ class PromptLock:
         if self._lines:
             terminalreporter.section("templates lock")
         for line in self._lines or [self._text]:
-            terminalreporter.line(line)
+            terminalreporter.line(visible_lines(line))
 
     @property
     def _is_whole(self) -> bool:

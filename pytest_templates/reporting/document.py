@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
+from antiphon.reading import read_text
 from antiphon.trace import ChosenBy
 from pytest_templates.errors import ReportError
 from pytest_templates.run.calls import Source
+from pytest_templates.support import json_text
 from pytest_templates.support.files import atomic_write
 
 VERSION: Final = 1
 
+
+def _written_out(dollars: Decimal) -> Decimal:
+    if dollars and dollars.adjusted() < _LEAST_EXPONENT:
+        raise ValueError("a price is written out in tens of decimals at most")
+    return dollars
+
+
+_LEAST_EXPONENT: Final = -60
 Outcome: TypeAlias = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
-Count: TypeAlias = Annotated[int, Field(ge=0)]
-Seconds: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Dollars: TypeAlias = Annotated[Decimal, Field(ge=0), PlainSerializer(lambda dollars: f"{dollars:f}")]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=10**30)]  # as sums are; more fits neither a table nor a float
+Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Dollars: TypeAlias = Annotated[
+    Decimal, Field(ge=0, le=10**30), AfterValidator(_written_out), PlainSerializer(lambda dollars: f"{dollars:f}")
+]
 
 
 class _Value(BaseModel):
@@ -186,8 +197,8 @@ def read(path: Path) -> Report:
         ReportError: There is no such file, or it holds no report of a version that is known here.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text)
+        text = read_text(path)
+        document = json_text.load(text)
     except OSError as error:
         raise ReportError(f"{path}: the report cannot be read: {error.strerror or error}") from error
     except ValueError as error:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import manager_of
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import counted, visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -43,9 +43,9 @@ class TerminalSummary:
             terminalreporter.line(_table(lines) if lines else "no model was called")
         counts = [*(_called(lines) if lines else []), *chain.from_iterable(self._hook.summary_counts())]
         if counts:  # also of clients that are used without the engine: they make no calls, but are replayed
-            terminalreporter.line(f"templates: {', '.join(counts)}")
+            terminalreporter.line(visible_lines(f"templates: {', '.join(counts)}"))
         for line in chain.from_iterable(self._hook.summary_lines()):
-            terminalreporter.line(f"templates: {line}")
+            terminalreporter.line(visible_lines(f"templates: {line}"))
 
     def _lines(self) -> list[Line]:
         if not self._calls:

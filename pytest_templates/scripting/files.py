@@ -9,13 +9,13 @@ from decimal import Decimal
 from inspect import signature
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, Any, Final, Literal, Union, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_type_hints
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
 
 from antiphon import Reply, Usage
 from antiphon.errors import InvalidValue
+from antiphon.reading import read_text
 from pytest_templates import faults
 from pytest_templates.errors import ScriptError
 from pytest_templates.faults import Fault
@@ -25,8 +25,16 @@ from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
 
 
+def _written(value: JsonValue) -> JsonValue:
+    json.dumps(value, allow_nan=False)  # raises where YAML holds what JSON does not have, such as .inf
+    return value
+
+
+_Json: TypeAlias = Annotated[JsonValue, AfterValidator(_written)]
+
+
 class _Step(BaseModel, ABC):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     @abstractmethod
     def step(self) -> ModelStep:
@@ -54,7 +62,7 @@ class ToolStep(_Step):
     """A model asks for a tool."""
 
     call_tool: str = Field(description="The name of the tool.")
-    arguments: dict[str, JsonValue] = {}
+    arguments: dict[str, _Json] = {}
 
     def step(self) -> ModelStep:
         """The step of a script."""
@@ -74,7 +82,7 @@ class StreamStep(_Step):
 class JsonStep(_Step):
     """What a model says, as JSON: a typed answer."""
 
-    answer: JsonValue = Field(alias="json")
+    answer: _Json = Field(alias="json")
 
     def step(self) -> ModelStep:
         """The step of a script."""
@@ -198,12 +206,8 @@ def load_script(path: Path) -> Script:
     text = _read(path)
     try:
         document = yaml_text.load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = 1 if mark is None else mark.line + 1
-        raise ScriptError(
-            f"{path}:{line}: the script is no YAML: {getattr(error, 'problem', None) or error}"
-        ) from error
+    except yaml_text.YamlError as error:
+        raise ScriptError(f"{path}:{error.line}: the script is no YAML: {error.problem}") from error
     if not isinstance(document, dict) or not document:
         raise ScriptError(f"{path}:1: the script is a mapping from the ids or paths of templates to what models say")
     script = Script(f"the script {path.name}", ())
@@ -219,7 +223,7 @@ def load_script(path: Path) -> Script:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except FileNotFoundError as error:
         there = sorted(one.name for one in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         hint = f"; there is {', '.join(there)}" if there else ""
@@ -228,7 +232,7 @@ def _read(path: Path) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ScriptError(f"{path}:{line}: the script is not UTF-8") from error
     except OSError as error:
-        raise ScriptError(f"{path}: the script cannot be read: {error.strerror}") from error
+        raise ScriptError(f"{path}: the script cannot be read: {error.strerror or error}") from error
 
 
 def _step(written: Any, path: Path, text: str, place: tuple[str | int, ...]) -> ModelStep:

@@ -15,6 +15,7 @@ from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.environment import require_packages
+from pytest_templates.support.files import refuse_unportable
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
@@ -153,6 +154,7 @@ class Scripting:
         if path is None:
             return
         require_packages("the marker llm_script", "yaml")
+        _check_name(path)
         from pytest_templates.scripting.files import load_script
 
         scripts = _scripts_of(attempt)
@@ -175,6 +177,18 @@ class Scripting:
             from pytest_templates.errors import UnusedSteps
 
             attempt.failures.extend(UnusedSteps(one.unused) for one in left)
+
+
+def _check_name(path: str) -> None:
+    """Refuse what not every system has as a name: here, where no other test is kept from being collected."""
+    try:
+        refuse_unportable(path)
+    except ValueError as error:
+        from pytest_templates.errors import ScriptError
+
+        raise ScriptError(
+            f"the name {path!r} of a script: {error}: give it a name that files have on every system"
+        ) from error
 
 
 def _scripts_of(attempt: Attempt) -> Scripts:

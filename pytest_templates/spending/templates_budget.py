@@ -13,7 +13,7 @@ from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.processes import fail_run
 from pytest_templates.run.totals import Line, lines_of, table_of
 from pytest_templates.spending.limits import Entry, Limits, Tally, compared, table_of_limits
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import counted, visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -55,10 +55,12 @@ class RunBudget:
         if self._objections:
             terminalreporter.section("budget of the run")
             for line in self._lines():
-                terminalreporter.line(line)
+                terminalreporter.line(visible_lines(line))
         if self._tally.unpriced and self._limits.cost is not None:
             unpriced = ", ".join(sorted(self._tally.unpriced))
-            terminalreporter.line(f"templates: no price is known, and templates_budget did not count: {unpriced}")
+            terminalreporter.line(
+                visible_lines(f"templates: no price is known, and templates_budget did not count: {unpriced}")
+            )
 
     @property
     def _objections(self) -> list[Entry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
+from typing import Final
 
 from pytest_templates.support.environment import is_users
 
@@ -20,9 +21,38 @@ def not_shown_by(error: BaseException, errors: Iterable[Exception]) -> list[Exce
 
 
 def prune(error: BaseException) -> None:
-    """Reduce the tracebacks of an error, its causes and its groups to the frames of the user's program."""
-    for one in _chain(error):
+    """Reduce the tracebacks of an error, its causes and its groups to the frames of the user's program.
+
+    Of more causes than anybody reads the last ones are left out: pytest takes minutes to show thousands of them, and
+    cannot show groups that are nested as deeply.
+    """
+    found = _chain(error)
+    for one in found:
         one.__traceback__ = pruned(one.__traceback__)
+    if len(found) > _MOST_SHOWN:
+        _shorten(error, len(found))
+
+
+_MOST_SHOWN: Final = 50  # errors of one chain
+
+
+def _shorten(error: BaseException, total: int) -> None:
+    last, shown = error, 1
+    while (cause := last.__cause__ or last.__context__) is not None:
+        if shown == _MOST_SHOWN or len(_in_groups(cause)) > _MOST_SHOWN:
+            break
+        last, shown = cause, shown + 1
+    last.__cause__ = last.__context__ = None
+    last.add_note(f"{total - shown:,} more errors that led to this one are not shown")
+
+
+def _in_groups(error: BaseException) -> list[BaseException]:
+    """An error and what it groups, at any depth."""
+    found, waiting = [], [error]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += getattr(found[-1], "exceptions", ())
+    return found
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -39,12 +69,15 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def pruned(traceback: TracebackType | None) -> TracebackType | None:
     """A traceback with only the frames of the user's program: without those of libraries, and without ours."""
-    if traceback is None:
-        return None
-    rest = pruned(traceback.tb_next)
-    if not _is_user_frame(traceback):
-        return rest
-    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+    frames: list[TracebackType] = []
+    while traceback is not None:
+        if _is_user_frame(traceback):
+            frames.append(traceback)
+        traceback = traceback.tb_next
+    kept: TracebackType | None = None
+    for one in reversed(frames):
+        kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return kept
 
 
 def _text(error: Exception) -> str:

@@ -12,10 +12,14 @@ from typing import Final
 
 _MAX_STEM_BYTES: Final = 110
 _HASH_BYTES: Final = 4
+_MAX_NAME_BYTES: Final = 200  # file systems take 255, and beside a file there may be one with a longer name
 _UNSAFE: Final = re.compile(r"[^\w\[\].,=+@()-]")
 _UNSAFE_START: Final = re.compile(r"^[.\-]+")
 _LOOKS_HASHED: Final = re.compile(rf"-[0-9a-f]{{{2 * _HASH_BYTES}}}$")
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+_RESERVED: Final = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|com[\d\u00b9\u00b2\u00b3]|lpt[\d\u00b9\u00b2\u00b3])\s*(\.|$)", re.IGNORECASE
+)
+_FORBIDDEN: Final = frozenset('<>:"\\|?*')  # on Windows
 
 
 def safe_name(name: str) -> str:
@@ -29,6 +33,31 @@ def safe_name(name: str) -> str:
     if safe == name and _is_unmistakable(name):
         return safe
     return f"{safe}-{_short_hash(name)}"
+
+
+def refuse_unportable(path: str) -> None:
+    """Refuse a path, with ``/`` between its parts, that not every system could have below a folder; ``""`` is none.
+
+    Raises:
+        ValueError: The text says which part, and why.
+    """
+    for part in path.split("/") if path else ():
+        problem = _why_unportable(part)
+        if problem:
+            raise ValueError(f"{part!r} {problem}" if len(part) < _MAX_STEM_BYTES else f"a part of it {problem}")
+
+
+def _why_unportable(part: str) -> str:
+    bad = next((character for character in part if character in _FORBIDDEN or not character.isprintable()), "")
+    if not part.strip("."):
+        return "is no name of a file"
+    if bad:
+        return f"holds the character {bad!r}"
+    if part[-1] in ". ":
+        return "ends in a dot or a space, which Windows drops"
+    if _RESERVED.match(part):
+        return "is the name of a device on Windows"
+    return "is too long" if len(part.encode("utf-8")) > _MAX_NAME_BYTES else ""
 
 
 def is_hashed(name: str) -> bool:

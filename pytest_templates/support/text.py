@@ -7,8 +7,8 @@ from typing import Final
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table with a line of column heads; columns are as wide as their widest cell."""
-    everything = [heads, *rows]
+    """A table with a line of column heads; columns are as wide as their widest cell, and a cell is one line."""
+    everything = [heads, *([visible(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in everything) for column in range(len(heads))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in everything)
     return "\n".join(f"  {line}".rstrip() for line in lines)
@@ -22,6 +22,27 @@ def counted(number: int, thing: str) -> str:
 def cut(text: str, width: int = 160) -> str:
     """A text of so many characters at most; of a longer one the beginning, and ``…``."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    r"""A text in which nothing is hidden: ``\x1b``, ``\u202e`` and ``\n`` are written out, ordinary text stays.
+
+    Whatever is printed of ids, prompts, names of models and files passes here: see `antiphon.printing`.
+
+    Args:
+        text: The text.
+        keep: Characters that stay as they are, such as line breaks.
+    """
+    if text.isascii() and text.isprintable():
+        return text  # without loading the engine, which a run may not need
+    from antiphon.printing import visible as visible_of_engine
+
+    return visible_of_engine(text, keep=keep)
+
+
+def visible_lines(text: str) -> str:
+    """The same of a text of several lines, which stay lines."""
+    return visible(text, keep="\n\t")
 
 
 def as_text(text: str) -> str:

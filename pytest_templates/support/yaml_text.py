@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
@@ -30,6 +31,7 @@ _NOT_BLOCK: Final = re.compile(r"[ \t](\n|$)")
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[^\s:#]|:(?=[^\s])|(?<=[^\s])#| (?=[^\s#]))*")
 _FILLED_LINE: Final = re.compile(r"\n(?=[^\n])")
 _SLICE: Final = 2**16  # characters of a text that are written at once
+_MOST_VALUES: Final = 10_000_000  # of a document of 100 MB, in which each takes ten characters
 _RESERVED: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
@@ -214,8 +216,28 @@ def _float(value: float) -> str:
     return text if "." in text else text.replace("e", ".0e")
 
 
+class YamlError(ValueError):
+    """A text is no YAML, or not of the kind that is read here.
+
+    Attributes:
+        problem: What is wrong, in words.
+        line: Where, from 1.
+    """
+
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(f"{problem}, in line {line}")
+        self.problem = problem
+        self.line = line
+
+
 class _Loader(_FastLoader):
     """Reads plain values only, and refuses a mapping that names a key twice and a value that is not what it says."""
+
+    yaml_constructors = {  # noqa: RUF012 - PyYAML's own class attribute, without dates, sets, pairs
+        tag: construct
+        for tag, construct in yaml.SafeLoader.yaml_constructors.items()
+        if tag is None or tag.rpartition(":")[2] in {"null", "bool", "int", "float", "str", "binary", "seq", "map"}
+    }
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own class attribute, without dates and merges
         first: [pair for pair in pairs if pair[0].rpartition(":")[2] in {"null", "bool", "int", "float"}]
@@ -225,15 +247,18 @@ class _Loader(_FastLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError) as error:  # PyYAML lets them through, without the place
-            problem = f"a value cannot be read ({error})"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+        except (ValueError, LookupError, AttributeError, OverflowError) as error:  # PyYAML lets them through
+            raise _refused(f"a value cannot be read ({error})", node) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
             raise yaml.constructor.ConstructorError(None, None, *_twice(node))
         return mapping
+
+
+def _refused(problem: str, node: yaml.Node) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def _twice(node: yaml.MappingNode) -> tuple[str, Any]:
@@ -249,13 +274,63 @@ def _twice(node: yaml.MappingNode) -> tuple[str, Any]:
     return "a key stands twice in one mapping", node.start_mark
 
 
-def load(text: str) -> Node:
+def load(text: str | bytes, loader: type[_FastLoader] = _Loader) -> Node:
     """Read a YAML document.
 
+    Args:
+        text: The document.
+        loader: What makes values of it; by default plain ones.
+
     Raises:
-        yaml.YAMLError: The text is no YAML, names a key twice in one mapping, or holds a value that is none.
+        YamlError: The text is no YAML, names a key twice in one mapping, or holds a value that is none, aliases of
+            aliases that stand for more than anybody writes, or more levels than can be read.
     """
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with fewer types
+    try:
+        return _loaded(text, loader)
+    except yaml.YAMLError as error:
+        raise YamlError(*_fault(error, text)) from None  # of a deep text, its traceback is as deep
+    except RecursionError:
+        raise YamlError("it is nested too deeply", 1) from None
+
+
+def _loaded(text: str | bytes, loader: type[_FastLoader]) -> Node:
+    reading = loader(text)
+    try:
+        root = reading.get_single_node()
+        if root is None:
+            return None
+        if "&" in text if isinstance(text, str) else b"&" in text:  # without one there are no aliases
+            _written_out(root, {})
+        return reading.construct_document(root)
+    finally:
+        reading.dispose()
+
+
+def _written_out(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """How many values a node stands for when its aliases are written out.
+
+    Raises:
+        ConstructorError: It stands for more than `_MOST_VALUES`, or holds itself.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if node not in known:
+        known[node] = _MOST_VALUES  # in itself
+        held = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+        known[node] = 1 + sum(_written_out(one, known) for one in held)
+        if known[node] > _MOST_VALUES:
+            raise _refused("its aliases stand for themselves, or for millions of values", node)
+    return known[node]
+
+
+def _fault(error: yaml.YAMLError, text: str | bytes) -> tuple[str, int]:
+    """What is wrong, in words, and in which line."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return getattr(error, "problem", None) or str(error), mark.line + 1
+    before = text[: getattr(error, "position", 0)]
+    line = (before.count("\n") if isinstance(before, str) else before.count(b"\n")) + 1
+    return getattr(error, "reason", None) or str(error), line
 
 
 def line_of(text: str, place: Place) -> int:

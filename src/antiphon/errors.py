@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from antiphon.printing import visible
+
 
 class AntiphonError(Exception):
     """The root of the family: catches whatever the engine and its test plugin raise on purpose.
@@ -36,6 +38,10 @@ class AntiphonError(Exception):
     """
 
     names_template: bool = False
+
+    def __str__(self) -> str:
+        """The text; what is hidden in it, such as controls of terminals in what a model said, is written out."""
+        return visible(super().__str__(), keep="\n\t")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Rebuild from the stored state, not from ``__init__``, whose parameters differ between the errors."""

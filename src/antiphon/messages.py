@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -96,20 +96,30 @@ def recast(message: Message, role: Role) -> Message:
     return message if message.role == role else message.model_copy(update={"role": role})
 
 
+_MOST_TOKENS = 10**15  # what is added up stays a number that can be counted with, and printed
+_LEAST, _MOST = -30, 12  # exponents of a price
+
+
+def _affordable(dollars: Decimal | None) -> Decimal | None:
+    if dollars and not (_LEAST <= dollars.adjusted() <= _MOST):
+        raise ValueError(f"a price in dollars is 0, or from 1e{_LEAST} to 1e{_MOST}")
+    return dollars
+
+
 class Usage(BaseModel):
     """The tokens and the cost of one model call.
 
     Attributes:
-        input_tokens: Tokens sent, 0 or more.
-        output_tokens: Tokens received, 0 or more.
-        cost: US dollars; ``None`` when the price is not known.
+        input_tokens: Tokens sent, 0 to 10**15.
+        output_tokens: Tokens received, 0 to 10**15.
+        cost: US dollars, 0 or from 1e-30 to 1e12; ``None`` when the price is not known.
     """
 
     model_config = _VALUE
 
-    input_tokens: int = Field(default=0, ge=0)
-    output_tokens: int = Field(default=0, ge=0)
-    cost: Decimal | None = None
+    input_tokens: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    output_tokens: int = Field(default=0, ge=0, le=_MOST_TOKENS)
+    cost: Annotated[Decimal | None, AfterValidator(_affordable)] = None
 
 
 class _ReplyFields(TypedDict, total=False):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from antiphon.errors import AntiphonError, InvalidValue
+from antiphon.reading import read_file
 from antiphon.session import Session
 
 
@@ -20,9 +21,9 @@ def resumed(file: Path) -> Session:
         InvalidValue: The file cannot be read, or holds none.
     """
     try:
-        return Session.model_validate_json(file.read_bytes())
+        return Session.model_validate_json(read_file(file))
     except OSError as error:
-        raise InvalidValue(f"{file} cannot be read: {error.strerror}") from error
+        raise InvalidValue(f"{file} cannot be read: {error.strerror or error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -55,6 +55,10 @@ class Session(BaseModel):
         """
         self.messages.append(check_kind(message, Message, "message"))
 
+    def __iter__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]  # as pydantic has it
+        """The fields with their values, as ``dict(session)`` has them, without the runner: a text may go over them."""
+        return ((name, value) for name, value in super().__iter__() if name != "runner")
+
     def __getstate__(self) -> dict[Any, Any]:
         """What is pickled: everything but the runner, whose clients stay where they are."""
         state = super().__getstate__()

@@ -18,26 +18,15 @@ from jinja2 import (
     nodes,
 )
 from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from antiphon.session import Session
+from antiphon.making import budget
+from antiphon.reading import read_text
+from antiphon.sandbox import Sandbox
 
 Content: TypeAlias = str | Path
 Reference: TypeAlias = nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends
 
 LITERAL = "literal"  # the name of a text that stands in the program
-
-# What a text may read of its session. The rest would let it ask models, or change the run.
-_OPEN = frozenset({"messages", "metadata", "last", "get_last_message", "template_path"})
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja2's sandbox, which of a session shows what a text may read."""
-
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, Session) and attr not in _OPEN:
-            return False
-        return super().is_safe_attribute(obj, attr, value)
 
 
 class _Folder(FileSystemLoader):
@@ -48,7 +37,7 @@ class _Folder(FileSystemLoader):
         return _without_last_break(source), path, is_current
 
 
-ENVIRONMENT = _Sandbox(
+ENVIRONMENT = Sandbox(
     undefined=StrictUndefined,
     autoescape=False,  # prompts are text, not HTML: quotes and angle brackets arrive as they are
     keep_trailing_newline=True,
@@ -88,7 +77,7 @@ class Source:
         if isinstance(content, str):
             self.name, self.text = LITERAL, content
         else:
-            self.name, self.text = str(content), _without_last_break(content.read_text(encoding="utf-8"))
+            self.name, self.text = str(content), _without_last_break(read_text(content))
             loader = _Folder(content.parent.absolute())
             self.environment = ENVIRONMENT.overlay(loader=loader, cache_size=-1, auto_reload=False)
 
@@ -99,9 +88,10 @@ class Source:
             TemplateError: The text or one that it includes has a mistake, or is not there.
         """
         environment = self.environment
-        code = environment.compile(self.text, self.name, self.name)
-        for part in self._parts():
-            environment.get_template(part.name)
+        with budget():
+            code = environment.compile(self.text, self.name, self.name)
+            for part in self._parts():
+                environment.get_template(part.name)
         return Template.from_code(environment, code, environment.make_globals(None))
 
     @cached_property
@@ -123,7 +113,7 @@ class Source:
 
     def text_of(self, name: str) -> str:
         """The text that jinja2 knows by a name: this one, or that of an included file, by its path."""
-        return self.text if name == self.name else _without_last_break(Path(name).read_text(encoding="utf-8"))
+        return self.text if name == self.name else _without_last_break(read_text(Path(name)))
 
     def _tree(self) -> nodes.Template:
         return self.environment.parse(self.text, self.name, self.name)

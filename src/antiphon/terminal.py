@@ -13,6 +13,7 @@ from antiphon.events import Event, TextDelta
 from antiphon.interface import ConsoleInterface, UserInterface
 from antiphon.messages import Message, ToolCall
 from antiphon.model import Model
+from antiphon.printing import visible
 from antiphon.runner import Runner
 from antiphon.session import Run, Session
 from antiphon.templates.base import Template
@@ -122,8 +123,8 @@ _BOLD, _DIM, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
 
 
 def printable(text: str) -> str:
-    """A text without what would steer the terminal: a model's answer moves no cursor and sets no title."""
-    return "".join(char if char in "\n\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """What is said, in its lines, without what would steer the terminal: it moves no cursor and sets no title."""
+    return visible(text, keep="\n\t")
 
 
 def _name(message: Message) -> str:

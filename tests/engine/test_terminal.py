@@ -160,7 +160,7 @@ def test_no_message_steers_the_terminal() -> None:
         Message(role="assistant", content="\x1b[2Jred\r\n\tline", template_path="a\x07", model="m\x1b")
     )
 
-    assert out.getvalue() == "assistant: �[2Jred�\n\tline  [a� · m�]\n"
+    assert out.getvalue() == "assistant: \\x1b[2Jred\n\tline  [a\\x07 · m\\x1b]\n"
 
 
 def test_a_message_from_nowhere_has_no_brackets() -> None:

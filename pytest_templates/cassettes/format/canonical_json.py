@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Final, NoReturn, TypeAlias
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from pytest_templates.cassettes.recorded import Headers, header
+from pytest_templates.support import json_text
 
 _START: Final = re.compile(rb"[ \t\n\r\x0b\x0c]*+[\[{]")
 _TEXT_START: Final = re.compile(r"[ \t\n\r\x0b\x0c]*+[\[{]")
 
-Json: TypeAlias = Any  # a JSON value: None, bool, int, float, str, list or dict
+Json: TypeAlias = json_text.Json
 
 
 class JsonError(ValueError):
@@ -27,7 +27,7 @@ def parse(body: bytes | str) -> Json:
         JsonError: The text is not JSON in UTF-8, repeats a name in an object, or holds ``NaN`` or a number that is
             no finite float.
     """
-    return _parse(body, _finite)
+    return _parse(body, json_text.finite)
 
 
 def canonical(body: bytes | str) -> Json:
@@ -78,27 +78,11 @@ STYLES: Final[dict[str, Callable[[Json], str]]] = {
 
 def _parse(body: bytes | str, number: Callable[[str], float]) -> Json:
     try:
-        text = body if isinstance(body, str) else body.decode("utf-8")
-        return json.loads(text, parse_float=number, parse_constant=_refuse, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+        return json_text.load(body, number)
+    except ValueError as error:
         raise JsonError(str(error)) from error
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise JsonError(constant)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _refuse(text)
-
-
 def _number(text: str) -> float:
-    value = _finite(text)
+    value = json_text.finite(text)
     return int(value) if value.is_integer() else value
-
-
-def _unique(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
-    pairs = list(pairs)
-    found = dict(pairs)
-    return found if len(found) == len(pairs) else _refuse("a name is repeated")

@@ -54,8 +54,6 @@ from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO, Final
 
-import yaml
-
 from pytest_templates.cassettes.format.bodies import decode_response_body, encode_body, encode_response_body
 from pytest_templates.cassettes.recorded import (
     Chunk,
@@ -297,7 +295,7 @@ def _as_written(blocks: Iterator[bytes]) -> list[Interaction] | None:
             nodes = yaml_text.load((items + b"\n" if mark else rest).decode("utf-8"))  # a last text ends with its line
             interactions += [_shared(interaction_at(node, ()), known) for node in nodes or ()]
             end = yaml_text.load((mark + rest).decode("utf-8")) if mark else None
-        except (yaml.YAMLError, ValueError, TypeError, FaultError, RecursionError):
+        except (ValueError, TypeError, FaultError, RecursionError):  # a YamlError is one
             return None  # reading it as a whole tells where
     return interactions if end == {"end": {"interactions": len(interactions)}} else None
 
@@ -343,10 +341,8 @@ def _from_whole(text: str) -> list[Interaction]:
         raise FormatError("holds the marks of a merge conflict", text.count("\n", 0, conflict.start()) + 1)
     try:
         return _interactions(yaml_text.load(text))
-    except yaml.YAMLError as error:
-        raise FormatError(*_yaml_fault(error, text)) from error
-    except RecursionError as error:
-        raise FormatError("is nested too deeply to be a cassette", 1) from error
+    except yaml_text.YamlError as error:
+        raise FormatError(f"is not readable as YAML: {error.problem}", error.line) from error
     except FaultError as fault:
         line = text.rstrip("\n").count("\n") + 1 if fault.place is None else yaml_text.line_of(text, fault.place)
         raise FormatError(str(fault), line) from None
@@ -393,9 +389,3 @@ def _unended(nodes: list[Any]) -> FaultError:
     if nodes and isinstance(nodes[0], dict) and "template" not in nodes[0]:
         return FaultError(f"was written by vcrpy, not by this plugin: {_TAKE_OVER}", ("interactions",))
     return FaultError(f"is cut off: after {len(nodes)} interactions its end mark is missing", None)
-
-
-def _yaml_fault(error: yaml.YAMLError, text: str) -> tuple[str, int]:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else text.count("\n", 0, getattr(error, "position", 0)) + 1
-    return f"is not readable as YAML: {getattr(error, 'problem', None) or getattr(error, 'reason', error)}", line

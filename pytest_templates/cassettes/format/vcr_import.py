@@ -9,15 +9,20 @@ import base64
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from errno import EFBIG, EINVAL
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from urllib.parse import urlencode
 
 import yaml
 
+from antiphon.reading import MOST_BYTES, read_file
 from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRequest, RecordedResponse, header
 from pytest_templates.errors import CassetteError
+from pytest_templates.support import yaml_text
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _FastLoader
@@ -47,16 +52,14 @@ def load_vcr(path: Path) -> list[Interaction]:
         CassetteError: The file cannot be read, is no such cassette, or holds something that would be lost.
     """
     try:
-        document = _document(_unzipped(path.read_bytes()))
+        document = _document(_unzipped(read_file(path)))
         nodes = _nodes(document)
     except OSError as error:
         raise CassetteError(f"{path}: the file cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, EOFError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise CassetteError(
-            f"{place}: the file is no YAML or JSON: {getattr(error, 'problem', None) or error}"
-        ) from error
+    except yaml_text.YamlError as error:
+        raise CassetteError(f"{path}:{error.line}: the file is no YAML or JSON: {error.problem}") from error
+    except (UnicodeDecodeError, EOFError, RecursionError) as error:
+        raise CassetteError(f"{path}: the file is no YAML or JSON: {error}") from error
     except ValueError as error:
         raise CassetteError(f"{path}: {error}") from error
     return [_interaction(node, number, path) for number, node in enumerate(nodes, 1)]
@@ -105,7 +108,16 @@ _Loader.add_multi_constructor("tag:yaml.org,2002:python/", _python_value)
 
 
 def _unzipped(content: bytes) -> bytes:
-    return gzip.decompress(content) if content.startswith(_GZIP) else content
+    """A file without its compression, of which a little may stand for much. Raises `OSError`, `EOFError`."""
+    if not content.startswith(_GZIP):
+        return content
+    try:
+        unzipped = gzip.GzipFile(fileobj=BytesIO(content)).read(MOST_BYTES + 1)
+    except zlib.error as error:
+        raise OSError(EINVAL, f"it is damaged: {error}") from error
+    if len(unzipped) > MOST_BYTES:
+        raise OSError(EFBIG, f"it holds more than {MOST_BYTES // 1024**2} MB")
+    return unzipped
 
 
 def _document(content: bytes) -> Any:
@@ -114,7 +126,7 @@ def _document(content: bytes) -> Any:
             return json.loads(content)  # YAML knows no surrogate pairs, in which JSON writes emoji
         except json.JSONDecodeError:
             pass
-    return yaml.load(content, _Loader)  # noqa: S506 - it makes plain values only
+    return yaml_text.load(content, _Loader)
 
 
 _LISTS: Final = ("interactions", "http_interactions")
@@ -156,7 +168,7 @@ def _check_known(node: Mapping[str, Any], known: Iterable[str], what: str) -> No
 def _interaction(node: Any, number: int, path: Path) -> Interaction:
     try:
         return Interaction(None, None, _request(_part(node, "request")), _response(_part(node, "response")))
-    except (KeyError, TypeError, ValueError, LookupError) as error:
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         problem = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be taken over: {error}"
         raise CassetteError(f"{path}: interaction {number} {problem}") from error
 

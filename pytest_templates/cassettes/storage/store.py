@@ -51,8 +51,10 @@ class Store:
 
     def read(self, path: Path) -> bytes | None:
         """What a cassette's file holds; ``None`` where there is none. Raises `OSError`."""
+        from antiphon.reading import read_file
+
         try:
-            return path.read_bytes()
+            return read_file(path)
         except FileNotFoundError:
             return None
 

@@ -46,11 +46,11 @@ def test_a_file_that_cannot_be_written_at_the_end_fails_the_run(project):
 
 
 @given(
-    cost=st.none() | st.decimals(min_value=0, allow_nan=False, allow_infinity=False),
-    seconds=st.floats(min_value=0, allow_nan=False, allow_infinity=False),
+    cost=st.none() | st.decimals(min_value=0, max_value=10**12, places=30),
+    seconds=st.floats(min_value=0, max_value=1e12),
     text=st.text(),
     path=st.none() | st.text(),
-    tokens=st.integers(min_value=0),
+    tokens=st.integers(min_value=0, max_value=10**15),
 )
 def test_what_is_written_is_what_is_read(tmp_path_factory, cost, seconds, text, path, tokens):
     call = Call(

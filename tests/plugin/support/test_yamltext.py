@@ -80,9 +80,9 @@ def test_text_that_a_block_could_lose_is_quoted(text: str) -> None:
 
 
 def test_a_key_that_stands_twice_is_refused_with_its_line() -> None:
-    with pytest.raises(yaml.YAMLError) as caught:
+    with pytest.raises(yaml_text.YamlError) as caught:
         yaml_text.load("a: 1\nb:\n  c: 1\n  d: 1\n  c: 2\n")
-    assert caught.value.problem_mark.line == 4  # type: ignore[attr-defined]
+    assert caught.value.line == 5
 
 
 def test_the_line_of_a_place_is_found() -> None:
@@ -95,3 +95,37 @@ def test_a_line_and_what_is_written_in_it_lead_to_each_other() -> None:
     places = [("a",), ("a", 0, "b"), ("a", 0, "b"), ("a", 0, "b"), ("a", 0, "c"), ("a", 1, 0), ("d",), ("d", "e")]
     assert yaml_text.places_of(text, range(1, 9)) == places
     assert [yaml_text.line_of(text, place) for place in places[4:6]] == [5, 6]
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+HOSTILE = {
+    "blocks": ("".join(" " * depth + "a:\n" for depth in range(1500)), "maximum nesting depth|nested too deeply"),
+    "lists": ("[" * 100_000, "maximum nesting depth|nested too deeply"),
+    "objects": ('{"a": ' * 100_000, "maximum nesting depth|nested too deeply"),
+    "dashes": ("- " * 100_000, "maximum nesting depth|nested too deeply"),
+    "laughs": (LAUGHS, "its aliases stand for themselves, or for millions of values"),
+    "itself": ("a: &a [*a]", "its aliases stand for themselves"),
+    "a tag of Python": ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
+    "a set": ("a: !!set {b, c}", "could not determine a constructor"),
+    "a tag of its own": ("a: !mine b", "could not determine a constructor"),
+    "a number of 5,000 digits": (f"a: {'9' * 5000}", "a value cannot be read"),
+    "no number": ("a: !!int b", "a value cannot be read"),
+    "a null": ("a: 1\nb: \0", "special characters are not allowed|control characters are not allowed"),
+    "a key that is a list": ("? [a]\n: b", "unhashable key"),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), HOSTILE.values(), ids=HOSTILE)
+def test_what_others_have_broken_readers_with_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(yaml_text.YamlError, match=problem) as caught:
+        yaml_text.load(text)
+
+    assert caught.value.line >= 1
+    assert len(str(caught.value)) < 300
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
+def test_aliases_of_a_script_are_read() -> None:
+    assert yaml_text.load("a: &a {reply: Hi}\nb: [*a, *a]\n") == {"a": {"reply": "Hi"}, "b": [{"reply": "Hi"}] * 2}

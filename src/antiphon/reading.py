@@ -1,0 +1,59 @@
+"""Reading files of which nobody knows who wrote them: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from errno import EFBIG, EINVAL, EISDIR
+from pathlib import Path
+from typing import Final
+
+MOST_BYTES: Final = 100 * 1024 * 1024  # what code hosts take of one file; read as YAML it takes gigabytes already
+_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes to is opened at once
+_BINARY: Final = getattr(os, "O_BINARY", 0)
+
+
+def read_file(path: Path) -> bytes:
+    """What a file holds.
+
+    Raises:
+        OSError: It cannot be read, is none (but a pipe or a device, which may never end), or holds more than 100 MB.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _NON_BLOCKING | _BINARY)
+    except ValueError as error:  # NUL in its name
+        raise OSError(EINVAL, f"that is no name of a file: {error}", str(path)) from error
+    try:
+        about = os.fstat(descriptor)
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(EISDIR, "it is a folder", str(path))
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(EINVAL, "it is a pipe or a device: save what comes out of it in a file", str(path))
+        content = _content(descriptor, about.st_size)
+    finally:
+        os.close(descriptor)
+    if len(content) > MOST_BYTES:
+        raise OSError(EFBIG, f"it holds more than {MOST_BYTES // 1024**2} MB", str(path))
+    return content
+
+
+def _content(descriptor: int, expected: int) -> bytes:
+    """All of it, and of too much a bit more than is allowed; a size may be wrong, as of files that grow."""
+    parts, left = [], MOST_BYTES + 1
+    while left > 0:
+        part = os.read(descriptor, min(left, max(expected + 1, 2**16)))
+        if not part:
+            break
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def read_text(path: Path) -> str:
+    """What a file of text in UTF-8 holds, with line feeds as its line breaks.
+
+    Raises:
+        OSError: As `read_file`.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    return read_file(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")

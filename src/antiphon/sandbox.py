@@ -1,0 +1,338 @@
+"""The sandbox of texts: jinja2's own, with less to reach, and with a budget for what is made (see `making`).
+
+A text reads what the program gives it. It reaches nothing that acts (runners, models, templates, the run itself), and
+changes nothing. Jinja2 compiles texts to Python: `_Compiler` lets loops, slices, joined and unpacked values pass by the
+sandbox, which jinja2 itself does not ask about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet
+from dataclasses import is_dataclass
+from functools import lru_cache, partial, update_wrapper, wraps
+from inspect import getattr_static
+from types import BuiltinMethodType, MethodType
+from typing import Any, Final
+
+from jinja2 import Template, nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import SecurityError
+from jinja2.filters import make_attrgetter
+from jinja2.runtime import Context, LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
+from jinja2.utils import generate_lorem_ipsum
+from markupsafe import EscapeFormatter, Markup
+from pydantic import BaseModel
+
+from antiphon.making import (
+    BUDGET,
+    CALL,
+    CONTAINERS,
+    FILTER_COSTS,
+    METHOD_COSTS,
+    STEP,
+    Budget,
+    concatenated,
+    finite,
+    made,
+    pay_format,
+    pay_join,
+    percent,
+    plus,
+    power,
+    spend,
+    text_length,
+    times,
+    turns,
+)
+
+
+def rendered(template: Template, variables: dict[str, Any]) -> str:
+    """What ``Template.render`` does, with a budget, and at half the cost: it would copy the global names one by one."""
+    token = BUDGET.set(Budget())  # as `budget` does, without the cost of a context manager
+    try:
+        return concatenated(template.root_render_func(template.new_context(variables, shared=True)))
+    except Exception:  # noqa: BLE001
+        template.environment.handle_exception()  # gives the traceback the lines of the text, and raises
+    finally:
+        BUDGET.reset(token)
+
+
+# What may be reached
+
+_READABLE: Final[Mapping[str, frozenset[str]]] = {  # of this package's classes that act, and of those derived from them
+    "Session": frozenset({"messages", "metadata", "last", "get_last_message", "template_path"}),
+    "Tool": frozenset({"name", "description", "parameters", "__call__"}),
+    "Model": frozenset({"name"}),
+    "Template": frozenset({"template_id"}),
+    "Trace": frozenset({"calls", "tools", "models"}),
+}
+_PYDANTIC: Final = frozenset(name for name in dir(BaseModel) if not name.startswith("_"))
+_PYDANTIC_READS: Final = frozenset(  # the others make models of what they are given: parse_raw() unpickles it
+    {"model_dump", "model_dump_json", "model_extra", "model_fields_set", "model_json_schema", "dict", "json", "schema"}
+)
+_CHANGES: Final = frozenset(  # methods that change a set, a deque, or another container, and that jinja2 lets pass
+    {"intersection_update", "appendleft", "extendleft", "popleft", "rotate", "move_to_end", "subtract", "setdefault"}
+    | {"byteswap", "frombytes", "fromlist", "fromfile", "fromunicode", "tofile"}
+)
+
+
+@lru_cache(maxsize=4096)
+def _may_read(kind: type, name: str) -> bool:
+    """Whether a text may read an attribute of the objects of a class, as far as the class says it."""
+    readable = _readable(kind)
+    if readable is not None:
+        return name in readable
+    if issubclass(kind, BaseModel) and name in _PYDANTIC - _PYDANTIC_READS:
+        return name in kind.model_fields or getattr_static(kind, name) is not getattr_static(BaseModel, name)
+    return not (name in _CHANGES and issubclass(kind, MutableMapping | MutableSequence | MutableSet))
+
+
+@lru_cache(maxsize=1024)
+def _readable(kind: type) -> frozenset[str] | None:
+    """What may be read of the objects of a class of this package that acts; ``None`` for any other class."""
+    own = [one.__name__ for one in kind.__mro__ if one.__module__.partition(".")[0] == __package__]
+    named = [_READABLE[name] for name in own if name in _READABLE]
+    if named or not own:
+        return named[0] if named else None
+    is_data = issubclass(kind, BaseModel | list | Exception) or is_dataclass(kind)
+    return None if is_data else frozenset()
+
+
+def _readable_of(value: object) -> frozenset[str] | None:
+    return _readable(value if isinstance(value, type) else type(value))
+
+
+def _may_call(called: object) -> bool:
+    while isinstance(called, partial):
+        called = called.func
+    is_method = isinstance(called, MethodType)
+    readable = _readable_of(called.__self__ if is_method else called)  # type: ignore[attr-defined]
+    return readable is None or (called.__name__ if is_method else "__call__") in readable  # type: ignore[attr-defined]
+
+
+def _said(value: Any) -> Any:
+    """What is about to become text; nothing that acts is meant to."""
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind in CONTAINERS:
+        spend(text_length(value, {}))
+    elif _readable_of(value.__self__ if kind is MethodType else value) is not None and not isinstance(value, BaseModel):
+        raise SecurityError(f"an object of the class {kind.__name__!r} has no text: name what of it is meant")
+    return value
+
+
+# What filters pay
+
+_GO_THROUGH: Final = frozenset(  # the filters that go through what they are given
+    {"list", "sort", "unique", "groupby", "sum", "min", "max", "last", "reverse", "batch", "slice", "map", "select"}
+    | {"reject", "selectattr", "rejectattr", "first", "dictsort", "urlencode"}
+)
+_MAKE_TEXT: Final = frozenset(  # the filters that make text of whatever they are given
+    {"capitalize", "center", "e", "escape", "forceescape", "indent", "lower", "pprint", "replace", "safe", "string"}
+    | {"striptags", "title", "trim", "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr"}
+)
+
+
+def _paying(name: str, given: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter that pays for what it makes."""
+    cost = FILTER_COSTS.get(name)
+    makes_text, goes_through = name in _MAKE_TEXT, name in _GO_THROUGH
+    at = int(hasattr(given, "jinja_pass_arg"))  # what jinja2 passes to a filter stands before the value
+
+    @wraps(given)
+    def paying(*arguments: Any, **options: Any) -> Any:
+        head, (value, *rest) = arguments[:at], arguments[at:]
+        spend(STEP)
+        if makes_text:
+            _said(value)
+        if goes_through:
+            value = finite(value)
+        if cost is not None:
+            cost(value, *rest, **options)
+        return made(given(*head, value, *rest, **options))
+
+    return paying
+
+
+def _joining(given: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter ``join``, which has to know the items before it can pay for them."""
+
+    @wraps(given)
+    def join(context: Any, value: Any, d: Any = "", attribute: Any = None) -> Any:
+        items = list(finite(value))
+        if attribute is not None:
+            items = list(map(make_attrgetter(context.environment, attribute), items))
+        pay_join(d, [_said(item) for item in items])
+        return given(context, items, d)
+
+    return join
+
+
+def _formatting(value: Any, *arguments: Any, **options: Any) -> Any:
+    """The filter ``format``."""
+    if arguments and options:
+        raise TypeError("the filter 'format' takes arguments by position or by name, not both")
+    return _percent(str(_said(value)), options or arguments)
+
+
+def _percent(left: Any, right: Any) -> Any:
+    if isinstance(left, str):
+        for one in right if isinstance(right, tuple) else (right,):
+            _said(one)
+    return percent(left, right)
+
+
+def _lorem_ipsum(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -> str:  # noqa: A002 - as jinja2 has it
+    spend(n * max * STEP)
+    return generate_lorem_ipsum(n, html, min, max)
+
+
+class _Formatter(SandboxedFormatter):
+    """``str.format``, which pays for its widths."""
+
+    def format_field(self, value: Any, format_spec: str) -> Any:
+        pay_format(value, format_spec)
+        return made(super().format_field(_said(value), format_spec))
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return super().convert_field(_said(value), conversion)
+
+
+class _EscapeFormatter(_Formatter, EscapeFormatter):
+    """The same of a text that is marked as HTML."""
+
+
+class _Compiler(CodeGenerator):
+    """Makes Python of a text; the names of its methods are jinja2's."""
+
+    def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802
+        pieces = sum(len(output.nodes) for output in node.find_all(nodes.Output))
+        node.iter = _asking("turns", node.iter, nodes.Const(max(STEP, 8 * pieces)))
+        super().visit_For(node, frame)
+
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:  # noqa: N802
+        if not isinstance(node.node, nodes.EnvironmentAttribute):
+            if node.dyn_args is not None:
+                node.dyn_args = _asking("finite", node.dyn_args)
+            super().visit_Call(node, frame, forward_caller=forward_caller)
+            return
+        self.write(f"environment.{node.node.name}(")
+        for argument in node.args:
+            self.visit(argument, frame)
+            self.write(", ")
+        self.write(")")
+
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:  # noqa: N802
+        is_slice = isinstance(node.arg, nodes.Slice)
+        self.write("environment.made(" * is_slice)
+        super().visit_Getitem(node, frame)
+        self.write(")" * is_slice)
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
+        self.write("(markup_join if context.eval_ctx.autoescape else str_join)(environment.parts((")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write(")))")
+
+    def visit_Operand(self, node: nodes.Operand, frame: Frame) -> None:  # noqa: N802
+        if node.op in {"in", "notin"}:
+            node.expr = _asking("finite", node.expr)
+        super().visit_Operand(node, frame)
+
+
+def _asking(name: str, given: nodes.Node, *more: nodes.Expr) -> nodes.Call:
+    """A call of the sandbox itself."""
+    return nodes.Call(nodes.EnvironmentAttribute(name), [given, *more], [], None, None, lineno=given.lineno)
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """The environment in which texts are compiled and rendered."""
+
+    code_generator_class = _Compiler
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    concat = staticmethod(concatenated)
+    turns = staticmethod(turns)  # this and the next three are called by what `_Compiler` writes
+    finite = staticmethod(finite)
+    made = staticmethod(made)
+
+    @staticmethod
+    def parts(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What is about to be joined by ``~``."""
+        spend(sum(len(one) for one in values if isinstance(_said(one), str)))
+        return values
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(finalize=_said, **options)
+        self.filters = {name: _paying(name, given) for name, given in self.filters.items()}
+        self.filters["join"] = _joining(self.filters["join"])
+        self.filters["format"] = _formatting
+        self.globals["lipsum"] = _lorem_ipsum
+        self.binop_table.update({"+": plus, "*": times, "**": power, "%": _percent})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Read an attribute, or the item of that name."""
+        if (
+            type(obj) is dict and attribute in obj and attribute not in _OF_DICTS
+        ):  # the most common case, at half the cost
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Whether a text may read an attribute."""
+        kind = obj if isinstance(obj, type) else type(obj)
+        return _may_read(kind, attr) and super().is_safe_attribute(obj, attr, value)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Whether a text may call something: a tool it may, and what the program gave it."""
+        return _may_call(obj) and super().is_safe_callable(obj)
+
+    def call(self, context: Context, obj: Any, /, *arguments: Any, **options: Any) -> Any:
+        """Call something."""
+        spend(CALL)
+        if isinstance(obj, LoopContext):
+            arguments = tuple(turns(items, STEP) for items in arguments)
+        elif isinstance(obj, BuiltinMethodType | type):
+            arguments = tuple(map(finite, arguments))
+            owner = getattr(obj, "__self__", None)
+            if isinstance(owner, str | bytes | int):
+                arguments = _paid_arguments(owner, obj.__name__, arguments, options)
+        return made(super().call(context, obj, *arguments, **options))
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """``str.format`` and ``str.format_map`` in the sandbox; ``None`` for all else."""
+        is_method = isinstance(value, BuiltinMethodType | MethodType) and value.__name__ in {"format", "format_map"}
+        text = value.__self__ if is_method else None
+        if not isinstance(text, str):
+            return None
+        formatter = _EscapeFormatter(self, escape=text.escape) if isinstance(text, Markup) else _Formatter(self)
+
+        def formatted(*arguments: Any, **options: Any) -> str:
+            if value.__name__ == "format":
+                return type(text)(formatter.vformat(text, arguments, options))
+            if len(arguments) != 1 or options:
+                raise TypeError("format_map() takes one argument, a mapping")
+            return type(text)(formatter.vformat(text, (), arguments[0]))
+
+        return update_wrapper(formatted, value)
+
+    def get_template(self, name: Any, parent: str | None = None, globals: Any = None) -> Template:  # noqa: A002 - as jinja2 has it
+        """A file that a text includes, imports or extends."""
+        spend(CALL)
+        return super().get_template(name, parent, globals)
+
+
+def _paid_arguments(owner: Any, name: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The arguments of a method of a text or a number, after it has paid for what it makes of them."""
+    if name == "join" and len(arguments) == 1:
+        items = list(arguments[0])
+        pay_join(owner, items)
+        return (items,)
+    if name in METHOD_COSTS:
+        METHOD_COSTS[name](owner, *arguments, **options)
+    return arguments
+
+
+_OF_DICTS: Final = frozenset(dir(dict))
