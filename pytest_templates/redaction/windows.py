@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-WINDOW: Final = 2**20  # characters that are searched at once
-OVERLAP: Final = 2**17  # characters around them; no secret is longer
+WINDOW: Final = 2**19  # characters that are searched at once
+OVERLAP: Final = 2**16  # characters around them; no secret is longer
 
 
 class Window(NamedTuple):

@@ -48,13 +48,12 @@ cut off.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from io import BytesIO
 from typing import Any, BinaryIO, Final
 
-from pytest_templates.cassettes.format.bodies import decode_response_body, encode_body, encode_response_body
+from pytest_templates.cassettes.format.bodies import LONGEST, decode_response_body, encode_body, encode_response_body
 from pytest_templates.cassettes.recorded import (
     Chunk,
     Headers,
@@ -73,6 +72,11 @@ class FaultError(Exception):
     def __init__(self, problem: str, place: Place | None = ()) -> None:
         super().__init__(problem)
         self.place = place
+
+
+def is_long(interaction: Interaction) -> bool:
+    """Whether it has a body that is written as it is, whatever it holds."""
+    return max(len(interaction.request.body), len(interaction.response.body)) > LONGEST
 
 
 def interaction_node(interaction: Interaction) -> dict[str, Any]:
@@ -186,7 +190,8 @@ _BLOCK: Final = 2**16  # characters
 _MOST_KEPT: Final = 64  # blocks
 _BATCH: Final = 2**14  # bytes
 _MOST_KNOWN: Final = 1000
-_END: Final = b"\nend:\n"
+_ITEM: Final = b"- "
+_END: Final = b"end:"
 _HEAD: Final = f"version: {VERSION}\ninteractions:\n".encode()
 _CONFLICT_LINE: Final = re.compile(rb"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)
 _TAKE_OVER: Final = "`python -m pytest_templates cassettes import` makes one of ours of it"
@@ -272,44 +277,48 @@ def from_file(file: BinaryIO) -> list[Interaction]:
         FormatError: As of `from_text`.
         UnicodeDecodeError: It is no UTF-8.
     """
-    interactions = _as_written(iter(partial(file.read, _BATCH), b""))
+    interactions = _as_written(file)
     if interactions is None:
         file.seek(0)
         return _from_whole(file.read().decode("utf-8"))
     return interactions
 
 
-def _as_written(blocks: Iterator[bytes]) -> list[Interaction] | None:
+def _as_written(file: BinaryIO) -> list[Interaction] | None:
     """The interactions of a sound cassette in the layout in which they are written; ``None`` for any other text.
 
     They are read in batches: what YAML's reader makes of a text needs many times its memory.
     """
+    if file.read(len(_HEAD)) != _HEAD:
+        return None
     known: dict[Any, Any] = {}
     interactions: list[Interaction] = []
-    end = None
-    for number, batch in enumerate(_batches(blocks)):
-        if end is not None or _CONFLICT_LINE.search(batch) or not (number or batch.startswith(_HEAD)):
-            return None
-        items, mark, rest = batch.removeprefix(b"" if number else _HEAD).rpartition(_END)
-        try:
-            nodes = yaml_text.load((items + b"\n" if mark else rest).decode("utf-8"))  # a last text ends with its line
-            interactions += [_shared(interaction_at(node, ()), known) for node in nodes or ()]
-            end = yaml_text.load((mark + rest).decode("utf-8")) if mark else None
-        except (ValueError, TypeError, FaultError, RecursionError):  # a YamlError is one
-            return None  # reading it as a whole tells where
-    return interactions if end == {"end": {"interactions": len(interactions)}} else None
+    batches = _batches(file)
+    try:
+        for batch in batches:
+            if _CONFLICT_LINE.search(batch):
+                return None
+            if batch.startswith(_END):
+                end = yaml_text.load(batch.decode("utf-8"))
+                is_whole = end == {"end": {"interactions": len(interactions)}} and next(batches, None) is None
+                return interactions if is_whole else None
+            interactions += [_shared(interaction_at(node, ()), known) for node in yaml_text.load(batch.decode("utf-8"))]
+    except (ValueError, TypeError, FaultError, RecursionError):  # a YamlError is one
+        pass  # reading it as a whole tells where
+    return None
 
 
-def _batches(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The text in parts, each from where an item of the list begins to where another one does."""
-    waiting: list[bytes] = []
-    for block in blocks:
-        cut = block.rfind(b"\n- ") + 1
-        if cut:
-            yield b"".join([*waiting, block[:cut]])
-            waiting.clear()
-        waiting.append(block[cut:])
-    yield b"".join(waiting)
+def _batches(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Some items of the list at a time, and then what stands behind it."""
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if batch and (line.startswith(_END) or (line.startswith(_ITEM) and size >= _BATCH)):
+            yield b"".join(batch)
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    yield b"".join(batch)
 
 
 def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:

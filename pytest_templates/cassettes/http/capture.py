@@ -75,7 +75,8 @@ class ResponseCapture:
         if decoded and not self.has_ended:
             self._pieces.append(decoded)
             if self._keeps_pieces:
-                self._arrivals.append(Chunk(len(decoded), self._now()))
+                arrival = Chunk(len(decoded), self._now())
+                self._arrivals.append(self._arrivals[-1] if self._arrivals[-1:] == [arrival] else arrival)
 
     def leave(self) -> None:
         """The client reads no further."""
