@@ -6,7 +6,7 @@ import os
 import stat
 from errno import EFBIG, EINVAL, EISDIR
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 MOST_BYTES: Final = 100 * 1024 * 1024  # what code hosts take of one file; read as YAML it takes gigabytes already
 _NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes to is opened at once
@@ -19,22 +19,43 @@ def read_file(path: Path) -> bytes:
     Raises:
         OSError: It cannot be read, is none (but a pipe or a device, which may never end), or holds more than 100 MB.
     """
+    with opened(path) as file:
+        content = _content(file.fileno(), os.fstat(file.fileno()).st_size)
+    if len(content) > MOST_BYTES:
+        raise _too_large(path)
+    return content
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file that is opened to be read; nobody waits for one that is none.
+
+    Raises:
+        OSError: As `read_file`.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | _NON_BLOCKING | _BINARY)
     except ValueError as error:  # NUL in its name
         raise OSError(EINVAL, f"that is no name of a file: {error}", str(path)) from error
     try:
-        about = os.fstat(descriptor)
-        if stat.S_ISDIR(about.st_mode):
-            raise IsADirectoryError(EISDIR, "it is a folder", str(path))
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(EINVAL, "it is a pipe or a device: save what comes out of it in a file", str(path))
-        content = _content(descriptor, about.st_size)
-    finally:
+        _check(os.fstat(descriptor), path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
         os.close(descriptor)
-    if len(content) > MOST_BYTES:
-        raise OSError(EFBIG, f"it holds more than {MOST_BYTES // 1024**2} MB", str(path))
-    return content
+        raise
+
+
+def _check(about: os.stat_result, path: Path) -> None:
+    """Raise `OSError` where this is no file, or too large a one."""
+    if stat.S_ISDIR(about.st_mode):
+        raise IsADirectoryError(EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(EINVAL, "it is a pipe or a device: save what comes out of it in a file", str(path))
+    if about.st_size > MOST_BYTES:
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> OSError:
+    return OSError(EFBIG, f"it holds more than {MOST_BYTES // 1024**2} MB", str(path))
 
 
 def _content(descriptor: int, expected: int) -> bytes:

@@ -60,8 +60,10 @@ class Store:
 
     def opened(self, path: Path) -> BinaryIO | None:
         """A cassette's file, to be read in parts; ``None`` where there is none. Raises `OSError`."""
+        from antiphon.reading import opened
+
         try:
-            return path.open("rb")
+            return opened(path)
         except FileNotFoundError:
             return None
 
