@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server says; headers are pairs, since some come twice.
+
+    Attributes:
+        stalls: Whether the body has no end, and nothing follows it until the client leaves.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    stalls: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,14 +40,10 @@ class Request:
     body: bytes
     framing: dict[str, str]
 
-
-@dataclass(frozen=True)
-class Reply:
-    """What the server says; headers are pairs, since some come twice."""
-
-    body: bytes = b""
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = (("content-type", "text/plain"),)
+    @staticmethod
+    def says(body: bytes = b"", status: int = 200, *headers: tuple[str, str], stalls: bool = False) -> Reply:
+        """An answer."""
+        return Reply(body, status, headers, stalls)
 
 
 @dataclass
@@ -46,7 +57,7 @@ class Web:
     """
 
     url: str
-    answer: Callable[[Request], Reply] = lambda request: Reply(request.body)
+    answer: Callable[[Request], Reply] = lambda request: request.says(request.body)
     asked: list[Request] = field(default_factory=list)
     protocol: str = "HTTP/1.1"
 
@@ -68,11 +79,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers:
             self.send_header(name, value)
-        if self.command != "HEAD":
+        if self.command != "HEAD" and not reply.stalls:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
+        if reply.stalls:
+            self.close_connection = True
+            select.select([self.connection], [], [], 10)
 
     def body(self, framing: dict[str, str]) -> bytes:
         if "chunked" not in framing.get("transfer-encoding", ""):

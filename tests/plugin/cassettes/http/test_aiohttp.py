@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,19 +13,14 @@ from pytest_templates.errors import CassetteError
 aiohttp = pytest.importorskip("aiohttp")
 
 
-def moved(to: str, status: int) -> Any:
-    return SimpleNamespace(body=b"", status=status, headers=(("Location", to),))
-
-
 def told(request: Any) -> Any:
     """What was asked, in the end; on the way to it, redirects."""
-    steps = {"/moved": "../told", "/chain": "moved", "/round": "/round", "/away": "ftp://elsewhere/"}
+    steps = {"/moved": "/told", "/relative": "told", "/chain": "moved", "/round": "/round", "/away": "ftp://elsewhere/"}
     path, _, status = request.path.partition("?")
     if path in steps:
         to = steps[path] if path == "/away" else f"{steps[path]}?{status}"
-        return moved(to, int(status))
-    body = f"{request.method} {request.body.decode()}".encode()
-    return SimpleNamespace(body=body, status=200, headers=(("Content-Type", "text/plain"),))
+        return request.says(b"", int(status[:3]), ("Location", to))
+    return request.says(f"{request.method} {request.body.decode()}".encode(), 200, ("Content-Type", "text/plain"))
 
 
 def asked(path: str, **settings: Any) -> Callable[[str], Any]:
@@ -43,7 +37,7 @@ def asked(path: str, **settings: Any) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("start", ["/moved", "/chain"])
+@pytest.mark.parametrize("start", ["/moved", "/relative", "/chain"])
 def test_a_redirect_is_followed_as_its_status_says(
     start: str, status: int, recorded_and_replayed: Any, web: Any
 ) -> None:
@@ -67,16 +61,14 @@ def test_a_redirect_is_followed_as_its_status_says(
 def test_settings_of_redirects_count(
     start: str, settings: Any, outcome: Any, recorded_and_replayed: Any, web: Any
 ) -> None:
-    web.answer = (
-        told if "params" not in settings else lambda one: moved("/told", 307) if "moved" in one.path else told(one)
-    )
+    web.answer = told
     live, replayed = recorded_and_replayed(asked(start, **settings))
     assert live == replayed
     assert (live if isinstance(live, str) else live[0]) == outcome
 
 
 def test_what_is_wrong_with_an_answer_is_raised_in_replay(recorded_and_replayed: Any, web: Any) -> None:
-    web.answer = lambda _: SimpleNamespace(body=b"no", status=404, headers=(("Content-Type", "text/html"),))
+    web.answer = lambda request: request.says(b"no", 404, ("Content-Type", "text/html"))
 
     async def ask(url: str) -> list[str]:
         raised = []
@@ -114,7 +106,7 @@ def test_middlewares_of_the_program_run_before_the_cassette(recorded_and_replaye
 
 
 def test_an_answer_can_be_read_in_pieces(recorded_and_replayed: Any, web: Any) -> None:
-    web.answer = lambda _: SimpleNamespace(body=b"one\ntwo\nthree", status=200, headers=())
+    web.answer = lambda request: request.says(b"one\ntwo\nthree")
 
     async def ask(url: str) -> tuple[list[bytes], list[bytes], bytes]:
         async with aiohttp.ClientSession() as session:
@@ -130,12 +122,13 @@ def test_an_answer_can_be_read_in_pieces(recorded_and_replayed: Any, web: Any) -
     assert live == replayed == ([b"one\n", b"two\n", b"three"], [b"one\nt", b"wo\nth", b"ree"], b"one\ntwo\nthree")
 
 
-def test_a_websocket_is_no_request(cassette: Any, web: Any) -> None:
-    web.answer = lambda _: SimpleNamespace(body=b"", status=400, headers=())
-
+@pytest.mark.parametrize("mode", ["missing", "none"])
+def test_a_websocket_is_refused(mode: str, cassette: Any, web: Any) -> None:
     async def connect() -> None:
         async with aiohttp.ClientSession() as session, session.ws_connect(web.url):
             pass
 
-    with cassette("missing"), pytest.raises((CassetteError, aiohttp.WSServerHandshakeError)):
+    with cassette(mode) as opened, pytest.raises(CassetteError, match="aiohttp opens a websocket") as caught:
         asyncio.run(connect())
+    assert opened.misses == [caught.value]
+    assert web.asked == []

@@ -19,12 +19,6 @@ aiohttp = pytest.importorskip("aiohttp")
 Both = Callable[[Callable[[str], Any]], tuple[Any, Any]]
 
 
-def reply(body: bytes = b"", status: int = 200, *headers: tuple[str, str]) -> Any:
-    from types import SimpleNamespace
-
-    return SimpleNamespace(body=body, status=status, headers=headers)
-
-
 def numbered(request: Any) -> int:
     return int(request.path.rpartition("=")[2]) if "=" in request.path else 1
 
@@ -32,7 +26,7 @@ def numbered(request: Any) -> int:
 def paged(request: Any) -> Any:
     page = numbered(request)
     following = (("Link", f'</models?page={page + 1}>; rel="next"'),) if page < 3 else ()
-    return reply(b"%d" % page, 200, ("Content-Type", "text/plain"), *following)
+    return request.says(b"%d" % page, 200, ("Content-Type", "text/plain"), *following)
 
 
 def pages_by_requests(url: str) -> list[str]:
@@ -75,9 +69,9 @@ def test_pages_are_followed_to_the_last(program: Any, recorded_and_replayed: Bot
 
 def challenged(request: Any) -> Any:
     if "authorization" in request.headers:
-        return reply(b"in")
+        return request.says(b"in")
     nonce = f'Digest realm="r", nonce="{time.time()}", qop="auth", opaque="5ccc069c403ebaf9f0171e9517f40e41"'
-    return reply(b"out", 401, ("WWW-Authenticate", nonce))
+    return request.says(b"out", 401, ("WWW-Authenticate", nonce))
 
 
 def digest_by_httpx(library: Any) -> Callable[[str], str]:
@@ -105,9 +99,9 @@ def test_a_client_that_is_challenged_asks_again(
 def logged_in(request: Any) -> Any:
     if request.path == "/login":
         session = "session=s3cr3t-session-1; Path=/; Expires=Wed, 21 Oct 2099 07:28:00 GMT; HttpOnly"
-        return reply(b"", 200, ("Set-Cookie", session), ("Set-Cookie", "csrf=c5rf-value-1; Path=/"))
+        return request.says(b"", 200, ("Set-Cookie", session), ("Set-Cookie", "csrf=c5rf-value-1; Path=/"))
     is_known = "session=s3cr3t-session-1" in request.headers.get("cookie", "")
-    return reply(b"welcome" if is_known and b"c5rf" in request.body else b"go away")
+    return request.says(b"welcome" if is_known and b"c5rf" in request.body else b"go away")
 
 
 def login_by_httpx(url: str) -> tuple[str, list[str]]:
@@ -172,18 +166,18 @@ def headers_by_requests(url: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("program", [headers_by_httpx, headers_by_requests])
 def test_what_speaks_of_quotas_ids_and_waits_is_kept(program: Any, recorded_and_replayed: Both, web: Any) -> None:
-    web.answer = lambda _: reply(b"four", 200, *SEEN.items())
+    web.answer = lambda request: request.says(b"four", 200, *SEEN.items())
     live, replayed = recorded_and_replayed(program)
     assert live == replayed
     assert sorted(replayed) == sorted(ABOUT)
 
 
 def test_the_length_of_what_is_not_sent_is_kept(recorded_and_replayed: Both, web: Any) -> None:
-    web.answer = lambda _: reply(b"", 200, ("Content-Length", "123456"), ("Content-MD5", "abc"))
+    web.answer = lambda request: request.says(b"", 200, ("Content-Length", "123456"), ("Content-MD5", "abc"))
 
     def program(url: str) -> list[tuple[str, str, int]]:
         with httpx2.Client() as client:
-            answers = [client.head(url), requests.head(url)]
+            answers: list[Any] = [client.head(url), requests.head(url)]
         return [(one.headers["content-length"], one.headers["content-md5"], len(one.content)) for one in answers]
 
     live, replayed = recorded_and_replayed(program)
