@@ -25,6 +25,11 @@ from pytest_templates.errors import CassetteError
 
 Send = Callable[[Any], Awaitable[Any]]
 _MIDDLEWARES: Final = "middlewares"
+_NO_REQUEST: Final = (
+    "{uri}: aiohttp opens a websocket, which can be neither recorded nor replayed.\n"
+    "Keep it out of the test, or let the cassette leave its host alone: "
+    '@pytest.mark.llm_cassette(ignore_hosts=["…"]).'
+)
 _BUFFER: Final = 2**16  # bytes, as of aiohttp's own streams
 
 
@@ -57,6 +62,8 @@ async def _recorded_or_replayed(request: Any, send: Send) -> Any:
     if goes_its_own_way(str(request.url)):
         with passing():
             return await send(request)
+    if request.headers.get("Upgrade", "").lower() == "websocket":
+        raise noted(CassetteError(_NO_REQUEST.format(uri=str(request.url).partition("?")[0])))
     recorded = await _recorded_request(request)
     recorder: Recorder = recorder_for(recorded.method, recorded.uri)
     decision: Decision = recorder.decide(recorded)

@@ -51,7 +51,7 @@ def response_of(headers: dict[str, str], body: bytes) -> RecordedResponse:
     return scrub(interaction(response=(tuple(headers.items()), body)), NONE).response
 
 
-def test_headers_are_kept_by_a_list_of_allowed_ones() -> None:
+def test_of_a_request_two_headers_are_kept_and_of_a_response_what_means_something() -> None:
     request = {"content-type": "application/json", "accept": "*/*", "authorization": "Bearer x", "x-goog-api-key": "x"}
     response = {"content-type": "a/b", "retry-after": "1", "set-cookie": "x", "openai-organization": "x", "date": "x"}
     kept = scrub(interaction(request=(tuple(request.items()), b""), response=(tuple(response.items()), b"")), NONE)

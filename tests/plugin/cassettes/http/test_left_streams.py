@@ -1,0 +1,122 @@
+"""A stream that somebody else reads ahead for the program is left again in replay where the program leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from pytest_templates.errors import CassetteMiss
+
+WORDS = b"".join(b"data: w%d\n\n" % number for number in range(40))
+
+
+async def ahead_in_a_task(url: str, wanted: int) -> list[str]:
+    """A task that reads as fast as it can, as SDKs for agents do, and a program that hears what it says in its time."""
+    words: asyncio.Queue[str | Exception] = asyncio.Queue()
+
+    async def read() -> None:
+        try:
+            async with httpx2.AsyncClient() as client, client.stream("GET", url) as answer:
+                async for line in answer.aiter_lines():
+                    words.put_nowait(line)
+        except (httpx2.HTTPError, CassetteMiss) as error:
+            words.put_nowait(error)
+
+    reading = asyncio.create_task(read())
+    heard: list[str] = []
+    while len(heard) < wanted:
+        word = await words.get()
+        if isinstance(word, Exception):
+            raise word
+        await asyncio.sleep(0.02)
+        heard += [word] if word else []
+    reading.cancel()
+    await asyncio.wait([reading])
+    return heard
+
+
+def ahead_in_a_thread(url: str, wanted: int) -> list[str]:
+    words: SimpleQueue[str | Exception] = SimpleQueue()
+    answers: SimpleQueue[Any] = SimpleQueue()
+
+    def read() -> None:
+        try:
+            with client.stream("GET", url) as answer:
+                answers.put(answer)
+                for line in answer.iter_lines():
+                    words.put(line)
+        except (httpx2.HTTPError, CassetteMiss) as error:
+            words.put(error)
+
+    heard: list[str] = []
+    with httpx2.Client(timeout=0.3) as client:  # closing an answer does not wake who waits for more of it
+        reading = threading.Thread(target=read)
+        reading.start()
+        answer = answers.get(timeout=10)
+        while len(heard) < wanted:
+            word = words.get(timeout=10)
+            if isinstance(word, Exception):
+                raise word
+            heard += [word] if word else []
+        answer.close()
+        reading.join(10)
+    return heard
+
+
+async def ahead_in_trio(url: str, wanted: int) -> list[str]:
+    send, receive = anyio.create_memory_object_stream[str](100)
+
+    async def read() -> None:
+        async with httpx2.AsyncClient() as client, client.stream("GET", url) as answer:
+            async for line in answer.aiter_lines():
+                await send.send(line)
+
+    heard: list[str] = []
+    async with anyio.create_task_group() as tasks, send, receive:
+        tasks.start_soon(read)
+        async for word in receive:
+            await anyio.sleep(0.02)
+            heard += [word] if word else []
+            if len(heard) == wanted:
+                tasks.cancel_scope.cancel()
+                break
+    return heard
+
+
+PROGRAMS: dict[str, Callable[[str, int], list[str]]] = {
+    "task": lambda url, wanted: asyncio.run(ahead_in_a_task(url, wanted)),
+    "thread": ahead_in_a_thread,
+    "trio": lambda url, wanted: anyio.run(ahead_in_trio, url, wanted, backend="trio"),
+}
+
+
+@pytest.fixture
+def slow(web: Any) -> Any:
+    """The server says a few words, and no more for as long as somebody listens."""
+    web.answer = lambda request: request.says(WORDS, 200, ("Content-Type", "text/event-stream"), stalls=True)
+    return web
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_whoever_reads_ahead_gets_nothing_more_while_the_program_is_at_work(
+    program: Any, recorded_and_replayed: Any, slow: Any
+) -> None:
+    expected = ["data: w0", "data: w1", "data: w2"]
+    assert recorded_and_replayed(lambda url: program(url, 3)) == (expected, expected)
+
+
+@pytest.mark.parametrize("program", ["task", "thread"])
+def test_a_program_that_reads_further_is_told_so(program: str, cassette: Any, slow: Any) -> None:
+    with cassette("missing") as opened:
+        PROGRAMS[program](slow.url, 3)
+        opened.save()
+    with cassette() as opened, pytest.raises(CassetteMiss, match="left-early") as caught:
+        PROGRAMS[program](slow.url, 1000)
+    assert opened.misses == [caught.value]
