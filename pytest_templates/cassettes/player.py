@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -53,9 +52,12 @@ class Player:
         self._loaded = (*kept, *left)
         self._kept = len(kept)
         self._fingerprints = tuple(map(fingerprint, self._loaded))
-        self._queues: defaultdict[bytes, list[int]] = defaultdict(list)
+        self._queues: dict[bytes, list[int]] = {}
         for index, known in enumerate(self._fingerprints):
-            self._queues[known].append(index)
+            if known in self._queues:
+                self._queues[known].append(index)
+            else:
+                self._queues[known] = [index]  # a list that has never grown is smaller
         self._played: set[int] = set()
         self._used: dict[Order, Interaction] = {}  # by the order in which it was asked for
         self._new: dict[Order, Interaction] = {}  # those of them that are not saved yet

@@ -69,11 +69,13 @@ class HeaderScrubber:
 
     def request(self, headers: Headers) -> Headers:
         """Those of a request."""
-        return tuple((name, self.text(value)) for name, value in headers if name in _REQUEST)
+        kept = tuple((name, self.text(value)) for name, value in headers if name in _REQUEST)
+        return headers if kept == headers else kept
 
     def response(self, headers: Headers) -> Headers:
         """Those of a response."""
-        return tuple(self._kept(headers))
+        kept = tuple(self._kept(headers))
+        return headers if kept == headers else kept
 
     def _kept(self, headers: Headers) -> Iterator[tuple[str, str]]:
         for name, value in headers:
@@ -108,7 +110,8 @@ def sized(headers: Headers, before: bytes, after: bytes, *, encoded: bool, cut: 
     untrue = CHECKSUMS if encoded or before != after else frozenset()
     length = None if encoded else str(len(after))
     pairs = ((name, length if name == "content-length" and not cut else value) for name, value in headers)
-    return tuple((name, value) for name, value in pairs if value is not None and name not in untrue)
+    kept = tuple((name, value) for name, value in pairs if value is not None and name not in untrue)
+    return headers if kept == headers else kept
 
 
 def _cookie(value: str, headers: Headers) -> str:

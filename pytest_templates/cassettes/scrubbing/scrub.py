@@ -49,7 +49,8 @@ def scrub_uri(uri: str, secrets: Secrets) -> str:
     address, fragment_mark, fragment = _USER.sub(rf"\g<1>{PLACEHOLDER}@", uri).partition("#")
     start, mark, query = address.partition("?")
     path = "/".join(_part(part, secrets) for part in start.split("/"))
-    return secrets.replace(path + mark + scrub_form(query, secrets) + fragment_mark + _part(fragment, secrets))
+    scrubbed = secrets.replace(path + mark + scrub_form(query, secrets) + fragment_mark + _part(fragment, secrets))
+    return uri if scrubbed == uri else scrubbed
 
 
 def scrub_form(query: str, secrets: Secrets) -> str:
@@ -89,8 +90,9 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
     """
     if len(body) > WINDOW and not any(part != _scrubbed(headers, part, secrets) for part in _overlapping(body)):
         return body  # most hold no secret, and that needs less memory to see than all of it in one piece
-    scrubbed = _scrubbed(headers, body.decode("utf-8", "surrogateescape"), secrets)
-    return scrubbed.encode("utf-8", "surrogateescape")
+    text = _scrubbed(headers, body.decode("utf-8", "surrogateescape"), secrets)
+    scrubbed = text.encode("utf-8", "surrogateescape")
+    return body if scrubbed == body else scrubbed  # held once where nothing is to be replaced
 
 
 def _overlapping(body: bytes) -> Iterator[str]:
@@ -374,4 +376,4 @@ def _text(text: str, secrets: Secrets) -> str:
 
 def _storable(text: str) -> str:
     """The text with surrogate characters escaped: no file can hold them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
