@@ -26,7 +26,7 @@ from turns import floor, looped
 SIZES = (100, 1000, 10_000)
 MEGABYTE = 2**20
 ANSWERS = (10, 50)  # MB
-CALLS = (500, 5000)
+CALLS = (1_000, 5_000)
 EVENT = (
     b'data: {"id":"chat-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"words "}}]}\n\n'
 )
