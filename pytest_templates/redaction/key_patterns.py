@@ -84,10 +84,10 @@ def _is_in_base64(text: str, start: int, end: int) -> bool:
 
 _PEM: Final = (
     rf"(?:[A-Z0-9]+ ){{0,4}}PRIVATE KEY(?: BLOCK)?-----"
-    rf"(?:{_GAP}*+[A-Za-z-]{{1,40}}: [^\n\\]{{0,100}}){{0,10}}+"  # headers, as RFC 1421 and OpenPGP have them
-    rf"(?:{_GAP}*+[A-Za-z0-9+/=]{{20,}}+)++"
-    rf"(?:{_GAP}*+[A-Za-z0-9+/=]++(?={_GAP}*+-----END)|(?:\\+[nrt]|\n)[ \t]*+[A-Za-z0-9+/=]++)?"
-    rf"(?:{_GAP}*+-----END [A-Z0-9 ]+-----)?"
+    rf"(?:{_GAP}*[A-Za-z-]{{1,40}}+: [^\n\\]{{0,100}}+){{0,10}}"  # headers, as RFC 1421 and OpenPGP have them
+    rf"(?:{_GAP}*[A-Za-z0-9+/=]{{20,}}+)+"
+    rf"(?:{_GAP}*[A-Za-z0-9+/=]++(?={_GAP}*-----END)|(?:\\+[nrt]|\n)[ \t]*+[A-Za-z0-9+/=]++)?"
+    rf"(?:{_GAP}*-----END [A-Z0-9 ]+-----)?"
 )
 
 KEY_PATTERNS: Final = (

@@ -85,7 +85,7 @@ def _credentials(request: RecordedRequest) -> Iterator[tuple[str, str, Source]]:
 
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]*)\s+(?=\S)")
 _PARAMETER: Final = re.compile(
-    r"(?:(?P<name>[A-Za-z][A-Za-z0-9_.-]{0,60}+)=(?!=*(?:[\s,;]|\Z)))?(?:\"(?P<quoted>(?:[^\"\\]|\\.)*+)(?:\"|\\?\Z)|(?P<bare>[^\s,;\"]++))"
+    r"(?:(?P<name>[A-Za-z][A-Za-z0-9_.-]{0,60}+)=(?!=*(?:[\s,;]|\Z)))?(?:\"(?P<quoted>[^\"\\]*+(?:\\.[^\"\\]*+)*+)(?:\"|\\?\Z)|(?P<bare>[^\s,;\"]++))"
 )
 # parameters that servers give out, and those that say who asks and how
 _NO_CREDENTIALS: Final = frozenset(

@@ -32,12 +32,13 @@ _MAX_DEPTH: Final = 8  # of lists and objects under a secret name
 _MIN_DIGITS: Final = 4  # of a number; fewer are counts
 
 _TEXT: Final = re.compile(  # an answer that was cut short may end in it
-    r"[bBrRuU]?(?:\"(?P<double>(?:[^\"\\]|\\.)*+)(?:\"|\\?\Z)|'(?P<single>(?:[^'\\\n]|\\.)*+)(?:'|\\?\Z))", re.DOTALL
+    r"[bBrRuU]?(?:\"(?P<double>[^\"\\]*+(?:\\.[^\"\\]*+)*+)(?:\"|\\?\Z)|'(?P<single>[^'\\\n]*+(?:\\.[^'\\\n]*+)*+)(?:'|\\?\Z))",
+    re.DOTALL,
 )
 _INTEGER: Final = re.compile(r"-?[1-9][0-9]*+(?![0-9.eE\w])")
 _BARE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{2,20} )?(?P<value>[^\s\"'`,;&<>(){}\[\]|\\]+)(?P<after>[(\[{]?)")
 _TOKEN: Final = re.compile(
-    r"(?P<text>\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|'(?:[^'\\\n]|\\.)*+(?:'|\\?\Z))(?P<is_name>\s{0,40}:)?|[\[\]{}]",
+    r"(?P<text>\"[^\"\\]*+(?:\\.[^\"\\]*+)*+(?:\"|\\?\Z)|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+(?:'|\\?\Z))(?P<is_name>\s{0,40}:)?|[\[\]{}]",
     re.DOTALL,
 )
 

@@ -74,7 +74,8 @@ def _parameter(pair: str, secrets: Secrets) -> str:
 
 _LINE: Final = re.compile(r"(data: ?)?([^\r\n]+)")
 _FORM_FIELD: Final = re.compile(
-    r'(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]*+(?:\r?\n[^\r\n]++){0,20}+\r?\n\r?\n)(?P<value>(?:(?!\r?\n--).)*+)',
+    r'(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]*+(?:\r?\n[^\r\n]++){0,20}\r?\n\r?\n)'
+    r"(?P<value>.*?)(?=\r?\n--|\Z)",
     re.DOTALL,
 )
 _ESCAPED: Final = re.compile(r"(?<!\\)\\++u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
