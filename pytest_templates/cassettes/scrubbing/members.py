@@ -35,6 +35,7 @@ _TEXT: Final = re.compile(  # an answer that was cut short may end in it
     r"[bBrRuU]?(?:\"(?P<double>[^\"\\]*+(?:\\.[^\"\\]*+)*+)(?:\"|\\?\Z)|'(?P<single>[^'\\\n]*+(?:\\.[^'\\\n]*+)*+)(?:'|\\?\Z))",
     re.DOTALL,
 )
+_MOST_PASSES: Final = 5
 _INTEGER: Final = re.compile(r"-?[1-9][0-9]*+(?![0-9.eE\w])")
 _BARE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{2,20} )?(?P<value>[^\s\"'`,;&<>(){}\[\]|\\]+)(?P<after>[(\[{]?)")
 _TOKEN: Final = re.compile(
@@ -251,6 +252,14 @@ def _read(escape: str) -> str:
 
 def without_members(text: str) -> str:
     """The text with a placeholder for each of these values, and 0 for numbers."""
+    for _ in range(_MOST_PASSES):  # a value that is replaced may have hidden another one beside it
+        before, text = text, _without_members(text)
+        if text == before:
+            break
+    return text
+
+
+def _without_members(text: str) -> str:
     parts, done = [], 0
     for start, end, source in merged(sorted(member_spans(text))):
         parts += [text[done:start], placeholder(source)]
