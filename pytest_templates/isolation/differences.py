@@ -110,7 +110,7 @@ def _of_values(before: Any, after: Any, path: Path) -> list[Difference]:
         from deepdiff import DeepDiff  # explains a difference; it would be slow at looking for one
     except ImportError:
         return [Difference(path, "unexplained", before, after)]
-    tree = DeepDiff(plain(before), plain(after), view="tree", verbose_level=2)
+    tree = DeepDiff(plain(before), plain(after), view="tree", verbose_level=2, ignore_private_variables=False)
     found = [_difference(path, level) for changes in tree.values() for level in changes]
     return sorted(found, key=lambda one: one.text)
 
