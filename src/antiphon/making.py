@@ -42,28 +42,30 @@ class Budget:
         self.left = MOST
 
 
-BUDGET: Final[ContextVar[Budget]] = ContextVar("antiphon_budget")
+_BUDGET: Final[ContextVar[Budget]] = ContextVar("antiphon_budget")
 
 
 @contextmanager
 def budget() -> Iterator[None]:
     """Render or compile with a budget of its own."""
-    token = BUDGET.set(Budget())
+    token = _BUDGET.set(Budget())
     try:
         yield
     finally:
-        BUDGET.reset(token)
+        _BUDGET.reset(token)
 
 
 def spend(characters: int) -> None:
-    """Take from the budget.
+    """Take from the budget; where there is none, so much at once may be taken as there would be in one.
 
     Raises:
         SecurityError: There is not so much left.
     """
-    purse = BUDGET.get(None) or Budget()
-    purse.left -= characters
-    if purse.left < 0:
+    purse = _BUDGET.get(None)
+    left = (MOST if purse is None else purse.left) - characters
+    if purse is not None:
+        purse.left = left
+    if left < 0:
         raise SecurityError(
             f"it makes too much: one rendering may make {MOST:,} characters, where an item of a list counts as {_ITEM} "
             f"and a turn of a loop as {STEP}"

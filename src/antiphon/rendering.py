@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from jinja2 import Template, TemplateSyntaxError
+from jinja2 import TemplateSyntaxError
 
 from antiphon.errors import InvalidType, RenderingError, naming_template
 from antiphon.facts import Fact
-from antiphon.sandbox import rendered
 from antiphon.session import Session
-from antiphon.sources import ENVIRONMENT, Content, Source
+from antiphon.sources import ENVIRONMENT, Content, Filling, Source
 
 Place: TypeAlias = tuple[str, int | None]  # the name of a text, and a line from 1
 
@@ -36,7 +35,7 @@ class Text:
             raise InvalidType(f"content is text or a pathlib.Path to a file, not {type(content).__name__}: {content!r}")
         self.content = content
         self._source = _read(content, template_id)
-        self._template = None if disable_jinja or "{" not in self._source.text else self._compiled(template_id)
+        self._fill_in = None if disable_jinja or "{" not in self._source.text else self._compiled(template_id)
 
     def render(self, session: Session) -> str:
         """The text for a session: its metadata are the variables, ``session`` is the session itself.
@@ -44,11 +43,11 @@ class Text:
         Raises:
             RenderingError: Whatever goes wrong, undefined names and failing filters included.
         """
-        if self._template is None:
+        if self._fill_in is None:
             return self._source.text
         variables = {**ENVIRONMENT.globals, **session.metadata, "session": session}
         try:
-            return rendered(self._template, variables)
+            return self._fill_in(variables)
         except Exception as error:
             place = _place_of(error, self._source.name)
             failure = self._failure(error, session.template_path, place, _names_at_hand(session))
@@ -57,7 +56,7 @@ class Text:
     @property
     def variables(self) -> frozenset[str]:
         """The names that the text takes from the metadata, in the files it includes as well."""
-        return frozenset() if self._template is None else self._source.variables
+        return frozenset() if self._fill_in is None else self._source.variables
 
     @property
     def written(self) -> str:
@@ -67,12 +66,12 @@ class Text:
     @property
     def included(self) -> dict[str, str]:
         """The files that the text is made of beside its own, as written, by the names that include them."""
-        return {} if self._template is None else self._source.included
+        return {} if self._fill_in is None else self._source.included
 
     @property
     def is_filled_in(self) -> bool:
         """Whether Jinja renders the text; one that has nothing to fill in, or may not have, is said as it stands."""
-        return self._template is not None
+        return self._fill_in is not None
 
     def facts(self, role: str) -> Iterator[Fact]:
         """What a model is sent when a role says this text, before anything is filled in."""
@@ -80,7 +79,7 @@ class Text:
         yield Fact("text", name=role, text=self.written, details=("as it stands",) if kept_as_it_is else ())
         yield from (Fact("include", name=name, text=written) for name, written in self.included.items())
 
-    def _compiled(self, template_id: str | None) -> Template:
+    def _compiled(self, template_id: str | None) -> Filling:
         try:
             return self._source.compiled()
         except Exception as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,9 +21,10 @@ from jinja2.meta import find_undeclared_variables
 
 from antiphon.making import budget
 from antiphon.reading import read_text
-from antiphon.sandbox import Sandbox
+from antiphon.sandbox import Sandbox, filled_in, only_fills_in, rendered
 
 Content: TypeAlias = str | Path
+Filling: TypeAlias = Callable[[dict[str, Any]], str]  # makes a text of the values of its variables
 Reference: TypeAlias = nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends
 
 LITERAL = "literal"  # the name of a text that stands in the program
@@ -81,18 +82,20 @@ class Source:
             loader = _Folder(content.parent.absolute())
             self.environment = ENVIRONMENT.overlay(loader=loader, cache_size=-1, auto_reload=False)
 
-    def compiled(self) -> Template:
-        """The text, ready to be rendered; what it includes by name is read and compiled, too.
+    def compiled(self) -> Filling:
+        """What fills in the text; what it includes by name is read and compiled, too.
 
         Raises:
             TemplateError: The text or one that it includes has a mistake, or is not there.
         """
         environment = self.environment
         with budget():
-            code = environment.compile(self.text, self.name, self.name)
+            tree = self._tree()
+            fill_in = filled_in if only_fills_in(tree) else rendered
+            code = environment.compile(tree, self.name, self.name)
             for part in self._parts():
                 environment.get_template(part.name)
-        return Template.from_code(environment, code, environment.make_globals(None))
+        return partial(fill_in, Template.from_code(environment, code, environment.make_globals(None)))
 
     @cached_property
     def variables(self) -> frozenset[str]:
