@@ -74,6 +74,7 @@ BOMBS = {
     "indent by a text": "{{ ('\\n' * 10**5) | indent('x' * 10**5) }}",
     "replace": "{{ ('a' * 10**6) | replace('a', 'b' * 10**6) }}",
     "replace, the method": "{{ ('a' * 10**6).replace('a', 'b' * 10**6) }}",
+    "replace of bytes": "{{ ('a' * 10**6).encode().replace('a'.encode(), ('b' * 10**6).encode()) }}",
     "replace nothing": "{{ ('a' * 10**6).replace('', 'b' * 10**6) }}",
     "join": "{{ range(100000) | join('a' * 10**6) }}",
     "join, the method": "{{ ('a' * 10**6).join(['x'] * 10**5) }}",
