@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter, OrderedDict, deque
 from functools import partial
 from itertools import count
@@ -26,6 +27,7 @@ from antiphon.errors import RenderingError
 from antiphon.making import MOST
 
 LAUGHS = "{% set n = namespace(x=['ha']) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}"
+KEPT = "{% set n = namespace(x=0) %}{% set s = 'a' * 10**6 %}{% for i in range(999) %}"
 DOUBLED = "{% set n = namespace(x='a') %}{% for i in range(99) %}"
 
 BOMBS = {
@@ -113,8 +115,9 @@ BOMBS = {
     "laughs, by percent": LAUGHS + "{{ '%s' % n.x }}",
     "laughs, printed": LAUGHS + "{{ n.x | pprint }}",
     "laughs, joined": LAUGHS + "{{ [n.x] | join }}",
-    "kept slices": "{% set n = namespace(x=[]) %}{% set s = 'a' * 10**6 %}"
-    "{% for i in range(9999) %}{% set n.x = n.x + [s[i:]] %}{% endfor %}",
+    "kept slices": KEPT + "{% set n.x = [n.x, s[i:]] %}{% endfor %}",
+    "kept capitals": KEPT + "{% set n.x = [n.x, s.upper()] %}{% endfor %}",
+    "kept capitals, by the filter": KEPT + "{% set n.x = [n.x, s | upper] %}{% endfor %}",
     "loops in loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "said again and again": "{% for a in range(100000) %}{{ 'x' * 10 }}{{ text }}{{ text }}{% endfor %}",
     "an endless list": "{{ endless | list }}",
@@ -176,7 +179,19 @@ def test_what_takes_all_memory_or_the_stack_is_refused(text):
 
     assert caught.value.line in {1, None}
     assert len(str(caught.value)) < 1000
+    assert not isinstance(caught.value.__cause__, MemoryError)  # it was not tried
     assert process_time() - begun < 20
+
+
+@pytest.mark.parametrize("text", ["{{ ('ab' * 10**7).split('a') }}", "{{ ('a ' * 10**7).split() }}"])
+def test_a_list_of_parts_is_paid_before_it_is_made(text: str):
+    tracemalloc.start()
+    try:
+        with pytest.raises(RenderingError, match="makes too much"):
+            said(text)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
 
 
 INCLUDES = {
