@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import cache
 from reprlib import Repr
 from typing import Any, Final, Literal, TypeAlias
 
@@ -106,13 +108,29 @@ def _of_values(before: Any, after: Any, path: Path) -> list[Difference]:
     before, after = that_differ(before, after)
     if before == after:
         return []
-    try:
-        from deepdiff import DeepDiff  # explains a difference; it would be slow at looking for one
-    except ImportError:
+    diff = _deepdiff()
+    if diff is None:
         return [Difference(path, "unexplained", before, after)]
-    tree = DeepDiff(plain(before), plain(after), view="tree", verbose_level=2, ignore_private_variables=False)
+    tree = diff(plain(before), plain(after), view="tree", verbose_level=2, ignore_private_variables=False)
     found = [_difference(path, level) for changes in tree.values() for level in changes]
     return sorted(found, key=lambda one: one.text)
+
+
+@cache
+def _deepdiff() -> Any:
+    """``DeepDiff``, which explains a difference and would be slow at looking for one; ``None`` where it is missing.
+
+    It loads pandas and polars where they are installed, a second's work, and these set variables of the environment.
+    What lies around other subroutines is being compared at the time, so these variables are taken out again.
+    """
+    before = set(os.environ)
+    try:
+        from deepdiff import DeepDiff
+    except ImportError:
+        return None
+    for name in os.environ.keys() - before:
+        del os.environ[name]
+    return DeepDiff
 
 
 def _difference(path: Path, level: Any) -> Difference:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from itertools import groupby
 from typing import Any, Final
 
@@ -133,8 +132,6 @@ class PreciseGuard(Guard):
         reverse: bool,
     ) -> None:
         super().__init__(report, custom, unseen_fails=unseen_fails)
-        with suppress(ImportError):
-            import deepdiff  # noqa: F401 - what it imports sets variables of the environment, which are compared
         self.order = ReverseOrder() if reverse else None
 
     def _comparison(self, event: SubroutineEntered) -> Comparison:

@@ -36,10 +36,36 @@ def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(pro
     project.file("conftest.py", AT_THE_END)
     project.tests("def test_it(scripted_model, llm_trace):\n    research(scripted_model('one'))\n")
 
-    result = project.run_alone()
+    result = project.run_alone("--templates-isolation=precise")
 
     result.assert_outcomes(passed=1)
     assert loaded(result) == "loaded: ['antiphon']"
+
+
+def test_what_explains_a_difference_makes_no_other_by_being_loaded(project):
+    project.tests(
+        """
+        import os
+
+        def test_it(scripted_model):
+            answer = AssistantTemplate(template_id="note", after_transform=meddle)
+            inner = LinearTemplate([UserTemplate("Note it."), answer])
+            say = AssistantTemplate(template_id="say")
+            middle = LinearTemplate([SubroutineTemplate(inner, "inner"), UserTemplate("Say it."), say])
+            parent = Session(metadata={"notes": []})
+            Runner(scripted_model("one", "two"), template=SubroutineTemplate(middle, "outer")).run(parent)
+
+        def meddle(child):
+            os.environ["MEDDLED"] = "x"
+            return child
+        """
+    )
+
+    result = project.run_alone("--templates-isolation=precise")  # polars sets a variable, and DeepDiff imports it
+
+    result.assert_outcomes(failed=1)
+    project.says(result, "MEDDLED")
+    assert "_CONF" not in str(result.stdout)
 
 
 @pytest.mark.parametrize("option", ["summary", "lock=update", "coverage", "isolation=precise", "twice"])
