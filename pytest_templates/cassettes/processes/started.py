@@ -18,6 +18,7 @@ from functools import cache, partial, wraps
 from inspect import signature
 from pathlib import Path
 from tempfile import mkdtemp
+from types import FrameType
 from typing import Any, Final
 from unittest import mock
 from uuid import uuid4
@@ -28,6 +29,7 @@ from pytest_templates.cassettes.processes.messages import Messages
 from pytest_templates.support.engine import WhenLoaded
 
 _INJECTED: Final = str(Path(__file__).parent / "injected")
+_LOOKS_UP: Final = frozenset(["ctypes.util", "distro", "platform", "uuid"])  # ask about the machine: ldconfig, uname
 
 
 @cache
@@ -130,9 +132,22 @@ def _opening(state: Path, messages: Messages, real: Any) -> Any:
         given = parameters.bind(process, *arguments, **options)
         given.arguments["env"] = _with_variables(given.arguments.get("env"), state)
         real(*given.args, **given.kwargs)
-        messages.started(_name_of(given.arguments["args"]), process.pid)
+        if _caller() not in _LOOKS_UP:
+            messages.started(_name_of(given.arguments["args"]), process.pid)
 
     return __init__
+
+
+def _caller() -> str:
+    """The module that starts a program by `subprocess`."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and _module(frame) == "subprocess":
+        frame = frame.f_back
+    return _module(frame)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def _with_variables(environ: Any, state: Path) -> Any:

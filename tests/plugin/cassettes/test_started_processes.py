@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HELPERS = """
-import asyncio, json, multiprocessing, os, subprocess, sys
+import asyncio, ctypes.util, json, multiprocessing, os, platform, subprocess, sys
 
 pytestmark = pytest.mark.llm_cassette
 ASK = '''
@@ -108,6 +108,7 @@ def test_programs_that_are_out_of_reach_are_named(project, chat_server):
 def test_one():
     subprocess.run(["git", "--version"], check=True, stdout=subprocess.DEVNULL)
     python("pass", options=["-I"], check=True)
+    ctypes.util.find_library("c"), platform.processor()  # ask programs about the machine
 
 def test_two():
     subprocess.run("git --version", shell=True, check=True, stdout=subprocess.DEVNULL)
