@@ -28,8 +28,10 @@ def test_it(llm_cassette):
 """
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
-@pytest.mark.parametrize("hosts", ["localhost", "\n  api.langfuse.test\n  localhost:PORT # traces", "*host other"])
+@pytest.mark.parametrize(
+    ("hosts", "workers"),
+    [("localhost", ()), ("\n  api.langfuse.test\n  localhost:PORT # traces", ()), ("*host other", ("-n1",))],
+)
 def test_a_host_is_asked_beside_the_model_when_recording_and_in_replay(project, chat_server, hosts, workers):
     port = chat_server.url.rpartition(":")[2].partition("/")[0]
     project.ini(f"templates_ignore_hosts = {hosts.replace('PORT', port)}\n")

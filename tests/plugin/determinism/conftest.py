@@ -15,9 +15,6 @@ def talk_about(text):
 def say(text, model=None, **metadata):
     return Runner(model or ScriptedModel("Yes."), template=talk_about(text)).run(Session(metadata=metadata))
 
-def real():
-    return connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
-
 def note(what):
     with open("notes.txt", "a") as notes:
         print(what, file=notes)
