@@ -5,10 +5,11 @@ from __future__ import annotations
 import coverage
 import memory
 import replay
+import scrubbing
 import startup
 import subroutines
 import turns
 
 if __name__ == "__main__":
-    for benchmark in (turns, subroutines, memory, startup, replay, coverage):
+    for benchmark in (turns, subroutines, memory, startup, replay, scrubbing, coverage):
         benchmark.main()
