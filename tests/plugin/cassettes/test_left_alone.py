@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import aiohttp
@@ -121,7 +121,7 @@ def test_another_port_of_the_host_is_caught(ask: Callable[[str], Any], cassette:
 
 
 @pytest.fixture
-def endless() -> Iterator[Any]:
+def endless(serving: Any) -> Iterator[Any]:
     """A server whose answer has a second piece once it is let go on: its URL, and what lets it."""
     go_on = threading.Event()
 
@@ -136,12 +136,8 @@ def endless() -> Iterator[Any]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
-        thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://localhost:{served.server_port}", go_on
-        served.shutdown()
-        thread.join()
+    with serving(Handler) as url:
+        yield url.replace("127.0.0.1", "localhost"), go_on
 
 
 @pytest.mark.parametrize("library", ["requests", "urllib"])

@@ -6,9 +6,8 @@ import base64
 import gzip
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
@@ -38,7 +37,7 @@ def said(*pieces: bytes, kind: str = JSON, status: int = 200, reason: str = "OK"
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def site(serving: Any) -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -59,14 +58,9 @@ def site() -> Iterator[Site]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        state = Site(f"http://127.0.0.1:{http.server_port}/v1")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Handler) as url:
+        state = Site(f"{url}/v1")
         yield state
-        http.shutdown()
-        thread.join()
 
 
 def post(**given: Any) -> Callable[[httpx2.Client, str, str], object]:

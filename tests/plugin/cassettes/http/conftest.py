@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import select
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -104,23 +103,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-
-
 @pytest.fixture
-def web() -> Iterator[Web]:
+def web(serving: Any) -> Iterator[Web]:
     class Serving(Handler):
         pass
 
-    with Server(("127.0.0.1", 0), Serving) as http:
-        Serving.web = Web(f"http://127.0.0.1:{http.server_port}")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Serving) as url:
+        Serving.web = Web(url)
         yield Serving.web
-        http.shutdown()
-        thread.join()
 
 
 Program = Callable[[str], Any]

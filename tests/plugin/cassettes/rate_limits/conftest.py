@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import anthropic  # noqa: F401 - slow to import, and needed in inner runs
 import pytest
@@ -44,7 +44,7 @@ def anthropic_answer(streamed: bool) -> tuple[str, str]:
 
 
 @pytest.fixture
-def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+def limited(monkeypatch: pytest.MonkeyPatch, serving: Any) -> Iterator[list[bytes]]:
     """A server of both kinds that says "too many requests" to every other request; gives what reached it."""
     bodies: list[bytes] = []
 
@@ -72,11 +72,6 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        monkeypatch.setenv("LIMITED_URL", f"http://127.0.0.1:{http.server_port}")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Handler) as url:
+        monkeypatch.setenv("LIMITED_URL", url)
         yield bodies
-        http.shutdown()
-        thread.join()

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -91,23 +91,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-    daemon_threads = True
-
-
 @pytest.fixture
-def speaker() -> Iterator[Speaker]:
+def speaker(serving: Any) -> Iterator[Speaker]:
     class Speaking(Handler):
         pass
 
-    with Server(("127.0.0.1", 0), Speaking) as http:
-        Speaking.speaker = Speaker(f"http://127.0.0.1:{http.server_port}")
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Speaking) as url:
+        Speaking.speaker = Speaker(url)
         yield Speaking.speaker
-        http.shutdown()
-        thread.join()
 
 
 Opener = Callable[..., AbstractContextManager[OpenCassette]]
