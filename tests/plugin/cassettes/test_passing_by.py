@@ -185,6 +185,22 @@ ASKING = [
     lambda: asyncio.run(ask()),
 ]
 """,
+    "pycurl": """
+import pycurl
+
+def handle():
+    made = pycurl.Curl()
+    made.setopt(pycurl.URL, URL)
+    return made
+
+def ask_together():
+    together = pycurl.CurlMulti()
+    together.add_handle(handle())
+    while together.perform()[1]:
+        together.select(1)
+
+ASKING = [lambda: handle().perform(), lambda: handle().perform_rs(), ask_together]
+""",
     "pyreqwest": """
 import certifi
 from pyreqwest.client import SyncClientBuilder
