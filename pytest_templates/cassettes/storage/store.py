@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOTDIR, ETIMEDOUT
 from pathlib import Path
-from time import time
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
 Blocks: TypeAlias = "Iterable[bytes]"  # what a file holds, one after the other
 _WORKPLACE: Final = ".journal"
 _IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
+LEDGER: Final = ".run"  # the suffix of what goes by itself after a while
 _PATIENCE: Final = 60  # seconds; what is done under the lock takes milliseconds
 _POLL: Final = 0.005  # seconds
-_KEPT: Final = 14 * 24 * 3600  # seconds
+_KEPT: Final = 14 * 24 * 3600  # seconds that the ledger of a run stays which has not come to its end
 
 
 class Store:
@@ -161,10 +161,13 @@ class Store:
             ignore.write_text("*\n", encoding="utf-8")
 
     def _clean_up(self) -> None:
-        """Remove the workplace where nothing is in progress, and what killed runs have left after two weeks."""
-        own = {self.workplace / name for name in (_IGNORE, _LOCK)}
-        others = set(self.workplace.iterdir()) - own
-        done = {path for path in others if path.name == _UNFINISHED or time() - path.stat().st_mtime > _KEPT}
+        """Remove the workplace where nothing is in progress, and of killed runs all but the answers they have left."""
+        lock = self.workplace / _LOCK
+        os.utime(lock)  # the time of the file system: a test may have put the clock of this process to any other
+        now = lock.stat().st_mtime
+        others = set(self.workplace.iterdir()) - {self.workplace / _IGNORE, lock}
+        old = {path for path in others if path.suffix == LEDGER and now - path.stat().st_mtime > _KEPT}
+        done = old | {path for path in others if path.name == _UNFINISHED}
         for path in done:
             path.unlink()
         if others == done:

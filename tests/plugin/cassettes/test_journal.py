@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_templates.cassettes.storage.journal import waiting_answers
+from pytest_templates.cassettes.storage.journal import Journal, waiting_answers
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 
@@ -247,14 +249,58 @@ def test_of_several_that_were_left_each_counts_and_the_one_that_got_furthest_fir
     assert not workplace.exists()
 
 
-def test_one_that_nobody_asks_for_does_not_stay_for_ever(killed: Any, tester: Any) -> None:
-    old, young = killed("one", test="test_gone"), killed("one", test="test_also_gone")
+def test_one_that_nobody_asks_for_stays(killed: Any, tester: Any) -> None:
+    old = killed("one", test="test_gone")
     os.utime(old, (0, 0))
     recording = tester()
     recording.asks("one")
     recording.cassette.save()
-    assert not old.exists()
-    assert young.exists()
+    assert old.exists()
+
+
+def test_the_notes_of_a_run_that_never_ended_go_after_two_weeks(killed: Any, tester: Any, workplace: Path) -> None:
+    killed("one", test="test_gone")
+    old, young = workplace / "old.run", workplace / "young.run"
+    for file, age in ((old, 15), (young, 13)):
+        file.write_text("{}")
+        os.utime(file, times=(time.time() - age * 24 * 3600,) * 2)
+    tester().asks("one")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_no_answer_is_lost_where_a_test_has_frozen_time(
+    killed: Any, tester: Any, frozen_time: Any, workplace: Path, year: int
+) -> None:
+    others = killed("one", test="test_other")
+    notes = workplace / "young.run"
+    notes.write_text("{}")
+    with frozen_time((year - 1970) * 365.25 * 24 * 3600):
+        recording = tester()
+        recording.asks("one")
+        recording.cassette.leave()
+    assert others.exists()
+    assert notes.exists()
+    assert tester().asks("one", "asked again") == "fine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a file that is open cannot be removed")
+def test_a_journal_that_is_removed_again_and_again_is_given_up(
+    tester: Any, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Journal._made
+
+    def removed(journal: Journal) -> Any:
+        file = made(journal)
+        Path(file.name).unlink()
+        return file
+
+    monkeypatch.setattr(Journal, "_made", removed)
+    recording = tester()
+    assert recording.asks("one") == "fine"
+    monkeypatch.undo()
+    recording.cassette.save()
+    assert tester().asks("one", "asked again") == "fine"
 
 
 def test_a_secret_is_not_in_it(tester: Any, workplace: Path) -> None:
