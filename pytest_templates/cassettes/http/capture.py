@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Lock
-from time import perf_counter
 from typing import Final
 
 from pytest_templates.cassettes.format.bodies import CHECKSUMS, LAST_EVENT, is_over, is_stream
 from pytest_templates.cassettes.format.decompression import ChunkDecoder
 from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
+from pytest_templates.support.clock import seconds
 
 CLIENT: Final = "client"  # who cut a response short
 _DECIMALS: Final = 3  # of seconds
@@ -22,7 +22,7 @@ class ResponseCapture:
     Args:
         head: The response without its body.
         streamed: Whether the client asked to get the body in pieces.
-        started: When the request was sent, by `time.perf_counter`.
+        started: When the request was sent, by `pytest_templates.support.clock`.
         record: Takes the whole response; called once.
 
     Attributes:
@@ -111,7 +111,7 @@ class ResponseCapture:
         return length == str(self._received) or is_over(self._head.headers, b"".join(self._pieces[-LAST_EVENT:]))
 
     def _now(self) -> float:
-        return round(perf_counter() - self._started, _DECIMALS)
+        return round(seconds() - self._started, _DECIMALS)
 
 
 class ResponseCaptures:
