@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
-from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, recorder_for
+from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noting, recorder_for
 from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import (
     USUAL_VERSION,
@@ -277,7 +277,8 @@ class _Exchange:
         )
         streamed = bool(self._request.extensions.get(_STREAMED)) and head.status < 400
         record = partial(self._recorder.record, self._decision)
-        capture = ResponseCapture(head, streamed=streamed, started=self._started, record=record)
+        with noting(self._recorder):
+            capture = ResponseCapture(head, streamed=streamed, started=self._started, record=record)
         self._recorder.captures.add(capture)
         response.stream = recorded_stream(self._library)(response.stream, capture)
         return response

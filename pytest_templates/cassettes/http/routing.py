@@ -261,6 +261,16 @@ def noted(error: CassetteError) -> CassetteError:
     return error
 
 
+@contextmanager
+def noting(recorder: Recorder) -> Iterator[None]:
+    """Add an error of a block to those of a recorder's test, also where the program swallows it."""
+    try:
+        yield
+    except CassetteError as error:
+        recorder.note(error)
+        raise
+
+
 def is_late() -> bool:
     """Whether the code that runs here was left behind by a test that is over, while another one is under way."""
     here, recorders = _HERE.get(), open_recorders()
