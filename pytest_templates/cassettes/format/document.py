@@ -22,8 +22,8 @@
     end:
       interactions: 1
 
-A response has a ``reason`` where its reason phrase is an unusual one, and an ``http_version``, such as ``HTTP/2``,
-where it did not come by HTTP/1.1.
+A response has a ``reason`` where its reason phrase is an unusual one, an ``http_version``, such as ``HTTP/2``, where it
+did not come by HTTP/1.1, and an ``encoding``, such as ``gzip``, where a program could see that it came compressed.
 
 A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
 ``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
@@ -54,6 +54,7 @@ from io import BytesIO
 from typing import Any, BinaryIO, Final
 
 from pytest_templates.cassettes.format.bodies import LONGEST, decode_response_body, encode_body, encode_response_body
+from pytest_templates.cassettes.format.decompression import is_known
 from pytest_templates.cassettes.recorded import (
     Chunk,
     Headers,
@@ -97,7 +98,7 @@ def _request_node(request: RecordedRequest) -> dict[str, Any]:
 
 def _response_node(response: RecordedResponse) -> dict[str, Any]:
     body = encode_response_body(response)
-    unusual = {"http_version": response.http_version, "reason": response.reason}
+    unusual = {"http_version": response.http_version, "reason": response.reason, "encoding": response.encoding}
     shown = {name: value for name, value in unusual.items() if value}
     node = {"status": response.status, **shown, "headers": _header_node(response.headers)}
     return node if body is None else {**node, "body": body}
@@ -145,7 +146,15 @@ def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
         arrivals=arrivals,
         cut=cut,
         http_version=field({"http_version": "", **node}, "http_version", str, place),
+        encoding=_encoding(node, place),
     )
+
+
+def _encoding(node: dict[str, Any], place: Place) -> str:
+    encoding: str = field({"encoding": "", **node}, "encoding", str, place)
+    if not is_known(encoding):
+        raise FaultError(f"has the unknown encoding {encoding!r}", (*place, "encoding"))
+    return encoding
 
 
 def _status(node: dict[str, Any], place: Place) -> int:

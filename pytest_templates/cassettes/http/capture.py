@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import Final
 
 from pytest_templates.cassettes.format.bodies import CHECKSUMS, LAST_EVENT, is_over, is_stream
-from pytest_templates.cassettes.format.decompression import ChunkDecoder
-from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
+from pytest_templates.cassettes.format.decompression import ChunkDecoder, encoded
+from pytest_templates.cassettes.recorded import Chunk, RecordedResponse, Truncation, header
 from pytest_templates.support.clock import seconds
 
 CLIENT: Final = "client"  # who cut a response short
@@ -95,15 +96,7 @@ class ResponseCapture:
 
     def _response(self, cut: Truncation | None) -> RecordedResponse:
         body, self._pieces = b"".join(self._pieces), []
-        return RecordedResponse(
-            status=self._head.status,
-            reason=self._head.reason,
-            headers=_decoded_headers(self._head.headers),
-            body=body,
-            arrivals=tuple(self._arrivals),
-            cut=cut,
-            http_version=self._head.http_version,
-        )
+        return replace(without_encoding(self._head), body=body, arrivals=tuple(self._arrivals), cut=cut)
 
     def _is_whole(self) -> bool:
         """Whether nothing was left to come: many clients do not read on to see the end."""
@@ -133,7 +126,22 @@ class ResponseCaptures:
                 ending.callback(capture.leave)
 
 
-def _decoded_headers(headers: Headers) -> Headers:
-    """The headers without those that are about the body as it was sent, where it came encoded."""
-    about = {"content-encoding", "content-length"} | CHECKSUMS if header(headers, "content-encoding") else set()
-    return tuple((name, value) for name, value in headers if name not in about)
+def as_sent(response: RecordedResponse) -> RecordedResponse:
+    """A recorded response as it came, where that was compressed; for programs that undo that themselves.
+
+    Raises:
+        CassetteError: A package is not installed that compresses in this way.
+    """
+    if not response.encoding:
+        return response
+    body = encoded(response.body, response.encoding)
+    pairs = ((name, str(len(body)) if name == "content-length" else value) for name, value in response.headers)
+    return replace(response, body=body, headers=(*pairs, ("content-encoding", response.encoding)), encoding="")
+
+
+def without_encoding(response: RecordedResponse) -> RecordedResponse:
+    """A response whose body a client has undone, without the headers that are about the body as it was sent."""
+    if not header(response.headers, "content-encoding"):
+        return response
+    about = {"content-encoding", "content-length"} | CHECKSUMS
+    return replace(response, headers=tuple(pair for pair in response.headers if pair[0] not in about))
