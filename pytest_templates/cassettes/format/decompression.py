@@ -101,7 +101,7 @@ def _decompressors(encoding: str) -> list[_Decompressor]:
 
 def _decompressor(name: str) -> _Decompressor:
     if name in _GZIP_NAMES:
-        return _Members(lambda: zlib.decompressobj(_GZIP))
+        return _Gzip()
     if name == "deflate":
         return _Deflate()
     if name == "zstd":
@@ -117,8 +117,35 @@ def _zstd_maker(decompressor: Any) -> Callable[[], Any]:
     return frame
 
 
+class _Gzip:
+    """One or several members in a row (RFC 1952, section 2.2); what else follows is passed over, as clients do."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+        self._is_first = True
+        self._is_over = False
+
+    def decompress(self, chunk: bytes) -> bytes:
+        whole = b""
+        while chunk and not self._is_over:
+            if self._member.eof:
+                self._member, self._is_first = zlib.decompressobj(_GZIP), False
+            try:
+                whole += self._member.decompress(chunk)
+            except zlib.error:
+                if self._is_first:
+                    raise
+                self._is_over = True
+            chunk = self._member.unused_data
+        return whole
+
+    @property
+    def is_complete(self) -> bool:
+        return self._member.eof or not self._is_first
+
+
 class _Members:
-    """An encoding whose bodies may be several compressed ones in a row (of gzip: RFC 1952, section 2.2)."""
+    """An encoding whose bodies may be several compressed ones in a row."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

@@ -187,7 +187,7 @@ def _shown(connection: Any, answer: dict[str, Any], version: str) -> Any:
         return received
     from urllib3 import HTTPHeaderDict
 
-    options = vars(connection).pop(_OPTIONS)
+    options = vars(connection).pop(_OPTIONS, {})
     return _response_of_urllib3()(
         body=received,
         headers=HTTPHeaderDict(received.headers.items()),
@@ -212,7 +212,7 @@ class _Received(HTTPResponse):
         super().__init__(SimpleNamespace(makefile=lambda _: file), method=method)  # type: ignore[arg-type]
         self.code = self.status = answer["status"]["code"]
         self.reason = answer["status"]["message"]
-        self.version = _NUMBERS[version]
+        self.version = _NUMBERS.get(version, 11)
         self.headers = self.msg = _message(answer["headers"])
         self.chunked = self.will_close = False
         self.length = len(body)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import httpx
 import pytest
 import requests
 import urllib3
@@ -153,6 +154,18 @@ def test_a_body_that_is_packed_twice_is_kept_as_it_was_packed_first(
     web.answer = lambda request: request.says(gzip.compress(file), 200, ("Content-Encoding", "gzip"))
     assert recorded_and_replayed(program) == (file, file)
     assert [one.response.body for one in load_cassette(path)] == [file]
+
+
+@pytest.mark.parametrize("rest", [b"\0", bytes(8), b"\x1f\x8b", b"\x1f\x8bzzzz", b"rest"])
+@pytest.mark.parametrize(
+    "program", [lambda url: requests.get(url).content, lambda url: httpx.get(url).content], ids=["requests", "httpx"]
+)
+def test_what_follows_a_compressed_body_is_passed_over(
+    program: Any, rest: bytes, recorded_and_replayed: Any, web: Any, path: Path
+) -> None:
+    web.answer = lambda request: request.says(gzip.compress(BODY) + rest, 200, ("Content-Encoding", "gzip"))
+    assert recorded_and_replayed(program) == (BODY, BODY)
+    assert [(one.response.body, one.response.cut) for one in load_cassette(path)] == [(BODY, None)]
 
 
 @pytest.mark.skipif(find_spec("brotli") is None and find_spec("brotlicffi") is None, reason="brotli is not installed")
