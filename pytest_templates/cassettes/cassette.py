@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.trace import Caller, current_caller
-from pytest_templates.cassettes.format.document import CassetteText, from_bytes, is_long
+from pytest_templates.cassettes.format.document import (
+    CassetteText,
+    FaultError,
+    FormatError,
+    check_readable,
+    from_bytes,
+    is_long,
+)
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
@@ -22,7 +29,7 @@ from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_piece
 from pytest_templates.cassettes.recorded import Interaction, Order, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
-from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
+from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.settings import Author, CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
@@ -290,7 +297,12 @@ class OpenCassette:
 
     def _reread(self, interactions: Sequence[Interaction]) -> list[Interaction]:
         """The interactions as they are when they have been written and read; long ones are written as they are."""
-        read = iter(from_bytes(b"".join(self._text([one for one in interactions if not is_long(one)]))))
+        text = b"".join(self._text([one for one in interactions if not is_long(one)]))
+        with self._noting_errors():  # `save` reads nothing, and would not meet it
+            try:
+                read = iter(from_bytes(text))
+            except FormatError as error:
+                raise CassetteError(f"{self.settings.place}: what was recorded {error}") from error
         return [one if is_long(one) else next(read) for one in interactions]
 
     @contextmanager
@@ -361,11 +373,19 @@ class OpenCassette:
             self._is_writable = True
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
-        """Keep the response to a request that was sent, without its secrets."""
+        """Keep the response to a request that was sent, without its secrets.
+
+        Raises:
+            CassetteError: It cannot be kept, or a rule of the project failed.
+        """
         interaction = Interaction.of(decision.caller, decision.request, response)
         self.sent_requests.answered(self._fingerprint(interaction), interaction)
         with self._noting_errors():
             interaction = self._kept(interaction)
+            try:
+                check_readable(interaction)
+            except FaultError as fault:
+                raise CassetteError(_unreadable(self.settings, interaction.request, fault)) from fault
             self._player.add(decision.order, interaction)
         try:
             self._keep_in_journal(decision.order, interaction)
@@ -375,9 +395,8 @@ class OpenCassette:
                 self.note(error)
 
     def _keep_in_journal(self, order: Order, interaction: Interaction) -> None:
-        text, secrets = CassetteText([interaction]), self.secrets
-        if find_leaks(text, secrets):
-            refuse_leaks(self.settings.place, text, secrets)
+        secrets = self.secrets
+        refuse_leaks(self.settings.place, CassetteText([interaction]), secrets)
         with writing(self.path, self.file.store):
             self._journal.append(order, interaction, secrets)
 
@@ -449,6 +468,14 @@ class OpenCassette:
         if not self._exists:
             return "no-cassette"
         return "already-played" if self._player.has_played(fingerprint) else "no-match"
+
+
+def _unreadable(settings: CassetteSettings, request: RecordedRequest, fault: FaultError) -> str:
+    return (
+        f"{settings.place}: the answer to {request.method} {request.uri.partition('?')[0]} cannot be recorded: "
+        f"what would be written {fault}.\n"
+        "Look at what the server, or a rule of the project (pytest_templates_scrub), makes of it."
+    )
 
 
 def _outlived(settings: CassetteSettings, request: RecordedRequest) -> str:

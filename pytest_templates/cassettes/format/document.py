@@ -55,6 +55,7 @@ from typing import Any, BinaryIO, Final
 
 from pytest_templates.cassettes.format.bodies import LONGEST, decode_response_body, encode_body, encode_response_body
 from pytest_templates.cassettes.format.decompression import is_known
+from pytest_templates.cassettes.hosts import host_and_port
 from pytest_templates.cassettes.recorded import (
     Chunk,
     Headers,
@@ -88,6 +89,14 @@ def interaction_node(interaction: Interaction) -> dict[str, Any]:
         "request": _request_node(interaction.request),
         "response": _response_node(interaction.response),
     }
+
+
+def check_readable(interaction: Interaction) -> None:
+    """Raise `FaultError` where an interaction could be written, and not be read again."""
+    if is_long(interaction):  # its bodies are written as they are
+        request, response = replace(interaction.request, body=b""), replace(interaction.response, body=b"", arrivals=())
+        interaction = replace(interaction, request=request, response=response)
+    interaction_at(interaction_node(interaction), ())
 
 
 def _request_node(request: RecordedRequest) -> dict[str, Any]:
@@ -130,10 +139,19 @@ def interaction_at(node: Any, place: Place) -> Interaction:
 def _request(node: dict[str, Any], place: Place) -> RecordedRequest:
     return RecordedRequest(
         method=field(node, "method", str, place),
-        uri=field(node, "uri", str, place),
+        uri=_uri(node, place),
         headers=_headers(node, place),
         body=_body(node, place)[0],
     )
+
+
+def _uri(node: dict[str, Any], place: Place) -> str:
+    uri: str = field(node, "uri", str, place)
+    try:
+        host_and_port(uri)
+    except ValueError as error:
+        raise FaultError(f"has the impossible address {uri!r} ({error})", (*place, "uri")) from error
+    return uri
 
 
 def _response(node: dict[str, Any], place: Place) -> RecordedResponse:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from pytest_templates.cassettes.format.bodies import LONGEST
+from pytest_templates.cassettes.recorded import Chunk, RecordedRequest, RecordedResponse, Truncation
 from pytest_templates.cassettes.storage.journal import Journal, waiting_answers
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
@@ -332,3 +334,40 @@ def test_git_does_not_see_it(tester: Any, path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(root)], check=True, timeout=20)
     status = subprocess.run(["git", "-C", str(root), "status", "--short"], capture_output=True, check=True, timeout=20)
     assert status.stdout == b""
+
+
+STREAM = (("content-type", "text/event-stream"),)
+UNREADABLE = {
+    "status": RecordedResponse(99, "", (), b""),
+    "long": RecordedResponse(99, "", (), b"x" * (LONGEST + 1)),
+    "time": RecordedResponse(200, "", STREAM, b"data: 1\n\n", (Chunk(9, -5.0),)),
+    "end": RecordedResponse(200, "", STREAM, b"", cut=Truncation(float("nan"), "client")),
+}
+
+
+@pytest.mark.parametrize("response", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_answer_that_could_not_be_read_again_is_refused_and_named(
+    tester: Any, path: Path, response: RecordedResponse
+) -> None:
+    recording = tester().cassette
+    decision = recording.decide(RecordedRequest("GET", "https://host/v1?a=1", (), b""))
+    with pytest.raises(
+        CassetteError, match=r"test_it\.yaml: the answer to GET https://host/v1 cannot be recorded"
+    ) as no:
+        recording.record(decision, response)
+    assert recording.misses == [no.value]
+    recording.save()
+    assert not path.exists()
+    assert tester().asks("one") == "fine"
+
+
+def test_what_could_not_be_read_again_for_any_other_reason_fails_the_check(
+    tester: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = tester().cassette
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_templates.cassettes.cassette.check_readable", lambda _: None)
+        recording.record(recording.decide(RecordedRequest("GET", "https://host/", (), b"")), UNREADABLE["status"])
+    with pytest.raises(CassetteError, match=r"test_it\.yaml: what was recorded has the impossible status 99") as no:
+        recording.as_saved(lambda _: None)
+    assert recording.misses == [no.value]
