@@ -67,21 +67,26 @@ class ResponseCapture:
 
     def piece(self, data: bytes) -> None:
         """Take the next bytes of the body, as they were sent."""
-        self._received += len(data)
         try:
-            decoded = self._decoder.decode(data)
+            with self._lock:
+                self._take(data)
         except Exception:  # noqa: BLE001 - each package has an error of its own; the client is told by its library
             self._end("DecodingError")
+
+    def _take(self, data: bytes) -> None:
+        if self.has_ended:
             return
-        if decoded and not self.has_ended:
+        self._received += len(data)
+        decoded = self._decoder.decode(data)
+        if decoded:
             self._pieces.append(decoded)
-            if self._keeps_pieces:
-                arrival = Chunk(len(decoded), self._now())
-                self._arrivals.append(self._arrivals[-1] if self._arrivals[-1:] == [arrival] else arrival)
+        if decoded and self._keeps_pieces:
+            arrival = Chunk(len(decoded), self._now())
+            self._arrivals.append(self._arrivals[-1] if self._arrivals[-1:] == [arrival] else arrival)
 
     def leave(self) -> None:
         """The client reads no further."""
-        self._end(None if self._is_whole() else CLIENT)
+        self._end(CLIENT)
 
     def forget(self) -> None:
         """Record nothing of it."""
@@ -89,12 +94,17 @@ class ResponseCapture:
             self.has_ended = True
 
     def _end(self, by: str | None) -> None:
-        with self._lock:
-            ended, self.has_ended = self.has_ended, True
-        if not ended:
-            self._record(self._response(None if by is None else Truncation(self._now(), by)))
+        with self._lock:  # another thread may read on while this one ends the test
+            if self.has_ended:
+                return
+            self.has_ended = True
+            response = self._response(by)
+        self._record(response)
 
-    def _response(self, cut: Truncation | None) -> RecordedResponse:
+    def _response(self, by: str | None) -> RecordedResponse:
+        if by == CLIENT and self._is_whole():
+            by = None
+        cut = None if by is None else Truncation(self._now(), by)
         body, self._pieces = b"".join(self._pieces), []
         return replace(without_encoding(self._head), body=body, arrivals=tuple(self._arrivals), cut=cut)
 
@@ -118,6 +128,16 @@ class ResponseCaptures:
         """One more."""
         with self._lock:
             self._captures = [*(other for other in self._captures if not other.has_ended), capture]
+
+    def rest(self) -> None:
+        """Let all other threads wait, since the process is about to fork."""
+        self._lock.acquire()
+
+    def go_on(self, *, in_child: bool) -> None:
+        """Go on after a fork; what the old process is reading, it records."""
+        if in_child:
+            self._captures = []
+        self._lock.release()
 
     def end(self) -> None:
         """End those that were not read to their end: they are recorded as far as they were read."""
