@@ -25,6 +25,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from errno import ENOENT
 from hashlib import blake2b
 from io import FileIO
@@ -303,7 +304,7 @@ def _contents(file: FileIO, start: int = 0) -> tuple[list[Run], int]:
     content = file.readall()
     size = content.rfind(b"\n") + 1
     runs: list[Run] = [[]] if start else []
-    for number, line in enumerate(content[:size].split(b"\n")[:-1], 1):
+    for number, line in enumerate(_whole_lines(content), 1):
         try:
             _take(json.loads(line), runs)
         except (ValueError, TypeError, LookupError, FaultError, RecursionError) as error:
@@ -335,10 +336,23 @@ def waiting_answers(store: Store) -> dict[str, int]:
     """How many answers wait for the next recording of each test, by node ids. Raises `OSError`."""
     waiting: Counter[str] = Counter()
     for path in sorted(store.workplace.glob(f"*{_SUFFIX}")):
-        test = ""
-        for line in path.read_bytes().splitlines():
-            if line.startswith(_HEADING):
-                test = json.loads(line)["test"]
-            elif test:
-                waiting[test] += 1
+        waiting.update(_tests_of_answers(path))
     return dict(waiting)
+
+
+def _tests_of_answers(path: Path) -> list[str]:
+    """The test of each whole answer in a journal; none where another run has taken, removed or damaged it."""
+    tests: list[str] = []
+    test = ""
+    with suppress(OSError, ValueError, TypeError, LookupError):  # Windows does not let others read what is locked
+        for line in _whole_lines(path.read_bytes()):
+            if line.startswith(_HEADING):
+                test = str(json.loads(line)["test"])
+            elif test:
+                tests.append(test)
+    return tests
+
+
+def _whole_lines(content: bytes) -> list[bytes]:
+    """The lines that were written to their end."""
+    return content.split(b"\n")[:-1]

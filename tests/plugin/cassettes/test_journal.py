@@ -137,6 +137,25 @@ def test_a_journal_torn_anywhere_gives_what_is_whole(killed: Any, tester: Any, w
         again.cassette.leave()
 
 
+def test_of_a_journal_torn_anywhere_the_whole_answers_wait(killed: Any, path: Path) -> None:
+    journal = killed("one", "two")
+    content = journal.read_bytes()
+    for end in range(0, len(content) + 1, 3):
+        journal.write_bytes(content[:end])
+        answers = max(0, content[:end].count(b"\n") - 1)
+        assert waiting_answers(Store(path.parent.parent)) == ({"test_it": answers} if answers else {})
+
+
+@pytest.mark.parametrize("damage", [b'{"journal": 2}\n', b'{"journal" no JSON\n', b'{"journal": 2, "test": "\xff"}\n'])
+def test_what_waits_is_told_beside_journals_that_are_damaged_or_taken(
+    killed: Any, workplace: Path, path: Path, damage: bytes
+) -> None:
+    killed("one")
+    (workplace / "a.jsonl").write_bytes(damage)
+    (workplace / "b.jsonl").mkdir()  # as one that is locked on Windows, it cannot be read
+    assert waiting_answers(Store(path.parent.parent)) == {"test_it": 1}
+
+
 def test_what_is_recorded_behind_a_torn_line_is_whole(killed: Any, tester: Any) -> None:
     journal = killed("one", "two")
     journal.write_bytes(journal.read_bytes()[:-9])
