@@ -11,8 +11,12 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOTDIR, ETIMEDOUT
+from io import BytesIO
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+
+from pytest_templates.support.clock import seconds
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -27,6 +31,8 @@ _IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
 LEDGER: Final = ".run"  # the suffix of what goes by itself after a while
 _PATIENCE: Final = 60  # seconds; what is done under the lock takes milliseconds
 _POLL: Final = 0.005  # seconds
+_READERS_HOLD_FILES: Final = os.name == "nt"
+_READING: Final = 1  # seconds that others may read a file which is to be replaced
 _KEPT: Final = 14 * 24 * 3600  # seconds that the ledger of a run stays which has not come to its end
 
 
@@ -94,13 +100,16 @@ class Store:
         Raises:
             OSError: The file system refuses; the old file stays as it is.
         """
+        path = Path(os.path.realpath(path))  # of a link, what it leads to is replaced
         unfinished = self.workplace / _UNFINISHED
+        unfinished.unlink(missing_ok=True)
         with unfinished.open("wb") as file:
             file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.chmod(_permissions(path))
-        unfinished.replace(path)
+        with suppress(FileNotFoundError):  # a new file has those that the system gives it
+            unfinished.chmod(path.stat().st_mode & 0o777)
+        _move(unfinished, path)
         _sync_folder(path.parent)
 
     def remove(self, path: Path) -> None:
@@ -184,11 +193,18 @@ class Store:
             self.workplace.rmdir()
 
 
-def _permissions(path: Path) -> int:
-    """Those of the file that is replaced."""
-    with suppress(FileNotFoundError):
-        return path.stat().st_mode & 0o777
-    return 0o644
+def _move(unfinished: Path, path: Path) -> None:
+    """Put a file in the place of another; on Windows that can be done when nobody reads the other one."""
+    end = seconds() + _READING
+    while True:
+        try:
+            unfinished.replace(path)
+        except PermissionError:
+            if not _READERS_HOLD_FILES or seconds() > end:
+                raise
+            sleep(_POLL)
+        else:
+            return
 
 
 def _sync_folder(folder: Path) -> None:
@@ -229,7 +245,10 @@ def existing_cassette(path: Path, store: Store | None = None) -> list[Interactio
         if file is None:
             return None
         with file:
-            return from_file(file)
+            if not _READERS_HOLD_FILES:
+                return from_file(file)  # part by part
+            content = BytesIO(file.read())
+        return from_file(content)
     except FormatError as error:
         raise _error(place, error.line, str(error)) from error
     except UnicodeDecodeError as error:
