@@ -284,7 +284,8 @@ def test_the_notes_of_a_run_that_never_ended_go_after_two_weeks(killed: Any, tes
     old, young = workplace / "old.run", workplace / "young.run"
     for file, age in ((old, 15), (young, 13)):
         file.write_text("{}")
-        os.utime(file, times=(time.time() - age * 24 * 3600,) * 2)
+        made = time.time() - age * 24 * 3600
+        os.utime(file, (made, made))
     tester().asks("one")
     assert (old.exists(), young.exists()) == (False, True)
 

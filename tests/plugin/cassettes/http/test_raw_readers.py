@@ -8,6 +8,7 @@ import http.client
 import urllib.request
 import zlib
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,7 @@ def test_what_follows_a_compressed_body_is_passed_over(
 
 @pytest.mark.skipif(find_spec("brotli") is None and find_spec("brotlicffi") is None, reason="brotli is not installed")
 def test_brotli_is_done_again(recorded_and_replayed: Any, web: Any) -> None:
-    import brotli
-
+    brotli: Any = import_module("brotli" if find_spec("brotli") else "brotlicffi")
     web.answer = lambda request: request.says(brotli.compress(BODY), 200, ("Content-Encoding", "br"))
 
     def program(url: str) -> bytes:
