@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from antiphon.trace import Caller, current_caller
-from pytest_templates.cassettes.format.document import CassetteText, from_bytes, is_long
+from pytest_templates.cassettes.format.document import (
+    CassetteText,
+    FaultError,
+    FormatError,
+    check_readable,
+    from_bytes,
+    is_long,
+)
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
@@ -17,12 +24,12 @@ from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.model_calls import catching_models
 from pytest_templates.cassettes.player import Opinion, Player, Recording, SentRequests, of_model
-from pytest_templates.cassettes.processes.forking import SharedLog, taking_part
+from pytest_templates.cassettes.processes.forking import Resting, SharedLog, taking_part
 from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.recorded import Interaction, Order, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
-from pytest_templates.cassettes.scrubbing.leaks import find_leaks, refuse_leaks
+from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.settings import Author, CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
@@ -108,12 +115,12 @@ class OpenCassette:
         self._journal = Journal(self.file.store, settings.path, settings.author.test)
         found = self.file.load() if held is None else [self._kept(interaction) for interaction in held]
         self._exists = found is not None
-        self._player = Player(found or [], self._left(), self._fingerprint)
+        self._player = Player(found or [], self._from_journal(), self._fingerprint)
         self._base = Player(self._held_by_base(), [], self._fingerprint)
         self._process = os.getpid()
         self._is_over: SharedLog | None = None  # by which processes that were forked are told so
         self._has_ended = False  # as a process that was forked knows
-        self._forked_at: list[tuple[Player, Order]] = []
+        self._resting: list[Resting] = []
 
     @property
     def test(self) -> str:
@@ -150,19 +157,29 @@ class OpenCassette:
                     self._is_over.add(True)
 
     def before_fork(self) -> None:
-        """Share with the new process what was played, and the journal."""
-        if self.settings.mode != "none":
-            with self._noting_errors(), writing(self.path, self.file.store):
-                self._journal.share(self.secrets)
+        """Share with the new process what was played, and the journal; the test fails where that cannot be done."""
+        try:
+            self._share()
+        except OSError as error:
+            self.note(CassetteError(f"{self.settings.place}: a process that is forked cannot share it: {error}"))
+        except CassetteError as error:
+            self.note(error)
+        for part in (self._journal, self._base, self._player, self.captures, self.sent_requests):
+            part.rest()
+            self._resting.append(part)  # not before: another thread may be about to fork as well
+
+    def _share(self) -> None:
         self._is_over = self._is_over or SharedLog()
-        self._journal.rest()
-        self._forked_at = [(player, player.begin_fork()) for player in (self._base, self._player)]
+        for player in (self._base, self._player):
+            player.share()
+        if self.settings.mode != "none":
+            with writing(self.path, self.file.store):
+                self._journal.share(self.secrets)
 
     def after_fork(self, *, in_child: bool) -> None:
         """Go on, in the new process in the place of the fork."""
-        for player, place in self._forked_at:
-            player.end_fork(place if in_child else None)
-        self._journal.go_on(in_child=in_child)
+        while self._resting:
+            self._resting.pop().go_on(in_child=in_child)
 
     @property
     def played(self) -> int:
@@ -179,7 +196,7 @@ class OpenCassette:
     def unused(self) -> int:
         """How many recorded interactions were loaded and not replayed yet; none where those are dropped."""
         drops = self.settings.mode == "changed" and not self.settings.author.run
-        return 0 if drops else self._player.unused
+        return 0 if drops else len(self.unplayed)
 
     @property
     def requests(self) -> list[Interaction]:
@@ -193,12 +210,7 @@ class OpenCassette:
         return self._credentials.secrets()
 
     @property
-    def unplayed(self) -> tuple[int, ...]:
-        """The numbers, from 1, of the recorded interactions that were not replayed yet."""
-        return tuple(recording.number for recording in self.left)
-
-    @property
-    def left(self) -> list[Recording]:
+    def unplayed(self) -> list[Recording]:
         """The recorded interactions that were not replayed yet."""
         return [recording for recording in self._player.recordings() if not recording.played]
 
@@ -290,7 +302,12 @@ class OpenCassette:
 
     def _reread(self, interactions: Sequence[Interaction]) -> list[Interaction]:
         """The interactions as they are when they have been written and read; long ones are written as they are."""
-        read = iter(from_bytes(b"".join(self._text([one for one in interactions if not is_long(one)]))))
+        text = b"".join(self._text([one for one in interactions if not is_long(one)]))
+        with self._noting_errors():  # `save` reads nothing, and would not meet it
+            try:
+                read = iter(from_bytes(text))
+            except FormatError as error:
+                raise CassetteError(f"{self.settings.place}: what was recorded {error}") from error
         return [one if is_long(one) else next(read) for one in interactions]
 
     @contextmanager
@@ -345,7 +362,8 @@ class OpenCassette:
     def _check_that_test_goes_on(self, request: RecordedRequest) -> None:
         if self._is_over is not None and self._is_forked:
             with self._is_over.locked() as told:
-                self._has_ended = self._has_ended or bool(told)
+                if told:  # to one thread alone
+                    self._has_ended = True
             if self._has_ended:
                 raise CassetteError(_outlived(self.settings, request))
 
@@ -361,11 +379,19 @@ class OpenCassette:
             self._is_writable = True
 
     def record(self, decision: Decision, response: RecordedResponse) -> None:
-        """Keep the response to a request that was sent, without its secrets."""
+        """Keep the response to a request that was sent, without its secrets.
+
+        Raises:
+            CassetteError: It cannot be kept, or a rule of the project failed.
+        """
         interaction = Interaction.of(decision.caller, decision.request, response)
         self.sent_requests.answered(self._fingerprint(interaction), interaction)
         with self._noting_errors():
             interaction = self._kept(interaction)
+            try:
+                check_readable(interaction)
+            except FaultError as fault:
+                raise CassetteError(_unreadable(self.settings, interaction.request, fault)) from fault
             self._player.add(decision.order, interaction)
         try:
             self._keep_in_journal(decision.order, interaction)
@@ -375,9 +401,8 @@ class OpenCassette:
                 self.note(error)
 
     def _keep_in_journal(self, order: Order, interaction: Interaction) -> None:
-        text, secrets = CassetteText([interaction]), self.secrets
-        if find_leaks(text, secrets):
-            refuse_leaks(self.settings.place, text, secrets)
+        secrets = self.secrets
+        refuse_leaks(self.settings.place, CassetteText([interaction]), secrets)
         with writing(self.path, self.file.store):
             self._journal.append(order, interaction, secrets)
 
@@ -387,7 +412,7 @@ class OpenCassette:
         scrubbed = scrub(interaction, secrets)
         return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
 
-    def _left(self) -> list[Interaction]:
+    def _from_journal(self) -> list[Interaction]:
         """What earlier runs have left of this test's recordings."""
         if self.settings.mode == "none":
             return []
@@ -449,6 +474,14 @@ class OpenCassette:
         if not self._exists:
             return "no-cassette"
         return "already-played" if self._player.has_played(fingerprint) else "no-match"
+
+
+def _unreadable(settings: CassetteSettings, request: RecordedRequest, fault: FaultError) -> str:
+    return (
+        f"{settings.place}: the answer to {request.method} {request.uri.partition('?')[0]} cannot be recorded: "
+        f"what would be written {fault}.\n"
+        "Look at what the server, or a rule of the project (pytest_templates_scrub), makes of it."
+    )
 
 
 def _outlived(settings: CassetteSettings, request: RecordedRequest) -> str:

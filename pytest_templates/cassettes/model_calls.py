@@ -12,7 +12,6 @@ from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from time import perf_counter
 
 from antiphon.connect import ConnectedModel, LiveCall
 from antiphon.errors import ModelError
@@ -34,6 +33,7 @@ from pytest_templates.cassettes.http.routing import (
 from pytest_templates.cassettes.http.seams import passing
 from pytest_templates.cassettes.recorded import RecordedResponse
 from pytest_templates.errors import CassetteError
+from pytest_templates.support.clock import seconds
 
 
 @contextmanager
@@ -164,7 +164,7 @@ class _Call:
         self.replay: RecordedResponse | None = None if replay is None else replay.response
         if replay is not None or not isinstance(model, ConnectedModel):  # which tells it itself when it is asked
             tell(LISTENERS.now.live_call, LiveCall(model.name, session.run.path))
-        self._started = perf_counter()
+        self._started = seconds()
 
     def replayed(self, response: RecordedResponse) -> Iterator[Piece | ModelError]:
         """The pieces of the recorded answer.
@@ -245,7 +245,7 @@ class _Listener:
 
     Args:
         call: The call that it answers.
-        started: When it was made, by `time.perf_counter`.
+        started: When it was made, by `pytest_templates.support.clock`.
         record: Takes the response in the end.
 
     Attributes:

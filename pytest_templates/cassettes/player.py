@@ -62,6 +62,7 @@ class Player:
         self._used: dict[Order, Interaction] = {}  # by the order in which it was asked for
         self._new: dict[Order, Interaction] = {}  # those of them that are not saved yet
         self._place: Order = ()  # of this process
+        self._fork: Order = ()  # of the process that is being forked
         self._orders = count()
         self._recorded = 0
         self._lock = Lock()
@@ -116,21 +117,20 @@ class Player:
                 self._mark(index, tuple(order), replayed)
             yield
 
-    def begin_fork(self) -> Order:
-        """Let all other threads wait, since the process is about to fork; returns the place of the new process."""
+    def share(self) -> None:
+        """Share what is played with processes that are forked from now on. Raises `OSError`."""
+        with self._lock:
+            self._shared = self._shared or SharedLog()
+
+    def rest(self) -> None:
+        """Let all other threads wait, since the process is about to fork, and keep a place for the new one."""
         self._lock.acquire()
-        if self._shared is None:
-            self._shared = SharedLog()
-        return self._next_order()
+        self._fork = self._next_order()
 
-    def end_fork(self, place: Order | None = None) -> None:
-        """Go on after a fork.
-
-        Args:
-            place: Of the new process, in that; ``None`` in the old one.
-        """
-        if place is not None:
-            self._place, self._orders = place, count()
+    def go_on(self, *, in_child: bool) -> None:
+        """Go on after a fork, in the old process or in the new one."""
+        if in_child:
+            self._place, self._orders = self._fork, count()
         self._lock.release()
 
     def has_played(self, fingerprint: bytes) -> bool:
@@ -159,11 +159,6 @@ class Player:
     def recorded(self) -> int:
         """How many interactions were recorded."""
         return self._recorded
-
-    @property
-    def unused(self) -> int:
-        """How many loaded interactions were not played."""
-        return len(self._loaded) - self.played
 
     def recordings(self) -> list[Recording]:
         """The loaded interactions as they stand."""
@@ -209,6 +204,14 @@ class SentRequests:
         self._answered: list[tuple[str | None, str | None]] = []
         self._refused: set[tuple[str | None, str | None]] = set()
         self._lock = Lock()
+
+    def rest(self) -> None:
+        """Let all other threads wait, since the process is about to fork."""
+        self._lock.acquire()
+
+    def go_on(self, *, in_child: bool) -> None:  # noqa: ARG002 - as of all that rests
+        """Go on after a fork."""
+        self._lock.release()
 
     def sent(self, fingerprint: bytes, template: str | None) -> None:
         """Note a request, and the path of the template that makes it; ``None`` for code outside of templates."""

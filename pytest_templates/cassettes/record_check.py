@@ -207,7 +207,7 @@ def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -
         return [*difference(others), "", *why]
     if not second.attempt.went_well:
         return [*_ending(second), "", *_LEFT_BEHIND]
-    left = {one.number: matcher.fingerprint(one.interaction.request).hex() for one in replay.left}
+    left = {one.number: matcher.fingerprint(one.interaction.request).hex() for one in replay.unplayed}
     return [*_unplayed(pairs, left), "", *_KEPT] if pairs else []
 
 

@@ -86,6 +86,8 @@ class RecordedResponse:
         arrivals: The pieces in which a stream came; together they are the body. Empty for a body that is one piece.
         cut: Where the body was broken off; ``None`` where it came to its end.
         http_version: Such as ``"HTTP/2"``; ``""`` for HTTP/1.1.
+        encoding: How the body was compressed when it came, as ``content-encoding`` says it; ``""`` where it was not, or
+            where the program could not see it.
     """
 
     status: int
@@ -95,6 +97,7 @@ class RecordedResponse:
     arrivals: tuple[Chunk, ...] = ()
     cut: Truncation | None = None
     http_version: str = ""
+    encoding: str = ""
 
     @property
     def pieces(self) -> list[bytes]:

@@ -48,7 +48,7 @@ def watch(config: pytest.Config) -> None:
 def report(cassette: OpenCassette, to: pytest.TestReport, *, passed: bool) -> None:
     """Send which interactions a test did not play; what a test that did not pass needs is not known."""
     if passed:
-        UNPLAYED.put(to, list(cassette.unplayed))
+        UNPLAYED.put(to, [recording.number for recording in cassette.unplayed])
 
 
 def wants_everything(config: pytest.Config) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.report_data import brought_by
+from pytest_templates.support.clock import seconds
 from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RunResults:
         self._config = config
         self._hook = manager_of(config).hook
         self._tests: dict[str, TestProgress] = {}
-        self._started = perf_counter()
+        self._started = seconds()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the report of a phase of a test."""
@@ -50,7 +50,7 @@ class RunResults:
         facts: dict[str, Any] = {}
         for some in self._hook.run_facts():
             facts |= some
-        return report_of(ended, perf_counter() - self._started, redacted_in_run(facts, self._config))
+        return report_of(ended, seconds() - self._started, redacted_in_run(facts, self._config))
 
 
 class TestProgress:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 from typing import Any, Final, Literal, cast
 
 import pluggy
@@ -20,6 +19,7 @@ import pytest
 
 from pytest_templates.run.attempt import Attempt, attempt_of, repeating
 from pytest_templates.run.under_way import under_way_in
+from pytest_templates.support.clock import seconds
 
 _OF_ONE_ATTEMPT: Final[tuple[str, ...]] = (  # what pytest keeps in a test while it runs it
     *("_request", "funcargs"),
@@ -48,7 +48,7 @@ def repeat(attempt: Attempt) -> Repetition:
     Raises:
         KeyboardInterrupt: The run is interrupted, or ended by `pytest.exit`.
     """
-    item, under_way, start = attempt.item, under_way_in(attempt.item.config), perf_counter()
+    item, under_way, start = attempt.item, under_way_in(attempt.item.config), seconds()
     with ExitStack() as stack:
         stack.enter_context(repeating(attempt))
         stack.enter_context(_like_new(item))
@@ -61,7 +61,7 @@ def repeat(attempt: Attempt) -> Repetition:
             raise
         finally:
             under_way.attempt = attempt
-            attempt.repeated_for += perf_counter() - start
+            attempt.repeated_for += seconds() - start
         return Repetition(attempt_of(item), reports)
 
 

@@ -1,7 +1,8 @@
-"""Undoing the content encodings of bodies: chunk by chunk, or at once where all of a body is there."""
+"""Undoing the content encodings of bodies: chunk by chunk, or at once where all of a body is there; and doing them."""
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Callable
 from functools import reduce
@@ -11,6 +12,7 @@ from typing import Any, Final, Protocol
 from pytest_templates.errors import CassetteError
 
 _GZIP: Final = zlib.MAX_WBITS | 16
+_GZIP_NAMES: Final = ("gzip", "x-gzip")
 _RAW_DEFLATE: Final = -zlib.MAX_WBITS
 _PACKAGES: Final = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backports.zstd", "zstandard")}
 
@@ -59,6 +61,31 @@ def decoded(body: bytes, encoding: str) -> bytes:
     return reduce(_decompressed, _decompressors(encoding), body) if body else body
 
 
+def encoded(body: bytes, encoding: str) -> bytes:
+    """A whole body in the content encodings that `decoded` undoes; raises as that does."""
+    return reduce(_compressed, _names(encoding), body)
+
+
+def is_known(encoding: str) -> bool:
+    """Whether all of the content encodings are such as can be undone, where their packages are installed."""
+    return set(_names(encoding)) <= {*_GZIP_NAMES, "deflate", *_PACKAGES}
+
+
+def _compressed(body: bytes, name: str) -> bytes:
+    if name in _GZIP_NAMES:
+        return gzip.compress(body, mtime=0)
+    if name == "deflate":
+        return zlib.compress(body)
+    compressed: bytes = _package(name).compress(body)
+    return compressed
+
+
+def _names(encoding: str) -> list[str]:
+    """The encodings, in the order in which they were made."""
+    names = [part.strip().lower() for part in encoding.split(",")]
+    return [name for name in names if name not in {"", "identity"}]
+
+
 def _decompressed(body: bytes, decompressor: _Decompressor) -> bytes:
     try:
         whole = decompressor.decompress(body)
@@ -69,13 +96,12 @@ def _decompressed(body: bytes, decompressor: _Decompressor) -> bytes:
 
 def _decompressors(encoding: str) -> list[_Decompressor]:
     """What undoes the encodings, the last one first."""
-    names = [part.strip().lower() for part in encoding.split(",")]
-    return [_decompressor(name) for name in reversed(names) if name not in {"", "identity"}]
+    return [_decompressor(name) for name in reversed(_names(encoding))]
 
 
 def _decompressor(name: str) -> _Decompressor:
-    if name in {"gzip", "x-gzip"}:
-        return _Members(lambda: zlib.decompressobj(_GZIP))
+    if name in _GZIP_NAMES:
+        return _Gzip()
     if name == "deflate":
         return _Deflate()
     if name == "zstd":
@@ -91,8 +117,35 @@ def _zstd_maker(decompressor: Any) -> Callable[[], Any]:
     return frame
 
 
+class _Gzip:
+    """One or several members in a row (RFC 1952, section 2.2); what else follows is passed over, as clients do."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+        self._is_first = True
+        self._is_over = False
+
+    def decompress(self, chunk: bytes) -> bytes:
+        whole = b""
+        while chunk and not self._is_over:
+            if self._member.eof:
+                self._member, self._is_first = zlib.decompressobj(_GZIP), False
+            try:
+                whole += self._member.decompress(chunk)
+            except zlib.error:
+                if self._is_first:
+                    raise
+                self._is_over = True
+            chunk = self._member.unused_data
+        return whole
+
+    @property
+    def is_complete(self) -> bool:
+        return self._member.eof or not self._is_first
+
+
 class _Members:
-    """An encoding whose bodies may be several compressed ones in a row (of gzip: RFC 1952, section 2.2)."""
+    """An encoding whose bodies may be several compressed ones in a row."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make

@@ -22,8 +22,8 @@
     end:
       interactions: 1
 
-A response has a ``reason`` where its reason phrase is an unusual one, and an ``http_version``, such as ``HTTP/2``,
-where it did not come by HTTP/1.1.
+A response has a ``reason`` where its reason phrase is an unusual one, an ``http_version``, such as ``HTTP/2``, where it
+did not come by HTTP/1.1, and an ``encoding``, such as ``gzip``, where a program could see that it came compressed.
 
 A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
 ``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
@@ -54,6 +54,8 @@ from io import BytesIO
 from typing import Any, BinaryIO, Final
 
 from pytest_templates.cassettes.format.bodies import LONGEST, decode_response_body, encode_body, encode_response_body
+from pytest_templates.cassettes.format.decompression import is_known
+from pytest_templates.cassettes.hosts import host_and_port
 from pytest_templates.cassettes.recorded import (
     Chunk,
     Headers,
@@ -89,6 +91,14 @@ def interaction_node(interaction: Interaction) -> dict[str, Any]:
     }
 
 
+def check_readable(interaction: Interaction) -> None:
+    """Raise `FaultError` where an interaction could be written, and not be read again."""
+    if is_long(interaction):  # its bodies are written as they are
+        request, response = replace(interaction.request, body=b""), replace(interaction.response, body=b"", arrivals=())
+        interaction = replace(interaction, request=request, response=response)
+    interaction_at(interaction_node(interaction), ())
+
+
 def _request_node(request: RecordedRequest) -> dict[str, Any]:
     body = encode_body(request.body, request.headers, exact=True)
     node = {"method": request.method, "uri": request.uri, "headers": _header_node(request.headers)}
@@ -97,7 +107,7 @@ def _request_node(request: RecordedRequest) -> dict[str, Any]:
 
 def _response_node(response: RecordedResponse) -> dict[str, Any]:
     body = encode_response_body(response)
-    unusual = {"http_version": response.http_version, "reason": response.reason}
+    unusual = {"http_version": response.http_version, "reason": response.reason, "encoding": response.encoding}
     shown = {name: value for name, value in unusual.items() if value}
     node = {"status": response.status, **shown, "headers": _header_node(response.headers)}
     return node if body is None else {**node, "body": body}
@@ -129,10 +139,19 @@ def interaction_at(node: Any, place: Place) -> Interaction:
 def _request(node: dict[str, Any], place: Place) -> RecordedRequest:
     return RecordedRequest(
         method=field(node, "method", str, place),
-        uri=field(node, "uri", str, place),
+        uri=_uri(node, place),
         headers=_headers(node, place),
         body=_body(node, place)[0],
     )
+
+
+def _uri(node: dict[str, Any], place: Place) -> str:
+    uri: str = field(node, "uri", str, place)
+    try:
+        host_and_port(uri)
+    except ValueError as error:
+        raise FaultError(f"has the impossible address {uri!r} ({error})", (*place, "uri")) from error
+    return uri
 
 
 def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
@@ -145,7 +164,15 @@ def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
         arrivals=arrivals,
         cut=cut,
         http_version=field({"http_version": "", **node}, "http_version", str, place),
+        encoding=_encoding(node, place),
     )
+
+
+def _encoding(node: dict[str, Any], place: Place) -> str:
+    encoding: str = field({"encoding": "", **node}, "encoding", str, place)
+    if not is_known(encoding):
+        raise FaultError(f"has the unknown encoding {encoding!r}", (*place, "encoding"))
+    return encoding
 
 
 def _status(node: dict[str, Any], place: Place) -> int:

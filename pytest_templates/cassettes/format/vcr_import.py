@@ -20,7 +20,16 @@ from urllib.parse import urlencode
 import yaml
 
 from antiphon.reading import MOST_BYTES, read_file
-from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRequest, RecordedResponse, header
+from pytest_templates.cassettes.hosts import host_and_port
+from pytest_templates.cassettes.recorded import (
+    USUAL_VERSION,
+    Headers,
+    Interaction,
+    RecordedRequest,
+    RecordedResponse,
+    header,
+    unusual_version,
+)
 from pytest_templates.errors import CassetteError
 from pytest_templates.support import yaml_text
 
@@ -195,6 +204,7 @@ _OF_A_RESPONSE: Final = {"status", "status_code", "headers", *_BODIES, "url", "h
 def _request(node: dict[str, Any]) -> RecordedRequest:
     headers, body = _message(node, _value_sent)
     uri = str(node["uri"]) if "uri" in node else _old_uri(node)
+    host_and_port(uri)  # raises where it is no address
     return RecordedRequest(method=str(node["method"]).upper(), uri=uri, headers=headers, body=body)
 
 
@@ -210,7 +220,11 @@ def _response(node: dict[str, Any]) -> RecordedResponse:
     status = node["status"] if isinstance(node["status"], dict) else {"code": node["status"]}
     headers, body = _message(node, _value_answered)
     return RecordedResponse(
-        status=int(status["code"]), reason=str(status.get("message") or ""), headers=headers, body=body
+        status=int(status["code"]),
+        reason=str(status.get("message") or ""),
+        headers=headers,
+        body=body,
+        http_version=unusual_version(_header_text(node.get("http_version") or USUAL_VERSION)),
     )
 
 

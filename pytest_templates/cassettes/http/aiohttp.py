@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from functools import wraps
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any, Final
 
-from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noted, recorder_for
+from pytest_templates.cassettes.http.capture import as_sent, without_encoding
+from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noted, noting, recorder_for
 from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, Patch, passing
 from pytest_templates.cassettes.recorded import (
     USUAL_VERSION,
@@ -25,6 +26,7 @@ from pytest_templates.errors import CassetteError
 
 Send = Callable[[Any], Awaitable[Any]]
 _MIDDLEWARES: Final = "middlewares"
+_UNDOES: Final = "auto_decompress"
 _NO_REQUEST: Final = (
     "{uri}: aiohttp opens a websocket, which can be neither recorded nor replayed.\n"
     "Keep it out of the test, or let the cassette leave its host alone: "
@@ -53,12 +55,15 @@ def _caught(real: Callable[..., Any]) -> Callable[..., Any]:
             )
         own = settings.pop(_MIDDLEWARES, None)
         outer = session._middlewares if own is None else own
-        return await real(session, *arguments, middlewares=(*outer, _recorded_or_replayed), **settings)
+        undoes = settings.get(_UNDOES)
+        ours = partial(_recorded_or_replayed, is_undone=session.auto_decompress if undoes is None else undoes)
+        return await real(session, *arguments, middlewares=(*outer, ours), **settings)
 
     return request
 
 
-async def _recorded_or_replayed(request: Any, send: Send) -> Any:
+async def _recorded_or_replayed(request: Any, send: Send, *, is_undone: bool) -> Any:
+    """What a request is answered; the session undoes the compression of bodies or leaves that to the program."""
     if goes_its_own_way(str(request.url)):
         with passing():
             return await send(request)
@@ -70,11 +75,14 @@ async def _recorded_or_replayed(request: Any, send: Send) -> Any:
     if decision.replay is None:
         with passing():
             response = await send(request)
-        recorder.record(decision, await _recorded_response(response))
+        recorded_response = await _recorded_response(response)
+        recorder.record(decision, without_encoding(recorded_response) if is_undone else recorded_response)
         return response
     if decision.replay.response.cut is not None:
         raise recorder.read_past(decision)
-    return await _replayed(request, decision.replay.response)
+    with noting(recorder):
+        replay = decision.replay.response if is_undone else as_sent(decision.replay.response)
+    return await _replayed(request, replay)
 
 
 async def _recorded_request(request: Any) -> RecordedRequest:

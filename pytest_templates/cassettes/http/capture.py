@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from threading import Lock
-from time import perf_counter
 from typing import Final
 
 from pytest_templates.cassettes.format.bodies import CHECKSUMS, LAST_EVENT, is_over, is_stream
-from pytest_templates.cassettes.format.decompression import ChunkDecoder
-from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
+from pytest_templates.cassettes.format.decompression import ChunkDecoder, encoded
+from pytest_templates.cassettes.recorded import Chunk, RecordedResponse, Truncation, header
+from pytest_templates.support.clock import seconds
 
 CLIENT: Final = "client"  # who cut a response short
 _DECIMALS: Final = 3  # of seconds
@@ -22,7 +23,7 @@ class ResponseCapture:
     Args:
         head: The response without its body.
         streamed: Whether the client asked to get the body in pieces.
-        started: When the request was sent, by `time.perf_counter`.
+        started: When the request was sent, by `pytest_templates.support.clock`.
         record: Takes the whole response; called once.
 
     Attributes:
@@ -66,21 +67,26 @@ class ResponseCapture:
 
     def piece(self, data: bytes) -> None:
         """Take the next bytes of the body, as they were sent."""
-        self._received += len(data)
         try:
-            decoded = self._decoder.decode(data)
+            with self._lock:
+                self._take(data)
         except Exception:  # noqa: BLE001 - each package has an error of its own; the client is told by its library
             self._end("DecodingError")
+
+    def _take(self, data: bytes) -> None:
+        if self.has_ended:
             return
-        if decoded and not self.has_ended:
+        self._received += len(data)
+        decoded = self._decoder.decode(data)
+        if decoded:
             self._pieces.append(decoded)
-            if self._keeps_pieces:
-                arrival = Chunk(len(decoded), self._now())
-                self._arrivals.append(self._arrivals[-1] if self._arrivals[-1:] == [arrival] else arrival)
+        if decoded and self._keeps_pieces:
+            arrival = Chunk(len(decoded), self._now())
+            self._arrivals.append(self._arrivals[-1] if self._arrivals[-1:] == [arrival] else arrival)
 
     def leave(self) -> None:
         """The client reads no further."""
-        self._end(None if self._is_whole() else CLIENT)
+        self._end(CLIENT)
 
     def forget(self) -> None:
         """Record nothing of it."""
@@ -88,22 +94,19 @@ class ResponseCapture:
             self.has_ended = True
 
     def _end(self, by: str | None) -> None:
-        with self._lock:
-            ended, self.has_ended = self.has_ended, True
-        if not ended:
-            self._record(self._response(None if by is None else Truncation(self._now(), by)))
+        with self._lock:  # another thread may read on while this one ends the test
+            if self.has_ended:
+                return
+            self.has_ended = True
+            response = self._response(by)
+        self._record(response)
 
-    def _response(self, cut: Truncation | None) -> RecordedResponse:
+    def _response(self, by: str | None) -> RecordedResponse:
+        if by == CLIENT and self._is_whole():
+            by = None
+        cut = None if by is None else Truncation(self._now(), by)
         body, self._pieces = b"".join(self._pieces), []
-        return RecordedResponse(
-            status=self._head.status,
-            reason=self._head.reason,
-            headers=_decoded_headers(self._head.headers),
-            body=body,
-            arrivals=tuple(self._arrivals),
-            cut=cut,
-            http_version=self._head.http_version,
-        )
+        return replace(without_encoding(self._head), body=body, arrivals=tuple(self._arrivals), cut=cut)
 
     def _is_whole(self) -> bool:
         """Whether nothing was left to come: many clients do not read on to see the end."""
@@ -111,7 +114,7 @@ class ResponseCapture:
         return length == str(self._received) or is_over(self._head.headers, b"".join(self._pieces[-LAST_EVENT:]))
 
     def _now(self) -> float:
-        return round(perf_counter() - self._started, _DECIMALS)
+        return round(seconds() - self._started, _DECIMALS)
 
 
 class ResponseCaptures:
@@ -126,6 +129,16 @@ class ResponseCaptures:
         with self._lock:
             self._captures = [*(other for other in self._captures if not other.has_ended), capture]
 
+    def rest(self) -> None:
+        """Let all other threads wait, since the process is about to fork."""
+        self._lock.acquire()
+
+    def go_on(self, *, in_child: bool) -> None:
+        """Go on after a fork; what the old process is reading, it records."""
+        if in_child:
+            self._captures = []
+        self._lock.release()
+
     def end(self) -> None:
         """End those that were not read to their end: they are recorded as far as they were read."""
         with ExitStack() as ending:  # all of them, also where a rule of the project fails for one
@@ -133,7 +146,22 @@ class ResponseCaptures:
                 ending.callback(capture.leave)
 
 
-def _decoded_headers(headers: Headers) -> Headers:
-    """The headers without those that are about the body as it was sent, where it came encoded."""
-    about = {"content-encoding", "content-length"} | CHECKSUMS if header(headers, "content-encoding") else set()
-    return tuple((name, value) for name, value in headers if name not in about)
+def as_sent(response: RecordedResponse) -> RecordedResponse:
+    """A recorded response as it came, where that was compressed; for programs that undo that themselves.
+
+    Raises:
+        CassetteError: A package is not installed that compresses in this way.
+    """
+    if not response.encoding:
+        return response
+    body = encoded(response.body, response.encoding)
+    pairs = ((name, str(len(body)) if name == "content-length" else value) for name, value in response.headers)
+    return replace(response, body=body, headers=(*pairs, ("content-encoding", response.encoding)), encoding="")
+
+
+def without_encoding(response: RecordedResponse) -> RecordedResponse:
+    """A response whose body a client has undone, without the headers that are about the body as it was sent."""
+    if not header(response.headers, "content-encoding"):
+        return response
+    about = {"content-encoding", "content-length"} | CHECKSUMS
+    return replace(response, headers=tuple(pair for pair in response.headers if pair[0] not in about))

@@ -3,6 +3,9 @@
 vcrpy puts its own connections in the place of theirs. What a program asks of one is kept as it was asked, and asked of
 the real connection when the response is wanted: a body in pieces goes out in pieces, and in the same framing. A body
 that can be read once is read for the recording, and given to the real connection as one of its kind.
+
+The response that a program gets is of the kind that its library makes, over the bytes that came: what is compressed is
+undone by the library, where the program wants that, in replay as well.
 """
 
 from __future__ import annotations
@@ -11,22 +14,25 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import wraps
-from http.client import HTTPMessage
+from functools import cache, wraps
+from http.client import HTTPMessage, HTTPResponse
+from types import SimpleNamespace
 from typing import Any, Final
 
 from vcr import patch as vcr_patch
 from vcr import stubs
-from vcr.stubs import VCRConnection, VCRHTTPResponse
+from vcr.stubs import VCRConnection
 
-from pytest_templates.cassettes.http.routing import goes_its_own_way
+from pytest_templates.cassettes.http.capture import as_sent
+from pytest_templates.cassettes.http.routing import goes_its_own_way, noting
 from pytest_templates.cassettes.http.seams import Patch, passing
 from pytest_templates.cassettes.http.vcr import handled, recorded_response, vcr_response
 from pytest_templates.cassettes.recorded import USUAL_VERSION, unusual_version
 
 _CALLS: Final = "antiphon_calls"  # on vcrpy's request: how it was made
 _SENT: Final = "antiphon_sent"  # on a connection whose request went its own way
-_FRAMING: Final = ("chunked", "encode_chunked")  # what urllib3 and http.client call it
+_OPTIONS: Final = "antiphon_options"  # on a connection of urllib3: how its program wants to read
+_NOT_READ_YET: Final = {"preload_content": False}
 _VERSIONS: Final = {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2", 30: "HTTP/3"}
 _NUMBERS: Final = {version: number for number, version in _VERSIONS.items()}
 
@@ -45,12 +51,10 @@ def connection_patches() -> Iterator[Patch]:
         ("getresponse", _get_response),
     ):
         yield Patch(VCRConnection, name, wrapper(getattr(VCRConnection, name)))
-    yield Patch(VCRHTTPResponse, "close", _close(VCRHTTPResponse.close))
-    yield Patch(stubs, "parse_headers", _message)
     of_urllib3 = sys.modules.get("vcr.stubs.urllib3_stubs")
     if of_urllib3 is not None:
         mixin = of_urllib3._VCRRequestsConnectionMixin
-        yield Patch(mixin, "getresponse", _own_response(mixin.getresponse))
+        yield Patch(mixin, "getresponse", _get_response(mixin.getresponse))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +90,10 @@ def _request(real: Function) -> Function:
             return
         body = _readable_again(body)
         real(connection, method, url, _bytes(body, connection), headers)
-        framing = {name: value for name, value in settings.items() if name in _FRAMING}
-        _calls(connection).append(_Call("request", (method, url, body, headers or {}), framing))
+        if _has_responses_of_its_own(connection):
+            vars(connection)[_OPTIONS] = {**settings, "request_method": method, "request_url": url}
+            settings = {**settings, **_NOT_READ_YET}
+        _calls(connection).append(_Call("request", (method, url, body, headers or {}), settings))
 
     return request
 
@@ -130,31 +136,11 @@ def _send(real: Function) -> Function:
     return send
 
 
-def _close(real: Function) -> Function:
-    """Returns nothing: `io` leaves a ``with`` block by it, and what is true would swallow the errors of the block."""
-
-    @wraps(real)
-    def close(response: VCRHTTPResponse) -> None:
-        real(response)
-
-    return close
-
-
-def _own_response(real: Function) -> Function:
-    """Gives the real response to a request that went its own way."""
-
+def _get_response(real: Function) -> Function:
     @wraps(real)
     def getresponse(connection: Any, *arguments: Any, **settings: Any) -> Any:
         if vars(connection).pop(_SENT, False):
             return connection.real_connection.getresponse(*arguments, **settings)
-        return real(connection, *arguments, **settings)
-
-    return getresponse
-
-
-def _get_response(real: Function) -> Function:
-    @wraps(real)
-    def getresponse(connection: Any, *_: Any, **__: Any) -> Any:
         request = connection._vcr_request
         if goes_its_own_way(request.uri):
             with passing():
@@ -162,10 +148,12 @@ def _get_response(real: Function) -> Function:
         asked = handled(request)
         replay = asked.replayed()
         if replay is not None:
-            return _shown(vcr_response(replay), replay.http_version, request.uri)
+            with noting(asked.recorder):
+                answer = vcr_response(as_sent(replay))
+            return _shown(connection, answer, replay.http_version)
         with passing():
             response = _sent(connection)
-        body = response.data if hasattr(response, "data") else response.read()
+        body = response.read(decode_content=False) if _has_responses_of_its_own(connection) else response.read()
         version = unusual_version(_VERSIONS.get(response.version, USUAL_VERSION))
         answer = {
             "status": {"code": response.status, "message": response.reason},
@@ -173,9 +161,9 @@ def _get_response(real: Function) -> Function:
             "body": {"string": body},
         }
         asked.record(recorded_response(answer, version))
-        return _shown(answer, version, request.uri)
+        return _shown(connection, answer, version)
 
-    return _own_response(getresponse)
+    return getresponse
 
 
 def _sent(connection: Any) -> Any:
@@ -192,19 +180,71 @@ def _sent(connection: Any) -> Any:
     return wire.getresponse()
 
 
-def _shown(answer: dict[str, Any], version: str, uri: str) -> Any:
+def _shown(connection: Any, answer: dict[str, Any], version: str) -> Any:
     """The response as the program sees it."""
-    response: Any = VCRHTTPResponse(answer, uri)
-    response.version_string = version or USUAL_VERSION
-    response.version = _NUMBERS.get(response.version_string)
-    return response
+    received = _Received(answer, version or USUAL_VERSION, connection._vcr_request.method)
+    if not _has_responses_of_its_own(connection):
+        return received
+    from urllib3 import HTTPHeaderDict
+
+    options = vars(connection).pop(_OPTIONS, {})
+    return _response_of_urllib3()(
+        body=received,
+        headers=HTTPHeaderDict(received.headers.items()),
+        status=received.status,
+        version=received.version,
+        version_string=version or USUAL_VERSION,
+        reason=received.reason,
+        original_response=received,
+        **{name: value for name, value in options.items() if name not in _OF_REQUEST},
+    )
+
+
+_OF_REQUEST: Final = ("chunked",)  # what says how a request is sent, not how its response is read
+
+
+class _Received(HTTPResponse):
+    """A response of http.client's that has come in whole."""
+
+    def __init__(self, answer: dict[str, Any], version: str, method: str) -> None:
+        body: bytes = answer["body"]["string"]
+        file = io.BufferedReader(io.BytesIO(body))
+        super().__init__(SimpleNamespace(makefile=lambda _: file), method=method)  # type: ignore[arg-type]
+        self.code = self.status = answer["status"]["code"]
+        self.reason = answer["status"]["message"]
+        self.version = _NUMBERS.get(version, 11)
+        self.headers = self.msg = _message(answer["headers"])
+        self.chunked = self.will_close = False
+        self.length = len(body)
+
+
+@cache
+def _response_of_urllib3() -> Any:
+    from urllib3 import HTTPResponse as Response
+
+    class ReceivedResponse(Response):
+        """A response of urllib3's that leaves no connection of a cassette which is closed to its pool."""
+
+        def release_conn(self) -> None:
+            if getattr(self._connection, "_vcr_cassette_exited", False):
+                self._connection = None
+                if self._pool is not None:
+                    self._pool._put_conn(None)
+            super().release_conn()
+
+    return ReceivedResponse
+
+
+def _has_responses_of_its_own(connection: Any) -> bool:
+    """Whether it is one of urllib3, from version 2 on, which does not leave responses to http.client."""
+    return hasattr(connection.real_connection, "_response_options")
 
 
 def _message(headers: dict[str, list[str]]) -> HTTPMessage:
-    """Headers as http.client has them: vcrpy would write them out in UTF-8, and read them in Latin-1."""
+    """Headers as http.client has them; a body that has come is not in chunks any more."""
     message = HTTPMessage()
     for name, values in headers.items():
-        for value in values:
+        for value in values if name.lower() != "transfer-encoding" else ():
             message[name] = value
     return message
 

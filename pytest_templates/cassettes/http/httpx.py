@@ -11,12 +11,11 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache, partial, wraps
 from threading import Event, current_thread, main_thread
-from time import perf_counter
 from types import ModuleType
 from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
-from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, recorder_for
+from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noting, recorder_for
 from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import (
     USUAL_VERSION,
@@ -25,6 +24,7 @@ from pytest_templates.cassettes.recorded import (
     unusual_version,
     usual_reason,
 )
+from pytest_templates.support.clock import seconds
 
 
 @cache
@@ -93,9 +93,8 @@ class _ReplayedStream:
         self._response = response
         self._read_past = read_past
         self._is_pulled = is_pulled
-        self._began = perf_counter()
+        self._began = seconds()
         self._left = Event()
-        self._leaving: Callable[[], None] = self._left.set
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._pieces()
@@ -111,10 +110,10 @@ class _ReplayedStream:
         self._end()
 
     def close(self) -> None:
-        self._leaving()
+        self._left.set()
 
     async def aclose(self) -> None:
-        self._leaving()
+        self._left.set()
 
     def _pieces(self) -> Iterator[bytes]:
         return filter(None, self._response.each_piece())
@@ -124,18 +123,15 @@ class _ReplayedStream:
         return cut is not None and cut.by == CLIENT and not self._is_pulled
 
     async def _silence(self) -> None:
-        import anyio  # httpx brings it
+        """Wait in a thread: the clock of an event loop stands still where a test has frozen time."""
+        from anyio import CapacityLimiter, to_thread  # httpx brings it
 
-        left = anyio.Event()
-        self._leaving = left.set
-        with anyio.move_on_after(self._patience()):
-            await left.wait()
-            self._left.set()
+        await to_thread.run_sync(self._left.wait, self._patience(), abandon_on_cancel=True, limiter=CapacityLimiter(1))
 
     def _patience(self) -> float:
         """How long the program may take from now on to leave, in seconds: twice as long as the recorded one took."""
         at = self._response.cut.at if self._response.cut else 0.0
-        return max(0.0, 2 * at + _MARGIN - (perf_counter() - self._began))
+        return max(0.0, 2 * at + _MARGIN - (seconds() - self._began))
 
     def _end(self) -> None:
         cut = self._response.cut
@@ -253,7 +249,7 @@ class _Exchange:
         self._request = request
         self._recorder: Recorder = recorder_for(request.method, str(request.url))
         self._decision: Decision = self._recorder.decide(_recorded_request(request, body))
-        self._started = perf_counter()
+        self._started = seconds()
 
     def replayed(self) -> Any:
         """The recorded response; ``None`` where the request is to be sent."""
@@ -281,7 +277,8 @@ class _Exchange:
         )
         streamed = bool(self._request.extensions.get(_STREAMED)) and head.status < 400
         record = partial(self._recorder.record, self._decision)
-        capture = ResponseCapture(head, streamed=streamed, started=self._started, record=record)
+        with noting(self._recorder):
+            capture = ResponseCapture(head, streamed=streamed, started=self._started, record=record)
         self._recorder.captures.add(capture)
         response.stream = recorded_stream(self._library)(response.stream, capture)
         return response

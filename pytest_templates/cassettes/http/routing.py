@@ -11,12 +11,12 @@ was set up, such as a server or an event loop.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
 from antiphon.trace import Caller, current_caller
@@ -105,9 +105,9 @@ class Belonging:
 
 
 _HERE: ContextVar[Belonging | None] = ContextVar("cassette", default=None)
+# Each is changed and read in single steps, without a lock: one that a thread holds stays held in a forked process.
 _OPEN: list[Recorder] = []
-_LATE: list[str] = []
-_LOCK = Lock()
+_LATE: deque[str] = deque()
 _shared_set_ups = 0  # how many fixtures that tests share are being set up
 
 
@@ -116,13 +116,11 @@ def routed_to(recorder: Recorder) -> Iterator[None]:
     """Let the requests of this context go to a recorder, for the length of a block."""
     before, here = _HERE.get(), Belonging(recorder)
     _HERE.set(here)
-    with _LOCK:
-        _OPEN.append(recorder)
+    _OPEN.append(recorder)
     try:
         yield
     finally:
-        with _LOCK:
-            _OPEN.remove(recorder)
+        _OPEN.remove(recorder)
         if _HERE.get() is here:  # not so where the block is left in another task than it was entered
             _HERE.set(before)
 
@@ -261,6 +259,16 @@ def noted(error: CassetteError) -> CassetteError:
     return error
 
 
+@contextmanager
+def noting(recorder: Recorder) -> Iterator[None]:
+    """Add an error of a block to those of a recorder's test, also where the program swallows it."""
+    try:
+        yield
+    except CassetteError as error:
+        recorder.note(error)
+        raise
+
+
 def is_late() -> bool:
     """Whether the code that runs here was left behind by a test that is over, while another one is under way."""
     here, recorders = _HERE.get(), open_recorders()
@@ -269,16 +277,12 @@ def is_late() -> bool:
 
 def note_late(text: str) -> None:
     """Keep what was refused of a test that is over; the first line of the text is shown in the summary."""
-    with _LOCK:
-        _LATE.append(text.partition("\n")[0])
+    _LATE.append(text.partition("\n")[0])
 
 
 def take_late() -> list[str]:
     """What was refused since this was called last."""
-    with _LOCK:
-        late = _LATE[:]
-        _LATE.clear()
-        return late
+    return [_LATE.popleft() for _ in range(len(_LATE))]
 
 
 def goes_its_own_way(uri: str) -> bool:
@@ -306,8 +310,7 @@ def is_left_alone(host: str, port: int | None) -> bool:
 
 def open_recorders() -> tuple[Recorder, ...]:
     """Every recorder that is open, in the order in which they were opened."""
-    with _LOCK:
-        return tuple(_OPEN)
+    return tuple(_OPEN)
 
 
 def _recorder_of(here: Belonging | None) -> Recorder | None:

@@ -28,6 +28,18 @@ class Forked(Protocol):
         ...
 
 
+class Resting(Protocol):
+    """What other threads may be at work on when the process forks: the new one has none of them to end that."""
+
+    def rest(self) -> None:
+        """Let all other threads wait."""
+        ...
+
+    def go_on(self, *, in_child: bool) -> None:
+        """Let them go on, in the old process, or begin, in the new one."""
+        ...
+
+
 _TAKING_PART: Final[list[Forked]] = []
 
 

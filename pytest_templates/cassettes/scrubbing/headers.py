@@ -95,7 +95,7 @@ class HeaderScrubber:
         return self.text(_ADDRESS.sub(lambda address: self.address(address[0]), value))
 
 
-def sized(headers: Headers, before: bytes, after: bytes, *, encoded: bool, cut: bool) -> Headers:
+def sized(headers: Headers, before: bytes, after: bytes, *, encoded: bool, again: bool, cut: bool) -> Headers:
     """The headers that say what a body is like, made true for the one that is kept.
 
     Args:
@@ -103,12 +103,13 @@ def sized(headers: Headers, before: bytes, after: bytes, *, encoded: bool, cut: 
         before: The body as it came, decoded.
         after: The body as it is kept.
         encoded: Whether it came encoded: what was said of that is not true of any other.
+        again: Whether it is encoded again where it is replayed: then its length is said anew.
         cut: Whether it was broken off; then its length is that of the whole.
     """
     if not after:
         return headers  # the answer to HEAD, or with a status that has no body: they speak of another one
     untrue = CHECKSUMS if encoded or before != after else frozenset()
-    length = None if encoded else str(len(after))
+    length = None if encoded and not again else str(len(after))
     pairs = ((name, length if name == "content-length" and not cut else value) for name, value in headers)
     kept = tuple((name, value) for name, value in pairs if value is not None and name not in untrue)
     return headers if kept == headers else kept

@@ -332,15 +332,17 @@ def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResp
     body = _unpacked(response.headers, response.body)
     headers = _headers(secrets).response(response.headers)
     scrubbed = scrub_body(headers, body, secrets)
-    encoded = bool(header(response.headers, "content-encoding"))
+    encoding = header(response.headers, "content-encoding")
+    again = response.encoding if body is response.body else encoding
     return RecordedResponse(
         status=response.status,
         reason=_reason(response, secrets),
-        headers=sized(headers, body, scrubbed, encoded=encoded, cut=response.cut is not None),
+        headers=sized(headers, body, scrubbed, encoded=bool(encoding), again=bool(again), cut=response.cut is not None),
         body=scrubbed,
         arrivals=transferred(headers, body, scrubbed, response.arrivals),
         cut=response.cut,
         http_version=response.http_version,
+        encoding=again,
     )
 
 

@@ -10,8 +10,7 @@ handed to the operating system at once, so that nothing which kills the process 
   skipped or interrupted, and not where its cassette cannot be written. A kill between the writing of the cassette and
   the removal leaves both, which doubles nothing: what the cassette holds is played before the journal.
 - The next recording of the same test into the same cassette plays what was left instead of asking the model, and goes
-  on in the same file under a new heading. Recording everything anew plays nothing of it. The store removes what nobody
-  has asked for in two weeks.
+  on in the same file under a new heading. Recording everything anew plays nothing of it.
 - Processes that are forked write to the file of their parent, each line in one piece. What they are answered after the
   end of the test lies in a file of its own, and is left.
 - Whoever writes a journal holds a lock on its file; the system lets go of it when the process dies, however it dies. So
@@ -26,6 +25,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from errno import ENOENT
 from hashlib import blake2b
 from io import FileIO
 from operator import itemgetter
@@ -119,17 +120,24 @@ class Journal:
             OSError: The file system refuses.
         """
         line = _line({"order": order, "interaction": interaction_node(interaction)})
+        for _ in range(2):  # where this process was forked, its parent may have removed the journal meanwhile
+            if self._has_appended(line, secrets):
+                return
+        raise FileNotFoundError(ENOENT, "the journal of its recordings is removed as soon as it is made")
+
+    def _has_appended(self, line: memoryview, secrets: Secrets) -> bool:
+        """Append a line, unless the journal is closed; gives whether the file is still there."""
         self._open()
         with self._writing:
             if self._file is None:
-                return  # closed meanwhile
+                return True  # closed meanwhile
             self._write(line, secrets)
-            self.answers += 1
             if os.fstat(self._file.fileno()).st_nlink:
-                return
-            for file in self._let_go():  # this process was forked, and its parent has removed the journal meanwhile
+                self.answers += 1
+                return True
+            for file in self._let_go():
                 file.close()
-        self.append(order, interaction, secrets)
+            return False
 
     def _write(self, line: memoryview, secrets: Secrets) -> None:
         if self._file is not None:
@@ -296,7 +304,7 @@ def _contents(file: FileIO, start: int = 0) -> tuple[list[Run], int]:
     content = file.readall()
     size = content.rfind(b"\n") + 1
     runs: list[Run] = [[]] if start else []
-    for number, line in enumerate(content[:size].split(b"\n")[:-1], 1):
+    for number, line in enumerate(_whole_lines(content), 1):
         try:
             _take(json.loads(line), runs)
         except (ValueError, TypeError, LookupError, FaultError, RecursionError) as error:
@@ -328,10 +336,23 @@ def waiting_answers(store: Store) -> dict[str, int]:
     """How many answers wait for the next recording of each test, by node ids. Raises `OSError`."""
     waiting: Counter[str] = Counter()
     for path in sorted(store.workplace.glob(f"*{_SUFFIX}")):
-        test = ""
-        for line in path.read_bytes().splitlines():
-            if line.startswith(_HEADING):
-                test = json.loads(line)["test"]
-            elif test:
-                waiting[test] += 1
+        waiting.update(_tests_of_answers(path))
     return dict(waiting)
+
+
+def _tests_of_answers(path: Path) -> list[str]:
+    """The test of each whole answer in a journal; none where another run has taken, removed or damaged it."""
+    tests: list[str] = []
+    test = ""
+    with suppress(OSError, ValueError, TypeError, LookupError):  # Windows does not let others read what is locked
+        for line in _whole_lines(path.read_bytes()):
+            if line.startswith(_HEADING):
+                test = str(json.loads(line)["test"])
+            elif test:
+                tests.append(test)
+    return tests
+
+
+def _whole_lines(content: bytes) -> list[bytes]:
+    """The lines that were written to their end."""
+    return content.split(b"\n")[:-1]

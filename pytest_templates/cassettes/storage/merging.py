@@ -21,15 +21,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
 
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.settings import CassetteSettings
-from pytest_templates.cassettes.storage.store import Blocks, Store, existing_cassette
+from pytest_templates.cassettes.storage.store import LEDGER, Blocks, Store, existing_cassette
 from pytest_templates.errors import CassetteError
-
-_SUFFIX: Final = ".run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +99,17 @@ def write_ledger(store: Store, path: Path, ledger: Ledger) -> None:
 
 def remove_ledgers(store: Store, run: str) -> None:
     """Remove the ledgers of a run that is over. Raises `OSError`."""
-    if not any(store.workplace.glob(f"*{_SUFFIX}")):
+    if not any(store.workplace.glob(f"*{LEDGER}")):
         return
     with store.lock():
-        for file in store.workplace.glob(f"*{_SUFFIX}"):
+        for file in store.workplace.glob(f"*{LEDGER}"):
             if json.loads(file.read_bytes())["run"] == run:
                 file.unlink()
 
 
 def _file(store: Store, path: Path) -> Path:
     name = path.relative_to(store.folder).as_posix()
-    return store.workplace / f"{blake2b(name.encode(), digest_size=8).hexdigest()}{_SUFFIX}"
+    return store.workplace / f"{blake2b(name.encode(), digest_size=8).hexdigest()}{LEDGER}"
 
 
 class CassetteFile:

@@ -11,9 +11,12 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOTDIR, ETIMEDOUT
+from io import BytesIO
 from pathlib import Path
-from time import time
+from time import sleep
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+
+from pytest_templates.support.clock import seconds
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
 Blocks: TypeAlias = "Iterable[bytes]"  # what a file holds, one after the other
 _WORKPLACE: Final = ".journal"
 _IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
+LEDGER: Final = ".run"  # the suffix of what goes by itself after a while
 _PATIENCE: Final = 60  # seconds; what is done under the lock takes milliseconds
 _POLL: Final = 0.005  # seconds
-_KEPT: Final = 14 * 24 * 3600  # seconds
+_READERS_HOLD_FILES: Final = os.name == "nt"
+_READING: Final = 1  # seconds that others may read a file which is to be replaced
+_KEPT: Final = 14 * 24 * 3600  # seconds that the ledger of a run stays which has not come to its end
 
 
 class Store:
@@ -94,13 +100,16 @@ class Store:
         Raises:
             OSError: The file system refuses; the old file stays as it is.
         """
+        path = Path(os.path.realpath(path))  # of a link, what it leads to is replaced
         unfinished = self.workplace / _UNFINISHED
+        unfinished.unlink(missing_ok=True)
         with unfinished.open("wb") as file:
             file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.chmod(_permissions(path))
-        unfinished.replace(path)
+        with suppress(FileNotFoundError):  # a new file has those that the system gives it
+            unfinished.chmod(path.stat().st_mode & 0o777)
+        _move(unfinished, path)
         _sync_folder(path.parent)
 
     def remove(self, path: Path) -> None:
@@ -161,10 +170,13 @@ class Store:
             ignore.write_text("*\n", encoding="utf-8")
 
     def _clean_up(self) -> None:
-        """Remove the workplace where nothing is in progress, and what killed runs have left after two weeks."""
-        own = {self.workplace / name for name in (_IGNORE, _LOCK)}
-        others = set(self.workplace.iterdir()) - own
-        done = {path for path in others if path.name == _UNFINISHED or time() - path.stat().st_mtime > _KEPT}
+        """Remove the workplace where nothing is in progress, and of killed runs all but the answers they have left."""
+        lock = self.workplace / _LOCK
+        os.utime(lock)  # the time of the file system: a test may have put the clock of this process to any other
+        now = lock.stat().st_mtime
+        others = set(self.workplace.iterdir()) - {self.workplace / _IGNORE, lock}
+        old = {path for path in others if path.suffix == LEDGER and now - path.stat().st_mtime > _KEPT}
+        done = old | {path for path in others if path.name == _UNFINISHED}
         for path in done:
             path.unlink()
         if others == done:
@@ -181,11 +193,18 @@ class Store:
             self.workplace.rmdir()
 
 
-def _permissions(path: Path) -> int:
-    """Those of the file that is replaced."""
-    with suppress(FileNotFoundError):
-        return path.stat().st_mode & 0o777
-    return 0o644
+def _move(unfinished: Path, path: Path) -> None:
+    """Put a file in the place of another; on Windows that can be done when nobody reads the other one."""
+    end = seconds() + _READING
+    while True:
+        try:
+            unfinished.replace(path)
+        except PermissionError:
+            if not _READERS_HOLD_FILES or seconds() > end:
+                raise
+            sleep(_POLL)
+        else:
+            return
 
 
 def _sync_folder(folder: Path) -> None:
@@ -226,7 +245,10 @@ def existing_cassette(path: Path, store: Store | None = None) -> list[Interactio
         if file is None:
             return None
         with file:
-            return from_file(file)
+            if not _READERS_HOLD_FILES:
+                return from_file(file)  # part by part
+            content = BytesIO(file.read())
+        return from_file(content)
     except FormatError as error:
         raise _error(place, error.line, str(error)) from error
     except UnicodeDecodeError as error:

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -190,3 +193,23 @@ def asked(path: Path) -> Callable[[], list[str]]:
         return [question if answer == b"fine" else f"{question}: {answer.decode()}" for question, answer in said]
 
     return read
+
+
+@contextmanager
+def frozen(at: float) -> Iterator[None]:
+    def clock() -> float:
+        return at
+
+    clocks = [time.time, time.monotonic, time.perf_counter]
+    with ExitStack() as patches:
+        for module in tuple(sys.modules.values()):
+            for name, value in tuple(getattr(module, "__dict__", {}).items()):
+                if any(value is clock for clock in clocks):
+                    patches.enter_context(mock.patch.object(module, name, clock))
+        yield
+
+
+@pytest.fixture
+def frozen_time() -> Callable[[float], AbstractContextManager[None]]:
+    """Stops every clock of the process, as freezegun does: under each name that stands for one, in each module."""
+    return frozen

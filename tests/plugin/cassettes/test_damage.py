@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -90,3 +91,13 @@ def test_a_link_that_leads_nowhere_and_a_circle_of_links(path: Path) -> None:
 def test_every_recording_of_this_project_is_whole() -> None:
     folder = Path(__file__).parents[3] / "cassettes"
     assert all(load_cassette(path) for path in folder.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("address", ["http://h:99999/", "http://h:port/", "http://[::1/"])
+def test_an_address_that_somebody_has_broken_is_an_error_with_its_line(address: str) -> None:
+    text = WHOLE.replace(b"uri: https://host/v1", b"uri: " + address.encode())
+    line = text.partition(b"uri:")[0].count(b"\n") + 1
+    with pytest.raises(
+        CassetteError, match=rf"one\.yaml:{line}: the cassette has the impossible address '{re.escape(address)}'"
+    ):
+        loaded(text)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures.process  # noqa: F401  # inner runs take back what they import
+import errno
 import os
+import signal
+import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +16,12 @@ from weakref import finalize
 
 import pytest
 
+from pytest_templates.cassettes.http.capture import ResponseCapture
+from pytest_templates.cassettes.http.routing import open_recorders, take_late
+from pytest_templates.cassettes.recorded import RecordedResponse
 from pytest_templates.errors import CassetteError
 
+HEAD = RecordedResponse(200, "", (), b"")
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
@@ -185,6 +193,79 @@ def test_an_answer_that_comes_after_the_end_of_the_test_is_left(tester: Any, ask
     assert again.asks("slow", "asked again") == "fine"
     again.cassette.save()
     assert asked() == ["one", "slow"]
+
+
+def test_a_fork_that_cannot_share_the_journal_fails_the_test_and_nothing_else(
+    tester: Any, path: Path, workplace: Path, asked: Any
+) -> None:
+    recording = tester(mode="all")
+    path.parent.mkdir(parents=True)
+    with recording.cassette.playing():
+        recording.asks("before")
+        wait(fork(lambda: None))
+        shared = workplace.rename(workplace.with_name("shared"))
+    assert recording.cassette.misses == []
+    recording.cassette.leave()
+    workplace.write_text("a file")
+    failing = tester(mode="all")
+    with failing.cassette.playing():
+        wait(fork(lambda: None))
+    assert ["cannot be written" in str(error) for error in failing.cassette.misses] == [True]
+    workplace.unlink()
+    shared.rename(workplace)
+
+
+def test_a_fork_that_cannot_share_what_is_played_fails_the_test_and_keeps_the_order(
+    tester: Any, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses() -> Any:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    recording = tester()
+    with recording.cassette.playing():
+        with monkeypatch.context() as patch:
+            patch.setattr("pytest_templates.cassettes.processes.forking.mkstemp", refuses)
+            wait(fork(lambda: None))
+        assert ["cannot share it: [Errno 24]" in str(error) for error in recording.cassette.misses] == [True]
+        wait(fork(lambda: recording.asks("first child")))
+        wait(fork(lambda: recording.asks("second child")))
+    recording.cassette.save()
+    assert asked() == ["first child", "second child"]
+
+
+def test_a_child_finds_no_lock_that_a_thread_of_its_parent_held(tester: Any) -> None:
+    recording = tester()
+    is_over = threading.Event()
+
+    def work() -> None:
+        while not is_over.is_set():
+            cassette = recording.cassette
+            cassette.sent_requests.sent(b"x", None)
+            cassette.captures.add(ResponseCapture(HEAD, streamed=False, started=0.0, record=lambda _: None))
+            open_recorders()
+            take_late()
+
+    def child() -> None:
+        signal.alarm(5)
+        recording.asks("in a child")
+        recording.cassette.sent_requests.sent(b"y", None)
+        recording.cassette.captures.end()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with recording.cassette.playing():
+            for thread in threads:
+                thread.start()
+            for _ in range(20):
+                wait(fork(child))
+            is_over.set()
+    finally:
+        is_over.set()
+        sys.setswitchinterval(interval)
+        for thread in threads:
+            thread.join()
 
 
 WORKERS = """

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_templates.cassettes.storage.journal import waiting_answers
+from pytest_templates.cassettes.format.bodies import LONGEST
+from pytest_templates.cassettes.recorded import Chunk, RecordedRequest, RecordedResponse, Truncation
+from pytest_templates.cassettes.storage.journal import Journal, waiting_answers
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 
@@ -133,6 +137,25 @@ def test_a_journal_torn_anywhere_gives_what_is_whole(killed: Any, tester: Any, w
         again.cassette.leave()
 
 
+def test_of_a_journal_torn_anywhere_the_whole_answers_wait(killed: Any, path: Path) -> None:
+    journal = killed("one", "two")
+    content = journal.read_bytes()
+    for end in range(0, len(content) + 1, 3):
+        journal.write_bytes(content[:end])
+        answers = max(0, content[:end].count(b"\n") - 1)
+        assert waiting_answers(Store(path.parent.parent)) == ({"test_it": answers} if answers else {})
+
+
+@pytest.mark.parametrize("damage", [b'{"journal": 2}\n', b'{"journal" no JSON\n', b'{"journal": 2, "test": "\xff"}\n'])
+def test_what_waits_is_told_beside_journals_that_are_damaged_or_taken(
+    killed: Any, workplace: Path, path: Path, damage: bytes
+) -> None:
+    killed("one")
+    (workplace / "a.jsonl").write_bytes(damage)
+    (workplace / "b.jsonl").mkdir()  # as one that is locked on Windows, it cannot be read
+    assert waiting_answers(Store(path.parent.parent)) == {"test_it": 1}
+
+
 def test_what_is_recorded_behind_a_torn_line_is_whole(killed: Any, tester: Any) -> None:
     journal = killed("one", "two")
     journal.write_bytes(journal.read_bytes()[:-9])
@@ -247,14 +270,59 @@ def test_of_several_that_were_left_each_counts_and_the_one_that_got_furthest_fir
     assert not workplace.exists()
 
 
-def test_one_that_nobody_asks_for_does_not_stay_for_ever(killed: Any, tester: Any) -> None:
-    old, young = killed("one", test="test_gone"), killed("one", test="test_also_gone")
+def test_one_that_nobody_asks_for_stays(killed: Any, tester: Any) -> None:
+    old = killed("one", test="test_gone")
     os.utime(old, (0, 0))
     recording = tester()
     recording.asks("one")
     recording.cassette.save()
-    assert not old.exists()
-    assert young.exists()
+    assert old.exists()
+
+
+def test_the_notes_of_a_run_that_never_ended_go_after_two_weeks(killed: Any, tester: Any, workplace: Path) -> None:
+    killed("one", test="test_gone")
+    old, young = workplace / "old.run", workplace / "young.run"
+    for file, age in ((old, 15), (young, 13)):
+        file.write_text("{}")
+        made = time.time() - age * 24 * 3600
+        os.utime(file, (made, made))
+    tester().asks("one")
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_no_answer_is_lost_where_a_test_has_frozen_time(
+    killed: Any, tester: Any, frozen_time: Any, workplace: Path, year: int
+) -> None:
+    others = killed("one", test="test_other")
+    notes = workplace / "young.run"
+    notes.write_text("{}")
+    with frozen_time((year - 1970) * 365.25 * 24 * 3600):
+        recording = tester()
+        recording.asks("one")
+        recording.cassette.leave()
+    assert others.exists()
+    assert notes.exists()
+    assert tester().asks("one", "asked again") == "fine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a file that is open cannot be removed")
+def test_a_journal_that_is_removed_again_and_again_is_given_up(
+    tester: Any, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Journal._made
+
+    def removed(journal: Journal) -> Any:
+        file = made(journal)
+        Path(file.name).unlink()
+        return file
+
+    monkeypatch.setattr(Journal, "_made", removed)
+    recording = tester()
+    assert recording.asks("one") == "fine"
+    monkeypatch.undo()
+    recording.cassette.save()
+    assert tester().asks("one", "asked again") == "fine"
 
 
 def test_a_secret_is_not_in_it(tester: Any, workplace: Path) -> None:
@@ -286,3 +354,40 @@ def test_git_does_not_see_it(tester: Any, path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(root)], check=True, timeout=20)
     status = subprocess.run(["git", "-C", str(root), "status", "--short"], capture_output=True, check=True, timeout=20)
     assert status.stdout == b""
+
+
+STREAM = (("content-type", "text/event-stream"),)
+UNREADABLE = {
+    "status": RecordedResponse(99, "", (), b""),
+    "long": RecordedResponse(99, "", (), b"x" * (LONGEST + 1)),
+    "time": RecordedResponse(200, "", STREAM, b"data: 1\n\n", (Chunk(9, -5.0),)),
+    "end": RecordedResponse(200, "", STREAM, b"", cut=Truncation(float("nan"), "client")),
+}
+
+
+@pytest.mark.parametrize("response", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_answer_that_could_not_be_read_again_is_refused_and_named(
+    tester: Any, path: Path, response: RecordedResponse
+) -> None:
+    recording = tester().cassette
+    decision = recording.decide(RecordedRequest("GET", "https://host/v1?a=1", (), b""))
+    with pytest.raises(
+        CassetteError, match=r"test_it\.yaml: the answer to GET https://host/v1 cannot be recorded"
+    ) as no:
+        recording.record(decision, response)
+    assert recording.misses == [no.value]
+    recording.save()
+    assert not path.exists()
+    assert tester().asks("one") == "fine"
+
+
+def test_what_could_not_be_read_again_for_any_other_reason_fails_the_check(
+    tester: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = tester().cassette
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_templates.cassettes.cassette.check_readable", lambda _: None)
+        recording.record(recording.decide(RecordedRequest("GET", "https://host/", (), b"")), UNREADABLE["status"])
+    with pytest.raises(CassetteError, match=r"test_it\.yaml: what was recorded has the impossible status 99") as no:
+        recording.as_saved(lambda _: None)
+    assert recording.misses == [no.value]

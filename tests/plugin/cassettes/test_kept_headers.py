@@ -120,7 +120,7 @@ CHECKSUM = ("content-md5", "abc")
         ((LENGTH, CHECKSUM), b"", {}, (LENGTH, CHECKSUM)),
         ((LENGTH, CHECKSUM), SECRET.encode(), {}, (LENGTH,)),
         ((LENGTH,), b"123", {"cut": Truncation(0.1, "client")}, (LENGTH,)),
-        ((LENGTH, CHECKSUM, ("content-encoding", "gzip")), gzip.compress(b"12345678"), {}, ()),
+        ((LENGTH, CHECKSUM, ("content-encoding", "gzip")), gzip.compress(b"12345678"), {}, (LENGTH,)),
     ],
     ids=["as it came", "of another", "scrubbed", "cut short", "decoded"],
 )

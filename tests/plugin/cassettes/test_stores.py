@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +35,9 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
 def remote(tmp_path: Path) -> Iterator[RemoteStore]:
     yield RemoteStore("memory://bucket/cassettes/", tmp_path / "cache")
     fsspec.filesystem("memory").store.clear()
+
+
+SOUND = "version: 1\ninteractions: []\nend:\n  interactions: 0\n"
 
 
 def put(store: Store, name: str, content: bytes) -> Path:
@@ -171,3 +176,61 @@ def test_a_replacement_that_a_kill_left_unfinished_is_cleared_away(tmp_path: Pat
     (store.workplace / "unfinished").write_text("half")
     put(store, "a.yaml", b"whole")
     assert [*tmp_path.iterdir()] == [tmp_path / "a.yaml"]
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], int]]:
+    """Says who may read what this process makes: `umask(0o077)`."""
+    before = os.umask(0)
+    os.umask(before)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there files have no such permissions")
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o002, 0o664), (0o022, 0o644)])
+def test_a_new_file_may_be_read_by_whom_the_system_says(tmp_path: Path, umask: Any, mask: int, mode: int) -> None:
+    store = Store(tmp_path / "cassettes")
+    umask(mask)
+    path = put(store, "one.yaml", b"text")
+    assert path.stat().st_mode & 0o777 == mode
+    path.chmod(0o640)
+    assert put(store, "one.yaml", b"other").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cassettes")
+    store.folder.mkdir()
+    target = tmp_path / "elsewhere.yaml"
+    target.write_bytes(b"old")
+    link = store.folder / "one.yaml"
+    try:
+        link.symlink_to(target)
+    except OSError:
+        pytest.skip("links cannot be made here")
+    put(store, "one.yaml", b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("patience", [1, 0.02])
+def test_a_file_that_others_read_is_replaced_when_they_have_done_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    store, replace, refusals = Store(tmp_path / "cassettes"), Path.replace, []
+
+    def as_on_windows(path: Path, target: Path) -> Path:
+        refusals.append(target)
+        if len(refusals) < 4 or patience < 1:
+            raise PermissionError(errno.EACCES, "the file is open")
+        return replace(path, target)
+
+    monkeypatch.setattr("pytest_templates.cassettes.storage.store._READERS_HOLD_FILES", True)
+    monkeypatch.setattr("pytest_templates.cassettes.storage.store._READING", patience)
+    monkeypatch.setattr(Path, "replace", as_on_windows)
+    if patience < 1:
+        with pytest.raises(CassetteError, match=r"one\.yaml: the cassette cannot be written: the file is open"):
+            write_cassette(store.folder / "one.yaml", SOUND, store)
+    else:
+        write_cassette(store.folder / "one.yaml", SOUND, store)
+        assert load_cassette(store.folder / "one.yaml", store) == []

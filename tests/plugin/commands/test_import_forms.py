@@ -88,6 +88,22 @@ def test_every_form_gives_what_was_sent_and_answered(project, imported):
             assert response.body.decode() == SAID_TEXT, name
 
 
+def test_the_version_of_http_is_taken_over(project, imported):
+    versions = {"two": "HTTP/2", "old": b"HTTP/1.0", "usual": "HTTP/1.1", "none": None}
+    outcome = imported({name: theirs(None, {**HTTPX_OF_OLD, "http_version": of}) for name, of in versions.items()})
+
+    assert (outcome.status, outcome.err) == (0, "")
+    kept = {name: load_cassette(project.path / f"ours/{name}.yaml")[0].response.http_version for name in versions}
+    assert kept == {"two": "HTTP/2", "old": "HTTP/1.0", "usual": "", "none": ""}
+
+
+def test_an_address_that_no_cassette_may_hold_is_refused(imported):
+    outcome = imported({"broken": theirs({"uri": "http://h:99999/"})})
+
+    assert outcome.status == 2
+    assert "refused: theirs/broken.yaml: interaction 1 cannot be taken over: Port out of range 0-65535" in outcome.err
+
+
 def test_json_is_read_as_json_with_its_surrogate_pairs(project, imported):
     outcome = imported({"in-json": json.dumps(theirs())})
 

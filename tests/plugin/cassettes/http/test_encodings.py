@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import httpx
 import httpx2
 import pytest
+import requests
 
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteError
@@ -84,3 +88,19 @@ def test_without_a_package_for_it_the_answer_is_refused(cassette: Any, web: Any)
     web.answer = lambda request: request.says(FRAME, 200, ("Content-Encoding", "zstd"))
     with cassette("missing"), pytest.raises(CassetteError, match="or zstandard"):
         ask(web.url)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_an_answer_that_cannot_be_kept_fails_the_test_where_the_program_swallows_the_error(
+    library: Any, cassette: Any, web: Any
+) -> None:
+    web.answer = lambda request: request.says(BODY, 200, ("Content-Encoding", "compress"))
+
+    async def ask_async(url: str) -> None:
+        async with library.AsyncClient() as client:
+            await client.get(url)
+
+    for program in (library.get, lambda url: asyncio.run(ask_async(url)), requests.get):
+        with cassette("missing") as opened, suppress(Exception):
+            program(web.url)
+        assert ["'compress'" in str(error) for error in opened.misses] == [True]

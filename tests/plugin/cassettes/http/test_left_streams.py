@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -12,6 +14,7 @@ import anyio
 import httpx2
 import pytest
 
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteMiss
 
 WORDS = b"".join(b"data: w%d\n\n" % number for number in range(40))
@@ -120,3 +123,39 @@ def test_a_program_that_reads_further_is_told_so(program: str, cassette: Any, sl
     with cassette() as opened, pytest.raises(CassetteMiss, match="left-early") as caught:
         PROGRAMS[program](slow.url, 1000)
     assert opened.misses == [caught.value]
+
+
+FROZEN = 4e9  # seconds: a day in 2096
+
+
+def test_a_stream_is_timed_by_a_clock_that_goes_on_where_time_is_frozen(
+    recorded_and_replayed: Any, slow: Any, frozen_time: Any, path: Path
+) -> None:
+    def program(url: str) -> bytes:
+        with httpx2.Client() as client:
+            with frozen_time(FROZEN):
+                answer = client.send(client.build_request("GET", url), stream=True)
+            with closing(answer):
+                return next(answer.iter_bytes(10))
+
+    assert recorded_and_replayed(program) == (WORDS[:10], WORDS[:10])
+    [recorded] = load_cassette(path)
+    assert recorded.response.cut is not None
+    assert 0 <= recorded.response.arrivals[0].at <= recorded.response.cut.at < 60
+
+
+async def read_on(url: str) -> list[str]:
+    async with httpx2.AsyncClient() as client, client.stream("GET", url) as answer:
+        return [line async for line in answer.aiter_lines()]
+
+
+async def read_on_in_a_task(url: str) -> list[str]:
+    return await asyncio.create_task(read_on(url))
+
+
+def test_waiting_for_a_program_to_leave_ends_where_time_is_frozen(cassette: Any, slow: Any, frozen_time: Any) -> None:
+    with cassette("missing") as opened:
+        PROGRAMS["task"](slow.url, 1)
+        opened.save()
+    with cassette(), frozen_time(FROZEN), pytest.raises(CassetteMiss, match="left-early"):
+        asyncio.run(read_on_in_a_task(slow.url))

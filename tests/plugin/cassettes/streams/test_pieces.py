@@ -13,11 +13,34 @@ import httpx
 import httpx2
 import pytest
 
+from pytest_templates.cassettes.http.capture import ResponseCapture
 from pytest_templates.cassettes.recorded import RecordedResponse
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteError
 
 libraries = pytest.mark.parametrize("library", [httpx, httpx2])
+
+
+def test_a_test_that_ends_while_a_thread_reads_keeps_whole_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, has_left = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        if threading.current_thread() is reader:
+            reads.set()
+            has_left.wait(0.2)  # where the test may end in the midst of a piece, it does now
+        return 0.0
+
+    recorded: list[RecordedResponse] = []
+    capture = ResponseCapture(RecordedResponse(200, "", (), b""), streamed=True, started=0.0, record=recorded.append)
+    monkeypatch.setattr("pytest_templates.cassettes.http.capture.seconds", clock)
+    reader = threading.Thread(target=capture.piece, args=(b"piece",))
+    reader.start()
+    reads.wait(10)
+    capture.leave()
+    has_left.set()
+    reader.join()
+    capture.piece(b"late")
+    assert [(one.body, one.pieces) for one in recorded] == [(b"piece", [b"piece"])]
 
 
 def pieces(library: Any, url: str, go: threading.Event | None = None) -> list[bytes]:
