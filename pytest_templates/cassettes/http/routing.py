@@ -252,7 +252,7 @@ def noted(error: CassetteError) -> CassetteError:
     That of a late request is kept for the summary, and fails no test.
     """
     if is_late():
-        note_late(str(error))
+        note_late(str(error).partition("\n")[0])
         return error
     here = _HERE.get()
     recorder = _recorder_of(here)
@@ -267,10 +267,10 @@ def is_late() -> bool:
     return bool(recorders) and here is not None and not here.lasts and here.recorder not in recorders
 
 
-def note_late(text: str) -> None:
-    """Keep what was refused of a test that is over; the first line of the text is shown in the summary."""
+def note_late(title: str) -> None:
+    """Keep what was refused of a test that is over, in one line, for the summary."""
     with _LOCK:
-        _LATE.append(text.partition("\n")[0])
+        _LATE.append(title)
 
 
 def take_late() -> list[str]:

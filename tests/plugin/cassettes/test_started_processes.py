@@ -182,5 +182,5 @@ def test_a_python_that_cannot_have_a_guard_says_so_beside_all_other_messages(pro
     project.says(
         result,
         r'a Python that was started has no guard: no "C:\Users\me\x.pyd"',
-        "which its cassette does not see",
+        "ask of models: git (1 test)",
     )
