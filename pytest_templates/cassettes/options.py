@@ -119,9 +119,7 @@ def _refuse_secrets(item: pytest.Item) -> None:
 
 
 _OTHER_MARKER: Final = "vcr"  # of pytest-recording and pytest-vcr
-_OTHER_FIXTURE: Final = (
-    "vcr"  # pytest-recording gives this fixture to every test, so it counts where a test asks for it itself
-)
+_OTHER_FIXTURE: Final = "vcr"  # pytest-recording gives it to every test: it counts where a test asks for it itself
 _OTHER_FIXTURES: Final = {
     "vcr_cassette": "pytest-vcr",
     "betamax_recorder": "betamax",

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pytest_templates.redaction.policy import is_secret_pair
+from pytest_templates.redaction.policy import has_letter_and_digit, is_secret_pair
 
 # The marks between parameters, written as they are, in JSON, in HTML, or as a part of another address.
 # One set of characters comes first: it makes the search for it fast. No group with choices in it is repeated
@@ -106,4 +106,4 @@ def _is_secret(one: re.Match[str]) -> bool:
 
 
 def _looks_random(value: str) -> bool:
-    return len(value) >= _MIN_LENGTH and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return len(value) >= _MIN_LENGTH and has_letter_and_digit(value)

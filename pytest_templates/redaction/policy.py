@@ -138,14 +138,19 @@ def is_value_member(name: str) -> bool:
     return _words_of(name)[-1:] == ["value"]
 
 
+def has_letter_and_digit(value: str) -> bool:
+    """Whether a text has both, as most secrets have and few words."""
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
 _MIN_RANDOM: Final = 20  # characters of a text that looks random
-_RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_+/=.~:|%-]+")
+_ONE_WORD: Final = re.compile(r"[A-Za-z0-9_+/=.~:|%-]+")
 _RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")  # a UUID has none: most of them are ids
 
 
 def looks_random(value: str) -> bool:
     """Whether a text is a long row of letters and digits that are no words and no UUID."""
-    if len(value) < _MIN_RANDOM or not _RANDOM.fullmatch(value):
+    if len(value) < _MIN_RANDOM or not _ONE_WORD.fullmatch(value) or not has_letter_and_digit(value):
         return False
     words = (word for run in _RUN.findall(value) for word in _WORDS.findall(run))
     return any(len(word) == 1 and word.isalpha() for word in words)

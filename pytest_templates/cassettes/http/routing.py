@@ -167,7 +167,7 @@ def recorder_for(method: str, uri: str) -> Recorder:
         CassetteError: Several are open and the context does not say which, or none is open any more.
     """
     recorder = _recorder_here(method, uri)
-    return _Unrecorded(recorder) if is_recorded_as_whole() else recorder
+    return _Unrecorded(recorder) if is_recorded_at_model_level() else recorder
 
 
 def _recorder_here(method: str, uri: str) -> Recorder:
@@ -181,22 +181,22 @@ def _recorder_here(method: str, uri: str) -> Recorder:
     raise noted(CassetteError(_undecided(request, open_recorders())))
 
 
-_AS_WHOLE: ContextVar[bool] = ContextVar("recorded_as_whole", default=False)
+_AT_MODEL_LEVEL: ContextVar[bool] = ContextVar("recorded_at_model_level", default=False)
 
 
 @contextmanager
-def recorded_as_whole() -> Iterator[None]:
-    """Let a block be recorded by what it returns: the requests that it makes are sent, and are not recorded."""
-    token = _AS_WHOLE.set(True)
+def recorded_at_model_level() -> Iterator[None]:
+    """Let a block be recorded at the level of the model: the requests that it makes are sent, and not recorded."""
+    token = _AT_MODEL_LEVEL.set(True)
     try:
         yield
     finally:
-        _AS_WHOLE.reset(token)
+        _AT_MODEL_LEVEL.reset(token)
 
 
-def is_recorded_as_whole() -> bool:
+def is_recorded_at_model_level() -> bool:
     """Whether this code runs in such a block."""
-    return _AS_WHOLE.get()
+    return _AT_MODEL_LEVEL.get()
 
 
 class _Unrecorded:

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pytest_templates.cassettes.format.forms import parts_of
 from pytest_templates.cassettes.recorded import RecordedRequest, header
 from pytest_templates.cassettes.scrubbing.members import member_spans
-from pytest_templates.redaction.policy import is_credential_header, is_secret_pair
+from pytest_templates.redaction.policy import has_letter_and_digit, is_credential_header, is_secret_pair
 from pytest_templates.redaction.secrets import Secrets, Source, is_distinctive, secrets_for, values_of
 
 _MAX_SIGNATURES: Final = 64  # each is good for one request: a server can repeat it in its answer to that one only
@@ -150,8 +150,7 @@ def _is_word(value: str) -> bool:
 
 def _is_mixed(value: str) -> bool:
     """Whether a value is no word, number or time."""
-    has_both = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
-    return has_both and not _DATE.fullmatch(value)
+    return has_letter_and_digit(value) and not _DATE.fullmatch(value)
 
 
 _MOST_MEMBERS: Final = 100  # of one body

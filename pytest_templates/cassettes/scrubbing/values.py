@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from pytest_templates.cassettes.format.canonical_json import Json
-from pytest_templates.redaction.policy import Certainty, looks_random
+from pytest_templates.redaction.policy import Certainty, has_letter_and_digit, looks_random
 from pytest_templates.redaction.secrets import PLACEHOLDER, Source
 
 A_MEMBER: Final = Source("the value of a secret member")
@@ -42,8 +42,7 @@ def is_like_one(value: str, certainty: Certainty) -> bool:
 def is_mixed(value: str, least: int) -> bool:
     """Whether a text is one word with a letter and a digit in it; the scheme of a header may stand before it."""
     word = _without_scheme(value)
-    has_both = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
-    return len(word) >= least and has_both and not any(map(str.isspace, word))
+    return len(word) >= least and has_letter_and_digit(word) and not any(map(str.isspace, word))
 
 
 def _without_scheme(value: str) -> str:
