@@ -80,7 +80,7 @@ def _heading(count: int) -> str:
 def _out_of_reach(messages: list[Message]) -> tuple[str, ...]:
     """The names of the programs that are no Python with a guard, nor start one."""
     for message in messages:
-        if "guarded" in message:
+        if "guarded" in message and "parent" in message:
             _GUARDED.update((message["guarded"], message["parent"]))
     started = (message for message in messages if "program" in message)
-    return tuple(sorted({message["program"] for message in started if message["process"] not in _GUARDED}))
+    return tuple(sorted({message["program"] for message in started if message.get("process") not in _GUARDED}))

@@ -6,7 +6,7 @@ imported by all of them: so there is no pathlib.
 
 What the test and these processes write for each other is read and written here alone.
 """
-# ruff: noqa: PTH120, PTH123
+# ruff: noqa: PTH110, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -145,7 +145,16 @@ class _Watch:
             raise
         finally:
             sys.path[:] = own
-        guard_this_process(self._state, self._opened)
+        guard_this_process(self._opened["test"], self._opened["ignored"], self._is_open, self._complain)
+
+    def _is_open(self) -> bool:
+        return os.path.exists(self._state)
+
+    def _complain(self, error: str) -> None:
+        """Tell an error to the test that is under way, if there still is one."""
+        opened = opened_in(self._state)
+        if opened:
+            tell(opened["messages"], {"error": error})
 
 
 def _begin() -> None:
