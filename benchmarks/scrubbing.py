@@ -16,7 +16,10 @@ SIZES = (2_000, 8_000, 32_000)  # characters
 ROUNDS = 3
 SHOWN = 10
 NOTHING = Secrets({})
-KINDS = ("application/json", "text/plain", "text/event-stream", "application/x-www-form-urlencoded", "multipart/mixed")
+KINDS = (
+    *("application/json", "text/plain", "text/event-stream", "application/x-www-form-urlencoded"),
+    "multipart/form-data; boundary=b",
+)
 UNITS = (
     *('"', '\\"', "\\", "'", "{", "\n", " ", "a", "1", "A1", "%25", "&amp;", "\\u0026", "\\u0070"),
     *('"password": {', '"password": [', '"password": {"type": "string", ', '"password": "x1", ', '"password"   '),
@@ -24,6 +27,10 @@ UNITS = (
     *("&sig=a1b2c3d4e5", "?sig=", "&sig=.", "://a:b", "://a:b@", "://", "password=a1&", "Credential=", "sig=a;"),
     *("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\nA: ", "-----BEGIN PRIVATE KEY-----\n" + "A" * 64),
     *("sk-", " sk-", "Bearer ", "Basic A", "A/1//0abcdefghij1234567890", " eyJaaaaaaaaaa.eyJaaaaaaaaaaa.", "bot1"),
+    *("<", "<a ", "<password>", "<password><![CDATA[", "<password><!--", '<a b="', "<a b='\"", "&lt;", "&amp;lt;"),
+    *("</", '"value": ', '"name": "password", "value": ', "<name>password</name>"),
+    *("\r\n--b\r\ncontent-disposition: a; name=key\r\n\r\n", "\r\n--b\r\n\r\n", "--b\r\n"),
+    *("<password>&lt;", "code: ", '<value name="password">', "pass="),
     *('name="password"\r\n', 'name="password"\r\n\r\n', 'data: {"a": "password"}\n\n', "[" * 9 + "]", 'a="\\"'),
     *("<password>", "<password>a1", "<a:password b='c'>", "</password>", "<![CDATA[", "name=password\r\n\r\na1"),
 )

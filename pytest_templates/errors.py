@@ -133,7 +133,7 @@ class NetworkRefused(LiveCallRefused):
 
     Attributes:
         host: The host's name or address, with its port where one was given: ``"api.openai.com:443"``; the path of a
-            Unix socket.
+            Unix socket; ``""`` where it is not known.
     """
 
     names_template = False

@@ -12,7 +12,7 @@ import pytest
 from pytest_templates.cassettes.identity import path_for
 from pytest_templates.cassettes.options import MARKER
 from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
-from pytest_templates.run.processes import is_worker
+from pytest_templates.run.processes import is_worker, worker_output
 from pytest_templates.run.projects import Project, project_at
 
 _SENT: Final = "templates_collected_tests"  # where a worker puts what it collected
@@ -172,8 +172,7 @@ class Worker:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Send it."""
-        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]
-        output[_SENT] = self._collector.found
+        worker_output(session.config)[_SENT] = self._collector.found
 
 
 def collection_of(config: pytest.Config) -> RunCollection:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from pytest_templates.cassettes.hosts import default_port
 
@@ -21,12 +22,17 @@ class Destination(NamedTuple):
     """A host and a port.
 
     Attributes:
-        host: A name or an address; the path of a Unix socket.
+        host: A name or an address; the path of a Unix socket; ``""`` where it is not known.
         port: ``None`` where there is none, or it is not known.
     """
 
     host: str
     port: int | None = None
+
+    @property
+    def shown(self) -> str:
+        """The place, in words."""
+        return str(self) or "a host that is not known"
 
     def __str__(self) -> str:
         if self.port is None:
@@ -34,7 +40,7 @@ class Destination(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-Elsewhere: TypeAlias = Callable[..., Destination | None]
+LeadsTo: TypeAlias = Callable[..., Destination | None]
 
 
 def _of_address(sock: socket.socket, address: object) -> Destination | None:
@@ -77,24 +83,24 @@ def _of_endpoint(
     return None if remote_addr is None else _of_connection(_loop, _factory, *remote_addr[:2])
 
 
-CONNECTIONS: Final[Mapping[str, Elsewhere]] = {"connect": _of_address, "connect_ex": _of_address}
-DATAGRAMS: Final[Mapping[str, Elsewhere]] = {"sendto": _of_datagram, "sendmsg": _of_message}
-LOOK_UPS: Final[Mapping[str, Elsewhere]] = {
+CONNECTIONS: Final[Mapping[str, LeadsTo]] = {"connect": _of_address, "connect_ex": _of_address}
+DATAGRAMS: Final[Mapping[str, LeadsTo]] = {"sendto": _of_datagram, "sendmsg": _of_message}
+LOOK_UPS: Final[Mapping[str, LeadsTo]] = {
     "getaddrinfo": _of_name,
     "gethostbyname": _of_name,
     "gethostbyname_ex": _of_name,
     "gethostbyaddr": _of_reverse,
     "getnameinfo": _of_name_info,
 }
-UVLOOP: Final[Mapping[str, Elsewhere]] = {
+UVLOOP: Final[Mapping[str, LeadsTo]] = {
     "create_connection": _of_connection,
     "create_datagram_endpoint": _of_endpoint,
 }
-UVLOOP_LOOK_UPS: Final[Mapping[str, Elsewhere]] = {
+UVLOOP_LOOK_UPS: Final[Mapping[str, LeadsTo]] = {
     "getaddrinfo": lambda _loop, *arguments, **options: _of_name(*arguments, **options),
     "getnameinfo": lambda _loop, *arguments, **options: _of_name_info(*arguments, **options),
 }
-PROACTOR: Final[Mapping[str, Elsewhere]] = {
+PROACTOR: Final[Mapping[str, LeadsTo]] = {
     "connect": lambda _proactor, sock, address: _of_address(sock, address),
     "sendto": lambda _proactor, sock, _data, _flags=0, addr=None: _of_address(sock, addr),
 }
@@ -147,15 +153,33 @@ def addresses_in(found: Any) -> set[str]:
 
 
 # What speaks HTTP: a request of HTTP/1, which a websocket begins with as well, or the first line of HTTP/2 and gRPC.
-_REQUEST: Final = re.compile(rb"(?:[A-Z][A-Z-]{1,20} [^ \r\n]+ HTTP/[0-9]|PRI \* HTTP/2)")
+_REQUEST: Final = re.compile(rb"[\r\n]*+(?:[A-Z][A-Z-]{1,20}[ \t]+[^ \t\r\n]+[ \t]+HTTP/[0-9]|PRI \* HTTP/2)")
+_BEGINNING: Final = re.compile(  # what may become one
+    rb"[\r\n]*+(?:[A-Z][A-Z-]{0,20}+(?:[ \t]+(?:[^ \t\r\n]++(?:[ \t]+(?:H|HT|HTT|HTTP|HTTP/)?)?)?)?)?\Z"
+)
+_LONGEST_BEGINNING: Final = 2**14  # bytes
 
 
-def speaks_http(data: Any) -> bool:
-    """Whether what is sent begins a request of HTTP."""
-    try:
-        return _REQUEST.match(data) is not None
-    except (TypeError, BufferError):
-        return False  # no bytes: it will not be sent
+class SentHttp:
+    """Tells when a connection begins a request of HTTP, which may come in several pieces."""
+
+    def __init__(self) -> None:
+        self._begun: WeakKeyDictionary[object, bytes] = WeakKeyDictionary()  # by connection
+
+    def begins(self, connection: object, data: Any) -> bool:
+        """Whether it begins one with what is sent now, or with that and what was sent before.
+
+        Args:
+            connection: The socket, or what stands for it.
+            data: The bytes.
+        """
+        try:
+            sent = self._begun.pop(connection, b"") + memoryview(data).cast("B")[:_LONGEST_BEGINNING]
+        except (TypeError, ValueError, BufferError):
+            return False  # no bytes: it will not be sent
+        if len(sent) < _LONGEST_BEGINNING and _BEGINNING.match(sent):
+            self._begun[connection] = sent
+        return _REQUEST.match(sent) is not None
 
 
 _LOOPBACK_NAMES: Final = {"", "localhost", "localhost.localdomain", "localhost6", "ip6-localhost", "ip6-loopback"}

@@ -45,11 +45,13 @@ def repetition(item: pytest.Item) -> int:
 def _name(item: pytest.Item) -> str:
     """A test's name without the ids of parameters that a plugin has added, which come before or behind all others."""
     parameters = getattr(item, "callspec", None)
-    if parameters is None or item.name != f"{item.originalname}[{parameters.id}]":  # type: ignore[attr-defined]
+    if not isinstance(item, pytest.Function) or parameters is None:
+        return item.name
+    if item.name != f"{item.originalname}[{parameters.id}]":
         return item.name
     names, ids = list(parameters.params), list(parameters._idlist)
     while names and ids and names[0].startswith(_OF_PLUGINS):
         del names[0], ids[0]
     while names and ids and names[-1].startswith(_OF_PLUGINS):
         del names[-1], ids[-1]
-    return f"{item.originalname}[{'-'.join(ids)}]" if ids else item.originalname  # type: ignore[attr-defined]
+    return f"{item.originalname}[{'-'.join(ids)}]" if ids else item.originalname

@@ -23,13 +23,14 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical, may_be_json
 from pytest_templates.cassettes.format.forms import without_fields
+from pytest_templates.cassettes.hosts import default_port
 from pytest_templates.cassettes.reading.llm import conversation_of, model_named
 from pytest_templates.cassettes.recorded import RecordedRequest
 from pytest_templates.errors import CassetteError
 
 Path: TypeAlias = tuple[str, ...]
 _DOTTED: Final = re.compile(r"(?!\$$|/)[^.\[\]]+(\.[^.\[\]]+)*")  # JSONPath has brackets, a JSON Pointer a / first
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Matcher:
         CassetteError: A name is not one of `PARTS`, names exclude each other, or a path is none.
     """
 
-    match_on: tuple[str, ...] = ("method", "uri", "body")
+    match_on: tuple[str, ...] = DEFAULT_MATCH_ON
     ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -155,8 +156,8 @@ def _host(request: RecordedRequest, _: Ignored) -> bytes:
 
 def _port(request: RecordedRequest, _: Ignored) -> bytes:
     uri = split_uri(request)
-    port = uri.port if uri.port is not None else _DEFAULT_PORTS.get(uri.scheme.lower(), "")
-    return str(port).encode()
+    port = default_port(uri.scheme) if uri.port is None else uri.port
+    return b"" if port is None else str(port).encode()
 
 
 def _path_part(request: RecordedRequest, _: Ignored) -> bytes:

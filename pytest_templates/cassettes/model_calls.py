@@ -26,8 +26,8 @@ from pytest_templates.cassettes.http.capture import ResponseCapture
 from pytest_templates.cassettes.http.routing import (
     Decision,
     Recorder,
-    is_recorded_as_whole,
-    recorded_as_whole,
+    is_recorded_at_model_level,
+    recorded_at_model_level,
     recorder_for,
 )
 from pytest_templates.cassettes.http.seams import passing
@@ -50,13 +50,13 @@ def _caught(model: Model) -> Answering | None:
         InvalidType: ``recordable`` is neither true nor false.
     """
     recordable = check_kind(model.recordable, bool, f"{type(model).__name__}.recordable")
-    return _CaughtModel(model) if recordable and not is_recorded_as_whole() else None
+    return _CaughtModel(model) if recordable and not is_recorded_at_model_level() else None
 
 
 @contextmanager
 def _at_work() -> Iterator[None]:
     """Let everything pass that a model does: its answer is recorded."""
-    with recorded_as_whole(), passing():
+    with recorded_at_model_level(), passing():
         yield
 
 
@@ -107,7 +107,7 @@ class _CaughtModel:
     def _send(self, session: Session) -> Piece:
         call = _Call(self._model, session, form.SEND)
         if call.replay is not None:
-            return form.whole(list(call.replayed(call.replay)))
+            return form.joined(list(call.replayed(call.replay)))
         with call.recording_refusals(), _at_work():
             answer = self._model._send(session)
         return call.recorded(answer)
@@ -115,7 +115,7 @@ class _CaughtModel:
     async def _asend(self, session: Session) -> Piece:
         call = _Call(self._model, session, form.SEND)
         if call.replay is not None:
-            return form.whole(list(call.replayed(call.replay)))
+            return form.joined(list(call.replayed(call.replay)))
         with call.recording_refusals(), _at_work():
             answer = await self._model._asend(session)
         return call.recorded(answer)
@@ -123,7 +123,7 @@ class _CaughtModel:
     def _stream(self, session: Session) -> Generator[Piece]:
         call = _Call(self._model, session, form.STREAM)
         if call.replay is not None:
-            yield from form.spoken(call.replayed(call.replay))
+            yield from form.raising(call.replayed(call.replay))
             return
         with call.listening() as heard, closing(_pieces(self._model._stream, session)) as pieces:
             for piece in pieces:
@@ -132,7 +132,7 @@ class _CaughtModel:
     async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
         call = _Call(self._model, session, form.STREAM)
         if call.replay is not None:
-            for piece in form.spoken(call.replayed(call.replay)):
+            for piece in form.raising(call.replayed(call.replay)):
                 yield piece
             return
         with call.listening() as heard:
@@ -192,7 +192,7 @@ class _Call:
         with self.writing():
             response = form.response_with(answer)
         self._recorder.record(self._decision, response)
-        return form.whole(form.pieces_of(response))
+        return form.joined(form.pieces_of(response))
 
     @contextmanager
     def recording_refusals(self) -> Iterator[None]:
@@ -271,7 +271,7 @@ class _Listener:
         with self._call.writing():
             line = self._written.write(piece)
         self.capture.piece(line)
-        [heard] = form.spoken([self._heard.read(line)])
+        [heard] = form.raising([self._heard.read(line)])
         return heard
 
     def fail(self, error: Exception) -> None:

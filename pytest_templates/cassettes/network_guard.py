@@ -8,7 +8,8 @@
 For the length of a block the methods of ``socket.socket`` and of TLS, and the look-ups of the module ``socket``, are
 replaced: asyncio, trio, threads and blocking clients all go through these. uvloop does not, nor does asyncio's loop on
 Windows: their own methods are replaced, too. A process that is forked inherits all of it. Out of reach are datagrams
-that uvloop sends from sockets without a peer, and other libraries in C than those that are known.
+that uvloop sends from sockets without a peer, what ``os.write`` and its like send to this machine by the number of a
+socket, and other libraries in C than those that are known.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import ssl
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial, wraps
 from pathlib import Path
 from traceback import walk_stack
@@ -27,18 +28,18 @@ from typing import Any, Final, TypeAlias
 from unittest import mock
 
 from pytest_templates.cassettes import destinations
-from pytest_templates.cassettes.destinations import Destination, Elsewhere, is_here
+from pytest_templates.cassettes.destinations import Destination, LeadsTo, SentHttp, is_here, to_peer
 from pytest_templates.cassettes.hosts import LEAVE_ALONE, serves_models
 from pytest_templates.cassettes.http.routing import is_late, is_left_alone, note_late
 from pytest_templates.cassettes.http.seams import Patch, passes
 from pytest_templates.cassettes.own_sockets import OWN_CALLS, OwnCall, closed_pycurl
-from pytest_templates.cassettes.watched_transport import unwatched, watching
 from pytest_templates.errors import NetworkRefused
 from pytest_templates.support.client_errors import as_client_error
 from pytest_templates.support.engine import WhenLoaded
 from pytest_templates.support.environment import is_users
 
 Call: TypeAlias = Callable[..., Any]
+Check: TypeAlias = Callable[["Destination | None"], None]
 LeftAlone: TypeAlias = Callable[[str, "int | None"], bool]
 
 
@@ -96,6 +97,7 @@ class _Guard:
         self._complain = complain
         self._patches = patches
         self._reported: set[Destination] = set()
+        self._sent = SentHttp()
         self._names: defaultdict[str, set[str]] = defaultdict(set)  # by address
 
     def put_in_place(self, *, replays: bool) -> None:
@@ -129,15 +131,15 @@ class _Guard:
         if replays:
             self._replace(loop, destinations.UVLOOP_LOOK_UPS, self._judged)
         for name in ("create_connection", "create_unix_connection"):
-            self._patches.enter_context(mock.patch.object(loop, name, watching(getattr(loop, name), self._check)))
-        self._patches.enter_context(mock.patch.object(loop, "start_tls", unwatched(loop.start_tls)))
+            self._patches.enter_context(mock.patch.object(loop, name, _watching(getattr(loop, name), self._check)))
+        self._patches.enter_context(mock.patch.object(loop, "start_tls", _unwatched(loop.start_tls)))
 
     def _close_proactor(self) -> None:
         if sys.platform == "win32":
             from asyncio.windows_events import IocpProactor
 
             self._replace(IocpProactor, destinations.PROACTOR, self._judged)
-            self._replace(IocpProactor, {"send": lambda _, sock, *__: destinations.of_peer(sock)}, self._sending)
+            self._replace(IocpProactor, {"send": destinations.of_peer}, self._sending_by_proactor)
 
     def _close_library(self, call: OwnCall) -> None:
         self._apply(filter(None, [call.closed(self._check)]))
@@ -149,21 +151,21 @@ class _Guard:
     def _when_loaded(self, module: str, then: Callable[[], None]) -> None:
         self._patches.callback(WhenLoaded(module, then).forget)
 
-    def _replace(self, owner: Any, calls: Mapping[str, Elsewhere], wrapper: Callable[[Call, Elsewhere], Call]) -> None:
+    def _replace(self, owner: Any, calls: Mapping[str, LeadsTo], wrapper: Callable[[Call, LeadsTo], Call]) -> None:
         for name, leads_to in calls.items():
             real = getattr(owner, name)
             self._patches.enter_context(mock.patch.object(owner, name, wraps(real)(wrapper(real, leads_to))))
 
     # What stands in for a call: each takes the real one, and what says where it leads to.
 
-    def _judged(self, real: Call, leads_to: Elsewhere) -> Call:
+    def _judged(self, real: Call, leads_to: LeadsTo) -> Call:
         def call(*arguments: Any, **options: Any) -> Any:
             self._check(leads_to(*arguments, **options))
             return real(*arguments, **options)
 
         return call
 
-    def _connecting(self, real: Call, leads_to: Elsewhere) -> Call:
+    def _connecting(self, real: Call, leads_to: LeadsTo) -> Call:
         def connect(sock: socket.socket, address: Any) -> Any:
             try:
                 self._check(leads_to(sock, address))
@@ -174,7 +176,7 @@ class _Guard:
 
         return connect
 
-    def _looking_up(self, real: Call, leads_to: Elsewhere, *, replays: bool) -> Call:
+    def _looking_up(self, real: Call, leads_to: LeadsTo, *, replays: bool) -> Call:
         def look_up(*arguments: Any, **options: Any) -> Any:
             name = leads_to(*arguments, **options)
             if replays:
@@ -187,18 +189,26 @@ class _Guard:
 
         return look_up
 
-    def _sending(self, real: Call, leads_to: Elsewhere) -> Call:
-        def send(*arguments: Any, **options: Any) -> Any:
-            if any(destinations.speaks_http(argument) for argument in arguments[1:3]):
-                self._check(leads_to(*arguments))
-            return real(*arguments, **options)
+    def _sending(self, real: Call, leads_to: LeadsTo) -> Call:
+        def send(connection: Any, data: Any, *more: Any, **options: Any) -> Any:
+            if self._sent.begins(connection, data):
+                self._check(leads_to(connection))
+            return real(connection, data, *more, **options)
 
         return send
 
-    def _sending_parts(self, real: Call, leads_to: Elsewhere) -> Call:
+    def _sending_by_proactor(self, real: Call, leads_to: LeadsTo) -> Call:
+        def send(proactor: Any, sock: socket.socket, data: Any, *more: Any) -> Any:
+            if self._sent.begins(sock, data):
+                self._check(leads_to(sock))
+            return real(proactor, sock, data, *more)
+
+        return send
+
+    def _sending_parts(self, real: Call, leads_to: LeadsTo) -> Call:
         def send(sock: socket.socket, parts: Iterable[Any], *more: Any) -> int:
             parts = list(parts)  # asyncio gives an iterator
-            if destinations.speaks_http(b"".join(parts)):
+            if self._sent.begins(sock, b"".join(parts)):
                 self._check(leads_to(sock))
             sent: int = real(sock, parts, *more)
             return sent
@@ -214,9 +224,13 @@ class _Guard:
         """
         if destination is None or passes() or self._is_left_alone(destination):
             return
-        error = self._refusal(destination, _asker(library))
+        title = (
+            f"{self._test} reaches for {destination.shown}{_asker(library)}, "
+            "which its cassette can neither record nor replay"
+        )
+        error = self._refusal(destination, title)
         if is_late():
-            note_late(str(error))
+            note_late(title)
         elif destination not in self._reported:
             self._reported.add(destination)
             self._complain(error)
@@ -225,15 +239,11 @@ class _Guard:
     def _is_left_alone(self, destination: Destination) -> bool:
         """Whether a host is let through, by any of its names."""
         host, port = destination
-        names = {host, *self._names.get(host, ()), *({"localhost"} if is_here(host) else ())}
+        names = {host, *self._names.get(host, ()), *({"localhost"} if host and is_here(host) else ())}
         return any(self._left_alone(name, port) for name in names)
 
-    def _refusal(self, destination: Destination, asker: str) -> NetworkRefused:
-        lines = [
-            f"{self._test} reaches for {destination}{asker}, which its cassette can neither record nor replay",
-            "",
-            f"A call of a model: {self._remedy}",
-        ]
+    def _refusal(self, destination: Destination, title: str) -> NetworkRefused:
+        lines = [title, "", f"A call of a model: {self._remedy}"]
         if not serves_models(destination.host):
             lines.append(f"{LEAVE_ALONE} On this machine all but HTTP is let through anyway.")
         return NetworkRefused("\n".join(lines), host=str(destination))
@@ -260,3 +270,69 @@ def _asker(library: str) -> str:
 def _shown(file: str) -> str:
     path, here = Path(file), Path.cwd()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else file
+
+
+class _WatchedTransport:
+    """Stands in for a transport of uvloop, which writes to sockets by itself: what is sent is looked at before that.
+
+    Args:
+        transport: The one of uvloop.
+        check: Raises where no request of HTTP may be sent to a place.
+    """
+
+    def __init__(self, transport: Any, check: Check) -> None:
+        self.transport = transport
+        self._check = check
+        self._sent = SentHttp()
+
+    def write(self, data: Any) -> None:
+        """Write, unless it is a request of HTTP that may not be sent."""
+        if self._sent.begins(self, data):
+            try:
+                self._check(to_peer(self.transport.get_extra_info("peername")))
+            except BaseException:
+                self.transport.abort()  # as asyncio does where it cannot write
+                raise
+        self.transport.write(data)
+
+    def writelines(self, parts: Iterable[Any]) -> None:
+        """Write all parts at once."""
+        self.write(b"".join(parts))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+
+def _watching(real: Call, check: Check) -> Call:
+    """A method of uvloop's loop that opens a connection, and gives a watched one where no cassette knows of it."""
+
+    @wraps(real)
+    async def create(loop: Any, factory: Call, *arguments: Any, **options: Any) -> Any:
+        if passes():
+            return await real(loop, factory, *arguments, **options)
+        transport, protocol = await real(loop, _watched(factory, check), *arguments, **options)
+        return _WatchedTransport(transport, check), protocol
+
+    return create
+
+
+def _watched(factory: Call, check: Check) -> Call:
+    def make() -> Any:
+        protocol = factory()
+        made = protocol.connection_made
+        with suppress(AttributeError):  # a protocol with slots: then what the program is given is watched
+            protocol.connection_made = lambda transport: made(_WatchedTransport(transport, check))
+        return protocol
+
+    return make
+
+
+def _unwatched(real: Call) -> Call:
+    """A method of uvloop's loop that takes a transport, which has to be its own."""
+
+    @wraps(real)
+    def call(loop: Any, transport: Any, *arguments: Any, **options: Any) -> Any:
+        own = transport.transport if isinstance(transport, _WatchedTransport) else transport
+        return real(loop, own, *arguments, **options)
+
+    return call

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import pytest
 
 from pytest_templates.cassettes.hosts import HostPattern, patterns_of
-from pytest_templates.cassettes.other_recorders import refuse_other_recorder
 from pytest_templates.cassettes.places import CASSETTES
 from pytest_templates.redaction.names import refuse_secret_name
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
+from pytest_templates.support.text import command_line
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
@@ -75,7 +76,7 @@ def llm_cassette(
     ignore_hosts: tuple[str, ...] = (),
 ) -> CassetteMark:
     """Replay this test's real model calls from a cassette, or record them."""
-    if name is not None and (not isinstance(name, str) or not _NAME.fullmatch(name) or _FILE.search(name)):  # type: ignore[redundant-expr]
+    if name is not None and not _is_name(name):
         raise ValueError(f"name is the path of a file below the folder of the cassettes, without .yaml, not {name!r}")
     mark = CassetteMark(
         name,
@@ -90,6 +91,10 @@ def llm_cassette(
 
 _NAME: Final = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*")
 _FILE: Final = re.compile(r"\.ya?ml$")
+
+
+def _is_name(given: object) -> bool:
+    return isinstance(given, str) and bool(_NAME.fullmatch(given)) and not _FILE.search(given)
 
 
 def _texts(parameter: str, given: Any) -> tuple[str, ...]:
@@ -113,9 +118,53 @@ def _refuse_secrets(item: pytest.Item) -> None:
     refuse_secret_name(item, "its cassette would be named after it")
 
 
+_OTHER_MARKER: Final = "vcr"  # of pytest-recording and pytest-vcr
+_OTHER_FIXTURE: Final = "vcr"  # pytest-recording gives it to every test: it counts where a test asks for it itself
+_OTHER_FIXTURES: Final = {
+    "vcr_cassette": "pytest-vcr",
+    "betamax_recorder": "betamax",
+    "betamax_session": "betamax",
+    "betamax_parametrized_recorder": "betamax",
+    "betamax_parametrized_session": "betamax",
+}
+
+
+def _refuse_other_recorder(item: pytest.Item) -> None:
+    """Refuse a test that another recorder records as well: what either of them sees depends on who comes first.
+
+    Raises:
+        pytest.Collector.CollectError: The text names the other one, and what to do.
+    """
+    other = _other_recorder(item)
+    if other:
+        words = ["python", "-m", "pytest_templates", "cassettes", "import", "OLD_FILE", "--test", item.nodeid]
+        raise pytest.Collector.CollectError(
+            f"{item.nodeid}: two recorders, llm_cassette and {other}: remove one of them\n"
+            "  to keep llm_cassette and what was recorded before, take that over with\n"
+            f"  {command_line(words)}"
+        )
+
+
+def _other_recorder(item: pytest.Item) -> str | None:
+    """The other recorder of a test, in words."""
+    if item.get_closest_marker(_OTHER_MARKER) is not None:
+        return f"the marker {_OTHER_MARKER} of pytest-recording or pytest-vcr"
+    if _OTHER_FIXTURE in _asked_for(item):
+        return f"the fixture {_OTHER_FIXTURE} of pytest-recording or pytest-vcr"
+    name = next((name for name in getattr(item, "fixturenames", ()) if name in _OTHER_FIXTURES), None)
+    return name and f"the fixture {name} of {_OTHER_FIXTURES[name]}"
+
+
+def _asked_for(item: pytest.Item) -> set[str]:
+    """The fixtures that a test itself asks for."""
+    function = getattr(item, "function", None)
+    used = {name for marker in item.iter_markers("usefixtures") for name in marker.args}
+    return used | set(signature(function).parameters if function else ())
+
+
 def _check(item: pytest.Item) -> None:
     _refuse_secrets(item)
-    refuse_other_recorder(item)
+    _refuse_other_recorder(item)
 
 
 MARKER = Marker(llm_cassette, _check)

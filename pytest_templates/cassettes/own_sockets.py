@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, TypeAlias
 
-from pytest_templates.cassettes.destinations import Destination, of_grpc_target, of_url
+from pytest_templates.cassettes.destinations import Destination, LeadsTo, of_grpc_target, of_url
 from pytest_templates.cassettes.http.seams import Patch, Seam
 
-LeadsTo: TypeAlias = Callable[..., "Destination | None"]
 Check: TypeAlias = Callable[[Destination, str], None]
 
 
@@ -95,7 +94,7 @@ def _of_rust(request: Any, *_: object) -> Destination:
 
 
 def _of_rust_builder(*_: object) -> Destination:
-    return Destination("a host that pyreqwest does not tell")
+    return Destination("")  # it does not tell
 
 
 def _of_aws(connection: Any, *_: object, **__: object) -> Destination:

@@ -173,9 +173,9 @@ class Cassettes:
         if cassette is None:
             return None
         from antiphon.connect import ConnectedModel
-        from pytest_templates.cassettes.http.routing import is_recorded_as_whole
+        from pytest_templates.cassettes.http.routing import is_recorded_at_model_level
 
-        if is_recorded_as_whole():  # a part of another model's answer, which counts with that
+        if is_recorded_at_model_level():  # a part of another model's answer, which counts with that
             return CallSource("recorded")
         was_sent = cassette.sent_requests.was_sent(call.template_path, call.model)
         if not isinstance(call.origin, ConnectedModel) and not getattr(call.origin, "recordable", False):

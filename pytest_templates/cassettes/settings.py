@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from pytest_templates.cassettes.hosts import HostPattern
+from pytest_templates.cassettes.matching import DEFAULT_MATCH_ON
 from pytest_templates.cassettes.options import RecordMode
 from pytest_templates.cassettes.storage.store import Store
-
-DEFAULT_MATCH_ON: Final = ("method", "uri", "body")
 
 
 @dataclass(frozen=True, slots=True)

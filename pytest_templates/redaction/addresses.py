@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pytest_templates.redaction.policy import is_secret_parameter
+from pytest_templates.redaction.policy import has_letter_and_digit, is_secret_pair
 
 # The marks between parameters, written as they are, in JSON, in HTML, or as a part of another address.
 # One set of characters comes first: it makes the search for it fast. No group with choices in it is repeated
@@ -38,7 +38,12 @@ _PASSING: Final = frozenset(  # what changes with a signature, in small letters
         *("q-ak", "q-sign-time", "q-key-time", "x-cos-security-token"),
     ]
 )
-_GENERIC: Final = frozenset(["key", "token", "auth", "secret", "sig", "signature"])
+_GENERIC: Final = frozenset(
+    [
+        *("key", "token", "auth", "secret", "sig", "signature"),
+        *("pass", "pwd", "passcode", "jwt", "bearer", "hmac", "credential"),
+    ]
+)
 _MIN_LENGTH: Final = 10  # characters of a value that looks random
 _NO_PASSWORD: Final = re.compile(r"(?i:password|passwd|pass|pwd|REDACTED|your.*|\*+|x+|\.+|[<\[{$].*)")
 
@@ -94,11 +99,11 @@ def _is_passing(one: re.Match[str]) -> bool:
 
 def _is_secret(one: re.Match[str]) -> bool:
     """Whether a parameter is secret, in whatever address it stands."""
-    name, value = one["name"].lower(), one["value"]
-    if name in _GENERIC:
+    name, value = one["name"], one["value"]
+    if name.lower() in _GENERIC:
         return _looks_random(value)
-    return bool(value) and (_is_signature(one) or is_secret_parameter(name))
+    return bool(value) and (_is_signature(one) or is_secret_pair(name, value))
 
 
 def _looks_random(value: str) -> bool:
-    return len(value) >= _MIN_LENGTH and any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return len(value) >= _MIN_LENGTH and has_letter_and_digit(value)

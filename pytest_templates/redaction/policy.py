@@ -1,15 +1,23 @@
-"""What counts as secret: which names mark a secret, which values are too common to be one."""
+"""What counts as secret: which names mark a secret, which values are too common to be one.
+
+A name says how sure it is. What stands under ``password`` is secret in any case, under ``secret`` it has to look like
+one, and under ``token`` or ``code``, which are names of harmless things as well, it has to look random. No names of
+secrets are those of ids, which programs ask for again, and ``signature`` in JSON, which models want back with what they
+have signed.
+"""
 
 from __future__ import annotations
 
 import re
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
 
 # query parameters and form fields that are secret, beside those whose name is a secret member's; in small letters
 SECRET_PARAMETERS: Final = frozenset(
     [
-        *("key", "token", "auth", "sig", "signature", "secret", "assertion", "awsaccesskeyid"),
+        *("key", "token", "auth", "sig", "signature", "secret", "assertion", "awsaccesskeyid", "accesskeyid"),
+        *("pass", "pwd", "passcode", "jwt", "bearer", "hmac", "credential", "oauth_signature"),
         *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential"),
     ]
 )
@@ -18,6 +26,7 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _KINDS_OF_KEY: Final = (
     *("api", "secret", "access", "private", "auth", "authentication", "account", "subscription", "master", "signing"),
     *("encryption", "service", "storage", "admin", "application", "deploy", "ssh", "hmac", "webhook", "functions"),
+    "ephemeral",
 )
 _KINDS_OF_TOKEN: Final = (
     *("access", "refresh", "id", "auth", "authentication", "authorization", "api", "bearer", "session", "security"),
@@ -34,48 +43,128 @@ _PAIRS: Final = frozenset(
         *((kind, "token") for kind in _KINDS_OF_TOKEN),
         *((kind, "secret") for kind in _KINDS_OF_SECRET),
         *(("connection", "string"), ("client", "assertion"), ("pass", "word"), ("pass", "phrase")),
+        *(("secret", "string"), ("secret", "binary"), ("code", "verifier"), ("device", "code")),
     ]
 )
 _SINGLE: Final = frozenset(["passwd", *(first + last for first, last in _PAIRS)])
-_VAGUE: Final = frozenset(["secret", "pwd", "authorization", "credential", "cookie"])
-_IN_HEADERS: Final = _SINGLE | _VAGUE | {"key", "token", "auth", "jwt", "assertion"}
-_NO_TOKEN: Final = frozenset(["page", "next", "previous", "continuation", "sync", "resume", "start", "max", "min"])
+_VAGUE: Final = frozenset(["secret", "pwd", "pass", "passcode", "authorization", "credential", "cookie"])
+_GENERIC: Final = frozenset(["token", "jwt", "code", "session", "bearer", "auth", "oauth", "authentication", "pat"])
+_GENERIC_KEYS: Final = frozenset(  # bare keys and those of databases and stores of objects are ids
+    [
+        *("primary", "secondary", "license", "write", "read", "query", "server", "session", "host", "system", "root"),
+        *("sas", "team", "consumer", "recovery", "integration"),
+    ]
+)
+_IN_HEADERS: Final = _SINGLE | (_VAGUE - {"pass", "passcode"}) | {"key", "token", "auth", "jwt", "assertion"}
+_IN_REQUESTS: Final = frozenset(["authentication", "bearer", "pass", "passcode", "session", "signature", "sig", "hmac"])
+_NO_TOKEN: Final = frozenset(
+    [
+        *("page", "next", "previous", "prev", "continuation", "sync", "resume", "start", "starting", "end", "max"),
+        *("min", "first", "last", "cursor", "pagination", "paging", "scroll", "change", "delta", "eos", "bos", "pad"),
+        *("stop", "idempotency", "forward", "backward", "sequence", "batch", "list", "offset", "position"),
+        *("after", "before", "more", "consistency", "snapshot", "lock"),
+    ]
+)
 _NO_KEY: Final = frozenset(
     [
         *("idempotency", "cache", "surrogate", "websocket", "public", "partition", "routing", "sort", "row", "range"),
         *("object", "primary", "foreign", "shard", "group", "message", "event", "dedup", "deduplication"),
     ]
 )
+_NO_CODE: Final = frozenset(["error", "status", "country", "language", "source", "exit", "response", "postal", "zip"])
+_IN_NAMED: Final = frozenset(["name", "key", "variable", "header", "parameter", "field"])  # {"name": "X", "value": "Y"}
+_FORMS: Final = frozenset(["value", "pem", "base", "b", "hash"])  # what a secret is written as: base64, b64
+
+
+class Certainty(Enum):
+    """How sure a name is that its value is secret."""
+
+    ANY = auto()  # whatever it is
+    VAGUE = auto()  # where it has a letter and a digit
+    GENERIC = auto()  # where it looks random
+
+
+def _words_of(name: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(name[-100:])]
 
 
 @lru_cache(maxsize=4096)
 def _ending(name: str) -> tuple[str, str]:
     """The last two words of a name, in small letters and in the singular, without a number behind them.
 
+    Neither what a secret is written as (``_value``, ``_pem``, ``_base64``) nor a version (``_v2``) counts as a word.
     Only ``tokens`` stay as they are: these are counted.
     """
-    words = [word.lower() for word in _WORDS.findall(name[-100:]) if not word.isdigit()] or [""]
+    words = _words_of(name)
+    while len(words) > 1 and (words[-1].isdigit() or words[-1] in _FORMS or (words[-1] == "v" and name[-1].isdigit())):
+        words.pop()
+    words = [word for word in words if not word.isdigit()] or [""]
     before = words[-2] if len(words) > 1 else ""
-    return before, words[-1] if words[-1] == "tokens" else words[-1].removesuffix("s")
+    last = words[-1]
+    return before, last if last == "tokens" or last.endswith("ss") else last.removesuffix("s")
+
+
+def certainty_of(name: str) -> Certainty | None:
+    """How sure the name of a member is that it holds a secret, as in JSON or in a dict; ``None`` where it says nothing.
+
+    ``tokens`` are counted, and a bare ``key`` is one of a dictionary.
+    """
+    before, last = _ending(name)
+    if last in _SINGLE or (before, last) in _PAIRS:
+        return Certainty.ANY
+    if last in _VAGUE:
+        return Certainty.VAGUE
+    return Certainty.GENERIC if _is_generic(name, before, last) else None
+
+
+def _is_generic(name: str, before: str, last: str) -> bool:
+    if last == "key":
+        return before in _GENERIC_KEYS or (not before and name[-1:].isdigit())  # Azure's are called key1 and key2
+    return last in _GENERIC and before not in (_NO_TOKEN | _NO_CODE)
 
 
 def is_secret_member(name: str) -> bool:
-    """Whether the value of a member of this name is secret, as in JSON, in a dict, or in an environment.
-
-    Not ``token``, ``tokens`` and ``key``: these are words of models' answers.
-    """
-    before, last = _ending(name)
-    return last in _SINGLE or (before, last) in _PAIRS
+    """Whether the value of a member of this name is secret whatever it is."""
+    return certainty_of(name) is Certainty.ANY
 
 
-def is_vague_member(name: str) -> bool:
-    """Whether a member of this name holds a secret where its value looks like one: ``secret``, ``authorization``."""
-    return not is_secret_member(name) and _ending(name)[1] in _VAGUE
+def is_name_member(name: str) -> bool:
+    """Whether a member of this name says what the value beside it is called: ``{"name": "PASSWORD", "value": "…"}``."""
+    return not _IN_NAMED.isdisjoint(_words_of(name)[-1:])
+
+
+def is_value_member(name: str) -> bool:
+    """Whether a member of this name is the value of what is named beside it."""
+    return _words_of(name)[-1:] == ["value"]
+
+
+def has_letter_and_digit(value: str) -> bool:
+    """Whether a text has both, as most secrets have and few words."""
+    return any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+
+
+_MIN_RANDOM: Final = 20  # characters of a text that looks random
+_ONE_WORD: Final = re.compile(r"[A-Za-z0-9_+/=.~:|%-]+")
+_RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")  # a UUID has none: most of them are ids
+
+
+def looks_random(value: str) -> bool:
+    """Whether a text is a long row of letters and digits that are no words and no UUID."""
+    if len(value) < _MIN_RANDOM or not _ONE_WORD.fullmatch(value) or not has_letter_and_digit(value):
+        return False
+    words = (word for run in _RUN.findall(value) for word in _WORDS.findall(run))
+    return any(len(word) == 1 and word.isalpha() for word in words)
 
 
 def is_secret_parameter(name: str) -> bool:
     """Whether the value of a parameter of an address, or of a field of a form, is secret."""
     return name.lower() in SECRET_PARAMETERS or is_secret_member(name)
+
+
+def is_secret_pair(name: str, value: str) -> bool:
+    """The same for a value that is known: the ``code`` of a login and a ``sid`` are secret where they look random."""
+    is_generic = name.lower() in {"sid", "ticket"} or certainty_of(name) is Certainty.GENERIC
+    return is_secret_parameter(name) or (is_generic and looks_random(value))
 
 
 def is_secret_header(name: str) -> bool:
@@ -88,6 +177,15 @@ def is_secret_header(name: str) -> bool:
     if (last == "key" and (before in _NO_KEY or not before)) or (last == "token" and before in _NO_TOKEN):
         return False
     return last in _IN_HEADERS
+
+
+def is_credential_header(name: str) -> bool:
+    """Whether a header of this name carries the credential of a request: also ``x-signature``, ``session`` and ``key``.
+
+    In answers, and as names of other things, these may be harmless.
+    """
+    before, last = _ending(name)
+    return is_secret_header(name) or last in _IN_REQUESTS or (last == "key" and not before)
 
 
 # environment variables whose value is a secret, unless they are about something else

@@ -17,6 +17,11 @@ def worker_input(config: pytest.Config) -> dict[str, Any]:
     return getattr(config, "workerinput", {})
 
 
+def worker_output(config: pytest.Config) -> dict[str, Any]:
+    """What this worker sends to the main process when it ends; nobody reads it in the main process."""
+    return getattr(config, "workeroutput", {})
+
+
 def fail_run(session: pytest.Session) -> None:
     """Make a run fail that has succeeded so far."""
     if session.exitstatus == pytest.ExitCode.OK:

@@ -214,10 +214,10 @@ def _decode_line(node: dict[str, Json], style: str) -> str:
     return dumps(node["json"], style) if "json" in node else str(node["text"])
 
 
-def _value(line: str) -> Json:
-    """The object or list that a line is, or ``None``."""
+def _value(text: str) -> Json:
+    """The object or list that a text is, or ``None``."""
     try:
-        value = parse(line) if line[:1] in {"{", "["} else None
+        value = parse(text) if text[:1] in {"{", "["} else None
     except JsonError:
         return None
     return value if fits_yaml(value) else None
@@ -259,7 +259,7 @@ def _common_style(blocks: list[str], newline: str) -> str:
     """The style of the stream's first JSON event; a provider uses one for all."""
     for block in blocks:
         data = _fields(block, newline).get("data", "")
-        value = _container(data)
+        value = _value(data)
         if value is not None:
             return style_of(data, value) or "compact"
     return "compact"
@@ -296,17 +296,8 @@ def _fields(block: str, newline: str) -> dict[str, str]:
 
 def _shown(data: str, style: str) -> Json:
     """The data as a JSON value where that loses nothing, else as text."""
-    value = _container(data)
+    value = _value(data)
     return value if value is not None and STYLES[style](value) == data else data
-
-
-def _container(data: str) -> Json:
-    """The object or list that the data is, or ``None``."""
-    try:
-        value = parse(data) if data[:1] in {"{", "["} else None
-    except JsonError:
-        return None
-    return value if fits_yaml(value) else None
 
 
 _BASE64_WIDTH: Final = 100  # characters a line

@@ -220,9 +220,8 @@ _MOST_KNOWN: Final = 1000
 _ITEM: Final = b"- "
 _END: Final = b"end:"
 _HEAD: Final = f"version: {VERSION}\ninteractions:\n".encode()
-_CONFLICT_LINE: Final = re.compile(rb"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)
 _TAKE_OVER: Final = "`python -m pytest_templates cassettes import` makes one of ours of it"
-_CONFLICT: Final = re.compile(r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])", re.MULTILINE)  # what is written there is indented
+_CONFLICT: Final = r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])"  # what is written there is indented
 
 
 class FormatError(ValueError):
@@ -323,7 +322,7 @@ def _as_written(file: BinaryIO) -> list[Interaction] | None:
     batches = _batches(file)
     try:
         for batch in batches:
-            if _CONFLICT_LINE.search(batch):
+            if re.search(_CONFLICT.encode(), batch, re.MULTILINE):
                 return None
             if batch.startswith(_END):
                 end = yaml_text.load(batch.decode("utf-8"))
@@ -372,7 +371,7 @@ def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
 
 
 def _from_whole(text: str) -> list[Interaction]:
-    conflict = _CONFLICT.search(text)
+    conflict = re.search(_CONFLICT, text, re.MULTILINE)
     if conflict:
         raise FormatError("holds the marks of a merge conflict", text.count("\n", 0, conflict.start()) + 1)
     try:

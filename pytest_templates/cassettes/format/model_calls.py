@@ -151,7 +151,7 @@ def pieces_of(response: RecordedResponse) -> list[Piece | ModelError]:
     return list(map(Lines().read, lines))
 
 
-def spoken(pieces: Iterable[Piece | ModelError]) -> Iterator[Piece]:
+def raising(pieces: Iterable[Piece | ModelError]) -> Iterator[Piece]:
     """The pieces, without the error that comes last.
 
     Raises:
@@ -163,7 +163,7 @@ def spoken(pieces: Iterable[Piece | ModelError]) -> Iterator[Piece]:
         yield piece
 
 
-def whole(pieces: Iterable[Piece | ModelError]) -> Piece:
+def joined(pieces: Iterable[Piece | ModelError]) -> Piece:
     """The answer that came in pieces.
 
     Raises:
@@ -171,7 +171,7 @@ def whole(pieces: Iterable[Piece | ModelError]) -> Piece:
     """
     texts: list[str] = []
     answer: Reply | Message | None = None
-    for piece in spoken(pieces):
+    for piece in raising(pieces):
         if isinstance(piece, str):
             texts.append(piece)
         else:
@@ -259,7 +259,7 @@ def _piece(node: Json, before: Lines) -> Piece | ModelError:
         if set(node) == {"text"} and isinstance(node["text"], str):
             return str(node["text"])
         if "error" in node:
-            return _error(**node["error"])
+            return _error(node["error"])
         if "role" in node:
             return Message.model_validate(node)
         return Reply.model_validate(node if "content" in node else {"content": before.text, **node})
@@ -267,8 +267,9 @@ def _piece(node: Json, before: Lines) -> Piece | ModelError:
         raise ValueError(f"it is no answer of a model: {error}") from error
 
 
-def _error(*, type: str, text: str, **data: Json) -> ModelError:  # noqa: A002  # the name in the file
-    error: ModelError = _KINDS[type](text)
+def _error(node: Any) -> ModelError:
+    data = {**node}
+    error: ModelError = _KINDS[data.pop("type")](data.pop("text"))
     vars(error).update(data)
     return error
 

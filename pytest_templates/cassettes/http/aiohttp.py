@@ -189,7 +189,8 @@ def _stream(body: bytes, loop: Any) -> Any:
     """A stream of aiohttp's that holds a whole body."""
     from aiohttp import StreamReader
 
-    stream = StreamReader(_NoConnection(), max(len(body), _BUFFER), loop=loop)  # type: ignore[arg-type]
+    protocol: Any = _NoConnection()
+    stream = StreamReader(protocol, max(len(body), _BUFFER), loop=loop)
     if body:
         stream.feed_data(body)
     stream.feed_eof()

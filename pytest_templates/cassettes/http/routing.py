@@ -165,7 +165,7 @@ def recorder_for(method: str, uri: str) -> Recorder:
         CassetteError: Several are open and the context does not say which, or none is open any more.
     """
     recorder = _recorder_here(method, uri)
-    return _Unrecorded(recorder) if is_recorded_as_whole() else recorder
+    return _Unrecorded(recorder) if is_recorded_at_model_level() else recorder
 
 
 def _recorder_here(method: str, uri: str) -> Recorder:
@@ -179,22 +179,22 @@ def _recorder_here(method: str, uri: str) -> Recorder:
     raise noted(CassetteError(_undecided(request, open_recorders())))
 
 
-_AS_WHOLE: ContextVar[bool] = ContextVar("recorded_as_whole", default=False)
+_AT_MODEL_LEVEL: ContextVar[bool] = ContextVar("recorded_at_model_level", default=False)
 
 
 @contextmanager
-def recorded_as_whole() -> Iterator[None]:
-    """Let a block be recorded by what it returns: the requests that it makes are sent, and are not recorded."""
-    token = _AS_WHOLE.set(True)
+def recorded_at_model_level() -> Iterator[None]:
+    """Let a block be recorded at the level of the model: the requests that it makes are sent, and not recorded."""
+    token = _AT_MODEL_LEVEL.set(True)
     try:
         yield
     finally:
-        _AS_WHOLE.reset(token)
+        _AT_MODEL_LEVEL.reset(token)
 
 
-def is_recorded_as_whole() -> bool:
+def is_recorded_at_model_level() -> bool:
     """Whether this code runs in such a block."""
-    return _AS_WHOLE.get()
+    return _AT_MODEL_LEVEL.get()
 
 
 class _Unrecorded:
@@ -250,7 +250,7 @@ def noted(error: CassetteError) -> CassetteError:
     That of a late request is kept for the summary, and fails no test.
     """
     if is_late():
-        note_late(str(error))
+        note_late(str(error).partition("\n")[0])
         return error
     here = _HERE.get()
     recorder = _recorder_of(here)
@@ -275,9 +275,9 @@ def is_late() -> bool:
     return bool(recorders) and here is not None and not here.lasts and here.recorder not in recorders
 
 
-def note_late(text: str) -> None:
-    """Keep what was refused of a test that is over; the first line of the text is shown in the summary."""
-    _LATE.append(text.partition("\n")[0])
+def note_late(title: str) -> None:
+    """Keep what was refused of a test that is over, in one line, for the summary."""
+    _LATE.append(title)
 
 
 def take_late() -> list[str]:

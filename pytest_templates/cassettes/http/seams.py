@@ -200,9 +200,9 @@ def _guarded(real: Callable[..., Any], seam: Seam) -> Callable[..., Any]:
         check(owner, arguments, named)
         return await real(owner, *arguments, **named)
 
-    gated: Any = guarded_async if iscoroutinefunction(real) else guarded
-    gated.__signature__ = signature(real)
-    return gated  # type: ignore[no-any-return]  # a function
+    gated: Callable[..., Any] = guarded_async if iscoroutinefunction(real) else guarded
+    vars(gated)["__signature__"] = signature(real)
+    return gated
 
 
 def _target(owner: Any, /, *arguments: Any, **named: Any) -> tuple[str, int | None]:

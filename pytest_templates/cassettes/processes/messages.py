@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from pytest_templates.cassettes.processes.injected.sitecustomize import Message, tell, told
 from pytest_templates.errors import CassetteError
 
 
@@ -47,15 +47,9 @@ class Messages:
         """
         self.add({"program": program, "process": process})
 
-    def add(self, message: dict[str, Any]) -> None:
+    def add(self, message: Message) -> None:
         """Add a message."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(message) + "\n")
-
-    def _read(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        tell(str(self.path), message)
 
     @contextmanager
     def received(self) -> Iterator[None]:
@@ -67,7 +61,7 @@ class Messages:
         try:
             yield
         finally:
-            messages = self._read()
+            messages = told(str(self.path))
             self.path.unlink(missing_ok=True)
             self.programs = _out_of_reach(messages)
             errors = list(dict.fromkeys(message["error"] for message in messages if "error" in message))
@@ -83,8 +77,10 @@ def _heading(count: int) -> str:
     return f"processes that the test forked or started met {what}:"
 
 
-def _out_of_reach(messages: list[dict[str, Any]]) -> tuple[str, ...]:
+def _out_of_reach(messages: list[Message]) -> tuple[str, ...]:
     """The names of the programs that are no Python with a guard, nor start one."""
-    _GUARDED.update(message[who] for message in messages if "guarded" in message for who in ("guarded", "parent"))
+    for message in messages:
+        if "guarded" in message and "parent" in message:
+            _GUARDED.update((message["guarded"], message["parent"]))
     started = (message for message in messages if "program" in message)
-    return tuple(sorted({message["program"] for message in started if message["process"] not in _GUARDED}))
+    return tuple(sorted({message["program"] for message in started if message.get("process") not in _GUARDED}))

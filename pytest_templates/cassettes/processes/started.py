@@ -24,9 +24,10 @@ from unittest import mock
 from uuid import uuid4
 
 from pytest_templates.cassettes.hosts import HostPattern
-from pytest_templates.cassettes.processes.injected.sitecustomize import STATE
+from pytest_templates.cassettes.processes.injected.sitecustomize import STATE, Opened
 from pytest_templates.cassettes.processes.messages import Messages
 from pytest_templates.support.engine import WhenLoaded
+from pytest_templates.support.files import atomic_write
 
 _INJECTED: Final = str(Path(__file__).parent / "injected")
 _LOOKS_UP: Final = frozenset(["ctypes.util", "distro", "platform", "uuid"])  # ask about the machine: ldconfig, uname
@@ -60,10 +61,15 @@ def guarding_started(test: str, messages: Messages, ignored: Sequence[HostPatter
         ignored: The hosts that are left alone.
     """
     state = _state(os.getpid())
-    opened = {"test": test, "ignored": [[one.name, one.port] for one in ignored]}
+    opened = Opened(
+        test=test,
+        ignored=[(one.name, one.port) for one in ignored],
+        messages=str(messages.path),
+        prefix=sys.prefix,
+        path=list(map(str, sys.path)),
+    )
     with ExitStack() as stack:
-        lines = [sys.prefix, str(messages.path), os.pathsep.join(sys.path), json.dumps(opened)]
-        stack.enter_context(_written(state, "\n".join(lines)))
+        stack.enter_context(_written(state, json.dumps(opened)))
         stack.enter_context(_in_environment(_variables(state, os.environ)))
         stack.callback(WhenLoaded("uvloop", partial(_close_uvloop, stack, state, messages)).forget)
         for worker in _workers():
@@ -78,14 +84,14 @@ def guarding_started(test: str, messages: Messages, ignored: Sequence[HostPatter
 def _written(state: Path, text: str) -> Iterator[None]:
     """Let the file say something in a block; a test may be played once more while it is open."""
     before = state.read_text(encoding="utf-8") if state.exists() else None
-    state.write_text(text, encoding="utf-8")
+    atomic_write(state, text)  # a process that begins just now reads it
     try:
         yield
     finally:
         if before is None:
             state.unlink()
         else:
-            state.write_text(before, encoding="utf-8")
+            atomic_write(state, before)
 
 
 @contextmanager
@@ -128,14 +134,14 @@ def _starting(state: Path, messages: Messages) -> Iterator[tuple[Any, str, Calla
 def _opening(state: Path, messages: Messages, real: Any) -> Any:
     parameters = signature(real)
 
-    def __init__(process: Any, *arguments: Any, **options: Any) -> None:  # noqa: N807  # it stands in for this
+    def opened(process: Any, *arguments: Any, **options: Any) -> None:
         given = parameters.bind(process, *arguments, **options)
         given.arguments["env"] = _with_variables(given.arguments.get("env"), state)
         real(*given.args, **given.kwargs)
         if _caller() not in _LOOKS_UP:
             messages.started(_name_of(given.arguments["args"]), process.pid)
 
-    return __init__
+    return opened
 
 
 def _caller() -> str:

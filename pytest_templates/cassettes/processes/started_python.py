@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import partial
-from pathlib import Path
 from typing import Final
 
 from pytest_templates.cassettes.hosts import HostPattern
 from pytest_templates.cassettes.network_guard import guarded
-from pytest_templates.cassettes.processes.messages import Messages
 
 
-def guard_this_process(state: str) -> None:
+def guard_this_process(
+    test: str, ignored: Sequence[tuple[str, int | None]], is_open: Callable[[], bool], complain: Callable[[str], None]
+) -> None:
     """Put the guard of the network in place in a process that a test has started, for its whole life.
 
     It lets everything through once the test is over.
+
+    Args:
+        test: The test's node id.
+        ignored: The hosts that are left alone: names, and ports where only those are.
+        is_open: Whether a cassette is open now in the process that started this one.
+        complain: Takes the text of an error.
     """
-    opened = json.loads(Path(state).read_text(encoding="utf-8").splitlines()[3])
+    patterns = [HostPattern(name, port) for name, port in ignored]
 
     def left_alone(host: str, port: int | None) -> bool:
-        return not Path(state).exists() or any(pattern.matches(host, port) for pattern in ignored)
+        return not is_open() or any(pattern.matches(host, port) for pattern in patterns)
 
-    ignored = [HostPattern(name, port) for name, port in opened["ignored"]]
     guarding = ExitStack()
     guarding.enter_context(
         guarded(
-            f"{opened['test']} (in process {os.getpid()}, which it started)",
-            partial(_tell, Path(state)),
+            f"{test} (in process {os.getpid()}, which it started)",
+            lambda error: complain(f"{type(error).__name__}: {error}"),
             replays=False,
             left_alone=left_alone,
             remedy="make it in the process of the test, or in one that is forked from it: there it is recorded.",
@@ -39,10 +43,3 @@ def guard_this_process(state: str) -> None:
 
 
 _FOR_LIFE: Final[list[ExitStack]] = []  # an ExitStack that nobody holds would close its contexts
-
-
-def _tell(state: Path, error: Exception) -> None:
-    """Tell an error to the test that is under way, if there still is one."""
-    if state.exists():
-        path = Path(state.read_text(encoding="utf-8").splitlines()[1])
-        Messages(path, complain=lambda _: None).add({"error": f"{type(error).__name__}: {error}"})

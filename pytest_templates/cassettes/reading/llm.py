@@ -164,16 +164,9 @@ def _documents(response: RecordedResponse) -> list[dict[str, Json]]:
     try:
         values = [parse(text)]
     except JsonError:
-        values = [_answer_json(line.removeprefix("data:")) for line in text.splitlines()]
+        values = [_json(line.removeprefix("data:")) for line in text.splitlines()]
     listed = (value if isinstance(value, list) else [value] for value in values)
     return [one for values in listed for one in values if isinstance(one, dict)]
-
-
-def _answer_json(text: str) -> Json:
-    try:
-        return parse(text)
-    except JsonError:
-        return None
 
 
 def _counts(document: dict[str, Json]) -> dict[str, int]:
@@ -290,7 +283,7 @@ def _named_in(body: Json) -> str:
     return model if isinstance(model, str) else ""
 
 
-def _json(body: bytes) -> Json:
+def _json(body: str | bytes) -> Json:
     try:
         return parse(body)
     except JsonError:

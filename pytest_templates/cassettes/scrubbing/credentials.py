@@ -13,14 +13,15 @@ import binascii
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from pytest_templates.cassettes.format.forms import parts_of
 from pytest_templates.cassettes.recorded import RecordedRequest, header
 from pytest_templates.cassettes.scrubbing.members import member_spans
-from pytest_templates.redaction.policy import is_secret_header, is_secret_parameter
+from pytest_templates.redaction.policy import has_letter_and_digit, is_credential_header, is_secret_pair
 from pytest_templates.redaction.secrets import Secrets, Source, is_distinctive, secrets_for, values_of
 
 _MAX_SIGNATURES: Final = 64  # each is good for one request: a server can repeat it in its answer to that one only
@@ -59,7 +60,7 @@ class Credentials:
                     self._signatures.popitem(last=False)
 
 
-_SIGNATURE: Final = re.compile(r"(?:.*[-_])?(?:sig|signature|mac|response)", re.IGNORECASE)
+_SIGNATURE: Final = re.compile(r"(?:.*[-_])?(?:sig|signature|h?mac|response)", re.IGNORECASE)
 
 
 def _is_signature(name: str) -> bool:
@@ -69,16 +70,16 @@ def _is_signature(name: str) -> bool:
 def _credentials(request: RecordedRequest) -> Iterator[tuple[str, str, Source]]:
     """The credentials of a request, each with the name it stands under and what it is."""
     for header_name, text in request.headers:
-        if is_secret_header(header_name):
+        if is_credential_header(header_name):
             source = Source(f"the value of the header {header_name}")
             is_cookie = header_name.startswith("cookie")
             parts = _in_cookies(text) if is_cookie else _in_header(text)
-            yield from ((name, value, source) for name, value in parts)
+            yield from ((name or header_name, value, source) for name, value in parts)
     uri = urlsplit(request.uri)
     for part in _secret_parts(uri.netloc.rpartition("@")[0]):
         yield "", unquote(part), Source("the user or password of an address")
     for name, value in parse_qsl(uri.query):
-        if is_secret_parameter(name) and _is_mixed(value):
+        if is_secret_pair(name, value) and _is_mixed(value):
             yield name, value, Source(f"the value of the parameter {name}")
     yield from (("", value, source) for value, source in _in_body(request))
 
@@ -149,8 +150,7 @@ def _is_word(value: str) -> bool:
 
 def _is_mixed(value: str) -> bool:
     """Whether a value is no word, number or time."""
-    has_both = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
-    return has_both and not _DATE.fullmatch(value)
+    return has_letter_and_digit(value) and not _DATE.fullmatch(value)
 
 
 _MOST_MEMBERS: Final = 100  # of one body
@@ -160,14 +160,26 @@ def _in_body(request: RecordedRequest) -> Iterator[tuple[str, Source]]:
     """What stands under secret names in the body: the client secret of a form, the password of a login."""
     text = request.body.decode("utf-8", "replace")
     if header(request.headers, "content-type").lower().startswith("application/x-www-form-urlencoded"):
-        for name, value in parse_qsl(text):
-            if is_secret_parameter(name) and _is_mixed(value):
-                yield value, Source(f"the value of the parameter {name}")
+        yield from _in_fields(parse_qsl(text))
         return
+    yield from _in_fields(_fields(request))
     for start, end, source in islice(member_spans(text), _MOST_MEMBERS):
         value = text[start:end]
         if "\\" not in value and not any(map(str.isspace, value)) and _is_mixed(value):
             yield value, source
+
+
+def _fields(request: RecordedRequest) -> Iterator[tuple[str, str]]:
+    """The fields of a form in parts, by their names."""
+    for part in parts_of(request.headers, request.body):
+        if part.name is not None:
+            yield part.name, request.body[part.content : part.end].decode("utf-8", "replace")
+
+
+def _in_fields(fields: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Source]]:
+    for name, value in fields:
+        if is_secret_pair(name, value) and _is_mixed(value) and not any(map(str.isspace, value)):
+            yield value, Source(f"the value of the parameter {name}")
 
 
 def _secret_parts(user: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, unquote_plus
 from pytest_templates.cassettes.format.bodies import EVENTS, LINES, LONGEST, transferred
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, may_be_json, parse, style_of
 from pytest_templates.cassettes.format.decompression import decoded
+from pytest_templates.cassettes.format.forms import boundary_of, line_of, parts_of, with_boundary
 from pytest_templates.cassettes.recorded import (
     Headers,
     Interaction,
@@ -26,17 +27,14 @@ from pytest_templates.cassettes.recorded import (
     usual_reason,
 )
 from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, sized
-from pytest_templates.cassettes.scrubbing.members import (
-    member_spans,
-    placeholder,
-    secret_names,
-    without_members,
-    without_values,
-)
+from pytest_templates.cassettes.scrubbing.members import may_hold_members, member_spans, without_members
+from pytest_templates.cassettes.scrubbing.values import placeholder, without_values
 from pytest_templates.redaction.policy import (
-    is_secret_member,
-    is_secret_parameter,
-    is_vague_member,
+    Certainty,
+    certainty_of,
+    is_name_member,
+    is_secret_pair,
+    is_value_member,
 )
 from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
 from pytest_templates.redaction.windows import OVERLAP, WINDOW
@@ -68,16 +66,11 @@ def _parameter(pair: str, secrets: Secrets) -> str:
     if not value:
         return pair
     read = unquote_plus(value)
-    is_secret = is_secret_parameter(unquote_plus(name)) or secrets.find(read) or any(member_spans(read))
+    is_secret = is_secret_pair(unquote_plus(name), read) or secrets.find(read) or any(member_spans(read))
     return f"{name}={PLACEHOLDER}" if is_secret else pair
 
 
 _LINE: Final = re.compile(r"(data: ?)?([^\r\n]+)")
-_FORM_FIELD: Final = re.compile(
-    r'(?P<head>name="(?P<name>[^"\r\n]{1,100})"[^\r\n]*+(?:\r?\n[^\r\n]++){0,20}\r?\n\r?\n)'
-    r"(?P<value>.*?)(?=\r?\n--|\Z)",
-    re.DOTALL,
-)
 _ESCAPED: Final = re.compile(r"(?<!\\)\\++u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
 
 
@@ -121,14 +114,22 @@ def _scrubbed(headers: Headers, text: str, secrets: Secrets) -> str:
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))
     elif kind.startswith("multipart/"):
-        text = _plain(_FORM_FIELD.sub(_without_field, text), secrets)
+        text = _plain(_without_fields(headers, text), secrets)
     else:
         text = _plain(text, secrets)
     return text
 
 
-def _without_field(field: re.Match[str]) -> str:
-    return field["head"] + PLACEHOLDER if is_secret_parameter(field["name"]) else field[0]
+def _without_fields(headers: Headers, text: str) -> str:
+    """The parts of a form without the content of those whose names are secret."""
+    body = text.encode("utf-8", "surrogateescape")
+    parts, done = [], 0
+    for part in parts_of(headers, body):
+        content = body[part.content : part.end].decode("utf-8", "replace")
+        if part.name is not None and content and is_secret_pair(part.name, content):
+            parts += [body[done : part.content], PLACEHOLDER.encode()]
+            done = part.end
+    return b"".join([*parts, body[done:]]).decode("utf-8", "surrogateescape")
 
 
 def _lines(text: str, secrets: Secrets) -> str:
@@ -152,7 +153,7 @@ def _document(text: str, secrets: Secrets) -> str:
 def _needs_reading(text: str, secrets: Secrets) -> bool:
     """Whether there may be a secret in it, also behind escapes: most documents hold none, and reading takes time."""
     may_hide = "\\u" in text or "\\/" in text
-    return may_hide or any(secret_names(text)) or secrets.find(text) is not None
+    return may_hide or may_hold_members(text) or secrets.find(text) is not None
 
 
 def _value(value: Json, secrets: Secrets) -> Json:
@@ -168,19 +169,20 @@ def _value(value: Json, secrets: Secrets) -> Json:
 def _object(fields: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
     """The fields; two names that would become one are told apart by a number."""
     scrubbed: dict[str, Json] = {}
+    called = _name_of_value(fields)
     for name, value in fields.items():
         key, count = secrets.replace(name), 2
         while key in scrubbed or (key != name and key in fields):
             key, count = f"{PLACEHOLDER}-{count}", count + 1
-        scrubbed[key] = _field(name, value, secrets)
+        certainty = certainty_of(name) or (called if is_value_member(name) else None)
+        scrubbed[key] = _value(value if certainty is None else without_values(value, certainty), secrets)
     return scrubbed
 
 
-def _field(name: str, value: Json, secrets: Secrets) -> Json:
-    is_vague = is_vague_member(name)
-    if is_vague or is_secret_member(name):
-        value = without_values(value, is_vague=is_vague)
-    return _value(value, secrets)
+def _name_of_value(fields: dict[str, Json]) -> Certainty | None:
+    """How sure the name is that a field gives to the value in another one: ``{"name": "PASSWORD", "value": …}``."""
+    names = (value for name, value in fields.items() if isinstance(value, str) and is_name_member(name))
+    return next(filter(None, map(certainty_of, names)), None)
 
 
 def _plain(text: str, secrets: Secrets) -> str:
@@ -300,7 +302,6 @@ def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> N
         start = end
 
 
-_BOUNDARY: Final = re.compile(r"boundary=(\"[^\"]+\"|[^;\s]+)", re.IGNORECASE)
 _FIXED_BOUNDARY: Final = "antiphon-boundary"
 
 
@@ -359,12 +360,11 @@ def _headers(secrets: Secrets) -> HeaderScrubber:
 
 def _fixed_boundary(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
     """A multipart body with the same boundary every time; clients draw a random one for each request."""
-    found = _BOUNDARY.search(header(headers, "content-type"))
-    if not found or not body:
+    boundary = boundary_of(headers)
+    if not boundary or not body:
         return headers, body
-    fixed = tuple((name, _BOUNDARY.sub(f"boundary={_FIXED_BOUNDARY}", value)) for name, value in headers)
-    line = re.compile(rb"(^|\r\n)--" + re.escape(found[1].strip('"').encode("utf-8", "surrogateescape")))
-    return fixed, line.sub(rb"\1--" + _FIXED_BOUNDARY.encode(), body)
+    fixed = tuple((name, with_boundary(value, _FIXED_BOUNDARY)) for name, value in headers)
+    return fixed, line_of(boundary).sub(rb"\1--" + _FIXED_BOUNDARY.encode(), body)
 
 
 def _reason(response: RecordedResponse, secrets: Secrets) -> str:

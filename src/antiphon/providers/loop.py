@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 _starting = Lock()
 _started: list[_Loop] = []
+_at_exit = Event()
 
 
 def run(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
@@ -291,6 +292,7 @@ def _started_loop() -> _Loop:
     there for ever for a thread that only its parent has.
     """
     ready: Future[_Loop] = Future()
+    has_served = Event()
 
     async def serve() -> None:
         sys.set_asyncgen_hooks(firstiter=partial(_note_begun, sys.get_asyncgen_hooks().firstiter))
@@ -301,6 +303,7 @@ def _started_loop() -> _Loop:
             await portal.sleep_until_stopped()
         await resources.leave_all()
         _forgive_unfinished_generators(running)
+        has_served.set()
 
     def turn() -> None:
         try:
@@ -308,22 +311,18 @@ def _started_loop() -> _Loop:
         except BaseException as error:
             if not ready.done():
                 ready.set_exception(error)
-            elif not _is_late(error):
-                raise
+            elif not (has_served.is_set() and _at_exit.is_set()):
+                raise  # else asyncio could not end the loop: no thread can be started at exit any more
 
     thread = Thread(target=turn, name="antiphon-models", daemon=True)
     thread.start()
     return ready.result()
 
 
-def _is_late(error: BaseException) -> bool:
-    """Whether all that failed is asyncio's own ending of a loop at exit, when no thread can be started any more."""
-    return isinstance(error, RuntimeError) and "interpreter shutdown" in str(error)
-
-
 def _stop(loop: _Loop, process: int) -> None:
     if os.getpid() != process:
         return  # a forked process inherits the exit handlers, but not the thread
+    _at_exit.set()
     loop.portal.call(loop.portal.stop, True)  # a stream that was not closed would wait for ever to be asked for more
     loop.thread.join()
 

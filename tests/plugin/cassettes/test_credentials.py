@@ -47,6 +47,14 @@ HEADERS = {
     "auth": ("x-auth", "{}"),
     "functions key": ("x-functions-key", "{}"),
     "session token": ("x-amz-security-token", "{}"),
+    "authentication": ("x-authentication", "{}"),
+    "bearer in a name": ("x-bearer", "{}"),
+    "pass": ("x-pass", "{}"),
+    "session": ("x-session", "{}"),
+    "hmac": ("x-hmac", "{}"),
+    "signature of a request": ("x-signature", "sha256={}"),
+    "key": ("key", "{}"),
+    "version": ("x-api-key-v2", "{}"),
     "assertion": ("cf-access-jwt-assertion", "{}"),
     "cookie": ("cookie", "session={}"),
     "one of several cookies": ("cookie", "theme=dark; lang=en; sid={}; seen=2025-01-31T10:00:00Z"),
@@ -57,11 +65,18 @@ PARAMETERS = (
     *("auth_token", "auth", "token", "sig", "signature", "secret", "client_secret", "clientSecret", "password"),
     *("passwd", "assertion", "client_assertion", "subscription-key", "x-api-key", "private_token", "AWSAccessKeyId"),
     *("X-Amz-Signature", "X-Amz-Security-Token", "X-Goog-Signature", "x-portkey-api-key", "code_secret_key"),
+    *("pass", "pwd", "code", "jwt", "sid", "oauth_signature", "AccessKeyId", "session", "credential"),
 )
 BODIES = {
     "form": ("application/x-www-form-urlencoded", "grant_type=refresh&client_secret={}"),
     "login": ("application/json", '{{"user": "ada", "password": "{}"}}'),
     "list": ("application/json", '{{"api_keys": ["{}"]}}'),
+    "token": ("application/json", '{{"token": "{}"}}'),
+    "xml": ("text/xml", "<login><user>ada</user><wsse:Password>{}</wsse:Password></login>"),
+    "parts": (
+        "multipart/form-data; boundary=b",
+        "--b\r\nContent-Disposition: form-data; name=password\r\n\r\n{}\r\n--b--\r\n",
+    ),
 }
 FORMS = [*(f"header: {name}" for name in HEADERS), *(f"parameter: {name}" for name in PARAMETERS), *BODIES]
 

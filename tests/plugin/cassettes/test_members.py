@@ -173,13 +173,66 @@ MEMBERS = [  # VALUE is replaced, and the rest stays
     "[default]\naws_secret_access_key = VALUE",
     "Server=db;User Id=ada;Password=VALUE;Encrypt=yes",
     "AccountName=shop;AccountKey=VALUE;EndpointSuffix=core.windows.net",
+    '[{"name": "DB_PASSWORD", "value": "VALUE"}, {"name": "REGION", "value": "north-7"}]',
+    '{"ParameterKey": "DbPassword", "ParameterValue": "VALUE"}',
+    "env:\n  - name: DB_PASSWORD\n    value: VALUE\n  - name: REGION\n    value: north-7",
+    '{"SecretString": "VALUE", "private_key_pem": "VALUE", "clientSecretValue": "VALUE", "api_key_v2": "VALUE"}',
+]
+XML = [  # the same, in XML and HTML
+    "<login><user>ada</user><password>VALUE</password></login>",
+    "<Credentials><AccessKeyId>ada</AccessKeyId><SecretAccessKey>\n  VALUE\n</SecretAccessKey></Credentials>",
+    '<wsse:Password Type="http://host/#PasswordText">VALUE</wsse:Password>',
+    "<api-key><![CDATA[VALUE]]></api-key><password></password><client.secret >VALUE</client.secret>",
+    '<password/>plain<apiKey xsi:nil="true"/><password></password>plain',
+    "<key>user</key><string>ada</string>\n<key>password</key>\n\t<string>VALUE</string>",
+    "<member><name>password</name><value><string>VALUE</string></value></member>",
+    "<Parameter><Name>DB_PASSWORD</Name><Value>VALUE</Value></Parameter>",
+    '<property name="password"><value>VALUE</value></property><password><value>VALUE</value></password>',
+    '<property name="user" value="ada"/><property value=\'VALUE\' name=\'password\'/><add key="ApiKey" value="VALUE"/>',
+    '<entry key="api_key">VALUE</entry><parameter name="password">VALUE</parameter>',
+    '<input type=hidden value=VALUE name=csrf_token><meta name="csrf-token" content="VALUE" />',
+    '<input value="VALUE" type="password"> <input type="password" placeholder="yours">',
+    "&lt;Request&gt;&lt;password&gt;VALUE&lt;/password&gt;&lt;page&gt;2&lt;/page&gt;&lt;/Request&gt;",
+    "The answer was <password>VALUE",
 ]
 
 
-@pytest.mark.parametrize("text", MEMBERS)
+@pytest.mark.parametrize("text", MEMBERS + XML)
 def test_a_secret_member_is_replaced_wherever_and_however_it_is_written(text: str) -> None:
     keys = [key * 2 for key in KEYS]  # long enough behind " = ", where code stands mostly
     assert {cleaned(text.replace("VALUE", key)) for key in keys} == {text.replace("VALUE", "REDACTED")}
+
+
+@given(st.text(st.sampled_from("aZ9+/=.~"), min_size=1, max_size=30), st.sampled_from(XML))
+def test_xml_holds_no_secret_and_is_clean_after_once(secret: str, text: str) -> None:
+    assert cleaned(text.replace("VALUE", f"q0{secret}")) == text.replace("VALUE", "REDACTED")
+
+
+RANDOM = ("k7Qw9xLr2TzVb6NmYc41", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYzz", "8f14e45fceea167a5a36dedd4bea2543")
+GENERIC = (
+    *("token", "jwt", "pass", "code", "session", "bearer", "authentication", "auth", "oauth", "pat", "auth_code"),
+    *("upload_token", "user_token", "identity-token", "primaryKey", "secondary_key", "key1", "key2", "licenseKey"),
+    *("tokenValue", "hf_token_v2", "pass_hash", "sessionToken"),
+)
+
+
+@pytest.mark.parametrize("name", GENERIC)
+def test_under_a_name_with_other_uses_what_looks_random_is_replaced(name: str) -> None:
+    for value in RANDOM:
+        assert cleaned(f'{{"{name}": "{value}", "page": 2}}') == f'{{"{name}": "REDACTED", "page": 2}}'
+        assert cleaned(f"<x><{name}>{value}</{name}></x>") == f"<x><{name}>REDACTED</{name}></x>"
+        assert cleaned(f"{name}: {value}\n") == f"{name}: REDACTED\n"
+        assert (
+            joined(kept(EVENTS, streamed(f'{{"{name}": "{value[:9]}', f'{value[9:]}"}}')))
+            == f'{{"{name}": "REDACTED"}}'
+        )
+
+
+NAMED_LATER = {"value": "correct-horse-7", "type": "plain", "name": "DB_PASSWORD"}
+
+
+def test_a_value_that_is_named_beside_it_is_replaced() -> None:
+    assert json.loads(kept(JSON, json.dumps({"env": [NAMED_LATER]}))) == {"env": [NAMED_LATER | {"value": "REDACTED"}]}
 
 
 NO_MEMBERS = [
@@ -200,6 +253,18 @@ NO_MEMBERS = [
     "AccessToken: https://host/v1/guide2, OAuth2Credentials: _convert_oauth2_credentials, api_key=key_of_user1",
     "password: str = Field(...), api_key: SecretStr | None, secretKey: String",
     "export API_KEY=$OPENAI_API_KEY; API_KEY=<your-key-1>; PASSWORD={{ password1 }}",
+    '{"code": "context_length_exceeded", "code": "InvalidParameterValue400Error", "status_code": 429, "code": 1234567}',
+    '{"session_id": "8f14e45fceea167a5a36dedd4bea2543", "session": "3f2a6b1c-9d4e-4f5a-8b7c-0123456789ab"}',
+    '{"nextToken": "8f14e45fceea167a5a36dedd4bea2543", "key": "uploads/8f14e45fceea167a5a36dedd4bea2543.png"}',
+    '{"signature": "EqoBCkgIARABGAIiQL8f14e45fceea167a5a36dedd4bea2543", "public_key": "8f14e45fceea167a5a36dedd4bea"}',
+    '{"token": " assistant", "token": "claude-3-5-sonnet-20241022", "pass": 12, "code": "import os; print(os.x1)"}',
+    '{"name": "password", "in": "query"}, {"name": "region", "value": "a1b2c3d4"}, {"primary_key": "user_1"}',
+    '{"auth": "oauth2-client-credentials", "error_code": "8f14e45fceea167a5a36dedd4bea2543", "sid": "SM8f14e45fceea"}',
+    "Map<Password, String> find(List<AccessToken> tokens) { return a < b && c > d; }",
+    "<password>${db.password1}</password> <apiKey>{{ key1 }}</apiKey> <input name=password value={password1} />",
+    '<xs:element name="password" type="xs:string"/><label for="password">Password1</label><password></password>',
+    '<string name="password">Password</string><secret>the princess</secret><Key>a1/b2.png</Key><Token>word1</Token>',
+    '<input type="submit" name="change_password" value="Change1"><input name="password" value=""><tokens>100</tokens>',
     "monkey=a1b2c3d4, keyword: a1b2c3d4, sword=a1b2c3d4e5, crossword: a1b2c3d4e5, passkeys: a1b2c3d4",
 ]
 

@@ -6,11 +6,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pytest_templates.cassettes.destinations import Destination, of_grpc_target, of_url, speaks_http
+from pytest_templates.cassettes.destinations import Destination, SentHttp, of_grpc_target, of_url
 from pytest_templates.cassettes.http.seams import passing
 from pytest_templates.cassettes.network_guard import guarded
 from pytest_templates.errors import NetworkRefused
@@ -19,6 +22,8 @@ ELSEWHERE = "192.0.2.7"  # an address for documentation: it leads nowhere (RFC 5
 ASKING = {
     "a socket": "raw(lambda one: one.sendall(REQUEST))",
     "a socket, in pieces": "raw(lambda one: one.sendmsg([REQUEST[:9], REQUEST[9:]]))",
+    "a socket, twice": "raw(lambda one: (one.sendall(REQUEST[:7]), one.sendall(REQUEST[7:])))",
+    "a socket, behind an empty line": "raw(lambda one: one.sendall(bytes((13, 10)) + REQUEST))",
     "a file of a socket": "raw(as_file)",
     "a Unix socket": "unix()",
     "HTTP/2": "raw(lambda one: one.send(b'PRI * HTTP/2.0' + bytes((13, 10)) * 2 + b'SM'))",
@@ -28,7 +33,9 @@ ASKING = {
     "a thread": "in_thread(lambda: raw(lambda one: one.sendall(REQUEST)))",
     "asyncio": "asyncio.run(streams())",
     "asyncio, many at once": "asyncio.run(streams(lambda writer: writer.writelines([REQUEST, b'x'])))",
+    "asyncio, byte by byte": "asyncio.run(streams(byte_by_byte))",
     "uvloop": "uvloop_run(streams())",
+    "uvloop, byte by byte": "uvloop_run(streams(byte_by_byte))",
     "uvloop, a protocol": "uvloop_run(protocol())",
     "trio": "trio.run(trio_stream)",
     "anyio": "anyio.run(anyio_stream)",
@@ -82,6 +89,10 @@ async def streams(write=lambda writer: writer.write(REQUEST)):
     _, writer = await asyncio.open_connection("127.0.0.1", PORT)
     write(writer)
     writer.close()
+
+def byte_by_byte(writer):
+    for byte in REQUEST:
+        writer.write(bytes((byte,)))
 
 class Asking(asyncio.Protocol):
     def connection_made(self, transport):
@@ -317,8 +328,27 @@ def test_a_pair_of_sockets_may_speak_http(listening: Any) -> None:
     [b"POST /v1/chat HTTP/1.1\r\n", b"M-SEARCH * HTTP/1.1", b"CONNECT a:443 HTTP/1.0", b"PRI * HTTP/2.0\r\n\r\nSM"],
 )
 def test_a_request_of_http_is_known_by_its_first_line(data: bytes) -> None:
-    assert all(speaks_http(kind(data)) for kind in (bytes, bytearray, memoryview))
-    assert not speaks_http(b"x" + data)
+    assert all(begun(kind(data)) for kind in (bytes, bytearray, memoryview))
+    assert not any(begun(b"x" + data))
+
+
+class Connection:
+    """What stands for a socket."""
+
+
+def begun(*pieces: Any) -> list[bool]:
+    """Whether each of the pieces that one connection sends begins a request."""
+    sent, connection = SentHttp(), Connection()
+    return [sent.begins(connection, piece) for piece in pieces]
+
+
+REQUEST_LINES = ("POST /v1/chat?a=%20 HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n", f"GET http://h/{'a' * 3000} HTTP/1.0\r\n")
+
+
+@given(st.sampled_from(REQUEST_LINES), st.lists(st.integers(0, 60), max_size=4))
+def test_a_request_of_http_is_known_in_whatever_pieces_it_comes(line: str, cuts: list[int]) -> None:
+    pieces = [line[start:end].encode() for start, end in pairwise([0, *sorted(cuts), len(line)])]
+    assert sum(begun(*pieces)) == 1
 
 
 @pytest.mark.parametrize(
@@ -335,7 +365,7 @@ def test_a_request_of_http_is_known_by_its_first_line(data: bytes) -> None:
     ids=repr,
 )
 def test_other_protocols_and_answers_are_no_requests(data: Any) -> None:
-    assert not speaks_http(data)
+    assert begun(data, data) == [False, False]
 
 
 @pytest.mark.parametrize(

@@ -130,10 +130,12 @@ def test_a_process_that_outlives_its_test_is_let_through(project, chat_server):
     project.tests(
         f"""{HELPERS}
 STARTED = []
-WAITING = "import sys; sys.stdin.readline()" + chr(10) + ASK
+WAITING = "import sys; print('begun', flush=True); sys.stdin.readline()" + chr(10) + ASK
 
 def test_one():
-    STARTED.append(subprocess.Popen([sys.executable, "-c", WAITING, URL], stdin=subprocess.PIPE))
+    pipes = {{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}}
+    STARTED.append(subprocess.Popen([sys.executable, "-c", WAITING, URL], **pipes))
+    assert STARTED[0].stdout.readline().strip() == b"begun"
 """
     )
     project.file(
@@ -164,3 +166,21 @@ def test_under_xdist_it_is_the_same(project, chat_server):
     result.assert_outcomes(passed=1, errors=1)
     project.says(result, "NetworkRefused: test_it.py::test_it (in process ", "ask of models: git (1 test)")
     assert chat_server.asked == []
+
+
+def test_a_python_that_cannot_have_a_guard_says_so_beside_all_other_messages(project, chat_server):
+    """Why it cannot is a text of the system's, with whatever is in that: quotes, and paths of Windows."""
+    project.file("first/pytest_templates/__init__.py", "raise ImportError(r'no \"C:\\Users\\me\\x.pyd\"')\n")
+    project.tests(
+        f"{HELPERS}\nsys.path.insert(0, 'first')\n\n"
+        "def test_it():\n    python(ASK, URL)\n    subprocess.run(['git', '--version'], check=True)\n"
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=1, errors=1)
+    project.says(
+        result,
+        r'a Python that was started has no guard: no "C:\Users\me\x.pyd"',
+        "ask of models: git (1 test)",
+    )

@@ -65,7 +65,7 @@ def kept(response: RecordedResponse) -> RecordedResponse:
 @example(WHOLE)
 @example(Reply())
 def test_an_answer_survives_the_file(answer: Any) -> None:
-    assert form.whole(form.pieces_of(kept(form.response_with(answer)))) == answer
+    assert form.joined(form.pieces_of(kept(form.response_with(answer)))) == answer
 
 
 @settings(max_examples=50)
@@ -104,7 +104,7 @@ def test_a_refusal_is_recorded_with_its_data(error: errors.ModelError, status: i
 
     assert (form.is_answer(error), response.status) == (True, status)
     with pytest.raises(type(error)) as raised:
-        form.whole(form.pieces_of(response))
+        form.joined(form.pieces_of(response))
     assert (type(raised.value), raised.value.args, vars(raised.value)) == (type(error), error.args, vars(error))
 
 
