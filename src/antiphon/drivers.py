@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing
+from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
 from antiphon.effects import Effect
 from antiphon.errors import InvalidType
 from antiphon.events import Event
+from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
 from antiphon.session import Run, Session
 
@@ -29,16 +31,18 @@ def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Mes
         for step in steps:
             if not isinstance(step, Effect):
                 if steps.say(step):
-                    run.suspended = True
+                    steps.suspend()
                     yield step
-                    run.suspended = False
+                    steps.resume()
             elif streaming:
                 yield from steps.listen(step)
             else:
                 steps.perform(step)
     finally:
-        run.suspended = False
-        script.close()
+        try:
+            steps.resume()
+        finally:
+            script.close()
     return steps.session
 
 
@@ -56,9 +60,9 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
         for step in steps:
             if not isinstance(step, Effect):
                 if steps.say(step):
-                    run.suspended = True
+                    steps.suspend()
                     yield step
-                    run.suspended = False
+                    steps.resume()
             elif streaming:
                 listening = steps.alisten(step)
                 async for event in listening:
@@ -66,10 +70,12 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
             else:
                 await steps.aperform(step)
     finally:
-        run.suspended = False
-        if listening is not None:
-            await listening.aclose()
-        script.close()
+        try:
+            steps.resume()
+            if listening is not None:
+                await listening.aclose()
+        finally:
+            script.close()
 
 
 class _Steps:
@@ -79,13 +85,14 @@ class _Steps:
         session: The session that the script returned; not set before its end.
     """
 
-    __slots__ = ("_resume", "_run", "_script", "_value", "session")
+    __slots__ = ("_is_outermost", "_resume", "_run", "_script", "_value", "session")
 
     session: Session
 
     def __init__(self, script: Script, run: Run) -> None:
         self._script = script
         self._run = run
+        self._is_outermost = run.path is None  # not one that a template goes through to render another by itself
         self._resume: Callable[[Any], Step] = script.send
         self._value: Any = None
 
@@ -100,6 +107,22 @@ class _Steps:
         except StopIteration as stop:
             self.session = stop.value
             raise
+
+    def suspend(self) -> None:
+        """Stop, until whoever goes through the run asks for the next step."""
+        run = self._run
+        run.suspended = True
+        if run.is_handed_out and self._is_outermost and (listeners := LISTENERS.now.suspend):
+            tell(listeners, RunSuspended(run.path or "", run.session))
+
+    def resume(self) -> None:
+        """Go on, where the run was suspended."""
+        run = self._run
+        if not run.suspended:
+            return
+        run.suspended = False
+        if run.is_handed_out and self._is_outermost and (listeners := LISTENERS.now.resume):
+            tell(listeners, RunResumed(run.path or "", run.session))
 
     def say(self, step: object) -> bool:
         """Count a message, and let an event pass; returns whether it may be yielded."""
@@ -148,8 +171,9 @@ class _Steps:
                 event = next(events)
             except StopIteration as stop:
                 return stop.value
-            with self._run.waiting():
-                yield event
+            self.suspend()
+            yield event
+            self.resume()
 
     async def alisten(self, effect: Effect) -> AsyncGenerator[Event]:
         """Do what an effect asks for, and yield what happens meanwhile, without blocking the event loop."""
@@ -158,10 +182,37 @@ class _Steps:
                 async for piece in pieces:
                     self._value = piece  # the last is the answer
                     if isinstance(piece, Event):
-                        with self._run.waiting():
-                            yield piece
+                        self.suspend()
+                        yield piece
+                        self.resume()
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         self._resume, self._value = self._script.throw, error
+
+
+@dataclass(frozen=True, slots=True)
+class RunSuspended:
+    """A run stops at a message or an event: whoever goes through it has the word.
+
+    Attributes:
+        path: The path of the template that is rendered.
+        session: The innermost session: a subroutine's while it runs.
+    """
+
+    path: str
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """A run goes on, or is closed, after it was suspended.
+
+    Attributes:
+        path: The path of the template that is rendered.
+        session: The innermost session: a subroutine's while it runs.
+    """
+
+    path: str
+    session: Session

@@ -26,7 +26,7 @@ class Audience:
 
     __slots__ = (
         *("observers", "template_enter", "template_exit", "subroutine_enter", "subroutine_exit"),
-        *("live_call", "model_call", "tool_run"),
+        *("live_call", "model_call", "tool_run", "suspend", "resume"),
     )
 
     def __init__(self, observers: tuple[object, ...] = ()) -> None:
@@ -38,6 +38,8 @@ class Audience:
         self.tool_run = self._overriding("on_tool_run")
         self.subroutine_enter = self._overriding("on_subroutine_enter")
         self.subroutine_exit = self._overriding("on_subroutine_exit")
+        self.suspend = self._overriding("on_suspend")
+        self.resume = self._overriding("on_resume")
 
     def since(self, earlier: Audience) -> Audience:
         """Those who were there earlier, too: who has not heard of an enter does not hear of its exit."""

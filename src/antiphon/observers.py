@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from antiphon.connect import LiveCall
+from antiphon.drivers import RunResumed, RunSuspended
 from antiphon.listeners import LISTENERS, silent
 from antiphon.parameters import check_kind
 from antiphon.templates.base import TemplateEntered, TemplateExited
@@ -17,6 +18,8 @@ __all__ = [
     "LISTENERS",
     "LiveCall",
     "Observer",
+    "RunResumed",
+    "RunSuspended",
     "SubroutineEntered",
     "SubroutineExited",
     "TemplateEntered",
@@ -59,7 +62,15 @@ class Observer:
 
     @silent
     def on_subroutine_exit(self, event: SubroutineExited) -> None:
-        """A subroutine has ended; nothing was squashed yet."""
+        """A subroutine has ended, and what returns to its parent is chosen; nothing was appended there yet."""
+
+    @silent
+    def on_suspend(self, event: RunSuspended) -> None:
+        """A run that the program goes through step by step stops at a message or an event."""
+
+    @silent
+    def on_resume(self, event: RunResumed) -> None:
+        """It goes on, or is closed."""
 
 
 AnObserver = TypeVar("AnObserver", bound=Observer)

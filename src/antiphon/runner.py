@@ -71,19 +71,21 @@ class Runner:
             MessageLimitExceeded: The run adds more messages than it may, or a loop turns 100,000 times in a row without
                 adding any; the error carries the session.
         """
-        steps = self.iter(session, template=template, max_messages=max_messages)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                final: Session = stop.value
-                return final
+        run, chosen = self._begun(session, template, max_messages)
+        run.is_handed_out = False
+        try:
+            for _ in self._played(run, chosen):
+                pass
+        finally:
+            ended(run)
+        return run.session
 
     async def arun(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
     ) -> Session:
         """Render the template without blocking the event loop; the rest is as with ``run``."""
         run, chosen = self._begun(session, template, max_messages)
+        run.is_handed_out = False
         try:
             async with aclosing(self._aplayed(run, chosen)) as steps:
                 async for _ in steps:

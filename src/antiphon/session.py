@@ -139,11 +139,13 @@ class Run:
         max_messages: How many it may add; ``None`` for any number.
         active: Whether the run has begun and not ended.
         suspended: Whether whoever goes through the run has stopped at a message or an event.
+        is_handed_out: Whether the program gets the messages one by one, and may do something in between.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active", "suspended"),
+        *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
+        *("suspended", "is_handed_out"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -165,6 +167,7 @@ class Run:
         self.max_messages = max_messages
         self.active = session is not None
         self.suspended = False
+        self.is_handed_out = True
 
     @property
     def template_key(self) -> str:
@@ -183,15 +186,6 @@ class Run:
         finally:
             self.asked = None
             self.request = ANY_TEXT
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Wait until whoever goes through the run asks for the next step."""
-        self.suspended = True
-        try:
-            yield
-        finally:
-            self.suspended = False
 
     def chooser_of(self, model: object) -> ChosenBy:
         """Whose choice a model is that is about to be called; a question that is put by an effect counts once."""

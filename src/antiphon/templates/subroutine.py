@@ -131,8 +131,9 @@ class SubroutineTemplate(Template):
             inherited = list(child.messages)
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
             squash_strategy.initialize(parent, child)
-            final, has_ended = yield from self._played(child)
-            child = final
+            child, has_ended = yield from self._played(child)
+            said = _without(inherited, child.messages)
+            squashed = yield from self._squashed(squash_strategy, list(said))
         except BaseException as raised:
             error = raised
             raise
@@ -141,8 +142,6 @@ class SubroutineTemplate(Template):
                 LISTENERS.now.since(audience).subroutine_exit,
                 SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error),
             )
-        said = _without(inherited, final.messages)
-        squashed = yield from self._squashed(squash_strategy, list(said))
         return squashed, said, has_ended
 
     def _played(self, child: Session) -> Generator[Step, Any, tuple[Session, bool]]:
@@ -205,7 +204,7 @@ class SubroutineEntered:
 
 @dataclass(frozen=True, slots=True)
 class SubroutineExited:
-    """A subroutine has ended; nothing was squashed into its parent yet.
+    """A subroutine has ended, and what returns to its parent is chosen; nothing was appended there yet.
 
     Attributes:
         template: The subroutine's template.
