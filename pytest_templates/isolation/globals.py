@@ -1,100 +1,39 @@
-"""The ambient state of a subroutine: globals, closures, class attributes, clients, the environment."""
+"""What lies around subroutines: globals, closures, class attributes, clients, the environment, the process."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextvars import copy_context
-from functools import cached_property, partial
+import warnings
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from decimal import Context, getcontext
+from enum import Enum
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
-from inspect import unwrap
-from types import CellType, FunctionType, MethodType, ModuleType
-from typing import Any, Final
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Final, cast
 
-from antiphon import Model, Session, SessionInitStrategy, SessionTransformer, SquashStrategy, Template, Tool
+from antiphon import (
+    Message,
+    Model,
+    Runner,
+    Session,
+    SessionInitStrategy,
+    SessionTransformer,
+    SquashStrategy,
+    Template,
+    Tool,
+    Trace,
+)
 from antiphon.copies import ATOMS, Shared, attributes
-from pytest_templates.isolation.state import State, StateReader
+from pytest_templates.isolation.content import View
+from pytest_templates.isolation.packing import packed, unpacked
+from pytest_templates.isolation.state import StateReader
 from pytest_templates.redaction.policy import SECRET_NAME, is_secret_header
 from pytest_templates.support.environment import is_users_module
-
-
-def functions_in(templates: Iterable[Template]) -> list[FunctionType]:
-    """The user's functions that templates call: transforms, conditions, tools; each once."""
-    found = {
-        id(function): function
-        for template in templates
-        for held in attributes(template).values()
-        for function in _functions(held)
-        if is_users_module(function.__module__)
-    }
-    return [*found.values()]
-
-
-def owners_in(templates: Iterable[Template]) -> list[Any]:
-    """The objects whose methods templates call, and transformers that are objects; each once."""
-    found = {
-        id(owner): owner for template in templates for held in attributes(template).values() for owner in _owners(held)
-    }
-    return [*found.values()]
-
-
-def state_of(function: FunctionType) -> dict[str, Any]:
-    """The state of a function: the variables of its closure, its defaults and its attributes, by name."""
-    names = function.__code__.co_freevars
-    closure = {
-        name: cell.cell_contents for name, cell in zip(names, function.__closure__ or (), strict=True) if _is_set(cell)
-    }
-    parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
-    defaults = function.__defaults__ or ()
-    by_position = dict(zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True))
-    return {**vars(function), **(function.__kwdefaults__ or {}), **by_position, **closure}
-
-
-def name_of(function: FunctionType) -> str:
-    """The name of a function; for a lambda, with its line."""
-    line = f" (line {function.__code__.co_firstlineno})" if "<lambda>" in function.__qualname__ else ""
-    return f"{function.__module__}.{function.__qualname__}{line}"
-
-
-def _functions(held: Any) -> Iterator[FunctionType]:
-    for one in _each(held):
-        called = one.__func__ if isinstance(one, MethodType) else one
-        if isinstance(called, FunctionType):
-            behind = unwrap(called)
-            yield called
-            if behind is not called and isinstance(behind, FunctionType):
-                yield behind
-
-
-def _owners(held: Any) -> Iterator[Any]:
-    for one in _each(held):
-        if isinstance(one, MethodType) and not isinstance(one.__self__, type | Template):
-            yield one.__self__
-        elif isinstance(one, SessionTransformer):
-            yield one
-
-
-def _each(held: Any) -> Iterator[Any]:
-    if isinstance(held, list | tuple):
-        for item in held:
-            yield from _each(item)
-    elif isinstance(held, partial):
-        yield from _each([held.func, *held.args, *held.keywords.values()])
-    elif isinstance(held, Tool):
-        yield from _each(held.function)
-    else:
-        yield held
-
-
-def _is_set(cell: CellType) -> bool:
-    """Whether a variable of a closure has a value yet."""
-    try:
-        return cell.cell_contents is cell.cell_contents
-    except ValueError:
-        return False
-
 
 _PROVIDERS: Final = ("openai", "anthropic", "google.genai", "groq", "mistralai", "cohere", "litellm")
 _CLIENT_SETTINGS: Final[tuple[str, ...]] = (
@@ -107,105 +46,452 @@ _CLIENT_SETTINGS: Final[tuple[str, ...]] = (
     "api_key",
     "timeout",
 )
-_UNSTABLE: Final = frozenset(  # context variables that change in every subroutine, whatever it does
-    ["antiphon_caller", "passes", "cassette", "owed", "decimal_context"]
-)
-_ATOMS: Final = (type(None), bool, int, float, str, bytes)
-_CONTAINERS: Final = (list, dict, set, frozenset, tuple, deque, bytearray)
-_MOST: Final = 10_000  # items in a container; of larger ones only the size is compared
+_PLAIN: Final = (type(None), bool, int, float, str, bytes)
+_STEPS: Final = (SessionInitStrategy, SessionTransformer, SquashStrategy)
+_MOST: Final = 10_000  # items in a container that has to be read one by one; of larger ones the size is compared
+_HEAVY: Final = 300  # values in a part above which it is not read whenever a template begins or ends
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of what lies around: a global, a function, an object; two of one name are two.
+
+    Attributes:
+        name: What it is called.
+        identity: What tells it apart from all others.
+    """
+
+    name: str = field(compare=False)
+    identity: Any
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Surroundings = dict[Part, Any]
 
 
 class AmbientReader:
-    """Reads the state around a parent: settings of providers and clients, the environment, globals, closures.
+    """Reads what lies around the subroutines that are under way: all parts as they are at a moment."""
 
-    Args:
-        parent: The parent's session.
-        templates: The templates that run in it, and their subroutines.
-        kinds: The types of all objects that the parent holds, known when the state is read for the first time.
-    """
-
-    def __init__(self, parent: Session, templates: Iterable[Template], kinds: set[type[Any]]) -> None:
-        trees = [*templates]
-        self._functions = functions_in(trees)
-        self._owners = [*owners_in(trees), *_strategies(trees)]
-        self._models = _models(parent, trees)
-        self._objects = [parent, parent.runner, *self._models, *trees]
-        self._trees = trees
-        self._kinds = kinds
-        self._providers = [sys.modules[name] for name in _PROVIDERS if name in sys.modules]
+    def __init__(self) -> None:
+        self._functions: dict[int, FunctionType] = {}
+        self._owners: dict[int, Any] = {}
+        self._models: dict[int, Model] = {}
+        self._classes: dict[type, None] = {}
+        self._modules: dict[int, ModuleType] = {}
+        self._known: dict[int, Any] = {}  # what was looked at for others, kept alive
+        self._heavy: Surroundings = {}  # the parts that are large
         self._reader = _Reader()
 
-    @cached_property
-    def _classes(self) -> list[type]:
-        kinds = [*map(type, self._objects), *sorted(self._kinds, key=_name)]
-        classes = dict.fromkeys(cls for kind in kinds for cls in kind.__mro__)
-        return [cls for cls in classes if is_users_module(cls.__module__)]
+    def add(self, parent: Session, templates: Iterable[Template], kinds: Iterable[type[Any]]) -> None:
+        """Look around a subroutine as well.
 
-    @cached_property
-    def _modules(self) -> list[ModuleType]:
-        return _modules(self._trees, [*self._functions, *self._classes])
+        Args:
+            parent: The parent's session.
+            templates: The templates that run in it, and their subroutines.
+            kinds: The types of all objects that the parent holds.
+        """
+        trees = [one for one in templates if self._is_new(one)]
+        for model in _models(parent, trees):
+            self._models.setdefault(id(model), model)
+        for kind in (type(one) for one in (parent.runner, *self._models.values(), *trees)):
+            self._add_class(kind)
+        for kind in sorted(kinds, key=_name):
+            self._add_class(kind)
+        files = {template.built_at.file for template in trees if template.built_at is not None}
+        for name, module in [*sys.modules.items()] if files else ():
+            if getattr(module, "__file__", None) in files and is_users_module(name):
+                self._modules.setdefault(id(module), module)
+        for template in trees:
+            for held in attributes(template).values():
+                self._follow(held)
 
-    def state(self) -> State:
-        """All of it as it is now, each part under its name."""
+    def read(self, *, thorough: bool) -> Surroundings:
+        """The state of every part.
+
+        Args:
+            thorough: Whether to read large parts anew as well.
+        """
         self._reader.begin()
-        read = self._reader.read
-        return {
-            "os.environ": {
-                name: hidden(name, text) for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"
-            },
-            **{
-                f"the context variable {variable.name}": read(value)
-                for variable, value in copy_context().items()
-                if variable.name not in _UNSTABLE
-            },
-            **{f"{_name(module)}.{name}": read(value) for module in self._modules for name, value in _globals(module)},
-            **{
-                f"{_name(module)}.{name}": read(hidden(name, value))
-                for module in self._providers
-                for name, value in _globals(module)
-            },
-            **{f"{_name(cls)}.{name}": read(value) for cls in self._classes for name, value in _class_attributes(cls)},
-            **{name_of(one): {name: read(value) for name, value in state_of(one).items()} for one in self._functions},
-            **{
-                f"the {type(owner).__name__} {number}": {
-                    name.removeprefix("_"): read(value) for name, value in attributes(owner).items()
-                }
-                for number, owner in enumerate(self._owners, 1)
-            },
-            **{
-                f"the {type(client).__name__} of {name}": read(settings)
-                for name, client, settings in _clients(self._models)
-            },
-        }
+        parts: Surroundings = {Part("os.environ", "environ"): dict(getattr(os.environ, "_data", os.environ))}
+        for part, value in self._parts():
+            if part in self._heavy and not thorough:
+                parts[part] = self._heavy[part]
+                continue
+            self._reader.count = 0
+            parts[part] = self._reader.read(value)
+            if self._reader.count > _HEAVY:
+                self._heavy[part] = parts[part]
+            else:
+                self._heavy.pop(part, None)
+        for name, state in _process(self._reader):
+            parts[Part(name, name)] = state
+        return parts
+
+    def changed(self, before: Surroundings, now: Surroundings) -> list[Part]:
+        """The parts that are in one reading only, or are not the same in both."""
+        return changed_parts(self._reader, before, now)
+
+    def _parts(self) -> Iterator[tuple[Part, Any]]:
+        for module in self._modules.values():
+            place = _name(module)
+            for name, value in _globals(module):
+                yield Part(f"{place}.{name}", (id(module), name)), _lazily(name, value)
+        for provider in (sys.modules[name] for name in _PROVIDERS if name in sys.modules):
+            for name, value in _settings(provider):
+                yield Part(f"{_name(provider)}.{name}", (id(provider), name)), value
+        for cls in self._classes:
+            for name, value in _class_attributes(cls):
+                yield Part(f"{_name(cls)}.{name}", (id(cls), name)), value
+        for function in self._functions.values():
+            yield Part(name_of(function), id(function)), state_of(function)
+        for number, owner in enumerate(self._owners.values(), 1):
+            yield Part(f"the {type(owner).__name__} {number}", id(owner)), _named(owner)
+        for name, client, settings in _clients(self._models.values()):
+            yield Part(f"the {type(client).__name__} of {name}", (id(client), name)), settings
+
+    def _is_new(self, value: Any) -> bool:
+        if id(value) in self._known:
+            return False
+        self._known[id(value)] = value
+        return True
+
+    def _add_class(self, kind: type[Any]) -> None:
+        """A user's class, with those above it, and what their methods use."""
+        for cls in kind.__mro__:
+            if not is_users_module(cls.__module__) or cls in self._classes or issubclass(cls, Enum):
+                continue
+            self._classes[cls] = None
+            for held in [*vars(cls).values()]:
+                self._follow(_behind(held))
+
+    def _follow(self, held: Any) -> None:
+        """Whatever the program's functions reach from a value: their closures, the functions and modules they name."""
+        waiting = [held]
+        while waiting:
+            one = waiting.pop()
+            if type(one) not in _PLAIN and not issubclass(type(one), Template | Session | Model) and self._is_new(one):
+                waiting += self._within(one)
+
+    def _within(self, value: Any) -> Iterable[Any]:
+        """What is to be followed behind a value."""
+        kind = type(value)
+        if kind is FunctionType:
+            return self._of_function(value)
+        if issubclass(kind, list | tuple):
+            return [*value]
+        if kind is partial:
+            return self._of_callable(value, [value.func, *value.args, *value.keywords.values()])
+        if kind is MethodType:
+            return self._of_callable(value.__self__, [value.__func__])
+        if issubclass(kind, Tool):
+            return [value.function]
+        if issubclass(kind, type):
+            self._add_class(value)
+        elif issubclass(kind, _STEPS) or (is_users_module(kind.__module__) and callable(value)):
+            return self._of_callable(value, [])
+        return []
+
+    def _of_function(self, function: FunctionType) -> list[Any]:
+        behind = vars(function).get("__wrapped__")
+        if not is_users_module(function.__module__):
+            return [behind]
+        self._functions[id(function)] = function
+        self._add_module(sys.modules.get(function.__module__))
+        around, names = function.__globals__, _names_in(function.__code__)
+        named = [around[name] for name in names if name in around]
+        modules = [one for one in named if type(one) is ModuleType and is_users_module(one.__name__)]
+        for module in modules:
+            self._add_module(module)
+        named += [vars(module)[name] for module in modules for name in names if name in vars(module)]
+        self._add_kinds(named)
+        held = [*state_of(function).values()]
+        self._add_kinds(held)
+        return [behind, *held, *(one for one in named if isinstance(one, FunctionType | type))]
+
+    def _of_callable(self, owner: Any, within: list[Any]) -> list[Any]:
+        """An object whose methods are called: its attributes are state, where it is no function itself."""
+        if isinstance(owner, type | Template | ModuleType):
+            return within
+        if type(owner) is partial:
+            if any(type(one) not in ATOMS for one in (*owner.args, *owner.keywords.values())):
+                self._owners[id(owner)] = owner
+            return within
+        if attributes(owner):
+            self._owners[id(owner)] = owner
+        self._add_kinds([owner])
+        return [*within, *(one for one in attributes(owner).values() if callable(one))]
+
+    def _add_kinds(self, values: Iterable[Any]) -> None:
+        for value in values:
+            self._add_class(type(value))
+
+    def _add_module(self, module: ModuleType | None) -> None:
+        if module is not None:
+            self._modules.setdefault(id(module), module)
+
+
+def changed_parts(reader: StateReader, before: Surroundings, now: Surroundings) -> list[Part]:
+    """The parts that are in one of two readings only, or are not the same in both."""
+    if before.keys() == now.keys():
+        return [part for part, state in now.items() if not reader.same(before[part], state)]
+    return [
+        part
+        for part in {**before, **now}
+        if part not in before or part not in now or not reader.same(before[part], now[part])
+    ]
 
 
 class _Reader(StateReader):
-    """Reads the content of containers, models and objects of the user's classes; of all else, the identity."""
+    """Reads what is known to be state: containers, data, objects of the user's classes; of all else, the identity.
+
+    Attributes:
+        count: How many values it has read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
 
     def read(self, value: Any) -> Any:
-        """The state of a value; of a large container only its size."""
-        if isinstance(value, _CONTAINERS):
-            return self.value(value) if len(value) <= _MOST else f"<{len(value)} things>"
-        if type(value) in _ATOMS or isinstance(value, Model) or is_users_module(type(value).__module__):
-            return self.value(value)
-        return self._identity(value)
+        """The state of the value of a part; where a look at it raises, there is none."""
+        try:
+            return self._read_part(value)
+        except Exception:  # noqa: BLE001 - whatever the program's classes raise
+            return "<cannot be read>"
 
-    def _object(self, value: object, parts: dict[str, Any]) -> dict[str, Any]:
-        if is_users_module(type(value).__module__):
-            return super()._object(value, parts)
-        return {"object": self._identity(value)}
+    def _read_part(self, value: Any) -> Any:
+        if type(value) is Lazily:
+            return Lazily(self.value(value.value))
+        if type(value) is dict:
+            return {name: self.value(item) for name, item in value.items()}
+        return self.value(value)
+
+    def value(self, value: Any) -> Any:
+        """The state of any value."""
+        self.count += 1
+        kind = type(value)
+        if kind in ATOMS:
+            return self._identity(value) if kind in _BY_IDENTITY else super().value(value)
+        if _is_of_engine(cast("Hashable", kind)) and not issubclass(kind, Model):
+            return self._identity(value)
+        if kind in _SIZED:
+            pack = packed(value)
+            if pack is not None:
+                self.count += len(pack.data) // 20
+                return pack
+            if len(value) > _MOST:
+                return f"<{len(value)} things>"
+        if issubclass(kind, logging.Logger):
+            held = {name: vars(value).get(name) for name in ("level", "disabled", "propagate", "handlers")}
+            return {"logger": self._identity(value), **{name: self.value(one) for name, one in held.items()}}
+        return super().value(value)
+
+    def _viewed(self, value: Any, view: View) -> Any:
+        kind = type(value)
+        if view.form in {"content", "data"}:
+            # what is drawn from random generators, or taken from iterators, is taken by those who use them
+            is_used_up = hasattr(kind, "__next__") or kind.__name__ in _USED_UP
+            return self._identity(value) if is_used_up else super()._viewed(value, view)
+        if not is_users_module(kind.__module__) and kind.__module__.partition(".")[0] not in _OPEN:
+            return self._identity(value)
+        if hasattr(kind, "__next__"):
+            return self._identity(value)
+        return super()._viewed(value, view)
+
+
+_BY_IDENTITY: Final = frozenset([FunctionType, type])
+_SIZED: Final = frozenset([list, dict, tuple, set, frozenset])
+_USED_UP: Final = frozenset(["Random", "RandomState", "Generator"])
+_OPEN: Final = frozenset(["builtins", "collections", "types", "functools", "queue"])
+
+
+@lru_cache(maxsize=1024)
+def _is_of_engine(kind: Any) -> bool:
+    return issubclass(kind, _LIVING) or kind.__module__.partition(".")[0] in {"antiphon", "pytest_templates"}
+
+
+_LIVING: Final = (Message, Runner, Session, Template, Trace)  # what other conversations change
+
+
+class Lazily:
+    """The state of a private global that holds an object: it equals ``None``, from which it may be made when needed.
+
+    Attributes:
+        value: The object, or its state.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or (isinstance(other, Lazily) and bool(other.value == self.value))
+
+    __hash__ = None  # type: ignore[assignment]  # it equals None, whatever it holds
+
+
+class ByImports:
+    """What modules change as well when they are imported: it equals what it was before another module was.
+
+    Attributes:
+        value: The state.
+        loaded: How many modules were loaded.
+    """
+
+    __slots__ = ("loaded", "value")
+
+    def __init__(self, value: Any, loaded: int) -> None:
+        self.value = value
+        self.loaded = loaded
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByImports) and (other.loaded != self.loaded or bool(other.value == self.value))
+
+    __hash__ = None  # type: ignore[assignment]  # it equals others that are not equal to each other
+
+
+def explained(state: Any, those_with: bytes = b"") -> Any:
+    """The state of a part as it is shown.
+
+    Args:
+        state: The state.
+        those_with: As of `unpacked`.
+    """
+    if isinstance(state, ByImports):
+        return [*map(str, state.value)]
+    return unpacked(state.value if isinstance(state, Lazily) else state, those_with)
+
+
+def environment(state: Mapping[Any, Any]) -> dict[str, Any]:
+    """The environment, as texts."""
+    texts = {os.fsdecode(name): os.fsdecode(text) for name, text in state.items()}
+    return {name: text for name, text in texts.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+class ContextReader:
+    """Reads the context variables of the program, and what `decimal` keeps in one."""
+
+    def __init__(self) -> None:
+        self._reader = _Reader()
+
+    def read(self) -> Surroundings:
+        """The state of every one that is set."""
+        self._reader.begin()
+        ours, decimal = _variables_in(len(sys.modules)), getcontext()
+        state: Surroundings = {
+            Part(f"the context variable {variable.name}", id(variable)): self._reader.value(value)
+            for variable, value in copy_context().items()
+            if id(variable) not in ours and type(value) is not Context
+        }
+        state[Part("decimal.getcontext()", "decimal")] = {"prec": decimal.prec, "rounding": decimal.rounding}
+        return state
+
+    def changed(self, before: Surroundings, now: Surroundings) -> list[Part]:
+        """As of `AmbientReader`."""
+        return changed_parts(self._reader, before, now)
+
+
+@lru_cache(maxsize=8)
+def _variables_in(count: int) -> dict[int, ContextVar[Any]]:
+    """The context variables of the engine and of this plugin, which change in every subroutine, whatever it does.
+
+    Args:
+        count: How many modules are loaded.
+    """
+    del count
+    return {
+        id(value): value
+        for name, module in [*sys.modules.items()]
+        if name.partition(".")[0] in {"antiphon", "pytest_templates"} and isinstance(module, ModuleType)
+        for value in [*vars(module).values()]
+        if type(value) is ContextVar
+    }
+
+
+def _process(reader: StateReader) -> Iterator[tuple[str, Any]]:
+    """What the whole process has but once."""
+    yield "os.getcwd()", _working_directory()
+    yield "sys.getrecursionlimit()", sys.getrecursionlimit()
+    yield "sys.path", ByImports([*sys.path], len(sys.modules))
+    yield "warnings.filters", ByImports([*warnings.filters], len(sys.modules))
+    yield "the root logger", reader.value(logging.root)
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109 - a text
+    except OSError:  # it was removed
+        return "<removed>"
+
+
+def _behind(held: Any) -> Any:
+    """The function behind what stands in a class."""
+    if isinstance(held, staticmethod | classmethod):
+        return held.__func__
+    if isinstance(held, property):
+        return held.fget
+    return held.func if isinstance(held, cached_property) else held if isinstance(held, FunctionType) else None
+
+
+@lru_cache(maxsize=4096)
+def _names_in(code: CodeType) -> frozenset[str]:
+    """The names of globals and attributes in a function, and in those that are defined in it."""
+    inner = [_names_in(one) for one in code.co_consts if isinstance(one, CodeType)]
+    return frozenset(code.co_names).union(*inner)
+
+
+def state_of(function: FunctionType) -> dict[str, Any]:
+    """The state of a function: the variables of its closure, its defaults and its attributes, by name."""
+    names = function.__code__.co_freevars
+    closure = {
+        name: cell.cell_contents for name, cell in zip(names, function.__closure__ or (), strict=True) if _is_set(cell)
+    }
+    parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
+    defaults = function.__defaults__ or ()
+    by_position = dict(zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True))
+    held = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
+    return {**held, **(function.__kwdefaults__ or {}), **by_position, **closure}
+
+
+def name_of(function: FunctionType) -> str:
+    """The name of a function; for a lambda, with its line."""
+    line = f" (line {function.__code__.co_firstlineno})" if "<lambda>" in function.__qualname__ else ""
+    return f"{function.__module__}.{function.__qualname__}{line}"
+
+
+def _is_set(cell: CellType) -> bool:
+    """Whether a variable of a closure has a value yet."""
+    try:
+        return cell.cell_contents is cell.cell_contents
+    except ValueError:
+        return False
+
+
+def is_name_of_secret(name: object) -> bool:
+    """Whether what has a name is a secret: a key, a password."""
+    return isinstance(name, str) and bool(SECRET_NAME.search(name) or is_secret_header(name))
 
 
 def hidden(name: str, value: Any) -> Any:
     """The value; where its name is that of a secret, a short hash of it."""
-    if isinstance(value, str) and (SECRET_NAME.search(name) or is_secret_header(name)):
-        return f"<hidden, {blake2b(value.encode('utf-8', 'surrogatepass'), digest_size=2).hexdigest()}>"
+    if isinstance(value, str | bytes) and is_name_of_secret(name):
+        content = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+        return f"<hidden, {blake2b(content, digest_size=2).hexdigest()}>"
     return value
 
 
-def _strategies(templates: Iterable[Template]) -> list[Any]:
-    held = [one for template in templates for one in attributes(template).values()]
-    return [one for one in held if isinstance(one, SessionInitStrategy | SquashStrategy) and attributes(one)]
+def _named(owner: Any) -> dict[str, Any]:
+    """What an object holds, by name, without underscores; of a partial, its arguments."""
+    if type(owner) is partial:
+        return {"args": owner.args, **owner.keywords}
+    return {
+        name.removeprefix("_"): value
+        for name, value in attributes(owner).items()
+        if not issubclass(type(value), cached_property)
+    }
 
 
 def _models(parent: Session, templates: Iterable[Template]) -> list[Model]:
@@ -215,36 +501,49 @@ def _models(parent: Session, templates: Iterable[Template]) -> list[Model]:
     return [*{id(model): model for model in models if isinstance(model, Model)}.values()]
 
 
-def _class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in vars(cls).items() if not name.startswith("__") and _is_state(value))
-
-
-def _modules(templates: Iterable[Template], definitions: Iterable[Any]) -> list[ModuleType]:
-    """The user's modules in which the templates were built, or their functions and classes defined."""
-    files = {template.built_at.file for template in templates if template.built_at is not None}
-    names = {definition.__module__ for definition in definitions}
-    loaded = [*sys.modules.items()]
-    return [
-        module
-        for name, module in loaded
-        if (name in names or getattr(module, "__file__", None) in files) and is_users_module(name)
-    ]
-
-
 def _globals(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in [*vars(module).items()] if not name.startswith("__") and _is_state(value))
+    return (
+        (name, value)
+        for name, value in [*vars(module).items()]
+        if not name.startswith("__") and type(value) is not ModuleType and not _is_cache(name)
+    )
 
 
-def _is_state(value: Any) -> bool:
-    """Whether a value is compared; by its type alone, since ``isinstance`` makes the lazy clients of ``openai``."""
-    return issubclass(type(value), (*_ATOMS, *_CONTAINERS, Model))
+def _settings(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """The settings of a provider's package, by type alone: ``isinstance`` makes the lazy clients of ``openai``."""
+    return (
+        (name, hidden(name, value))
+        for name, value in [*vars(module).items()]
+        if not name.startswith("__") and type(value) in (*_PLAIN, *_SIZED)
+    )
+
+
+def _class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
+    return (
+        (name, value)
+        for name, value in [*vars(cls).items()]
+        if not name.startswith("__")
+        and not _is_cache(name)
+        and (type(value) is FunctionType or not hasattr(type(value), "__get__"))
+    )
+
+
+def _is_cache(name: str) -> bool:
+    """Whether a private global, or attribute of a class, is named as a cache."""
+    return name.startswith("_") and "cache" in name.lower()
+
+
+def _lazily(name: str, value: Any) -> Any:
+    """The value of a global; where it is private and holds an object, so that it equals ``None``."""
+    kind = type(value)
+    return Lazily(value) if name.startswith("_") and kind not in ATOMS and kind not in _SIZED else value
 
 
 def _clients(models: Iterable[Model]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """The clients that models hold, each with a name and its settings."""
     for model in models:
         for name, held in attributes(model).items():
-            if type(held) not in ATOMS and not isinstance(held, (*_CONTAINERS, Shared, Model)):
+            if type(held) not in ATOMS and not issubclass(type(held), (*_SIZED, Shared, Model)):
                 settings = {key: _plain(getattr(held, key)) for key in _CLIENT_SETTINGS if key in _setting_names(held)}
                 if settings:
                     yield f"the model {model.name}, {name.removeprefix('_')}", held, settings
@@ -259,8 +558,8 @@ def _setting_names(client: object) -> set[str]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): hidden(str(key), item if type(item) in _ATOMS else str(item)) for key, item in value.items()}
-    return value if type(value) in _ATOMS else str(value)
+        return {str(key): item if type(item) in _PLAIN else str(item) for key, item in value.items()}
+    return value if type(value) in _PLAIN else str(value)
 
 
 def _name(module_or_class: Any) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from antiphon import SubroutineEntered, SubroutineExited, Template
-from antiphon.observers import TemplateEntered, TemplateExited
+from antiphon import Session, SubroutineEntered, SubroutineExited, Template
+from antiphon.observers import RunResumed, RunSuspended, TemplateEntered, TemplateExited
+from antiphon.session import Run
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.aliasing import walk_session
 from pytest_templates.isolation.content import Custom
-from pytest_templates.isolation.differences import differences, lines_of
+from pytest_templates.isolation.differences import Difference, differences, lines_of
+from pytest_templates.isolation.globals import Part, hidden, is_name_of_secret
 from pytest_templates.isolation.state import State, StateReader
+from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.ordering import ReverseOrder
 
 REGISTER = "  say what their state is: implement pytest_templates_state(value) in conftest.py"
@@ -23,7 +28,7 @@ REMEDY = (
 
 
 class Comparison:
-    """The parent of a subroutine as it is now, beside what it was when the subroutine began.
+    """The parent of a subroutine as it is now, beside what it was when the subroutine began, or last went on.
 
     Args:
         event: The beginning of the subroutine.
@@ -31,13 +36,20 @@ class Comparison:
 
     Attributes:
         event: The same.
-        before: The state when the subroutine began.
+        before: The state when the subroutine began, or last went on.
+        is_suspended: Whether the program that goes through the run has the word: what it does is its own affair.
     """
 
     def __init__(self, event: SubroutineEntered, reader: StateReader) -> None:
         self.event = event
         self._reader = reader
+        self.is_suspended = False
         self.before = self.now()
+
+    def resume(self) -> None:
+        """Go on with the parent as it is now."""
+        self.before = self.now()
+        self.is_suspended = False
 
     @property
     def unseen(self) -> dict[type[Any], Any]:
@@ -93,9 +105,10 @@ class Guard:
 
     def entered(self, event: SubroutineEntered) -> None:
         """Read the parent's state."""
-        comparison = self._comparison(event)
-        self._name(comparison)
-        self._keep(comparison)
+        with self._looking_at(event):
+            comparison = self._comparison(event)
+            self._name(comparison)
+            self._keep(comparison)
 
     def _comparison(self, event: SubroutineEntered) -> Comparison:
         return Comparison(event, StateReader(self._custom))
@@ -108,19 +121,46 @@ class Guard:
         parent = comparison.event.parent
         paths = {type(found.value): found.path for found in walk_session(parent) if type(found.value) in kinds}
         named = {kind: f"{paths.get(kind, 'a part of it')} ({kind.__qualname__})" for kind in kinds}
-        self.unseen.update(named)
-        if self._unseen_fails:
-            lines = [f"  {place}" for place in sorted(named.values())]
-            head = f"the subroutine at {comparison.event.path!r} may change what cannot be compared:"
-            self._report(IsolationViolation("\n".join([head, *lines, REGISTER])))
+        self._name_all(named, comparison.event.path)
+
+    def _name_all(self, named: dict[type[Any], str], path: str) -> None:
+        new = {kind: place for kind, place in named.items() if kind not in self.unseen}
+        self.unseen.update(new)
+        if new and self._unseen_fails:
+            lines = [f"  {place}" for place in sorted(new.values())]
+            self._report(violated(f"the subroutine at {path!r} may change what cannot be compared", *lines, REGISTER))
 
     def exited(self, event: SubroutineExited) -> None:
         """Compare the parent's state with what it was."""
         comparison = self._taken(event)
         if comparison is not None:
-            now = comparison.now()
-            if not comparison.same(now, comparison.before):
-                self._report(violation(changed(event.path), comparison.before, now, REMEDY, _hint(event.template)))
+            with self._looking_at(event):
+                self._compare(comparison)
+
+    def suspended(self, event: RunSuspended) -> None:
+        """Compare the parents' states with what they were, before the program does what it likes with them."""
+        for comparison in self._comparisons_of(event.session.run):
+            with self._looking_at(comparison.event):
+                self._compare(comparison)
+            comparison.is_suspended = True
+
+    def resumed(self, event: RunResumed) -> None:
+        """Read the parents' states anew."""
+        for comparison in self._comparisons_of(event.session.run):
+            with self._looking_at(comparison.event):
+                comparison.resume()
+
+    def check(self) -> None:
+        """Compare the states of parents whose subroutines have not ended, and may never do."""
+        for comparison in self._all():
+            if not comparison.is_suspended:
+                with self._looking_at(comparison.event):
+                    self._compare(comparison)
+
+    def _compare(self, comparison: Comparison) -> None:
+        now, event = comparison.now(), comparison.event
+        if not comparison.same(now, comparison.before):
+            self._report(violation(changed(event.path), comparison.before, now, REMEDY, _hint(event.template)))
 
     def template_entered(self, event: TemplateEntered) -> None:
         """A template begins: for the precise guard."""
@@ -132,6 +172,24 @@ class Guard:
         with self._lock:
             self._comparisons.setdefault((id(comparison.event.parent), comparison.event.path), []).append(comparison)
 
+    def _all(self) -> list[Comparison]:
+        """Those of all subroutines that have not ended, the outermost of each run first."""
+        with self._lock:
+            return [comparison for comparisons in self._comparisons.values() for comparison in comparisons]
+
+    def _comparisons_of(self, run: Run) -> list[Comparison]:
+        """Those of the subroutines that are under way in a run, the outermost first."""
+        return [comparison for comparison in self._all() if comparison.event.parent.run is run]
+
+    @contextmanager
+    def _looking_at(self, event: SubroutineEntered | SubroutineExited) -> Iterator[None]:
+        """Look at a parent: what that raises stays here, and what cannot be looked at is named as unseen."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever the program's classes raise
+            place = f"{_unreadable(event.parent)} (a look at it raises {type(error).__name__})"
+            self._name_all({type(error): place}, event.path)
+
     def _taken(self, event: SubroutineExited) -> Comparison | None:
         """What was kept when the subroutine began; ``None`` where it began before the test."""
         with self._lock:
@@ -139,7 +197,20 @@ class Guard:
             if not kept:
                 return None
             self.checked += 1
-            return kept.pop()
+            taken = kept.pop()
+            if not kept:
+                del self._comparisons[id(event.parent), event.path]
+            return taken
+
+
+def _unreadable(parent: Session) -> str:
+    """Where in a parent a look raises."""
+    for key, value in [*parent.metadata.items()]:
+        try:
+            StateReader().value(value)
+        except Exception:  # noqa: BLE001 - this is what is looked for
+            return f"metadata[{key!r}]"
+    return "a part of it"
 
 
 def _hint(subroutine: Template) -> str:
@@ -155,5 +226,25 @@ def changed(path: str) -> str:
 
 def violation(what: str, before: State, after: State, *remedy: str) -> IsolationViolation:
     """The error that names every difference of two states."""
-    lines = [f"  {line}" for line, _ in lines_of(differences(before, after))]
-    return IsolationViolation("\n".join([f"{what}:", *lines, *remedy]))
+    found = [concealed(difference) for difference in differences(before, after)]
+    return violated(what, *(f"  {line}" for line, _ in lines_of(found)), *remedy)
+
+
+def violated(what: str, *lines: str) -> IsolationViolation:
+    """The error that says what a subroutine did; it holds no secret that is known."""
+    return IsolationViolation(secrets_of().replace("\n".join([f"{what}:", *lines])))
+
+
+def concealed(difference: Difference) -> Difference:
+    """A difference in which a hash stands for every value whose name is that of a secret."""
+    names = [str(key).rpartition(".")[2] for key in difference.path if isinstance(key, str | Part)]
+    name = next((one for one in names if is_name_of_secret(one)), "")
+    return replace(difference, old=_concealed(name, difference.old), new=_concealed(name, difference.new))
+
+
+def _concealed(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _concealed(key if is_name_of_secret(key) else name, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_concealed(name, item) for item in value]
+    return hidden(name, value)

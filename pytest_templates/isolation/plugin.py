@@ -18,7 +18,7 @@ from pytest_templates.support.engine import EngineListener
 from pytest_templates.support.text import as_text, counted
 
 if TYPE_CHECKING:
-    from antiphon.observers import Observer, SubroutineEntered, SubroutineExited
+    from antiphon.observers import Observer, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
     from pytest_templates.isolation.content import Custom
     from pytest_templates.isolation.guard import Guard
     from pytest_templates.run.ordering import ReverseOrder
@@ -120,6 +120,27 @@ class Isolation:
             guard.exited(event)
 
     @hookimpl
+    def run_suspended(self, attempt: Attempt, event: RunSuspended) -> None:
+        """Let the guard compare the parents' states, before the program does what it likes with them."""
+        guard = attempt.stash.get(GUARD, None)
+        if guard is not None:
+            guard.suspended(event)
+
+    @hookimpl
+    def run_resumed(self, attempt: Attempt, event: RunResumed) -> None:
+        """Let the guard read the parents' states anew."""
+        guard = attempt.stash.get(GUARD, None)
+        if guard is not None:
+            guard.resumed(event)
+
+    @hookimpl
+    def attempt_is_checked(self, attempt: Attempt) -> None:
+        """Let the guard compare the states of parents whose subroutines have not ended."""
+        guard = attempt.stash.get(GUARD, None)
+        if guard is not None:
+            guard.check()
+
+    @hookimpl
     def answer_order(self, attempt: Attempt) -> ReverseOrder | None:
         """Let answers come in the order that the guard asks for."""
         guard = self._guard_of(attempt)
@@ -129,7 +150,7 @@ class Isolation:
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send what the guard found along with the report."""
         guard = attempt.stash.get(GUARD, None)
-        if report.when != "teardown" or guard is None or not guard.checked:
+        if report.when != "teardown" or guard is None or not (guard.checked or guard.unseen):
             return
         from pytest_templates.errors import IsolationViolation
 

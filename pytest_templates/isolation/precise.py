@@ -2,74 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import replace
 from itertools import groupby
+from threading import RLock
 from typing import Any, Final
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
-from antiphon.observers import TemplateEntered, TemplateExited
-from pytest_templates.errors import IsolationViolation
+from antiphon.observers import RunResumed, RunSuspended, TemplateEntered, TemplateExited
+from antiphon.session import Run
 from pytest_templates.isolation.aliasing import escaped, shared_with
 from pytest_templates.isolation.content import Custom
 from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
-from pytest_templates.isolation.globals import AmbientReader
-from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, templates_around
-from pytest_templates.isolation.state import State, StateReader
-from pytest_templates.redaction.secrets import secrets_of
+from pytest_templates.isolation.globals import (
+    AmbientReader,
+    ContextReader,
+    Part,
+    Surroundings,
+    environment,
+    explained,
+)
+from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, concealed, templates_around, violated
+from pytest_templates.isolation.state import State, StateReader, plain
 from pytest_templates.run.ordering import ReverseOrder
 
 _SHARED: Final = (
     "  nobody has written to it yet: give the subroutine a copy, or look at the `shared`, `__isolate__` or "
     "`__deepcopy__` that keeps it from having one"
 )
+CANARY: Final = b"canary-"  # how canaries begin
+_WITHIN: Final[ContextVar[tuple[Run, ...]]] = ContextVar("within", default=())  # runs with subroutines under way here
 
 
-class PreciseComparison(Comparison):
-    """The parent and the state around it, compared whenever a template of the subroutine begins or ends."""
+class Blame:
+    """Who made which change while a subroutine was under way: its own templates, or others."""
 
-    def __init__(self, event: SubroutineEntered, reader: StateReader) -> None:
-        self._ambient = AmbientReader(event.parent, [template for _, template in templates_around(event)], reader.kinds)
-        super().__init__(event, reader)
-        self._last = self.before
-        self._running: list[tuple[str, Template]] = [(event.path, event.template)]
-        self._has_child = False
+    def __init__(self) -> None:
         self._culprits: list[str] = []  # the template behind each change, in order
-        self._last_changes: dict[Path, int] = {}  # which of these changes was the last at a path
+        self._own: dict[Path, int] = {}  # which of these changes was the last at a path
+        self._others: set[Path] = set()
 
-    def now(self) -> State:
-        """The state of the parent, and of what lies around it."""
-        return {**super().now(), **self._ambient.state()}
+    def put_down(self, found: Iterable[Difference], culprit: str | None) -> None:
+        """Put changes down to a template of the subroutine; to others where it is ``None``."""
+        if culprit is None:
+            self._others.update(difference.path for difference in found)
+            return
+        self._culprits.append(culprit)
+        self._own.update((difference.path, len(self._culprits) - 1) for difference in found)
 
-    def entered(self, event: TemplateEntered) -> str | None:
-        """Note that a template of the subroutine begins; returns what the first one shares with its parent."""
-        self._blame()
-        self._running.append((event.path, event.template))
-        if self._has_child:
-            return None
-        self._has_child = True
-        has_own_runner = getattr(self.event.template, "runner", None) is not None
-        lines = [*shared_with(self.event.parent, event.session, models=not has_own_runner)]
-        return "\n".join(f"  {line}" for line in lines) or None
+    def is_of_others(self, difference: Difference) -> bool:
+        """Whether others made a difference, and the subroutine had no part in it."""
+        path = difference.path
+        return any(_within(path, one) for one in self._others) and not any(_within(path, one) for one in self._own)
 
-    def exited(self, event: TemplateExited) -> None:
-        """Note that a template of the subroutine has ended."""
-        self._blame()
-        if len(self._running) > 1 and self._running[-1][0] == event.path:
-            self._running.pop()
-
-    def report(self, after: State) -> str:
+    def lines(self, found: list[Difference]) -> Iterator[str]:
         """Every difference, with the template that was running when it came up."""
-        self._blame()
-        return "\n".join(self._lines(differences(self.before, after)))
-
-    def _lines(self, found: list[Difference]) -> Iterator[str]:
         lines = ((text, self._culprit(about)) for text, about in lines_of(found))
         for culprit, group in groupby(lines, key=lambda line: line[1]):
             yield from (f"  {text}" for text, _ in group)
-            if culprit is not None:
+            if culprit:
                 yield f"  by {culprit}"
 
-    def _culprit(self, found: Iterable[Difference]) -> str | None:
+    def _culprit(self, found: Sequence[Difference]) -> str | None:
         """The one template that made some differences; ``None`` where none is known, or several are."""
         culprits = {self._changed_last(difference.path) for difference in found}
         return culprits.pop() if len(culprits) == 1 else None
@@ -77,21 +72,143 @@ class PreciseComparison(Comparison):
     def _changed_last(self, path: Path) -> str | None:
         """The template that last changed a value, or one that it lies in; ``None`` where none is known."""
         paths = (path[:length] for length in range(len(path) + 1))
-        changes = [self._last_changes[one] for one in paths if one in self._last_changes]
+        changes = [self._own[one] for one in paths if one in self._own]
         return self._culprits[max(changes)] if changes else None
 
-    def _blame(self) -> None:
-        """Put what has changed since this was last called down to the template that is running."""
-        now = self.now()
-        if self.same(now, self._last):
-            return
+
+def _within(path: Path, other: Path) -> bool:
+    """Whether one of two paths leads through the other."""
+    length = min(len(path), len(other))
+    return path[:length] == other[:length]
+
+
+class PreciseComparison(Comparison):
+    """The parent and the state around it, compared whenever a template of the subroutine begins or ends."""
+
+    def __init__(self, event: SubroutineEntered, reader: StateReader) -> None:
+        super().__init__(event, reader)
+        self.kinds = reader.kinds
+        self.around: Surroundings = {}
+        self.has_child = False
+        self._context = ContextReader()
+        self._running: list[tuple[str, Template]] = [(event.path, event.template)]
+        self._begin()
+
+    def _begin(self) -> None:
+        self.blame = Blame()
+        self._last = self.before
+        self._variables = self._last_variables = self._context.read()
+
+    def resume(self) -> None:
+        """Go on with the parent as it is now."""
+        super().resume()
+        self._begin()
+
+    def entered(self, event: TemplateEntered) -> str | None:
+        """Note that a template of the subroutine begins; returns what the first one shares with its parent."""
+        self._running.append((event.path, event.template))
+        if self.has_child:
+            return None
+        self.has_child = True
+        has_own_runner = getattr(self.event.template, "runner", None) is not None
+        lines = [*shared_with(self.event.parent, event.session, models=not has_own_runner)]
+        return "\n".join(f"  {line}" for line in lines) or None
+
+    def exited(self, event: TemplateExited) -> None:
+        """Note that a template of the subroutine has ended."""
+        if len(self._running) > 1 and self._running[-1][0] == event.path:
+            self._running.pop()
+
+    @property
+    def culprit(self) -> str:
+        """The template that is running."""
         path, template = self._running[-1]
         where = f" ({template.built_at})" if template.built_at is not None else ""
-        where += "" if self._has_child else ", before its first template: by its session_init_strategy"
-        self._culprits.append(f"{path}{where}")
-        for difference in differences(self._last, now):
-            self._last_changes[difference.path] = len(self._culprits) - 1
-        self._last = now
+        if len(self._running) > 1:
+            return f"{path}{where}"
+        which = "after its last template: by its squash_strategy"
+        return (
+            f"{path}{where}, {which if self.has_child else 'before its first template: by its session_init_strategy'}"
+        )
+
+    def look(self) -> None:
+        """Put what has changed of the parent since this was last called down to the template that is running."""
+        now, variables = self.now(), self._context.read()
+        if not self.same(now, self._last):
+            self.blame.put_down(_differences(self._last, now), self.culprit)
+        parts = self._context.changed(self._last_variables, variables)
+        if parts:
+            self.blame.put_down(_of_parts(parts, self._last_variables, variables), self.culprit)
+        self._last, self._last_variables = now, variables
+
+    def found(self, around: list[Difference]) -> list[Difference]:
+        """Every difference since the subroutine began, as far as it was last looked at, but for those by others.
+
+        Args:
+            around: What differs around the subroutine.
+        """
+        found = [] if self.same(self._last, self.before) else _differences(self.before, self._last)
+        parts = self._context.changed(self._variables, self._last_variables)
+        beside = sorted(
+            [*_of_parts(parts, self._variables, self._last_variables), *around], key=lambda difference: difference.text
+        )
+        return [difference for difference in (*found, *beside) if not self.blame.is_of_others(difference)]
+
+
+def _of_parts(parts: Iterable[Part], before: Surroundings, now: Surroundings) -> list[Difference]:
+    """The differences of parts of what lies around subroutines."""
+    return [
+        replace(found, path=(part, *found.path[1:]))
+        for part in parts
+        for found in _differences(_shown(part, before), _shown(part, now))
+    ]
+
+
+def _differences(before: State, now: State) -> list[Difference]:
+    """Every difference of two states; of what cannot be taken apart, as a whole."""
+    names = [name for name in before.keys() & now.keys() if before[name] != now[name]]
+    return differences(before, now) or [
+        Difference((name,), "changed", plain(before[name]), plain(now[name])) for name in names
+    ]
+
+
+def _shown(part: Part, state: Surroundings) -> State:
+    if part not in state:
+        return {}
+    return {part.name: environment(state[part]) if part.identity == "environ" else explained(state[part])}
+
+
+class _Around:
+    """What lies around the subroutines that are under way in a test, as it was last looked at."""
+
+    def __init__(self) -> None:
+        self.now: Surroundings = {}
+        self._reader = AmbientReader()
+
+    def add(self, comparison: PreciseComparison, others: Iterable[PreciseComparison]) -> None:
+        """Look around another subroutine as well, from now on."""
+        event = comparison.event
+        before = self.now
+        self._reader.add(event.parent, [template for _, template in templates_around(event)], comparison.kinds)
+        self.now = self._reader.read(thorough=True)
+        comparison.around = self.now
+        new = {part: state for part, state in self.now.items() if part not in before}
+        for other in others:
+            other.around = {**new, **other.around}
+
+    def look(self, *, thorough: bool) -> list[Difference]:
+        """What has changed since this was last called."""
+        before, self.now = self.now, self._reader.read(thorough=thorough)
+        return _of_parts(self._reader.changed(before, self.now), before, self.now)
+
+    def outside(self) -> State:
+        """All of it as it is now, for canaries to be looked for."""
+        parts = self._reader.read(thorough=True)
+        return {part.name: explained(state, CANARY) for part, state in parts.items()}
+
+    def since(self, before: Surroundings) -> list[Difference]:
+        """What differs from what was, as far as it was last looked at."""
+        return _of_parts(self._reader.changed(before, self.now), before, self.now)
 
 
 class _PreciseReader(StateReader):
@@ -133,49 +250,137 @@ class PreciseGuard(Guard):
     ) -> None:
         super().__init__(report, custom, unseen_fails=unseen_fails)
         self.order = ReverseOrder() if reverse else None
+        self._around = _Around()
+        self._looking = RLock()  # held while a thread looks at what lies around all of them
 
     def _comparison(self, event: SubroutineEntered) -> Comparison:
         return PreciseComparison(event, _PreciseReader(self._custom))
 
+    def _keep(self, comparison: Comparison) -> None:
+        run = comparison.event.parent.run
+        with self._looking:
+            others = self._precise()
+            if others:
+                self._look_around(run)
+            else:
+                self._around = _Around()
+            if isinstance(comparison, PreciseComparison):
+                self._around.add(comparison, others)
+            super()._keep(comparison)
+        _go_within(run)
+
     def exited(self, event: SubroutineExited) -> None:
         """Compare the states, and look for canaries that got out of the subroutine."""
         comparison = self._taken(event)
+        run = event.parent.run
+        if isinstance(comparison, PreciseComparison):
+            with self._looking_at(event):
+                self._compare(comparison)
+                self._look_for_canaries(event, comparison)
+        if not self._comparisons_of(run):
+            _go_outside(run)
+
+    def _look_for_canaries(self, event: SubroutineExited, comparison: PreciseComparison) -> None:
+        if event.child is None:
+            return
+
+        def outside() -> State:
+            return {**comparison.now(), **self._around.outside()}
+
+        lines = [f"  {line}" for line in escaped(event.child, outside)]
+        if lines:
+            what = f"what the subroutine at {event.path!r} writes to its metadata reaches others"
+            self._report(violated(what, *lines, _SHARED))
+
+    def suspended(self, event: RunSuspended) -> None:
+        """Compare all states with what they were, before the program does what it likes with them."""
+        super().suspended(event)
+        _go_outside(event.session.run)
+
+    def resumed(self, event: RunResumed) -> None:
+        """Read the states anew."""
+        comparisons = self._precise_of(event.session.run)
+        if not comparisons:
+            return
+        self._look_around(None, thorough=True)
+        for comparison in comparisons:
+            with self._looking_at(comparison.event):
+                comparison.around = self._around.now
+                comparison.resume()
+        _go_within(event.session.run)
+
+    def _compare(self, comparison: Comparison) -> None:
         if not isinstance(comparison, PreciseComparison):
             return
-        after = comparison.now()
-        if not comparison.same(after, comparison.before):
-            self._report_violation(f"{changed(event.path)}, or what lies around it", comparison.report(after), REMEDY)
-        if event.child is not None:
-            lines = escaped(event.child, comparison.now)
-            if lines:
-                self._report_violation(
-                    f"what the subroutine at {event.path!r} writes to its metadata reaches others",
-                    "\n".join(f"  {line}" for line in lines),
-                    _SHARED,
-                )
+        path = comparison.event.path
+        comparison.look()
+        with self._looking:
+            self._look_around(comparison.event.parent.run, comparison, thorough=True)
+            found = comparison.found(self._around.since(comparison.around))
+        if found:
+            lines = comparison.blame.lines([concealed(difference) for difference in found])
+            self._report(violated(f"{changed(path)}, or what lies around it", *lines, REMEDY))
 
     def template_entered(self, event: TemplateEntered) -> None:
         """Put changes down to the template that was running; look for what is shared."""
-        for comparison in self._comparisons_of(event):
-            shared = comparison.entered(event)
-            if shared is not None:
-                self._report_violation(
-                    f"the subroutine at {comparison.event.path!r} shares with its parent what can change",
-                    shared,
-                    _SHARED,
-                )
+        for comparison in self._looked_at(event):
+            with self._looking_at(comparison.event):
+                shared = comparison.entered(event)
+                if shared is not None:
+                    what = f"the subroutine at {comparison.event.path!r} shares with its parent what can change"
+                    self._report(violated(what, shared, _SHARED))
 
     def template_exited(self, event: TemplateExited) -> None:
         """Put changes down to the template that was running."""
-        for comparison in self._comparisons_of(event):
+        for comparison in self._looked_at(event):
             comparison.exited(event)
 
-    def _comparisons_of(self, event: TemplateEntered | TemplateExited) -> list[PreciseComparison]:
-        """Those of the subroutines that a template runs in, the outermost first."""
-        with self._lock:
-            kept = [comparison for comparisons in self._comparisons.values() for comparison in comparisons]
+    def _looked_at(self, event: TemplateEntered | TemplateExited) -> list[PreciseComparison]:
+        """Those of the subroutines that a template runs in, the outermost first, when they have been looked at."""
         run = event.session.run
-        return [one for one in kept if isinstance(one, PreciseComparison) and one.event.parent.run is run]
+        if not self._precise():
+            return []
+        comparisons = self._precise_of(run)
+        self._look_around(run)
+        for comparison in comparisons:
+            with self._looking_at(comparison.event):
+                comparison.look()
+        return comparisons
 
-    def _report_violation(self, what: str, *parts: str) -> None:
-        self._report(IsolationViolation(secrets_of().replace("\n".join([f"{what}:", *parts]))))
+    def _look_around(self, run: Run | None, ended: PreciseComparison | None = None, *, thorough: bool = False) -> None:
+        """Put what has changed around all subroutines down to those that a run lies in; to others where it is none.
+
+        Args:
+            run: The run whose templates were at work.
+            ended: A subroutine that is no longer among those under way.
+            thorough: Whether to look at what is large as well.
+        """
+        with self._looking:
+            found = self._around.look(thorough=thorough)
+            if not found:
+                return
+            at_work = {*_WITHIN.get(), run}
+            comparisons = self._precise()
+            for comparison in comparisons if ended is None or ended in comparisons else [*comparisons, ended]:
+                has_part = comparison.event.parent.run in at_work and not comparison.is_suspended
+                comparison.blame.put_down(found, comparison.culprit if has_part else None)
+
+    def _precise(self) -> list[PreciseComparison]:
+        return [one for one in self._all() if isinstance(one, PreciseComparison)]
+
+    def _precise_of(self, run: Run) -> list[PreciseComparison]:
+        return [one for one in self._comparisons_of(run) if isinstance(one, PreciseComparison)]
+
+
+def _go_within(run: Run) -> None:
+    """What this thread or task does from now on belongs to a run, and to those that it lies in."""
+    within = _WITHIN.get()
+    if run not in within:
+        _WITHIN.set((*within, run))
+
+
+def _go_outside(run: Run) -> None:
+    """What this thread or task does from now on does not belong to a run."""
+    within = _WITHIN.get()
+    if run in within:
+        _WITHIN.set(within[: within.index(run)])

@@ -15,7 +15,7 @@ from pytest_templates.run.features import hookspec
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
-    from antiphon.observers import LiveCall, SubroutineEntered, SubroutineExited
+    from antiphon.observers import LiveCall, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
     from pytest_templates.run.attempt import Attempt
     from pytest_templates.run.calls import CallSource
     from pytest_templates.run.ordering import ReverseOrder
@@ -66,6 +66,14 @@ class Life:
     @hookspec
     def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
         """A subroutine has ended."""
+
+    @hookspec
+    def run_suspended(self, attempt: Attempt, event: RunSuspended) -> None:
+        """A run that the program goes through step by step stops at a message or an event."""
+
+    @hookspec
+    def run_resumed(self, attempt: Attempt, event: RunResumed) -> None:
+        """It goes on, or is closed."""
 
     @hookspec(firstresult=True)
     def answer_order(self, attempt: Attempt) -> ReverseOrder | None:

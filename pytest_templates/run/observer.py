@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from antiphon.observers import LiveCall, Observer, SubroutineEntered, SubroutineExited
+from antiphon.observers import LiveCall, Observer, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
 from antiphon.trace import ModelCall, ToolRun
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class AttemptObserver(Observer):
-    """Passes on model calls, tool runs and subroutines.
+    """Passes on model calls, tool runs, subroutines and pauses.
 
     Args:
         listening: Returns the attempt that the events belong to; ``None`` for none.
@@ -54,3 +54,15 @@ class AttemptObserver(Observer):
         attempt = self._listening()
         if attempt is not None:
             attempt.hook.subroutine_left(attempt=attempt, event=event)
+
+    def on_suspend(self, event: RunSuspended) -> None:
+        """Pass on that the program has the word."""
+        attempt = self._listening()
+        if attempt is not None:
+            attempt.hook.run_suspended(attempt=attempt, event=event)
+
+    def on_resume(self, event: RunResumed) -> None:
+        """Pass on that the run goes on."""
+        attempt = self._listening()
+        if attempt is not None:
+            attempt.hook.run_resumed(attempt=attempt, event=event)
