@@ -19,6 +19,7 @@ from pytest_templates.support.text import as_text, counted
 
 if TYPE_CHECKING:
     from antiphon.observers import Observer, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
+    from antiphon.session import Run
     from pytest_templates.isolation.content import Custom
     from pytest_templates.isolation.guard import Guard
     from pytest_templates.run.ordering import ReverseOrder
@@ -207,8 +208,8 @@ class TemplateEvents:
 
         return TemplateObserver(self._guard)
 
-    def _guard(self) -> Guard | None:
-        attempt = self._under_way.listening
+    def _guard(self, run: Run) -> Guard | None:
+        attempt = self._under_way.attempt_of_run(run)
         return None if attempt is None else attempt.stash.get(GUARD, None)
 
 

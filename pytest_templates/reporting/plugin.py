@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from pytest_templates.reporting import json_file
+from pytest_templates.reporting.late import LateSection
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.sections import ReportSections
 from pytest_templates.reporting.terminal import TerminalSummary
+from pytest_templates.run.late import late_failures_in
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 
@@ -52,4 +54,5 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(json_file.JsonReport(results, path), "templates-json")
     config.pluginmanager.register(results, "templates-results")
     config.pluginmanager.register(TerminalSummary(config, wants_table=SUMMARY.of(config)), "templates-terminal")
+    config.pluginmanager.register(LateSection(late_failures_in(config)), "templates-late-section")
     config.pluginmanager.register(ReportSections(config, results), "templates-sections")

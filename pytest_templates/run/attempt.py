@@ -12,6 +12,7 @@ import pytest
 
 from pytest_templates.run.calls import CALLS, CallSource, row_of
 from pytest_templates.run.features import manager_of
+from pytest_templates.run.late import Failures
 from pytest_templates.support.project_hooks import announce
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Attempt:
         self.repeats = repeats
         self.repeated_for = 0.0
         self.calls: list[tuple[ModelCall, CallSource]] = []
-        self.failures: list[Exception] = []
+        self.failures = Failures(item)
         self.failed = False
         self.skipped = False
         self.resources = ExitStack()
@@ -83,10 +84,15 @@ class Attempt:
         return not self.failed and (not self.skipped or self._failed_as_expected)
 
     def called(self, call: ModelCall) -> None:
-        """Record a model call, and call the hooks for it: the private ones, then the project's for one that counts."""
+        """Record a model call, and call the hooks for it: the private ones, then the project's for one that counts.
+
+        A call that comes when the test is over is its call still, and concerns nobody else.
+        """
         self.trace.calls.append(call)
         source = self.hook.source_of(attempt=self, call=call) or _UNKNOWN
         self.calls.append((call, source))
+        if self.failures.is_over:
+            return
         try:
             self.hook.model_called(attempt=self, call=call, source=source)
         finally:
@@ -101,6 +107,7 @@ class Attempt:
         """Let features add failures, once, for what a test left unused; where it has not passed, that is expected."""
         if self.passed and not self._is_checked:
             self._is_checked = True
+            self.failures.add_those_of_forked()
             self.hook.attempt_is_checked(attempt=self)
 
     def close(self) -> None:
@@ -111,7 +118,10 @@ class Attempt:
             self.failed = True
             raise
         finally:
-            self.hook.attempt_closes(attempt=self)
+            try:
+                self.hook.attempt_closes(attempt=self)
+            finally:
+                self.failures.is_over = True
 
     def interrupt(self) -> None:
         """Close the resources where the run ends in the middle of the test."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import pytest
 
+from pytest_templates.run.attempt import Attempt
 from pytest_templates.support.engine import EngineListener
 
 if TYPE_CHECKING:
     from antiphon.observers import Observer
-    from pytest_templates.run.attempt import Attempt
 
 _UNDER_WAY = pytest.StashKey["UnderWay"]()
 
@@ -29,6 +30,7 @@ class UnderWay:
 
     def __init__(self) -> None:
         self.attempt: Attempt | None = None
+        self._begun: WeakKeyDictionary[Any, Attempt] = WeakKeyDictionary()  # by run of a conversation
         self._runs.append(self)
         self._listener = EngineListener(self._observer)
 
@@ -47,6 +49,22 @@ class UnderWay:
         """The attempt that the engine's events belong to; ``None`` where another pytest runs inside this one."""
         return self.attempt if self._runs[-1] is self else None
 
+    def attempt_of_run(self, run: Any) -> Attempt | None:
+        """The attempt in which a conversation has begun: where that goes on in another test, it is not that test's."""
+        attempt = self._begun.get(run)
+        if attempt is None:
+            attempt = self.listening
+            if attempt is not None:
+                self._begun[run] = attempt
+        return attempt
+
+    def attempt_of_model(self, model: object) -> Attempt | None:
+        """The attempt that made a model for itself; of other models, the one under way."""
+        attempt = getattr(model, "attempt", None)
+        if not isinstance(attempt, Attempt):
+            return self.listening
+        return attempt if under_way_in(attempt.item.config) is self else None
+
     @property
     def is_repeating(self) -> bool:
         """Whether the attempt only repeats another one, of which all is known: nothing of it counts."""
@@ -55,7 +73,7 @@ class UnderWay:
     def _observer(self) -> Observer:
         from pytest_templates.run.observer import AttemptObserver
 
-        return AttemptObserver(lambda: self.listening)
+        return AttemptObserver(self)
 
 
 def listen(config: pytest.Config) -> UnderWay:

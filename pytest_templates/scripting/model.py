@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Callable, Generator
 from textwrap import indent
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from antiphon import Model, ModelCall, Reply, Session, Template
 from antiphon.errors import InvalidType, InvalidValue
@@ -19,6 +19,9 @@ from pytest_templates.scripting.rules import Condition, Pattern, Script
 from pytest_templates.scripting.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import OUTSIDE, counted
+
+if TYPE_CHECKING:
+    from pytest_templates.run.attempt import Attempt
 
 _NO_TEXTS: Final = "; generate=True makes up tool calls and typed answers, and no text that may be any"
 
@@ -41,6 +44,7 @@ class ScriptedModel(Model):
 
     Attributes:
         calls: The model calls so far, those of copies included.
+        attempt: The attempt of the test that it was made for; ``None`` where that is not known.
 
     Raises:
         InvalidType: A step is of a wrong type; the text names its place.
@@ -52,7 +56,7 @@ class ScriptedModel(Model):
     """
 
     is_double: ClassVar[bool] = True
-    shared: ClassVar[frozenset[str]] = frozenset({"_script", "_complain", "calls"})
+    shared: ClassVar[frozenset[str]] = frozenset({"_script", "_complain", "attempt", "calls"})
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class ScriptedModel(Model):
     ) -> None:
         self.name = check_text(name, "name")
         self.calls: list[ModelCall] = []
+        self.attempt: Attempt | None = None
         self._script = script or Script(self._title, checked_model_steps(steps, self._title))
         self._script.is_played = True
         self._generate: bool = check_kind(generate, bool, "generate")
@@ -183,7 +188,7 @@ class ScriptedModel(Model):
 
     def _note(self, error: Exception) -> None:
         """Pass an error on, so that the test fails also where the program swallows it."""
-        attempt = current_attempt()
+        attempt = self.attempt or current_attempt()
         if self._complain is not None:
             self._complain(error)
         elif attempt is not None:

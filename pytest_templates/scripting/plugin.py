@@ -94,6 +94,7 @@ def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
         script = None if steps else scripts.file
         complain = _llm_attempt.failures.append
         model = ScriptedModel(*steps, name=name, script=script, generate=generate, complain=complain)
+        model.attempt = _llm_attempt
         if not allow_unused and script is None:
             scripts.consumables.append(model)
         return model

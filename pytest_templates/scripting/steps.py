@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel
 
 from antiphon import Message, Reply, Session, ToolCall
+from antiphon.copies import isolated
 from antiphon.errors import InvalidType
 from pytest_templates.faults import Fault
 
@@ -146,7 +147,8 @@ def played(step: ModelStep, session: Session, place: Place) -> Answer | Stream:
         case Reply() | Message():
             return step.model_copy(deep=True)
         case CallTool():
-            return Reply(tool_calls=(ToolCall(id=f"call_{place.number}", name=step.name, arguments=step.arguments),))
+            arguments = isolated(step.arguments)  # the program may change those that it gets
+            return Reply(tool_calls=(ToolCall(id=f"call_{place.number}", name=step.name, arguments=arguments),))
         case BaseModel():
             return step.model_dump_json()
         case Fail(fault=Fault() as fault):

@@ -145,7 +145,7 @@ class Run:
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
         *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
-        *("suspended", "is_handed_out"),
+        *("suspended", "is_handed_out", "__weakref__"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:

@@ -627,3 +627,33 @@ def test_no_innocent_program_is_blamed(project, told, mode):
     sections, _ = told(project, mode)
 
     assert {name: sections[name] for name in INNOCENT if sections[name]} == {}
+
+
+SECRETS = """
+API_KEY = "correct-horse"
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_it(number):
+    parent = Session(metadata={"client": {"api_key": "hunter3", "name": "desk"}})
+    def act(child):
+        global API_KEY
+        if number:
+            parent.metadata["client"]["api_key"], API_KEY = "battery", "staple"
+        else:
+            parent.metadata["other"] = {"password": "swordfish", "name": "shown"}
+    runner(does(act)).run(parent)
+"""
+
+
+@pytest.mark.parametrize("mode", ["on", "precise"])
+def test_values_with_the_name_of_a_secret_are_hidden_wherever_they_are(project, mode):
+    project.file("helpers.py", HELPERS)
+    light = [line for line in PROGRAM.splitlines() if "numpy" not in line and "sqlalchemy" not in line]
+    project.tests("\n".join([*light, SECRETS]))
+
+    told = str(project.run(f"--templates-isolation={mode}", "--tb=line").stdout).partition("= FAILURES =")[2]
+
+    assert "metadata['client']['api_key'] was '<hidden, " in told
+    assert ("test_it.API_KEY was '<hidden, " in told) is (mode == "precise")
+    assert "metadata['other'] was added: {'name': 'shown', 'password': '<hidden, " in told
+    assert not [word for word in ("hunter", "battery", "staple", "horse", "swordfish") if word in told]

@@ -178,3 +178,12 @@ def test_arguments_of_another_kind_are_refused(wrong: dict[str, Any]) -> None:
     [parameter] = wrong
     with pytest.raises(InvalidType, match=f"{parameter} "):
         ScriptedModel("one", **wrong)
+
+
+def test_every_reply_of_a_step_has_arguments_of_its_own():
+    model = ScriptedModel().on(prompt="Hi.").reply(CallTool("order", items=["bread"]), times=2)
+    asked = Session(messages=[Message(role="user", content="Hi.")])
+
+    model.send(asked).tool_calls[0].arguments["items"].append("butter")
+
+    assert model.send(asked).tool_calls[0].arguments == {"items": ["bread"]}
