@@ -6,13 +6,14 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field
 from decimal import Context, getcontext
 from enum import Enum
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
+from inspect import getattr_static
+from operator import is_
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, cast
 
@@ -52,23 +53,57 @@ _MOST: Final = 10_000  # items in a container that has to be read one by one; of
 _HEAVY: Final = 300  # values in a part above which it is not read whenever a template begins or ends
 
 
-@dataclass(frozen=True, slots=True)
 class Part:
     """A part of what lies around: a global, a function, an object; two of one name are two.
 
-    Attributes:
+    Args:
         name: What it is called.
-        identity: What tells it apart from all others.
     """
 
-    name: str = field(compare=False)
-    identity: Any
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def __str__(self) -> str:
         return self.name
 
 
 Surroundings = dict[Part, Any]
+ENVIRONMENT: Final = Part("os.environ")
+
+
+class _Namespace:
+    """The globals of a module, or the attributes of a class; read anew only where one may have changed.
+
+    Args:
+        owner: The module or class.
+        select: Chooses what of it is state.
+    """
+
+    def __init__(self, owner: Any, select: Callable[[Any], Iterable[tuple[str, Any]]]) -> None:
+        self._owner = owner
+        self._select = select
+        self._names: list[str] = []
+        self._values: list[Any] = []
+        self._parts: dict[str, Part] = {}
+        self.fixed: Surroundings = {}
+        self.open: list[tuple[Part, Any]] = []
+
+    def refresh(self, reader: _Reader) -> None:
+        """Find out which values can change, and the state of all others."""
+        names, values = [*vars(self._owner)], [*vars(self._owner).values()]
+        if names == self._names and all(map(is_, values, self._values)):
+            return
+        self._names, self._values = names, values
+        fixed, self.open = {}, []
+        for name, value in self._select(self._owner):
+            part = self._parts.get(name) or self._parts.setdefault(name, Part(f"{_name(self._owner)}.{name}"))
+            if type(value) in ATOMS or issubclass(type(value), type):
+                fixed[part] = reader.read(value)
+            else:
+                self.open.append((part, value))
+        self.fixed = fixed
 
 
 class AmbientReader:
@@ -80,9 +115,14 @@ class AmbientReader:
         self._models: dict[int, Model] = {}
         self._classes: dict[type, None] = {}
         self._modules: dict[int, ModuleType] = {}
-        self._known: dict[int, Any] = {}  # what was looked at for others, kept alive
+        self._namespaces: dict[int, _Namespace] = {}  # of modules, providers and classes
+        self._known: dict[int, Any] = {}  # what was followed already, kept alive
+        self._parts: dict[tuple[int, str], Part] = {}  # those that are in no namespace
         self._heavy: Surroundings = {}  # the parts that are large
         self._reader = _Reader()
+        for name in _PROVIDERS:
+            if name in sys.modules:
+                self._namespaces[id(sys.modules[name])] = _Namespace(sys.modules[name], _settings)
 
     def add(self, parent: Session, templates: Iterable[Template], kinds: Iterable[type[Any]]) -> None:
         """Look around a subroutine as well.
@@ -100,9 +140,8 @@ class AmbientReader:
         for kind in sorted(kinds, key=_name):
             self._add_class(kind)
         files = {template.built_at.file for template in trees if template.built_at is not None}
-        for name, module in [*sys.modules.items()] if files else ():
-            if getattr(module, "__file__", None) in files and is_users_module(name):
-                self._modules.setdefault(id(module), module)
+        for name in _modules_of(frozenset(files), len(sys.modules)):
+            self._add_module(sys.modules.get(name))
         for template in trees:
             for held in attributes(template).values():
                 self._follow(held)
@@ -114,42 +153,44 @@ class AmbientReader:
             thorough: Whether to read large parts anew as well.
         """
         self._reader.begin()
-        parts: Surroundings = {Part("os.environ", "environ"): dict(getattr(os.environ, "_data", os.environ))}
-        for part, value in self._parts():
-            if part in self._heavy and not thorough:
-                parts[part] = self._heavy[part]
-                continue
-            self._reader.count = 0
-            parts[part] = self._reader.read(value)
-            if self._reader.count > _HEAVY:
-                self._heavy[part] = parts[part]
-            else:
-                self._heavy.pop(part, None)
+        parts: Surroundings = {ENVIRONMENT: dict(getattr(os.environ, "_data", os.environ))}
+        for namespace in self._namespaces.values():
+            namespace.refresh(self._reader)
+            parts.update(namespace.fixed)
+            for part, value in namespace.open:
+                parts[part] = self._state(part, value, thorough=thorough)
+        for part, value in self._beside():
+            parts[part] = self._state(part, value, thorough=thorough)
         for name, state in _process(self._reader):
-            parts[Part(name, name)] = state
+            parts[self._part(0, name)] = state
         return parts
+
+    def _state(self, part: Part, value: Any, *, thorough: bool) -> Any:
+        if not thorough and part in self._heavy:
+            return self._heavy[part]
+        self._reader.count = 0
+        state = self._reader.read(value)
+        if self._reader.count > _HEAVY:
+            self._heavy[part] = state
+        else:
+            self._heavy.pop(part, None)
+        return state
+
+    def _part(self, owner: int, name: str) -> Part:
+        return self._parts.get((owner, name)) or self._parts.setdefault((owner, name), Part(name))
 
     def changed(self, before: Surroundings, now: Surroundings) -> list[Part]:
         """The parts that are in one reading only, or are not the same in both."""
         return changed_parts(self._reader, before, now)
 
-    def _parts(self) -> Iterator[tuple[Part, Any]]:
-        for module in self._modules.values():
-            place = _name(module)
-            for name, value in _globals(module):
-                yield Part(f"{place}.{name}", (id(module), name)), _lazily(name, value)
-        for provider in (sys.modules[name] for name in _PROVIDERS if name in sys.modules):
-            for name, value in _settings(provider):
-                yield Part(f"{_name(provider)}.{name}", (id(provider), name)), value
-        for cls in self._classes:
-            for name, value in _class_attributes(cls):
-                yield Part(f"{_name(cls)}.{name}", (id(cls), name)), value
+    def _beside(self) -> Iterator[tuple[Part, Any]]:
+        """The parts that are in no namespace."""
         for function in self._functions.values():
-            yield Part(name_of(function), id(function)), state_of(function)
+            yield self._part(id(function), name_of(function)), state_of(function)
         for number, owner in enumerate(self._owners.values(), 1):
-            yield Part(f"the {type(owner).__name__} {number}", id(owner)), _named(owner)
+            yield self._part(id(owner), f"the {type(owner).__name__} {number}"), _named(owner)
         for name, client, settings in _clients(self._models.values()):
-            yield Part(f"the {type(client).__name__} of {name}", (id(client), name)), settings
+            yield self._part(id(client), f"the {type(client).__name__} of {name}"), settings
 
     def _is_new(self, value: Any) -> bool:
         if id(value) in self._known:
@@ -163,6 +204,7 @@ class AmbientReader:
             if not is_users_module(cls.__module__) or cls in self._classes or issubclass(cls, Enum):
                 continue
             self._classes[cls] = None
+            self._namespaces[id(cls)] = _Namespace(cls, _class_attributes)
             for held in [*vars(cls).values()]:
                 self._follow(_behind(held))
 
@@ -228,19 +270,22 @@ class AmbientReader:
             self._add_class(type(value))
 
     def _add_module(self, module: ModuleType | None) -> None:
-        if module is not None:
-            self._modules.setdefault(id(module), module)
+        if module is not None and id(module) not in self._modules:
+            self._modules[id(module)] = module
+            self._namespaces[id(module)] = _Namespace(module, _globals)
 
 
 def changed_parts(reader: StateReader, before: Surroundings, now: Surroundings) -> list[Part]:
     """The parts that are in one of two readings only, or are not the same in both."""
-    if before.keys() == now.keys():
-        return [part for part, state in now.items() if not reader.same(before[part], state)]
-    return [
+    changed = [
         part
-        for part in {**before, **now}
-        if part not in before or part not in now or not reader.same(before[part], now[part])
+        for part, state in now.items()
+        if before.get(part, _MISSING) is not state and not (part in before and reader.same(before[part], state))
     ]
+    return changed + [part for part in before if part not in now]
+
+
+_MISSING: Final = object()
 
 
 class _Reader(StateReader):
@@ -376,22 +421,28 @@ class ContextReader:
 
     def __init__(self) -> None:
         self._reader = _Reader()
+        self._parts: dict[int, Part] = {}
+        self._decimal = Part("decimal.getcontext()")
 
     def read(self) -> Surroundings:
         """The state of every one that is set."""
         self._reader.begin()
         ours, decimal = _variables_in(len(sys.modules)), getcontext()
         state: Surroundings = {
-            Part(f"the context variable {variable.name}", id(variable)): self._reader.value(value)
+            self._part(variable): self._reader.value(value)
             for variable, value in copy_context().items()
             if id(variable) not in ours and type(value) is not Context
         }
-        state[Part("decimal.getcontext()", "decimal")] = {"prec": decimal.prec, "rounding": decimal.rounding}
+        state[self._decimal] = {"prec": decimal.prec, "rounding": decimal.rounding}
         return state
 
     def changed(self, before: Surroundings, now: Surroundings) -> list[Part]:
         """As of `AmbientReader`."""
         return changed_parts(self._reader, before, now)
+
+    def _part(self, variable: ContextVar[Any]) -> Part:
+        name = f"the context variable {variable.name}"
+        return self._parts.get(id(variable)) or self._parts.setdefault(id(variable), Part(name))
 
 
 @lru_cache(maxsize=8)
@@ -462,6 +513,19 @@ def name_of(function: FunctionType) -> str:
     return f"{function.__module__}.{function.__qualname__}{line}"
 
 
+@lru_cache(maxsize=64)
+def _modules_of(files: frozenset[str], count: int) -> list[str]:
+    """The names of the user's modules that come from some files.
+
+    Args:
+        files: The files.
+        count: How many modules are loaded.
+    """
+    del count
+    loaded = [*sys.modules.items()] if files else []
+    return [name for name, module in loaded if getattr(module, "__file__", None) in files and is_users_module(name)]
+
+
 def _is_set(cell: CellType) -> bool:
     """Whether a variable of a closure has a value yet."""
     try:
@@ -503,7 +567,7 @@ def _models(parent: Session, templates: Iterable[Template]) -> list[Model]:
 
 def _globals(module: ModuleType) -> Iterator[tuple[str, Any]]:
     return (
-        (name, value)
+        (name, _lazily(name, value))
         for name, value in [*vars(module).items()]
         if not name.startswith("__") and type(value) is not ModuleType and not _is_cache(name)
     )
@@ -544,16 +608,19 @@ def _clients(models: Iterable[Model]) -> Iterator[tuple[str, Any, dict[str, Any]
     for model in models:
         for name, held in attributes(model).items():
             if type(held) not in ATOMS and not issubclass(type(held), (*_SIZED, Shared, Model)):
-                settings = {key: _plain(getattr(held, key)) for key in _CLIENT_SETTINGS if key in _setting_names(held)}
+                names = _setting_names(held)
+                settings = {key: _plain(getattr(held, key)) for key in _CLIENT_SETTINGS if key in names}
                 if settings:
                     yield f"the model {model.name}, {name.removeprefix('_')}", held, settings
 
 
 def _setting_names(client: object) -> set[str]:
-    return {
-        *attributes(client),
-        *(key for key in _CLIENT_SETTINGS if isinstance(getattr(type(client), key, None), property)),
-    }
+    return {*attributes(client), *_properties(cast("Hashable", type(client)))}
+
+
+@lru_cache(maxsize=256)
+def _properties(kind: Any) -> frozenset[str]:
+    return frozenset(key for key in _CLIENT_SETTINGS if isinstance(getattr_static(kind, key, None), property))
 
 
 def _plain(value: Any) -> Any:

@@ -37,6 +37,7 @@ class Comparison:
     Attributes:
         event: The same.
         before: The state when the subroutine began, or last went on.
+        templates: Every template of the subroutine and of the trees around it, with its path.
         is_suspended: Whether the program that goes through the run has the word: what it does is its own affair.
     """
 
@@ -44,6 +45,7 @@ class Comparison:
         self.event = event
         self._reader = reader
         self.is_suspended = False
+        self.templates = templates_around(event)
         self.before = self.now()
 
     def resume(self) -> None:
@@ -59,7 +61,7 @@ class Comparison:
     def now(self) -> State:
         """The parent's state, and that of every template around it."""
         self._reader.begin()
-        templates = {path: self._reader.template(template) for path, template in templates_around(self.event)}
+        templates = {path: self._reader.template(template) for path, template in self.templates}
         return {**self._reader.session(self.event.parent), "templates": templates}
 
     def same(self, one: State, other: State) -> bool:

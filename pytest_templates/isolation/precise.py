@@ -9,13 +9,14 @@ from itertools import groupby
 from threading import RLock
 from typing import Any, Final
 
-from antiphon import SubroutineEntered, SubroutineExited, Template
+from antiphon import LinearTemplate, SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import RunResumed, RunSuspended, TemplateEntered, TemplateExited
 from antiphon.session import Run
 from pytest_templates.isolation.aliasing import escaped, shared_with
 from pytest_templates.isolation.content import Custom
 from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
 from pytest_templates.isolation.globals import (
+    ENVIRONMENT,
     AmbientReader,
     ContextReader,
     Part,
@@ -23,7 +24,7 @@ from pytest_templates.isolation.globals import (
     environment,
     explained,
 )
-from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, concealed, templates_around, violated
+from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, concealed, violated
 from pytest_templates.isolation.state import State, StateReader, plain
 from pytest_templates.run.ordering import ReverseOrder
 
@@ -92,6 +93,7 @@ class PreciseComparison(Comparison):
         self.has_child = False
         self._context = ContextReader()
         self._running: list[tuple[str, Template]] = [(event.path, event.template)]
+        self._is_idle = False
         self._begin()
 
     def _begin(self) -> None:
@@ -107,6 +109,7 @@ class PreciseComparison(Comparison):
     def entered(self, event: TemplateEntered) -> str | None:
         """Note that a template of the subroutine begins; returns what the first one shares with its parent."""
         self._running.append((event.path, event.template))
+        self._is_idle = type(event.template) is LinearTemplate and not event.template.before_transform
         if self.has_child:
             return None
         self.has_child = True
@@ -118,6 +121,11 @@ class PreciseComparison(Comparison):
         """Note that a template of the subroutine has ended."""
         if len(self._running) > 1 and self._running[-1][0] == event.path:
             self._running.pop()
+        self._is_idle = type(self._running[-1][1]) is LinearTemplate
+
+    def was_idle(self, event: TemplateEntered | TemplateExited) -> bool:
+        """Whether nothing but a plain `LinearTemplate` was at work since the last event: it changes nothing."""
+        return self._is_idle and not (isinstance(event, TemplateExited) and event.template.after_transform)
 
     @property
     def culprit(self) -> str:
@@ -175,7 +183,7 @@ def _differences(before: State, now: State) -> list[Difference]:
 def _shown(part: Part, state: Surroundings) -> State:
     if part not in state:
         return {}
-    return {part.name: environment(state[part]) if part.identity == "environ" else explained(state[part])}
+    return {part.name: environment(state[part]) if part is ENVIRONMENT else explained(state[part])}
 
 
 class _Around:
@@ -189,7 +197,7 @@ class _Around:
         """Look around another subroutine as well, from now on."""
         event = comparison.event
         before = self.now
-        self._reader.add(event.parent, [template for _, template in templates_around(event)], comparison.kinds)
+        self._reader.add(event.parent, [template for _, template in comparison.templates], comparison.kinds)
         self.now = self._reader.read(thorough=True)
         comparison.around = self.now
         new = {part: state for part, state in self.now.items() if part not in before}
@@ -203,7 +211,7 @@ class _Around:
 
     def outside(self) -> State:
         """All of it as it is now, for canaries to be looked for."""
-        parts = self._reader.read(thorough=True)
+        parts = self._reader.read(thorough=False)
         return {part.name: explained(state, CANARY) for part, state in parts.items()}
 
     def since(self, before: Surroundings) -> list[Difference]:
@@ -341,6 +349,8 @@ class PreciseGuard(Guard):
         if not self._precise():
             return []
         comparisons = self._precise_of(run)
+        if comparisons and all(comparison.was_idle(event) for comparison in comparisons):
+            return comparisons
         self._look_around(run)
         for comparison in comparisons:
             with self._looking_at(comparison.event):
