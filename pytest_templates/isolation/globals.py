@@ -190,11 +190,6 @@ class _Reader(StateReader):
             return self.value(value)
         return self._identity(value)
 
-    def _object(self, value: object, parts: dict[str, Any]) -> dict[str, Any]:
-        if is_users_module(type(value).__module__):
-            return super()._object(value, parts)
-        return {"object": self._identity(value)}
-
 
 def hidden(name: str, value: Any) -> Any:
     """The value; where its name is that of a secret, a short hash of it."""

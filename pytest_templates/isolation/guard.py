@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
 
 from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.isolation.aliasing import walk_session
-from pytest_templates.isolation.content import Custom
 from pytest_templates.isolation.differences import differences, lines_of
-from pytest_templates.isolation.state import State, StateReader
+from pytest_templates.isolation.showing import path_of
+from pytest_templates.isolation.state import Custom, Node, State, StateReader
+from pytest_templates.isolation.static import name_of
 from pytest_templates.run.ordering import ReverseOrder
 
 REGISTER = "  say what their state is: implement pytest_templates_state(value) in conftest.py"
@@ -40,8 +39,8 @@ class Comparison:
         self.before = self.now()
 
     @property
-    def unseen(self) -> dict[type[Any], Any]:
-        """A value of every type in the parent of which nothing but the identity can be compared."""
+    def unseen(self) -> dict[int, Node]:
+        """A value of every type in the parent of which nothing but the identity can be compared, by the type's id."""
         return self._reader.unseen
 
     def now(self) -> State:
@@ -89,7 +88,7 @@ class Guard:
         self._comparisons: dict[tuple[int, str], list[Comparison]] = {}
         self._lock = Lock()
         self.checked = 0
-        self.unseen: dict[type[Any], str] = {}
+        self.unseen: dict[int, str] = {}
 
     def entered(self, event: SubroutineEntered) -> None:
         """Read the parent's state."""
@@ -102,12 +101,10 @@ class Guard:
 
     def _name(self, comparison: Comparison) -> None:
         """Name what cannot be compared, once for every type."""
-        kinds = comparison.unseen.keys() - self.unseen.keys()
-        if not kinds:
+        found = {kind: node for kind, node in comparison.unseen.items() if kind not in self.unseen}
+        if not found:
             return
-        parent = comparison.event.parent
-        paths = {type(found.value): found.path for found in walk_session(parent) if type(found.value) in kinds}
-        named = {kind: f"{paths.get(kind, 'a part of it')} ({kind.__qualname__})" for kind in kinds}
+        named = {kind: f"{path_of(node)} ({name_of(node.plan.kind)})" for kind, node in found.items()}
         self.unseen.update(named)
         if self._unseen_fails:
             lines = [f"  {place}" for place in sorted(named.values())]

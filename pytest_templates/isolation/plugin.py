@@ -19,8 +19,8 @@ from pytest_templates.support.text import as_text, counted
 
 if TYPE_CHECKING:
     from antiphon.observers import Observer, SubroutineEntered, SubroutineExited
-    from pytest_templates.isolation.content import Custom
     from pytest_templates.isolation.guard import Guard
+    from pytest_templates.isolation.state import Custom
     from pytest_templates.run.ordering import ReverseOrder
 
 Mode: TypeAlias = Literal["on", "precise", "off"]

@@ -10,11 +10,10 @@ from antiphon import SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import TemplateEntered, TemplateExited
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.aliasing import escaped, shared_with
-from pytest_templates.isolation.content import Custom
 from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
 from pytest_templates.isolation.globals import AmbientReader
 from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, templates_around
-from pytest_templates.isolation.state import State, StateReader
+from pytest_templates.isolation.state import Custom, State, StateReader
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.ordering import ReverseOrder
 

@@ -1,0 +1,149 @@
+"""States and paths as they are shown: short, and by nothing that the program says of its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from types import FunctionType, ModuleType
+from typing import Any, Final
+
+from pytest_templates.isolation.state import Attribute, Edge, Exact, Member, Node, ObjectKey
+from pytest_templates.isolation.static import is_a, module_of, name_of, short_name_of
+
+_LONGEST: Final = 160  # characters
+_MOST: Final = 8  # items
+_DEEPEST: Final = 4
+_MOST_BITS: Final = 512
+_MOST_PARTS: Final = 16
+
+
+def path_of(node: Node) -> str:
+    """How to get to a node, as in ``metadata['customer'].notes``; a long way is cut in the middle."""
+    parts: list[Any] = []
+    parent, edge, key = node.place
+    while isinstance(parent, Node):
+        parts.append(_part(edge, key))
+        parent, edge, key = parent.place
+    root = parent if key is None else f"{parent}[{key}]"
+    return f"{root}{written(parts[::-1])}"
+
+
+def _part(edge: Edge, key: Any) -> Any:
+    match edge:
+        case "attribute":
+            return Attribute(key)
+        case "key":
+            return Member(key)
+    return key
+
+
+def written(path: Iterable[Any]) -> str:
+    """The parts of a path as one would write them: ``['notes'][0].name``; of many, the first and the last."""
+    parts = [*path]
+    half = _MOST_PARTS // 2
+    if len(parts) > _MOST_PARTS:
+        return f"{written(parts[:half])} … {written(parts[-half:])}"
+    return "".join(map(_written, parts))
+
+
+def _written(part: Any) -> str:
+    if type(part) is Attribute:
+        return f".{_cut(part.removeprefix('_'))}"
+    return f"{{{shown(part.key)}}}" if type(part) is Member else f"[{shown(part)}]"
+
+
+def shown(state: Any, depth: int = 0) -> str:
+    """A state in words."""
+    kind = type(state)
+    if kind is Node:
+        return _shown_node(state, depth)
+    if kind is Exact:
+        return _shown_exact(*state)
+    if kind is int:
+        bits = state.bit_length()
+        return repr(state) if bits <= _MOST_BITS else f"<a number of {bits} bits>"
+    if kind is tuple or kind is list:
+        return f"({', '.join(_some(map(shown, state), len(state)))})"
+    if kind is dict:
+        return _braces(state, depth)
+    return _shown_text(state) if kind is str or kind is bytes else _cut(repr(state))
+
+
+def in_full(state: Any) -> str:
+    """A state in words that tell it from others that are shown alike: with its full type and its address."""
+    if type(state) is not Node:
+        return shown(state)
+    return f"<{module_of(state.plan.kind)}.{name_of(state.plan.kind)} at {id(state.value):#x}>"
+
+
+def _shown_text(text: str | bytes) -> str:
+    if len(text) <= _LONGEST:
+        return repr(text)
+    half = _LONGEST // 2 - 5
+    return f"{text[:half]!r}...{text[-half:]!r}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _shown_exact(kind: type[Any], content: Any) -> str:
+    if kind is bytes:
+        return _shown_text(content)
+    if kind is tuple or kind in (bool, float, complex):
+        return shown(content) if kind is tuple else str(content)
+    return f"{kind.__name__}{shown(content)}" if type(content) is tuple else f"{kind.__name__}({shown(content)})"
+
+
+def _shown_node(node: Node, depth: int) -> str:
+    view, kind, value = node.view, node.plan.kind, node.value
+    name = short_name_of(kind)
+    if kind is FunctionType:
+        return f"<function {_cut(value.__qualname__)} at {id(value):#x}>"
+    if kind is ModuleType:
+        return f"<module {name_of_module(value)}>"
+    if is_a(kind, type):
+        return f"<class {_cut(module_of(value))}.{_cut(name_of(value))}>"
+    if view.form in ("identity", "unseen"):
+        return f"<{_cut(name)} at {id(value):#x}>"
+    if depth >= _DEEPEST:
+        return "..."
+    parts = [] if view.content is None else [shown(view.content)]
+    if view.form != "object":
+        parts.append(_shown_items(node, depth))
+    attributes = ((f"{key.removeprefix('_')}=", item) for key, item in node.attributes.items())
+    parts += _some((f"{_cut(key)}{shown(item, depth + 1)}" for key, item in attributes), len(node.attributes))
+    if kind in (dict, list, tuple, set) and len(parts) == 1:
+        return parts[0]
+    return f"{_cut(name)}({', '.join(parts)})"
+
+
+def name_of_module(module: ModuleType) -> str:
+    """The name of a module, as far as it is a text."""
+    name = vars(module).get("__name__")
+    return name if type(name) is str else "without a name"
+
+
+def _shown_items(node: Node, depth: int) -> str:
+    items = node.items
+    if node.view.form in ("mapping", "ordered"):
+        return _braces(items, depth)
+    if node.view.form == "set":
+        members = [*islice(items, _MOST)]
+        return f"{{{', '.join(_some((shown(node.keys.get(one, one), depth + 1) for one in members), len(items)))}}}"
+    inner = ", ".join(_some((shown(item, depth + 1) for item in items), len(items)))
+    if node.plan.kind is tuple:
+        return f"({inner},)" if len(items) == 1 else f"({inner})"
+    return f"[{inner}]"
+
+
+def _braces(items: Any, depth: int) -> str:
+    pairs = (f"{shown(key, depth + 1)}: {shown(item, depth + 1)}" for key, item in islice(items.items(), _MOST))
+    return f"{{{', '.join(_some(pairs, len(items)))}}}"
+
+
+def _some(texts: Iterable[str], number: int) -> Iterator[str]:
+    """The first texts of so many."""
+    yield from islice(texts, _MOST)
+    if number > _MOST:
+        yield "..."
