@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
-from antiphon import Model, Session
+from antiphon import Message, Model, Session
 from pytest_templates.isolation.showing import path_of
-from pytest_templates.isolation.state import Node, State, StateReader, nodes_of
+from pytest_templates.isolation.state import Node, State, StateReader, Trail, walk, walk_session
 from pytest_templates.isolation.static import Layout, is_a, short_name_of
 from pytest_templates.isolation.view import IDENTITY, View
 
@@ -23,6 +23,9 @@ class _SharingReader(StateReader):
     def __init__(self, *, models: bool) -> None:
         super().__init__()
         self._models = models
+
+    def _plain_message(self, message: Message) -> None:
+        """Its metadata count, also where they are empty."""
 
     def _view_of(self, node: Node) -> View:
         return super()._view_of(node) if node.plan.is_copied else IDENTITY
@@ -46,17 +49,15 @@ def shared_with(parent: Session, child: Session, *, models: bool) -> Iterator[st
         child: The subroutine's session.
         models: Whether a model that both have counts; with runners of their own they may well have one model.
     """
-    held = {
-        id(node.value): node for node in nodes_of(_SharingReader(models=models).session(parent)) if _is_mutable(node)
-    }
-    named: set[int] = set()
-    for node in nodes_of(_SharingReader(models=models).session(child)):
-        other = held.get(id(node.value))
-        if id(node.place[0]) in named:
-            named.add(id(node))
-        elif other is not None and _is_mutable(node):
-            named.add(id(node))
-            path, place = path_of(node), path_of(other)
+    parents, children = (_SharingReader(models=models).session(one) for one in (parent, child))
+    held = {id(node.value): trail for node, trail in walk_session(parents) if _is_mutable(node)}
+    named: set[int] = set()  # with what is in them
+    for node, trail in walk_session(children):
+        if id(node) in named:
+            named.update(id(inner) for _, _, inner in node.inner())
+        elif id(node.value) in held and _is_mutable(node):
+            named.update([id(node), *(id(inner) for _, _, inner in node.inner())])
+            path, place = path_of(trail), path_of(held[id(node.value)])
             its = "" if place == path else f", which the parent has as {place}"
             yield f"{path} ({short_name_of(node.plan.kind)}){its}"
 
@@ -75,17 +76,10 @@ def escaped(child: Session, outside: Callable[[], State]) -> list[str]:
         child: The session of a subroutine that has ended.
         outside: Reads the state outside of the subroutine.
     """
-    metadata = _SharingReader(models=False).value(child.metadata, "metadata")
-    own = {id(node.value): node for node in nodes_of(metadata) if any(is_a(node.plan.kind, one) for one in _CONTAINERS)}
-    seen: dict[int, tuple[Any, Node]] = {}
-    for name, state in outside().items():
-        for node in nodes_of(state):
-            if id(node.value) in own:
-                seen.setdefault(id(node.value), (name, node))
-    return [f"{path_of(own[one])}, which is {_place(name, node)}" for one, (name, node) in seen.items()]
-
-
-def _place(name: str, node: Node) -> str:
-    """How to get to a node in a state under a name."""
-    path = path_of(node)
-    return path if path.startswith(name) else f"{name}{path}"
+    metadata = walk(_SharingReader(models=False).value(child.metadata), (None, "root", "metadata"))
+    own = {id(node.value): trail for node, trail in metadata if any(is_a(node.plan.kind, one) for one in _CONTAINERS)}
+    seen: dict[int, Trail] = {}
+    for node, trail in walk_session(outside()):
+        if id(node.value) in own:
+            seen.setdefault(id(node.value), trail)
+    return [f"{path_of(own[one])}, which is {path_of(trail)}" for one, trail in seen.items()]

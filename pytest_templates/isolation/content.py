@@ -72,6 +72,7 @@ class Plan(NamedTuple):
         look: Returns what of a value is its state.
         lazy: The names of the attributes that are computed when they are first read.
         is_model: Whether its values are models.
+        is_data: Whether a template that holds one is told apart by what is in it.
         is_users: Whether the program defines the type.
         is_mutable: Whether its values can be changed in place, as far as is known.
         is_copied: Whether copies of what holds a value have a copy of it.
@@ -83,6 +84,7 @@ class Plan(NamedTuple):
     look: _Look
     lazy: frozenset[str]
     is_model: bool
+    is_data: bool
     is_users: bool
     is_mutable: bool
     is_copied: bool
@@ -117,6 +119,7 @@ def _plan(kind: type[Any]) -> Plan:
         look,
         frozenset(name for base in bases_of(kind) for name, found in members_of(base).items() if _is_lazy(found)),
         is_a(kind, Model),
+        any(is_a(kind, base) for base in _DATA),
         _is_users(kind),
         is_copied and look is not _unseen and look is not _only_itself and _is_mutable(kind),
         is_copied,
@@ -126,23 +129,15 @@ def _plan(kind: type[Any]) -> Plan:
 
 def _blind(kind: type[Any]) -> Plan:
     """How values of a type are looked at that cannot even be asked what it is."""
-    return Plan(kind, None, _unseen, frozenset(), False, False, False, False, is_hashable(kind))
+    return Plan(kind, None, _unseen, frozenset(), False, False, False, False, False, is_hashable(kind))
 
 
 def _look_of(kind: type[Any], *, is_copied: bool) -> _Look:
     if is_a(kind, Enum):
         return partial(_enum, Layout(kind))
-    for base in bases_of(kind):
-        known = _BASES.get(id(base))
-        if known is not None:
-            return known if kind is base or not _is_users(kind) else partial(_with_attributes, known, Layout(kind))
-        known = adapter_of(base)
-        if known is not None:
-            return known
-        if base is BaseModel:
-            return partial(_pydantic, Layout(kind))
-        if base is BaseException:
-            return partial(_exception, Layout(kind), [*_members_of_exceptions(kind)])
+    known = next((look for base in bases_of(kind) if (look := _known(kind, base)) is not None), None)
+    if known is not None:
+        return known
     if has(kind, "_sa_class_manager") and "sqlalchemy" in sys.modules:
         return partial(_row, Layout(kind))
     if is_a(kind, type) or is_a(kind, Shared) or kind is object:
@@ -152,6 +147,18 @@ def _look_of(kind: type[Any], *, is_copied: bool) -> _Look:
     if _is_users(kind) or has(kind, "__dataclass_params__") or has(kind, "__attrs_attrs__"):
         return partial(_object, Layout(kind), is_whole=is_made_in_python(kind))
     return _unseen if is_made_in_python(kind) else _container_of_an_extension(kind)
+
+
+def _known(kind: type[Any], base: type[Any]) -> _Look | None:
+    """What looks at the values of a type for what it inherits from a base; ``None`` where that is not known."""
+    if base is BaseModel:
+        return _pydantic
+    if base is BaseException:
+        return partial(_exception, Layout(kind), [*_members_of_exceptions(kind)])
+    known = _BASES.get(id(base))
+    if known is None:
+        return adapter_of(base)
+    return known if kind is base or not _is_users(kind) else partial(_with_attributes, known, Layout(kind))
 
 
 @lru_cache(maxsize=1024)
@@ -231,11 +238,11 @@ def _enum(layout: Layout, value: Any) -> View:
     return View("object", content=held.get("_name_"), attributes={**kept, "value": held.get("_value_")})
 
 
-def _pydantic(layout: Layout, value: Any) -> View:
-    held = layout.attributes(value)
-    extra = held.get("__pydantic_extra__") or {}
-    kept = {name: item for name, item in held.items() if name[:1] != "_"}
-    return View("object", attributes={**kept, **extra})
+def _pydantic(value: Any) -> View:
+    """An object of pydantic: its fields; what is private is its own business."""
+    extra = _EXTRA(value)
+    held = dict(_FIELDS(value))
+    return View("object", attributes={**held, **extra} if extra else held)
 
 
 def _row(layout: Layout, value: Any) -> View:
@@ -277,7 +284,7 @@ def _ordered(value: Any) -> View:
 
 
 def _defaultdict(value: Any) -> View:
-    made = {"default_factory": defaultdict.default_factory.__get__(value)}
+    made = {"default_factory": _DEFAULT_FACTORY(value)}
     return View("mapping", items=dict(dict.items(value)), attributes=made)
 
 
@@ -393,6 +400,9 @@ def _by_id(known: Mapping[type[Any], _T]) -> dict[int, _T]:
     return {id(kind): one for kind, one in known.items()}
 
 
+_FIELDS: Final = inherited(BaseModel, "__dict__").__get__
+_EXTRA: Final = inherited(BaseModel, "__pydantic_extra__").__get__
+_DEFAULT_FACTORY: Final = inherited(defaultdict, "default_factory").__get__
 _MAXLEN: Final = inherited(deque, "maxlen").__get__
 _FUNC: Final = inherited(partial, "func").__get__
 _PARTIAL_ARGS: Final = inherited(partial, "args").__get__
@@ -420,12 +430,12 @@ _EXACT: Final[Mapping[int, _Read]] = _by_id(
         type(NotImplemented): repr,
     }
 )
-_ITERATORS: Final = (
+_ITERATORS: Final[tuple[Any, ...]] = (
     *(iter([]), reversed([]), iter(()), iter(range(0)), iter(range(2**70)), iter(set()), iter(""), iter("\u0100")),
     *(iter(b""), iter(bytearray()), iter({}), iter({}.values()), iter({}.items()), iter(deque()), reversed(deque())),
     *(reversed({}), reversed({}.values()), reversed({}.items())),
 )
-_AROUND_ITERATORS: Final = (
+_AROUND_ITERATORS: Final[tuple[Any, ...]] = (
     *(itertools.accumulate, itertools.chain, itertools.compress, itertools.dropwhile, itertools.filterfalse),
     *(itertools.islice, itertools.pairwise, itertools.starmap, itertools.takewhile, itertools.zip_longest),
 )
@@ -480,6 +490,7 @@ _BASES: Final[Mapping[int, _Look]] = _by_id(
     }
 )
 _NOT_COPIED: Final = frozenset(map(id, (FunctionType, BuiltinFunctionType, ModuleType, CodeType, property, slice)))
+_DATA: Final = (list, dict, set, bytearray, Model, BaseModel, str, int, float, bytes, MethodType)
 _IMMUTABLE: Final = (
     *(tuple, frozenset, str, int, float, complex, bytes, Decimal, Fraction, UUID, range, slice, memoryview),
     *(dt.date, dt.time, dt.timedelta, dt.timezone, re.Pattern, re.Match, MappingProxyType, MethodType),

@@ -136,7 +136,7 @@ def _is_replaced(one: Node, other: Node) -> bool:
     """Whether a difference of two nodes is none of their parts."""
     if is_another(one, other) or one.view.content != other.view.content:
         return True
-    return one.view.form == "ordered" and one.items.keys() == other.items.keys() and [*one.items] != [*other.items]
+    return one.view.form == "ordered" and set(one.items) == set(other.items) and [*one.items] != [*other.items]
 
 
 class _Nothing:

@@ -11,7 +11,7 @@ from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.differences import differences, lines_of
 from pytest_templates.isolation.showing import path_of
-from pytest_templates.isolation.state import Custom, Node, State, StateReader
+from pytest_templates.isolation.state import Custom, State, StateReader, Unseen
 from pytest_templates.isolation.static import name_of
 from pytest_templates.run.ordering import ReverseOrder
 
@@ -39,7 +39,7 @@ class Comparison:
         self.before = self.now()
 
     @property
-    def unseen(self) -> dict[int, Node]:
+    def unseen(self) -> dict[int, Unseen]:
         """A value of every type in the parent of which nothing but the identity can be compared, by the type's id."""
         return self._reader.unseen
 
@@ -101,10 +101,10 @@ class Guard:
 
     def _name(self, comparison: Comparison) -> None:
         """Name what cannot be compared, once for every type."""
-        found = {kind: node for kind, node in comparison.unseen.items() if kind not in self.unseen}
+        found = {kind: one for kind, one in comparison.unseen.items() if kind not in self.unseen}
         if not found:
             return
-        named = {kind: f"{path_of(node)} ({name_of(node.plan.kind)})" for kind, node in found.items()}
+        named = {kind: f"{path_of(one.trail)} ({name_of(one.kind)})" for kind, one in found.items()}
         self.unseen.update(named)
         if self._unseen_fails:
             lines = [f"  {place}" for place in sorted(named.values())]

@@ -7,7 +7,7 @@ from itertools import islice
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
-from pytest_templates.isolation.state import Attribute, Edge, Exact, Member, Node, ObjectKey
+from pytest_templates.isolation.state import Attribute, Exact, Member, Node, Trail
 from pytest_templates.isolation.static import is_a, module_of, name_of, short_name_of
 
 _LONGEST: Final = 160  # characters
@@ -17,24 +17,14 @@ _MOST_BITS: Final = 512
 _MOST_PARTS: Final = 16
 
 
-def path_of(node: Node) -> str:
-    """How to get to a node, as in ``metadata['customer'].notes``; a long way is cut in the middle."""
+def path_of(trail: Trail) -> str:
+    """The way to a value as one would write it, as in ``metadata['customer'].notes``; a long one is cut."""
     parts: list[Any] = []
-    parent, edge, key = node.place
-    while isinstance(parent, Node):
-        parts.append(_part(edge, key))
-        parent, edge, key = parent.place
-    root = parent if key is None else f"{parent}[{key}]"
-    return f"{root}{written(parts[::-1])}"
-
-
-def _part(edge: Edge, key: Any) -> Any:
-    match edge:
-        case "attribute":
-            return Attribute(key)
-        case "key":
-            return Member(key)
-    return key
+    around, edge, key = trail
+    while around is not None:
+        parts.append(Attribute(key) if edge == "attribute" else Member(key) if edge == "key" else key)
+        around, edge, key = around
+    return f"{key}{written(parts[::-1])}"
 
 
 def written(path: Iterable[Any]) -> str:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
-from types import FunctionType, MethodType
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import FunctionType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel
-
-from antiphon import Model, Session, Template
+from antiphon import Message, Model, Session, Template
 from antiphon.copies import attributes
 from pytest_templates.isolation.content import UNLOADED, Plan, is_cache, plan_of
-from pytest_templates.isolation.static import is_a, short_name_of
+from pytest_templates.isolation.static import short_name_of
 from pytest_templates.isolation.view import IDENTITY, UNSEEN, View
 
 State: TypeAlias = dict[str, Any]
 Custom: TypeAlias = Callable[[Any], Any]
-Edge: TypeAlias = Literal["attribute", "item", "key"]
+Edge: TypeAlias = Literal["root", "attribute", "item", "key"]
+Trail: TypeAlias = "tuple[Trail | None, Edge, Any]"  # the way to a value: that to what it is in, and what it is there
+_MESSAGES: Final[Trail] = (None, "root", "messages")
 _DEEPEST_KEY: Final = 20
 
 
 class Exact(tuple[type[Any], Any]):
-    """The type of a value that holds nothing, with what tells it apart: ``1``, ``1.0`` and ``True`` are three values."""
+    """The type of a value that holds nothing, with what tells it apart: ``1``, ``1.0`` and ``True`` differ."""
 
     __slots__ = ()
 
@@ -79,6 +79,9 @@ class _Inner:
 
 
 _INNER: Final = _Inner()
+_EMPTY: Final = _Inner()  # an empty dict
+_OBJECT: Final = View("object")
+_PLAIN_MESSAGE: Final = plan_of(Message)
 _NONE: Final[dict[Any, Any]] = {}
 _MAPPING: Final = View("mapping")
 _SEQUENCE: Final = View("sequence")
@@ -87,27 +90,36 @@ _SEQUENCE: Final = View("sequence")
 class Node:
     """The state of one value that holds others, or is told apart by more than a text or a number.
 
+    It does not know where it was found: nodes that hold each other are freed late, and there are many.
+
     Args:
         value: The value.
         plan: How values of its type are looked at.
-        parent: The node that it is found in first; a text for the root.
-        edge: What it is of its parent.
-        key: Its name, key or index there.
 
     Attributes:
         value: The same; kept alive, so that no other one takes its ``id``.
         plan: The same.
         view: What of the value is its state.
         keys: The state of those keys that hold something themselves.
-        place: Parent, edge and key.
+        is_message: Whether it is one of the messages of a session, which are told apart by identity.
     """
 
-    __slots__ = ("_attributes", "_inner_attributes", "_inner_items", "_items", "keys", "place", "plan", "value", "view")
+    __slots__ = (
+        "_attributes",
+        "_inner_attributes",
+        "_inner_items",
+        "_items",
+        "is_message",
+        "keys",
+        "plan",
+        "value",
+        "view",
+    )
 
-    def __init__(self, value: Any, plan: Plan, parent: Node | str, edge: Edge, key: Any) -> None:
+    def __init__(self, value: Any, plan: Plan) -> None:
         self.value = value
         self.plan = plan
-        self.place = parent, edge, key
+        self.is_message = False
         self.view = UNSEEN
         self._attributes = self._inner_attributes = self._inner_items = self.keys = _NONE
         self._items: Any = _NONE
@@ -115,7 +127,8 @@ class Node:
     @property
     def attributes(self) -> dict[str, Any]:
         """The state of each attribute, by its name."""
-        return {**self._attributes, **self._inner_attributes}
+        held = {name: _empty_dict() if one is _EMPTY else one for name, one in self._attributes.items()}
+        return {**held, **self._inner_attributes}
 
     @property
     def items(self) -> dict[Any, Any] | list[Any]:
@@ -124,11 +137,11 @@ class Node:
             return {**self._items, **self._inner_items}
         return [self._inner_items.get(index, item) for index, item in enumerate(self._items)]
 
-    def inner(self) -> Iterator[Node]:
-        """The nodes of all that it holds."""
-        yield from self._inner_attributes.values()
-        yield from self.keys.values()
-        yield from self._inner_items.values()
+    def inner(self) -> Iterator[tuple[Edge, Any, Node]]:
+        """The nodes of all that it holds: what each is of it, under which name, key or index."""
+        yield from (("attribute", name, node) for name, node in self._inner_attributes.items())
+        yield from (("key", key, node) for key, node in self.keys.items())
+        yield from (("item", key, node) for key, node in self._inner_items.items())
 
     def hold_attributes(self, states: dict[str, Any], inner: dict[str, Node]) -> None:
         """Take the states of the attributes; those that are nodes are ``_INNER`` among the first."""
@@ -138,15 +151,19 @@ class Node:
         """Take the states of the items; those that are nodes are ``_INNER`` among the first."""
         self._items, self._inner_items = states, inner
 
-    def pairs_with(self, other: Node) -> list[tuple[Node, Node]] | None:
+    def pairs_with(self, other: Node) -> Sequence[tuple[Node, Node]] | None:
         """The nodes within that have to be the same for the two to be; ``None`` where the two are not."""
+        if self.view.content != other.view.content:
+            return None
         if self._attributes != other._attributes and not self._same_attributes(other):
             return None
         if self._items != other._items or self.keys.keys() != other.keys.keys():
             return None
         if self.view.form == "ordered" and [*self._items] != [*other._items]:
             return None
-        pairs = []
+        if not (self._inner_attributes or self._inner_items or self.keys):
+            return ()
+        pairs: list[tuple[Node, Node]] = []
         for mine, its in (
             (self._inner_attributes, other._inner_attributes),
             (self._inner_items, other._inner_items),
@@ -158,6 +175,10 @@ class Node:
 
     def _same_attributes(self, other: Node) -> bool:
         """Whether the attributes that are no nodes are equal, but for those that were loaded or opened meanwhile."""
+        if any(
+            (one is _EMPTY) is not (other._attributes.get(name) is _EMPTY) for name, one in self._attributes.items()
+        ):
+            return False
         mine, its = self.attributes, other.attributes
         return mine.keys() == its.keys() and all(
             item is its[name]
@@ -168,8 +189,26 @@ class Node:
         )
 
 
+def _empty_dict() -> Node:
+    node = Node({}, plan_of(dict))
+    node.view = _MAPPING
+    return node
+
+
 def _equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and type(one) is not Node and bool(one == other)
+
+
+class Unseen(NamedTuple):
+    """A value of which nothing but the identity could be compared.
+
+    Attributes:
+        kind: Its type.
+        trail: The way to it.
+    """
+
+    kind: type[Any]
+    trail: Trail
 
 
 class StateReader:
@@ -181,18 +220,18 @@ class StateReader:
         custom: Returns plain data for values of the types that a project knows, ``None`` for all others.
 
     Attributes:
-        unseen: The first node of every type of which nothing but the identity could be compared, by the type's ``id``.
+        unseen: A value of every type of which nothing but the identity could be compared, by the type's ``id``.
         kinds: The types of all objects that were read, but for builtin containers.
     """
 
     def __init__(self, custom: Custom | None = None) -> None:
-        self.unseen: dict[int, Node] = {}
+        self.unseen: dict[int, Unseen] = {}
         self.kinds: set[type[Any]] = set()
         self._custom = custom
         self._memo: dict[int, Node] = {}  # by the ids of the values, of one reading
         self._memo_of_templates: dict[int, Node] = {}
         self._in_template = False  # whose functions are told apart by identity: precise looks into them, for itself
-        self._waiting: deque[Node] = deque()
+        self._waiting: deque[tuple[Node, Trail]] = deque()
 
     def begin(self) -> None:
         """Begin another reading: of what is found several times in one, the state is the same object."""
@@ -205,12 +244,36 @@ class StateReader:
     def session(self, session: Session) -> State:
         """The state of a session: its messages, its metadata, its runner with its model."""
         state = {
-            "messages": [self._part(one, "messages", "item", index) for index, one in enumerate(session.messages)],
-            "metadata": self._part(session.metadata, "metadata", "item", None),
-            "runner": self._part(session.runner, "runner", "item", None),
+            "messages": [self._message(one, index) for index, one in enumerate(session.messages)],
+            "metadata": self._part(session.metadata, None, "root", "metadata"),
+            "runner": self._part(session.runner, None, "root", "runner"),
         }
         self._read_all()
         return state
+
+    def _message(self, message: Message, index: int) -> Node:
+        if type(message) is Message and id(message) not in self._memo:
+            plain = self._plain_message(message)
+            if plain is not None:
+                return plain
+        node: Node = self._part(message, _MESSAGES, "item", index)
+        node.is_message = True
+        return node
+
+    def _plain_message(self, message: Message) -> Node | None:
+        """The state of a message that holds nothing but texts: of most; ``None`` for all others."""
+        held = dict(vars(message))
+        for name, item in held.items():
+            kind = type(item)
+            if not (kind is str or item is None):
+                if item or not (kind is tuple or kind is dict):
+                    return None
+                held[name] = _EMPTY if kind is dict else ()
+        node = self._memo[id(message)] = Node(message, _PLAIN_MESSAGE)
+        node.is_message = True
+        node.view = _OBJECT
+        node.hold_attributes(held, _NONE)
+        return node
 
     def template(self, template: Template) -> State:
         """The state of a template: its own attributes, with other templates and runners as their identity.
@@ -236,11 +299,11 @@ class StateReader:
             value: The value.
             root: With what its path begins.
         """
-        state = self._part(value, root, "item", None)
+        state = self._part(value, None, "root", root)
         self._read_all()
         return state
 
-    def _part(self, value: Any, parent: Node | str, edge: Edge, key: Any) -> Any:
+    def _part(self, value: Any, around: Trail | None, edge: Edge, key: Any) -> Any:
         """The state of a value inside of another one; what it holds is read later."""
         kind = type(value)
         if kind is str or kind is int or value is None:
@@ -250,30 +313,30 @@ class StateReader:
             return Exact((kind, plan.exact(value)))
         known = self._memo.get(id(value))
         if known is None:
-            known = self._memo[id(value)] = Node(value, plan, parent, edge, key)
-            self._waiting.append(known)
+            known = self._memo[id(value)] = Node(value, plan)
+            self._waiting.append((known, (around, edge, key)))
         return known
 
     def _read_all(self) -> None:
         """Read what waits, the outermost first: a path that is named is as short as can be."""
         waiting = self._waiting
         while waiting:
-            node = waiting.popleft()
+            node, trail = waiting.popleft()
             kind = node.plan.kind
             if kind is dict:
                 node.view = _MAPPING
-                self._read_mapping(node, node.value.copy())
+                self._read_mapping(node, trail, node.value.copy())
             elif kind is list or kind is tuple:
                 node.view = _SEQUENCE
-                self._read_sequence(node, [*node.value])
+                self._read_sequence(node, trail, [*node.value])
             else:
-                view = self._view(node)
+                view = self._view(node, trail)
                 if view.attributes:
-                    self._read_attributes(node, view.attributes)
+                    self._read_attributes(node, trail, view.attributes)
                 if view.items is not None:
-                    self._read_items(node, view)
+                    self._read_items(node, trail, view)
 
-    def _view(self, node: Node) -> View:
+    def _view(self, node: Node, trail: Trail) -> View:
         try:
             view = self._view_of(node)
         except Exception:  # noqa: BLE001 - whatever the program's classes and their libraries raise
@@ -281,10 +344,14 @@ class StateReader:
         node.view = view
         kind = node.plan.kind
         if view.form == "unseen":
-            self.unseen.setdefault(id(kind), node)
+            self._note_unseen(kind, trail)
         if node.plan.is_hashable and id(kind) not in _BUILTIN:
             self.kinds.add(kind)
         return view
+
+    def _note_unseen(self, kind: type[Any], trail: Trail) -> None:
+        if id(kind) not in self.unseen:
+            self.unseen[id(kind)] = Unseen(kind, trail)
 
     def _view_of(self, node: Node) -> View:
         return self._model(node.value) if node.plan.is_model else self._look(node.plan, node.value)
@@ -302,36 +369,36 @@ class StateReader:
         """What of a model is its state."""
         return View("object", attributes={"settings": model.settings}, has_identity=True)
 
-    def _read_items(self, node: Node, view: View) -> None:
+    def _read_items(self, node: Node, trail: Trail, view: View) -> None:
         if view.form == "set":
-            node.hold_items(dict.fromkeys([self._key(node, item) for item in view.items]), _NONE)
+            node.hold_items(dict.fromkeys([self._key(node, trail, item) for item in view.items]), _NONE)
         elif view.form in ("mapping", "ordered"):
-            self._read_mapping(node, view.items)
+            self._read_mapping(node, trail, view.items)
         else:
-            self._read_sequence(node, view.items)
+            self._read_sequence(node, trail, view.items)
 
-    def _read_mapping(self, node: Node, items: dict[Any, Any]) -> None:
+    def _read_mapping(self, node: Node, trail: Trail, items: dict[Any, Any]) -> None:
         states: dict[Any, Any] = {}
         inner: dict[Any, Node] = {}
         for key, item in items.items():
             kind = type(key)
-            state = key if kind is str or kind is int else self._key(node, key)
+            state = key if kind is str or kind is int else self._key(node, trail, key)
             kind = type(item)
             if kind is str or kind is int or item is None:
                 states[state] = item
             else:
-                self._put(item, node, "item", state, states, inner)
+                self._put(item, trail, "item", state, states, inner)
         node.hold_items(states, inner)
 
-    def _read_sequence(self, node: Node, items: list[Any]) -> None:
+    def _read_sequence(self, node: Node, trail: Trail, items: list[Any]) -> None:
         inner: dict[Any, Node] = {}
         for index, item in enumerate(items):
             kind = type(item)
             if not (kind is str or kind is int or item is None):
-                self._put(item, node, "item", index, items, inner)
+                self._put(item, trail, "item", index, items, inner)
         node.hold_items(items, inner)
 
-    def _read_attributes(self, node: Node, held: Mapping[str, Any]) -> None:
+    def _read_attributes(self, node: Node, trail: Trail, held: Mapping[str, Any]) -> None:
         left_out: Collection[str] = ()
         if node.plan.lazy:
             left_out = self._left_out(node.value, set(node.plan.lazy & held.keys()))
@@ -346,12 +413,12 @@ class StateReader:
             if kind is str or kind is int or item is None or item is UNLOADED:
                 states[name] = item
             else:
-                self._put(item, node, "attribute", name, states, inner)
+                self._put(item, trail, "attribute", name, states, inner)
         node.hold_attributes(states, inner)
 
-    def _put(self, item: Any, node: Node, edge: Edge, key: Any, states: Any, inner: dict[Any, Node]) -> None:
+    def _put(self, item: Any, trail: Trail, edge: Edge, key: Any, states: Any, inner: dict[Any, Node]) -> None:
         """Put the state of a part where it belongs."""
-        state = self._part(item, node, edge, key)
+        state = self._part(item, trail, edge, key)
         if type(state) is Node:
             inner[key] = state
             state = _INNER
@@ -362,31 +429,26 @@ class StateReader:
         del value
         return lazy
 
-    def _key(self, node: Node, key: Any) -> Any:
+    def _key(self, node: Node, trail: Trail, key: Any) -> Any:
         state = _key_state(key)
         if state is None or _holds_objects(state):
             state = ObjectKey(key) if state is None else state
             if node.keys is _NONE:
                 node.keys = {}
-            node.keys[state] = self._part(key, node, "key", state)
+            node.keys[state] = self._part(key, trail, "key", state)
         return state
 
     def _of_template(self, item: Any) -> Any:
         plan = plan_of(type(item))
-        if item is None or type(item) in (str, int) or plan.exact is not None or _is_read_in_templates(plan):
+        if item is None or type(item) in (str, int) or plan.exact is not None or plan.is_data:
             return self.value(item, "templates")
         return self._identity(item)
 
     def _identity(self, value: Any) -> Node:
-        return Node(value, plan_of(type(value)), "", "item", None)
+        return Node(value, plan_of(type(value)))
 
 
 _BUILTIN: Final = frozenset(map(id, (dict, list, tuple, set, frozenset)))
-_READ_IN_TEMPLATES: Final = (list, dict, set, bytearray, Model, BaseModel, str, int, float, bytes, MethodType)
-
-
-def _is_read_in_templates(plan: Plan) -> bool:
-    return any(is_a(plan.kind, base) for base in _READ_IN_TEMPLATES)
 
 
 def _stated(state: Any) -> View:
@@ -423,41 +485,37 @@ def same(one: Any, other: Any) -> bool:
     waiting = [(one, other)]
     while waiting:
         before, after = waiting.pop()
-        if before is after:
+        ids = id(before), id(after)
+        if before is after or ids in known:
             continue
-        kind = type(before)
-        if kind is not type(after):
+        inner = _pairs_within(before, after)
+        if inner is None:
             return False
-        if kind is Node:
-            pair = id(before), id(after)
-            if pair in known:
-                continue
-            known.add(pair)
-            if is_another(before, after) or before.view.content != after.view.content:
-                return False
-            pairs = before.pairs_with(after)
-            if pairs is None:
-                return False
-            waiting += pairs
-        elif kind is list and len(before) == len(after):
-            waiting += zip(before, after, strict=True)
-        elif kind is dict and before.keys() == after.keys():
-            waiting += [(item, after[key]) for key, item in before.items()]
-        elif before != after:
-            return False
+        if inner:
+            known.add(ids)
+            waiting += inner
     return True
+
+
+def _pairs_within(before: Any, after: Any) -> Sequence[tuple[Any, Any]] | None:
+    """What has to be the same inside of two states for these to be equal; ``None`` where they are not."""
+    kind = type(before)
+    if kind is not type(after):
+        return None
+    if kind is Node:
+        return None if is_another(before, after) else before.pairs_with(after)
+    if kind is list and len(before) == len(after):
+        return [*zip(before, after, strict=True)]
+    if kind is dict and before.keys() == after.keys():
+        return [(item, after[key]) for key, item in before.items()]
+    return () if before == after else None
 
 
 def is_another(before: Node, after: Node) -> bool:
     """Whether two nodes are not of the same type, or not of the same object where that counts."""
     if before.plan.kind is not after.plan.kind or before.view.form != after.view.form:
         return True
-    return before.value is not after.value and (before.view.has_identity or is_message(before))
-
-
-def is_message(node: Node) -> bool:
-    """Whether a node is one of the messages of a session, which are told apart by identity."""
-    return node.place[0] == "messages"
+    return before.value is not after.value and (before.view.has_identity or before.is_message)
 
 
 def is_used(name: str, before: Any, after: Any) -> bool:
@@ -468,19 +526,30 @@ def is_used(name: str, before: Any, after: Any) -> bool:
     return name[:1] == "_" and one is None and type(other) is Node and other.view.form in ("unseen", "identity")
 
 
-def nodes_of(state: Any) -> Iterator[Node]:
-    """Every node of a state, the outermost first; each once."""
+def walk(state: Any, trail: Trail) -> Iterator[tuple[Node, Trail]]:
+    """Every node of a state with the way to it, the outermost first; each once.
+
+    Args:
+        state: The state.
+        trail: The way to it.
+    """
     visited: set[int] = set()
-    waiting = deque([state])
+    waiting = deque([(state, trail)])
     while waiting:
-        one = waiting.popleft()
+        one, trail = waiting.popleft()
         kind = type(one)
         if kind is Node:
             if id(one) not in visited:
                 visited.add(id(one))
-                yield one
-                waiting.extend(one.inner())
+                yield one, trail
+                waiting.extend((node, (trail, edge, key)) for edge, key, node in one.inner())
         elif kind is dict:
-            waiting.extend(one.values())
+            waiting.extend((item, (trail, "item", key)) for key, item in one.items())
         elif kind is list:
-            waiting.extend(one)
+            waiting.extend((item, (trail, "item", index)) for index, item in enumerate(one))
+
+
+def walk_session(state: State) -> Iterator[tuple[Node, Trail]]:
+    """Every node in the state of a session with the way to it."""
+    for name, part in state.items():
+        yield from walk(part, (None, "root", name))

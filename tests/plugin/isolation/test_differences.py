@@ -128,3 +128,14 @@ def test_the_line_that_counts_is_about_all_differences_that_have_no_line():
     found = differences(*states({"all": [*range(50)]}, {"all": [n + 100 for n in range(50)]}))
 
     assert [about for _, about in lines_of(found)] == [*((one,) for one in found[:20]), found[20:]]
+
+
+def test_metadata_of_a_message_that_were_empty_are_compared_too():
+    message, reader = said("hello"), StateReader()
+    before = reader.session(Session(messages=[message]))
+    message.metadata["notes"] = ["x"]
+    reader.begin()
+    after = reader.session(Session(messages=[message]))
+
+    assert not reader.same(before, after)
+    assert texts(before, after) == ["messages[0].metadata['notes'] was added: ['x']"]
