@@ -311,6 +311,8 @@ class StateReader:
         plan = plan_of(kind)
         if plan.exact is not None:
             return Exact((kind, plan.exact(value)))
+        if kind is tuple and not value:
+            return ()
         known = self._memo.get(id(value))
         if known is None:
             known = self._memo[id(value)] = Node(value, plan)
