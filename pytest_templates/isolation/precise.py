@@ -137,7 +137,7 @@ class PreciseGuard(Guard):
         return PreciseComparison(event, _PreciseReader(self._custom))
 
     def exited(self, event: SubroutineExited) -> None:
-        """Compare the states, and look for canaries that got out of the subroutine."""
+        """Compare the states, and look for what of the subroutine lies outside of it as well."""
         comparison = self._taken(event)
         if not isinstance(comparison, PreciseComparison):
             return
