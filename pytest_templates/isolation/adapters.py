@@ -17,6 +17,9 @@ _Look: TypeAlias = Callable[[Any], View]
 _SMALL: Final = 1_000  # items of an array or cells of a table up to which they are read one by one
 
 
+UNCHANGING: Final[set[_Look]] = set()  # what looks at values that copies may share, since nobody changes them
+
+
 def adapter_of(kind: type[Any]) -> _Look | None:
     """What looks at the values of a type and of those that inherit from it; ``None`` for types of no library here."""
     for module, look in _BY_NAME.get(name_of(kind), ()):
@@ -181,9 +184,11 @@ def _text(module: str, name: str) -> _Look:
         base: Any = vars(sys.modules[module])[name]
         return View("object", content=base.__str__(value))
 
+    UNCHANGING.add(look)
     return look
 
 
+UNCHANGING.update([_scalar, _index])
 _KNOWN: Final[Mapping[tuple[str, str], _Look]] = {
     ("numpy", "ndarray"): _array,
     ("numpy", "generic"): _scalar,

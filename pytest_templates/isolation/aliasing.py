@@ -76,10 +76,11 @@ def escaped(child: Session, outside: Callable[[], State]) -> list[str]:
         child: The session of a subroutine that has ended.
         outside: Reads the state outside of the subroutine.
     """
-    metadata = walk(_SharingReader(models=False).value(child.metadata), (None, "root", "metadata"))
-    own = {id(node.value): trail for node, trail in metadata if any(is_a(node.plan.kind, one) for one in _CONTAINERS)}
+    metadata, around = _SharingReader(models=False).value(child.metadata), outside()  # kept: what is freed frees its id
+    inside = walk(metadata, (None, "root", "metadata"))
+    own = {id(node.value): trail for node, trail in inside if any(is_a(node.plan.kind, one) for one in _CONTAINERS)}
     seen: dict[int, Trail] = {}
-    for node, trail in walk_session(outside()):
+    for node, trail in walk_session(around):
         if id(node.value) in own:
             seen.setdefault(id(node.value), trail)
     return [f"{path_of(own[one])}, which is {path_of(trail)}" for one, trail in seen.items()]

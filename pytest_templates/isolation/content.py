@@ -42,7 +42,7 @@ from pydantic import BaseModel
 
 from antiphon import Model
 from antiphon.copies import Shared, is_shared
-from pytest_templates.isolation.adapters import adapter_of
+from pytest_templates.isolation.adapters import UNCHANGING, adapter_of
 from pytest_templates.isolation.static import (
     Layout,
     bases_of,
@@ -121,7 +121,7 @@ def _plan(kind: type[Any]) -> Plan:
         is_a(kind, Model),
         any(is_a(kind, base) for base in _DATA),
         _is_users(kind),
-        is_copied and look is not _unseen and look is not _only_itself and _is_mutable(kind),
+        is_copied and look not in {_unseen, _only_itself, *UNCHANGING} and _is_mutable(kind),
         is_copied,
         is_hashable(kind),
     )

@@ -139,9 +139,12 @@ class Node:
 
     def inner(self) -> Iterator[tuple[Edge, Any, Node]]:
         """The nodes of all that it holds: what each is of it, under which name, key or index."""
-        yield from (("attribute", name, node) for name, node in self._inner_attributes.items())
-        yield from (("key", key, node) for key, node in self.keys.items())
-        yield from (("item", key, node) for key, node in self._inner_items.items())
+        for name, node in self._inner_attributes.items():
+            yield "attribute", name, node
+        for key, node in self.keys.items():
+            yield "key", key, node
+        for key, node in self._inner_items.items():
+            yield "item", key, node
 
     def hold_attributes(self, states: dict[str, Any], inner: dict[str, Node]) -> None:
         """Take the states of the attributes; those that are nodes are ``_INNER`` among the first."""

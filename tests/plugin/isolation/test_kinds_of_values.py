@@ -18,8 +18,10 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
+from zoneinfo import ZoneInfo
 
 import attrs
 import httpx
@@ -450,6 +452,16 @@ SHARED = {
     "enum": lambda: Red.A,
     "file in memory": lambda: io.StringIO("a"),
     "row with what is not loaded": Parcel,
+    "table": lambda: pd.DataFrame({"a": pd.Categorical(["x"]), "b": [1]}),
+    "column": lambda: pd.Series(pd.Categorical(["x"]), index=pd.MultiIndex.from_tuples([(1, 2)])),
+    "index": lambda: pd.Index(["a", "b"]),
+    "array": lambda: np.array(["a", None, [1]], dtype=object),
+    "exception": lambda: Failure("a"),
+    "bound method": lambda: Memory().ask,
+    "zone and path": lambda: [ZoneInfo("UTC"), Path("a"), pd.Timestamp("2026-01-02"), np.float64(1)],
+    "dates": lambda: [Day(2026, 1, 2), dt.timedelta(1), HOUR, dt.UTC],
+    "ChainMap": lambda: ChainMap({}, {"a": 1}),
+    "namespace": lambda: SimpleNamespace(a=[1], b=argparse.Namespace(c=[1])),
     "text of a class of its own": lambda: with_attribute(type("Text", (str,), {})("a"), "note", 1),
 }
 
@@ -460,3 +472,10 @@ def test_what_copies_share_on_purpose_is_not_said_to_be_shared(name):
     child = CleanSessionStrategy().initialize(parent)
 
     assert [*shared_with(parent, child, models=True)] == []
+
+
+def test_what_is_made_for_a_look_is_not_said_to_be_outside_as_well():
+    tables = [pd.DataFrame({"a": [number], "b": pd.Categorical(["x"])}) for number in range(20)]
+    around = lambda: {"theirs": StateReader().value([table.copy() for table in tables])}  # noqa: E731
+
+    assert escaped(Session(metadata={"own": tables}), around) == []
