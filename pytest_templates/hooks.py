@@ -61,7 +61,7 @@ def pytest_templates_state(value: object) -> object:
 
     Returns:
         Plain data that differ when the state differs, such as a text, a number, a list or a dict of these; ``None`` for
-        values of all other types. A value for which it raises counts as one that cannot be compared.
+        values of all other types. One that raises fails the test, and is asked no more in it.
     """
 
 

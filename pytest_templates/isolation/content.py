@@ -1,117 +1,189 @@
-"""What of a value is its state: its parts, its content, or nothing but its identity.
+"""What of a value is its state: its content, its attributes, its items, and whether its identity counts.
 
 This is the one notion of state, for the guard in both of its modes and for ``assert_isolated``. Looking at a value
-changes nothing in it, runs no property and no ``__eq__``, ``__iter__``, ``__len__`` or ``__repr__`` of the program,
-loads nothing that is loaded lazily, takes no lock, and never raises.
+changes nothing in it, runs no code of the program (no property, no ``__eq__``, ``__iter__``, ``__len__`` or
+``__repr__``, no metaclass), loads nothing that is loaded lazily, takes no lock, and never raises.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import gc
+import itertools
+import re
 import sys
 from array import array
-from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from functools import lru_cache, partial
-from hashlib import blake2b
 from operator import length_hint
-from types import GeneratorType, MappingProxyType, MethodType
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel
 
-from antiphon.copies import Shared, attributes, is_shared
+from antiphon import Model
+from antiphon.copies import Shared, is_shared
+from pytest_templates.isolation.adapters import UNCHANGING, adapter_of
+from pytest_templates.isolation.static import (
+    Layout,
+    bases_of,
+    has,
+    inherited,
+    is_a,
+    is_hashable,
+    is_made_in_python,
+    members_of,
+    module_of,
+    name_of,
+)
+from pytest_templates.isolation.view import IDENTITY, UNSEEN, View
+from pytest_templates.support.environment import is_users_module
 
-Form: TypeAlias = Literal["mapping", "sequence", "set", "fields", "object", "content", "data", "identity", "unseen"]
-Custom: TypeAlias = Callable[[Any], Any]
+_Look: TypeAlias = Callable[[Any], View]
+_Read: TypeAlias = Callable[[Any], Any]
+_T = TypeVar("_T")
 
 
-class View(NamedTuple):
-    """What of a value is its state.
+class Plan(NamedTuple):
+    """How the values of a type are looked at.
 
     Attributes:
-        form: ``"mapping"``, ``"sequence"``, ``"set"``: its items; ``"fields"``: its attributes, and an equal one is the
-            same; ``"object"``: its attributes and its identity; ``"content"``: plain data; ``"data"``: plain data of
-            something that can be changed; ``"identity"``: there is nothing else to compare; ``"unseen"``: there may be,
-            and nobody knows how.
-        parts: The items or attributes, in a new container; the plain data; ``None`` for the last two.
+        kind: The type; kept here, so that no other type takes its ``id``.
+        exact: Returns what tells values apart that cannot change and hold nothing, ``None`` for all other types.
+        look: Returns what of a value is its state.
+        lazy: The names of the attributes that are computed when they are first read.
+        is_model: Whether its values are models.
+        is_data: Whether a template that holds one is told apart by what is in it.
+        is_users: Whether the program defines the type.
+        is_mutable: Whether its values can be changed in place, as far as is known.
+        is_copied: Whether copies of what holds a value have a copy of it.
+        is_hashable: Whether the type can be put into sets without running code of the program.
     """
 
-    form: Form
-    parts: Any = None
+    kind: type[Any]
+    exact: _Read | None
+    look: _Look
+    lazy: frozenset[str]
+    is_model: bool
+    is_data: bool
+    is_users: bool
+    is_mutable: bool
+    is_copied: bool
+    is_hashable: bool
 
 
-_UNSEEN: Final = View("unseen")
-_IDENTITY: Final = View("identity")
+_PLANS: Final[dict[int, Plan]] = {}  # by the id of the type: a metaclass may say how its types are hashed
+_MOST_PLANS: Final = 4096
 
 
-def view_of(value: Any, custom: Custom | None = None) -> View:
-    """What of a value is its state.
-
-    Args:
-        value: Anything but what `antiphon.copies` calls an atom.
-        custom: Returns plain data for values of the types that a project knows, ``None`` for all others.
-    """
+def plan_of(kind: type[Any]) -> Plan:
+    """How the values of a type are looked at."""
+    known = _PLANS.get(id(kind))
+    if known is not None:
+        return known
     try:
-        if custom is not None and (known := custom(value)) is not None:
-            return View("content", known)
-        return _viewer(cast("Hashable", type(value)))(value)
-    except Exception:  # noqa: BLE001 - whatever the program's classes and their libraries raise
-        return _UNSEEN
+        plan = _plan(kind)
+    except Exception:  # noqa: BLE001 - whatever classes of the program and their libraries raise
+        plan = _blind(kind)
+    if len(_PLANS) > _MOST_PLANS:
+        _PLANS.clear()
+    _PLANS[id(kind)] = plan
+    return plan
 
 
-class Unloaded:
-    """Stands for an attribute that is loaded when it is first read: it equals what is loaded later."""
+def _plan(kind: type[Any]) -> Plan:
+    is_copied = not (is_a(kind, Shared) or id(kind) in _NOT_COPIED or is_shared.__wrapped__(kind))
+    look = _look_of(kind, is_copied=is_copied)
+    return Plan(
+        kind,
+        _EXACT.get(id(kind)),
+        look,
+        frozenset(name for base in bases_of(kind) for name, found in members_of(base).items() if _is_lazy(found)),
+        is_a(kind, Model),
+        any(is_a(kind, base) for base in _DATA),
+        _is_users(kind),
+        is_copied and look not in {_unseen, _only_itself, *UNCHANGING} and _is_mutable(kind),
+        is_copied,
+        is_hashable(kind),
+    )
 
-    def __eq__(self, _: object) -> bool:
-        return True
 
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        return "<not loaded yet>"
+def _blind(kind: type[Any]) -> Plan:
+    """How values of a type are looked at that cannot even be asked what it is."""
+    return Plan(kind, None, _unseen, frozenset(), False, False, False, False, False, is_hashable(kind))
 
 
-UNLOADED: Final = Unloaded()
-_Viewer: TypeAlias = Callable[[Any], View]
+def _look_of(kind: type[Any], *, is_copied: bool) -> _Look:
+    if is_a(kind, Enum):
+        return partial(_enum, Layout(kind))
+    known = next((look for base in bases_of(kind) if (look := _known(kind, base)) is not None), None)
+    if known is not None:
+        return known
+    if has(kind, "_sa_class_manager") and "sqlalchemy" in sys.modules:
+        return partial(_row, Layout(kind))
+    if is_a(kind, type) or is_a(kind, Shared) or kind is object:
+        return _only_itself
+    if not is_copied:
+        return _unseen
+    if _is_users(kind) or has(kind, "__dataclass_params__") or has(kind, "__attrs_attrs__"):
+        return partial(_object, Layout(kind), is_whole=is_made_in_python(kind))
+    return _unseen if is_made_in_python(kind) else _container_of_an_extension(kind)
+
+
+def _known(kind: type[Any], base: type[Any]) -> _Look | None:
+    """What looks at the values of a type for what it inherits from a base; ``None`` where that is not known."""
+    if base is BaseModel:
+        return _pydantic
+    if base is BaseException:
+        return partial(_exception, Layout(kind), [*_members_of_exceptions(kind)])
+    known = _BASES.get(id(base))
+    if known is None:
+        return adapter_of(base)
+    return known if kind is base or not _is_users(kind) else partial(_with_attributes, known, Layout(kind))
 
 
 @lru_cache(maxsize=1024)
-def _viewer(kind: Any) -> _Viewer:
-    """What looks at the values of a type."""
-    for base, viewer in _CONTAINERS.items():
-        if issubclass(kind, base):
-            return viewer if kind is base else partial(_with_attributes, viewer)
-    for base in kind.__mro__:
-        known = _BY_NAME.get((base.__module__.partition(".")[0], base.__qualname__))
-        if known is not None:
-            return known
-    return _viewer_by_kind(kind)
+def _is_of_the_program(module: str) -> bool:
+    """Whether a module is the user's, or ours; one that was never loaded has no file, and is nobody else's."""
+    ours = module.partition(".")[0] in {"antiphon", "pytest_templates"}
+    return ours or module == "__main__" or module not in sys.modules or is_users_module(module)
 
 
-def _viewer_by_kind(kind: type[Any]) -> _Viewer:
-    """What looks at the values of a type that neither is a container nor has a name that is known."""
-    if hasattr(kind, "_sa_class_manager"):
-        return _row
-    if issubclass(kind, Enum):
-        return lambda value: View("content", f"<{kind.__name__}.{value._name_}>")
-    for base, read in _ATOMIC_BASES.items():
-        if issubclass(kind, base):
-            return lambda value: View("fields", {**attributes(value), "value": read(value)})
-    if issubclass(kind, type | Shared):
-        return lambda _: _IDENTITY
-    if issubclass(kind, BaseModel):
-        return lambda value: View("fields", {**vars(value), **(value.__pydantic_extra__ or {})})
-    if is_shared(cast("Hashable", kind)):
-        return lambda _: _UNSEEN
-    return partial(_object, is_plain=_is_made_in_python(kind), protocol=_protocol(kind))
+def _is_users(kind: type[Any]) -> bool:
+    return _is_of_the_program(module_of(kind))
 
 
-def is_lazy(kind: type[Any], name: str) -> bool:
-    """Whether an attribute is computed when it is first read, and then kept in the object under its name."""
-    found = getattr(kind, name, None)
-    return any((base.__module__.partition(".")[0], base.__qualname__) in _LAZY for base in type(found).__mro__)
+def _is_mutable(kind: type[Any]) -> bool:
+    if any(is_a(kind, base) for base in _IMMUTABLE) or is_a(kind, Enum):
+        return False
+    if is_a(kind, BaseModel):
+        return not inherited(kind, "model_config").get("frozen", False)
+    dataclass = inherited(kind, "__dataclass_params__")
+    return dataclass is None or not dataclass.frozen
+
+
+def _is_lazy(found: Any) -> bool:
+    """Whether what stands in a class computes an attribute when it is first read, and then keeps it in the object."""
+    return any((module_of(base).partition(".")[0], name_of(base)) in _LAZY for base in bases_of(type(found)))
 
 
 _LAZY: Final = frozenset(
@@ -124,260 +196,302 @@ _LAZY: Final = frozenset(
         ("werkzeug", "cached_property"),
     ]
 )
+_CACHE: Final = re.compile(r"_(?:.*_)?(?:cached?|caches|memo|memos|memoized)(?:_.*)?")
 
 
-def _with_attributes(viewer: _Viewer, value: Any) -> View:
-    """A container of a class of the program's, which may have attributes as well."""
-    items, held = viewer(value), attributes(value)
-    return View("fields", {**held, "items": items.parts}) if held else items
+@lru_cache(maxsize=4096)
+def is_cache(name: str) -> bool:
+    """Whether an attribute is private and named as a cache: filling one is no change."""
+    return _CACHE.fullmatch(name) is not None
 
 
-def _object(value: Any, *, is_plain: bool, protocol: _Viewer | None) -> View:
-    held = attributes(value)
-    if held or is_plain:
-        return View("object", held)
-    return _UNSEEN if protocol is None else protocol(value)
+def _unseen(_: Any) -> View:
+    return UNSEEN
 
 
-def _protocol(kind: type[Any]) -> _Viewer | None:
+def _only_itself(_: Any) -> View:
+    return IDENTITY
+
+
+def _with_attributes(look: _Look, layout: Layout, value: Any) -> View:
+    """A value of a class of the program's that inherits from a builtin one, and may have attributes as well."""
+    view, held = look(value), layout.attributes(value)
+    return view._replace(attributes={**view.attributes, **held}) if held else view
+
+
+def _object(layout: Layout, value: Any, *, is_whole: bool) -> View:
+    return View("object" if is_whole else "unseen", attributes=layout.attributes(value), has_identity=True)
+
+
+def _container_of_an_extension(kind: type[Any]) -> _Look:
     """What looks at a container that is not made in Python, and so runs no code of the program when it is asked."""
     if issubclass(kind, Mapping):
-        return lambda value: View("mapping", dict(value))
+        return lambda value: View("mapping", items=dict(value))
     if issubclass(kind, AbstractSet):
-        return lambda value: View("set", [*value])
-    return (lambda value: View("sequence", [*value])) if issubclass(kind, Sequence) else None
+        return lambda value: View("set", items=[*value])
+    return (lambda value: View("sequence", items=[*value])) if issubclass(kind, Sequence) else _unseen
 
 
-_HEAP_TYPE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+def _enum(layout: Layout, value: Any) -> View:
+    held = layout.attributes(value)
+    kept = {name: item for name, item in held.items() if not (name.startswith("_") and name.endswith("_"))}
+    return View("object", content=held.get("_name_"), attributes={**kept, "value": held.get("_value_")})
 
 
-def _is_made_in_python(kind: type[Any]) -> bool:
-    """Whether a class statement made a type and all of its bases: it holds nothing but its attributes."""
-    return all(
-        bool(base.__flags__ & _HEAP_TYPE)
-        and any(name in vars(above) for above in base.__mro__ for name in ("__dict__", "__slots__"))
-        for base in kind.__mro__[:-1]
-    )
+def _pydantic(value: Any) -> View:
+    """An object of pydantic: its fields; what is private is its own business."""
+    extra = _EXTRA(value)
+    held = dict(_FIELDS(value))
+    return View("object", attributes={**held, **extra} if extra else held)
 
 
-def _digest(*parts: bytes) -> str:
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
-
-
-_SMALL: Final = 1_000  # items of an array or cells of a table up to which they are read one by one
-
-
-def _array(value: Any) -> View:
-    numpy: Any = sys.modules["numpy"]
-    plain = numpy.asarray(value)
-    head = {"dtype": str(plain.dtype), "shape": [*plain.shape]}
-    if plain.dtype.hasobject or plain.size <= _SMALL:
-        values = plain.tolist()
-    else:
-        values = f"<content {_digest(numpy.ascontiguousarray(plain).reshape(-1).view(numpy.uint8).data)}>"
-    held = {} if type(value) is numpy.ndarray else getattr(value, "__dict__", {})
-    return View("data", {**held, **head, "values": values})
-
-
-def _scalar(value: Any) -> View:
-    return View("content", f"<{value.dtype} {value.tobytes().hex()}>")
-
-
-def _frame(value: Any) -> View:
-    values: Any = [value.iloc[:, number].tolist() for number in range(value.shape[1])] if _few(value.size) else None
-    index = value.index.tolist() if values is not None else None
-    return View(
-        "data",
-        {
-            "columns": value.columns.tolist(),
-            "dtypes": [*map(str, value.dtypes)],
-            "index": index,
-            "values": _hashed_table(value) if values is None else values,
-            "attrs": dict(value.attrs),
-        },
-    )
-
-
-def _series(value: Any) -> View:
-    few = _few(value.size)
-    return View(
-        "data",
-        {
-            "name": value.name,
-            "dtype": str(value.dtype),
-            "index": value.index.tolist() if few else None,
-            "values": value.tolist() if few else _hashed_table(value),
-        },
-    )
-
-
-def _index(value: Any) -> View:
-    names, values = [*value.names], value.tolist() if _few(value.size) else _hashed_table(value)
-    return View("data", {"names": names, "dtype": str(value.dtype), "values": values})
-
-
-def _few(size: int) -> bool:
-    return size <= _SMALL
-
-
-def _hashed_table(value: Any) -> Any:
-    """A digest of all values of pandas with their index; the values, where one of them cannot be hashed."""
-    try:
-        hashes = sys.modules["pandas"].util.hash_pandas_object(value)
-    except TypeError:
-        return value.to_numpy(dtype=object).tolist()
-    return f"<content {_digest(hashes.to_numpy().tobytes())}>"
-
-
-def _polars_frame(value: Any) -> View:
-    values = value.rows() if _few(value.height * value.width) else _hashed_rows(value)
-    return View("data", {"schema": str(value.schema), "values": values})
-
-
-def _polars_series(value: Any) -> View:
-    values = value.to_list() if _few(len(value)) else _hashed_rows(value.to_frame())
-    return View("data", {"name": value.name, "dtype": str(value.dtype), "values": values})
-
-
-def _hashed_rows(frame: Any) -> Any:
-    try:
-        hashes = frame.hash_rows()
-    except Exception:  # noqa: BLE001 - columns of Python objects, which polars reports in several ways
-        return frame.rows()
-    return f"<content {_digest(*(number.to_bytes(8, 'big') for number in hashes))}>"
-
-
-def _tensor(value: Any) -> View:
-    return View("object", {"version": value._version, "shape": [*value.shape], "dtype": str(value.dtype)})
-
-
-def _row(value: Any) -> View:
+def _row(layout: Layout, value: Any) -> View:
     """An object that SQLAlchemy maps: what is loaded of it."""
-    held = dict(vars(value))
+    held = layout.attributes(value)
     state = held.pop("_sa_instance_state", None)
     if state is not None:
         held.update(dict.fromkeys(state.unloaded - held.keys(), UNLOADED))
-    return View("object", held)
+    return View("object", attributes=held, has_identity=True)
 
 
-def _random(value: Any) -> View:
-    return View("data", f"<{type(value).__name__}, state {_digest(repr(value.getstate()).encode())}>")
+class Unloaded:
+    """Stands for an attribute that is loaded when it is first read: it is the same as what is loaded later."""
+
+    def __repr__(self) -> str:
+        return "<not loaded yet>"
 
 
-def _numpy_random(value: Any) -> View:
-    state = value.bit_generator.state if hasattr(value, "bit_generator") else value.get_state(legacy=False)
-    return View("data", f"<{type(value).__name__}, state {_digest(repr(state).encode())}>")
+UNLOADED: Final = Unloaded()
 
 
-def _memory_file(value: Any) -> View:
-    if value.closed:
-        return View("content", f"<{type(value).__name__}, closed>")
-    return View("data", {"position": value.tell(), "value": value.getvalue()})
+def _exception(layout: Layout, members: list[tuple[str, _Read]], value: Any) -> View:
+    """An exception without its traceback and context, which come and go as it is raised and caught."""
+    parts = {"args": _ARGS(value), "cause": _CAUSE(value), **{name: get(value) for name, get in members}}
+    return View("object", attributes={**layout.attributes(value), **parts}, has_identity=True)
 
 
-def _generator(value: Any) -> View:
-    frame = value.gi_frame
-    return View("object", {"position": None if frame is None else frame.f_lasti})
+def _members_of_exceptions(kind: type[Any]) -> Iterator[tuple[str, _Read]]:
+    """What builtin exceptions hold beside their arguments, such as the ``code`` of a ``SystemExit``."""
+    for base in bases_of(kind):
+        if module_of(base) == "builtins":
+            for name, found in members_of(base).items():
+                if type(found) is MemberDescriptorType and name[:1] != "_":
+                    yield name, found.__get__
 
 
-def _iterator(value: Any) -> View:
-    return View("object", {"left": length_hint(value)})
+def _ordered(value: Any) -> View:
+    return View("ordered", items={key: dict.__getitem__(value, key) for key in OrderedDict.__iter__(value)})
+
+
+def _defaultdict(value: Any) -> View:
+    made = {"default_factory": _DEFAULT_FACTORY(value)}
+    return View("mapping", items=dict(dict.items(value)), attributes=made)
+
+
+def _deque(value: Any) -> View:
+    return View("sequence", items=[*deque.__iter__(value)], attributes={"maxlen": _MAXLEN(value)})
 
 
 def _method(value: Any) -> View:
-    return View("fields", {"function": value.__func__, "self": value.__self__})
+    return View("object", attributes={"function": value.__func__, "self": value.__self__})
 
 
 def _partial(value: Any) -> View:
-    held = {"function": value.func, "arguments": [*value.args], "keywords": dict(value.keywords)}
-    return View("object", {**vars(value), **held})
+    held = {"func": _FUNC(value), "args": [*_PARTIAL_ARGS(value)], "keywords": dict(_KEYWORDS(value))}
+    return View("object", attributes={**_PARTIAL.attributes(value), **held}, has_identity=True)
 
 
-def _text(value: Any) -> View:
-    return View("content", f"<{type(value).__name__} {value}>")
+def _function(value: Any) -> View:
+    """A function: of the program's, also its attributes, its defaults and the variables of its closure."""
+    module = value.__module__
+    if type(module) is not str or not _is_of_the_program(module):
+        return IDENTITY
+    names = value.__code__.co_freevars
+    closure = {name: _content_of(cell) for name, cell in zip(names, value.__closure__ or (), strict=True)}
+    parts = {**value.__dict__, **(value.__kwdefaults__ or {}), **closure}
+    parts.update(zip(_names_of_defaults(value), value.__defaults__ or (), strict=True))
+    return View("object", attributes=parts, has_identity=True)
 
 
-def _nothing_else(_: Any) -> View:
-    return _IDENTITY
+def _names_of_defaults(function: FunctionType) -> tuple[str, ...]:
+    parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
+    return parameters[len(parameters) - len(function.__defaults__ or ()) :]
 
 
-_CONTAINERS: Final[Mapping[type[Any], _Viewer]] = {
-    dict: lambda value: View("mapping", dict(dict.items(value))),
-    list: lambda value: View("sequence", [*list.__iter__(value)]),
-    tuple: lambda value: View("sequence", [*tuple.__iter__(value)]),
-    set: lambda value: View("set", [*set.__iter__(value)]),
-    frozenset: lambda value: View("set", [*frozenset.__iter__(value)]),
-    deque: lambda value: View("sequence", [*deque.__iter__(value)]),
-    bytearray: lambda value: View("data", bytes(value)),
-    array: lambda value: View("data", array.tolist(value)),
-    MappingProxyType: lambda value: View("mapping", dict(value)),
-    memoryview: lambda value: View("content", value.tobytes()),
-    MethodType: _method,
-    partial: _partial,
-    GeneratorType: _generator,
-}
-_ATOMIC_BASES: Final[Mapping[type[Any], Callable[[Any], Any]]] = {
-    str: str.__str__,
-    int: int.__int__,
-    float: float.__float__,
-    bytes: bytes.__bytes__,
-}
-# by the package and the name of a type, or of one of its bases: nothing is imported for it
-_BY_NAME: Final[Mapping[tuple[str, str], _Viewer]] = {
-    ("numpy", "ndarray"): _array,
-    ("numpy", "generic"): _scalar,
-    ("numpy", "Generator"): _numpy_random,
-    ("numpy", "RandomState"): _numpy_random,
-    ("pandas", "DataFrame"): _frame,
-    ("pandas", "Series"): _series,
-    ("pandas", "Index"): _index,
-    **{("pandas", name): _text for name in ("BaseOffset", "Interval", "Period", "Timedelta", "Timestamp")},
-    **{("pandas", name): _nothing_else for name in ("NAType", "NaTType")},
-    ("polars", "DataFrame"): _polars_frame,
-    ("polars", "Series"): _polars_series,
-    **{("polars", name): _nothing_else for name in ("Expr", "LazyFrame")},
-    ("torch", "Tensor"): _tensor,
-    ("random", "SystemRandom"): _nothing_else,
-    ("random", "Random"): _random,
-    ("_io", "StringIO"): _memory_file,
-    ("_io", "BytesIO"): _memory_file,
-    ("queue", "Queue"): lambda value: View("sequence", [*value.queue]),
-    ("asyncio", "Queue"): lambda value: View("sequence", [*value._queue]),
-    ("collections", "UserDict"): lambda value: View("mapping", dict(value.data)),
-    ("collections", "UserList"): lambda value: View("sequence", [*value.data]),
-    **{("builtins", f"{name}iterator"): _iterator for name in ("list_", "list_reverse", "tuple_", "range_", "set_")},
-    **{("builtins", f"dict_{name}iterator"): _iterator for name in ("key", "value", "item")},
-    **{("itertools", name): _text for name in ("count", "repeat")},
-    ("datetime", "date"): _text,
-    ("datetime", "time"): _text,
-    ("datetime", "timedelta"): _text,
-    ("pathlib", "PurePath"): _text,
-    ("zoneinfo", "ZoneInfo"): _text,
-    ("decimal", "Decimal"): _text,
-    ("decimal", "Context"): _text,
-    ("re", "Match"): lambda value: View("content", f"<Match of {value.re.pattern!r} at {value.regs}>"),
-    ("yarl", "URL"): _text,
-    ("pydantic_core", "Url"): _text,
-    # what counts and caches by itself, and what exists once
-    **{("unittest", name): _nothing_else for name in ("NonCallableMock", "_Sentinel", "_Call")},
-    ("logging", "Logger"): _nothing_else,
-    ("jinja2", "Environment"): _nothing_else,
-    ("jinja2", "Template"): _nothing_else,
-    ("functools", "_lru_cache_wrapper"): _nothing_else,
-}
+def _content_of(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # the variable has no value yet
+        return UNLOADED
 
 
-def parts_of(view: View) -> Iterator[tuple[str, Any, Any]]:
-    """The parts of a view: whether each is an ``"item"``, a ``"member"`` or an ``"attribute"``, its key, and itself."""
-    match view:
-        case View("mapping", items):
-            yield from (("item", key, item) for key, item in items.items())
-        case View("sequence", items):
-            yield from (("item", index, item) for index, item in enumerate(items))
-        case View("set", members):
-            yield from (("member", None, member) for member in members)
-        case View("fields" | "object", held):
-            yield from (("attribute", name, item) for name, item in held.items())
+def _generator(name: str) -> _Look:
+    """What looks at generators: where they stand, and all that their frames hold, iterators that loops go over too."""
+
+    def look(value: Any) -> View:
+        frame = getattr(value, name)
+        if frame is None:
+            return View("object", content="ended", has_identity=True)
+        held = [one for one in gc.get_referents(value) if type(one) is not CodeType]
+        return View("sequence", content=frame.f_lasti, items=held, has_identity=True)
+
+    return look
+
+
+def _iterator(value: Any) -> View:
+    """An iterator over a builtin container: how much is left, and what it goes over."""
+    return View("sequence", content=length_hint(value), items=gc.get_referents(value), has_identity=True)
+
+
+def _around_iterators(value: Any) -> View:
+    """An iterator over iterators: they know where it stands."""
+    return View("sequence", items=gc.get_referents(value), has_identity=True)
+
+
+def _cycle(value: Any) -> View:
+    """Where it stands in what it repeats, nobody is told."""
+    return View("unseen", attributes={"over": gc.get_referents(value)}, has_identity=True)
+
+
+def _enumerate(value: Any) -> View:
+    _, (_, number) = value.__reduce__()
+    return View("sequence", content=number, items=gc.get_referents(value), has_identity=True)
+
+
+def _reversed(value: Any) -> View:
+    _, _, *left = value.__reduce__()
+    return View("sequence", content=tuple(left), items=gc.get_referents(value), has_identity=True)
+
+
+def _count(value: Any) -> View:
+    if any(type(one) not in (int, float) for one in gc.get_referents(value)):
+        return UNSEEN
+    return View("object", content=repr(value), has_identity=True)
+
+
+def _read_by(read: _Read) -> _Look:
+    """What looks at values that are told apart by plain data alone."""
+    return lambda value: View("object", content=read(value))
+
+
+def _fields_of(base: Any, *names: str) -> _Read:
+    """Returns the numbers that a date or the like is made of, whatever a class of the program's makes of them."""
+    getters = [inherited(base, name).__get__ for name in names]
+    return lambda value: tuple([get(value) for get in getters])
+
+
+_DAY: Final = ("year", "month", "day")
+_HOUR: Final = ("hour", "minute", "second", "microsecond", "fold")
+_DATE: Final = _fields_of(dt.date, *_DAY)
+_TIME: Final = _fields_of(dt.time, *_HOUR)
+_DATETIME: Final = _fields_of(dt.datetime, *_DAY, *_HOUR)
+_TIMEDELTA: Final = _fields_of(dt.timedelta, "days", "seconds", "microseconds")
+_FRACTION: Final = _fields_of(Fraction, "_numerator", "_denominator")
+_UUID: Final = _fields_of(UUID, "int")
+
+
+def _zoned(read: _Read, base: Any) -> _Look:
+    zone = inherited(base, "tzinfo").__get__
+    return lambda value: View("object", content=read(value), attributes={"tzinfo": zone(value)})
+
+
+def _by_id(known: Mapping[type[Any], _T]) -> dict[int, _T]:
+    """By the ids of builtin types, which are never freed: to hash a type could run a metaclass of the program's."""
+    return {id(kind): one for kind, one in known.items()}
+
+
+_FIELDS: Final = inherited(BaseModel, "__dict__").__get__
+_EXTRA: Final = inherited(BaseModel, "__pydantic_extra__").__get__
+_DEFAULT_FACTORY: Final = inherited(defaultdict, "default_factory").__get__
+_MAXLEN: Final = inherited(deque, "maxlen").__get__
+_FUNC: Final = inherited(partial, "func").__get__
+_PARTIAL_ARGS: Final = inherited(partial, "args").__get__
+_KEYWORDS: Final = inherited(partial, "keywords").__get__
+_ARGS: Final = inherited(BaseException, "args").__get__
+_CAUSE: Final = inherited(BaseException, "__cause__").__get__
+_PARTIAL: Final = Layout(partial)
+_NAMESPACE: Final = Layout(SimpleNamespace)
+
+# The types whose values hold nothing that can change, with what tells their values apart. Texts and whole numbers
+# stand for themselves.
+_EXACT: Final[Mapping[int, _Read]] = _by_id(
+    {
+        bool: bool,
+        float: lambda value: value if value == value else "nan",  # NaN differs from itself
+        complex: repr,
+        bytes: bytes,
+        Decimal: str,
+        Fraction: _FRACTION,
+        UUID: _UUID,
+        range: lambda value: (value.start, value.stop, value.step),
+        dt.date: _DATE,
+        dt.timedelta: _TIMEDELTA,
+        type(Ellipsis): repr,
+        type(NotImplemented): repr,
+    }
+)
+_ITERATORS: Final[tuple[Any, ...]] = (
+    *(iter([]), reversed([]), iter(()), iter(range(0)), iter(range(2**70)), iter(set()), iter(""), iter("\u0100")),
+    *(iter(b""), iter(bytearray()), iter({}), iter({}.values()), iter({}.items()), iter(deque()), reversed(deque())),
+    *(reversed({}), reversed({}.values()), reversed({}.items())),
+)
+_AROUND_ITERATORS: Final[tuple[Any, ...]] = (
+    *(itertools.accumulate, itertools.chain, itertools.compress, itertools.dropwhile, itertools.filterfalse),
+    *(itertools.islice, itertools.pairwise, itertools.starmap, itertools.takewhile, itertools.zip_longest),
+)
+_BASES: Final[Mapping[int, _Look]] = _by_id(
+    {
+        dict: lambda value: View("mapping", items=dict(dict.items(value))),
+        list: lambda value: View("sequence", items=[*list.__iter__(value)]),
+        tuple: lambda value: View("sequence", items=[*tuple.__iter__(value)]),
+        set: lambda value: View("set", items=[*set.__iter__(value)]),
+        frozenset: lambda value: View("set", items=[*frozenset.__iter__(value)]),
+        OrderedDict: _ordered,
+        defaultdict: _defaultdict,
+        deque: _deque,
+        bytearray: _read_by(bytes),
+        array: lambda value: View("sequence", content=value.typecode, items=array.tolist(value)),
+        MappingProxyType: lambda value: View("mapping", items=dict(value)),
+        memoryview: lambda value: View("object", content=value.tobytes()),
+        slice: lambda value: View("object", attributes={"start": value.start, "stop": value.stop, "step": value.step}),
+        # numbers and texts of the program's own classes
+        str: _read_by(str.__str__),
+        int: _read_by(int.__int__),
+        float: _read_by(float.__float__),
+        complex: _read_by(complex.__repr__),
+        bytes: _read_by(bytes.__bytes__),
+        Decimal: _read_by(Decimal.__str__),
+        Fraction: _read_by(_FRACTION),
+        UUID: _read_by(_UUID),
+        dt.datetime: _zoned(_DATETIME, dt.datetime),
+        dt.date: _read_by(_DATE),
+        dt.time: _zoned(_TIME, dt.time),
+        dt.timedelta: _read_by(_TIMEDELTA),
+        dt.timezone: _read_by(dt.timezone.__repr__),
+        re.Pattern: lambda value: View("object", content=(value.pattern, value.flags)),
+        re.Match: lambda value: View("object", content=(value.re.pattern, value.regs)),
+        SimpleNamespace: lambda value: View("object", attributes=_NAMESPACE.attributes(value), has_identity=True),
+        # what is called, and what is gone through
+        MethodType: _method,
+        partial: _partial,
+        FunctionType: _function,
+        GeneratorType: _generator("gi_frame"),
+        CoroutineType: _generator("cr_frame"),
+        AsyncGeneratorType: _generator("ag_frame"),
+        enumerate: _enumerate,
+        reversed: _reversed,
+        itertools.count: _count,
+        itertools.repeat: _iterator,
+        itertools.cycle: _cycle,
+        **dict.fromkeys((zip, map, filter, *_AROUND_ITERATORS), _around_iterators),
+        **{type(one): _iterator for one in _ITERATORS},
+        # what exists once
+        **dict.fromkeys((type, BuiltinFunctionType, ModuleType, CodeType, property), _only_itself),
+    }
+)
+_NOT_COPIED: Final = frozenset(map(id, (FunctionType, BuiltinFunctionType, ModuleType, CodeType, property, slice)))
+_DATA: Final = (list, dict, set, bytearray, Model, BaseModel, str, int, float, bytes, MethodType)
+_IMMUTABLE: Final = (
+    *(tuple, frozenset, str, int, float, complex, bytes, Decimal, Fraction, UUID, range, slice, memoryview),
+    *(dt.date, dt.time, dt.timedelta, dt.timezone, re.Pattern, re.Match, MappingProxyType, MethodType),
+)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Lock
-from typing import Any
 
 from antiphon import Session, SubroutineEntered, SubroutineExited, Template
 from antiphon.observers import RunResumed, RunSuspended, TemplateEntered, TemplateExited
 from antiphon.session import Run
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.isolation.aliasing import walk_session
-from pytest_templates.isolation.content import Custom
-from pytest_templates.isolation.differences import Difference, differences, lines_of
-from pytest_templates.isolation.globals import Part, hidden, is_name_of_secret
-from pytest_templates.isolation.state import State, StateReader
+from pytest_templates.isolation.differences import differences, lines_of
+from pytest_templates.isolation.showing import path_of
+from pytest_templates.isolation.state import Custom, State, StateReader, Unseen
+from pytest_templates.isolation.static import name_of
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.ordering import ReverseOrder
 
@@ -54,8 +51,8 @@ class Comparison:
         self.is_suspended = False
 
     @property
-    def unseen(self) -> dict[type[Any], Any]:
-        """A value of every type in the parent of which nothing but the identity can be compared."""
+    def unseen(self) -> dict[int, Unseen]:
+        """A value of every type in the parent of which nothing but the identity can be compared, by the type's id."""
         return self._reader.unseen
 
     def now(self) -> State:
@@ -103,7 +100,7 @@ class Guard:
         self._comparisons: dict[tuple[int, str], list[Comparison]] = {}
         self._lock = Lock()
         self.checked = 0
-        self.unseen: dict[type[Any], str] = {}
+        self.unseen: dict[int, str] = {}
 
     def entered(self, event: SubroutineEntered) -> None:
         """Read the parent's state."""
@@ -117,15 +114,13 @@ class Guard:
 
     def _name(self, comparison: Comparison) -> None:
         """Name what cannot be compared, once for every type."""
-        kinds = comparison.unseen.keys() - self.unseen.keys()
-        if not kinds:
+        found = {kind: one for kind, one in comparison.unseen.items() if kind not in self.unseen}
+        if not found:
             return
-        parent = comparison.event.parent
-        paths = {type(found.value): found.path for found in walk_session(parent) if type(found.value) in kinds}
-        named = {kind: f"{paths.get(kind, 'a part of it')} ({kind.__qualname__})" for kind in kinds}
+        named = {kind: f"{path_of(one.trail)} ({name_of(one.kind)})" for kind, one in found.items()}
         self._name_all(named, comparison.event.path)
 
-    def _name_all(self, named: dict[type[Any], str], path: str) -> None:
+    def _name_all(self, named: dict[int, str], path: str) -> None:
         new = {kind: place for kind, place in named.items() if kind not in self.unseen}
         self.unseen.update(new)
         if new and self._unseen_fails:
@@ -157,9 +152,16 @@ class Guard:
         for comparison in self._all():
             if not comparison.is_suspended:
                 with self._looking_at(comparison.event):
-                    self._compare(comparison)
+                    self._compare(comparison, in_its_context=False)
 
-    def _compare(self, comparison: Comparison) -> None:
+    def _compare(self, comparison: Comparison, *, in_its_context: bool = True) -> None:
+        """Report what is not as it was.
+
+        Args:
+            comparison: What is compared.
+            in_its_context: Whether the context variables here are those that the subroutine sees.
+        """
+        del in_its_context
         now, event = comparison.now(), comparison.event
         if not comparison.same(now, comparison.before):
             self._report(violation(changed(event.path), comparison.before, now, REMEDY, _hint(event.template)))
@@ -190,7 +192,7 @@ class Guard:
             yield
         except Exception as error:  # noqa: BLE001 - whatever the program's classes raise
             place = f"{_unreadable(event.parent)} (a look at it raises {type(error).__name__})"
-            self._name_all({type(error): place}, event.path)
+            self._name_all({id(type(error)): place}, event.path)
 
     def _taken(self, event: SubroutineExited) -> Comparison | None:
         """What was kept when the subroutine began; ``None`` where it began before the test."""
@@ -228,25 +230,9 @@ def changed(path: str) -> str:
 
 def violation(what: str, before: State, after: State, *remedy: str) -> IsolationViolation:
     """The error that names every difference of two states."""
-    found = [concealed(difference) for difference in differences(before, after)]
-    return violated(what, *(f"  {line}" for line, _ in lines_of(found)), *remedy)
+    return violated(what, *(f"  {line}" for line, _ in lines_of(differences(before, after))), *remedy)
 
 
 def violated(what: str, *lines: str) -> IsolationViolation:
     """The error that says what a subroutine did; it holds no secret that is known."""
     return IsolationViolation(secrets_of().replace("\n".join([f"{what}:", *lines])))
-
-
-def concealed(difference: Difference) -> Difference:
-    """A difference in which a hash stands for every value whose name is that of a secret."""
-    names = [str(key).rpartition(".")[2] for key in difference.path if isinstance(key, str | Part)]
-    name = next((one for one in names if is_name_of_secret(one)), "")
-    return replace(difference, old=_concealed(name, difference.old), new=_concealed(name, difference.new))
-
-
-def _concealed(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _concealed(key if is_name_of_secret(key) else name, item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_concealed(name, item) for item in value]
-    return hidden(name, value)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import marshal
+from collections.abc import Container, Iterator
 from typing import Any, Final
 
-from pytest_templates.isolation.state import StateReader
+from pytest_templates.isolation.state import Node, StateReader, Trail, same, walk
 
 _FEW: Final = 32  # items up to which a container is read one by one
 
@@ -14,23 +15,32 @@ class Packed:
     """The content of a container that holds nothing but plain data.
 
     Attributes:
+        value: The container.
         data: The content, as `marshal` writes it.
     """
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "value")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, value: Any, data: bytes) -> None:
+        self.value = value
         self.data = data
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Packed):
             return False
-        if self.data == other.data:
-            return True
         # marshal also writes which objects are referred to from elsewhere, which is no content
-        return bool(_state(self) == _state(other))
+        return self.data == other.data or same(self.state(), other.state())
 
     __hash__ = None  # type: ignore[assignment]  # equal content may be written in several ways
+
+    def state(self) -> Any:
+        """The state of the container, as if it had been read one by one."""
+        return StateReader().value(marshal.loads(self.data))  # noqa: S302 - it was made here
+
+    def holds(self, ids: Container[int]) -> bool:
+        """Whether the container, or one of its items, is one of some objects."""
+        items = self.value.values() if type(self.value) is dict else self.value
+        return id(self.value) in ids or any(id(item) in ids for item in [*items])
 
 
 def packed(value: Any) -> Packed | None:
@@ -38,24 +48,24 @@ def packed(value: Any) -> Packed | None:
     if len(value) < _FEW:
         return None
     try:
-        return Packed(marshal.dumps(value, 4))
+        return Packed(value, marshal.dumps(value, 4))
     except (ValueError, RuntimeError):  # it holds an object; or another thread is changing it
         return None
 
 
-def unpacked(state: Any, those_with: bytes = b"") -> Any:
-    """A state in which containers are no longer packed.
-
-    Args:
-        state: The state.
-        those_with: Bytes that a container's content holds; all others stay packed.
-    """
-    if isinstance(state, Packed):
-        return _state(state) if those_with in state.data else state
-    if type(state) is dict:
-        return {key: unpacked(item, those_with) for key, item in state.items()}
-    return [unpacked(item, those_with) for item in state] if type(state) is list else state
+def packs_in(state: Any, trail: Trail) -> Iterator[tuple[Packed, Trail]]:
+    """Every packed container in a state, with the way to it."""
+    if type(state) is Packed:
+        yield state, trail
+    for node, way in walk(state, trail):
+        yield from _packs_of(node, way)
 
 
-def _state(pack: Packed) -> Any:
-    return StateReader().value(marshal.loads(pack.data))  # noqa: S302 - it was made here
+def _packs_of(node: Node, trail: Trail) -> Iterator[tuple[Packed, Trail]]:
+    for name, state in node.attributes.items():
+        if type(state) is Packed:
+            yield state, (trail, "attribute", name)
+    items = node.items
+    for key, state in items.items() if isinstance(items, dict) else enumerate(items):
+        if type(state) is Packed:
+            yield state, (trail, "item", key)

@@ -20,7 +20,6 @@ from pytest_templates.support.text import as_text, counted
 if TYPE_CHECKING:
     from antiphon.observers import Observer, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
     from antiphon.session import Run
-    from pytest_templates.isolation.content import Custom
     from pytest_templates.isolation.guard import Guard
     from pytest_templates.run.ordering import ReverseOrder
 
@@ -167,7 +166,9 @@ class Isolation:
             return attempt.stash[GUARD]
 
     def _guard(self, attempt: Attempt) -> Guard:
-        report, custom, fails = attempt.failures.append, _custom_states(attempt.item), self._unseen == "fail"
+        from pytest_templates.isolation.custom import custom_states
+
+        report, custom, fails = attempt.failures.append, custom_states(attempt), self._unseen == "fail"
         if self._is_precise:
             from pytest_templates.isolation.precise import PreciseGuard
 
@@ -177,12 +178,6 @@ class Isolation:
         from pytest_templates.isolation.guard import Guard
 
         return Guard(report, custom, unseen_fails=fails)
-
-
-def _custom_states(item: pytest.Item) -> Custom | None:
-    """What the project says about the state of its own types; ``None`` where it says nothing."""
-    hook = item.ihook.pytest_templates_state
-    return (lambda value: hook(value=value)) if hook.get_hookimpls() else None
 
 
 GUARD: Final = pytest.StashKey["Guard | None"]()

@@ -13,26 +13,25 @@ from antiphon import LinearTemplate, SubroutineEntered, SubroutineExited, Templa
 from antiphon.observers import RunResumed, RunSuspended, TemplateEntered, TemplateExited
 from antiphon.session import Run
 from pytest_templates.isolation.aliasing import escaped, shared_with
-from pytest_templates.isolation.content import Custom
 from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
-from pytest_templates.isolation.globals import (
+from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, violated
+from pytest_templates.isolation.state import Custom, State, StateReader
+from pytest_templates.isolation.surroundings import (
     ENVIRONMENT,
     AmbientReader,
     ContextReader,
     Part,
     Surroundings,
+    changed_parts,
     environment,
     explained,
 )
-from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, concealed, violated
-from pytest_templates.isolation.state import State, StateReader, plain
 from pytest_templates.run.ordering import ReverseOrder
 
 _SHARED: Final = (
     "  nobody has written to it yet: give the subroutine a copy, or look at the `shared`, `__isolate__` or "
     "`__deepcopy__` that keeps it from having one"
 )
-CANARY: Final = b"canary-"  # how canaries begin
 _WITHIN: Final[ContextVar[tuple[Run, ...]]] = ContextVar("within", default=())  # runs with subroutines under way here
 
 
@@ -86,12 +85,12 @@ def _within(path: Path, other: Path) -> bool:
 class PreciseComparison(Comparison):
     """The parent and the state around it, compared whenever a template of the subroutine begins or ends."""
 
-    def __init__(self, event: SubroutineEntered, reader: StateReader) -> None:
+    def __init__(self, event: SubroutineEntered, reader: StateReader, custom: Custom | None) -> None:
         super().__init__(event, reader)
         self.kinds = reader.kinds
         self.around: Surroundings = {}
         self.has_child = False
-        self._context = ContextReader()
+        self._context = ContextReader(custom)
         self._running: list[tuple[str, Template]] = [(event.path, event.template)]
         self._is_idle = False
         self._begin()
@@ -139,12 +138,13 @@ class PreciseComparison(Comparison):
             f"{path}{where}, {which if self.has_child else 'before its first template: by its session_init_strategy'}"
         )
 
-    def look(self) -> None:
+    def look(self, *, in_its_context: bool = True) -> None:
         """Put what has changed of the parent since this was last called down to the template that is running."""
-        now, variables = self.now(), self._context.read()
+        now = self.now()
+        variables = self._context.read() if in_its_context else self._last_variables
         if not self.same(now, self._last):
-            self.blame.put_down(_differences(self._last, now), self.culprit)
-        parts = self._context.changed(self._last_variables, variables)
+            self.blame.put_down(differences(self._last, now), self.culprit)
+        parts = changed_parts(self._last_variables, variables)
         if parts:
             self.blame.put_down(_of_parts(parts, self._last_variables, variables), self.culprit)
         self._last, self._last_variables = now, variables
@@ -155,8 +155,8 @@ class PreciseComparison(Comparison):
         Args:
             around: What differs around the subroutine.
         """
-        found = [] if self.same(self._last, self.before) else _differences(self.before, self._last)
-        parts = self._context.changed(self._variables, self._last_variables)
+        found = [] if self.same(self._last, self.before) else differences(self.before, self._last)
+        parts = changed_parts(self._variables, self._last_variables)
         beside = sorted(
             [*_of_parts(parts, self._variables, self._last_variables), *around], key=lambda difference: difference.text
         )
@@ -168,15 +168,7 @@ def _of_parts(parts: Iterable[Part], before: Surroundings, now: Surroundings) ->
     return [
         replace(found, path=(part, *found.path[1:]))
         for part in parts
-        for found in _differences(_shown(part, before), _shown(part, now))
-    ]
-
-
-def _differences(before: State, now: State) -> list[Difference]:
-    """Every difference of two states; of what cannot be taken apart, as a whole."""
-    names = [name for name in before.keys() & now.keys() if before[name] != now[name]]
-    return differences(before, now) or [
-        Difference((name,), "changed", plain(before[name]), plain(now[name])) for name in names
+        for found in differences(_shown(part, before), _shown(part, now))
     ]
 
 
@@ -189,9 +181,9 @@ def _shown(part: Part, state: Surroundings) -> State:
 class _Around:
     """What lies around the subroutines that are under way in a test, as it was last looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, custom: Custom | None) -> None:
         self.now: Surroundings = {}
-        self._reader = AmbientReader()
+        self._reader = AmbientReader(custom)
 
     def add(self, comparison: PreciseComparison, others: Iterable[PreciseComparison]) -> None:
         """Look around another subroutine as well, from now on."""
@@ -207,16 +199,15 @@ class _Around:
     def look(self, *, thorough: bool) -> list[Difference]:
         """What has changed since this was last called."""
         before, self.now = self.now, self._reader.read(thorough=thorough)
-        return _of_parts(self._reader.changed(before, self.now), before, self.now)
+        return _of_parts(changed_parts(before, self.now), before, self.now)
 
-    def outside(self) -> State:
-        """All of it as it is now, for canaries to be looked for."""
-        parts = self._reader.read(thorough=False)
-        return {part.name: explained(state, CANARY) for part, state in parts.items()}
+    def outside(self) -> dict[Any, Any]:
+        """All of it as it is now, to be looked through."""
+        return {part: explained(state) for part, state in self._reader.read(thorough=False).items()}
 
     def since(self, before: Surroundings) -> list[Difference]:
         """What differs from what was, as far as it was last looked at."""
-        return _of_parts(self._reader.changed(before, self.now), before, self.now)
+        return _of_parts(changed_parts(before, self.now), before, self.now)
 
 
 class _PreciseReader(StateReader):
@@ -258,11 +249,11 @@ class PreciseGuard(Guard):
     ) -> None:
         super().__init__(report, custom, unseen_fails=unseen_fails)
         self.order = ReverseOrder() if reverse else None
-        self._around = _Around()
+        self._around = _Around(self._custom)
         self._looking = RLock()  # held while a thread looks at what lies around all of them
 
     def _comparison(self, event: SubroutineEntered) -> Comparison:
-        return PreciseComparison(event, _PreciseReader(self._custom))
+        return PreciseComparison(event, _PreciseReader(self._custom), self._custom)
 
     def _keep(self, comparison: Comparison) -> None:
         run = comparison.event.parent.run
@@ -271,24 +262,24 @@ class PreciseGuard(Guard):
             if others:
                 self._look_around(run)
             else:
-                self._around = _Around()
+                self._around = _Around(self._custom)
             if isinstance(comparison, PreciseComparison):
                 self._around.add(comparison, others)
             super()._keep(comparison)
         _go_within(run)
 
     def exited(self, event: SubroutineExited) -> None:
-        """Compare the states, and look for canaries that got out of the subroutine."""
+        """Compare the states, and look for what is outside of the subroutine as well."""
         comparison = self._taken(event)
         run = event.parent.run
         if isinstance(comparison, PreciseComparison):
             with self._looking_at(event):
                 self._compare(comparison)
-                self._look_for_canaries(event, comparison)
+                self._look_outside(event, comparison)
         if not self._comparisons_of(run):
             _go_outside(run)
 
-    def _look_for_canaries(self, event: SubroutineExited, comparison: PreciseComparison) -> None:
+    def _look_outside(self, event: SubroutineExited, comparison: PreciseComparison) -> None:
         if event.child is None:
             return
 
@@ -317,16 +308,16 @@ class PreciseGuard(Guard):
                 comparison.resume()
         _go_within(event.session.run)
 
-    def _compare(self, comparison: Comparison) -> None:
+    def _compare(self, comparison: Comparison, *, in_its_context: bool = True) -> None:
         if not isinstance(comparison, PreciseComparison):
             return
         path = comparison.event.path
-        comparison.look()
+        comparison.look(in_its_context=in_its_context)
         with self._looking:
             self._look_around(comparison.event.parent.run, comparison, thorough=True)
             found = comparison.found(self._around.since(comparison.around))
         if found:
-            lines = comparison.blame.lines([concealed(difference) for difference in found])
+            lines = comparison.blame.lines(found)
             self._report(violated(f"{changed(path)}, or what lies around it", *lines, REMEDY))
 
     def template_entered(self, event: TemplateEntered) -> None:

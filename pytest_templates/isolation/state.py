@@ -1,77 +1,282 @@
-"""State as plain data that can be compared later."""
+"""State that can be compared later: one walk over what values hold, by what `content` says is their state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from decimal import Decimal
-from fractions import Fraction
-from itertools import count
-from typing import Any, Final, TypeAlias
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import FunctionType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from antiphon import Message, Model, Session, Template
-from antiphon.copies import ATOMS, attributes
-from pytest_templates.isolation.content import UNLOADED, Custom, View, is_lazy, view_of
+from antiphon.copies import attributes
+from pytest_templates.isolation.content import UNLOADED, Plan, is_cache, plan_of
+from pytest_templates.isolation.static import short_name_of
+from pytest_templates.isolation.view import IDENTITY, UNSEEN, View
 
 State: TypeAlias = dict[str, Any]
-_READING: Final = object()
-_FEW: Final = 16  # repeated values, up to which states can be compared as if each were there once
-_MANY: Final = 1_000  # containers of a state that are shown as often as they are in it
-_DEEPEST: Final = 150  # levels; what lies deeper is told apart by its identity, so that no stack overflows
+Custom: TypeAlias = Callable[[Any], Any]
+Edge: TypeAlias = Literal["root", "attribute", "item", "key"]
+Trail: TypeAlias = "tuple[Trail | None, Edge, Any]"  # the way to a value: that to what it is in, and what it is there
+_MESSAGES: Final[Trail] = (None, "root", "messages")
+_DEEPEST_KEY: Final = 20
 
 
-class Exact(tuple[str, Any]):
-    """A value with the name of its type: ``1``, ``1.0`` and ``True`` are three values, and what is no number is one."""
+class Exact(tuple[type[Any], Any]):
+    """The type of a value that holds nothing, with what tells it apart: ``1``, ``1.0`` and ``True`` differ."""
 
     __slots__ = ()
 
 
-class StateReader:
-    """Reads sessions, templates and other objects as plain data: what `content` says is their state.
+class Attribute(str):
+    """The name of an attribute in a path, where keys and indices stand for themselves."""
 
-    Two states are equal with ``==`` if nothing has changed. A model is read as its settings, since models may well
-    count and cache.
+    __slots__ = ()
+
+
+class Member:
+    """A member of a set, or a key that was changed itself, in a path.
+
+    Args:
+        key: The member's state.
+    """
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Member and bool(other.key == self.key)
+
+    def __hash__(self) -> int:
+        return hash((Member, self.key))
+
+
+class ObjectKey:
+    """A key of a dict, or a member of a set, that can only be told apart by its identity.
+
+    Args:
+        value: The key.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is ObjectKey and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __repr__(self) -> str:
+        return f"<{short_name_of(type(self.value))}>"
+
+
+class _Inner:
+    """Stands for a part that is a node: the parts that are none are compared at once."""
+
+
+_INNER: Final = _Inner()
+_EMPTY: Final = _Inner()  # an empty dict
+_OBJECT: Final = View("object")
+_PLAIN_MESSAGE: Final = plan_of(Message)
+_NONE: Final[dict[Any, Any]] = {}
+_MAPPING: Final = View("mapping")
+_SEQUENCE: Final = View("sequence")
+
+
+class Node:
+    """The state of one value that holds others, or is told apart by more than a text or a number.
+
+    It does not know where it was found: nodes that hold each other are freed late, and there are many.
+
+    Args:
+        value: The value.
+        plan: How values of its type are looked at.
+
+    Attributes:
+        value: The same; kept alive, so that no other one takes its ``id``.
+        plan: The same.
+        view: What of the value is its state.
+        keys: The state of those keys that hold something themselves.
+        is_message: Whether it is one of the messages of a session, which are told apart by identity.
+    """
+
+    __slots__ = (
+        "_attributes",
+        "_inner_attributes",
+        "_inner_items",
+        "_items",
+        "is_message",
+        "keys",
+        "plan",
+        "value",
+        "view",
+    )
+
+    def __init__(self, value: Any, plan: Plan) -> None:
+        self.value = value
+        self.plan = plan
+        self.is_message = False
+        self.view = UNSEEN
+        self._attributes = self._inner_attributes = self._inner_items = self.keys = _NONE
+        self._items: Any = _NONE
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The state of each attribute, by its name."""
+        held = {name: _empty_dict() if one is _EMPTY else one for name, one in self._attributes.items()}
+        return {**held, **self._inner_attributes}
+
+    @property
+    def items(self) -> dict[Any, Any] | list[Any]:
+        """The state of each item, by its key or index; the members of a set are keys."""
+        if type(self._items) is dict:
+            return {**self._items, **self._inner_items}
+        return [self._inner_items.get(index, item) for index, item in enumerate(self._items)]
+
+    def inner(self) -> Iterator[tuple[Edge, Any, Node]]:
+        """The nodes of all that it holds: what each is of it, under which name, key or index."""
+        for name, node in self._inner_attributes.items():
+            yield "attribute", name, node
+        for key, node in self.keys.items():
+            yield "key", key, node
+        for key, node in self._inner_items.items():
+            yield "item", key, node
+
+    def hold_attributes(self, states: dict[str, Any], inner: dict[str, Node]) -> None:
+        """Take the states of the attributes; those that are nodes are ``_INNER`` among the first."""
+        self._attributes, self._inner_attributes = states, inner
+
+    def hold_items(self, states: Any, inner: dict[Any, Node]) -> None:
+        """Take the states of the items; those that are nodes are ``_INNER`` among the first."""
+        self._items, self._inner_items = states, inner
+
+    def pairs_with(self, other: Node) -> Sequence[tuple[Node, Node]] | None:
+        """The nodes within that have to be the same for the two to be; ``None`` where the two are not."""
+        if self.view.content != other.view.content:
+            return None
+        if self._attributes != other._attributes and not self._same_attributes(other):
+            return None
+        if self._items != other._items or self.keys.keys() != other.keys.keys():
+            return None
+        if self.view.form == "ordered" and [*self._items] != [*other._items]:
+            return None
+        if not (self._inner_attributes or self._inner_items or self.keys):
+            return ()
+        pairs: list[tuple[Node, Node]] = []
+        for mine, its in (
+            (self._inner_attributes, other._inner_attributes),
+            (self._inner_items, other._inner_items),
+            (self.keys, other.keys),
+        ):
+            if mine:
+                pairs += [(node, its[key]) for key, node in mine.items() if key in its]
+        return pairs
+
+    def _same_attributes(self, other: Node) -> bool:
+        """Whether the attributes that are no nodes are equal, but for those that were loaded or opened meanwhile."""
+        if any(
+            (one is _EMPTY) is not (other._attributes.get(name) is _EMPTY) for name, one in self._attributes.items()
+        ):
+            return False
+        mine, its = self.attributes, other.attributes
+        return mine.keys() == its.keys() and all(
+            item is its[name]
+            or type(item) is Node is type(its[name])
+            or is_used(name, item, its[name])
+            or _equal(item, its[name])
+            for name, item in mine.items()
+        )
+
+
+def _empty_dict() -> Node:
+    node = Node({}, plan_of(dict))
+    node.view = _MAPPING
+    return node
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and type(one) is not Node and bool(one == other)
+
+
+class Unseen(NamedTuple):
+    """A value of which nothing but the identity could be compared.
+
+    Attributes:
+        kind: Its type.
+        trail: The way to it.
+    """
+
+    kind: type[Any]
+    trail: Trail
+
+
+class StateReader:
+    """Reads the state of sessions, templates and other objects.
+
+    A model is read as its settings, since models may well count and cache.
 
     Args:
         custom: Returns plain data for values of the types that a project knows, ``None`` for all others.
 
     Attributes:
-        unseen: A value of every type of which nothing but the identity could be compared.
-        kinds: The types of all objects that were read.
+        unseen: A value of every type of which nothing but the identity could be compared, by the type's ``id``.
+        kinds: The types of all objects that were read, but for builtin containers.
     """
 
     def __init__(self, custom: Custom | None = None) -> None:
-        self.unseen: dict[type[Any], Any] = {}
+        self.unseen: dict[int, Unseen] = {}
         self.kinds: set[type[Any]] = set()
         self._custom = custom
-        self._kept: list[Any] = []  # what is read as its identity stays alive, so that no other object takes its id
-        self._memo: dict[int, tuple[Any, Any]] = {}  # id -> (value, kept alive; its state), of one reading
-        self._depth = 0
-        self._repeats = 0
+        self._memo: dict[int, Node] = {}  # by the ids of the values, of one reading
+        self._memo_of_templates: dict[int, Node] = {}
+        self._in_template = False  # whose functions are told apart by identity: precise looks into them, for itself
+        self._waiting: deque[tuple[Node, Trail]] = deque()
 
     def begin(self) -> None:
         """Begin another reading: of what is found several times in one, the state is the same object."""
-        self._memo.clear()
+        self._memo, self._memo_of_templates = {}, {}
 
     def same(self, one: Any, other: Any) -> bool:
         """Whether two states that were read are equal."""
-        if self._repeats < _FEW:
-            return bool(one == other)
-        return _same(one, other, set())
+        return same(one, other)
 
     def session(self, session: Session) -> State:
         """The state of a session: its messages, its metadata, its runner with its model."""
-        return {
-            "messages": [self.message(message) for message in session.messages],
-            "metadata": self.value(session.metadata),
-            "runner": None if session.runner is None else self._object(session.runner, attributes(session.runner)),
+        state = {
+            "messages": [self._message(one, index) for index, one in enumerate(session.messages)],
+            "metadata": self._part(session.metadata, None, "root", "metadata"),
+            "runner": self._part(session.runner, None, "root", "runner"),
         }
+        self._read_all()
+        return state
 
-    def message(self, message: Message) -> State:
-        """The state of a message, field by field."""
-        fields = {**vars(message), "object": self._identity(message), "metadata": self.value(message.metadata)}
-        if message.tool_calls:
-            fields["tool_calls"] = self.value(message.tool_calls)
-        return fields
+    def _message(self, message: Message, index: int) -> Node:
+        if type(message) is Message and id(message) not in self._memo:
+            plain = self._plain_message(message)
+            if plain is not None:
+                return plain
+        node: Node = self._part(message, _MESSAGES, "item", index)
+        node.is_message = True
+        return node
+
+    def _plain_message(self, message: Message) -> Node | None:
+        """The state of a message that holds nothing but texts: of most; ``None`` for all others."""
+        held = dict(vars(message))
+        for name, item in held.items():
+            kind = type(item)
+            if not (kind is str or item is None):
+                if item or not (kind is tuple or kind is dict):
+                    return None
+                held[name] = _EMPTY if kind is dict else ()
+        node = self._memo[id(message)] = Node(message, _PLAIN_MESSAGE)
+        node.is_message = True
+        node.view = _OBJECT
+        node.hold_attributes(held, _NONE)
+        return node
 
     def template(self, template: Template) -> State:
         """The state of a template: its own attributes, with other templates and runners as their identity.
@@ -79,168 +284,281 @@ class StateReader:
         Models in it are read as their settings, but for one that only serves the templates within: they may set it.
         """
         within = template.model_within
-        return {
-            name: self._identity(item) if within is not None and item is within else self._template_value(item)
-            for name, item in attributes(template).items()
-        }
-
-    def value(self, value: Any) -> Any:
-        """The state of any value."""
-        kind = type(value)
-        if kind in _PLAIN:
-            return value
-        exact = _EXACT.get(kind)
-        if exact is not None:
-            return Exact((kind.__name__, exact(value)))
-        if kind in ATOMS:
-            return value
-        known = self._memo.get(id(value))
-        if known is not None:
-            self._repeats += 1
-            return f"<the {kind.__name__} around it>" if known[1] is _READING else known[1]
-        if self._depth >= _DEEPEST:
-            return self._unseen(value)
-        self._memo[id(value)] = value, _READING
-        self._depth += 1
+        memo, self._memo, self._in_template = self._memo, self._memo_of_templates, True
         try:
-            state = self._read(value, kind)
+            return {
+                Attribute(name): self._identity(item)
+                if within is not None and item is within
+                else self._of_template(item)
+                for name, item in attributes(template).items()
+            }
         finally:
-            self._depth -= 1
-        self._memo[id(value)] = value, state
+            self._memo, self._in_template = memo, False
+
+    def value(self, value: Any, root: str = "") -> Any:
+        """The state of any value.
+
+        Args:
+            value: The value.
+            root: With what its path begins.
+        """
+        state = self._part(value, None, "root", root)
+        self._read_all()
         return state
 
-    def _read(self, value: Any, kind: type[Any]) -> Any:
-        if kind is dict:
-            return self._mapping(value)
-        if kind is list or kind is tuple:
-            return [item if type(item) in _PLAIN else self.value(item) for item in value]
-        if issubclass(kind, Model):
-            return {"object": self._identity(value), "settings": self.value(value.settings)}
-        return self._viewed(value, view_of(value, self._custom))
+    def _part(self, value: Any, around: Trail | None, edge: Edge, key: Any) -> Any:
+        """The state of a value inside of another one; what it holds is read later."""
+        kind = type(value)
+        if kind is str or kind is int or value is None:
+            return value
+        plan = plan_of(kind)
+        if plan.exact is not None:
+            return Exact((kind, plan.exact(value)))
+        if kind is tuple and not value:
+            return ()
+        known = self._memo.get(id(value))
+        if known is None:
+            known = self._memo[id(value)] = Node(value, plan)
+            self._waiting.append((known, (around, edge, key)))
+        return known
 
-    def _viewed(self, value: Any, view: View) -> Any:
-        self.kinds.add(type(value))
-        match view:
-            case View("mapping", parts):
-                return self._mapping(parts)
-            case View("sequence" | "content" | "data", parts):
-                return self.value(parts)
-            case View("set", parts):
-                return {"a set of": sorted((self.value(item) for item in parts), key=repr)}
-            case View("fields", parts):
-                return self._fields(value, parts)
-            case View("object", parts):
-                return self._object(value, parts)
-            case View("identity"):
-                return self._identity(value)
-        return self._unseen(value)
+    def _read_all(self) -> None:
+        """Read what waits, the outermost first: a path that is named is as short as can be."""
+        waiting = self._waiting
+        while waiting:
+            node, trail = waiting.popleft()
+            kind = node.plan.kind
+            if kind is dict:
+                node.view = _MAPPING
+                self._read_mapping(node, trail, node.value.copy())
+            elif kind is list or kind is tuple:
+                node.view = _SEQUENCE
+                self._read_sequence(node, trail, [*node.value])
+            else:
+                view = self._view(node, trail)
+                if view.attributes:
+                    self._read_attributes(node, trail, view.attributes)
+                if view.items is not None:
+                    self._read_items(node, trail, view)
 
-    def _mapping(self, items: dict[Any, Any]) -> dict[Any, Any]:
-        return {
-            key if type(key) in _PLAIN else self._key(key): item if type(item) in _PLAIN else self.value(item)
-            for key, item in [*items.items()]  # another thread may add to it
-        }
+    def _view(self, node: Node, trail: Trail) -> View:
+        try:
+            view = self._view_of(node)
+        except Exception:  # noqa: BLE001 - whatever the program's classes and their libraries raise
+            view = UNSEEN
+        node.view = view
+        kind = node.plan.kind
+        if view.form == "unseen":
+            self._note_unseen(kind, trail)
+        if node.plan.is_hashable and id(kind) not in _BUILTIN:
+            self.kinds.add(kind)
+        return view
 
-    def _object(self, value: object, parts: dict[str, Any]) -> dict[str, Any]:
-        return {"object": self._identity(value), **self._fields(value, parts)}
+    def _note_unseen(self, kind: type[Any], trail: Trail) -> None:
+        if id(kind) not in self.unseen:
+            self.unseen[id(kind)] = Unseen(kind, trail)
 
-    def _fields(self, value: object, parts: dict[str, Any]) -> dict[str, Any]:
-        left_out = self._left_out(value, {name for name in parts if is_lazy(type(value), name)})
-        return {
-            name: item if item is UNLOADED else self.value(item) for name, item in parts.items() if name not in left_out
-        }
+    def _view_of(self, node: Node) -> View:
+        return self._model(node.value) if node.plan.is_model else self._look(node.plan, node.value)
+
+    def _look(self, plan: Plan, value: Any) -> View:
+        if self._in_template and plan.kind is FunctionType:
+            return IDENTITY
+        if self._custom is not None and id(plan.kind) not in _BUILTIN:
+            stated = self._custom(value)
+            if stated is not None:
+                return _stated(stated)
+        return self._own_look(plan, value)
+
+    def _own_look(self, plan: Plan, value: Any) -> View:
+        """What of a value is its state where the project does not say."""
+        return plan.look(value)
+
+    def _model(self, model: Model) -> View:
+        """What of a model is its state."""
+        return View("object", attributes={"settings": model.settings}, has_identity=True)
+
+    def _read_items(self, node: Node, trail: Trail, view: View) -> None:
+        if view.form == "set":
+            node.hold_items(dict.fromkeys([self._key(node, trail, item) for item in view.items]), _NONE)
+        elif view.form in ("mapping", "ordered"):
+            self._read_mapping(node, trail, view.items)
+        else:
+            self._read_sequence(node, trail, view.items)
+
+    def _read_mapping(self, node: Node, trail: Trail, items: dict[Any, Any]) -> None:
+        states: dict[Any, Any] = {}
+        inner: dict[Any, Node] = {}
+        for key, item in items.items():
+            kind = type(key)
+            state = key if kind is str or kind is int else self._key(node, trail, key)
+            kind = type(item)
+            if kind is str or kind is int or item is None:
+                states[state] = item
+            else:
+                self._put(item, trail, "item", state, states, inner)
+        node.hold_items(states, inner)
+
+    def _read_sequence(self, node: Node, trail: Trail, items: list[Any]) -> None:
+        inner: dict[Any, Node] = {}
+        for index, item in enumerate(items):
+            kind = type(item)
+            if not (kind is str or kind is int or item is None):
+                self._put(item, trail, "item", index, items, inner)
+        node.hold_items(items, inner)
+
+    def _read_attributes(self, node: Node, trail: Trail, held: Mapping[str, Any]) -> None:
+        left_out: Collection[str] = ()
+        if node.plan.lazy:
+            left_out = self._left_out(node.value, set(node.plan.lazy & held.keys()))
+        if node.plan.is_users:
+            left_out = {*left_out, *(name for name in held if name[:1] == "_" and is_cache(name))}
+        states: dict[str, Any] = {}
+        inner: dict[str, Node] = {}
+        for name, item in held.items():
+            kind = type(item)
+            if name in left_out:
+                continue
+            if kind is str or kind is int or item is None or item is UNLOADED:
+                states[name] = item
+            else:
+                self._put(item, trail, "attribute", name, states, inner)
+        node.hold_attributes(states, inner)
+
+    def _put(self, item: Any, trail: Trail, edge: Edge, key: Any, states: Any, inner: dict[Any, Node]) -> None:
+        """Put the state of a part where it belongs."""
+        state = self._part(item, trail, edge, key)
+        if type(state) is Node:
+            inner[key] = state
+            state = _INNER
+        states[key] = state
 
     def _left_out(self, value: object, lazy: set[str]) -> set[str]:
         """The names of the attributes that are computed when they are read and are no state: here all of them."""
         del value
         return lazy
 
-    def _template_value(self, item: Any) -> Any:
-        if type(item) not in ATOMS and not issubclass(type(item), list | dict | set | bytearray | Model):
-            view = view_of(item)
-            return self._viewed(item, view) if view.form == "fields" else self._identity(item)
-        return self.value(item)
+    def _key(self, node: Node, trail: Trail, key: Any) -> Any:
+        state = _key_state(key)
+        if state is None or _holds_objects(state):
+            state = ObjectKey(key) if state is None else state
+            if node.keys is _NONE:
+                node.keys = {}
+            node.keys[state] = self._part(key, trail, "key", state)
+        return state
 
-    def _key(self, key: Any) -> Any:
-        if type(key) is tuple:
-            return tuple(map(self._key, key))
-        return self.value(key) if type(key) in ATOMS else self._identity(key)
+    def _of_template(self, item: Any) -> Any:
+        plan = plan_of(type(item))
+        if item is None or type(item) in (str, int) or plan.exact is not None or plan.is_data:
+            return self.value(item, "templates")
+        return self._identity(item)
 
-    def _unseen(self, value: object) -> str:
-        self.unseen.setdefault(type(value), value)
-        return self._identity(value)
-
-    def _identity(self, value: object) -> str:
-        self._kept.append(value)
-        return f"<{type(value).__name__} at {id(value):#x}>"
-
-
-_PLAIN: Final = frozenset([type(None), str, int])
-_EXACT: Final[dict[type[Any], Callable[[Any], Any]]] = {
-    bool: bool,
-    float: lambda value: value if value == value else "nan",  # NaN differs from itself
-    complex: repr,
-    bytes: bytes,
-    Decimal: str,
-    Fraction: str,
-}
+    def _identity(self, value: Any) -> Node:
+        return Node(value, plan_of(type(value)))
 
 
-class _Written(str):
-    """A key that is shown as it is written, and differs from all others: the key ``True`` from ``1``."""
-
-    __slots__ = ()
-    __repr__ = str.__str__
+_BUILTIN: Final = frozenset(map(id, (dict, list, tuple, set, frozenset)))
 
 
-def plain(state: Any) -> Any:
-    """A state as it is shown: without the names of types.
-
-    Of a very large one, what is in it several times is there in the first place only.
-    """
-    return _plain(state, set(), count(1))
-
-
-def _plain(state: Any, shown: set[int], numbers: Iterator[int]) -> Any:
-    if isinstance(state, Exact):
-        return state[1]
-    if isinstance(state, dict | list) and state:
-        if next(numbers) > _MANY and id(state) in shown:
-            return "<as above>"
-        shown.add(id(state))
-    if isinstance(state, dict):
-        return {_plain_key(key): _plain(item, shown, numbers) for key, item in state.items()}
-    return [_plain(item, shown, numbers) for item in state] if isinstance(state, list) else state
+def _stated(state: Any) -> View:
+    """What a project says of a value, in place of the value's own state."""
+    kind = type(state)
+    if kind is dict:
+        return View("mapping", items=dict(state))
+    if kind is list or kind is tuple:
+        return View("sequence", items=[*state])
+    return View("object", attributes={"state": state})
 
 
-def _plain_key(key: Any) -> Any:
-    if isinstance(key, Exact):
-        return _Written(repr(key[1]))
-    return tuple(map(_plain_key, key)) if isinstance(key, tuple) else key
+def _key_state(key: Any, depth: int = 0) -> Any:
+    """The state of a key that holds nothing; ``None`` for all others."""
+    kind = type(key)
+    if kind is str or kind is int:
+        return key
+    if kind is tuple and depth < _DEEPEST_KEY:
+        parts = [_key_state(item, depth + 1) or ObjectKey(item) for item in key]
+        return Exact((tuple, tuple(parts)))
+    plan = plan_of(kind)
+    return None if plan.exact is None else Exact((kind, plan.exact(key)))
 
 
-def _same(one: Any, other: Any, known: set[tuple[int, int]]) -> bool:
+def _holds_objects(state: Any) -> bool:
+    return type(state) is ObjectKey or (
+        type(state) is Exact and state[0] is tuple and any(map(_holds_objects, state[1]))
+    )
+
+
+def same(one: Any, other: Any) -> bool:
     """Whether two states are equal; each pair of parts is compared once, however often it is found."""
-    if type(one) is not type(other) or not isinstance(one, dict | list):
-        return bool(one == other)
-    if one is other or (id(one), id(other)) in known:
+    known: set[tuple[int, int]] = set()
+    waiting = [(one, other)]
+    while waiting:
+        before, after = waiting.pop()
+        ids = id(before), id(after)
+        if before is after or ids in known:
+            continue
+        inner = _pairs_within(before, after)
+        if inner is None:
+            return False
+        if inner:
+            known.add(ids)
+            waiting += inner
+    return True
+
+
+def _pairs_within(before: Any, after: Any) -> Sequence[tuple[Any, Any]] | None:
+    """What has to be the same inside of two states for these to be equal; ``None`` where they are not."""
+    kind = type(before)
+    if kind is not type(after):
+        return None
+    if kind is Node:
+        return None if is_another(before, after) else before.pairs_with(after)
+    if kind is list and len(before) == len(after):
+        return [*zip(before, after, strict=True)]
+    if kind is dict and before.keys() == after.keys():
+        return [(item, after[key]) for key, item in before.items()]
+    return () if before == after else None
+
+
+def is_another(before: Node, after: Node) -> bool:
+    """Whether two nodes are not of the same type, or not of the same object where that counts."""
+    if before.plan.kind is not after.plan.kind or before.view.form != after.view.form:
         return True
-    known.add((id(one), id(other)))
-    if len(one) != len(other):
-        return False
-    if isinstance(one, list):
-        return all(_same(item, beside, known) for item, beside in zip(one, other, strict=True))
-    return one.keys() == other.keys() and all(_same(item, other[key], known) for key, item in one.items())
+    return before.value is not after.value and (before.view.has_identity or before.is_message)
 
 
-def that_differ(one: Any, other: Any) -> tuple[Any, Any]:
-    """Two states without the items and attributes that are equal in both."""
-    if not (isinstance(one, dict) and isinstance(other, dict)):
-        return one, other
-    left, right = dict(one), dict(other)
-    for key in one.keys() & other.keys():
-        if _same(one[key], other[key], set()):
-            del left[key], right[key]
-        else:
-            left[key], right[key] = that_differ(one[key], other[key])
-    return left, right
+def is_used(name: str, before: Any, after: Any) -> bool:
+    """Whether an attribute was loaded meanwhile, or is private and holds a client or the like from its first use on."""
+    if before is UNLOADED or after is UNLOADED:
+        return True
+    one, other = (before, after) if before is None else (after, before)
+    return name[:1] == "_" and one is None and type(other) is Node and other.view.form in ("unseen", "identity")
+
+
+def walk(state: Any, trail: Trail) -> Iterator[tuple[Node, Trail]]:
+    """Every node of a state with the way to it, the outermost first; each once.
+
+    Args:
+        state: The state.
+        trail: The way to it.
+    """
+    visited: set[int] = set()
+    waiting = deque([(state, trail)])
+    while waiting:
+        one, trail = waiting.popleft()
+        kind = type(one)
+        if kind is Node:
+            if id(one) not in visited:
+                visited.add(id(one))
+                yield one, trail
+                waiting.extend((node, (trail, edge, key)) for edge, key, node in one.inner())
+        elif kind is dict:
+            waiting.extend((item, (trail, "item", key)) for key, item in one.items())
+        elif kind is list:
+            waiting.extend((item, (trail, "item", index)) for index, item in enumerate(one))
+
+
+def walk_session(state: State) -> Iterator[tuple[Node, Trail]]:
+    """Every node in the state of a session with the way to it."""
+    for name, part in state.items():
+        yield from walk(part, (None, "root", name))

@@ -15,7 +15,7 @@ import fractions
 import re
 import types
 import uuid
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterator
 from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
 
@@ -47,18 +47,40 @@ def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
     Args:
         value: Anything.
         sharing: Further types whose instances are shared.
+
+    Raises:
+        InvalidValue: Objects or tuples are nested too deep in it to be copied; the text names the key of a dict. Lists
+            and dicts may be nested as deep as they are.
     """
-    return Copier(sharing)(value)
+    try:
+        return Copier(sharing)(value)
+    except RecursionError as error:
+        where = f" under {_too_deep(value, sharing)}" if isinstance(value, dict) else ""
+        raise InvalidValue(
+            f"a {type(value).__name__} cannot be copied: what it holds{where} is nested too deep; lists and dicts may "
+            "be nested as deep as need be, tuples and objects some hundred levels"
+        ) from error
+
+
+def _too_deep(value: dict[Any, Any], sharing: tuple[type, ...]) -> str:
+    """The first key of a dict whose value is nested too deep to be copied."""
+    for key, item in value.items():
+        try:
+            Copier(sharing)(item)
+        except RecursionError:
+            return f"the key {key!r}" if type(key) in ATOMS else f"a key of type {type(key).__name__}"
+    return "one of its keys"
 
 
 class Copier:
     """Makes deep copies; an object that is found twice is copied once."""
 
-    __slots__ = ("_memo", "_sharing")
+    __slots__ = ("_depth", "_memo", "_sharing")
 
     def __init__(self, sharing: tuple[type, ...] = ()) -> None:
         self._memo: dict[int, tuple[Any, Any]] = {}  # id -> (original, kept alive; copy)
         self._sharing = sharing
+        self._depth = 0
 
     def __call__(self, value: T) -> T:
         """The copy of a value."""
@@ -173,16 +195,47 @@ class Copier:
 
     def copy_list(self, value: list[Any]) -> list[Any]:
         """The copy of a list."""
+        if self._depth >= _DEEP:
+            return cast("list[Any]", self._copy_deep(value))
         copy: list[Any] = self.remember(value, [])
+        self._depth += 1
         copy.extend([item if type(item) in ATOMS else self(item) for item in value])
+        self._depth -= 1
         return copy
 
     def copy_dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         """The copy of a dict; keys are copied as well."""
+        if self._depth >= _DEEP:
+            return cast("dict[Any, Any]", self._copy_deep(value))
         copy: dict[Any, Any] = self.remember(value, {})
+        self._depth += 1
         for key, item in value.items():
             copy[key if type(key) in ATOMS else self(key)] = item if type(item) in ATOMS else self(item)
+        self._depth -= 1
         return copy
+
+    def _copy_deep(self, value: Any) -> Any:
+        """The copy of a list or a dict, and of the lists and dicts in it, in the usual order but without recursion."""
+        copy = self.remember(value, type(value)())
+        waiting = [(copy, _items(value))]
+        while waiting:
+            into, items = waiting[-1]
+            inner = next((found for key, item in items if (found := self._put(into, key, item)) is not None), None)
+            if inner is None:
+                waiting.pop()
+            else:
+                waiting.append(inner)
+        return copy
+
+    def _put(self, into: Any, key: Any, item: Any) -> tuple[Any, Iterator[tuple[Any, Any]]] | None:
+        """Put the copy of an item into a copy; returns that of a list or a dict, still empty, with its items."""
+        is_inner = type(item) in (list, dict) and id(item) not in self._memo
+        copy = self.remember(item, type(item)()) if is_inner else self(item)
+        if type(into) is list:
+            into.append(copy)
+        else:
+            into[self(key)] = copy
+        return (copy, _items(item)) if is_inner else None
 
     def copy_tuple(self, value: tuple[Any, ...]) -> tuple[Any, ...]:
         """The copy of a tuple."""
@@ -201,6 +254,14 @@ class Copier:
     def copy_bytearray(self, value: bytearray) -> bytearray:
         """The copy of a bytearray."""
         return self.remember(value, bytearray(value))
+
+
+_DEEP: int = 50  # levels from which on lists and dicts are copied without recursion
+
+
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The items of a list or a dict, with their indices or keys."""
+    return iter(value.items() if type(value) is dict else enumerate(value))
 
 
 def attributes(value: object) -> dict[str, Any]:
@@ -250,6 +311,6 @@ def is_shared(kind: type[Any]) -> bool:
     """Whether copies share objects of this kind, because they cannot sensibly exist twice."""
     return (
         issubclass(kind, type | enum.Enum)
-        or any(hasattr(kind, name) for name in _HAS_TO_BE_CLOSED)
+        or any(name in vars(base) for base in kind.__mro__ for name in _HAS_TO_BE_CLOSED)
         or any(base.__module__.partition(".")[0] in _CONCURRENCY for base in kind.__mro__)
     )

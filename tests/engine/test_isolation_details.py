@@ -29,6 +29,8 @@ from antiphon import (
     ToolCall,
     UserTemplate,
 )
+from antiphon.copies import isolated
+from antiphon.errors import InvalidValue
 
 
 def test_clause_4_metadata_added_to_an_inherited_message_without_any_stays_in_the_subroutine(play, doing, answering):
@@ -267,3 +269,27 @@ def test_a_message_said_in_a_subroutine_returns_also_where_an_inherited_one_was_
     session = Session(messages=[Message(role="user", content="old")])
 
     assert contents(play(Runner(answering()), session, template=tree)) == ["old", "old"]
+
+
+def test_metadata_may_nest_lists_and_dicts_as_deep_as_they_are():
+    inmost: list[object] = ["one"]
+    value: object = inmost
+    for _ in range(3_000):
+        value = [{"inner": value, "shared": inmost}]
+
+    copy = isolated({"deep": value})["deep"]
+
+    for _ in range(3_000):
+        assert copy[0]["shared"] == ["one"]
+        copy = copy[0]["inner"]
+    assert copy == inmost
+    assert copy is not inmost
+
+
+def test_tuples_that_nest_too_deep_are_refused_by_their_key():
+    value: tuple[object, ...] = ()
+    for _ in range(100_000):
+        value = (value,)
+
+    with pytest.raises(InvalidValue, match="what it holds under the key 'deep' is nested too deep"):
+        isolated({"flat": 1, "deep": value})

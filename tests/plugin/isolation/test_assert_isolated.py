@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from antiphon import Message, Model, ModelSettings, Runner, Session
@@ -94,6 +97,14 @@ def test_what_is_no_session_is_refused(given):
     assert isinstance(caught.value, AntiphonError)
 
 
+@pytest.mark.parametrize("first", ["pass", "import pytest_templates.isolation.block", "import pytest_templates.plugin"])
+def test_it_is_a_function_however_it_is_imported(first):
+    code = f"{first}; from pytest_templates.isolation import assert_isolated; import antiphon; "
+    code += "assert_isolated(antiphon.Session()).__enter__()"
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_violation_points_to_the_block_and_not_into_the_plugin(project):
     project.tests(
         """
@@ -108,4 +119,4 @@ def test_a_violation_points_to_the_block_and_not_into_the_plugin(project):
 
     result.assert_outcomes(failed=1)
     project.says(result, ">       with assert_isolated(session):", "metadata['notes'][0] was added: 'x'", "test_it.py:")
-    result.stdout.no_fnmatch_line("*isolation.py*")
+    result.stdout.no_fnmatch_line("*isolation*.py*")

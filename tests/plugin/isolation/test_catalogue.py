@@ -190,7 +190,7 @@ CATALOGUE = {
     "global SDK setting": (GLOBAL_SETTING, "openai.base_url was None and is 'http://other.test'", False),
     "context variable": (CONTEXT, "the context variable language was added: 'no'", False),
     "callback list": (CALLBACKS, "test_it.CALLBACKS[0] was added: 'log'", False),
-    "tool registry": (REGISTRY, "runner.tools.delete was added: 'of everything'", True),
+    "tool registry": (REGISTRY, "runner.tools['delete'] was added: 'of everything'", True),
     "shared client header": (
         HEADER,
         "the Client of the model own, client['headers']['x-team'] was 'desk' and is",

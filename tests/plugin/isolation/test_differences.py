@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from antiphon import Message, ModelSettings, Runner, Session, UserTemplate
+from pytest_templates import ScriptedModel
 from pytest_templates.isolation.differences import Difference, MessageKey, differences, lines_of
 from pytest_templates.isolation.state import StateReader
 
 
 def states(before, after):
     reader = StateReader()
-    return reader.value({"metadata": before}), reader.value({"metadata": after})
+    return {"metadata": reader.value(before)}, {"metadata": reader.value(after)}
 
 
 def texts(before, after):
@@ -27,6 +29,9 @@ def texts(before, after):
         ({"a": [1, 2, 3]}, {"a": [1, 3]}, ["metadata['a'][1] was removed; it was 2"]),
         ({"a": {"b": [{"c": 1}]}}, {"a": {"b": [{"c": 2}]}}, ["metadata['a']['b'][0]['c'] was 1 and is 2"]),
         ({1: "a", "x y": 1}, {1: "b", "x y": 1}, ["metadata[1] was 'a' and is 'b'"]),
+        ({"a": (1,)}, {"a": [1]}, ["metadata['a'] was (1,) and is [1]"]),
+        ({"a": {1}}, {"a": {1, (2, "x")}}, ["metadata['a']{(2, 'x')} was added: (2, 'x')"]),
+        ({"a": [10**5000]}, {"a": [1]}, ["metadata['a'][0] was <a number of 16610 bits> and is 1"]),
         ({"it's": 1}, {"it's": 2}, ['metadata["it\'s"] was 1 and is 2']),
         ({"a": True, "b": 0}, {"a": 1, "b": 0}, ["metadata['a'] was True and is 1"]),
     ],
@@ -36,11 +41,19 @@ def test_a_change_is_one_line_with_place_old_and_new_value(before, after, lines)
 
 
 def test_the_root_of_a_place_names_what_it_belongs_to():
-    before = {"runner": {"_model": {"settings": {"temperature": 0}}}, "templates": {"talk/answer": {"note": 1}}}
-    after = {"runner": {"_model": {"settings": {"temperature": 1}}}, "templates": {"talk/answer": {"note": 2}}}
+    reader = StateReader()
+    model = ScriptedModel()
+    model.settings = ModelSettings(temperature=0)
+    runner, template = Runner(model), UserTemplate("Hi.")
+    template.note = 1
+    before = {"runner": reader.value(runner), "templates": {"talk/answer": reader.template(template)}}
+    model.settings.temperature = 1
+    template.note = 2
+    reader.begin()
+    after = {"runner": reader.value(runner), "templates": {"talk/answer": reader.template(template)}}
 
     assert texts(before, after) == [
-        "runner.model.settings.temperature was 0 and is 1",
+        "runner.model.settings.temperature was 0.0 and is 1.0",
         "templates['talk/answer'].note was 1 and is 2",
     ]
 
@@ -59,26 +72,34 @@ def test_many_changes_are_cut_and_counted():
     assert lines[-1] == "and 30 more changes"
 
 
-def said(number, content, role="user", **more):
-    return {"role": role, "content": content, "object": f"<Message {number}>", **more}
+def said(content, **more):
+    return Message(role="user", content=content, **more)
+
+
+def of_messages(before, after):
+    """The states of two conversations."""
+    reader = StateReader()
+    states = [reader.session(Session(messages=before))]
+    reader.begin()
+    return (*states, reader.session(Session(messages=after)))
 
 
 def test_messages_are_told_apart_by_identity():
-    first, second, third = (said(number, f"message {number}") for number in range(3))
+    first, second, third = (said(f"message {number}") for number in range(3))
 
-    assert texts({"messages": [first, second]}, {"messages": [first, third, second]}) == [
-        "messages[1] was added: user: 'message 2'"
-    ]
-    assert texts({"messages": [first, second]}, {"messages": [second]}) == [
-        "messages[0] was removed: user: 'message 0'"
-    ]
+    assert texts(*of_messages([first, second], [first, third, second])) == ["messages[1] was added: user: 'message 2'"]
+    assert texts(*of_messages([first, second], [second])) == ["messages[0] was removed: user: 'message 0'"]
 
 
 def test_a_change_inside_of_a_message_is_named_within_it():
-    before = {"messages": [said(1, "hello", metadata={"seen": False})]}
-    after = {"messages": [said(1, "bye", metadata={"seen": True})]}
+    message = said("hello", metadata={"seen": False})
+    reader, session = StateReader(), Session(messages=[message])
+    before = reader.session(session)
+    vars(message)["content"] = "bye"
+    message.metadata["seen"] = True
+    reader.begin()
 
-    assert texts(before, after) == [
+    assert texts(before, reader.session(session)) == [
         "messages[0].content was 'hello' and is 'bye'",
         "messages[0].metadata['seen'] was False and is True",
     ]
@@ -94,12 +115,12 @@ def test_a_difference_has_a_path_and_two_values_whatever_keys_are_called(key):
 
 
 def test_a_message_has_the_same_path_wherever_it_stands():
-    first, second = said(1, "hello"), said(2, "bye")
+    first, second = said("hello"), said("bye")
 
-    [early] = differences({"messages": []}, {"messages": [first]})
-    [late] = differences({"messages": [second]}, {"messages": [second, first]})
+    [early] = differences(*of_messages([], [first]))
+    [late] = differences(*of_messages([second], [second, first]))
 
-    assert early.path == late.path == ("messages", MessageKey("<Message 1>", 5))
+    assert early.path == late.path == ("messages", MessageKey(id(first), 5))
     assert [early.text, late.text] == ["messages[0] was added: user: 'hello'", "messages[1] was added: user: 'hello'"]
 
 
@@ -107,3 +128,14 @@ def test_the_line_that_counts_is_about_all_differences_that_have_no_line():
     found = differences(*states({"all": [*range(50)]}, {"all": [n + 100 for n in range(50)]}))
 
     assert [about for _, about in lines_of(found)] == [*((one,) for one in found[:20]), found[20:]]
+
+
+def test_metadata_of_a_message_that_were_empty_are_compared_too():
+    message, reader = said("hello"), StateReader()
+    before = reader.session(Session(messages=[message]))
+    message.metadata["notes"] = ["x"]
+    reader.begin()
+    after = reader.session(Session(messages=[message]))
+
+    assert not reader.same(before, after)
+    assert texts(before, after) == ["messages[0].metadata['notes'] was added: ['x']"]

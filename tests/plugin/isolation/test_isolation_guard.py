@@ -40,7 +40,7 @@ PLACES = [
     ("parent.metadata.update(extra=1)", "metadata['extra'] was added: 1"),
     ("setattr(parent, 'metadata', {})", "metadata"),
     ("parent.metadata['tags'].add('new')", "metadata['tags']"),
-    ("parent.metadata['record'].seen.append(1)", "metadata['record']['seen'][0] was added: 1"),
+    ("parent.metadata['record'].seen.append(1)", "metadata['record'].seen[0] was added: 1"),
     ("parent.append(Message(role='user', content='psst'))", "messages[2] was added: user: 'psst'"),
     ("parent.messages.pop(0)", "messages[0] was removed: user: 'Before.'"),
     ("parent.messages[0].metadata['notes'].append('x')", "messages[0].metadata['notes'][0] was added: 'x'"),

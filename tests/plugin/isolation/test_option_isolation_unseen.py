@@ -98,11 +98,33 @@ def test_a_project_says_what_the_state_is(project, mode):
     project.says(result, "metadata['index']['entries'][0] was added: 'x'", "FAILED test_it.py::test_changed")
 
 
-def test_a_hook_that_fails_leaves_the_program_alone_and_the_value_unseen(project):
+def test_a_hook_that_fails_leaves_the_program_alone_and_fails_the_test(project):
     project.file("conftest.py", FAILING_STATE)
-    project.tests(TESTS)
+    project.tests(TESTS + "    assert 'the program' == 'goes on'\n")
 
     result = project.run()
 
-    assert result.parseoutcomes() == {"passed": 2}
-    assert "(Index)" in str(result.stdout)
+    assert result.parseoutcomes() == {"failed": 2}
+    project.says(
+        result,
+        "conftest.py: the hook pytest_templates_state failed with RuntimeError: cannot look",
+        "assert 'the program' == 'goes on'",
+        "(Index)",
+    )
+
+
+def test_assert_isolated_and_what_is_shared_know_of_it_as_well(project):
+    project.ini("templates_isolation_unseen = fail")
+    project.file("conftest.py", STATE)
+    project.tests(
+        TESTS
+        + """
+def test_block():
+    index = Index()
+    session = Session(metadata={"index": index})
+    with pytest.raises(IsolationViolation, match="entries"), assert_isolated(session):
+        index.entries.append("x")
+"""
+    )
+
+    assert project.outcomes("-k", "block") == {"passed": 1, "deselected": 2}

@@ -152,38 +152,25 @@ def test_it():
     assert said("precise", same) == ""
 
 
-CANARY = """
-from collections.abc import MutableMapping
+REACHED = """
+RECENT = collections.deque([1, 2], maxlen=2)
 
-class Cupboard(MutableMapping):
-    "Looks like a dict of its own wherever it is copied to, and has one drawer in all."
-    drawer = {}
-    def __deepcopy__(self, memo):
-        return Cupboard()
-    def __getitem__(self, key):
-        return self.drawer[key]
-    def __setitem__(self, key, value):
-        self.drawer[key] = value
-    def __delitem__(self, key):
-        del self.drawer[key]
-    def __iter__(self):
-        return iter(self.drawer)
-    def __len__(self):
-        return len(self.drawer)
+def keep(child):
+    child.metadata["recent"] = {"all": RECENT}
+    return child
 
 def test_it():
-    parent = run(lambda child: child, {"cupboard": {"upper": Cupboard()}})
-    assert Cupboard.drawer == {}
+    run(keep)
+    assert [*RECENT] == [1, 2]
 """
 
 
-def test_a_canary_is_seen_where_copies_only_look_like_copies(said):
-    told = said("precise", CANARY)
+def test_what_is_outside_as_well_is_found_before_anyone_writes_to_it_and_stays_as_it_is(said):
+    told = said("precise", "import collections\n" + REACHED)
 
     assert told.startswith("what the subroutine at 'desk/research' writes to its metadata reaches others:\n")
-    assert "  metadata['cupboard']['upper'], which is seen as test_it.Cupboard.drawer\n" in told
-    assert "canary" not in told
-    assert said("on", CANARY) == ""
+    assert "  metadata['recent']['all'], which is test_it.RECENT\n" in told
+    assert said("on", "import collections\n" + REACHED) == ""
 
 
 def test_each_change_is_put_down_to_the_template_that_made_it(said):
@@ -225,7 +212,7 @@ def test_it(monkeypatch):
 """,
     )
 
-    assert "  os.environ['DESK_API_KEY'] was '<hidden, " in told
+    assert "  os.environ['DESK_API_KEY'] was <hidden, " in told
     assert "horse" not in told
     assert "staple" not in told
 

@@ -9,14 +9,14 @@ LIVE = pytest.mark.llm_live(reason="to see it")
 """
 
 
-@pytest.mark.parametrize("arguments", ["'to see it'", "reason='to see it'"])
-def test_a_marked_test_calls_the_model_and_no_other_does(project, chat_server, arguments):
+@pytest.mark.parametrize(("arguments", "workers"), [("'to see it'", ()), ("reason='to see it'", ("-n1",))])
+def test_a_marked_test_calls_the_model_and_no_other_does(project, chat_server, arguments, workers):
     project.tests(
         REAL + f"\n@pytest.mark.llm_live({arguments})\ndef test_it():\n    ask(real())\n"
         "\ndef test_other():\n    ask(real())\n"
     )
 
-    result = project.run("--templates-live")
+    result = project.run("--templates-live", *workers)
 
     result.assert_outcomes(passed=1, failed=1)
     assert chat_server.asked == ["Hello."]

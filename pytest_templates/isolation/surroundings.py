@@ -8,10 +8,10 @@ import sys
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
 from decimal import Context, getcontext
 from enum import Enum
 from functools import cached_property, lru_cache, partial
-from hashlib import blake2b
 from inspect import getattr_static
 from operator import is_
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
@@ -30,10 +30,12 @@ from antiphon import (
     Trace,
 )
 from antiphon.copies import ATOMS, Shared, attributes
-from pytest_templates.isolation.content import View
-from pytest_templates.isolation.packing import packed, unpacked
-from pytest_templates.isolation.state import StateReader
-from pytest_templates.redaction.policy import SECRET_NAME, is_secret_header
+from pytest_templates.isolation.adapters import adapter_of
+from pytest_templates.isolation.content import Plan
+from pytest_templates.isolation.packing import packed
+from pytest_templates.isolation.state import Custom, Edge, Exact, StateReader, Trail, same
+from pytest_templates.isolation.static import Layout, has, is_a, module_of, short_name_of
+from pytest_templates.isolation.view import IDENTITY, View
 from pytest_templates.support.environment import is_users_module
 
 _PROVIDERS: Final = ("openai", "anthropic", "google.genai", "groq", "mistralai", "cohere", "litellm")
@@ -107,9 +109,13 @@ class _Namespace:
 
 
 class AmbientReader:
-    """Reads what lies around the subroutines that are under way: all parts as they are at a moment."""
+    """Reads what lies around the subroutines that are under way: all parts as they are at a moment.
 
-    def __init__(self) -> None:
+    Args:
+        custom: As of `StateReader`.
+    """
+
+    def __init__(self, custom: Custom | None) -> None:
         self._functions: dict[int, FunctionType] = {}
         self._owners: dict[int, Any] = {}
         self._models: dict[int, Model] = {}
@@ -119,7 +125,7 @@ class AmbientReader:
         self._known: dict[int, Any] = {}  # what was followed already, kept alive
         self._parts: dict[tuple[int, str], Part] = {}  # those that are in no namespace
         self._heavy: Surroundings = {}  # the parts that are large
-        self._reader = _Reader()
+        self._reader = _Reader(custom)
         for name in _PROVIDERS:
             if name in sys.modules:
                 self._namespaces[id(sys.modules[name])] = _Namespace(sys.modules[name], _settings)
@@ -178,10 +184,6 @@ class AmbientReader:
 
     def _part(self, owner: int, name: str) -> Part:
         return self._parts.get((owner, name)) or self._parts.setdefault((owner, name), Part(name))
-
-    def changed(self, before: Surroundings, now: Surroundings) -> list[Part]:
-        """The parts that are in one reading only, or are not the same in both."""
-        return changed_parts(self._reader, before, now)
 
     def _beside(self) -> Iterator[tuple[Part, Any]]:
         """The parts that are in no namespace."""
@@ -275,139 +277,114 @@ class AmbientReader:
             self._namespaces[id(module)] = _Namespace(module, _globals)
 
 
-def changed_parts(reader: StateReader, before: Surroundings, now: Surroundings) -> list[Part]:
+def changed_parts(before: Surroundings, now: Surroundings) -> list[Part]:
     """The parts that are in one of two readings only, or are not the same in both."""
-    changed = [
-        part
-        for part, state in now.items()
-        if before.get(part, _MISSING) is not state and not (part in before and reader.same(before[part], state))
-    ]
+    changed = [part for part, state in now.items() if part not in before or not _is_same(before[part], state)]
     return changed + [part for part in before if part not in now]
-
-
-_MISSING: Final = object()
 
 
 class _Reader(StateReader):
     """Reads what is known to be state: containers, data, objects of the user's classes; of all else, the identity.
 
+    Args:
+        custom: As of `StateReader`.
+
     Attributes:
         count: How many values it has read.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, custom: Custom | None) -> None:
+        super().__init__(custom)
         self.count = 0
 
     def read(self, value: Any) -> Any:
-        """The state of the value of a part; where a look at it raises, there is none."""
-        try:
-            return self._read_part(value)
-        except Exception:  # noqa: BLE001 - whatever the program's classes raise
-            return "<cannot be read>"
+        """The state of the value of a part."""
+        return Lazily(self.value(value.value)) if type(value) is Lazily else self.value(value)
 
-    def _read_part(self, value: Any) -> Any:
-        if type(value) is Lazily:
-            return Lazily(self.value(value.value))
-        if type(value) is dict:
-            return {name: self.value(item) for name, item in value.items()}
-        return self.value(value)
-
-    def value(self, value: Any) -> Any:
-        """The state of any value."""
+    def _part(self, value: Any, around: Trail | None, edge: Edge, key: Any) -> Any:
         self.count += 1
         kind = type(value)
-        if kind in ATOMS:
-            return self._identity(value) if kind in _BY_IDENTITY else super().value(value)
-        if _is_of_engine(cast("Hashable", kind)) and not issubclass(kind, Model):
-            return self._identity(value)
-        if kind in _SIZED:
+        if id(kind) in _SIZED:
             pack = packed(value)
             if pack is not None:
                 self.count += len(pack.data) // 20
                 return pack
             if len(value) > _MOST:
-                return f"<{len(value)} things>"
-        if issubclass(kind, logging.Logger):
-            held = {name: vars(value).get(name) for name in ("level", "disabled", "propagate", "handlers")}
-            return {"logger": self._identity(value), **{name: self.value(one) for name, one in held.items()}}
-        return super().value(value)
+                return Exact((kind, ("of", len(value))))
+        return super()._part(value, around, edge, key)
 
-    def _viewed(self, value: Any, view: View) -> Any:
-        kind = type(value)
-        if view.form in {"content", "data"}:
-            # what is drawn from random generators, or taken from iterators, is taken by those who use them
-            is_used_up = hasattr(kind, "__next__") or kind.__name__ in _USED_UP
-            return self._identity(value) if is_used_up else super()._viewed(value, view)
-        if not is_users_module(kind.__module__) and kind.__module__.partition(".")[0] not in _OPEN:
-            return self._identity(value)
-        if hasattr(kind, "__next__"):
-            return self._identity(value)
-        return super()._viewed(value, view)
+    def _own_look(self, plan: Plan, value: Any) -> View:
+        kind = plan.kind
+        if is_a(kind, logging.Logger):
+            held = Layout(kind).attributes(value)
+            kept = {name: held.get(name) for name in _OF_LOGGERS}
+            handlers = [one for one in kept["handlers"] or () if module_of(type(one)) != "_pytest.logging"]
+            return View("object", attributes={**kept, "handlers": handlers}, has_identity=True)
+        return IDENTITY if _is_left_alone(plan) else super()._own_look(plan, value)
 
 
-_BY_IDENTITY: Final = frozenset([FunctionType, type])
-_SIZED: Final = frozenset([list, dict, tuple, set, frozenset])
-_USED_UP: Final = frozenset(["Random", "RandomState", "Generator"])
+_SIZED: Final = frozenset(map(id, (list, dict, tuple, set, frozenset)))
+_OF_LOGGERS: Final = ("level", "disabled", "propagate", "handlers")
+# what is drawn from random generators is drawn by those who use them
+_DRAWN_FROM: Final = frozenset([("random", "Random"), ("numpy", "RandomState"), ("numpy", "Generator")])
 _OPEN: Final = frozenset(["builtins", "collections", "types", "functools", "queue"])
-
-
-@lru_cache(maxsize=1024)
-def _is_of_engine(kind: Any) -> bool:
-    return issubclass(kind, _LIVING) or kind.__module__.partition(".")[0] in {"antiphon", "pytest_templates"}
-
-
 _LIVING: Final = (Message, Runner, Session, Template, Trace)  # what other conversations change
 
 
+def _is_left_alone(plan: Plan) -> bool:
+    """Whether values of a type are told apart by their identity: functions, what is used up, what others define."""
+    kind = plan.kind
+    package = module_of(kind).partition(".")[0]
+    if is_a(kind, FunctionType) or is_a(kind, type) or has(kind, "__next__"):
+        return True
+    if (package, short_name_of(kind)) in _DRAWN_FROM or any(is_a(kind, one) for one in _LIVING):
+        return True
+    if package in {"antiphon", "pytest_templates"}:
+        return True
+    return not (plan.is_users or package in _OPEN or adapter_of(kind) is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Lazily:
-    """The state of a private global that holds an object: it equals ``None``, from which it may be made when needed.
+    """The state of a private global that holds an object: ``None``, from which it may be made when needed, is no other.
 
     Attributes:
         value: The object, or its state.
     """
 
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return other is None or (isinstance(other, Lazily) and bool(other.value == self.value))
-
-    __hash__ = None  # type: ignore[assignment]  # it equals None, whatever it holds
+    value: Any
 
 
+@dataclass(frozen=True, slots=True)
 class ByImports:
-    """What modules change as well when they are imported: it equals what it was before another module was.
+    """What modules change as well when they are imported: it is what it was before another module was.
 
     Attributes:
         value: The state.
         loaded: How many modules were loaded.
     """
 
-    __slots__ = ("loaded", "value")
-
-    def __init__(self, value: Any, loaded: int) -> None:
-        self.value = value
-        self.loaded = loaded
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ByImports) and (other.loaded != self.loaded or bool(other.value == self.value))
-
-    __hash__ = None  # type: ignore[assignment]  # it equals others that are not equal to each other
+    value: list[Any]
+    loaded: int
 
 
-def explained(state: Any, those_with: bytes = b"") -> Any:
-    """The state of a part as it is shown.
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether a part is as it was."""
+    if one is other:
+        return True
+    if type(one) is ByImports is type(other):
+        return one.loaded != other.loaded or bool(one.value == other.value)
+    if type(one) is Lazily or type(other) is Lazily:
+        one, other = (state.value if type(state) is Lazily else state for state in (one, other))
+        return one is None or other is None or same(one, other)
+    return bool(one == other) if type(one) is dict else same(one, other)
 
-    Args:
-        state: The state.
-        those_with: As of `unpacked`.
-    """
-    if isinstance(state, ByImports):
+
+def explained(state: Any) -> Any:
+    """The state of a part as it is shown, and looked through."""
+    if type(state) is ByImports:
         return [*map(str, state.value)]
-    return unpacked(state.value if isinstance(state, Lazily) else state, those_with)
+    return state.value if type(state) is Lazily else state
 
 
 def environment(state: Mapping[Any, Any]) -> dict[str, Any]:
@@ -417,10 +394,14 @@ def environment(state: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 class ContextReader:
-    """Reads the context variables of the program, and what `decimal` keeps in one."""
+    """Reads the context variables of the program, and what `decimal` keeps in one.
 
-    def __init__(self) -> None:
-        self._reader = _Reader()
+    Args:
+        custom: As of `StateReader`.
+    """
+
+    def __init__(self, custom: Custom | None) -> None:
+        self._reader = _Reader(custom)
         self._parts: dict[int, Part] = {}
         self._decimal = Part("decimal.getcontext()")
 
@@ -435,10 +416,6 @@ class ContextReader:
         }
         state[self._decimal] = {"prec": decimal.prec, "rounding": decimal.rounding}
         return state
-
-    def changed(self, before: Surroundings, now: Surroundings) -> list[Part]:
-        """As of `AmbientReader`."""
-        return changed_parts(self._reader, before, now)
 
     def _part(self, variable: ContextVar[Any]) -> Part:
         name = f"the context variable {variable.name}"
@@ -534,19 +511,6 @@ def _is_set(cell: CellType) -> bool:
         return False
 
 
-def is_name_of_secret(name: object) -> bool:
-    """Whether what has a name is a secret: a key, a password."""
-    return isinstance(name, str) and bool(SECRET_NAME.search(name) or is_secret_header(name))
-
-
-def hidden(name: str, value: Any) -> Any:
-    """The value; where its name is that of a secret, a short hash of it."""
-    if isinstance(value, str | bytes) and is_name_of_secret(name):
-        content = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-        return f"<hidden, {blake2b(content, digest_size=2).hexdigest()}>"
-    return value
-
-
 def _named(owner: Any) -> dict[str, Any]:
     """What an object holds, by name, without underscores; of a partial, its arguments."""
     if type(owner) is partial:
@@ -576,9 +540,9 @@ def _globals(module: ModuleType) -> Iterator[tuple[str, Any]]:
 def _settings(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The settings of a provider's package, by type alone: ``isinstance`` makes the lazy clients of ``openai``."""
     return (
-        (name, hidden(name, value))
+        (name, value)
         for name, value in [*vars(module).items()]
-        if not name.startswith("__") and type(value) in (*_PLAIN, *_SIZED)
+        if not name.startswith("__") and (type(value) in _PLAIN or id(type(value)) in _SIZED)
     )
 
 
@@ -600,14 +564,17 @@ def _is_cache(name: str) -> bool:
 def _lazily(name: str, value: Any) -> Any:
     """The value of a global; where it is private and holds an object, so that it equals ``None``."""
     kind = type(value)
-    return Lazily(value) if name.startswith("_") and kind not in ATOMS and kind not in _SIZED else value
+    return Lazily(value) if name.startswith("_") and kind not in ATOMS and id(kind) not in _SIZED else value
+
+
+_NO_CLIENTS: Final = (list, dict, tuple, set, frozenset, Shared, Model)
 
 
 def _clients(models: Iterable[Model]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """The clients that models hold, each with a name and its settings."""
     for model in models:
         for name, held in attributes(model).items():
-            if type(held) not in ATOMS and not issubclass(type(held), (*_SIZED, Shared, Model)):
+            if type(held) not in ATOMS and not issubclass(type(held), _NO_CLIENTS):
                 names = _setting_names(held)
                 settings = {key: _plain(getattr(held, key)) for key in _CLIENT_SETTINGS if key in names}
                 if settings:

@@ -1,4 +1,7 @@
-"""``assert_isolated``: a check that a block of code changes nothing of a session."""
+"""``assert_isolated``: a check that a block of code changes nothing of a session.
+
+The module has another name: a package has its modules among its attributes, and one of them is the function.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from types import TracebackType
 
 from antiphon import Session
 from antiphon.errors import InvalidType
+from pytest_templates.isolation.custom import custom_states
 from pytest_templates.isolation.guard import violation
 from pytest_templates.isolation.state import StateReader
+from pytest_templates.run.under_way import current_attempt
 
 
 class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises is
@@ -35,7 +40,8 @@ class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises i
         if not isinstance(session, Session):
             raise InvalidType(f"assert_isolated takes a Session, not {type(session).__name__}: {session!r}")
         self._session = session
-        self._reader = StateReader()
+        attempt = current_attempt()
+        self._reader = StateReader(None if attempt is None else custom_states(attempt))
 
     def __enter__(self) -> None:
         self._before = self._reader.session(self._session)

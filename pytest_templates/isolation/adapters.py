@@ -1,0 +1,236 @@
+"""What of the values of some libraries is their state: arrays, tables, tensors, queues, random generators, paths.
+
+A library is never imported for it: its types are those that it has in ``sys.modules``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+from pytest_templates.isolation.static import Layout, name_of
+from pytest_templates.isolation.view import IDENTITY, View
+
+_Look: TypeAlias = Callable[[Any], View]
+_SMALL: Final = 1_000  # items of an array or cells of a table up to which they are read one by one
+
+
+UNCHANGING: Final[set[_Look]] = set()  # what looks at values that copies may share, since nobody changes them
+
+
+def adapter_of(kind: type[Any]) -> _Look | None:
+    """What looks at the values of a type and of those that inherit from it; ``None`` for types of no library here."""
+    for module, look in _BY_NAME.get(name_of(kind), ()):
+        loaded = sys.modules.get(module)
+        if loaded is not None and vars(loaded).get(name_of(kind)) is kind:
+            return look
+    return None
+
+
+def _digest(*parts: Any) -> str:
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    return f"<content {digest.hexdigest()}>"
+
+
+def _array(value: Any) -> View:
+    numpy: Any = sys.modules["numpy"]
+    plain = value if type(value) is numpy.ndarray else numpy.ndarray.view(value, numpy.ndarray)
+    held = {} if type(value) is numpy.ndarray else _own(value)
+    held |= {"dtype": str(plain.dtype), "shape": plain.shape, "writeable": plain.flags.writeable}
+    if plain.dtype.hasobject or plain.dtype.char == "T" or plain.size <= _SMALL:
+        items = plain.tolist()
+        return View("sequence", attributes=held, items=items if plain.ndim else [items])
+    return View("object", attributes={**held, "values": _digest_of_array(plain)})
+
+
+def _own(value: Any) -> dict[str, Any]:
+    """The attributes of an array of another class; of a masked one, its mask."""
+    held = Layout(type(value)).attributes(value)
+    return {name: held[name] for name in ("_mask", "_fill_value")} if "_sharedmask" in held else held
+
+
+def _digest_of_array(plain: Any) -> str:
+    numpy: Any = sys.modules["numpy"]
+    return _digest(numpy.ascontiguousarray(plain).reshape(-1).view(numpy.uint8).data)
+
+
+def _scalar(value: Any) -> View:
+    return View("object", content=(str(value.dtype), value.tobytes()))
+
+
+def _frame(value: Any) -> View:
+    columns = [value.iloc[:, number] for number in range(value.shape[1])]
+    return View(
+        "sequence",
+        attributes={"columns": value.columns, "dtypes": [_dtype(column.dtype) for column in columns], **_labels(value)},
+        items=[_values(column, few=value.size <= _SMALL) for column in columns],
+    )
+
+
+def _series(value: Any) -> View:
+    values = _values(value, few=value.size <= _SMALL)
+    about = {"name": value.name, "dtype": _dtype(value.dtype), **_labels(value)}
+    if isinstance(values, list):
+        return View("sequence", attributes=about, items=values)
+    return View("object", attributes={**about, "values": values})
+
+
+def _labels(value: Any) -> dict[str, Any]:
+    """What a table or series of pandas has beside its values."""
+    flags = value.flags.allows_duplicate_labels
+    return {"index": value.index, "attrs": dict(value.attrs), "allows_duplicate_labels": flags}
+
+
+def _index(value: Any) -> View:
+    about = {"names": [*value.names]}
+    if hasattr(value, "step") and hasattr(value, "start"):  # a range
+        return View("object", content=(value.start, value.stop, value.step), attributes=about)
+    about["dtype"] = _dtype(value.dtype)
+    if _has_levels(value):
+        about["levels"] = [_dtype(level.dtype) for level in value.levels]
+    values = _values(value, few=value.size <= _SMALL)
+    if isinstance(values, list):
+        return View("sequence", attributes=about, items=values)
+    return View("object", attributes={**about, "values": values})
+
+
+def _dtype(dtype: Any) -> Any:
+    """What there is to know of the type of a column: of categories, which there are."""
+    categories = getattr(dtype, "categories", None)
+    return str(dtype) if categories is None else [str(dtype), bool(dtype.ordered), categories]
+
+
+def _values(column: Any, *, few: bool) -> Any:
+    """The values of a series or an index of pandas; of many a digest, but where they are objects of Python."""
+    numpy: Any = sys.modules["numpy"]
+    pandas: Any = sys.modules["pandas"]
+    if few or (column.dtype == object and not _has_levels(column)):
+        return column.tolist()
+    if isinstance(column.dtype, numpy.dtype) and not _has_levels(column):
+        return _digest_of_array(column.to_numpy())
+    return _digest(memoryview(pandas.util.hash_pandas_object(column, index=False).to_numpy()).cast("B"))
+
+
+def _has_levels(column: Any) -> bool:
+    return getattr(column, "nlevels", 1) > 1
+
+
+def _polars_frame(value: Any) -> View:
+    if value.height * value.width <= _SMALL:
+        return View("sequence", content=str(value.schema), items=value.rows())
+    return View("object", content=str(value.schema), attributes={"values": _hashed_rows(value)})
+
+
+def _polars_series(value: Any) -> View:
+    about = {"name": value.name, "dtype": str(value.dtype)}
+    if len(value) <= _SMALL:
+        return View("sequence", attributes=about, items=value.to_list())
+    return View("object", attributes={**about, "values": _hashed_rows(value.to_frame())})
+
+
+def _hashed_rows(frame: Any) -> Any:
+    try:
+        hashes = frame.hash_rows()
+    except Exception:  # noqa: BLE001 - columns of Python objects, which polars reports in several ways
+        return frame.rows()
+    return _digest(memoryview(hashes.to_numpy()).cast("B"))
+
+
+def _tensor(value: Any) -> View:
+    about = {"version": value._version, "shape": tuple(value.shape), "dtype": str(value.dtype)}
+    return View("object", attributes=about, has_identity=True)
+
+
+def _random(value: Any) -> View:
+    base: Any = sys.modules["random"]
+    return View("object", content=_digest(repr(base.Random.getstate(value)).encode()))
+
+
+def _numpy_random(value: Any) -> View:
+    state = value.bit_generator.state if hasattr(value, "bit_generator") else value.get_state(legacy=False)
+    return View("object", content=_digest(repr(state).encode()))
+
+
+def _memory_file(value: Any) -> View:
+    if value.closed:
+        return View("object", content="closed")
+    return View("object", content=value.getvalue(), attributes={"position": value.tell()})
+
+
+def _queue(value: Any) -> View:
+    return View("sequence", items=[*value.queue])
+
+
+def _queue_of_tasks(value: Any) -> View:
+    return View("sequence", items=[*value._queue])
+
+
+def _attributes(value: Any) -> View:
+    return View("object", attributes=Layout(type(value)).attributes(value))
+
+
+def _identity(_: Any) -> View:
+    return IDENTITY
+
+
+def _text(module: str, name: str) -> _Look:
+    """What looks at values that are told apart by what their own library writes of them."""
+
+    def look(value: Any) -> View:
+        base: Any = vars(sys.modules[module])[name]
+        return View("object", content=base.__str__(value))
+
+    UNCHANGING.add(look)
+    return look
+
+
+UNCHANGING.update([_scalar, _index])
+_KNOWN: Final[Mapping[tuple[str, str], _Look]] = {
+    ("numpy", "ndarray"): _array,
+    ("numpy", "generic"): _scalar,
+    ("numpy.random", "Generator"): _numpy_random,
+    ("numpy.random", "RandomState"): _numpy_random,
+    ("pandas", "DataFrame"): _frame,
+    ("pandas", "Series"): _series,
+    ("pandas", "Index"): _index,
+    **{("pandas", name): _text("pandas", name) for name in ("Interval", "Period", "Timedelta", "Timestamp")},
+    ("pandas.tseries.offsets", "BaseOffset"): _text("pandas.tseries.offsets", "BaseOffset"),
+    **{("pandas.api.typing", name): _identity for name in ("NAType", "NaTType")},  # in pandas 3
+    ("pandas._libs.missing", "NAType"): _identity,
+    ("pandas._libs.tslibs.nattype", "NaTType"): _identity,
+    ("polars", "DataFrame"): _polars_frame,
+    ("polars", "Series"): _polars_series,
+    **{("polars", name): _identity for name in ("Expr", "LazyFrame")},
+    ("torch", "Tensor"): _tensor,
+    ("random", "SystemRandom"): _identity,
+    ("random", "Random"): _random,
+    ("io", "StringIO"): _memory_file,
+    ("io", "BytesIO"): _memory_file,
+    ("queue", "Queue"): _queue,
+    ("asyncio", "Queue"): _queue_of_tasks,
+    **{("collections", name): _attributes for name in ("ChainMap", "UserDict", "UserList", "UserString")},
+    ("argparse", "Namespace"): _attributes,
+    ("pathlib", "PurePath"): _text("pathlib", "PurePath"),
+    ("zoneinfo", "ZoneInfo"): _text("zoneinfo", "ZoneInfo"),
+    ("decimal", "Context"): lambda value: View("object", content=repr(value)),
+    **{("ipaddress", name): _text("ipaddress", name) for name in ("IPv4Address", "IPv6Address")},
+    **{("ipaddress", name): _text("ipaddress", name) for name in ("IPv4Network", "IPv6Network")},
+    ("yarl", "URL"): _text("yarl", "URL"),
+    ("pydantic_core", "Url"): _text("pydantic_core", "Url"),
+    # what counts and caches by itself, and what exists once
+    ("unittest.mock", "NonCallableMock"): _identity,
+    ("unittest.mock", "_SentinelObject"): _identity,
+    ("unittest.mock", "_Call"): _identity,
+    ("logging", "Logger"): _identity,
+    ("logging", "LoggerAdapter"): _identity,
+    ("jinja2", "Environment"): _identity,
+    ("jinja2", "Template"): _identity,
+    ("functools", "_lru_cache_wrapper"): _identity,
+}
+_BY_NAME: Final[dict[str, list[tuple[str, _Look]]]] = {}
+for (_module, _name), _look in _KNOWN.items():
+    _BY_NAME.setdefault(_name, []).append((_module, _look))
