@@ -60,12 +60,14 @@ class Part:
 
     Args:
         name: What it is called.
+        may_appear: Whether it is no change that there is one: clients are opened when they are needed.
     """
 
-    __slots__ = ("name",)
+    __slots__ = ("may_appear", "name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, may_appear: bool = False) -> None:
         self.name = name
+        self.may_appear = may_appear
 
     def __str__(self) -> str:
         return self.name
@@ -182,17 +184,19 @@ class AmbientReader:
             self._heavy.pop(part, None)
         return state
 
-    def _part(self, owner: int, name: str) -> Part:
-        return self._parts.get((owner, name)) or self._parts.setdefault((owner, name), Part(name))
+    def _part(self, owner: int, name: str, *, may_appear: bool = False) -> Part:
+        part = Part(name, may_appear=may_appear)
+        return self._parts.get((owner, name)) or self._parts.setdefault((owner, name), part)
 
     def _beside(self) -> Iterator[tuple[Part, Any]]:
         """The parts that are in no namespace."""
         for function in self._functions.values():
             yield self._part(id(function), name_of(function)), state_of(function)
         for number, owner in enumerate(self._owners.values(), 1):
-            yield self._part(id(owner), f"the {type(owner).__name__} {number}"), _named(owner)
+            held = {"args": owner.args, **owner.keywords} if type(owner) is partial else owner
+            yield self._part(id(owner), f"the {type(owner).__name__} {number}"), held
         for name, client, settings in _clients(self._models.values()):
-            yield self._part(id(client), f"the {type(client).__name__} of {name}"), settings
+            yield self._part(id(client), f"the {type(client).__name__} of {name}", may_appear=True), settings
 
     def _is_new(self, value: Any) -> bool:
         if id(value) in self._known:
@@ -279,7 +283,11 @@ class AmbientReader:
 
 def changed_parts(before: Surroundings, now: Surroundings) -> list[Part]:
     """The parts that are in one of two readings only, or are not the same in both."""
-    changed = [part for part, state in now.items() if part not in before or not _is_same(before[part], state)]
+    changed = [
+        part
+        for part, state in now.items()
+        if (not _is_same(before[part], state) if part in before else not part.may_appear)
+    ]
     return changed + [part for part in before if part not in now]
 
 
@@ -511,17 +519,6 @@ def _is_set(cell: CellType) -> bool:
         return False
 
 
-def _named(owner: Any) -> dict[str, Any]:
-    """What an object holds, by name, without underscores; of a partial, its arguments."""
-    if type(owner) is partial:
-        return {"args": owner.args, **owner.keywords}
-    return {
-        name.removeprefix("_"): value
-        for name, value in attributes(owner).items()
-        if not issubclass(type(value), cached_property)
-    }
-
-
 def _models(parent: Session, templates: Iterable[Template]) -> list[Model]:
     runners = [parent.runner, *(getattr(template, "runner", None) for template in templates)]
     models = [getattr(runner, "model", None) for runner in runners]
@@ -548,7 +545,7 @@ def _settings(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def _class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     return (
-        (name, value)
+        (name, _lazily(name, value))
         for name, value in [*vars(cls).items()]
         if not name.startswith("__")
         and not _is_cache(name)
@@ -562,7 +559,7 @@ def _is_cache(name: str) -> bool:
 
 
 def _lazily(name: str, value: Any) -> Any:
-    """The value of a global; where it is private and holds an object, so that it equals ``None``."""
+    """A value as a part; a private object is marked, so that it is no other than ``None``."""
     kind = type(value)
     return Lazily(value) if name.startswith("_") and kind not in ATOMS and id(kind) not in _SIZED else value
 

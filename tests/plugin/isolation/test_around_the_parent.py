@@ -282,7 +282,7 @@ def test_it():
     runner(Counting()).run(Session())
 """,
         False,
-        "the Counting 1['count'] was 0 and is 1",
+        "the Counting 1.count was 0 and is 1",
     ),
     "a context variable that is called as one of the plugin's": (
         """

@@ -185,7 +185,7 @@ CATALOGUE = {
     "message object edit": (MESSAGE, "messages[0].content was 'Hello.' and is 'Bye.'", True),
     "runner attribute": (RUNNER, "runner.tone was 'kind' and is 'rude'", True),
     "model settings": (SETTINGS, "runner.model.settings.temperature was None and is 1.0", True),
-    "strategy state": (STRATEGY, "the Last 1['seen'][0] was added: 'one'", False),
+    "strategy state": (STRATEGY, "the Last 1.seen[0] was added: 'one'", False),
     "transform closure": (CLOSURE, "test_it.test_it.<locals>.tally['count']['answers'] was 0 and is 1", False),
     "global SDK setting": (GLOBAL_SETTING, "openai.base_url was None and is 'http://other.test'", False),
     "context variable": (CONTEXT, "the context variable language was added: 'no'", False),
