@@ -42,6 +42,23 @@ def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(pro
     assert loaded(result) == "loaded: ['antiphon']"
 
 
+def test_what_explains_a_miss_leaves_the_environment_alone_when_it_is_loaded(project):
+    project.tests(
+        """
+        import os
+
+        def test_it():
+            from pytest_templates.cassettes.reading.diff import is_reordered
+
+            before = dict(os.environ)
+            assert is_reordered(["a", "b"], ["b", "a"])
+            assert dict(os.environ) == before
+        """
+    )
+
+    project.run_alone().assert_outcomes(passed=1)  # DeepDiff imports polars, which sets a variable
+
+
 @pytest.mark.parametrize("option", ["summary", "lock=update", "coverage", "isolation=precise", "twice"])
 def test_a_run_leaves_nobody_behind_who_listens(project, option):
     project.tests("def test_it(scripted_model):\n    research(scripted_model('one'))\n")

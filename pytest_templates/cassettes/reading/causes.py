@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pytest_templates.cassettes.format.canonical_json import Json, dumps
 from pytest_templates.cassettes.matching import Path
 from pytest_templates.cassettes.reading.calls import CallPair, RecordedCall, call_difference, json_body
+from pytest_templates.cassettes.reading.diff import is_reordered
 from pytest_templates.support.text import OUTSIDE, counted
 
 _WORDS: Final = re.compile(r"\w+")
@@ -83,17 +84,11 @@ def _places(path: Path, old: Json, new: Json) -> Iterator[tuple[Path, Json, Json
     if isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys():
         for name in old:
             yield from _places((*path, name), old[name], new[name])
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and not _is_sorted(old, new):
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and not is_reordered(old, new):
         for index, (was, now) in enumerate(zip(old, new, strict=True)):
             yield from _places((*path, str(index)), was, now)
     elif dumps(old) != dumps(new):
         yield path, old, new
-
-
-def _is_sorted(old: list[Json], new: list[Json]) -> bool:
-    """Whether both hold the same items, in another order."""
-    before, after = [*map(dumps, old)], [*map(dumps, new)]
-    return before != after and sorted(before) == sorted(after)
 
 
 def _cause(old: Json, new: Json) -> str:

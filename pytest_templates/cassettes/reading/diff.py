@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from pytest_templates.cassettes.format.canonical_json import Json, dumps
 from pytest_templates.cassettes.reading.llm import Prompt, PromptMessage, prompt_of
@@ -70,6 +72,7 @@ def _pretty(value: Json) -> str:
 
 _WIDTH: Final = 60  # characters of a value
 _NOT_SET: Final = object()
+_MOST_REORDERED: Final = 200  # items: DeepDiff compares each with each
 
 
 def setting_changes(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
@@ -98,6 +101,9 @@ def _changes(path: str, old: object, new: object) -> Iterator[str]:
 
 def _items(path: str, old: Sequence[Json], new: Sequence[Json]) -> Iterator[str]:
     """Items that were put in or taken out are no change of those behind them."""
+    if is_reordered(old, new):
+        yield f"{path}: the same items in another order"
+        return
     for _, i, i_end, j, j_end in changes([*map(_text, old)], [*map(_text, new)]):
         paired = min(i_end - i, j_end - j)
         for offset in range(paired):
@@ -106,6 +112,31 @@ def _items(path: str, old: Sequence[Json], new: Sequence[Json]) -> Iterator[str]
         yield from (
             f"{path}[{index}], only in this request: {_value(new[index])}" for index in range(j + paired, j_end)
         )
+
+
+def is_reordered(old: Sequence[Json], new: Sequence[Json]) -> bool:
+    """Whether two lists hold the same items in another order, as those do that were made of sets; also within items."""
+    if len(old) != len(new) or len(old) > _MOST_REORDERED or old == new:
+        return False
+    deep_diff = _deep_diff()
+    return deep_diff is not None and not deep_diff(old, new, ignore_order=True, report_repetition=True)
+
+
+@cache
+def _deep_diff() -> Any:
+    """``DeepDiff``; ``None`` where it is missing.
+
+    It loads pandas and polars where they are installed, and these set variables of the environment. The program may be
+    at work on them, and the isolation guard looks at them: these variables are taken out again.
+    """
+    before = set(os.environ)
+    try:
+        from deepdiff import DeepDiff
+    except ImportError:
+        return None
+    for name in os.environ.keys() - before:
+        del os.environ[name]
+    return DeepDiff
 
 
 def _value(value: object) -> str:

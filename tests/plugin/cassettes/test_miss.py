@@ -161,6 +161,17 @@ def test_a_tool_more_or_less_is_no_change_of_the_others() -> None:
     assert more.count("tools[") == less.count("tools[") == 1
 
 
+def test_tools_in_another_order_are_no_changes_of_each_other() -> None:
+    tools = [tool("one"), tool("two"), {**tool("three"), "required": ["a", "b"]}]
+    other = [{**tool("three"), "required": ["b", "a"]}, tools[1], tools[0]]
+
+    again = str(miss(chat("Hi", tools=other), recording(chat("Hi", tools=tools))))
+    twice = str(miss(chat("Hi", tools=[*tools, tools[0]]), recording(chat("Hi", tools=[*tools, tools[1]]))))
+
+    assert "  tools: the same items in another order\n" in again
+    assert "another order" not in twice
+
+
 def test_a_message_more_or_less_is_shown_as_a_whole() -> None:
     long, short = chat("Be brief.", "Hello", "Hi!"), chat("Be brief.", "Hello")
     assert "message 3 (assistant), only in this request:\n    + Hi!" in str(miss(long, recording(short)))

@@ -69,7 +69,7 @@ OTHERWISE = {
     ],
     "say(f'Read {tmp_path}/a.txt')": ["a.txt", "It holds the path of a temporary file"],
     "say('Hi.', tags=['a', 'b'] if is_first('order') else ['b', 'a'])": [
-        "tags[",
+        "tags: the same items in another order",
         "It says the same words in another order, as a set does: sort them.",
         'llm_cassette(ignore=["tags"])',
     ],
