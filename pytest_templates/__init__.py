@@ -60,7 +60,7 @@ _HOMES = {
     "ScriptedModel": "scripting.model",
     "ScriptedUser": "scripting.user",
     "Stream": "scripting.steps",
-    "assert_isolated": "isolation.block",
+    "assert_isolated": "isolation.assertion",
     "assert_models": "model_assertions",
     "faults": "faults",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_templates.isolation.block import assert_isolated
+    from pytest_templates.isolation.assertion import assert_isolated
 
 __all__ = ["assert_isolated"]
 
@@ -17,6 +17,6 @@ if not TYPE_CHECKING:  # for type checkers, only the name above exists
     def __getattr__(name: str) -> object:
         if name != "assert_isolated":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from pytest_templates.isolation.block import assert_isolated
+        from pytest_templates.isolation.assertion import assert_isolated
 
         return assert_isolated

@@ -166,7 +166,7 @@ class Isolation:
             return attempt.stash[GUARD]
 
     def _guard(self, attempt: Attempt) -> Guard:
-        from pytest_templates.isolation.custom import custom_states
+        from pytest_templates.isolation.state_hook import custom_states
 
         report, custom, fails = attempt.failures.append, custom_states(attempt), self._unseen == "fail"
         if self._is_precise:

@@ -97,7 +97,9 @@ def test_what_is_no_session_is_refused(given):
     assert isinstance(caught.value, AntiphonError)
 
 
-@pytest.mark.parametrize("first", ["pass", "import pytest_templates.isolation.block", "import pytest_templates.plugin"])
+@pytest.mark.parametrize(
+    "first", ["pass", "import pytest_templates.isolation.assertion", "import pytest_templates.plugin"]
+)
 def test_it_is_a_function_however_it_is_imported(first):
     code = f"{first}; from pytest_templates.isolation import assert_isolated; import antiphon; "
     code += "assert_isolated(antiphon.Session()).__enter__()"

@@ -9,9 +9,9 @@ from types import TracebackType
 
 from antiphon import Session
 from antiphon.errors import InvalidType
-from pytest_templates.isolation.custom import custom_states
 from pytest_templates.isolation.guard import violation
 from pytest_templates.isolation.state import StateReader
+from pytest_templates.isolation.state_hook import custom_states
 from pytest_templates.run.under_way import current_attempt
 
 
