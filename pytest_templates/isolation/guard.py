@@ -13,7 +13,7 @@ from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.isolation.differences import differences, lines_of
 from pytest_templates.isolation.showing import path_of
-from pytest_templates.isolation.state import Custom, State, StateReader, Unseen
+from pytest_templates.isolation.state import Custom, KnownTemplates, State, StateReader, Unseen
 from pytest_templates.isolation.static import name_of
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.ordering import ReverseOrder
@@ -97,6 +97,7 @@ class Guard:
         self._report = report
         self._custom = custom
         self._unseen_fails = unseen_fails
+        self._templates: KnownTemplates = {}
         self._comparisons: dict[tuple[int, str], list[Comparison]] = {}
         self._lock = Lock()
         self.checked = 0
@@ -110,7 +111,7 @@ class Guard:
             self._keep(comparison)
 
     def _comparison(self, event: SubroutineEntered) -> Comparison:
-        return Comparison(event, StateReader(self._custom))
+        return Comparison(event, StateReader(self._custom, self._templates))
 
     def _name(self, comparison: Comparison) -> None:
         """Name what cannot be compared, once for every type."""

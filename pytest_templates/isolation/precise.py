@@ -15,7 +15,7 @@ from antiphon.session import Run
 from pytest_templates.isolation.aliasing import escaped, shared_with
 from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
 from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, violated
-from pytest_templates.isolation.state import Custom, State, StateReader
+from pytest_templates.isolation.state import Custom, KnownTemplates, State, StateReader
 from pytest_templates.isolation.surroundings import (
     ENVIRONMENT,
     AmbientReader,
@@ -213,8 +213,8 @@ class _Around:
 class _PreciseReader(StateReader):
     """Reads the values of cached properties as well, where they were cached when it read for the first time."""
 
-    def __init__(self, custom: Custom | None) -> None:
-        super().__init__(custom)
+    def __init__(self, custom: Custom | None, templates: KnownTemplates) -> None:
+        super().__init__(custom, templates)
         self._cached: set[tuple[int, str]] = set()
         self._is_first = True
 
@@ -253,7 +253,7 @@ class PreciseGuard(Guard):
         self._looking = RLock()  # held while a thread looks at what lies around all of them
 
     def _comparison(self, event: SubroutineEntered) -> Comparison:
-        return PreciseComparison(event, _PreciseReader(self._custom), self._custom)
+        return PreciseComparison(event, _PreciseReader(self._custom, self._templates), self._custom)
 
     def _keep(self, comparison: Comparison) -> None:
         run = comparison.event.parent.run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import is_
 from types import FunctionType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -15,6 +16,7 @@ from pytest_templates.isolation.view import IDENTITY, UNSEEN, View
 
 State: TypeAlias = dict[str, Any]
 Custom: TypeAlias = Callable[[Any], Any]
+KnownTemplates: TypeAlias = dict[Template, tuple[dict[str, Any], State]]  # what each holds, and its state
 Edge: TypeAlias = Literal["root", "attribute", "item", "key"]
 Trail: TypeAlias = "tuple[Trail | None, Edge, Any]"  # the way to a value: that to what it is in, and what it is there
 _MESSAGES: Final[Trail] = (None, "root", "messages")
@@ -221,16 +223,18 @@ class StateReader:
 
     Args:
         custom: Returns plain data for values of the types that a project knows, ``None`` for all others.
+        templates: What is known of templates that hold nothing that can change, to be shared by readers.
 
     Attributes:
         unseen: A value of every type of which nothing but the identity could be compared, by the type's ``id``.
         kinds: The types of all objects that were read, but for builtin containers.
     """
 
-    def __init__(self, custom: Custom | None = None) -> None:
+    def __init__(self, custom: Custom | None = None, templates: KnownTemplates | None = None) -> None:
         self.unseen: dict[int, Unseen] = {}
         self.kinds: set[type[Any]] = set()
         self._custom = custom
+        self._templates: KnownTemplates = {} if templates is None else templates
         self._memo: dict[int, Node] = {}  # by the ids of the values, of one reading
         self._memo_of_templates: dict[int, Node] = {}
         self._in_template = False  # whose functions are told apart by identity: precise looks into them, for itself
@@ -283,17 +287,24 @@ class StateReader:
 
         Models in it are read as their settings, but for one that only serves the templates within: they may set it.
         """
+        held = attributes(template)
+        known = self._templates.get(template)
+        if known is not None and known[0].keys() == held.keys() and all(map(is_, known[0].values(), held.values())):
+            return known[1]
         within = template.model_within
         memo, self._memo, self._in_template = self._memo, self._memo_of_templates, True
         try:
-            return {
+            state: State = {
                 Attribute(name): self._identity(item)
                 if within is not None and item is within
                 else self._of_template(item)
-                for name, item in attributes(template).items()
+                for name, item in held.items()
             }
         finally:
             self._memo, self._in_template = memo, False
+        if within is None and not any(_can_change(item) for item in held.values()):
+            self._templates[template] = held, state
+        return state
 
     def value(self, value: Any, root: str = "") -> Any:
         """The state of any value.
@@ -449,7 +460,7 @@ class StateReader:
 
     def _of_template(self, item: Any) -> Any:
         plan = plan_of(type(item))
-        if item is None or type(item) in (str, int) or plan.exact is not None or plan.is_data:
+        if item is None or plan.exact is not None or plan.is_data:
             return self.value(item, "templates")
         return self._identity(item)
 
@@ -458,6 +469,12 @@ class StateReader:
 
 
 _BUILTIN: Final = frozenset(map(id, (dict, list, tuple, set, frozenset)))
+
+
+def _can_change(item: Any) -> bool:
+    """Whether what a template holds is told apart by more than its identity, and may change while it is held."""
+    plan = plan_of(type(item))
+    return plan.is_data and plan.exact is None and type(item) not in (str, int)
 
 
 def _stated(state: Any) -> View:
