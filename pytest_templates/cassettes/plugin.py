@@ -11,7 +11,7 @@ import pytest
 
 from pytest_templates.cassettes import record_check, rerecorded, unused
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD
-from pytest_templates.cassettes.places import Place, place_of, store_in, stores_of
+from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
@@ -59,6 +59,7 @@ class CassetteUse(TypedDict):
 
 
 CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
+UNSETTLED: Final = ReportData[str]("unsettled")  # the root of a test that recorded, where no ini file settles it
 LATE: Final = ReportData[list[str]]("late")  # what threads and tasks asked whose test was over
 
 
@@ -226,7 +227,10 @@ class Cassettes:
             )
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
-            PLACE.put(report, place_of(attempt.item.path, attempt.item.config).as_data())
+            place = place_of(attempt.item.path, attempt.item.config)
+            PLACE.put(report, place.as_data())
+            if row["recorded"] and not is_settled(attempt.item.path, attempt.item.config):
+                UNSETTLED.put(report, place.root)
             rerecorded.report(cassette, report)
             unused.report(cassette, report, passed=attempt.passed)
         if MARKER.is_on(attempt.item):
@@ -247,6 +251,7 @@ class Summary:
         self._tests: list[CassetteUse] = []
         self._unrecorded: list[str] = []
         self._late: list[str] = []
+        self._unsettled: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
@@ -255,6 +260,8 @@ class Summary:
             self._tests.append(row)
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
         self._late += LATE.of(report) or []
+        unsettled = UNSETTLED.of(report)
+        self._unsettled |= set() if unsettled is None else {unsettled}
         place = PLACE.of(report)
         if place is not None:
             store_in(Place(*place), self._config)
@@ -273,7 +280,8 @@ class Summary:
     def summary_lines(self) -> list[str]:
         """What a replay will not find or a cassette not see, what was refused late, and the answers that wait."""
         waiting = [] if RECORD.of(self._config) == "none" else _waiting(stores_of(self._config))
-        return [*self._unrecorded, *dict.fromkeys(self._late), *_out_of_reach(self._tests), *waiting]
+        about_places = map(_unsettled, sorted(self._unsettled))
+        return [*self._unrecorded, *dict.fromkeys(self._late), *_out_of_reach(self._tests), *about_places, *waiting]
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -299,6 +307,14 @@ def _out_of_reach(tests: list[CassetteUse]) -> list[str]:
         return []
     which = _first([f"{name} ({counted(number, 'test')})" for name, number in sorted(programs.items())])
     return [f"started by tests with a cassette, which does not see what these programs ask of models: {which}"]
+
+
+def _unsettled(root: str) -> str:
+    """What is said where the next run may look for the cassettes elsewhere."""
+    return (
+        "there is no ini file, so where cassettes are looked for depends on where pytest is started: "
+        f"put an empty pytest.ini into {root}"
+    )
 
 
 def _waiting(stores: Iterable[Store]) -> list[str]:
