@@ -9,7 +9,7 @@ from typing import Any, Final, TypedDict, cast
 
 import pytest
 
-from pytest_templates.cassettes.identity import path_for
+from pytest_templates.cassettes.identity import identity_of, path_for
 from pytest_templates.cassettes.options import MARKER
 from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
 from pytest_templates.run.processes import is_worker, worker_output
@@ -25,6 +25,7 @@ class CollectedPlace(TypedDict):
     Attributes:
         place: The place, as `Place` takes it.
         owners: The node ids of the tests of each cassette, by its path in the folder of the cassettes.
+        tests: The tests that have one, named from the folder of the project.
         modules: The modules that were collected, without ``.py``, from the folder of the project.
         left_out: Whether there may be others, whose tests are not known: the run did not ask for all of them, or they
             were skipped as a whole, or ignored.
@@ -32,6 +33,7 @@ class CollectedPlace(TypedDict):
 
     place: list[str]
     owners: dict[str, list[str]]
+    tests: list[str]
     modules: list[str]
     left_out: bool
 
@@ -115,14 +117,18 @@ class Collector:
             place = place_of(path, config)
             modules.setdefault(place, set()).add(_folder(place.name_of(path)))
         owners: dict[Place, dict[str, list[str]]] = {place: {} for place in modules}
+        tests: dict[Place, dict[str, None]] = {}
         for item in self._items:
             name = self._cassette(item)
             if name is not None:
-                owners.setdefault(place_of(item.path, config), {}).setdefault(name, []).append(item.nodeid)
+                place = place_of(item.path, config)
+                owners.setdefault(place, {}).setdefault(name, []).append(item.nodeid)
+                tests.setdefault(place, {})[identity_of(item)] = None
         return [
             CollectedPlace(
                 place=place.as_data(),
                 owners=owned,
+                tests=[*tests.get(place, ())],
                 modules=sorted(modules.get(place, ())),
                 left_out=self._left_out or not _is_covered(place, config),
             )
