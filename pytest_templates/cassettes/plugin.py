@@ -235,6 +235,11 @@ class Cassettes:
                 UNSETTLED.put(report, place.root)
             rerecorded.report(cassette, report)
             unused.report(cassette, report, passed=attempt.passed)
+        if cassette is not None and report.failed:
+            from pytest_templates.cassettes.reading.causes import about_secrets
+
+            about = about_secrets(cassette.redacted_replays)
+            report.sections += [("what was replayed", "\n".join(about))] if about else []
         if MARKER.is_on(attempt.item):
             from pytest_templates.redaction.secrets import secrets_of
 

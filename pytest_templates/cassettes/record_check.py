@@ -191,7 +191,7 @@ def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -
     """How the second time went otherwise, why, and what to do; nothing where it did not."""
     from pytest_templates.cassettes.matching import Matcher
     from pytest_templates.cassettes.reading.calls import paired, recorded_calls
-    from pytest_templates.cassettes.reading.causes import difference, remedies
+    from pytest_templates.cassettes.reading.causes import about_secrets, difference, remedies
     from pytest_templates.cassettes.scrubbing.scrub import scrub
 
     matcher = Matcher(cassette.settings.match_on, cassette.settings.ignore)
@@ -200,15 +200,17 @@ def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -
         recorded_calls([scrub(request, secrets) for request in one.requests], matcher) for one in (cassette, replay)
     )
     pairs = [pair for pair in paired(calls, calls_again) if not pair.is_same]
+    about = about_secrets(cassette.redacted)
+    secret = [*about, "If the test compares none:"] if about else []
     others = sorted((pair for pair in pairs if pair.new is not None), key=lambda pair: pair.old is None)
     if others:
         is_unanswered = others[0].old is None and others[0].template in cassette.sent_requests.unanswered
         why = _UNANSWERED if is_unanswered else remedies(others[0]) or _LEFT_BEHIND
-        return [*difference(others), "", *why]
+        return [*difference(others), "", *secret, *why]
     if not second.attempt.went_well:
-        return [*_ending(second), "", *_LEFT_BEHIND]
+        return [*_ending(second), "", *secret, *_LEFT_BEHIND]
     left = {one.number: matcher.fingerprint(one.interaction.request).hex() for one in replay.unplayed}
-    return [*_unplayed(pairs, left), "", *_KEPT] if pairs else []
+    return [*_unplayed(pairs, left), "", *secret, *_KEPT] if pairs else []
 
 
 def _ending(second: Repetition) -> Iterator[str]:

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 from pytest_templates.cassettes.format.canonical_json import Json, dumps
 from pytest_templates.cassettes.matching import Path
 from pytest_templates.cassettes.reading.calls import CallPair, RecordedCall, call_difference, json_body
+from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.redaction.secrets import PLACEHOLDER
 from pytest_templates.support.text import OUTSIDE, counted
 
 _WORDS: Final = re.compile(r"\w+")
@@ -138,3 +140,16 @@ def _parameters(old: RecordedCall, new: RecordedCall) -> list[str]:
 
 
 _SHOWN: Final = 3  # paths
+
+
+def about_secrets(redacted: Sequence[Interaction]) -> list[str]:
+    """What is said of answers that a replay gives without their secrets; nothing of none."""
+    if not redacted:
+        return []
+    request, others = redacted[0].request, len(redacted) - 1
+    more = f", nor {counted(others, 'other')}" if others else ""
+    return [
+        f"Recordings do not hold the answer to {request.method} {request.uri.partition('?')[0]} as it came{more}:",
+        f"{PLACEHOLDER} stands in the place of secrets, and 0 of secret numbers. Do not compare their values, as no",
+        "replay has them.",
+    ]
