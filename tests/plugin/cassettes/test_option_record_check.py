@@ -121,6 +121,9 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
             f"pytest test_it.py::test_{place} --templates-record=missing",
             "--templates-record-check=off",
         )
+    output = str(result.stdout)
+    assert output.count("is not the same in a second run") == output.count("pays for nothing once what differs") == 7
+    assert output.count("the next recording pays for nothing again:") == len(OTHERWISE) - 7
     project.says(result, f"templates: {asked} recordings kept in the journal")
     assert cassettes() == []
 
