@@ -233,7 +233,7 @@ class Cassettes:
             PLACE.put(report, place.as_data())
             if row["recorded"] and not is_settled(attempt.item.path, attempt.item.config):
                 UNSETTLED.put(report, place.root)
-            rerecorded.report(cassette, report)
+            rerecorded.report(cassette, report, attempt.item.config)
             unused.report(cassette, report, passed=attempt.passed)
         if cassette is not None and report.failed:
             from pytest_templates.cassettes.reading.causes import about_secrets
