@@ -145,6 +145,20 @@ def test_files_that_a_killed_run_left_are_found(desk, cassettes):
     assert outcome.out.endswith("3 files checked, 1 problem found\n")
 
 
+def test_a_word_that_was_edited_by_hand_is_no_problem(desk, record, cassettes):
+    path = record("edited", "Hello.", answer="I am fine.")
+    text = path.read_text()
+    response = text.rindex("content-type: application/json\n")
+    length = "content-length: '147'\n      "
+    path.write_text(text[:response] + length + text[response:].replace("I am fine.", "I am very well."))
+
+    checked = cassettes("check", "--folder", "cassettes")
+    scrubbed = cassettes("scrub", "--folder", "cassettes")
+
+    assert (checked.status, checked.out) == (0, "4 files checked, 0 problems found\n")
+    assert scrubbed.out == "nothing to change\n"
+
+
 HELD = [
     "See https://host/a.png?sv=1&sig=UGFyaXNJc1RoZUNhcGl0YWw%3D and say what it shows.",
     'Log in with {"user": "ada", "clientSecret": "p4VwB8mQz"}.',
