@@ -105,7 +105,7 @@ class OpenCassette:
         self.has_left_alone = False
         self._stand_in: OpenCassette | None = None
         self._refused: list[Interaction] = []
-        self._live: dict[int, bool] = {}  # by `id`: what was recorded now, and whether it is kept otherwise than it came
+        self._live: dict[int, bool] = {}  # by `id`: what was recorded now; whether it is kept otherwise than it came
         self.sent_requests = SentRequests()
         self._is_writable = False
         self._rules = rules or Rules()

@@ -262,7 +262,7 @@ def _way_out(cassette: OpenCassette, verdict: Verdict) -> Iterator[str]:
     if verdict.fits_again:
         yield f"What was recorded ({answers}) stays in the journal, and the next recording pays for nothing again:"
     else:
-        yield f"What was recorded ({answers}) stays in the journal. The next recording asks the prompt anew if it is another"
-        yield "one again; it pays for nothing once what differs is left out of the comparison (ignore=…):"
+        yield f"What was recorded ({answers}) stays in the journal. The next recording asks the prompt anew if it is"
+        yield "another one again; it pays for nothing once what differs is left out of the comparison (ignore=…):"
     yield f"  {settings.record_command} --templates-record=missing"
     yield "A test that cannot run twice in one process is recorded with --templates-record-check=off."

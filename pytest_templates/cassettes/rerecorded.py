@@ -52,7 +52,7 @@ def watch(config: pytest.Config) -> None:
 
 
 def report(cassette: OpenCassette, to: pytest.TestReport, config: pytest.Config) -> None:
-    """Send what a cassette held before it was recorded anew, where it was, and of one that tests share what was asked."""
+    """Send what a cassette held before it was recorded anew, and of one that tests share what was asked."""
     is_shared = bool(cassette.settings.author.run)
     if not (is_shared or cassette.file.replaced) or RECORD.of(config) not in _ANEW:
         return
@@ -126,7 +126,7 @@ class Rerecorded:
             yield from self._changed(replaced, recorded_calls(holds, matcher))
 
     def _changed(self, replaced: Replaced, holds: list[RecordedCall]) -> Iterator[str]:
-        """What changed; of what tests share only what one of them asked, as the rest stays for those that did not run."""
+        """What changed; in what tests share only of what one of them asked, as the rest stays for others."""
         from pytest_templates.cassettes.reading.calls import changed_recordings
 
         asked = self._asked.get(replaced["cassette"])

@@ -27,11 +27,9 @@ def check_stores(stores: Sequence[Store], say: Callable[[str], None]) -> int:
     """Check every file of some stores; returns 1 where something was found, else 0."""
     found = [(store, *_sorted_out(store.paths(), store)) for store in stores]
     problems = [problem for store, files, _ in found for problem in _problems(files, store)]
-    for store, path in ((store, path) for store in stores for path in store.left_behind()):
-        problem = _problem_left(path, store, say)
-        problems += [problem] if problem else []
+    left = [_problem_left(path, store, say) for store in stores for path in store.left_behind()]
     checked, others = sum(len(files) for _, files, _ in found), sum(count for *_, count in found)
-    return _report(problems, checked, others, say)
+    return _report([*problems, *filter(None, left)], checked, others, say)
 
 
 def _problem_left(path: Path, store: Store, say: Callable[[str], None]) -> str:

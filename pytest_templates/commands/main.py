@@ -112,7 +112,8 @@ def _add_cassettes(commands: Any) -> None:
     check = _command(inner, "check", "look for damage and secrets; the exit status is 1 where there are some", _check)
     check.add_argument("files", metavar="FILE", nargs="*", type=Path, help="check these only (default: all)")
 
-    prune = _command(inner, "prune", "list what no test has: cassettes, and answers that wait; remove it with --yes", _prune)
+    unowned = "list what no test has: cassettes, and answers that wait; remove it with --yes"
+    prune = _command(inner, "prune", unowned, _prune)
     prune.add_argument("--yes", action="store_true", help="remove them")
 
     scrub = _command(inner, "scrub", "list what today's rules would not keep; change it with --yes", _scrub)

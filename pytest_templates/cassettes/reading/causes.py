@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from os.path import commonprefix
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +12,7 @@ from pytest_templates.cassettes.matching import Path
 from pytest_templates.cassettes.reading.calls import CallPair, RecordedCall, call_difference, json_body
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.redaction.secrets import PLACEHOLDER
+from pytest_templates.support.diff import common_start
 from pytest_templates.support.text import OUTSIDE, counted
 
 _LONG: Final = 10**8  # a number from here on may be a time or an id
@@ -138,9 +138,9 @@ def _cause(old: Json, new: Json) -> str:
 def _apart(old: str, new: str) -> tuple[str, str]:
     """Two texts without the words that both begin and end with."""
     before, after = (_WITH_SPACE.findall(text) for text in (old, new))
-    start = len(commonprefix([before, after]))
+    start = common_start(before, after)
     before, after = before[start:], after[start:]
-    end = len(commonprefix([before[::-1], after[::-1]]))
+    end = common_start(before[::-1], after[::-1])
     return "".join(before[: len(before) - end]), "".join(after[: len(after) - end])
 
 

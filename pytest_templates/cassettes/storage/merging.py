@@ -123,8 +123,8 @@ class CassetteFile:
 
     Attributes:
         store: Where it lies.
-        replaced: What it held before it was recorded anew, or before others that share it were added to; nothing as long
-            as it is not.
+        replaced: What it held before it was recorded anew, or one that tests share was added to; nothing as long as it
+            is not.
     """
 
     def __init__(
