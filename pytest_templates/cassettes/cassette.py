@@ -30,7 +30,7 @@ from pytest_templates.cassettes.recorded import Interaction, Order, RecordedRequ
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
-from pytest_templates.cassettes.scrubbing.scrub import scrub
+from pytest_templates.cassettes.scrubbing.scrub import is_altered, is_redacted, scrub
 from pytest_templates.cassettes.settings import Author, CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
 from pytest_templates.cassettes.storage.merging import CassetteFile
@@ -105,6 +105,7 @@ class OpenCassette:
         self.has_left_alone = False
         self._stand_in: OpenCassette | None = None
         self._refused: list[Interaction] = []
+        self._live: dict[int, bool] = {}  # by `id`: what was recorded now; whether it is kept otherwise than it came
         self.sent_requests = SentRequests()
         self._is_writable = False
         self._rules = rules or Rules()
@@ -213,6 +214,18 @@ class OpenCassette:
     def unplayed(self) -> list[Recording]:
         """The recorded interactions that were not replayed yet."""
         return [recording for recording in self._player.recordings() if not recording.played]
+
+    @property
+    def redacted_replays(self) -> list[Interaction]:
+        """The replayed requests whose answers hold what stands for a secret."""
+        return [one for one in self.requests if id(one) not in self._live and is_redacted(one.response)]
+
+    @property
+    def redacted(self) -> list[Interaction]:
+        """The requests so far whose answers are kept without their secrets."""
+        secrets = self.secrets  # some were learnt after the answer
+        altered = [one for one in self.requests if self._live.get(id(one)) or scrub(one, secrets) is not one]
+        return [*altered, *self.redacted_replays]
 
     def _gather(self) -> None:
         """Take in what forked processes have recorded."""
@@ -393,6 +406,7 @@ class OpenCassette:
             except FaultError as fault:
                 raise CassetteError(_unreadable(self.settings, interaction.request, fault)) from fault
             self._player.add(decision.order, interaction)
+            self._live[id(interaction)] = is_altered(response, interaction.response)
         try:
             self._keep_in_journal(decision.order, interaction)
         except CassetteError as error:

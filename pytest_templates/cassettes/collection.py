@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
 import pytest
+from _pytest.pathlib import ImportPathMismatchError  # pytest has no public name for it
 
-from pytest_templates.cassettes.identity import path_for
+from pytest_templates.cassettes.identity import identity_of, path_for
 from pytest_templates.cassettes.options import MARKER
 from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
 from pytest_templates.run.processes import is_worker, worker_output
 from pytest_templates.run.projects import Project, project_at
+from pytest_templates.support.text import cut
 
 _SENT: Final = "templates_collected_tests"  # where a worker puts what it collected
+_WIDTH: Final = 400  # characters of a reason
 _COLLECTED: Final = "templates-collected"
 
 
@@ -25,6 +28,7 @@ class CollectedPlace(TypedDict):
     Attributes:
         place: The place, as `Place` takes it.
         owners: The node ids of the tests of each cassette, by its path in the folder of the cassettes.
+        tests: The tests that have one, named from the folder of the project.
         modules: The modules that were collected, without ``.py``, from the folder of the project.
         left_out: Whether there may be others, whose tests are not known: the run did not ask for all of them, or they
             were skipped as a whole, or ignored.
@@ -32,6 +36,7 @@ class CollectedPlace(TypedDict):
 
     place: list[str]
     owners: dict[str, list[str]]
+    tests: list[str]
     modules: list[str]
     left_out: bool
 
@@ -44,7 +49,7 @@ class CollectedTests(TypedDict):
         left_out: Whether there are modules that were not collected: skipped as a whole, or ignored.
         whole: Whether every test that was collected is to run.
         tests: How many these are.
-        errors: What could not be collected, each with its first reason.
+        errors: What could not be collected, each with the reason in a line.
     """
 
     places: list[CollectedPlace]
@@ -81,7 +86,7 @@ class Collector:
         """Note a module, or that it was skipped, or that it cannot be imported."""
         report = yield
         if report.failed:
-            self._errors[report.nodeid or str(collector.path)] = _last_line(report.longreprtext)
+            self._errors[report.nodeid or str(collector.path)] = _reason(report)
         elif report.skipped:
             self._left_out = True
         elif isinstance(collector, pytest.File):
@@ -115,14 +120,18 @@ class Collector:
             place = place_of(path, config)
             modules.setdefault(place, set()).add(_folder(place.name_of(path)))
         owners: dict[Place, dict[str, list[str]]] = {place: {} for place in modules}
+        tests: dict[Place, dict[str, None]] = {}
         for item in self._items:
             name = self._cassette(item)
             if name is not None:
-                owners.setdefault(place_of(item.path, config), {}).setdefault(name, []).append(item.nodeid)
+                place = place_of(item.path, config)
+                owners.setdefault(place, {}).setdefault(name, []).append(item.nodeid)
+                tests.setdefault(place, {})[identity_of(item)] = None
         return [
             CollectedPlace(
                 place=place.as_data(),
                 owners=owned,
+                tests=[*tests.get(place, ())],
                 modules=sorted(modules.get(place, ())),
                 left_out=self._left_out or not _is_covered(place, config),
             )
@@ -201,10 +210,22 @@ def _is_covered(place: Place, config: pytest.Config) -> bool:
     return covers(config, project_at(Path(place.modules), config))
 
 
-def _last_line(text: str) -> str:
-    """The line of a failed collection that says why: the last one with an error."""
-    lines = [line.removeprefix("E").strip() for line in text.splitlines() if line.startswith("E ")]
-    return (lines or text.strip().splitlines() or ["?"])[-1]
+def _reason(report: pytest.CollectReport) -> str:
+    """Why something could not be collected, in one line."""
+    call: pytest.CallInfo[Any] | None = getattr(report, "call", None)  # where pytest itself has made the report
+    error = call.excinfo.value if call is not None and call.excinfo is not None else None
+    cause = None if error is None else error.__cause__
+    if isinstance(error, pytest.Collector.CollectError) and _says_more(cause):
+        error = cause
+    lines = (line.strip() for line in (report.longreprtext if error is None else str(error)).splitlines())
+    text = "; ".join(filter(None, lines)).replace(":; ", ": ")
+    is_told = error is None or isinstance(error, (pytest.Collector.CollectError, pytest.UsageError))
+    return cut(text if is_told else f"{type(error).__name__}: {text}", _WIDTH)
+
+
+def _says_more(cause: BaseException | None) -> bool:
+    """Whether the cause of pytest's error says in a line what that has a traceback of."""
+    return isinstance(cause, (ImportError, SyntaxError)) and not isinstance(cause, ImportPathMismatchError)
 
 
 def _folder(module: Path) -> str:

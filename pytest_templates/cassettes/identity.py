@@ -9,7 +9,7 @@ import pytest
 
 from pytest_templates.cassettes.options import CassetteMark
 from pytest_templates.cassettes.paths import cassette_path
-from pytest_templates.cassettes.places import place_of, store_in
+from pytest_templates.cassettes.places import Place, place_of, store_in
 
 _OF_PLUGINS: Final = "__"  # how the parameters begin by which pytest-repeat and its like run a test several times
 
@@ -17,7 +17,11 @@ _OF_PLUGINS: Final = "__"  # how the parameters begin by which pytest-repeat and
 def path_for(item: pytest.Item, mark: CassetteMark) -> Path:
     """The file of a test's cassette, where no template asks another model."""
     place = place_of(item.path, item.config)
-    folder = store_in(place, item.config).folder
+    return path_in(store_in(place, item.config).folder, place, item, mark)
+
+
+def path_in(folder: Path, place: Place, item: pytest.Item, mark: CassetteMark) -> Path:
+    """The file of a test's cassette in the folder of a place."""
     if mark.name is not None:
         return folder / f"{mark.name}.yaml"
     classes = [node.name for node in item.listchain() if isinstance(node, pytest.Class)]

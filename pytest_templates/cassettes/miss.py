@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from antiphon.trace import Caller
@@ -13,6 +13,8 @@ from pytest_templates.cassettes.hosts import LEAVE_ALONE, host_and_port, serves_
 from pytest_templates.cassettes.matching import Matcher, bytes_of, conversation_in, json_of, split_uri, uri_without
 from pytest_templates.cassettes.player import Recording
 from pytest_templates.cassettes.project_rules import UNANSWERED
+from pytest_templates.cassettes.reading.calls import CallPair, recorded_calls
+from pytest_templates.cassettes.reading.causes import recurring
 from pytest_templates.cassettes.reading.diff import body_difference
 from pytest_templates.cassettes.reading.llm import last_message, prompt_in
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
@@ -28,6 +30,7 @@ _SAME_TEMPLATE: Final = 0.5  # what it adds to the overlap of the words, which i
 _WIDTH: Final = 160  # characters of what was asked
 _WORD: Final = re.compile(rb"\w+")
 _IN_ROWS: Final = {"method", "uri", "scheme", "host", "port", "path", "query", "headers"}
+_OF_ADDRESS: Final = {"uri", "host", "port", "path", "query"}
 _OF_BODY: Final = {"body", "raw_body", "messages"}
 _WHY: Final = {
     "no-cassette": "the file does not exist",
@@ -115,7 +118,18 @@ class MissReport:
             refused = "" if recording.played else ", and a hook pytest_templates_match refuses it"
             return [f"{title}; it is equal{refused}."]
         lines = self._difference(recording.interaction.request, differing)
-        return ["\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])]
+        shown = "\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])
+        hints = self._hints(recording.interaction, set(differing))
+        return [shown, "\n".join(["Is that another one in every run?", *hints])] if hints else [shown]
+
+    def _hints(self, recorded: Interaction, differing: set[str]) -> list[str]:
+        """What to do about a difference that counts, and looks like a time, an id or a path."""
+        asked, old = Interaction.of(self.caller, self.request, UNANSWERED), recorded.request
+        if not differing & _OF_BODY:
+            old = replace(old, headers=self.request.headers, body=self.request.body)
+        if not differing & _OF_ADDRESS:
+            old = replace(old, method=self.request.method, uri=self.request.uri)
+        return recurring(CallPair(*recorded_calls([replace(recorded, request=old), asked], self.matcher)))
 
     def _differing(self, recorded: RecordedRequest) -> list[str]:
         matcher, request = self.matcher, self.request

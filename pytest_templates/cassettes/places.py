@@ -7,13 +7,14 @@ A project names it in its ini file. A folder of a project does so by its ``conft
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from pytest_templates.cassettes.storage.remote import store_at
+from pytest_templates.cassettes.storage.remote import is_url, store_at
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.run.options import Option
 from pytest_templates.run.projects import Project, project_at
@@ -88,6 +89,37 @@ def place_of(path: Path, config: pytest.Config) -> Place:
         return CASSETTES.of(config)
     project = project_at(path.parent, config)
     return _by_conftest(path, project, config) or _by_ini(project, config)
+
+
+def is_settled(path: Path, config: pytest.Config) -> bool:
+    """Whether the cassettes of a test module lie in the same place wherever pytest is started.
+
+    Raises:
+        pytest.UsageError: What a project says is not valid.
+    """
+    if CASSETTES.given(config):
+        return True
+    project = project_at(path.parent, config)
+    return project.is_settled(config) or _by_conftest(path, project, config) is not None
+
+
+def other_places(path: Path, config: pytest.Config) -> Iterator[Place]:
+    """Where the cassettes of a test module would lie if pytest had taken another folder above it for the project.
+
+    Folders with an ini file are left out: they are other projects.
+    """
+    own = place_of(path, config)
+    if CASSETTES.given(config) or is_url(own.location):
+        return
+    for folder in path.parents:
+        place = Place(own.location, str(folder), str(folder))
+        if place != own and not _has_ini_file(folder, config):
+            yield place
+
+
+def _has_ini_file(folder: Path, config: pytest.Config) -> bool:
+    project = project_at(folder, config)
+    return project.inipath is not None and project.root == folder
 
 
 def _by_ini(project: Project, config: pytest.Config) -> Place:

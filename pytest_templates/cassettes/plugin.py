@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ import pytest
 
 from pytest_templates.cassettes import record_check, rerecorded, unused
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD
-from pytest_templates.cassettes.places import Place, place_of, store_in, stores_of
+from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.cassettes.cassette import OpenCassette
     from pytest_templates.cassettes.processes.messages import Messages
-    from pytest_templates.cassettes.storage.store import Store
 
 _NAMED: Final = 5  # how many tests or programs a line of the summary names
 _RUN_ID: Final = "templates_run"  # in what the main process sends to workers
@@ -39,6 +38,7 @@ class CassetteUse(TypedDict):
     """What became of the cassette of a test.
 
     Attributes:
+        test: The test, named from the folder of its project.
         played: How many interactions were replayed.
         recorded: How many were recorded, and saved.
         waiting: How many answers wait for the next recording, because the test failed or was skipped.
@@ -49,6 +49,7 @@ class CassetteUse(TypedDict):
             ``None`` for code outside of templates.
     """
 
+    test: str
     played: int
     recorded: int
     waiting: int
@@ -59,6 +60,7 @@ class CassetteUse(TypedDict):
 
 
 CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
+UNSETTLED: Final = ReportData[str]("unsettled")  # the root of a test that recorded, where no ini file settles it
 LATE: Final = ReportData[list[str]]("late")  # what threads and tasks asked whose test was over
 
 
@@ -216,6 +218,7 @@ class Cassettes:
             from pytest_templates.cassettes.http.routing import take_late
 
             row = CassetteUse(
+                test=cassette.test,
                 played=cassette.played,
                 recorded=0 if cassette.waiting or cassette.held_back else cassette.recorded,
                 waiting=cassette.waiting,
@@ -226,9 +229,17 @@ class Cassettes:
             )
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
-            PLACE.put(report, place_of(attempt.item.path, attempt.item.config).as_data())
-            rerecorded.report(cassette, report)
+            place = place_of(attempt.item.path, attempt.item.config)
+            PLACE.put(report, place.as_data())
+            if row["recorded"] and not is_settled(attempt.item.path, attempt.item.config):
+                UNSETTLED.put(report, place.root)
+            rerecorded.report(cassette, report, attempt.item.config)
             unused.report(cassette, report, passed=attempt.passed)
+        if cassette is not None and report.failed:
+            from pytest_templates.cassettes.reading.causes import about_secrets
+
+            about = about_secrets(cassette.redacted_replays)
+            report.sections += [("what was replayed", "\n".join(about))] if about else []
         if MARKER.is_on(attempt.item):
             from pytest_templates.redaction.secrets import secrets_of
 
@@ -247,14 +258,20 @@ class Summary:
         self._tests: list[CassetteUse] = []
         self._unrecorded: list[str] = []
         self._late: list[str] = []
+        self._unsettled: set[str] = set()
+        self._reported: set[str] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
+        self._reported.add(report.nodeid)  # of a worker that was killed nothing else comes
         row = CASSETTE_USE.of(report)
         if row is not None:
             self._tests.append(row)
+            self._reported.add(row["test"])
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
         self._late += LATE.of(report) or []
+        unsettled = UNSETTLED.of(report)
+        self._unsettled |= set() if unsettled is None else {unsettled}
         place = PLACE.of(report)
         if place is not None:
             store_in(Place(*place), self._config)
@@ -272,8 +289,20 @@ class Summary:
     @hookimpl
     def summary_lines(self) -> list[str]:
         """What a replay will not find or a cassette not see, what was refused late, and the answers that wait."""
-        waiting = [] if RECORD.of(self._config) == "none" else _waiting(stores_of(self._config))
-        return [*self._unrecorded, *dict.fromkeys(self._late), *_out_of_reach(self._tests), *waiting]
+        waiting = [] if RECORD.of(self._config) == "none" else self._waiting()
+        about_places = map(_unsettled, sorted(self._unsettled))
+        return [*self._unrecorded, *dict.fromkeys(self._late), *_out_of_reach(self._tests), *about_places, *waiting]
+
+    def _waiting(self) -> list[str]:
+        """What is said of the answers that were paid for and are in no cassette; by name of the tests of this run."""
+        from pytest_templates.cassettes.storage.journal import waiting_answers
+
+        waiting = [pair for store in stores_of(self._config) for pair in waiting_answers(store).items()]
+        own = [f"{test} ({counted(answers, 'answer')})" for test, answers in waiting if test in self._reported]
+        others = sum(answers for test, answers in waiting if test not in self._reported)
+        which = [*([_first(own)] if own else []), *([f"{counted(others, 'answer')} of other tests"] if others else [])]
+        how = "(--templates-record=all asks anew)"
+        return [f"answers wait for the next recording, which plays them {how}: {', and '.join(which)}"] if which else []
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -301,15 +330,12 @@ def _out_of_reach(tests: list[CassetteUse]) -> list[str]:
     return [f"started by tests with a cassette, which does not see what these programs ask of models: {which}"]
 
 
-def _waiting(stores: Iterable[Store]) -> list[str]:
-    """What is said of the answers that were paid for and are in no cassette."""
-    from pytest_templates.cassettes.storage.journal import waiting_answers
-
-    waiting = [pair for store in stores for pair in waiting_answers(store).items()]
-    if not waiting:
-        return []
-    which = _first([f"{test} ({counted(answers, 'answer')})" for test, answers in waiting])
-    return [f"answers wait for the next recording, which plays them (--templates-record=all asks anew): {which}"]
+def _unsettled(root: str) -> str:
+    """What is said where the next run may look for the cassettes elsewhere."""
+    return (
+        "there is no ini file, so where cassettes are looked for depends on where pytest is started: "
+        f"put an empty pytest.ini into {root}"
+    )
 
 
 def _first(names: list[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from threading import Thread
 from threading import enumerate as enumerate_threads
 from typing import TYPE_CHECKING, Any, Final
@@ -160,10 +161,11 @@ def problem_of(attempt: Attempt, cassette: OpenCassette) -> NotReplayable | None
     except CassetteError:
         return None  # it cannot be saved: `save` says why
     replay.pass_over(_asked_by_what_lasts(attempt))
-    lines = _verdict(cassette, replay, repeat(attempt))
-    if not lines:
+    verdict = _verdict(cassette, replay, repeat(attempt))
+    if verdict is None:
         return None
-    return NotReplayable("\n".join([_TITLE, *(f"  {line}".rstrip() for line in lines), "", *_way_out(cassette)]))
+    lines = (f"  {line}".rstrip() for line in verdict.lines)
+    return NotReplayable("\n".join([_TITLE, *lines, "", *_way_out(cassette, verdict)]))
 
 
 def _asked_by_what_lasts(attempt: Attempt) -> list[Interaction]:
@@ -187,11 +189,24 @@ _UNANSWERED: Final = (
 )
 
 
-def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -> list[str]:
-    """How the second time went otherwise, why, and what to do; nothing where it did not."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the second time went otherwise.
+
+    Attributes:
+        lines: How, why, and what to do.
+        fits_again: Whether the next recording can play all that this one was answered.
+    """
+
+    lines: Sequence[str]
+    fits_again: bool = True
+
+
+def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -> Verdict | None:
+    """How the second time went otherwise; ``None`` where it did not."""
     from pytest_templates.cassettes.matching import Matcher
     from pytest_templates.cassettes.reading.calls import paired, recorded_calls
-    from pytest_templates.cassettes.reading.causes import difference, remedies
+    from pytest_templates.cassettes.reading.causes import about_secrets, difference, remedies
     from pytest_templates.cassettes.scrubbing.scrub import scrub
 
     matcher = Matcher(cassette.settings.match_on, cassette.settings.ignore)
@@ -200,15 +215,17 @@ def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -
         recorded_calls([scrub(request, secrets) for request in one.requests], matcher) for one in (cassette, replay)
     )
     pairs = [pair for pair in paired(calls, calls_again) if not pair.is_same]
+    about = about_secrets(cassette.redacted)
+    secret = [*about, "If the test compares none:"] if about else []
     others = sorted((pair for pair in pairs if pair.new is not None), key=lambda pair: pair.old is None)
     if others:
         is_unanswered = others[0].old is None and others[0].template in cassette.sent_requests.unanswered
         why = _UNANSWERED if is_unanswered else remedies(others[0]) or _LEFT_BEHIND
-        return [*difference(others), "", *why]
+        return Verdict([*difference(others), "", *secret, *why], all(pair.old is None for pair in others))
     if not second.attempt.went_well:
-        return [*_ending(second), "", *_LEFT_BEHIND]
+        return Verdict([*_ending(second), "", *secret, *_LEFT_BEHIND])
     left = {one.number: matcher.fingerprint(one.interaction.request).hex() for one in replay.unplayed}
-    return [*_unplayed(pairs, left), "", *_KEPT] if pairs else []
+    return Verdict([*_unplayed(pairs, left), "", *secret, *_KEPT]) if pairs else None
 
 
 def _ending(second: Repetition) -> Iterator[str]:
@@ -239,9 +256,13 @@ def _unplayed(pairs: Sequence[CallPair], left: dict[int, str]) -> Iterator[str]:
     yield from ["  …"] if len(pairs) > _SHOWN else []
 
 
-def _way_out(cassette: OpenCassette) -> Iterator[str]:
+def _way_out(cassette: OpenCassette, verdict: Verdict) -> Iterator[str]:
     settings, answers = cassette.settings, counted(cassette.unsaved, "answer")
     yield f"{settings.place} is not written."
-    yield f"What was recorded ({answers}) stays in the journal, and the next recording pays for nothing again:"
+    if verdict.fits_again:
+        yield f"What was recorded ({answers}) stays in the journal, and the next recording pays for nothing again:"
+    else:
+        yield f"What was recorded ({answers}) stays in the journal. The next recording asks the prompt anew if it is"
+        yield "another one again; it pays for nothing once what differs is left out of the comparison (ignore=…):"
     yield f"  {settings.record_command} --templates-record=missing"
     yield "A test that cannot run twice in one process is recorded with --templates-record-check=off."

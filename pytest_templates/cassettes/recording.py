@@ -11,10 +11,10 @@ import pytest
 
 from pytest_templates.cassettes.cassette import OpenCassette
 from pytest_templates.cassettes.hosts import HostPattern, patterns_of
-from pytest_templates.cassettes.identity import identity_of, inside_of, path_for, repetition
+from pytest_templates.cassettes.identity import identity_of, inside_of, path_for, path_in, repetition
 from pytest_templates.cassettes.options import IGNORE_HOSTS, RECORD, CassetteMark, RecordMode
 from pytest_templates.cassettes.paths import overridden_path
-from pytest_templates.cassettes.places import CASSETTES, place_of, store_in
+from pytest_templates.cassettes.places import CASSETTES, is_settled, other_places, place_of, store_in
 from pytest_templates.cassettes.project_rules import rules_for
 from pytest_templates.cassettes.settings import Author, CassetteSettings, Override
 from pytest_templates.cassettes.storage.store import existing_cassette
@@ -58,7 +58,7 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         mode="none" if refused else _mode(item, mark, wanted),
         ignore=mark.ignore,
         record_command=_record_command(item, overrides),
-        caution=_CAUTION if refused else "",
+        caution="\n".join(filter(None, [_CAUTION if refused else "", _elsewhere(item, mark, own)])),
         before_sending=lambda: attempt.hook.before_sending(attempt=attempt),
         complain=complain,
         store=store,
@@ -67,6 +67,22 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return OpenCassette(settings, rules=rules_for(item))
+
+
+def _elsewhere(item: pytest.Item, mark: CassetteMark, path: Path) -> str:
+    """What is said of a cassette that is not looked for, since another folder was taken for the project once."""
+    if path.exists():
+        return ""
+    for place in other_places(item.path, item.config):
+        file = path_in(Path(place.root, place.location), place, item, mark)
+        if file != path and file.is_file():
+            if is_settled(item.path, item.config):
+                return f"There is one at {file}: move it to where it is looked for now."
+            return (
+                f"There is one at {file}. Without an ini file it depends on where pytest is started which one is\n"
+                f"looked for: put an empty pytest.ini into {place.root}"
+            )
+    return ""
 
 
 def _check_name(mark: CassetteMark) -> None:

@@ -11,6 +11,7 @@ from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.scrubbing.leaks import find_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.storage.catalog import says_ours
+from pytest_templates.cassettes.storage.journal import check_journal, left_journals
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_scrub import changes
 from pytest_templates.commands.survey import shown
@@ -26,13 +27,22 @@ def check_stores(stores: Sequence[Store], say: Callable[[str], None]) -> int:
     """Check every file of some stores; returns 1 where something was found, else 0."""
     found = [(store, *_sorted_out(store.paths(), store)) for store in stores]
     problems = [problem for store, files, _ in found for problem in _problems(files, store)]
-    left = [
-        f"{shown(path)}: was left by a run that was killed while it recorded. Record again what it did, or remove it."
-        for store in stores
-        for path in store.left_behind()
-    ]
+    left = [_problem_left(path, store, say) for store in stores for path in store.left_behind()]
     checked, others = sum(len(files) for _, files, _ in found), sum(count for *_, count in found)
-    return _report([*problems, *left], checked, others, say)
+    return _report([*problems, *filter(None, left)], checked, others, say)
+
+
+def _problem_left(path: Path, store: Store, say: Callable[[str], None]) -> str:
+    """What is wrong with a file that a run has left; ``""`` where answers wait in it, which is said."""
+    journal = next((one for one in left_journals(store) if one.path == path), None)
+    if journal is not None and journal.answers:
+        try:
+            check_journal(path)
+        except CassetteError as error:
+            return str(error).replace(str(path), shown(path), 1).replace("\n", " ")
+        say(f"{journal.waiting} for the next recording")
+        return ""
+    return f"{shown(path)}: was left by a run that was killed while it recorded. Remove it."
 
 
 def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:

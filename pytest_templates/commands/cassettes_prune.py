@@ -1,18 +1,19 @@
-"""``cassettes prune``: remove the cassettes that no test has."""
+"""``cassettes prune``: remove the cassettes that no test has, and the answers that wait for a test that is gone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from pytest_templates.cassettes.storage.catalog import orphans
-from pytest_templates.commands.survey import Survey, SurveyError, shown
+from pytest_templates.cassettes.storage.catalog import is_known, orphans
+from pytest_templates.cassettes.storage.journal import LeftJournal, left_journals, remove_journal
+from pytest_templates.commands.survey import Survey, SurveyedStore, SurveyError, shown
 from pytest_templates.support.text import counted
 
 
 def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
-    """Say which cassettes no test has, and remove them if `remove`; returns 0.
+    """Say which cassettes no test has, and which answers wait for none, and remove them if `remove`; returns 0.
 
     Raises:
         SurveyError: Not every test could be collected, or there is none: a cassette without a known test may have one.
@@ -30,8 +31,24 @@ def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
                 store.remove(path)
             _remove_empty(path.parent, store.folder)
         say(shown(store.place(path)))
-    say(_summary(len(left), remove=remove))
+    journals = [(one.store, journal) for one in survey.stores for journal in _journals_of_none(one)]
+    for store, journal in journals:
+        if remove:
+            with store.lock():
+                remove_journal(journal.path)
+        say(f"{journal.waiting} for a recording of this test, which is gone")
+    say(_summary(len(left), sum(journal.answers for _, journal in journals), remove=remove))
     return 0
+
+
+def _journals_of_none(surveyed: SurveyedStore) -> Iterator[LeftJournal]:
+    """The journals in a store whose tests are gone; what waits for one that may not have been collected is kept."""
+    tests = {test for place in surveyed.found for test in place["tests"]}
+    for journal in left_journals(surveyed.store):
+        name, _, inside = journal.test.partition("::")
+        module = PurePosixPath(name.removesuffix(".py"))
+        if inside and journal.test not in tests and all(is_known(module, place) for place in surveyed.found):
+            yield journal
 
 
 def _remove_empty(folder: Path, top: Path) -> None:
@@ -41,8 +58,10 @@ def _remove_empty(folder: Path, top: Path) -> None:
             folder = folder.parent
 
 
-def _summary(count: int, *, remove: bool) -> str:
-    if not count:
+def _summary(cassettes: int, answers: int, *, remove: bool) -> str:
+    parts = [f"{counted(cassettes, 'cassette')} without a test"] if cassettes else []
+    parts += [f"{counted(answers, 'answer')} for tests that are gone"] if answers else []
+    if not parts:
         return "every cassette has a test"
-    cassettes = f"{counted(count, 'cassette')} without a test"
-    return f"{cassettes} removed" if remove else f"{cassettes}: --yes removes {'it' if count == 1 else 'them'}"
+    found = " and ".join(parts)
+    return f"{found} removed" if remove else f"{found}: --yes removes {'it' if cassettes + answers == 1 else 'them'}"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import indent
 from typing import Final
 
-from pytest_templates.cassettes.paths import cassette_path
+from pytest_templates.cassettes.paths import cassette_path, without_overrides
 from pytest_templates.cassettes.reading.llm import answer_of, model_of, prompt_in
 from pytest_templates.cassettes.recorded import Interaction
-from pytest_templates.cassettes.storage.catalog import cassettes_in
+from pytest_templates.cassettes.storage.catalog import cassettes_in, says_ours
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_list import tokens_of
 from pytest_templates.commands.survey import Survey, shown
@@ -43,6 +44,41 @@ def find_cassette(name: str, survey: Survey) -> tuple[Store, Path]:
     if len(found) == 1:
         return names[found[0]]
     raise UnknownName(_several(name, found) if found else _none(name, list(names), stores))
+
+
+def cassettes_of_module(module: Path, survey: Survey) -> list[tuple[Store, Path]]:
+    """The cassettes of the tests in a module.
+
+    Raises:
+        UnknownName: There are none.
+    """
+    name = Path(os.path.relpath(module.resolve(), survey.root.resolve())).as_posix()
+    found = [
+        (one.store, path)
+        for one in survey.stores
+        for path in cassettes_in(one.store)
+        if any(test.startswith(f"{name}::") for test in one.tests_of(_own_name(path, one.store)))
+    ]
+    if not found:
+        error = survey.found["errors"].get(name, "") if survey.found else ""
+        raise UnknownName(f"{module}: {error or 'no test in it has a cassette yet'}")
+    return found
+
+
+def _own_name(path: Path, store: Store) -> str:
+    return without_overrides(path.relative_to(store.folder).as_posix())
+
+
+def check_is_cassette(path: Path) -> None:
+    """Refuse a file that does not say that it is a cassette, whole or damaged.
+
+    Raises:
+        UnknownName: It holds something else.
+        OSError: It cannot be read.
+    """
+    content = path.read_bytes()
+    if content.strip() and not says_ours(content):
+        raise UnknownName(f"{path}: this file is no cassette; `cassettes import` takes over those of other programs")
 
 
 def path_of_test(node_id: str, survey: Survey) -> tuple[Store, Path]:

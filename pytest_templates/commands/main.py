@@ -106,13 +106,14 @@ def _add_cassettes(commands: Any) -> None:
     _command(inner, "list", "say what there is, and which test it belongs to", _list)
 
     show = _command(inner, "show", "show what was asked and answered", _show)
-    show.add_argument("name", metavar="NAME", help="a path, a test's node id, or a part of one")
+    show.add_argument("name", metavar="NAME", help="a path, a test's node id, a test file, or a part of one")
     show.add_argument("--full", action="store_true", help="do not cut long texts")
 
     check = _command(inner, "check", "look for damage and secrets; the exit status is 1 where there are some", _check)
     check.add_argument("files", metavar="FILE", nargs="*", type=Path, help="check these only (default: all)")
 
-    prune = _command(inner, "prune", "list the cassettes that no test has; remove them with --yes", _prune)
+    unowned = "list what no test has: cassettes, and answers that wait; remove it with --yes"
+    prune = _command(inner, "prune", unowned, _prune)
     prune.add_argument("--yes", action="store_true", help="remove them")
 
     scrub = _command(inner, "scrub", "list what today's rules would not keep; change it with --yes", _scrub)
@@ -151,10 +152,15 @@ def _list(given: Given) -> int:
 
 
 def _show(given: Given) -> int:
-    from pytest_templates.commands.cassettes_show import find_cassette, show
+    from pytest_templates.commands.cassettes_show import cassettes_of_module, check_is_cassette, find_cassette, show
 
     path = Path(given.name)
+    if path.is_file() and path.suffix == ".py":
+        for store, found in cassettes_of_module(path, collected(given.folder)):
+            show(found, store, _say, full=given.full)
+        return 0
     if path.is_file():
+        check_is_cassette(path)
         return show(path, None, _say, full=given.full)
     store, found = find_cassette(given.name, existing_folders(given.folder))
     return show(found, store, _say, full=given.full)

@@ -31,6 +31,11 @@ class Project:
     inipath: Path | None
     values: Mapping[str, Any] | None
 
+    def is_settled(self, config: pytest.Config) -> bool:
+        """Whether its root is the same wherever pytest is started: without an ini file that folder counts, too."""
+        has_mark = self.inipath is not None or (self.root / "setup.py").is_file()
+        return has_mark or config.getoption("rootdir") is not None
+
     def text(self, config: pytest.Config, key: str, default: str) -> str:
         """What the ini file says.
 

@@ -11,8 +11,14 @@ from pytest_templates.cassettes.format.canonical_json import Json, dumps
 from pytest_templates.cassettes.matching import Path
 from pytest_templates.cassettes.reading.calls import CallPair, RecordedCall, call_difference, json_body
 from pytest_templates.cassettes.reading.diff import is_reordered
+from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.redaction.secrets import PLACEHOLDER
+from pytest_templates.support.diff import common_start
 from pytest_templates.support.text import OUTSIDE, counted
 
+_LONG: Final = 10**8  # a number from here on may be a time or an id
+_LONGEST: Final = 20_000  # characters that differ, beyond which no cause is looked for
+_WITH_SPACE: Final = re.compile(r"\s*\S+|\s+")
 _WORDS: Final = re.compile(r"\w+")
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec"
 _DAYS: Final = "mon tue wed thu fri sat sun"
@@ -71,12 +77,36 @@ def remedies(pair: CallPair) -> list[str]:
     """The likely causes of the difference between two requests, and what to do; none where one of them is missing."""
     if pair.old is None or pair.new is None:
         return []
-    old, new = json_body(pair.old), json_body(pair.new)
-    if old is None or new is None:
-        old, new = pair.old["body"], pair.new["body"]
-    places = list(_places((), old, new))
+    places = _values(pair.old, pair.new)
     lines = list(dict.fromkeys(_cause(was, now) for _, was, now in places))
     return list(dict.fromkeys([*_address(pair.old, pair.new), *lines])) + _ignore(pair.old, pair.new, places)
+
+
+def recurring(pair: CallPair) -> list[str]:
+    """As `remedies`, of two requests that a change of the program may have made different as well.
+
+    Only a difference that looks like what is another one in every run counts: a time, an id, a path. The name of the
+    model and a short number alone do not: they are settings.
+    """
+    if pair.old is None or pair.new is None:
+        return []
+    places = [(path, old, new) for path, old, new in _values(pair.old, pair.new) if not _is_setting(path, old, new)]
+    causes = dict.fromkeys(_cause(old, new) for _, old, new in places)
+    causes |= dict.fromkeys(_address(pair.old, pair.new) if pair.old["body"] == pair.new["body"] else ())
+    known = [cause for cause in causes if cause != _ANY]
+    return known + _ignore(pair.old, pair.new, places) if known else []
+
+
+def _is_setting(path: Path, old: Json, new: Json) -> bool:
+    return path == ("model",) or all(isinstance(value, (int, float)) and abs(value) < _LONG for value in (old, new))
+
+
+def _values(old: RecordedCall, new: RecordedCall) -> list[tuple[Path, Json, Json]]:
+    """The places at which what was sent differs."""
+    before, after = json_body(old), json_body(new)
+    if before is None or after is None:
+        before, after = old["body"], new["body"]
+    return list(_places((), before, after))
 
 
 def _places(path: Path, old: Json, new: Json) -> Iterator[tuple[Path, Json, Json]]:
@@ -92,10 +122,21 @@ def _places(path: Path, old: Json, new: Json) -> Iterator[tuple[Path, Json, Json
 
 
 def _cause(old: Json, new: Json) -> str:
-    before, after = _texts(old), _texts(new)
+    before, after = _apart(_texts(old), _texts(new))
+    if max(len(before), len(after)) > _LONGEST:
+        return _ANY
     if _in_order(before) == _in_order(after):
         return _ORDER
     return next((text for kind, text in _KINDS if kind.sub("*", before) == kind.sub("*", after)), _ANY)
+
+
+def _apart(old: str, new: str) -> tuple[str, str]:
+    """Two texts without the words that both begin and end with."""
+    before, after = (_WITH_SPACE.findall(text) for text in (old, new))
+    start = common_start(before, after)
+    before, after = before[start:], after[start:]
+    end = common_start(before[::-1], after[::-1])
+    return "".join(before[: len(before) - end]), "".join(after[: len(after) - end])
 
 
 def _in_order(text: str) -> list[str]:
@@ -133,3 +174,16 @@ def _parameters(old: RecordedCall, new: RecordedCall) -> list[str]:
 
 
 _SHOWN: Final = 3  # paths
+
+
+def about_secrets(redacted: Sequence[Interaction]) -> list[str]:
+    """What is said of answers that a replay gives without their secrets; nothing of none."""
+    if not redacted:
+        return []
+    request, others = redacted[0].request, len(redacted) - 1
+    more = f", nor {counted(others, 'other')}" if others else ""
+    return [
+        f"Recordings do not hold the answer to {request.method} {request.uri.partition('?')[0]} as it came{more}:",
+        f"{PLACEHOLDER} stands in the place of secrets, and 0 of secret numbers. Do not compare their values, as no",
+        "replay has them.",
+    ]

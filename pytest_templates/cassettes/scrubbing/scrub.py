@@ -347,6 +347,21 @@ def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResp
     )
 
 
+def is_altered(live: RecordedResponse, kept: RecordedResponse) -> bool:
+    """Whether a test that reads an answer sees something else in its recording, since a secret was in it."""
+    return _unpacked(live.headers, live.body) != kept.body or _has_redacted_header(kept)
+
+
+def is_redacted(kept: RecordedResponse) -> bool:
+    """Whether a recorded answer holds what stands for a secret; that of a number shows nowhere."""
+    return PLACEHOLDER.encode() in kept.body or _has_redacted_header(kept)
+
+
+def _has_redacted_header(kept: RecordedResponse) -> bool:
+    """Whether a header lost its value, other than those of cookies, which come with nearly every answer."""
+    return any(PLACEHOLDER in value for name, value in kept.headers if name != "set-cookie")
+
+
 def _unpacked(headers: Headers, body: bytes) -> bytes:
     encoding = header(headers, "content-encoding")
     return decoded(body, encoding) if encoding else body

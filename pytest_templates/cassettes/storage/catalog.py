@@ -58,13 +58,18 @@ def orphans(found: Sequence[CollectedPlace], store: Store) -> list[Path]:
         path
         for path in store.paths()
         if _key(name := without_overrides(path.relative_to(store.folder).as_posix())) not in owned
-        and all(_is_known(PurePosixPath(name).parent, place) for place in found)
+        and all(is_known(PurePosixPath(name).parent, place) for place in found)
         and _is_cassette(path, store)
     ]
 
 
-def _is_known(module: PurePosixPath, found: CollectedPlace) -> bool:
-    """Whether all tests are known that could have a cassette in the folder of this module."""
+def is_known(module: PurePosixPath, found: CollectedPlace) -> bool:
+    """Whether all tests are known that could have a cassette in the folder of this module.
+
+    Args:
+        module: Its path from the folder of the project, without ``.py``.
+        found: What was collected.
+    """
     if _key(module.as_posix()) in map(_key, found["modules"]):
         return True
     root = Path(Place(*found["place"]).modules)

@@ -26,6 +26,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from errno import ENOENT
 from hashlib import blake2b
 from io import FileIO
@@ -42,6 +43,7 @@ from pytest_templates.cassettes.recorded import Interaction, Order
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.secrets import Secrets
+from pytest_templates.support.text import counted
 from pytest_templates.support.yaml_text import Items, TextParts, slices
 
 _VERSION: Final = 2
@@ -332,25 +334,66 @@ def _damage(file: FileIO, line: int, error: Exception) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LeftJournal:
+    """A journal as it lies there.
+
+    Attributes:
+        path: The file.
+        test: The test that it belongs to; ``""`` where that cannot be read.
+        answers: How many whole answers it holds.
+    """
+
+    path: Path
+    test: str
+    answers: int
+
+    @property
+    def waiting(self) -> str:
+        """How many answers wait, and for which test."""
+        return f"{counted(self.answers, 'answer')} of {self.test} {'waits' if self.answers == 1 else 'wait'}"
+
+
+def left_journals(store: Store) -> list[LeftJournal]:
+    """The journals of a store, in order; of those that another run has taken or damaged the answers are not counted."""
+    return [_left_journal(path) for path in sorted(store.workplace.glob(f"*{_SUFFIX}"))]
+
+
 def waiting_answers(store: Store) -> dict[str, int]:
     """How many answers wait for the next recording of each test, by node ids. Raises `OSError`."""
     waiting: Counter[str] = Counter()
-    for path in sorted(store.workplace.glob(f"*{_SUFFIX}")):
-        waiting.update(_tests_of_answers(path))
-    return dict(waiting)
+    for journal in left_journals(store):
+        waiting[journal.test] += journal.answers
+    return {test: answers for test, answers in waiting.items() if answers}
 
 
-def _tests_of_answers(path: Path) -> list[str]:
-    """The test of each whole answer in a journal; none where another run has taken, removed or damaged it."""
-    tests: list[str] = []
-    test = ""
+def check_journal(path: Path) -> None:
+    """Raise where the next recording could not go on with a journal.
+
+    Raises:
+        CassetteError: It is damaged, in another way than by a last line that was cut off.
+        OSError: It cannot be read.
+    """
+    with FileIO(path) as file:
+        _contents(file)
+
+
+def remove_journal(path: Path) -> None:
+    """Remove a journal, unless a living process writes to it. Needs the store's lock. Raises `OSError`."""
+    file = _claimed(path)
+    if file is not None:
+        _remove(file)
+
+
+def _left_journal(path: Path) -> LeftJournal:
+    test, answers = "", 0
     with suppress(OSError, ValueError, TypeError, LookupError):  # Windows does not let others read what is locked
         for line in _whole_lines(path.read_bytes()):
             if line.startswith(_HEADING):
                 test = str(json.loads(line)["test"])
             elif test:
-                tests.append(test)
-    return tests
+                answers += 1
+    return LeftJournal(path, test, answers)
 
 
 def _whole_lines(content: bytes) -> list[bytes]:

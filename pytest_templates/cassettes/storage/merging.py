@@ -123,7 +123,8 @@ class CassetteFile:
 
     Attributes:
         store: Where it lies.
-        replaced: What it held before it was recorded anew; nothing as long as it is not.
+        replaced: What it held before it was recorded anew, or one that tests share was added to; nothing as long as it
+            is not.
     """
 
     def __init__(
@@ -172,7 +173,7 @@ class CassetteFile:
         """
         merge = self._merge(new)
         if merge.added:
-            self.replaced = self._before()
+            self.replaced = self._before(merge)
             self._write(merge)
         self._known += self._count(new)
         self._is_replaced = False
@@ -204,10 +205,10 @@ class CassetteFile:
     def _current(self) -> list[Interaction] | None:
         return None if self._is_replaced else self._found()
 
-    def _before(self) -> list[Interaction]:
+    def _before(self, merge: Merge) -> list[Interaction]:
         """What it holds that this run has not recorded; of a damaged file that is not known."""
         if not (self._is_replaced or self._is_renewed):
-            return self.replaced
+            return merge.current[: merge.ledger.before] if self._author.run else self.replaced
         with suppress(CassetteError):
             found = self._found() or []
             return found if self._is_replaced else found[: self._older(found)]

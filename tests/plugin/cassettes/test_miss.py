@@ -377,3 +377,61 @@ def test_a_miss_of_a_request_without_a_body_shows_none() -> None:
     text = str(miss(b"", reason="no-cassette"))
     assert "prompt  " not in text
     assert "body  " not in text
+
+
+EVERY_RUN = {
+    "a date": ("Today is 2026-11-28.", "Today is 2026-11-29.", "It holds a time"),
+    "a day": ("It is Saturday, the 28th of Nov.", "It is Sunday, the 29th of Nov.", "It holds a time"),
+    "a path": ("Read /tmp/pytest-of-ada/pytest-1/a.txt", "Read /tmp/pytest-of-ada/pytest-2/a.txt", "a temporary file"),
+    "an id": (
+        "Ticket 315438d6-277b-424f-b07c-c8b14d852beb.",
+        "Ticket 997a91e8-9fd2-4d28-9548-9556b06b925c.",
+        "It holds a random id",
+    ),
+    "an object": ("<Order at 0x7f3bc26a1d90>", "<Order at 0x7f3bc26a2e10>", "the address of an object"),
+    "an order": ("Tags: red, blue, green.", "Tags: green, red, blue.", "the same words in another order"),
+    "deep in a long text": ("word " * 30_000 + "at 10:31:02", "word " * 30_000 + "at 10:31:05", "It holds a time"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "hint"), EVERY_RUN.values(), ids=EVERY_RUN)
+def test_what_looks_like_another_one_in_every_run_is_named_with_what_to_do(old: str, new: str, hint: str) -> None:
+    text = str(miss(chat("Be brief.", new), recording(chat("Be brief.", old))))
+
+    _, _, after = text.partition("\n\nIs that another one in every run?\n")
+    assert hint in after
+    assert 'llm_cassette(ignore=["messages.1.content"])' in after
+
+
+def test_times_in_settings_and_in_other_bodies_are_named_too() -> None:
+    in_setting = miss(chat("Hi.", metadata={"at": 1764000001}), recording(chat("Hi.", metadata={"at": 1764000000})))
+    in_text = miss(b"at=10:31:05", recording(b"at=10:31:02"))
+    same = recording({"a": 1})
+    in_address = miss({}, same, asked=request({"a": 1}, "https://host/v1/chat?at=2026-11-29"))
+    elsewhere = miss({}, same, asked=request({"a": 1}, "https://host:8123/v1/chat"))
+
+    assert 'ignore=["metadata.at"]' in str(in_setting)
+    assert "It holds a time" in str(in_text)
+    assert "every run?" not in str(in_address)  # the recording has no such parameter
+    assert "It is sent to another address" in str(elsewhere)
+
+
+CHANGES = {
+    "words": (chat("Where is my order?"), chat("Where is my parcel?")),
+    "a setting": (chat("Hi.", temperature=0.2, seed=3), chat("Hi.", temperature=0.7, seed=4)),
+    "a model": (chat("Hi.") | {"model": "small-4"}, chat("Hi.") | {"model": "small-5"}),
+    "a message": (chat("Hi."), chat("Hi.", "At 10:31:05")),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES.values(), ids=CHANGES)
+def test_of_a_change_of_the_program_nothing_of_that_kind_is_said(old: Any, new: Any) -> None:
+    assert "every run?" not in str(miss(new, recording(old)))
+
+
+def test_what_does_not_count_is_not_named() -> None:
+    old, new = chat("Be brief.", at="10:31:02"), chat("Be long.", at="10:31:05")
+
+    text = str(miss(new, recording(old), match_on=("method", "path"), asked=request(new, "https://host/v1/talk")))
+
+    assert "every run?" not in text

@@ -111,6 +111,21 @@ def test_what_a_failing_test_recorded_waits_for_its_next_recording(project, chat
     assert chat_server.asked == ["Hello.", "Hello."]
 
 
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_what_waits_is_named_of_the_tests_of_this_run_and_counted_of_others(project, chat_server, workers):
+    test = "@pytest.mark.llm_cassette\ndef test_{0}():\n    ask(Plain())\n    assert False\n\n"
+    project.tests(test.format("gone") + test.format("more"))
+    project.run("--templates-record=missing").assert_outcomes(failed=2)
+    project.tests(test.format("it"))
+
+    fails = project.run("--templates-record=missing", *workers)
+    project.tests(test.format("it").replace("assert False", "pass"))
+    passes = project.run("--templates-record=missing", *workers)
+
+    assert f"\n{WAITING}: test_it.py::test_it (1 answer), and 2 answers of other tests\n" in str(fails.stdout)
+    assert f"\n{WAITING}: 2 answers of other tests\n" in str(passes.stdout)
+
+
 EXPECTED = {
     "marked": "@pytest.mark.xfail(strict=True)\n@pytest.mark.llm_cassette\n"
     "def test_it():\n    ask(real())\n    assert False",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from http.server import BaseHTTPRequestHandler
 from xml.etree import ElementTree
 
 import pytest
@@ -119,6 +121,9 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
             f"pytest test_it.py::test_{place} --templates-record=missing",
             "--templates-record-check=off",
         )
+    output = str(result.stdout)
+    assert output.count("is not the same in a second run") == output.count("pays for nothing once what differs") == 7
+    assert output.count("the next recording pays for nothing again:") == len(OTHERWISE) - 7
     project.says(result, f"templates: {asked} recordings kept in the journal")
     assert cassettes() == []
 
@@ -127,6 +132,83 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
     assert off.parseoutcomes() == {"passed": len(OTHERWISE) - 1, "failed": 1}  # which records nothing any more
     assert len(chat_server.asked) == asked + 5
     assert len(cassettes()) == len(OTHERWISE) - 1
+
+
+TOKEN = "q7Wm2ZxT9vLk4RbN8sYc"
+COMPARES = {
+    "its own": "assert get('/echo', TOKEN).json()['said'] == f'You said {TOKEN}.'",
+    "named": "assert get('/login').json()['access_token'] == TOKEN",
+    "compressed": "assert json.loads(gzip.decompress(urlopen(URL + '/zipped').read()))['access_token'] == TOKEN",
+    "a number": "assert get('/number').json() == {'password': 48151623}",
+    "in a header": "assert get('/header').headers['x-auth-token'] == TOKEN",
+    "learnt later": "said = get('/plain').text; get('/ok', said[-20:]); assert said.endswith(TOKEN)",
+    "used": "said = get('/login').json()['access_token']; get('/ok?of=w' if said == TOKEN else '/ok?of=x')",
+}
+NOT_COMPARED = {
+    "said": "assert get('/login').json()['access_token']; assert is_first('said')",
+    "none": "assert get('/ok').text == 'ok'; assert is_first('none')",
+}
+SITE = """
+import gzip
+import httpx
+URL, TOKEN = "{url}", "{token}"
+
+def get(path, token=""):
+    return httpx.get(URL + path, headers={{"authorization": "Bearer " + token}} if token else {{}})
+
+"""
+
+
+@pytest.fixture
+def site(serving):
+    """A server whose answers hold secrets."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            token = self.headers.get("authorization", "").removeprefix("Bearer ")
+            body = {
+                "/echo": f'{{"said": "You said {token}."}}',
+                "/number": '{"password": 48151623}',
+                "/plain": f"Next page: {TOKEN}",
+            }.get(self.path, "ok" if self.path.startswith(("/ok", "/header")) else f'{{"access_token": "{TOKEN}"}}')
+            data = gzip.compress(body.encode()) if self.path == "/zipped" else body.encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json" if body.startswith("{") else "text/plain")
+            self.send_header("content-length", str(len(data)))
+            self.send_header("set-cookie", "sid=1")
+            if self.path == "/zipped":
+                self.send_header("content-encoding", "gzip")
+            if self.path == "/header":
+                self.send_header("x-auth-token", TOKEN)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with serving(Handler) as url:
+        yield SITE.format(url=url, token=TOKEN)
+
+
+def test_a_test_that_compares_a_secret_is_told_that_no_replay_has_it(project, site, records, cassettes):
+    tests = {f"test_{place}": text for place, text in enumerate([*COMPARES.values(), *NOT_COMPARED.values()])}
+    program = site + "".join(f"def {name}():\n    {text}\n\n" for name, text in tests.items())
+    note = "Recordings do not hold the answer to GET http://127.0.0.1:"
+    *hinted, without = tests
+
+    checked = records(program)
+    again = records(program)
+
+    assert checked.parseoutcomes() == {"passed": len(tests), "errors": len(tests)}
+    for name in hinted:
+        project.says(checked, f" ERROR at teardown of {name} ", note, "REDACTED stands in the place of secrets")
+    assert note not in str(checked.stdout).partition(f" ERROR at teardown of {without} ")[2]
+    # What the journal holds is played the next time: most fail at once then, and one replays.
+    assert again.parseoutcomes() == {"failed": 5, "passed": 4, "errors": 3}
+    project.says(again, " ERROR at teardown of test_5 ", note)
+    for name in ("test_0", "test_1", "test_2", "test_4"):  # that 0 stands for a number shows nowhere
+        project.says(again, f"_ {name} _", "- what was replayed -", note)
+    assert cassettes() == ["test_6"]
 
 
 WELL = """

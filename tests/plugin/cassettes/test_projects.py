@@ -144,3 +144,86 @@ def test_what_is_no_folder_is_refused_with_the_file_that_says_it(services, proje
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"templates_cassettes in {project.path / file}: it takes a text, not 5" in str(result.stderr)
+
+
+NO_INI = "there is no ini file, so where cassettes are looked for depends on where pytest is started: "
+
+
+@pytest.fixture
+def loose(project, chat_server, monkeypatch) -> Path:
+    """A folder with tests, and no ini file in it or above."""
+    (project.path / "pytest.ini").unlink()
+    options = f"-opythonpath={project.path.as_posix()} -oasyncio_default_fixture_loop_scope=function"
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"-pno:anyio -pno:hypothesispytest --import-mode=importlib {options}")
+    project.tests(TEST.replace("PROJECT", "'loose'"), "top/tests/test_it.py")
+    return project.path / "top"
+
+
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["alone", "worker"])
+def test_a_recording_without_an_ini_file_says_once_what_settles_where_it_lies(loose, project, monkeypatch, workers):
+    monkeypatch.chdir(loose)
+    recorded = project.run("--templates-record=missing", *workers)
+
+    recorded.assert_outcomes(passed=2)
+    assert str(recorded.stdout).count(f"{NO_INI}put an empty pytest.ini into {loose}\n") == 1
+    replayed = project.run()
+    replayed.assert_outcomes(passed=2)
+    assert NO_INI not in str(replayed.stdout)
+
+
+@pytest.mark.parametrize("settled", ["pytest.ini", "setup.py", "conftest.py", "--rootdir=.", "--templates-cassettes=x"])
+def test_nothing_is_said_where_it_does_not_depend_on_the_start(loose, project, monkeypatch, settled):
+    monkeypatch.chdir(loose)
+    option = [settled] if settled.startswith("--") else []
+    if not option:
+        (loose / settled).write_text("templates_cassettes = 'own'\n" if settled == "conftest.py" else "")
+
+    result = project.run("--templates-record=missing", *option)
+
+    result.assert_outcomes(passed=2)
+    assert NO_INI not in str(result.stdout)
+
+
+@pytest.mark.parametrize("start", ["tests", ".."])
+def test_a_miss_without_an_ini_file_names_the_cassette_that_lies_elsewhere(loose, project, monkeypatch, start):
+    monkeypatch.chdir(loose)
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+    monkeypatch.chdir(loose / start)
+
+    missed = project.run()
+    (loose / "pytest.ini").touch()
+    found = project.run(loose)
+
+    missed.assert_outcomes(failed=2)
+    for name in ("tests/test_it/test_it", "shared"):
+        project.says(
+            missed,
+            "no-cassette: the file does not exist",
+            f"There is one at {loose / 'cassettes' / name}.yaml. Without an ini file",
+            f"put an empty pytest.ini into {loose}\n",
+        )
+    found.assert_outcomes(passed=2)
+
+
+def test_a_miss_names_the_cassette_from_before_there_was_an_ini_file(loose, project, monkeypatch):
+    monkeypatch.chdir(loose / "tests")
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+    (loose / "pytest.ini").touch()
+
+    missed = project.run()
+
+    missed.assert_outcomes(failed=2)
+    old = loose / "tests/cassettes/test_it/test_it.yaml"
+    project.says(missed, f"There is one at {old}: move it to where it is looked for now.")
+
+
+def test_a_cassette_of_that_name_in_another_project_is_none_of_this_test(loose, project, monkeypatch):
+    project.ini()
+    monkeypatch.chdir(project.path)
+    project.run("--templates-record=missing").assert_outcomes(passed=2)
+    (loose / "pytest.ini").touch()
+
+    missed = project.run()
+
+    missed.assert_outcomes(failed=2)
+    assert "There is one at" not in str(missed.stdout)

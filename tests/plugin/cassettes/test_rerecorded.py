@@ -103,8 +103,9 @@ def test_a_damaged_cassette_is_replaced_without_a_word(project, chat_server, rec
     assert HEADING not in str(result.stdout)
 
 
+@pytest.mark.parametrize("mode", ["changed", "all"])
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
-def test_a_cassette_that_tests_share_is_told_once_as_a_whole(project, chat_server, workers):
+def test_a_cassette_that_tests_share_is_told_once_as_a_whole(project, chat_server, workers, mode):
     test = "@pytest.mark.llm_cassette('shared')\ndef test_{0}():\n    say('{1}')\n\n"
     program = PROGRAM.replace("Runner(real()", "Runner(Plain()")
     project.tests(program + test.format("one", "one") + test.format("two", "two"))
@@ -112,12 +113,36 @@ def test_a_cassette_that_tests_share_is_told_once_as_a_whole(project, chat_serve
     chat_server.asked.clear()
     project.tests(program + test.format("one", "one") + test.format("two", "three"))
 
-    result = project.run("--templates-record=all", *workers)
+    result = project.run(f"--templates-record={mode}", *workers)
 
     result.assert_outcomes(passed=2)
-    assert str(result.stdout).count("cassettes/shared.yaml") == 1
-    assert str(result.stdout).count("new call") == 1
-    assert "gone" not in str(result.stdout)  # other tests may need it: it stays
+    section = str(result.stdout).partition(HEADING)[2]
+    assert section.count("cassettes/shared.yaml\n") == 1
+    assert section.count(": new call\n") == 1
+    assert "gone" not in section  # other tests may need it: it stays
+    if not workers:  # else either may have got the first answer
+        assert "  the same answer to the same prompt: 1 call\n" in section
+    assert "  not asked for by the tests of this run, and kept for others: 1 call\n" in section
+
+
+@pytest.mark.parametrize(("mode", "other"), [("changed", "-kone"), ("all", "-kone"), ("all", "fails")])
+def test_of_a_cassette_that_tests_share_only_what_this_run_asked_and_kept_is_counted(project, chat_server, mode, other):
+    test = "@pytest.mark.llm_cassette('shared')\ndef test_{0}():\n    say({1})\n"
+    program = PROGRAM + test.format("one", "'one'") + test.format("two", "'two'")
+    project.tests(program)
+    first = project.run(f"--templates-record={mode}")
+    chat_server.asked.clear()
+    project.tests(program.replace("'one'", "'one'); say('more'") + "    assert False\n")
+
+    result = project.run(f"--templates-record={mode}", *([other] if other == "-kone" else []))
+    same = project.run("--templates-record=changed", "-kone")
+
+    assert result.parseoutcomes()["passed"] == 1
+    section = str(result.stdout).partition(HEADING)[2]
+    assert section.count("call\n") == 3
+    assert ": new call\n  the same answer to the same prompt: 1 call\n" in section
+    assert "kept for others: 1 call\n" in section
+    assert HEADING not in f"{first.stdout}{same.stdout}"
 
 
 def test_secrets_are_hidden(project, record_again, monkeypatch):

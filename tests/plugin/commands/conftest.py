@@ -4,9 +4,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from pytest_templates.cassettes.cassette import open_cassette
+from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.settings import Author, CassetteSettings
+from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.commands.main import main
 
 
@@ -64,3 +69,21 @@ def desk(project, record):
         record(f"test_it/test_greets[{name}]", f"I am {name}.", "Bye.")
     record("both", "One.", "Two.")
     return project
+
+
+@pytest.fixture
+def waiting(desk) -> Callable[..., Path]:
+    """Leaves answers in the journal of a test, as one that failed: ``waiting("test_it.py::test_one")``; gives it."""
+
+    def leave(test: str, name: str = "both", answers: int = 1) -> Path:
+        store = Store(desk.path / "cassettes")
+        before = {*store.left_behind()}
+        settings = CassetteSettings(store.folder / f"{name}.yaml", "missing", store=store, author=Author(test))
+        with open_cassette(settings, {}) as cassette:
+            for number in range(answers):
+                decision = cassette.decide(RecordedRequest("GET", f"https://host/{test}/{number}", (), b""))
+                cassette.record(decision, RecordedResponse(200, "", (), b"fine"))
+        [journal] = {*store.left_behind()} - before
+        return journal
+
+    return leave

@@ -107,6 +107,33 @@ def test_a_file_that_does_not_exist_is_an_error(desk, cassettes):
     assert outcome.err == "error: cassettes/gone.yaml: there is no such file\n"
 
 
+def test_answers_that_wait_are_named_with_their_test_and_are_no_problem(waiting, cassettes):
+    waiting("test_it.py::test_one")
+    waiting("test_it.py::test_two", answers=2)
+
+    outcome = cassettes("check", "--folder", "cassettes")
+
+    assert (outcome.status, outcome.err) == (0, "")
+    *lines, total = outcome.out.splitlines()
+    assert sorted(lines) == [
+        "1 answer of test_it.py::test_one waits for the next recording",
+        "2 answers of test_it.py::test_two wait for the next recording",
+    ]
+    assert total == "3 files checked, 0 problems found"
+
+
+def test_a_journal_that_the_next_recording_cannot_read_is_a_problem(waiting, cassettes):
+    journal = waiting("test_it.py::test_one", answers=2)
+    heading, _, second = journal.read_text().splitlines(keepends=True)
+    journal.write_text(heading + "damage\n" + second)
+
+    outcome = cassettes("check", "--folder", "cassettes")
+
+    assert outcome.status == 1
+    assert outcome.out.startswith(f"cassettes/.journal/{journal.name}:2: this journal")
+    assert outcome.out.endswith("3 files checked, 1 problem found\n")
+
+
 def test_files_that_a_killed_run_left_are_found(desk, cassettes):
     desk.file("cassettes/.journal/abc.jsonl", "half")
     desk.file("cassettes/.journal/lock", "")
@@ -116,6 +143,20 @@ def test_files_that_a_killed_run_left_are_found(desk, cassettes):
     assert outcome.status == 1
     assert "cassettes/.journal/abc.jsonl: was left by a run" in outcome.out
     assert outcome.out.endswith("3 files checked, 1 problem found\n")
+
+
+def test_a_word_that_was_edited_by_hand_is_no_problem(desk, record, cassettes):
+    path = record("edited", "Hello.", answer="I am fine.")
+    text = path.read_text()
+    response = text.rindex("content-type: application/json\n")
+    length = "content-length: '147'\n      "
+    path.write_text(text[:response] + length + text[response:].replace("I am fine.", "I am very well."))
+
+    checked = cassettes("check", "--folder", "cassettes")
+    scrubbed = cassettes("scrub", "--folder", "cassettes")
+
+    assert (checked.status, checked.out) == (0, "4 files checked, 0 problems found\n")
+    assert scrubbed.out == "nothing to change\n"
 
 
 HELD = [

@@ -80,6 +80,30 @@ def test_owners_are_not_guessed_where_a_module_cannot_be_imported(desk, cassette
     assert "test_it/test_gone.yaml" in outcome.out
 
 
+KEY = "sk-proj-q7Wm2ZxT9vLk4RbN8sYcq7Wm2ZxT9vLk4RbN8sYc"
+UNCOLLECTED = {
+    f"@pytest.mark.llm_cassette\n@pytest.mark.parametrize('key', ['{KEY}'])\ndef test_it(key):\n    pass": (
+        "the name of this test holds what looks like an OpenAI key, and its cassette would be named after it; "
+        'give the parameter an id: pytest.param(..., id="...")'
+    ),
+    "raise ValueError('what is wrong:\\n  what to do')": "ValueError: what is wrong: what to do",
+    "raise pytest.UsageError('what is wrong\\n\\nwhat to do')": "test_broken.py: what is wrong; what to do",
+    "def f(:": "SyntaxError: invalid syntax",
+    "pytest.skip('later')": "Using pytest.skip outside of a test",
+}
+
+
+@pytest.mark.parametrize(("text", "reason"), UNCOLLECTED.items(), ids=["name", "error", "usage", "syntax", "skip"])
+def test_what_cannot_be_collected_is_named_with_its_whole_reason(desk, cassettes, text, reason):
+    desk.file("test_broken.py", f"import pytest\n{text}\n")
+
+    outcome = cassettes("list")
+
+    [line] = [line for line in outcome.err.splitlines() if line.startswith("  test_broken.py")]
+    assert reason in line
+    assert KEY not in line
+
+
 def test_a_damaged_file_is_listed_as_such(desk, cassettes):
     desk.copy("damaged/cut-off.yaml", "cassettes/both.yaml")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from filelock import lock_descriptor
 
 
 @pytest.fixture
@@ -29,6 +30,43 @@ def test_cassettes_without_a_test_are_listed_and_stay(left_over, cassettes, file
         "2 cassettes without a test: --yes removes them\n"
     )
     assert files() == before
+
+
+def test_answers_for_tests_that_are_gone_go_and_those_of_others_stay(left_over, waiting, cassettes):
+    gone = [waiting("test_it.py::test_gone", "test_it/test_gone", answers=2), waiting("gone/test_x.py::test_it")]
+    gone.append(waiting("test_it.py::test_three"))  # of a cassette that others still have
+    stay = [waiting("test_it.py::test_one"), waiting("test_it.py::test_greets[ada]", "test_it/test_greets[ada]")]
+
+    listed = cassettes("prune")
+    there = [path.exists() for path in gone]
+    removed = cassettes("prune", "--yes")
+
+    assert there == [True] * 3
+    assert "2 answers of test_it.py::test_gone wait for a recording of this test, which is gone\n" in listed.out
+    assert "1 answer of test_it.py::test_three waits for a recording of this test, which is gone\n" in listed.out
+    assert listed.out.endswith("2 cassettes without a test and 4 answers for tests that are gone: --yes removes them\n")
+    assert removed.out.endswith("2 cassettes without a test and 4 answers for tests that are gone removed\n")
+    assert [path.exists() for path in gone] == [False] * 3
+    assert all(path.exists() for path in stay)
+
+
+def test_answers_that_may_wait_for_a_test_that_was_not_collected_stay(desk, waiting, cassettes):
+    journal = waiting("test_it.py::test_gone")
+    desk.file("tests/test_other.py", "def test_other():\n    pass\n")
+    desk.file("conftest.py", "collect_ignore = ['test_it.py']\n")
+
+    assert cassettes("prune", "--yes").out == "every cassette has a test\n"
+    assert journal.exists()
+
+
+def test_the_journal_of_a_run_that_records_now_stays(desk, waiting, cassettes):
+    journal = waiting("test_it.py::test_gone")
+    with journal.open("a+") as file:
+        lock_descriptor(file.fileno())
+        cassettes("prune", "--yes")
+        assert journal.exists()
+    cassettes("prune", "--yes")
+    assert not journal.exists()
 
 
 def test_yes_removes_them_and_folders_that_are_empty_then(left_over, cassettes, files):

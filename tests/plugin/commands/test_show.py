@@ -96,6 +96,44 @@ def test_a_damaged_file_is_one_clear_error(desk, cassettes):
     assert "Traceback" not in outcome.err
 
 
+@pytest.mark.parametrize("where", [".", "inner"])
+def test_a_test_file_shows_the_cassettes_of_its_tests(desk, cassettes, record, monkeypatch, where):
+    record("test_it/test_gone", "Hello.")  # no test in it
+    desk.file("inner/test_other.py", "import pytest\n@pytest.mark.llm_cassette\ndef test_it():\n    pass\n")
+    record("inner/test_other/test_it", "Hello.")
+    monkeypatch.chdir(desk.path / where)
+
+    shown = cassettes("show", "../test_it.py" if where == "inner" else "test_it.py")
+    full = cassettes("show", "--full", desk.path / "inner/test_other.py")
+
+    assert (shown.status, shown.err) == (0, "")
+    titles = [line for line in shown.out.splitlines() if ".yaml: " in line]
+    names = ["both", "test_it/test_greets[ada]", "test_it/test_greets[bob]"]
+    assert [title.partition("cassettes/")[2].partition(".yaml")[0] for title in titles] == names
+    assert full.out.count(".yaml: 1 interaction") == 1
+
+
+def test_a_test_file_without_cassettes_says_so(desk, cassettes):
+    desk.file("test_none.py", "def test_it():\n    pass\n")
+    desk.file("test_broken.py", "import nothing_of_this_name\n")
+
+    none, broken = cassettes("show", "test_none.py"), cassettes("show", "test_broken.py")
+
+    assert (none.status, none.out) == (2, "")
+    assert none.err == "error: test_none.py: no test in it has a cassette yet\n"
+    assert broken.err.startswith("error: test_broken.py: ModuleNotFoundError: ")
+
+
+@pytest.mark.parametrize("content", ["# Notes\n", "interactions: []\nversion: 1\n", '{"a": 1}'])
+def test_another_file_is_said_to_be_no_cassette(desk, cassettes, content):
+    desk.file("notes.yaml", content)
+
+    outcome = cassettes("show", "notes.yaml")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: notes.yaml: this file is no cassette")
+
+
 def test_a_stream_that_broke_off_is_told(desk, cassettes, record):
     path = record("broken", "Hello.")
     [interaction] = load_cassette(path)
