@@ -93,9 +93,9 @@ class _Link(Shared):
 
     def _check_without_key(self, settings: Iterable[str]) -> None:
         """Where only the key is missing: complain of the settings first, for those are mistakes in the program."""
-        from antiphon.providers.connection import Connection
-
         try:
+            from antiphon.providers.connection import Connection
+
             connection = Connection(**{**self._address, "api_key": "none"})
         except AntiphonError:
             return  # more than the key is missing
