@@ -60,6 +60,7 @@ OTHERWISE = {
         "+ Ticket [",
         "It holds a random id",
         'llm_cassette(ignore=["messages.0.content"])',
+        "No other change of the whole text is noticed then",
     ],
     "say('Hi.', metadata={'at': time.time(), 'id': uuid.uuid4().hex, 'n': 1})": [
         "metadata.at: ",
@@ -119,6 +120,7 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
             f"pytest test_it.py::test_{place} --templates-record=missing",
             "--templates-record-check=off",
         )
+    assert str(result.stdout).count("No other change of the whole text") == 4  # not of ids and times by themselves
     project.says(result, f"templates: {asked} recordings kept in the journal")
     assert cassettes() == []
 
