@@ -115,7 +115,9 @@ class MissReport:
             refused = "" if recording.played else ", and a hook pytest_templates_match refuses it"
             return [f"{title}; it is equal{refused}."]
         lines = self._difference(recording.interaction.request, differing)
-        return ["\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])]
+        signs = " (- recorded, + asked now)" if _OF_BODY & set(differing) else ""
+        title = f"{title}; it differs in {', '.join(differing)}{signs}:"
+        return ["\n".join([title, *(f"  {line}" for line in lines)])]
 
     def _differing(self, recorded: RecordedRequest) -> list[str]:
         matcher, request = self.matcher, self.request

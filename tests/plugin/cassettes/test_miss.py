@@ -83,7 +83,7 @@ def test_a_miss_survives_the_way_between_processes() -> None:
 def test_the_changed_words_of_the_nearest_prompt_are_shown() -> None:
     recorded = recording(chat("Be brief.", "Where is my order 4711, please?", temperature=0.2, top_p=1))
     text = str(miss(chat("Be brief.", "Where is my parcel 4712, please?", temperature=0.7, seed=3), recorded))
-    assert "Nearest is recording 1, asked by support/answer; it differs in body:" in text
+    assert "Nearest is recording 1, asked by support/answer; it differs in body (- recorded, + asked now):" in text
     assert "temperature: 0.2 -> 0.7" in text
     assert "top_p: 1 -> (not set)" in text
     assert "seed: (not set) -> 3" in text
@@ -326,7 +326,7 @@ def test_of_conversations_that_were_compared_nothing_else_is_shown() -> None:
 
     text = str(miss(new, recording(old), match_on=("method", "messages")))
 
-    assert "it differs in messages:" in text
+    assert "it differs in messages (- recorded, + asked now):" in text
     assert "- Where is [it]?" in text
     assert "seed" not in text
 
@@ -343,7 +343,7 @@ def test_ignored_parameters_and_fields_are_not_shown() -> None:
 
     text = str(miss(None, held, asked=new, ignore=("query.at", "form.id")))
 
-    assert "it differs in body:" in text
+    assert "it differs in body (- recorded, + asked now):" in text
     assert "a=2" in text
     assert "id=" not in text
     assert "at=2 " not in text
