@@ -159,12 +159,14 @@ def test_a_host_that_is_left_alone_is_so_for_started_pythons_too(project, chat_s
 
 
 def test_under_xdist_it_is_the_same(project, chat_server):
-    project.tests(f"{HELPERS}\ndef test_it():\n    swallow(lambda: python(ASK, URL))\n    os.system('git --version')\n")
+    quietly = "python(ASK, URL, stderr=subprocess.DEVNULL)"
+    project.tests(f"{HELPERS}\ndef test_it():\n    {quietly}\n    os.system('git --version')\n")
 
     result = project.run("-n1")
 
     result.assert_outcomes(passed=1, errors=1)
     project.says(result, "NetworkRefused: test_it.py::test_it (in process ", "ask of models: git (1 test)")
+    assert str(result.stdout).count("NetworkRefused: ") == 1
     assert chat_server.asked == []
 
 
