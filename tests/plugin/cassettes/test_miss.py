@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from antiphon.trace import Caller
+from pytest_templates.cassettes.hosts import patterns_of
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.player import Recording
@@ -252,6 +253,28 @@ def test_text_and_bytes_are_compared_too() -> None:
 def test_another_address_is_shown() -> None:
     text = str(miss({}, recording({}), asked=request({}, "https://host/v2/chat")))
     assert "it differs in uri:\n  uri: https://host/v1/chat -> https://host/v2/chat" in text
+
+
+@pytest.mark.parametrize(
+    ("ignored", "uri", "says"),
+    [
+        ("localhost:6333", "http://127.0.0.1:6333/v1", "localhost:6333 is left alone, and this is 127.0.0.1:6333: if"),
+        ("127.0.0.1", "http://localhost:6333/v1", "127.0.0.1 is left alone, and this is localhost: if"),
+        ("localhost:6333", "http://[::1]:6333/v1", "localhost:6333 is left alone, and this is [::1]:6333: if"),
+        ("localhost:6333", "http://127.0.0.1:8000/v1", ""),
+        ("localhost:6333", "http://10.0.0.7:6333/v1", ""),
+        ("vectors.test:6333", "http://127.0.0.1:6333/v1", ""),
+    ],
+)
+@pytest.mark.parametrize("body", [{"points": [1]}, chat("Hi")])
+def test_a_host_that_is_left_alone_by_another_of_its_names_is_said(
+    ignored: str, uri: str, says: str, body: dict[str, Any]
+) -> None:
+    settings: Any = {"ignore_hosts": patterns_of([ignored]), "asked": request(body, uri), "caller": None}
+    text = str(miss(body, reason="no-cassette", **settings))
+
+    assert says in text
+    assert ("name that in templates_ignore_hosts too" in text) == bool(says)
 
 
 def test_ignored_parts_are_not_shown() -> None:
