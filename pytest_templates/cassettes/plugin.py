@@ -15,7 +15,7 @@ from pytest_templates.cassettes.places import Place, place_of, store_in, stores_
 from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CallSource
+from pytest_templates.run.calls import CALLS, CallSource
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.run.report_data import ReportData
@@ -41,6 +41,7 @@ class CassetteUse(TypedDict):
     Attributes:
         played: How many interactions were replayed.
         recorded: How many were recorded, and saved.
+        without_engine: How many of both no model of the engine asked for: they are no model calls.
         waiting: How many answers wait for the next recording, because the test failed or was skipped.
         held_back: How many stay in the journal, since the test went otherwise when it was played from them.
         skipped: Whether the test was skipped.
@@ -51,6 +52,7 @@ class CassetteUse(TypedDict):
 
     played: int
     recorded: int
+    without_engine: int
     waiting: int
     held_back: int
     skipped: bool
@@ -215,9 +217,11 @@ class Cassettes:
         if cassette is not None and report.when == "teardown":
             from pytest_templates.cassettes.http.routing import take_late
 
+            is_kept = not (cassette.waiting or cassette.held_back)
             row = CassetteUse(
                 played=cassette.played,
-                recorded=0 if cassette.waiting or cassette.held_back else cassette.recorded,
+                recorded=cassette.recorded if is_kept else 0,
+                without_engine=cassette.asked_without_engine if is_kept else 0,
                 waiting=cassette.waiting,
                 held_back=cassette.held_back,
                 skipped=attempt.skipped,
@@ -245,12 +249,14 @@ class Summary:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tests: list[CassetteUse] = []
+        self._has_calls = False
         self._unrecorded: list[str] = []
         self._late: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
         row = CASSETTE_USE.of(report)
+        self._has_calls = self._has_calls or bool(CALLS.of(report))
         if row is not None:
             self._tests.append(row)
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
@@ -265,6 +271,8 @@ class Summary:
         played, recorded = (sum(test[what] for test in self._tests) for what in ("played", "recorded"))
         counts = [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
+        others = sum(test["without_engine"] for test in self._tests) if self._has_calls else 0
+        counts += [f"{others} of these by {OUTSIDE}"] if others else []
         held_back = sum(test["held_back"] for test in self._tests)
         counts += [f"{counted(held_back, 'recording')} kept in the journal"] if held_back else []
         return counts

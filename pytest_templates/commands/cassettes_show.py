@@ -13,7 +13,7 @@ from pytest_templates.cassettes.reading.llm import answer_of, model_of, prompt_i
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import cassettes_in
 from pytest_templates.cassettes.storage.store import Store, load_cassette
-from pytest_templates.commands.cassettes_list import tokens_of
+from pytest_templates.commands.cassettes_list import NO_MODEL, tokens_of
 from pytest_templates.commands.survey import Survey, shown
 from pytest_templates.errors import TestingError
 from pytest_templates.support.files import safe_part
@@ -116,7 +116,7 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
 
 def _interaction(number: int, interaction: Interaction, *, full: bool) -> Iterator[str]:
     answer, prompt = answer_of(interaction.response), prompt_in(interaction)
-    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or '(no model)'}"
+    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or NO_MODEL}"
     tokens = (
         "" if answer.input_tokens is None else f", {answer.input_tokens:,} tokens in, {answer.output_tokens or 0:,} out"
     )
