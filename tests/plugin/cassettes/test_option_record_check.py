@@ -478,3 +478,17 @@ def test_another_value_is_refused_with_the_valid_ones(project):
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.re_match_lines([r".*-record-check: invalid choice: 'maybe' \(choose from '?on'?, '?off'?\)"])
+
+
+def test_what_is_printed_once_more_is_marked_where_it_is_seen(project, chat_server, records):
+    text = "def test_it():\n    print(f'Printed {len(say(\"Hi.\"))}.')\n"
+    mark = "templates: played once more from the recording, to check it:\n"
+
+    captured = records(text)
+    (project.path / "cassettes/test_it/test_it.yaml").unlink()
+    seen = records(text, "-s")
+
+    captured.assert_outcomes(passed=1)
+    assert mark not in str(captured.stdout)
+    project.says(seen, "Printed ", f"\n{mark}Printed ")
+    assert str(seen.stdout).count("Printed ") == 2
