@@ -194,6 +194,12 @@ class OpenCassette:
         return self._player.recorded
 
     @property
+    def asked_without_engine(self) -> int:
+        """How many interactions, replayed or recorded now, no model of the engine asked for."""
+        self._gather()
+        return sum(one.model is None for one in (*self._base.used(), *self._player.used()))
+
+    @property
     def unused(self) -> int:
         """How many recorded interactions were loaded and not replayed yet; none where those are dropped."""
         drops = self.settings.mode == "changed" and not self.settings.author.run

@@ -36,6 +36,10 @@ class HostPattern:
     name: str
     port: int | None
 
+    def __str__(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return name if self.port is None else f"{name}:{self.port}"
+
     @classmethod
     def of(cls, text: str) -> HostPattern:
         """The pattern that somebody has written, such as ``localhost:8080``, ``*.langfuse.com`` or ``[::1]:6333``.

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from antiphon.trace import Caller
+from pytest_templates.cassettes.destinations import is_here
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError
-from pytest_templates.cassettes.hosts import LEAVE_ALONE, host_and_port, serves_models
+from pytest_templates.cassettes.hosts import LEAVE_ALONE, HostPattern, host_and_port, serves_models
 from pytest_templates.cassettes.matching import Matcher, bytes_of, conversation_in, json_of, split_uri, uri_without
 from pytest_templates.cassettes.player import Recording
 from pytest_templates.cassettes.project_rules import UNANSWERED
@@ -71,7 +72,18 @@ class MissReport:
         mode = {"no-match": "changed", "left-early": "all"}.get(reason, "missing")
         undo = "Take the change back, or record it with:" if reason == "no-match" else "Record it with:"
         remedy = f"{undo}\n  {self.settings.record_command} --templates-record={mode}"
-        return "\n".join(filter(None, [remedy, self.settings.caution, "" if self._asks_a_model() else LEAVE_ALONE]))
+        return "\n".join(filter(None, [remedy, self.settings.caution, self._about_host()]))
+
+    def _about_host(self) -> str:
+        """How the host is left alone, where no model is asked, or where it has been by another of its names."""
+        host, port = host_and_port(self.request.uri)
+        meant = next((one for one in self.settings.ignore_hosts if _is_other_name(one, host, port)), None)
+        if meant is None:
+            return "" if self._asks_a_model() else LEAVE_ALONE
+        asked = HostPattern(host, meant.port)
+        return (
+            f"{meant} is left alone, and this is {asked}: if it is no model, name that in templates_ignore_hosts too."
+        )
 
     def _asks_a_model(self) -> bool:
         """Whether a model is asked, as far as can be told: by the engine, at the address of one, or with a prompt."""
@@ -118,7 +130,9 @@ class MissReport:
             refused = "" if recording.played else ", and a hook pytest_templates_match refuses it"
             return [f"{title}; it is equal{refused}."]
         lines = self._difference(recording.interaction.request, differing)
-        shown = "\n".join([f"{title}; it differs in {', '.join(differing)}:", *(f"  {line}" for line in lines)])
+        signs = " (- recorded, + asked now)" if _OF_BODY & set(differing) else ""
+        title = f"{title}; it differs in {', '.join(differing)}{signs}:"
+        shown = "\n".join([title, *(f"  {line}" for line in lines)])
         hints = self._hints(recording.interaction, set(differing))
         return [shown, "\n".join(["Is that another one in every run?", *hints])] if hints else [shown]
 
@@ -167,6 +181,11 @@ class MissReport:
             return json_of(request, self.matcher.ignored)
         except JsonError:
             return None
+
+
+def _is_other_name(pattern: HostPattern, host: str, port: int | None) -> bool:
+    """Whether a pattern names this machine, and so does the host, in another way."""
+    return is_here(host) and is_here(pattern.name) and pattern.port in {None, port}
 
 
 def nearest(request: RecordedRequest, caller: Caller | None, recordings: Sequence[Recording]) -> Recording:

@@ -15,7 +15,7 @@ from pytest_templates.cassettes.places import Place, is_settled, place_of, store
 from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CallSource
+from pytest_templates.run.calls import CALLS, CallSource
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.run.report_data import ReportData
@@ -41,6 +41,7 @@ class CassetteUse(TypedDict):
         test: The test, named from the folder of its project.
         played: How many interactions were replayed.
         recorded: How many were recorded, and saved.
+        without_engine: How many of both no model of the engine asked for: they are no model calls.
         waiting: How many answers wait for the next recording, because the test failed or was skipped.
         held_back: How many stay in the journal, since the test went otherwise when it was played from them.
         skipped: Whether the test was skipped.
@@ -52,6 +53,7 @@ class CassetteUse(TypedDict):
     test: str
     played: int
     recorded: int
+    without_engine: int
     waiting: int
     held_back: int
     skipped: bool
@@ -217,10 +219,12 @@ class Cassettes:
         if cassette is not None and report.when == "teardown":
             from pytest_templates.cassettes.http.routing import take_late
 
+            is_kept = not (cassette.waiting or cassette.held_back)
             row = CassetteUse(
                 test=cassette.test,
                 played=cassette.played,
-                recorded=0 if cassette.waiting or cassette.held_back else cassette.recorded,
+                recorded=cassette.recorded if is_kept else 0,
+                without_engine=cassette.asked_without_engine if is_kept else 0,
                 waiting=cassette.waiting,
                 held_back=cassette.held_back,
                 skipped=attempt.skipped,
@@ -256,6 +260,7 @@ class Summary:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tests: list[CassetteUse] = []
+        self._has_calls = False
         self._unrecorded: list[str] = []
         self._late: list[str] = []
         self._unsettled: set[str] = set()
@@ -265,6 +270,7 @@ class Summary:
         """Take what a report brings."""
         self._reported.add(report.nodeid)  # of a worker that was killed nothing else comes
         row = CASSETTE_USE.of(report)
+        self._has_calls = self._has_calls or bool(CALLS.of(report))
         if row is not None:
             self._tests.append(row)
             self._reported.add(row["test"])
@@ -282,6 +288,8 @@ class Summary:
         played, recorded = (sum(test[what] for test in self._tests) for what in ("played", "recorded"))
         counts = [f"{played} replayed"] if played else []
         counts += [f"{recorded} recorded"] if recorded else []
+        others = sum(test["without_engine"] for test in self._tests) if self._has_calls else 0
+        counts += [f"{others} of these by {OUTSIDE}"] if others else []
         held_back = sum(test["held_back"] for test in self._tests)
         counts += [f"{counted(held_back, 'recording')} kept in the journal"] if held_back else []
         return counts

@@ -161,11 +161,20 @@ def problem_of(attempt: Attempt, cassette: OpenCassette) -> NotReplayable | None
     except CassetteError:
         return None  # it cannot be saved: `save` says why
     replay.pass_over(_asked_by_what_lasts(attempt))
+    _mark_what_is_printed(attempt.item)
     verdict = _verdict(cassette, replay, repeat(attempt))
     if verdict is None:
         return None
     lines = (f"  {line}".rstrip() for line in verdict.lines)
     return NotReplayable("\n".join([_TITLE, *lines, "", *_way_out(cassette, verdict)]))
+
+
+def _mark_what_is_printed(item: pytest.Item) -> None:
+    """Say whose output follows, where pytest shows it as it comes (``-s``)."""
+    terminal: Any = item.config.pluginmanager.get_plugin("terminalreporter")  # none in a worker of xdist
+    if terminal is not None and item.config.getoption("capture") == "no":
+        terminal.ensure_newline()
+        terminal.write_line("templates: played once more from the recording, to check it:")
 
 
 def _asked_by_what_lasts(attempt: Attempt) -> list[Interaction]:

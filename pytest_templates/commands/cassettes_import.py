@@ -104,6 +104,8 @@ def import_cassettes(
         raise CassetteError(f"there is no cassette to import in {', '.join(map(shown, given))}")
     counts = [(len(taken), "imported"), (refused, "refused"), (left_out, "left out")]
     say(", ".join(f"{counted(count, 'file')} {what}" for count, what in counts if count))
+    if taken:
+        say("see which tests play them: python -m pytest_templates cassettes list")
     return 2 if refused else 0
 
 

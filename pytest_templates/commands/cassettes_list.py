@@ -16,7 +16,7 @@ from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.survey import Survey, SurveyedStore, shown
 from pytest_templates.errors import CassetteError
-from pytest_templates.support.text import counted, table
+from pytest_templates.support.text import OUTSIDE, counted, table
 
 _UNITS: Final = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
 
@@ -62,6 +62,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 _HEADS: Final = ("cassette", "interactions", "templates", "models", "tokens in", "tokens out", "age", "size", "tests")
 _SHOWN: Final = 2  # names in a cell
+NO_MODEL: Final = "(no model)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,8 @@ def _cells(cassette: ListedCassette) -> tuple[str, ...]:
     if cassette.interactions is None:
         return (cassette.name, "damaged", "", "", "", "", *about)
     count = str(len(cassette.interactions))
-    templates = _first_names([interaction.template or "(none)" for interaction in cassette.interactions])
-    models = _first_names([model_of(interaction) or "(none)" for interaction in cassette.interactions])
+    templates = _first_names([interaction.template or OUTSIDE for interaction in cassette.interactions])
+    models = _first_names([model_of(interaction) or NO_MODEL for interaction in cassette.interactions])
     sent, received = tokens_of(cassette.interactions)
     return (cassette.name, count, templates, models, f"{sent:,}", f"{received:,}", *about)
 

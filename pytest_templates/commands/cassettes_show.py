@@ -14,9 +14,10 @@ from pytest_templates.cassettes.reading.llm import answer_of, model_of, prompt_i
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import cassettes_in, says_ours
 from pytest_templates.cassettes.storage.store import Store, load_cassette
-from pytest_templates.commands.cassettes_list import tokens_of
+from pytest_templates.commands.cassettes_list import NO_MODEL, tokens_of
 from pytest_templates.commands.survey import Survey, shown
 from pytest_templates.errors import TestingError
+from pytest_templates.support.files import safe_part
 from pytest_templates.support.text import OUTSIDE, counted, cut, visible
 
 
@@ -40,9 +41,12 @@ def find_cassette(name: str, survey: Survey) -> tuple[Store, Path]:
         exact = name.removesuffix(".yaml")
     if exact in names:
         return names[exact]
-    found = [one for one in names if name.removesuffix(".yaml").casefold() in one.casefold()]
-    if len(found) == 1:
-        return names[found[0]]
+    parts = [part.casefold() for part in _parts(name)]
+    found = [one for one in names if any(part in one.casefold() for part in parts)]
+    whole = [one for one in found if f"/{one}".casefold().endswith(tuple(f"/{part}" for part in parts))]
+    for close in (whole, found):
+        if len(close) == 1:
+            return names[close[0]]
     raise UnknownName(_several(name, found) if found else _none(name, list(names), stores))
 
 
@@ -79,6 +83,13 @@ def check_is_cassette(path: Path) -> None:
     content = path.read_bytes()
     if content.strip() and not says_ours(content):
         raise UnknownName(f"{path}: this file is no cassette; `cassettes import` takes over those of other programs")
+
+
+def _parts(name: str) -> list[str]:
+    """How a part of a path, or of a node id, may stand in the name of a cassette."""
+    module, _, inside = name.partition("::")
+    parts = [name.removesuffix(".yaml"), safe_part(name.replace("::", "."))]
+    return [*parts, f"{module.removesuffix('.py')}/{safe_part(inside.replace('::', '.'))}"] if inside else parts
 
 
 def path_of_test(node_id: str, survey: Survey) -> tuple[Store, Path]:
@@ -141,7 +152,7 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
 
 def _interaction(number: int, interaction: Interaction, *, full: bool) -> Iterator[str]:
     answer, prompt = answer_of(interaction.response), prompt_in(interaction)
-    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or '(no model)'}"
+    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or NO_MODEL}"
     tokens = (
         "" if answer.input_tokens is None else f", {answer.input_tokens:,} tokens in, {answer.output_tokens or 0:,} out"
     )

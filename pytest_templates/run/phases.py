@@ -100,7 +100,7 @@ class Phase:
         except Exception as error:
             if not _is_ours(error):
                 raise
-            pytest.fail(failure_text([error]), pytrace=False)
+            raise pytest.fail.Exception(failure_text([error]), pytrace=False) from error.__cause__  # said once
 
     def _judge(self, error: BaseException | None) -> None:
         attempt = self._attempt

@@ -63,10 +63,11 @@ def _groups(opcodes: Iterable[Opcode]) -> list[list[Opcode]]:
 
 
 def _word_changes(before: Sequence[str], after: Sequence[str], group: Sequence[Opcode]) -> Iterator[str]:
+    """Both texts, also where one has nothing of its own: a line alone would look like a whole text."""
     old, new = [(i, i_end) for _, i, i_end, _, _ in group], [(j, j_end) for _, _, _, j, j_end in group]
-    if any(start < end for start, end in old):
+    if before:
         yield f"- {_marked(before, old)}"
-    if any(start < end for start, end in new):
+    if after:
         yield f"+ {_marked(after, new)}"
 
 

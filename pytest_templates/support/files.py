@@ -28,11 +28,16 @@ def safe_name(name: str) -> str:
     A text that a file system would refuse, cut, or mix up with another (``a?`` and ``a*``, ``Test`` and ``test``) is
     made safe and gets a short hash of the original.
     """
-    safe = _UNSAFE_START.sub("_", _UNSAFE.sub("_", unicodedata.normalize("NFC", name))) or "_"
+    safe = _UNSAFE_START.sub("_", safe_part(name)) or "_"
     safe = _shortened(f"_{safe}" if _RESERVED.match(safe) else safe)
     if safe == name and _is_unmistakable(name):
         return safe
     return f"{safe}-{_short_hash(name)}"
+
+
+def safe_part(text: str) -> str:
+    """A part of a text as it stands in the `safe_name` of the whole, where that is not too long."""
+    return _UNSAFE.sub("_", unicodedata.normalize("NFC", text))
 
 
 def refuse_unportable(path: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
@@ -14,15 +14,18 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from antiphon.connect import connect
+from antiphon.connect import ConnectedModel, as_model, connect
 from antiphon.conversation import Conversation
 from antiphon.drawing import as_mermaid, as_text
 from antiphon.errors import AntiphonError
+from antiphon.facts import RUNNERS_MODEL
 from antiphon.interface import ConsoleInterface
 from antiphon.loading import load
+from antiphon.model import Model
 from antiphon.runner import Runner
 from antiphon.saving import check_writable, resumed, save
 from antiphon.session import Session
+from antiphon.templates.base import Template
 
 DEFAULT_MODEL = "local:smollm2-135m"
 DONE, FAILED, NOT_BEGUN, INTERRUPTED = 0, 1, 2, 130
@@ -115,7 +118,9 @@ def _run(given: argparse.Namespace) -> int:
     session = Session() if given.resume is None else resumed(given.resume)
     session.metadata.update(given.metadata)
     template = load(given.template)
-    model = DEFAULT_MODEL if given.model is None else connect(given.model)  # the default may not be needed
+    model = as_model(DEFAULT_MODEL) if given.model is None else connect(given.model)  # the default may not be needed
+    for complaint in dict.fromkeys(_complaints(template, model)):
+        print(f"antiphon: warning: {complaint}", file=sys.stderr)
     console = _Console()
     conversation = Conversation(Runner(model, console, template), session)
     _edit_lines()
@@ -124,6 +129,19 @@ def _run(given: argparse.Namespace) -> int:
     finally:
         is_saved = given.save is None or _saved(conversation, given.save)
     return status if is_saved else FAILED
+
+
+def _complaints(template: Template, inherited: Model) -> Iterator[str]:
+    """What is wrong with models of a tree: the user is told before the first word, not when all have been typed."""
+    own = getattr(template, "model", None)
+    model = inherited if RUNNERS_MODEL in template.facts() else own
+    if isinstance(model, ConnectedModel):
+        try:
+            model.check()
+        except AntiphonError as error:
+            yield str(error)
+    for child in template.children:
+        yield from _complaints(child, template.model_within or inherited)
 
 
 class _Console(ConsoleInterface):

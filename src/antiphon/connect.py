@@ -93,9 +93,9 @@ class _Link(Shared):
 
     def _check_without_key(self, settings: Iterable[str]) -> None:
         """Where only the key is missing: complain of the settings first, for those are mistakes in the program."""
-        from antiphon.providers.connection import Connection
-
         try:
+            from antiphon.providers.connection import Connection
+
             connection = Connection(**{**self._address, "api_key": "none"})
         except AntiphonError:
             return  # more than the key is missing
@@ -136,6 +136,10 @@ class ConnectedModel(Model):
 
     def _send(self, session: Session) -> Reply:
         return self._live(session).ask(session, self.settings)
+
+    def check(self) -> None:
+        """Raise what `connect` does, where the first question could not be asked."""
+        self._link.check(self.settings.model_fields_set)
 
     async def _asend(self, session: Session) -> Reply:
         return await self._live(session).aask(session, self.settings)
@@ -183,7 +187,7 @@ def connect(
         ConnectionNotPossible: The provider's package or key is missing; the text says what to install or to set.
     """
     connected = ConnectedModel(model, base_url=base_url, api_key=api_key, **settings)
-    connected._link.check(settings)  # complain here and not at the first question
+    connected.check()  # complain here and not at the first question
     return connected
 
 

@@ -158,6 +158,41 @@ def test_an_error_of_the_program_is_its_own_and_the_session_is_saved(module: Wri
     assert saved(tmp_path / "s.json").last.content == "Hello."
 
 
+def test_models_that_cannot_be_connected_are_named_before_the_user_is_asked(
+    module: Write, typing: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    name = module(
+        "from antiphon import AssistantTemplate, LinearTemplate, SubroutineTemplate, UserTemplate\n"
+        "inner = SubroutineTemplate(LinearTemplate([AssistantTemplate()]), model='anthropic:claude-haiku-4-5')\n"
+        "answers = [AssistantTemplate(model='openai:gpt-4o-mini') for _ in range(2)]\n"
+        "tree = LinearTemplate([UserTemplate(description='You'), *answers, inner])\n"
+    )
+    typing()
+
+    assert main(["run", f"{name}:tree"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "You: \n"
+    assert said.err.splitlines()[::2] == [
+        "antiphon: warning: 'openai:gpt-4o-mini' cannot be connected: there is no key",
+        "antiphon: warning: 'anthropic:claude-haiku-4-5' cannot be connected: there is no key",
+    ]
+
+
+def test_the_default_model_is_named_only_where_it_is_asked(
+    module: Write, typing: Callable[..., None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon.providers.local.find_spec", lambda name: None)
+    name = module(f"{PROGRAM}\nasking = LinearTemplate([AssistantTemplate()])\n")
+    typing()
+
+    main(["run", f"{name}:tree"])
+    assert capsys.readouterr().err == ""
+    main(["run", f"{name}:asking"])
+    assert capsys.readouterr().err.startswith("antiphon: warning: 'local:smollm2-135m' cannot be connected: xllamacpp")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import sys
+import traceback
+import types
 
 import pytest
 
@@ -126,6 +128,34 @@ def test_without_the_package_for_real_models_the_error_says_what_to_install(monk
 
     with pytest.raises(ConnectionNotPossible, match=r'pip install "antiphon\[openai\]"'):
         connect("openai:gpt-4o-mini", api_key="unused")
+
+
+@pytest.mark.parametrize("missing", ["pydantic_ai", "openai", "the key"])
+def test_what_is_missing_is_said_by_one_error(missing, monkeypatch):
+    monkeypatch.setitem(sys.modules, missing, None)
+    for module in ("antiphon.providers.connection", "pydantic_ai.providers.openai"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    with pytest.raises(ConnectionNotPossible) as caught:
+        connect("openai:gpt-4o-mini", temperature=0)
+
+    said = "".join(traceback.format_exception(caught.value))
+    assert said.count("Traceback") == 1
+    assert said.count("ConnectionNotPossible: ") == 1
+
+
+def test_a_broken_package_is_told_with_its_error(monkeypatch):
+    class Broken(types.ModuleType):
+        def __getattr__(self, name):
+            raise ImportError("libssl.so.3: cannot open shared object file")
+
+    monkeypatch.setitem(sys.modules, "openai", Broken("openai"))
+    monkeypatch.delitem(sys.modules, "pydantic_ai.providers.openai", raising=False)
+
+    with pytest.raises(ConnectionNotPossible) as caught:
+        connect("openai:gpt-4o-mini", api_key="unused")
+
+    assert "libssl" in "".join(traceback.format_exception(caught.value))
 
 
 def test_connected_models_carry_their_settings_and_forks_share_the_connection():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial, wraps
 from inspect import signature
+from itertools import takewhile
 from pathlib import Path
 from tempfile import mkdtemp
 from types import FrameType
@@ -31,6 +33,14 @@ from pytest_templates.support.files import atomic_write
 
 _INJECTED: Final = str(Path(__file__).parent / "injected")
 _LOOKS_UP: Final = frozenset(["ctypes.util", "distro", "platform", "uuid"])  # ask about the machine: ldconfig, uname
+_SPEAK_TO_NO_MODEL: Final = frozenset(
+    [
+        *("git", "hg", "svn"),
+        *("cat", "date", "diff", "echo", "grep", "hostname", "id", "ls", "ps", "pwd", "sort", "uname", "wc", "which"),
+    ]
+)
+_ONE_COMMAND: Final = re.compile(r"[^;&|<>$`()\n]*")  # for a shell
+_KEEPS_FROM_PATH: Final = frozenset("EIS")  # options of Python
 
 
 @cache
@@ -138,10 +148,29 @@ def _opening(state: Path, messages: Messages, real: Any) -> Any:
         given = parameters.bind(process, *arguments, **options)
         given.arguments["env"] = _with_variables(given.arguments.get("env"), state)
         real(*given.args, **given.kwargs)
-        if _caller() not in _LOOKS_UP:
-            messages.started(_name_of(given.arguments["args"]), process.pid)
+        command, changed = given.arguments["args"], given.arguments.get("executable")
+        if _caller() not in _LOOKS_UP and (changed or not _is_guarded(command, given.arguments["env"])):
+            _note(messages, command, process.pid)
 
     return opened
+
+
+def _is_guarded(command: Any, environ: Mapping[str, str] | None) -> bool:
+    """Whether this is a Python that will have a guard, and may only not have come so far when the test ends."""
+    words = [] if isinstance(command, str | bytes | os.PathLike) else [os.fsdecode(word) for word in command]
+    path = (os.environ if environ is None else environ).get("PYTHONPATH", "")
+    if words[:1] != [sys.executable] or _INJECTED not in path.split(os.pathsep):
+        return False
+    options = takewhile(lambda word: word.startswith("-") and word not in {"-c", "-m"}, words[1:])
+    return not any(_KEEPS_FROM_PATH & set(option) for option in options)
+
+
+def _note(messages: Messages, command: Any, process: int | None) -> None:
+    """Tell the test of a program that may speak to a model."""
+    name = _name_of(command)
+    line = os.fsdecode(command) if isinstance(command, str | bytes) else ""
+    if name.removesuffix(".exe") not in _SPEAK_TO_NO_MODEL or not _ONE_COMMAND.fullmatch(line):
+        messages.started(name, process)
 
 
 def _caller() -> str:
@@ -163,7 +192,7 @@ def _with_variables(environ: Any, state: Path) -> Any:
 
 def _noting_before(messages: Messages, real: Any, process: Callable[[], int | None] = lambda: None) -> Any:
     def start(command: Any, *more: Any, **options: Any) -> Any:
-        messages.started(_name_of(command), process())
+        _note(messages, command, process())
         return real(command, *more, **options)
 
     return start
@@ -172,7 +201,7 @@ def _noting_before(messages: Messages, real: Any, process: Callable[[], int | No
 def _noting_after(messages: Messages, real: Any) -> Any:
     def start(command: Any, *more: Any, **options: Any) -> Any:
         process: int = real(command, *more, **options)
-        messages.started(_name_of(command), process)
+        _note(messages, command, process)
         return process
 
     return start
@@ -188,8 +217,10 @@ def _close_uvloop(stack: ExitStack, state: Path, messages: Messages) -> None:
 def _starting_in_loop(real: Any, state: Path, messages: Messages) -> Any:
     @wraps(real)
     async def start(loop: Any, factory: Any, command: Any, *more: Any, env: Any = None, **options: Any) -> Any:
-        transport, protocol = await real(loop, factory, command, *more, env=_with_variables(env, state), **options)
-        messages.started(_name_of(command), transport.get_pid())
+        env = _with_variables(env, state)
+        transport, protocol = await real(loop, factory, command, *more, env=env, **options)
+        if not _is_guarded([command, *more], env):
+            _note(messages, command, transport.get_pid())
         return transport, protocol
 
     return start

@@ -164,7 +164,9 @@ def _ignore(old: RecordedCall, new: RecordedCall, places: Sequence[tuple[Path, J
     if not new["address"] or not dotted:
         return []
     names = ", ".join(f'"{path}"' for path in dotted[:_SHOWN]) + (", …" if len(dotted) > _SHOWN else "")
-    return [f"What may differ is left out of the comparison by @pytest.mark.llm_cassette(ignore=[{names}])."]
+    line = f"What may differ is left out of the comparison by @pytest.mark.llm_cassette(ignore=[{names}])."
+    holds_more = any(len(_texts(value).split()) > 1 for _, *both in places for value in both)
+    return [line, _NOTHING_ELSE] if holds_more else [line]
 
 
 def _parameters(old: RecordedCall, new: RecordedCall) -> list[str]:
@@ -174,6 +176,7 @@ def _parameters(old: RecordedCall, new: RecordedCall) -> list[str]:
 
 
 _SHOWN: Final = 3  # paths
+_NOTHING_ELSE: Final = "No other change of the whole text is noticed then, so try the above first. Items count from 0."
 
 
 def about_secrets(redacted: Sequence[Interaction]) -> list[str]:

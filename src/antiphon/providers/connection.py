@@ -13,6 +13,7 @@ from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, I
 try:
     from pydantic_ai import direct, models
     from pydantic_ai import messages as wire
+    from pydantic_ai.exceptions import UserError
     from pydantic_ai.models.fallback import FallbackModel
     from pydantic_ai.models.wrapper import WrapperModel
     from pydantic_ai.profiles import ModelProfile
@@ -21,7 +22,7 @@ try:
 except ImportError as error:
     raise ConnectionNotPossible(
         'real models need pydantic-ai: pip install "antiphon[openai]" (or [anthropic], [google], [local])'
-    ) from error
+    ) from (None if isinstance(error, ModuleNotFoundError) else error)  # one that is broken has more to say
 
 from antiphon.messages import Reply
 from antiphon.model import ModelSettings
@@ -173,7 +174,10 @@ class Connection:
         except AntiphonError:
             raise
         except ImportError as error:
-            raise missing_package(self._name) from error
+            is_missing = isinstance(error.__cause__ or error, ModuleNotFoundError)
+            raise missing_package(self._name) from (None if is_missing else error)
+        except UserError as error:  # says what was not given, and nothing else
+            raise missing_option(self._name, str(error), provider) from None
         except Exception as error:
             raise missing_option(self._name, str(error), provider) from error
 

@@ -306,7 +306,7 @@ def test_a_test_may_compare_the_conversation_instead_of_the_body(project, chat_s
     result = project.run()
 
     result.assert_outcomes(failed=1)
-    project.says(result, "it differs in messages:", "- [Hello].", "+ [Bye].")
+    project.says(result, "it differs in messages (- recorded, + asked now):", "- [Hello].", "+ [Bye].")
 
 
 @pytest.mark.parametrize(

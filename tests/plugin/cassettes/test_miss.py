@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from antiphon.trace import Caller
+from pytest_templates.cassettes.hosts import patterns_of
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
 from pytest_templates.cassettes.player import Recording
@@ -83,7 +84,7 @@ def test_a_miss_survives_the_way_between_processes() -> None:
 def test_the_changed_words_of_the_nearest_prompt_are_shown() -> None:
     recorded = recording(chat("Be brief.", "Where is my order 4711, please?", temperature=0.2, top_p=1))
     text = str(miss(chat("Be brief.", "Where is my parcel 4712, please?", temperature=0.7, seed=3), recorded))
-    assert "Nearest is recording 1, asked by support/answer; it differs in body:" in text
+    assert "Nearest is recording 1, asked by support/answer; it differs in body (- recorded, + asked now):" in text
     assert "temperature: 0.2 -> 0.7" in text
     assert "top_p: 1 -> (not set)" in text
     assert "seed: (not set) -> 3" in text
@@ -254,6 +255,28 @@ def test_another_address_is_shown() -> None:
     assert "it differs in uri:\n  uri: https://host/v1/chat -> https://host/v2/chat" in text
 
 
+@pytest.mark.parametrize(
+    ("ignored", "uri", "says"),
+    [
+        ("localhost:6333", "http://127.0.0.1:6333/v1", "localhost:6333 is left alone, and this is 127.0.0.1:6333: if"),
+        ("127.0.0.1", "http://localhost:6333/v1", "127.0.0.1 is left alone, and this is localhost: if"),
+        ("localhost:6333", "http://[::1]:6333/v1", "localhost:6333 is left alone, and this is [::1]:6333: if"),
+        ("localhost:6333", "http://127.0.0.1:8000/v1", ""),
+        ("localhost:6333", "http://10.0.0.7:6333/v1", ""),
+        ("vectors.test:6333", "http://127.0.0.1:6333/v1", ""),
+    ],
+)
+@pytest.mark.parametrize("body", [{"points": [1]}, chat("Hi")])
+def test_a_host_that_is_left_alone_by_another_of_its_names_is_said(
+    ignored: str, uri: str, says: str, body: dict[str, Any]
+) -> None:
+    settings: Any = {"ignore_hosts": patterns_of([ignored]), "asked": request(body, uri), "caller": None}
+    text = str(miss(body, reason="no-cassette", **settings))
+
+    assert says in text
+    assert ("name that in templates_ignore_hosts too" in text) == bool(says)
+
+
 def test_ignored_parts_are_not_shown() -> None:
     old, new = chat("Hi", metadata={"id": 1}, n=1), chat("Hi", metadata={"id": 2}, n=2)
     text = str(miss(new, recording(old), ignore=("metadata.id",)))
@@ -326,7 +349,7 @@ def test_of_conversations_that_were_compared_nothing_else_is_shown() -> None:
 
     text = str(miss(new, recording(old), match_on=("method", "messages")))
 
-    assert "it differs in messages:" in text
+    assert "it differs in messages (- recorded, + asked now):" in text
     assert "- Where is [it]?" in text
     assert "seed" not in text
 
@@ -343,7 +366,7 @@ def test_ignored_parameters_and_fields_are_not_shown() -> None:
 
     text = str(miss(None, held, asked=new, ignore=("query.at", "form.id")))
 
-    assert "it differs in body:" in text
+    assert "it differs in body (- recorded, + asked now):" in text
     assert "a=2" in text
     assert "id=" not in text
     assert "at=2 " not in text

@@ -62,6 +62,7 @@ OTHERWISE = {
         "+ Ticket [",
         "It holds a random id",
         'llm_cassette(ignore=["messages.0.content"])',
+        "No other change of the whole text is noticed then",
     ],
     "say('Hi.', metadata={'at': time.time(), 'id': uuid.uuid4().hex, 'n': 1})": [
         "metadata.at: ",
@@ -124,6 +125,7 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
     output = str(result.stdout)
     assert output.count("is not the same in a second run") == output.count("pays for nothing once what differs") == 7
     assert output.count("the next recording pays for nothing again:") == len(OTHERWISE) - 7
+    assert output.count("No other change of the whole text") == 4  # not of ids and times by themselves
     project.says(result, f"templates: {asked} recordings kept in the journal")
     assert cassettes() == []
 
@@ -558,3 +560,17 @@ def test_another_value_is_refused_with_the_valid_ones(project):
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.re_match_lines([r".*-record-check: invalid choice: 'maybe' \(choose from '?on'?, '?off'?\)"])
+
+
+def test_what_is_printed_once_more_is_marked_where_it_is_seen(project, chat_server, records):
+    text = "def test_it():\n    print(f'Printed {len(say(\"Hi.\"))}.')\n"
+    mark = "templates: played once more from the recording, to check it:\n"
+
+    captured = records(text)
+    (project.path / "cassettes/test_it/test_it.yaml").unlink()
+    seen = records(text, "-s")
+
+    captured.assert_outcomes(passed=1)
+    assert mark not in str(captured.stdout)
+    project.says(seen, "Printed ", f"\n{mark}Printed ")
+    assert str(seen.stdout).count("Printed ") == 2

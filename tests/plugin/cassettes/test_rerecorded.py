@@ -44,6 +44,7 @@ def test_a_prompt_that_changed_is_named_with_the_words_that_did(project, record_
         HEADING,
         "cassettes/test_it/test_it.yaml\n",
         "  talk/answer0: our prompt changed\n    message 1 (user):\n",
+        "- Are you well?",
         "+ Are you [very ]well?",
     )
 

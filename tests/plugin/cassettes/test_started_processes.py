@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+PYTHON = os.path.basename(sys.executable)  # noqa: PTH119  # a name, not a path
 HELPERS = """
 import asyncio, ctypes.util, json, multiprocessing, os, platform, subprocess, sys
 
@@ -86,6 +87,8 @@ HARMLESS = {
     "loopback": "python(CONNECT, HOST, PORT, check=True)",
     "no socket": "python('import json, socket', check=True)",
     "its own sitecustomize": "assert printed('import sitecustomize; print(sitecustomize.MINE)', env=OWN) == b'mine'",
+    "still starting": "left.append(subprocess.Popen([sys.executable, '-c', 'pass']))",
+    "version control": "subprocess.run(['git', '--version'], check=True); assert os.system('git --version') == 0",
     "its path": "assert b'injected' not in printed('import sys; print(sys.path)')",
 }
 
@@ -93,7 +96,8 @@ HARMLESS = {
 def test_what_reaches_for_nothing_else_runs_as_ever(project, chat_server):
     project.file("site/sitecustomize.py", "MINE = 'mine'\n")
     cases = f"pytest.mark.parametrize('starting', {list(HARMLESS.values())}, ids={list(HARMLESS)})"
-    project.tests(f"{HELPERS}\n@{cases}\ndef test_it(starting):\n    exec(starting)\n")
+    left = "@pytest.fixture(scope='module')\ndef left():\n    yield (all := [])\n    [one.wait() for one in all]\n"
+    project.tests(f"{HELPERS}\n{left}\n@{cases}\ndef test_it(starting, left):\n    exec(starting)\n")
 
     result = project.run()
 
@@ -106,13 +110,12 @@ def test_programs_that_are_out_of_reach_are_named(project, chat_server):
     project.tests(
         f"""{HELPERS}
 def test_one():
-    subprocess.run(["git", "--version"], check=True, stdout=subprocess.DEVNULL)
     python("pass", options=["-I"], check=True)
     ctypes.util.find_library("c"), platform.processor()  # ask programs about the machine
 
 def test_two():
-    subprocess.run("git --version", shell=True, check=True, stdout=subprocess.DEVNULL)
-    assert os.system("git --version") == 0
+    assert os.system("git --version && git --version") == 0  # a shell, which may do more
+    subprocess.Popen([sys.executable, "-I", "-c", "pass"]).wait()
 """
     )
 
@@ -122,7 +125,7 @@ def test_two():
     project.says(
         result,
         "templates: started by tests with a cassette, which does not see what these programs ask of models: git "
-        "(2 tests), " + os.path.basename(sys.executable),  # noqa: PTH119  # a name, not a path
+        f"(1 test), {PYTHON} (2 tests)",
     )
 
 
@@ -159,12 +162,14 @@ def test_a_host_that_is_left_alone_is_so_for_started_pythons_too(project, chat_s
 
 
 def test_under_xdist_it_is_the_same(project, chat_server):
-    project.tests(f"{HELPERS}\ndef test_it():\n    swallow(lambda: python(ASK, URL))\n    os.system('git --version')\n")
+    quietly = "python(ASK, URL, stderr=subprocess.DEVNULL)"
+    project.tests(f"{HELPERS}\ndef test_it():\n    {quietly}\n    python('pass', options=['-I'])\n")
 
     result = project.run("-n1")
 
     result.assert_outcomes(passed=1, errors=1)
-    project.says(result, "NetworkRefused: test_it.py::test_it (in process ", "ask of models: git (1 test)")
+    project.says(result, "NetworkRefused: test_it.py::test_it (in process ", f"ask of models: {PYTHON} (1 test)")
+    assert str(result.stdout).count("NetworkRefused: ") == 1
     assert chat_server.asked == []
 
 
@@ -173,7 +178,7 @@ def test_a_python_that_cannot_have_a_guard_says_so_beside_all_other_messages(pro
     project.file("first/pytest_templates/__init__.py", "raise ImportError(r'no \"C:\\Users\\me\\x.pyd\"')\n")
     project.tests(
         f"{HELPERS}\nsys.path.insert(0, 'first')\n\n"
-        "def test_it():\n    python(ASK, URL)\n    subprocess.run(['git', '--version'], check=True)\n"
+        "def test_it():\n    python(ASK, URL)\n    python('pass', options=['-I'])\n"
     )
 
     result = project.run()
@@ -182,5 +187,5 @@ def test_a_python_that_cannot_have_a_guard_says_so_beside_all_other_messages(pro
     project.says(
         result,
         r'a Python that was started has no guard: no "C:\Users\me\x.pyd"',
-        "ask of models: git (1 test)",
+        f"ask of models: {PYTHON} (1 test)",
     )

@@ -223,6 +223,7 @@ def test_many_files_and_folders_keep_their_tree_and_are_reported_one_by_one(proj
         "1 interaction of theirs/test_it/test_a.yaml written to ours/test_it/test_a.yaml",
         "1 interaction of single.yaml written to ours/single.yaml",
         "3 files imported, 2 files refused, 2 files left out",
+        "see which tests play them: python -m pytest_templates cassettes list",
     ]
     broken, gone = outcome.err.splitlines()
     assert broken.startswith("refused: theirs/broken.json:")

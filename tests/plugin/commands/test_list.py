@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
+
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.storage.store import load_cassette
 
 HEADS = ["cassette", "interactions", "templates", "models", "tokens in", "tokens out", "age", "size", "tests"]
 
@@ -67,6 +71,19 @@ def test_a_cassette_without_a_test_is_marked(desk, cassettes, record):
     [row] = [row for row in cells(outcome.out) if row[0] == "test_it/test_gone.yaml"]
     assert row[-1] == "no test"
     assert "4 cassettes, 1 without a test" in outcome.out
+
+
+def test_what_no_template_asked_is_called_as_everywhere(desk, cassettes, record):
+    path = record("plain", "Hello.")
+    [interaction] = load_cassette(path)
+    request = replace(interaction.request, body=b"{}")
+    path.write_text(to_text([replace(interaction, template=None, model=None, request=request)]))
+
+    [row] = [row for row in cells(cassettes("list").out) if row[0] == "plain.yaml"]
+    shown = cassettes("show", "--folder", "cassettes", "plain").out
+
+    assert row[2:4] == ["code outside of templates", "(no model)"]
+    assert "1. code outside of templates  (no model)\n" in shown
 
 
 def test_owners_are_not_guessed_where_a_module_cannot_be_imported(desk, cassettes, record):

@@ -9,6 +9,7 @@ import pytest
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Truncation
 from pytest_templates.cassettes.storage.store import load_cassette
+from pytest_templates.support.files import safe_name
 
 GREETS_ADA = """\
 cassettes/test_it/test_greets[ada].yaml: 2 interactions, 20 tokens in, 6 out
@@ -39,6 +40,29 @@ def test_a_cassette_is_found_by_path_by_test_and_by_a_part_of_its_name(desk, cas
     outcome = cassettes("show", "--folder", "cassettes", name)
 
     assert (outcome.status, outcome.out, outcome.err) == (0, GREETS_ADA, "")
+
+
+@pytest.mark.parametrize(
+    ("part", "cassette"),
+    [
+        ("[Paris?]", "test_where[Paris?]"),
+        ("test_where[Paris?]", "test_where[Paris?]"),
+        ("[a/b]", "test_where[a/b]"),
+        ("test_trip.py::test_where[Paris?]", "test_where[Paris?]"),
+        ("tests/test_trip.py::test_where[a/b]", "test_where[a/b]"),
+        ("test_trip.py::test_who", "test_who"),  # which is the beginning of another one
+        ("TestHome::test_who", "TestHome.test_who"),
+        ("test_trip.py::TestHome::test_wh", "TestHome.test_who"),
+    ],
+)
+def test_a_cassette_is_found_by_a_part_of_its_test_s_node_id(desk, cassettes, record, part, cassette):
+    for name in ("test_where[Paris?]", "test_where[a/b]", "test_who", "test_whole", "TestHome.test_who"):
+        record(f"tests/test_trip/{safe_name(name)}", "Hello.")
+
+    outcome = cassettes("show", "--folder", "cassettes", part)
+
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"cassettes/tests/test_trip/{safe_name(cassette)}.yaml: ")
 
 
 def test_a_part_of_several_names_lists_them(desk, cassettes):
