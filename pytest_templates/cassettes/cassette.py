@@ -22,11 +22,11 @@ from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.miss import MissReport
-from pytest_templates.cassettes.model_calls import catching_models
 from pytest_templates.cassettes.player import Opinion, Player, Recording, SentRequests, of_model
 from pytest_templates.cassettes.processes.forking import Resting, SharedLog, taking_part
 from pytest_templates.cassettes.project_rules import UNANSWERED, Rules, in_pieces
 from pytest_templates.cassettes.recorded import Interaction, Order, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded_models import catching_models
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks

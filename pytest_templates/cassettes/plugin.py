@@ -140,7 +140,7 @@ class Cassettes:
 
         messages = attempt.stash[_MESSAGES] = messages_to(attempt.failures.append)
         if attempt.repeats is None:
-            from pytest_templates.cassettes.recording import open_for
+            from pytest_templates.cassettes.opening import open_for
 
             cassette = open_for(attempt, mark, self._run_id, messages.complain)
             catching = cassette.playing()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.xfail import refuse_meaningless_xfail
 from pytest_templates.support.failures import failure_text, not_shown_by, prune
 
 
@@ -60,7 +59,7 @@ class Phases:
 
     def check_report(self, report: pytest.TestReport) -> None:
         """Make sure that the failures of a phase are shown: in its report, in a section of it, or by the next phase."""
-        refuse_meaningless_xfail(report, self.attempt)
+        _refuse_meaningless_xfail(report, self.attempt)
         if self._is_under_way:  # the report of a subtest: one that is skipped does not skip the test
             self.attempt.failed = self.attempt.failed or report.failed
             return
@@ -129,3 +128,36 @@ class Phase:
 def _is_ours(error: BaseException) -> bool:
     errors = sys.modules.get("antiphon.errors")
     return errors is not None and isinstance(error, errors.AntiphonError)
+
+
+def _refuse_meaningless_xfail(report: pytest.TestReport, attempt: Attempt) -> None:
+    """Let a test fail that "failed as expected" only because a recording was missing, or a call was refused.
+
+    That says nothing about the program. A test of such errors names them: ``xfail(raises=CassetteMiss)``.
+    """
+    if not (report.skipped and hasattr(report, "wasxfail") and attempt.failures):
+        return
+    what = next(_unexpected(attempt.failures, tuple(_expected(attempt.item))), "")
+    if what:
+        report.outcome = "failed"
+        del report.wasxfail
+        report.sections.append(
+            (f"Captured templates {report.when}", f"{what} fails a test also where it is expected to fail")
+        )
+
+
+def _unexpected(failures: Iterable[Exception], expected: tuple[type[BaseException], ...]) -> Iterator[str]:
+    """What went wrong outside of the program, in words, where no mark of the test expects it."""
+    for failure in failures:
+        what = getattr(failure, "fails_expected_failures", "")
+        meant = any(isinstance(failure, kind) for kind in expected if getattr(kind, "fails_expected_failures", ""))
+        if what and not meant:  # xfail(raises=Exception) does not mean these errors
+            yield what
+
+
+def _expected(item: pytest.Item) -> Iterator[type[BaseException]]:
+    """The errors that the xfail marks of a test name."""
+    for mark in item.iter_markers("xfail"):
+        raises = mark.kwargs.get("raises")
+        given = getattr(raises, "expected_exceptions", raises)  # of a pytest.RaisesExc
+        yield from (one for one in (given if isinstance(given, tuple) else (given,)) if isinstance(one, type))

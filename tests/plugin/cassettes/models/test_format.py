@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from antiphon import Message, Model, Reply, Session, ToolCall, Usage, errors
-from pytest_templates.cassettes.format import model_calls as form
+from pytest_templates.cassettes.format import model_calls
 from pytest_templates.cassettes.format.document import from_text, to_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 
@@ -65,7 +65,7 @@ def kept(response: RecordedResponse) -> RecordedResponse:
 @example(WHOLE)
 @example(Reply())
 def test_an_answer_survives_the_file(answer: Any) -> None:
-    assert form.joined(form.pieces_of(kept(form.response_with(answer)))) == answer
+    assert model_calls.joined(model_calls.pieces_of(kept(model_calls.response_with(answer)))) == answer
 
 
 @settings(max_examples=50)
@@ -74,14 +74,14 @@ def test_an_answer_survives_the_file(answer: Any) -> None:
 @example(["Par", "is.", Reply()])
 @example(["", Reply("Paris."), "more", Reply("Paris.more")])
 def test_the_pieces_of_a_stream_survive_the_file(pieces: list[Any]) -> None:
-    lines = form.Lines()
+    lines = model_calls.Lines()
     body = b"".join(map(lines.write, pieces))
 
-    assert form.pieces_of(kept(RecordedResponse(200, "", form.stream_head().headers, body))) == pieces
+    assert model_calls.pieces_of(kept(RecordedResponse(200, "", model_calls.stream_head().headers, body))) == pieces
 
 
 def test_a_text_that_was_heard_is_not_written_again() -> None:
-    lines = form.Lines()
+    lines = model_calls.Lines()
 
     assert [lines.write(piece) for piece in ("Par", "is.", WHOLE)][:2] == [b'{"text":"Par"}\n', b'{"text":"is."}\n']
     assert b"Paris." not in lines.write(Reply("Paris.", finish_reason="stop"))
@@ -100,11 +100,11 @@ def test_a_text_that_was_heard_is_not_written_again() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_a_refusal_is_recorded_with_its_data(error: errors.ModelError, status: int) -> None:
-    response = kept(form.response_with(error))
+    response = kept(model_calls.response_with(error))
 
-    assert (form.is_answer(error), response.status) == (True, status)
+    assert (model_calls.is_answer(error), response.status) == (True, status)
     with pytest.raises(type(error)) as raised:
-        form.joined(form.pieces_of(response))
+        model_calls.joined(model_calls.pieces_of(response))
     assert (type(raised.value), raised.value.args, vars(raised.value)) == (type(error), error.args, vars(error))
 
 
@@ -120,19 +120,19 @@ def test_a_refusal_is_recorded_with_its_data(error: errors.ModelError, status: i
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_answer_is_not_recorded(error: Exception) -> None:
-    assert not form.is_answer(error)
+    assert not model_calls.is_answer(error)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_json_has_not_cannot_be_recorded(number: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        form.response_with(Reply(tool_calls=[ToolCall(id="1", name="f", arguments={"x": number})]))
+        model_calls.response_with(Reply(tool_calls=[ToolCall(id="1", name="f", arguments={"x": number})]))
 
 
 @pytest.mark.parametrize("body", [b"Paris.", b"[]", b'{"error":{"type":"Nonsense","text":"x"}}', b'{"content":1}'])
 def test_a_response_that_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        form.pieces_of(RecordedResponse(200, "", (("content-type", "application/json"),), body))
+        model_calls.pieces_of(RecordedResponse(200, "", (("content-type", "application/json"),), body))
 
 
 @given(st.text(min_size=1))
@@ -141,7 +141,7 @@ def test_a_response_that_is_no_answer_is_refused(body: bytes) -> None:
 def test_any_name_of_a_model_makes_an_address(name: str) -> None:
     model = Named()
     model.name = name
-    parts = urlsplit(form.address_of(model))
+    parts = urlsplit(model_calls.address_of(model))
 
     assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == ("model", "", "", "")
     assert unquote(parts.path) == name

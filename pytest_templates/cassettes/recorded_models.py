@@ -20,7 +20,7 @@ from antiphon.messages import Message, Reply
 from antiphon.model import Answering, Model, standing_in
 from antiphon.parameters import check_kind
 from antiphon.session import Session
-from pytest_templates.cassettes.format import model_calls as form
+from pytest_templates.cassettes.format import model_calls
 from pytest_templates.cassettes.format.model_calls import Piece
 from pytest_templates.cassettes.http.capture import ResponseCapture
 from pytest_templates.cassettes.http.routing import (
@@ -105,34 +105,34 @@ class _CaughtModel:
         self._model = model
 
     def _send(self, session: Session) -> Piece:
-        call = _Call(self._model, session, form.SEND)
+        call = _Call(self._model, session, model_calls.SEND)
         if call.replay is not None:
-            return form.joined(list(call.replayed(call.replay)))
+            return model_calls.joined(list(call.replayed(call.replay)))
         with call.recording_refusals(), _at_work():
             answer = self._model._send(session)
         return call.recorded(answer)
 
     async def _asend(self, session: Session) -> Piece:
-        call = _Call(self._model, session, form.SEND)
+        call = _Call(self._model, session, model_calls.SEND)
         if call.replay is not None:
-            return form.joined(list(call.replayed(call.replay)))
+            return model_calls.joined(list(call.replayed(call.replay)))
         with call.recording_refusals(), _at_work():
             answer = await self._model._asend(session)
         return call.recorded(answer)
 
     def _stream(self, session: Session) -> Generator[Piece]:
-        call = _Call(self._model, session, form.STREAM)
+        call = _Call(self._model, session, model_calls.STREAM)
         if call.replay is not None:
-            yield from form.raising(call.replayed(call.replay))
+            yield from model_calls.raising(call.replayed(call.replay))
             return
         with call.listening() as heard, closing(_pieces(self._model._stream, session)) as pieces:
             for piece in pieces:
                 yield heard(piece)
 
     async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
-        call = _Call(self._model, session, form.STREAM)
+        call = _Call(self._model, session, model_calls.STREAM)
         if call.replay is not None:
-            for piece in form.raising(call.replayed(call.replay)):
+            for piece in model_calls.raising(call.replayed(call.replay)):
                 yield piece
             return
         with call.listening() as heard:
@@ -158,8 +158,8 @@ class _Call:
 
     def __init__(self, model: Model, session: Session, method: str) -> None:
         self._name = model.name
-        self._recorder: Recorder = recorder_for(method, form.address_of(model))
-        self._decision: Decision = self._recorder.decide(form.request_for(model, session, method))
+        self._recorder: Recorder = recorder_for(method, model_calls.address_of(model))
+        self._decision: Decision = self._recorder.decide(model_calls.request_for(model, session, method))
         replay = self._decision.replay
         self.replay: RecordedResponse | None = None if replay is None else replay.response
         if replay is not None or not isinstance(model, ConnectedModel):  # which tells it itself when it is asked
@@ -174,7 +174,7 @@ class _Call:
             CassetteError: The response holds no answer of a model.
         """
         try:
-            pieces = form.pieces_of(response)
+            pieces = model_calls.pieces_of(response)
         except ValueError as error:
             raise self._noted(f"the recorded answer of model {self._name!r} cannot be read: {error}") from error
         yield from pieces
@@ -190,9 +190,9 @@ class _Call:
         if not isinstance(answer, str | Reply | Message):
             return answer  # the engine refuses it
         with self.writing():
-            response = form.response_with(answer)
+            response = model_calls.response_with(answer)
         self._recorder.record(self._decision, response)
-        return form.joined(form.pieces_of(response))
+        return model_calls.joined(model_calls.pieces_of(response))
 
     @contextmanager
     def recording_refusals(self) -> Iterator[None]:
@@ -200,9 +200,9 @@ class _Call:
         try:
             yield
         except ModelError as error:
-            if form.is_answer(error):
+            if model_calls.is_answer(error):
                 with self.writing():
-                    response = form.response_with(error)
+                    response = model_calls.response_with(error)
                 self._recorder.record(self._decision, response)
             raise
 
@@ -255,9 +255,9 @@ class _Listener:
     def __init__(self, call: _Call, started: float, record: Callable[[RecordedResponse], None]) -> None:
         self._call = call
         self._record = record
-        self._written, self._heard = form.Lines(), form.Lines()
+        self._written, self._heard = model_calls.Lines(), model_calls.Lines()
         self._status = int(HTTPStatus.OK)
-        self.capture = ResponseCapture(form.stream_head(), streamed=True, started=started, record=self._end)
+        self.capture = ResponseCapture(model_calls.stream_head(), streamed=True, started=started, record=self._end)
 
     def heard(self, piece: Piece) -> Piece:
         """Take a piece; returns it as a replay gives it.
@@ -271,16 +271,16 @@ class _Listener:
         with self._call.writing():
             line = self._written.write(piece)
         self.capture.piece(line)
-        [heard] = form.raising([self._heard.read(line)])
+        [heard] = model_calls.raising([self._heard.read(line)])
         return heard
 
     def fail(self, error: Exception) -> None:
         """Take an error as the last piece, where it is how the model answered; else there is nothing to record."""
-        if not isinstance(error, ModelError) or not form.is_answer(error):
+        if not isinstance(error, ModelError) or not model_calls.is_answer(error):
             self.capture.forget()
             return
         if not self._written.text:
-            self._status = form.status_of(error)
+            self._status = model_calls.status_of(error)
         with self._call.writing():
             self.capture.piece(self._written.write(error))
 
