@@ -43,6 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays until the end: the collector took half of the time to look at it again."""
+    """What was imported and collected stays until the end: looking at it again and again took half of the time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)  # what tests make is small: looking for it often took a fifth of the rest

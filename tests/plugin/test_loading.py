@@ -42,7 +42,11 @@ def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(pro
     assert loaded(result) == "loaded: ['antiphon']"
 
 
-def test_what_explains_a_miss_leaves_the_environment_alone_when_it_is_loaded(project):
+@pytest.mark.parametrize("given", [{}, {"_RJEM_MALLOC_CONF": "narenas:1"}], ids=["nothing", "polars' own variable"])
+def test_what_explains_a_miss_leaves_the_environment_alone_when_it_is_loaded(project, monkeypatch, given):
+    monkeypatch.delenv("_RJEM_MALLOC_CONF", raising=False)
+    for name, text in given.items():
+        monkeypatch.setenv(name, text)
     project.tests(
         """
         import os

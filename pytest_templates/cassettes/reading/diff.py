@@ -127,15 +127,16 @@ def _deep_diff() -> Any:
     """``DeepDiff``; ``None`` where it is missing.
 
     It loads pandas and polars where they are installed, and these set variables of the environment. The program may be
-    at work on them, and the isolation guard looks at them: these variables are taken out again.
+    at work on them, and the isolation guard looks at them: these variables are set back.
     """
-    before = set(os.environ)
+    before = dict(os.environ)
     try:
         from deepdiff import DeepDiff
     except ImportError:
         return None
-    for name in os.environ.keys() - before:
+    for name in [name for name, text in os.environ.items() if before.get(name) != text]:
         del os.environ[name]
+        os.environ.update({name: before[name]} if name in before else {})
     return DeepDiff
 
 
