@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import pytest
 from hypothesis import settings
+
+import pytest_templates
+
+# An inner run takes back what it imported: the plugin, and what it patches, is imported once.
+for _module in walk_packages(pytest_templates.__path__, "pytest_templates."):
+    import_module(_module.name)
 
 # No server here speaks TLS: clients need not read the world's certificate authorities, which takes each of them 25 ms.
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)

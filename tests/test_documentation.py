@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Pages without examples. test_map.py and test_client_matrix.py hold them to what there is.
 OTHERS = {"architecture", "clients"}
+SETTINGS = ("-o", "pythonpath=.", "-o", "asyncio_default_fixture_loop_scope=function")
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.stem not in OTHERS)]
 
 _CONSOLE = re.compile(r"^```console\n\$ (?P<command>python .*)\n(?P<output>[^`]+)^```$", re.MULTILINE)
@@ -57,8 +58,8 @@ def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> No
     if snapshots_of(page).is_dir():
         shutil.copytree(snapshots_of(page), pytester.path / "__snapshots__")
 
-    result = pytester.runpytest_subprocess(
-        "-q", "-p", "no:cacheprovider", "-o", "pythonpath=.", f"--templates-cassettes={cassettes_of(page)}"
+    result = pytester.runpytest_inprocess(
+        "-q", "-p", "no:cacheprovider", *SETTINGS, f"--templates-cassettes={cassettes_of(page)}"
     )
 
     assert result.ret == 0, result.stdout.str()

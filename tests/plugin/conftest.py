@@ -7,22 +7,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
-import pytest_templates
 from antiphon import connect
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 
-# An inner run takes back what it imported: the plugin, what it patches, and what is slow to import, is imported once.
-for _module in walk_packages(pytest_templates.__path__, "pytest_templates."):
-    import_module(_module.name)
+# An inner run takes back what it imported: what is slow to import is imported once.
 connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
 
 INI = "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n"
