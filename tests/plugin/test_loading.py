@@ -42,6 +42,40 @@ def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(pro
     assert loaded(result) == "loaded: ['antiphon']"
 
 
+def test_a_cassette_loads_no_client_of_its_own_and_catches_those_that_the_program_loads(project):
+    project.tests(
+        """
+        import asyncio
+        import importlib
+        import sys
+
+        pytestmark = pytest.mark.llm_cassette
+        URL = "http://chat.test/v1/models"
+
+        async def ask_by_aiohttp():
+            async with importlib.import_module("aiohttp").ClientSession() as session:
+                await session.get(URL)
+
+        @pytest.mark.parametrize("name", ["httpx", "httpx2"])
+        def test_by_name(name, llm_cassette):
+            assert name not in sys.modules
+            with pytest.raises(CassetteMiss):
+                importlib.import_module(name).get(URL)
+
+        def test_aiohttp(llm_cassette):
+            assert "aiohttp" not in sys.modules
+            with pytest.raises(CassetteMiss):
+                asyncio.run(ask_by_aiohttp())
+        """
+    )
+
+    result = project.run_alone()
+
+    assert str(result.stdout).count("No recording for GET http://chat.test/v1/models") >= 3
+    assert "AssertionError" not in str(result.stdout)
+    assert "DID NOT RAISE" not in str(result.stdout)
+
+
 @pytest.mark.parametrize("given", [{}, {"_RJEM_MALLOC_CONF": "narenas:1"}], ids=["nothing", "polars' own variable"])
 def test_what_explains_a_miss_leaves_the_environment_alone_when_it_is_loaded(project, monkeypatch, given):
     monkeypatch.delenv("_RJEM_MALLOC_CONF", raising=False)

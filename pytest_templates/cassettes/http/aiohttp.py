@@ -35,9 +35,9 @@ _NO_REQUEST: Final = (
 _BUFFER: Final = 2**16  # bytes, as of aiohttp's own streams
 
 
-def aiohttp_patches() -> Iterator[Patch]:
-    """What catches the requests of aiohttp, where it is loaded."""
-    if AIOHTTP_SEAM.is_loaded():
+def aiohttp_patches(module: str | None = None) -> Iterator[Patch]:
+    """What catches the requests of aiohttp, where it is loaded; `module` as of `transport_patches`."""
+    if AIOHTTP_SEAM.is_loaded() and module in (None, AIOHTTP_SEAM.module):
         yield AIOHTTP_SEAM.patched(_caught)
 
 

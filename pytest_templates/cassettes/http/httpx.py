@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noting, recorder_for
-from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
+from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, passing
 from pytest_templates.cassettes.recorded import (
     USUAL_VERSION,
     RecordedRequest,
@@ -158,17 +158,21 @@ Function = Callable[..., Any]
 _STREAMED: Final = "antiphon_streamed"  # an extension of a request: the client asked for its answer in pieces
 
 
-def transport_patches() -> Iterator[Patch]:
+def transport_patches(module: str | None = None) -> Iterator[Patch]:
     """What catches the requests of every transport that is loaded.
+
+    Args:
+        module: Of which module alone; ``None`` for all.
 
     Raises:
         CassetteError: A library has no such function any more.
     """
-    for seam in filter(Seam.is_loaded, TRANSPORTS):
+    loaded = [seam for seam in (*TRANSPORTS, *CLIENTS) if seam.is_loaded() and module in (None, seam.module)]
+    for seam in (one for one in loaded if one in TRANSPORTS):
         library = sys.modules["httpx2" if seam.module == "httpx2" else "httpx"]
         handler = _async_handler if seam.attribute == "handle_async_request" else _handler
         yield seam.patched(partial(handler, library=library))
-    for seam in filter(Seam.is_loaded, CLIENTS):
+    for seam in (one for one in loaded if one in CLIENTS):
         yield seam.patched(_async_send if seam.owner == "AsyncClient" else _send)
 
 

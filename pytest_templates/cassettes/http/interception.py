@@ -6,15 +6,17 @@ which of the open cassettes a request belongs to.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib.util import find_spec
 from threading import Lock
 from typing import Final
 
 from pytest_templates.cassettes.http import aiohttp, httpx
 from pytest_templates.cassettes.http.routing import Recorder, routed_to
-from pytest_templates.cassettes.http.seams import GATES, SEAMS, Patch, Seam, gate
+from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, CLIENTS, GATES, SEAMS, TRANSPORTS, Patch, Seam, gate
 from pytest_templates.cassettes.http.threads import thread_patches
 from pytest_templates.support.engine import WhenLoaded
 
@@ -55,8 +57,8 @@ class _Patches:
                     self._undo.close()
 
     def _apply(self) -> ExitStack:
-        # vcrpy imports every library that it knows: they are patched as well when only the test itself imports them
-        from pytest_templates.cassettes.http import connections, vcr
+        with _not_imported():
+            from pytest_templates.cassettes.http import connections, vcr
 
         for seam in filter(Seam.is_loaded, SEAMS):
             seam.value()  # vcrpy would leave out what is not there
@@ -70,10 +72,19 @@ class _Patches:
             patches += [*thread_patches()]
             patches += [gate(seam) for seam in GATES if seam.is_loaded()]
             self._put(patches, stack)
+            for module in {seam.module for seam in _OURS if not seam.is_loaded()}:
+                stack.callback(WhenLoaded(module, partial(self._catch_late, module)).forget)
             for seam in GATES:
                 if not seam.is_loaded():
                     stack.callback(WhenLoaded(seam.module, partial(self._close_late, seam)).forget)
             return stack.pop_all()
+
+    def _catch_late(self, module: str) -> None:
+        """Catch the requests of a library that the program imports while a cassette is open."""
+        patches = [*aiohttp.aiohttp_patches(module), *httpx.transport_patches(module)]
+        for patch in patches:
+            self._undo.callback(patch.apply())
+        self._values |= {id(patch.value) for patch in patches}
 
     def _close_late(self, seam: Seam) -> None:
         """Put the gate into a library that the program imports while a cassette is open."""
@@ -89,6 +100,27 @@ class _Patches:
         for seam in filter(Seam.is_loaded, SEAMS):
             if id(seam.value()) not in self._values:
                 raise seam.lost()
+
+
+_OURS: Final = (AIOHTTP_SEAM, *TRANSPORTS, *CLIENTS)  # what vcrpy has no part in
+
+
+@contextmanager
+def _not_imported() -> Iterator[None]:
+    """Keep vcrpy from importing the libraries that are caught without it, a quarter of a second's work.
+
+    Where httplib2 is installed, vcrpy goes through all that it knows again and again, and needs them.
+    """
+    packages = {seam.module.partition(".")[0] for seam in _OURS}
+    needed = "vcr.patch" in sys.modules or find_spec("httplib2") is not None
+    hidden = [] if needed else [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # an import of what is None fails
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)
 
 
 _PATCHES: Final = _Patches()
