@@ -16,7 +16,7 @@ from pytest_templates.isolation.view import IDENTITY, UNSEEN, View
 
 State: TypeAlias = dict[str, Any]
 Custom: TypeAlias = Callable[[Any], Any]
-KnownTemplates: TypeAlias = dict[Template, tuple[dict[str, Any], State]]  # what each holds, and its state
+KnownTemplates: TypeAlias = dict[int, tuple[Template, dict[str, Any], State]]  # by `id`: what each holds, and its state
 Edge: TypeAlias = Literal["root", "attribute", "item", "key"]
 Trail: TypeAlias = "tuple[Trail | None, Edge, Any]"  # the way to a value: that to what it is in, and what it is there
 _MESSAGES: Final[Trail] = (None, "root", "messages")
@@ -288,9 +288,9 @@ class StateReader:
         Models in it are read as their settings, but for one that only serves the templates within: they may set it.
         """
         held = attributes(template)
-        known = self._templates.get(template)
-        if known is not None and known[0].keys() == held.keys() and all(map(is_, known[0].values(), held.values())):
-            return known[1]
+        known = self._templates.get(id(template))
+        if known is not None and known[1].keys() == held.keys() and all(map(is_, known[1].values(), held.values())):
+            return known[2]
         within = template.model_within
         memo, self._memo, self._in_template = self._memo, self._memo_of_templates, True
         try:
@@ -303,7 +303,7 @@ class StateReader:
         finally:
             self._memo, self._in_template = memo, False
         if within is None and not any(_can_change(item) for item in held.values()):
-            self._templates[template] = held, state
+            self._templates[id(template)] = template, held, state
         return state
 
     def value(self, value: Any, root: str = "") -> Any:

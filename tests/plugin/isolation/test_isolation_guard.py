@@ -283,3 +283,35 @@ def test_conversations_of_many_threads_are_told_apart(project):
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*, 40 subroutines checked"])
+
+
+@pytest.mark.parametrize("mode", ["on", "precise"])
+def test_templates_that_cannot_be_hashed_are_watched_as_others_are(project, mode):
+    project.tests(
+        """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Note(Template):
+            where: list
+
+            def __post_init__(self):
+                super().__init__(template_id="note")
+
+            def _render(self, session):
+                self.where.append("x")
+                return session
+                yield
+
+        def test_it():
+            notes = []
+            inner = LinearTemplate([UserTemplate("?"), AssistantTemplate(), Note(notes)], template_id="search")
+            parent = Session(metadata={"notes": notes})
+            Runner(ScriptedModel("one"), template=SubroutineTemplate(inner, "research")).run(parent)
+        """
+    )
+
+    result = project.run(f"--templates-isolation={mode}")
+
+    result.assert_outcomes(failed=1)
+    project.says(result, "IsolationViolation: ", "metadata['notes'][0] was added: 'x'")
