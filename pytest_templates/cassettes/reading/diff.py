@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -72,7 +72,6 @@ def _pretty(value: Json) -> str:
 
 _WIDTH: Final = 60  # characters of a value
 _NOT_SET: Final = object()
-_MOST_REORDERED: Final = 200  # items: DeepDiff compares each with each
 
 
 def setting_changes(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
@@ -116,28 +115,26 @@ def _items(path: str, old: Sequence[Json], new: Sequence[Json]) -> Iterator[str]
 
 def is_reordered(old: Sequence[Json], new: Sequence[Json]) -> bool:
     """Whether two lists hold the same items in another order, as those do that were made of sets; also within items."""
-    if len(old) != len(new) or len(old) > _MOST_REORDERED or old == new:
-        return False
-    deep_diff = _deep_diff()
-    return deep_diff is not None and not deep_diff(old, new, ignore_order=True, report_repetition=True)
+    deep_hash = _deep_hash() if len(old) == len(new) and old != new else None
+    return deep_hash is not None and deep_hash(old) == deep_hash(new)
 
 
 @cache
-def _deep_diff() -> Any:
-    """``DeepDiff``; ``None`` where it is missing.
+def _deep_hash() -> Callable[[Any], str] | None:
+    """Hashes JSON whatever the order of its lists, by DeepDiff; ``None`` where that is missing.
 
     It loads pandas and polars where they are installed, and these set variables of the environment. The program may be
     at work on them, and the isolation guard looks at them: these variables are set back.
     """
     before = dict(os.environ)
     try:
-        from deepdiff import DeepDiff
+        from deepdiff import DeepHash
     except ImportError:
         return None
     for name in [name for name, text in os.environ.items() if before.get(name) != text]:
         del os.environ[name]
         os.environ.update({name: before[name]} if name in before else {})
-    return DeepDiff
+    return lambda value: str(DeepHash(value, ignore_repetition=False)[value])
 
 
 def _value(value: object) -> str:
