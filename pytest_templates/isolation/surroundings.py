@@ -34,7 +34,8 @@ from pytest_templates.isolation.adapters import adapter_of
 from pytest_templates.isolation.content import Plan
 from pytest_templates.isolation.packing import packed
 from pytest_templates.isolation.state import Custom, Edge, Exact, StateReader, Trail, same
-from pytest_templates.isolation.static import Layout, has, is_a, module_of, short_name_of
+from pytest_templates.isolation.static import Layout, bases_of, has, is_a, module_of, short_name_of
+from pytest_templates.isolation.static import name_of as name_of_type
 from pytest_templates.isolation.view import IDENTITY, View
 from pytest_templates.support.environment import is_users_module
 
@@ -121,7 +122,7 @@ class AmbientReader:
         self._functions: dict[int, FunctionType] = {}
         self._owners: dict[int, Any] = {}
         self._models: dict[int, Model] = {}
-        self._classes: dict[type, None] = {}
+        self._classes: dict[int, type] = {}
         self._modules: dict[int, ModuleType] = {}
         self._namespaces: dict[int, _Namespace] = {}  # of modules, providers and classes
         self._known: dict[int, Any] = {}  # what was followed already, kept alive
@@ -185,8 +186,10 @@ class AmbientReader:
         return state
 
     def _part(self, owner: int, name: str, *, may_appear: bool = False) -> Part:
-        part = Part(name, may_appear=may_appear)
-        return self._parts.get((owner, name)) or self._parts.setdefault((owner, name), part)
+        part = self._parts.get((owner, name))
+        if part is None:
+            part = self._parts[owner, name] = Part(name, may_appear=may_appear)
+        return part
 
     def _beside(self) -> Iterator[tuple[Part, Any]]:
         """The parts that are in no namespace."""
@@ -206,10 +209,10 @@ class AmbientReader:
 
     def _add_class(self, kind: type[Any]) -> None:
         """A user's class, with those above it, and what their methods use."""
-        for cls in kind.__mro__:
-            if not is_users_module(cls.__module__) or cls in self._classes or issubclass(cls, Enum):
+        for cls in bases_of(kind):
+            if id(cls) in self._classes or not is_users_module(module_of(cls)) or is_a(cls, Enum):
                 continue
-            self._classes[cls] = None
+            self._classes[id(cls)] = cls
             self._namespaces[id(cls)] = _Namespace(cls, _class_attributes)
             for held in [*vars(cls).values()]:
                 self._follow(_behind(held))
@@ -594,6 +597,6 @@ def _plain(value: Any) -> Any:
 
 
 def _name(module_or_class: Any) -> str:
-    if isinstance(module_or_class, type):
-        return f"{module_or_class.__module__}.{module_or_class.__qualname__}"
+    if is_a(type(module_or_class), type):
+        return f"{module_of(module_or_class)}.{name_of_type(module_or_class)}"
     return str(module_or_class.__name__)
