@@ -153,16 +153,9 @@ class Guard:
         for comparison in self._all():
             if not comparison.is_suspended:
                 with self._looking_at(comparison.event):
-                    self._compare(comparison, in_its_context=False)
+                    self._compare(comparison)
 
-    def _compare(self, comparison: Comparison, *, in_its_context: bool = True) -> None:
-        """Report what is not as it was.
-
-        Args:
-            comparison: What is compared.
-            in_its_context: Whether the context variables here are those that the subroutine sees.
-        """
-        del in_its_context
+    def _compare(self, comparison: Comparison) -> None:
         now, event = comparison.now(), comparison.event
         if not comparison.same(now, comparison.before):
             self._report(violation(changed(event.path), comparison.before, now, REMEDY, _hint(event.template)))

@@ -93,6 +93,7 @@ class PreciseComparison(Comparison):
         self._context = ContextReader(custom)
         self._running: list[tuple[str, Template]] = [(event.path, event.template)]
         self._is_idle = False
+        self._is_in_context = True
         self._begin()
 
     def _begin(self) -> None:
@@ -138,10 +139,14 @@ class PreciseComparison(Comparison):
             f"{path}{where}, {which if self.has_child else 'before its first template: by its session_init_strategy'}"
         )
 
-    def look(self, *, in_its_context: bool = True) -> None:
+    def leave_context(self) -> None:
+        """Compare no context variables from now on: others are set where this is called."""
+        self._is_in_context = False
+
+    def look(self) -> None:
         """Put what has changed of the parent since this was last called down to the template that is running."""
         now = self.now()
-        variables = self._context.read() if in_its_context else self._last_variables
+        variables = self._context.read() if self._is_in_context else self._last_variables
         if not self.same(now, self._last):
             self.blame.put_down(differences(self._last, now), self.culprit)
         parts = changed_parts(self._last_variables, variables)
@@ -308,11 +313,17 @@ class PreciseGuard(Guard):
                 comparison.resume()
         _go_within(event.session.run)
 
-    def _compare(self, comparison: Comparison, *, in_its_context: bool = True) -> None:
+    def check(self) -> None:
+        """Compare the states of parents whose subroutines have not ended, but for the context that they run in."""
+        for comparison in self._precise():
+            comparison.leave_context()
+        super().check()
+
+    def _compare(self, comparison: Comparison) -> None:
         if not isinstance(comparison, PreciseComparison):
             return
         path = comparison.event.path
-        comparison.look(in_its_context=in_its_context)
+        comparison.look()
         with self._looking:
             self._look_around(comparison.event.parent.run, comparison, thorough=True)
             found = comparison.found(self._around.since(comparison.around))
