@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import cache, partial, wraps
 from threading import Event, current_thread, main_thread
 from types import ModuleType
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noting, recorder_for
-from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, passing
+from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import (
     USUAL_VERSION,
     RecordedRequest,
@@ -167,13 +167,16 @@ def transport_patches(module: str | None = None) -> Iterator[Patch]:
     Raises:
         CassetteError: A library has no such function any more.
     """
-    loaded = [seam for seam in (*TRANSPORTS, *CLIENTS) if seam.is_loaded() and module in (None, seam.module)]
-    for seam in (one for one in loaded if one in TRANSPORTS):
+    for seam in _loaded(TRANSPORTS, module):
         library = sys.modules["httpx2" if seam.module == "httpx2" else "httpx"]
         handler = _async_handler if seam.attribute == "handle_async_request" else _handler
         yield seam.patched(partial(handler, library=library))
-    for seam in (one for one in loaded if one in CLIENTS):
+    for seam in _loaded(CLIENTS, module):
         yield seam.patched(_async_send if seam.owner == "AsyncClient" else _send)
+
+
+def _loaded(seams: Iterable[Seam], module: str | None) -> list[Seam]:
+    return [seam for seam in seams if seam.is_loaded() and module in (None, seam.module)]
 
 
 def _handler(real: Function, library: ModuleType) -> Function:
