@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_templates.reporting import json_file
-from pytest_templates.reporting.late import LateSection
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.sections import ReportSections
-from pytest_templates.reporting.terminal import TerminalSummary
+from pytest_templates.reporting.terminal import LateSection, TerminalSummary
 from pytest_templates.run.late import late_failures_in
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker

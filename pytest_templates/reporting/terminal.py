@@ -15,6 +15,7 @@ from pytest_templates.support.text import counted, visible_lines
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from pytest_templates.run.late import LateFailures
     from pytest_templates.run.totals import Line
 
 
@@ -68,3 +69,25 @@ def _called(lines: list[Line]) -> list[str]:
     tokens = sum(line.input_tokens + line.output_tokens for line in lines)
     cost = cost_of(sum((line.cost for line in lines), Decimal(0)), sum(line.unpriced for line in lines))
     return [f"{counted(calls, 'call')} of {counted(models, 'model')}", counted(tokens, "token"), cost]
+
+
+class LateSection:
+    """Says whose failures they are.
+
+    Args:
+        late: What came too late.
+    """
+
+    def __init__(self, late: LateFailures) -> None:
+        self._late = late
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Print the section, where there is anything to say."""
+        if not self._late.found:
+            return
+        from pytest_templates.redaction.secrets import secrets_of
+
+        terminalreporter.section("failures of tests that were over")
+        for nodeid, text in self._late.found:
+            told = secrets_of().replace(f"{nodeid}, in what it left running: {text}")
+            terminalreporter.line(visible_lines(told), red=True)
