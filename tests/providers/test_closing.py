@@ -28,40 +28,45 @@ PROGRAM = dedent(
     import asyncio, gc, sys, time
     from antiphon import Message, Session, connect
 
-    name, url, end = sys.argv[1:]
+    name, url = sys.argv[1:]
     connect(name, base_url=url, api_key="dummy-key")
     gc.freeze()  # what the imports left need not be looked at each time
-    model = connect(name, base_url=url, api_key="dummy-key", max_retries=0, max_tokens=100)
-    session = Session(messages=[Message(role="user", content="Where is my parcel?")])
 
-    async def asend():
-        return await model.asend(session)
+    def ask():
+        model = connect(name, base_url=url, api_key="dummy-key", max_retries=0, max_tokens=100)
+        session = Session(messages=[Message(role="user", content="Where is my parcel?")])
 
-    async def send_in_a_loop():
-        return model.send(session)
+        async def asend():
+            return await model.asend(session)
 
-    async def astream(leave=False):
-        async for piece in (pieces := model.astream(session)):
-            if leave:
-                return await pieces.aclose()
+        async def send_in_a_loop():
+            return model.send(session)
 
-    async def forget():
-        pieces = model.astream(session)
-        return await anext(pieces)
+        async def astream(leave=False):
+            async for piece in (pieces := model.astream(session)):
+                if leave:
+                    return await pieces.aclose()
 
-    list(model.stream(session)), asyncio.run(astream())
-    left = model.stream(session)
-    next(left), left.close(), asyncio.run(astream(leave=True))
-    forgotten = model.stream(session)
-    next(forgotten), asyncio.run(forget())
-    for _ in range(2):
-        model.send(session), asyncio.run(asend()), asyncio.run(send_in_a_loop())
-    if end == "without the model":
-        del model, session, forgotten, left  # a session's trace knows whom it asked
-        for _ in range(20):
-            gc.collect(), time.sleep(0.02)
-    print("asked", flush=True)
-    sys.stdin.read()
+        async def forget():
+            pieces = model.astream(session)
+            return await anext(pieces)
+
+        list(model.stream(session)), asyncio.run(astream())
+        left = model.stream(session)
+        next(left), left.close(), asyncio.run(astream(leave=True))
+        forgotten = model.stream(session)
+        next(forgotten), asyncio.run(forget())
+        for _ in range(2):
+            model.send(session), asyncio.run(asend()), asyncio.run(send_in_a_loop())
+        return model, session, left, forgotten
+
+    for line in sys.stdin:
+        kept = ask()
+        if line == "forget\\n":
+            del kept  # a session's trace knows whom it asked
+            for _ in range(20):
+                gc.collect(), time.sleep(0.02)
+        print("asked", flush=True)
     """
 )
 QUESTION = Session(messages=[Message(role="user", content="Where is my parcel?")])
@@ -69,16 +74,23 @@ ONE_ANSWER = ModelSettings(max_tokens=100, max_retries=0)  # type: ignore[call-a
 
 
 @contextmanager
-def program(provider: Any, wire: Any, end: str) -> Iterator[subprocess.Popen[str]]:
-    """A program that has asked a model in every way there is, and is about to end."""
+def program(provider: Any, wire: Any) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """A program that asks a model in every way there is when it is told to, and then ``forget``s or ``keep``s it."""
     provider.keeps_open = True
-    provider.plays(*[wire.answers["stream"]] * 6, wire.answers["text"])
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, wire.played, provider.url + wire.root, end]
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, wire.played, provider.url + wire.root]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == "asked\n", running.communicate()[1]
-        yield running
+
+        def tell(what: str) -> subprocess.Popen[str]:
+            assert running.stdin is not None
+            assert running.stdout is not None
+            provider.plays(*[wire.answers["stream"]] * 6, wire.answers["text"])
+            running.stdin.write(f"{what}\n")
+            running.stdin.flush()
+            assert running.stdout.readline() == "asked\n", running.communicate()[1]
+            return running
+
+        yield tell
 
 
 def closed(provider: Any) -> bool:
@@ -89,24 +101,18 @@ def closed(provider: Any) -> bool:
     return not provider.connections
 
 
-def test_a_process_ends_without_a_word_about_what_was_open(provider: Any, wire: Any) -> None:
-    with program(provider, wire, "with the model") as running:
-        assert provider.connections
+def test_connections_end_with_the_model_and_without_a_word_with_the_process(provider: Any, wire: Any) -> None:
+    with program(provider, wire) as tell:
+        running = tell("forget")
+        assert closed(provider)
+        assert running.poll() is None
 
+        tell("keep")
+        assert provider.connections
         said = running.communicate(timeout=30)
 
     assert (said, running.returncode) == (("", ""), 0)
     assert closed(provider)
-
-
-def test_a_model_that_nobody_has_any_more_closes_its_connections(provider: Any, wire: Any) -> None:
-    with program(provider, wire, "without the model") as running:
-        assert closed(provider)
-        assert running.poll() is None
-
-        said = running.communicate(timeout=30)
-
-    assert (said, running.returncode) == (("", ""), 0)
 
 
 def in_a_thread(drop: Callable[[], None]) -> None:
