@@ -11,7 +11,7 @@ from antiphon.observers import LISTENERS
 AT_THE_END = """
 import sys
 
-HEAVY = ("antiphon", "vcr", "pydantic_ai", "yaml")
+HEAVY = ("antiphon", "vcr", "deepdiff", "pydantic_ai", "yaml", "pytest_templates.redaction.secrets")
 
 def pytest_unconfigure():
     print("loaded:", [name for name in HEAVY if name in sys.modules])
@@ -39,7 +39,7 @@ def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(pro
     result = project.run_alone("--templates-isolation=precise")
 
     result.assert_outcomes(passed=1)
-    assert loaded(result) == "loaded: ['antiphon']"
+    assert loaded(result) == "loaded: ['antiphon', 'pytest_templates.redaction.secrets']"
 
 
 def test_a_cassette_loads_no_client_of_its_own_and_catches_those_that_the_program_loads(project):
