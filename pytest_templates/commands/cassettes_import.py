@@ -93,7 +93,7 @@ def import_cassettes(
             continue
         try:
             if target in taken:
-                raise CassetteError(f"{shown(taken[target])} was written to {shown(target)} before")  # noqa: TRY301
+                raise CassetteError(f"{shown(taken[target])} was written to {shown(target)} before")  # noqa: TRY301 - told as others
             import_cassette(source.path, target, store, say, overwrite=overwrite)
             taken[target] = source.path
         except CassetteError as error:

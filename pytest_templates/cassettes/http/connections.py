@@ -209,7 +209,7 @@ class _Received(HTTPResponse):
     def __init__(self, answer: dict[str, Any], version: str, method: str) -> None:
         body: bytes = answer["body"]["string"]
         file = io.BufferedReader(io.BytesIO(body))
-        super().__init__(SimpleNamespace(makefile=lambda _: file), method=method)  # type: ignore[arg-type]
+        super().__init__(SimpleNamespace(makefile=lambda _: file), method=method)  # type: ignore[arg-type]  # all it asks of a socket
         self.code = self.status = answer["status"]["code"]
         self.reason = answer["status"]["message"]
         self.version = _NUMBERS.get(version, 11)

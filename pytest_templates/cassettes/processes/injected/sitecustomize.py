@@ -110,7 +110,7 @@ class _Watch:
             return None
         spec = PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = self._loading(spec.loader.exec_module)  # type: ignore[method-assign]
+            spec.loader.exec_module = self._loading(spec.loader.exec_module)  # type: ignore[method-assign]  # for once
         return spec
 
     def _loading(self, real: Any) -> Any:
