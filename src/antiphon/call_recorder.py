@@ -88,13 +88,22 @@ class CallRecorder:
             self._reply = answer
             return Message(
                 role="assistant",
-                content=answer.content,
+                content=answer.content or answer.refusal or "",
                 tool_calls=answer.tool_calls,
                 template_path=self._caller.template_path,
                 model=self._caller.model,
+                thinking=answer.thinking,
+                refusal=answer.refusal,
+                finish_reason=answer.finish_reason,
             )
         if isinstance(answer, Message):
-            self._reply = Reply(answer.content, tool_calls=answer.tool_calls)
+            self._reply = Reply(
+                answer.content,
+                tool_calls=answer.tool_calls,
+                finish_reason=answer.finish_reason,
+                thinking=answer.thinking,
+                refusal=answer.refusal,
+            )
             return answer.model_copy(update={"template_path": self._caller.template_path, "model": self._caller.model})
         raise InvalidType(
             f"model {self._model.name!r} answered with {type(answer).__name__}: {answer!r}; "

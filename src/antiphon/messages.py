@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 _VALUE = ConfigDict(frozen=True, extra="forbid")
+_LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)  # of JSON, where there is nothing
 
 
 class ToolCall(BaseModel):
@@ -41,6 +42,9 @@ class Message(BaseModel):
         metadata: Whatever the program keeps with the message. It is not sent to models.
         template_path: Where in the template tree the message was said; ``None`` outside of templates.
         model: The name of the model that gave the message; ``None`` where none did.
+        thinking: What the model thought before it answered, as far as its provider shows it.
+        refusal: With which words the model refused to answer; they are the content, too, where there is no other.
+        finish_reason: Why the model stopped: see ``Reply``.
     """
 
     model_config = _VALUE
@@ -54,6 +58,9 @@ class Message(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
     template_path: str | None = None
     model: str | None = None
+    thinking: str | None = _LEFT_OUT
+    refusal: str | None = _LEFT_OUT
+    finish_reason: str | None = _LEFT_OUT
 
     @property
     def parsed(self) -> Any:
@@ -129,6 +136,8 @@ class _ReplyFields(TypedDict, total=False):
     usage: Usage | None
     served_by: str | None
     finish_reason: str | None
+    thinking: str | None
+    refusal: str | None
 
 
 class Reply(BaseModel):
@@ -141,6 +150,8 @@ class Reply(BaseModel):
         served_by: The model name that the provider reported, which may differ from the one requested.
         finish_reason: Why the model stopped. Real models say ``"stop"``, ``"length"``, ``"tool_call"``,
             ``"content_filter"`` or ``"error"``, whatever their provider calls it; ``None`` where nothing was said.
+        thinking: What the model thought before it answered.
+        refusal: With which words the model refused to answer.
     """
 
     model_config = _VALUE
@@ -150,6 +161,8 @@ class Reply(BaseModel):
     usage: Usage | None = None
     served_by: str | None = None
     finish_reason: str | None = None
+    thinking: str | None = _LEFT_OUT
+    refusal: str | None = _LEFT_OUT
 
     def __init__(self, content: str = "", **fields: Unpack[_ReplyFields]) -> None:
         # The text may stand first without its name, as in Reply("Hello"): as scripts often write it.

@@ -8,7 +8,17 @@ from inspect import Parameter, isclass, signature
 import pytest
 
 import antiphon
-from antiphon import LinearTemplate, LoopTemplate, Model, ResetMetadata, Session, Template
+from antiphon import (
+    GenerateTemplate,
+    LinearTemplate,
+    LoopTemplate,
+    MessageTemplate,
+    Model,
+    ResetMetadata,
+    Session,
+    Template,
+    UpdateMetadata,
+)
 
 CLASSES = [
     named for name in antiphon.__all__ if isclass(named := getattr(antiphon, name)) and named is not ResetMetadata
@@ -55,3 +65,16 @@ def test_a_class_with_a_constructor_of_its_own_shows_that() -> None:
     shown = [list(signature(cls).parameters) for cls in (Pair, Twice, Named, Louder)]
 
     assert shown == [["first", "second"], ["child"], ["name"], ["factor"]]
+
+
+def test_a_generating_template_takes_its_seven_parameters_by_position() -> None:
+    first = list(signature(GenerateTemplate).parameters)[:7]
+    generating = GenerateTemplate("user", "ask", UpdateMetadata(a=1), None, False, True, Echo())
+
+    assert first == [
+        *("role", "template_id", "before_transform", "after_transform", "enable_logging", "disable_jinja", "model")
+    ]
+    assert (generating.role, generating.template_id, generating.enable_logging) == ("user", "ask", False)
+    assert isinstance(generating.model, Echo)
+    assert isinstance(generating, MessageTemplate)
+    assert generating.content is None

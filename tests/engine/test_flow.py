@@ -152,6 +152,10 @@ def test_an_end_says_its_own_farewell_as_the_assistant(said, play, answering):
     assert play(Runner(answering()), template=second).last.role == "assistant"
 
 
+def test_a_farewell_may_stand_as_it_is(said):
+    assert said(EndTemplate("Bye, {{ name }}", disable_jinja=True)) == ["Bye, {{ name }}"]
+
+
 def test_a_break_in_a_subroutine_never_reaches_the_parent(said):
     inner = LinearTemplate([say("inside"), BreakTemplate(), say("never")])
 

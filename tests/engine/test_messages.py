@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from antiphon import Message, Reply, Session, ToolCall, Usage
+from antiphon import Message, Model, Reply, Session, ToolCall, Usage
 
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
@@ -27,6 +27,9 @@ MESSAGES = st.builds(
     metadata=METADATA,
     template_path=st.none() | TEXT,
     model=st.none() | TEXT,
+    thinking=st.none() | TEXT,
+    refusal=st.none() | TEXT,
+    finish_reason=st.none() | TEXT,
 )
 
 
@@ -44,6 +47,24 @@ def test_a_session_comes_back_from_json_as_it_was(messages, metadata):
     back = Session.model_validate_json(session.model_dump_json())
 
     assert (back.messages, back.metadata) == (messages, metadata)
+
+
+def test_the_json_of_a_message_leaves_out_what_few_have():
+    told = Message(role="assistant", content="Hi", refusal="No.").model_dump()
+
+    assert told["refusal"] == "No."
+    assert not {"thinking", "finish_reason"} & set(told)
+
+
+def test_a_reply_says_why_it_ended_and_what_was_thought():
+    class Thinks(Model):
+        def _send(self, session):
+            return Reply(refusal="I cannot.", thinking="May I?", finish_reason="content_filter")
+
+    message = Thinks().send(Session(messages=[Message(role="user", content="How?")]))
+
+    assert (message.content, message.refusal, message.thinking) == ("I cannot.", "I cannot.", "May I?")
+    assert message.finish_reason == "content_filter"
 
 
 @pytest.mark.parametrize(

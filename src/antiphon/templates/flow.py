@@ -217,15 +217,26 @@ class EndTemplate(ControlTemplate):
 
     Args:
         farewell_message: What the assistant says before that: Jinja text, or a path to a file; ``None`` for nothing.
+        disable_jinja: Whether the farewell is said as it stands.
         **options: See ``TemplateOptions``.
     """
 
-    def __init__(self, farewell_message: Content | None = None, **options: Unpack[TemplateOptions]) -> None:
+    def __init__(
+        self,
+        farewell_message: Content | None = None,
+        *,
+        disable_jinja: bool = False,
+        **options: Unpack[TemplateOptions],
+    ) -> None:
         super().__init__(**options)
         if not isinstance(farewell_message, str | Path | None):
             raise InvalidType(f"farewell_message is text or a pathlib.Path to a file, not {shown(farewell_message)}")
         self.farewell_message = farewell_message
-        self._text = None if farewell_message is None else Text(farewell_message, template_id=self.template_id)
+        self._text = (
+            None
+            if farewell_message is None
+            else Text(farewell_message, disable_jinja=disable_jinja, template_id=self.template_id)
+        )
 
     def _render(self, session: Session) -> Script:
         if self._text is not None:

@@ -15,24 +15,28 @@ from antiphon.messages import Message, Role, recast
 from antiphon.model import Model
 from antiphon.output import OutputType, problems_of, re_ask
 from antiphon.parameters import check_count, check_role
-from antiphon.rendering import Text
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
+from antiphon.templates.message import MessageTemplate
+from antiphon.transforms import Transforms
 
 
-class GenerateTemplate(Template):
+class GenerateTemplate(MessageTemplate):
     """Says what a model answers.
 
     Args:
         role: Who says it; a model's answer is given this role.
+        template_id: As with every template; so are the transforms and ``enable_logging``.
+        before_transform: See ``TemplateOptions``.
+        after_transform: See ``TemplateOptions``.
+        enable_logging: See ``TemplateOptions``.
+        disable_jinja: Without meaning here; templates that have a content of their own take it.
         model: The model, or the name of one such as ``"openai:gpt-4o-mini"``; without one the runner's is asked.
         output_type: What the answer has to be: anything that pydantic can validate. The model is asked for JSON, and
             the message's ``parsed`` holds the object.
         retries: How often a model whose answer does not fit is told what is wrong, and asked again; 0 or more.
-        disable_jinja: Without meaning here; templates that have a content of their own take it.
-        **options: See ``TemplateOptions``.
 
     Attributes:
         model: The template's own model, or ``None``; it may be set later.
@@ -48,15 +52,19 @@ class GenerateTemplate(Template):
     def __init__(
         self,
         role: Role,
-        *,
+        template_id: str | None = None,
+        before_transform: Transforms = None,
+        after_transform: Transforms = None,
+        enable_logging: bool = True,
+        disable_jinja: bool = False,  # noqa: ARG002  # contract
         model: Model | str | None = None,
+        *,
         output_type: Any = None,
         retries: int = 0,
-        disable_jinja: bool = False,  # noqa: ARG002  # contract
-        **options: Unpack[TemplateOptions],
     ) -> None:
-        super().__init__(**options)
-        self.role: Role = check_role(role)
+        Template.__init__(self, template_id, before_transform, after_transform, enable_logging)
+        self.role = check_role(role)
+        self._text = None
         self.model = model
         self.output_type = output_type
         self.retries = check_count(retries, "retries")
@@ -74,6 +82,8 @@ class GenerateTemplate(Template):
         yield from super().facts()
 
     def _render(self, session: Session) -> Script:
+        if self._text is not None:
+            return (yield from super()._render(session))
         message = yield from self._generated(session)
         yield self._add(session, message)
         return session
@@ -138,13 +148,4 @@ class AssistantTemplate(GenerateTemplate):
                 raise InvalidValue(
                     f"an AssistantTemplate with a content asks no model: leave out content or {parameter}"
                 )
-        self.content = content
-        self._text = (
-            None if content is None else Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
-        )
-
-    def _render(self, session: Session) -> Script:
-        if self._text is None:
-            return (yield from super()._render(session))
-        yield self._say(session, self._text.render(session), "assistant")
-        return session
+        self._text = None if content is None else self._text_of(content, disable_jinja=disable_jinja)

@@ -31,22 +31,26 @@ class MessageTemplate(Template):
         RenderingError: The text has a syntax error, or the file cannot be read; when rendered: whatever goes wrong.
     """
 
-    _text: Text
+    _text: Text | None
 
     def __init__(
         self, content: Content, role: Role, *, disable_jinja: bool = False, **options: Unpack[TemplateOptions]
     ) -> None:
         super().__init__(**options)
         self.role: Role = check_role(role)
-        self._text = Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
+        self._text = self._text_of(content, disable_jinja=disable_jinja)
 
     @property
-    def content(self) -> Content:
-        """The text as it was given, or the path of its file."""
-        return self._text.content
+    def content(self) -> Content | None:
+        """The text as it was given, or the path of its file; ``None`` where a model is asked."""
+        return None if self._text is None else self._text.content
+
+    def _text_of(self, content: Content, *, disable_jinja: bool) -> Text:
+        return Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
 
     def _render(self, session: Session) -> Script:
-        yield self._say(session, self._text.render(session), self.role)
+        if self._text is not None:
+            yield self._say(session, self._text.render(session), self.role)
         return session
 
 
