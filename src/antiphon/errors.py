@@ -17,7 +17,8 @@
         ├── ServerError                    the provider failed
         ├── ContextLengthExceeded          the conversation is longer than the model takes
         ├── BadAnswer                      the answer came, and cannot be used
-        │   └── OutputError                it does not fit the output type, after every re-ask
+        │   ├── OutputError                it does not fit the output type, after every re-ask, or is a refusal
+        │   └── TruncatedAnswer            it broke off while it asked for tools: none was run
         └── ToolRoundsExceeded             the model asks for tools again and again
 
 Every error can be pickled with its data, so that it survives the way between processes.
@@ -177,6 +178,7 @@ class OutputError(BadAnswer):
     Attributes:
         answer: The last answer.
         problems: What was wrong with it, for people and for models.
+        refusal: With which words the model refused; ``None`` where it did not. It is not asked again then.
     """
 
     def __init__(
@@ -185,12 +187,38 @@ class OutputError(BadAnswer):
         *,
         answer: str = "",
         problems: str = "",
+        refusal: str | None = None,
         model: str | None = None,
         template_path: str | None = None,
     ) -> None:
         super().__init__(text, model=model, template_path=template_path)
         self.answer = answer
         self.problems = problems
+        self.refusal = refusal
+
+
+class TruncatedAnswer(BadAnswer):
+    """An answer that asks for tools broke off: its limit was reached, its content filtered, or the provider failed.
+
+    None of the tools was run, for the arguments may be unfinished.
+
+    Attributes:
+        finish_reason: Why the answer ended, as in ``Reply``.
+        answer: The text that came with it.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        finish_reason: str | None = None,
+        answer: str = "",
+        model: str | None = None,
+        template_path: str | None = None,
+    ) -> None:
+        super().__init__(text, model=model, template_path=template_path)
+        self.finish_reason = finish_reason
+        self.answer = answer
 
 
 class ToolRoundsExceeded(ModelError):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from antiphon.copies import isolated
 from antiphon.errors import InvalidType, shown
 from antiphon.messages import Message
+from antiphon.pairing import paired
 from antiphon.parameters import check_count
 from antiphon.session import Session
 from antiphon.threads import is_plain_function
@@ -43,6 +44,8 @@ class InheritSystemStrategy(SessionInitStrategy):
 class LastNMessagesStrategy(SessionInitStrategy):
     """The parent's last messages, a copy of the metadata.
 
+    A result of a tool whose call lies before them is left out, and so is a call that has no result yet.
+
     Args:
         n: How many messages at the most, 0 or more.
     """
@@ -52,11 +55,14 @@ class LastNMessagesStrategy(SessionInitStrategy):
 
     def initialize(self, parent_session: Session) -> Session:
         """Make the session."""
-        return _heir(parent_session, parent_session.messages[-self.n :] if self.n else ())
+        last = parent_session.messages[-self.n :] if self.n else []
+        return _heir(parent_session, paired(last, range(len(last))))
 
 
 class FilteredInheritStrategy(SessionInitStrategy):
     """The parent's messages for which a function is true, a copy of the metadata.
+
+    Calls of tools and their results stay together: see ``antiphon.pairing``.
 
     Args:
         filter_fn: Asked for every message; a plain function, not an async one.
@@ -69,7 +75,9 @@ class FilteredInheritStrategy(SessionInitStrategy):
 
     def initialize(self, parent_session: Session) -> Session:
         """Make the session."""
-        return _heir(parent_session, filter(self.filter_fn, parent_session.messages))
+        messages = parent_session.messages
+        chosen = {index for index, message in enumerate(messages) if self.filter_fn(message)}
+        return _heir(parent_session, paired(messages, chosen))
 
 
 # The sessions that these make share nothing with the parent; those of a subclass may.

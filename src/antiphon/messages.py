@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
@@ -13,6 +13,14 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 _VALUE = ConfigDict(frozen=True, extra="forbid")
 _LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)  # of JSON, where there is nothing
+
+
+BROKEN_OFF: Mapping[str, str] = {
+    "length": "it reached the longest answer allowed; see the model's max_tokens",
+    "content_filter": "the provider filtered its content",
+    "error": "the provider failed in the middle of it",
+}
+"""The finish reasons of answers that are not whole, with what they mean."""
 
 
 class ToolCall(BaseModel):

@@ -12,6 +12,7 @@ from antiphon.effects import AskModel, ask, ask_chosen
 from antiphon.errors import BadAnswer, InvalidType, InvalidValue, shown
 from antiphon.messages import Message, Role
 from antiphon.model import Model
+from antiphon.pairing import paired
 from antiphon.parameters import check_text
 from antiphon.session import Session
 
@@ -50,15 +51,18 @@ class SquashStrategy(ABC):
 
 
 class LastMessageStrategy(SquashStrategy):
-    """The last message; nothing where nothing was said."""
+    """The last message; nothing where nothing was said. A tool's result brings the call that it answers."""
 
     def squash(self, messages: list[Message]) -> list[Message]:
         """Choose."""
-        return messages[-1:]
+        return paired(messages, {len(messages) - 1})
 
 
 class FilterByRoleStrategy(SquashStrategy):
     """The messages of some roles.
+
+    Calls of tools and their results stay together: a result brings its call, and a message of the assistant loses the
+    calls whose results are left out.
 
     Args:
         roles: The roles; with an empty list nothing returns.
@@ -80,7 +84,7 @@ class FilterByRoleStrategy(SquashStrategy):
 
     def squash(self, messages: list[Message]) -> list[Message]:
         """Choose."""
-        return [message for message in messages if message.role in self.roles]
+        return paired(messages, {index for index, message in enumerate(messages) if message.role in self.roles})
 
 
 class _AskingStrategy(SquashStrategy):
@@ -114,7 +118,8 @@ class _AskingStrategy(SquashStrategy):
 class LLMFilteringStrategy(_AskingStrategy):
     """The messages that a model chooses; it is to answer with zero-based indices such as ``0,2``, or ``none``.
 
-    Every line of ``{conversation}`` begins with the message's index in brackets. An answer that is no such list, or
+    Every line of ``{conversation}`` begins with the message's index in brackets. A result of a tool that is chosen
+    brings its call. An answer that is no such list, or
     names a message that is not there, is a ``BadAnswer``.
     """
 
@@ -127,9 +132,9 @@ class LLMFilteringStrategy(_AskingStrategy):
         """Choose."""
         if not messages:
             return []
-        lines = [f"[{index}] {message.role}: {message.content}" for index, message in enumerate(messages)]
+        lines = [f"[{index}] {_line(message)}" for index, message in enumerate(messages)]
         answer = yield from self._asked(lines)
-        return [messages[index] for index in _indices(answer, len(messages))]
+        return paired(messages, _indices(answer, len(messages)))
 
 
 class LLMSummarizingStrategy(_AskingStrategy):
@@ -141,8 +146,17 @@ class LLMSummarizingStrategy(_AskingStrategy):
         """Choose."""
         if not messages:
             return []
-        summary = yield from self._asked([f"{message.role}: {message.content}" for message in messages])
+        summary = yield from self._asked([_line(message) for message in messages])
         return [summary]
+
+
+def _line(message: Message) -> str:
+    """What a model is shown of a message; the calls of tools as they would be written in Python."""
+    calls = [
+        f"{call.name}({', '.join(f'{name}={value!r}' for name, value in call.arguments.items())})"
+        for call in message.tool_calls
+    ]
+    return f"{message.role}: {' '.join([message.content, *calls]).strip()}"
 
 
 _INDEX_LIST = re.compile(r"[\s\[(]*(?:none|(?P<indices>\d+(?:[\s,]+\d+)*))[\s\]).]*", re.IGNORECASE)

@@ -8,8 +8,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from pydantic_core import PydanticSerializationError, to_json
-
 from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.parameters import check_text
@@ -150,20 +148,6 @@ def _checked_name(name: str, function: object) -> str:
 
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
-
-
-def told(result: object) -> str:
-    """What a model is told of a tool's result: text as it is, anything else as JSON.
-
-    Raises:
-        InvalidValue: It has no JSON form.
-    """
-    if isinstance(result, str):
-        return result
-    try:
-        return to_json(result, fallback=str).decode()
-    except PydanticSerializationError as error:
-        raise InvalidValue(f"what the tool returned has no JSON form: {error}") from error
 
 
 def _request(request: str) -> str:

@@ -96,7 +96,7 @@ class ToolRun:
     tool: str
     arguments: Mapping[str, Any]
     result: str
-    error: Exception | None
+    error: BaseException | None
     seconds: float
 
 

@@ -17,6 +17,7 @@ from antiphon import (
     LastNMessagesStrategy,
     LinearTemplate,
     Message,
+    Reply,
     Runner,
     Session,
     SubroutineTemplate,
@@ -180,3 +181,26 @@ def test_what_a_subroutine_inherits_holds_a_copy_of_the_object(play, answering):
 
     assert session.messages[1].parsed == Person(name="Ada", age=36)
     assert session.last.content == "Older."
+
+
+@pytest.mark.parametrize("words", ["I cannot help with that.", ""])
+def test_a_refusal_is_an_error_with_its_words_and_is_not_asked_again(words, play, answering):
+    model = answering(Reply(refusal=words, finish_reason="content_filter"), "7")
+    template = LinearTemplate([UserTemplate("How many?"), AssistantTemplate(output_type=int, retries=3)])
+
+    with pytest.raises(OutputError, match=f"it refused: {words}") as caught:
+        play(Runner(model), template=template)
+
+    assert caught.value.refusal == words
+    assert len(model.heard) == 1
+
+
+def test_an_answer_that_broke_off_says_so_and_may_be_asked_again(play, answering):
+    model = answering(Reply('{"a', finish_reason="length"), Reply('{"a', finish_reason="content_filter"))
+    template = LinearTemplate([UserTemplate("How many?"), AssistantTemplate(output_type=int, retries=3)])
+
+    with pytest.raises(OutputError, match="the answer broke off: the provider filtered its content"):
+        play(Runner(model), template=template)
+
+    assert "it reached the longest answer allowed" in model.heard[1][-1][1]
+    assert len(model.heard) == 2

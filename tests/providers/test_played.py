@@ -27,6 +27,7 @@ from antiphon import (
     UserTemplate,
     tool,
 )
+from antiphon.errors import TruncatedAnswer
 
 TREE = LinearTemplate([UserTemplate("Where is my parcel?"), AssistantTemplate(template_id="answer")])
 
@@ -65,25 +66,34 @@ def test_an_answer_arrives_with_what_it_cost_and_who_gave_it(provider: Any, wire
         assert 0 < call.seconds_to_text <= call.seconds
 
 
-@pytest.mark.parametrize(
-    ("name", "play"), [("openai", Runner.run), ("anthropic", lambda *one: list(Runner.stream(*one)))]
-)
-def test_arguments_that_are_cut_off_are_told_to_the_model(provider: Any, wires: Any, name: str, play: Any) -> None:
-    wire = wires[name]  # Google sends arguments as values
-    provider.plays(wire.answers["cut arguments"], wire.answers["text" if name == "openai" else "stream"])
+@tool
+def weather(city: str) -> str:
+    """Says what the weather is like."""
+    raise AssertionError(f"there is no city {city}")
+
+
+ASKING = LinearTemplate([UserTemplate("How is the weather?"), ToolingTemplate([weather])])
+
+
+def test_arguments_that_are_no_json_are_told_to_the_model(provider: Any, wires: Any) -> None:
+    provider.plays(wires["openai"].answers["cut arguments"], wires["openai"].answers["text"])
     session = Session()
 
-    @tool
-    def weather(city: str) -> str:
-        """Says what the weather is like."""
-        raise AssertionError(f"there is no city {city}")
-
-    tree = LinearTemplate([UserTemplate("How is the weather?"), ToolingTemplate([weather])])
-    play(Runner(provider.connect(wire), template=tree), session)
+    Runner(provider.connect(wires["openai"]), template=ASKING).run(session)
 
     assert "INVALID_JSON" in session.messages[2].content
     assert session.trace.tools[0].error is not None
     assert session.last.content == "The parcel is late."
+
+
+def test_a_stream_that_reaches_its_limit_while_it_asks_for_a_tool_is_an_error(provider: Any, wires: Any) -> None:
+    provider.plays(wires["anthropic"].answers["cut arguments"])
+    session = Session()
+
+    with pytest.raises(TruncatedAnswer, match="max_tokens"):
+        list(Runner(provider.connect(wires["anthropic"]), template=ASKING).stream(session))
+
+    assert session.trace.tools == []
 
 
 @pytest.mark.parametrize("wanted", [list[int], int], ids=["list", "number"])

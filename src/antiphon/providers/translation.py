@@ -110,6 +110,8 @@ def from_wire(response: wire.ModelResponse) -> Reply:
         ),
         served_by=response.model_name,
         finish_reason=response.finish_reason,
+        thinking="\n\n".join(part.content for part in response.parts if isinstance(part, wire.ThinkingPart)) or None,
+        refusal=(response.provider_details or {}).get("refusal"),
     )
 
 

@@ -11,7 +11,7 @@ from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidValue, OutputError, naming_template
 from antiphon.facts import RUNNERS_MODEL, Fact
-from antiphon.messages import Message, Role, recast
+from antiphon.messages import BROKEN_OFF, Message, Role, recast
 from antiphon.model import Model
 from antiphon.output import OutputType, problems_of, re_ask
 from antiphon.parameters import check_count, check_role
@@ -44,7 +44,8 @@ class GenerateTemplate(MessageTemplate):
     Raises:
         RunnerNotSet: When rendered in a session without a runner, also where the template has a model.
         InvalidValue: There are retries and no type.
-        OutputError: When rendered: the last answer does not fit either.
+        OutputError: When rendered: the last answer does not fit either, or the model refused; then it is not asked
+            again.
     """
 
     model: ModelSlot = ModelSlot()
@@ -96,11 +97,15 @@ class GenerateTemplate(MessageTemplate):
         while True:
             message = recast((yield from self.ask(session, self.model, request)), self.role)
             try:
-                return message.with_parsed(self._output.parsed(message.content))
+                if message.refusal is None:
+                    return message.with_parsed(self._output.parsed(message.content))
+                problems = f"it refused: {message.refusal}"
             except ValidationError as error:
                 problems = problems_of(error)
+                if (why := BROKEN_OFF.get(message.finish_reason or "")) is not None:
+                    problems = f"- the answer broke off: {why}\n{problems}"
             yield self._add(session, message)
-            if not retries:
+            if not retries or message.refusal is not None or message.finish_reason == "content_filter":
                 raise self._unfit(message, problems)
             retries -= 1
             yield self._say(session, re_ask(problems), "user")
@@ -111,6 +116,7 @@ class GenerateTemplate(MessageTemplate):
             f"{self.output_type!r}, and said: {message.content!r}\n{problems}",
             answer=message.content,
             problems=problems,
+            refusal=message.refusal,
             model=message.model,
             template_path=message.template_path,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,19 +13,27 @@ from pydantic import ValidationError
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.effects import RunTool
-from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
+from antiphon.errors import (
+    InvalidType,
+    InvalidValue,
+    ToolRoundsExceeded,
+    TruncatedAnswer,
+    naming_template,
+    shown,
+)
 from antiphon.facts import RUNNERS_MODEL, Branch, Fact, Visit
 from antiphon.listeners import LISTENERS, tell
-from antiphon.messages import Message, Role, ToolCall, recast
+from antiphon.messages import BROKEN_OFF, Message, Role, ToolCall, recast
 from antiphon.model import Model
 from antiphon.parameters import check_count, check_role
 from antiphon.request import Request
 from antiphon.session import Session
-from antiphon.signals import EndConversation
+from antiphon.signals import EndConversation, Leaving
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_ids
 from antiphon.templates.subroutine import SubroutineTemplate
-from antiphon.tools import Farewell, Tool, is_function, told
+from antiphon.tool_results import told
+from antiphon.tools import Farewell, Tool, is_function
 from antiphon.trace import ToolRun
 
 
@@ -46,6 +55,7 @@ class ToolingTemplate(Template):
     Raises:
         InvalidValue: Two tools have one name.
         ToolRoundsExceeded: When rendered: the model asks for tools once more after the last round.
+        TruncatedAnswer: When rendered: an answer that asks for tools broke off, so that none of them was run.
     """
 
     model: ModelSlot = ModelSlot()
@@ -97,8 +107,8 @@ class ToolingTemplate(Template):
         for _ in range(self.max_rounds):
             if not message.tool_calls:
                 break
-            yield self._add(session, message)
-            yield from self._answered(session, message.tool_calls)
+            _check_whole(message)
+            yield from self._answered(session, self._add(session, message))
             message = yield from self.ask(session, self.model, request)
         if not message.tool_calls:
             yield self._add(session, recast(message, self.role))
@@ -110,12 +120,21 @@ class ToolingTemplate(Template):
             template_path=message.template_path,
         )
 
-    def _answered(self, session: Session, calls: Sequence[ToolCall]) -> Generator[Step, Any, None]:
-        """Run what the calls ask for, and say their results; a farewell ends the conversation.
+    def _answered(self, session: Session, asking: Message) -> Generator[Step, Any, None]:
+        """Say what the model asks for, run it, and say the results; a farewell ends the conversation.
 
-        Every call gets a result, also one that is not run because another ended the conversation: providers refuse a
-        conversation in which a call stands without one.
+        Every call gets a result, also one that is not run because another ended the conversation, or because the run
+        is cancelled, interrupted or closed: providers refuse a conversation in which a call stands without one.
         """
+        try:
+            yield asking
+            yield from self._results(session, asking.tool_calls)
+        except BaseException as leaving:
+            for left in _unanswered(session, asking):
+                self._tell(session, left, f"Not run: {_cause(leaving)}.")
+            raise
+
+    def _results(self, session: Session, calls: Sequence[ToolCall]) -> Generator[Step, Any, None]:
         for number, call in enumerate(calls, 1):
             result, error = yield from self._run(session, call)
             ends = error is not None or isinstance(result, Farewell | _Ended)
@@ -140,14 +159,22 @@ class ToolingTemplate(Template):
         except Exception as raised:  # noqa: BLE001  # the model is told, and the trace records it
             result, error = None, raised
             text = f"Error: {_explained(raised)}"
+        except BaseException as leaving:
+            text = f"Stopped before its end: {_cause(leaving)}."
+            self._record(session, call, text, leaving, started)
+            self._tell(session, call, text)
+            raise
+        self._record(session, call, text, error, started)
+        yield self._tell(session, call, text)
+        tool = self._by_name.get(call.name)
+        return result, error if tool is not None and tool.reraise else None
+
+    def _record(self, session: Session, call: ToolCall, text: str, error: BaseException | None, started: float) -> None:
         run = session.run
         seconds = perf_counter() - started
         done = ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, seconds)
         run.trace.tools.append(done)
         tell(LISTENERS.now.tool_run, done)
-        yield self._tell(session, call, text)
-        tool = self._by_name.get(call.name)
-        return result, error if tool is not None and tool.reraise else None
 
     def _tell(self, session: Session, call: ToolCall, text: str) -> Message:
         metadata, path = {"tool_name": call.name}, session.run.path
@@ -214,6 +241,51 @@ def _as_tool(given: Any, parameter: str) -> Tool[..., Any]:
 def _subroutine(tool: Tool[..., Any]) -> SubroutineTemplate:
     template = tool.template
     return template if isinstance(template, SubroutineTemplate) else SubroutineTemplate(template, tool.name)
+
+
+def _check_whole(message: Message) -> None:
+    """Raise where the answer broke off: its last call may be one that the model had not finished.
+
+    Raises:
+        TruncatedAnswer: It did.
+    """
+    why = BROKEN_OFF.get(message.finish_reason or "")
+    if why is None:
+        return
+    names = ", ".join(call.name for call in message.tool_calls)
+    error = TruncatedAnswer(
+        f"model {message.model!r} asked the template at {message.template_path!r} for {names}, and its answer broke "
+        f"off: {why} (finish reason {message.finish_reason!r}). No tool was run, for the arguments may be unfinished",
+        finish_reason=message.finish_reason,
+        answer=message.content,
+        model=message.model,
+        template_path=message.template_path,
+    )
+    raise naming_template(error)
+
+
+def _unanswered(session: Session, asking: Message) -> list[ToolCall]:
+    """The calls of a message that no message after it answers."""
+    answered: set[str | None] = set()
+    for message in reversed(session.messages):
+        if message is asking:
+            break
+        answered.add(message.tool_call_id)
+    return [call for call in asking.tool_calls if call.id not in answered]
+
+
+def _cause(leaving: BaseException) -> str:
+    """Why a run is left, in words for a model."""
+    match leaving:
+        case CancelledError():
+            return "the run was cancelled"
+        case GeneratorExit():
+            return "the run was closed"
+        case KeyboardInterrupt() | SystemExit():
+            return "the run was interrupted"
+        case Leaving():
+            return "the conversation has ended"
+    return f"the run failed with {type(leaving).__name__}"
 
 
 def _text(result: object) -> str:
