@@ -44,16 +44,17 @@ def test_clause_4_metadata_added_to_an_inherited_message_without_any_stays_in_th
 
 def test_clause_4_arguments_of_an_inherited_tool_call_stay_as_they_were(play, doing, answering):
     call = ToolCall(id="1", name="look", arguments={"place": {"city": "Oslo"}})
-    session = Session(messages=[Message(role="assistant", tool_calls=(call,))])
+    result = Message(role="tool", content="seen", tool_call_id="1")
+    session = Session(messages=[Message(role="assistant", tool_calls=(call,)), result])
     change = doing(lambda child: child.messages[0].tool_calls[0].arguments["place"].update(city="Bergen"))
 
     play(
         Runner(answering()),
         session,
-        template=SubroutineTemplate(change, session_init_strategy=LastNMessagesStrategy(1)),
+        template=SubroutineTemplate(change, session_init_strategy=LastNMessagesStrategy(2)),
     )
 
-    assert session.last.tool_calls[0].arguments == {"place": {"city": "Oslo"}}
+    assert session.messages[0].tool_calls[0].arguments == {"place": {"city": "Oslo"}}
 
 
 def test_clause_4_the_parents_model_is_isolated_also_where_the_subroutine_is_given_that_same_model(play, doing):
