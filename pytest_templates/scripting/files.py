@@ -50,12 +50,15 @@ class ReplyStep(_Step):
     cost: float | None = Field(default=None, ge=0, description="US dollars.")
     served_by: str | None = Field(default=None, description="The name of the model that answered.")
     finish_reason: str | None = None
+    thinking: str | None = Field(default=None, description="What the model thought before it answered.")
+    refusal: str | None = Field(default=None, description="With which words it refused.")
 
     def step(self) -> ModelStep:
         """The step of a script."""
         cost = None if self.cost is None else Decimal(str(self.cost))
         usage = Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens, cost=cost)
-        return Reply(self.reply, usage=usage, served_by=self.served_by, finish_reason=self.finish_reason)
+        told = self.model_dump(include={"served_by", "finish_reason", "thinking", "refusal"})
+        return Reply(self.reply, usage=usage, **told)
 
 
 class ToolStep(_Step):

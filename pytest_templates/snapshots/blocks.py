@@ -6,12 +6,14 @@
         I want to send it back.
 
     [assistant] support/answer · large
+      * "They want to send it back."
         Of course.
       > get_label {"order": 17} (call 1)
 
-A title begins its line. The lines of a body are indented by four spaces; one that could be misread (white space at its
-end, control characters, nothing at the start or the end of a body) is written as JSON behind ``~``. So two
-conversations have the same text only if they say the same.
+A title begins its line. What a model thought stands behind ``*`` as JSON, the tools that it calls behind ``>``. The
+lines of a body are indented by four spaces; one that could be misread (white space at its end, control characters,
+nothing at the start or the end of a body) is written as JSON behind ``~``. So two conversations have the same text only
+if they say the same.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class StableIds:
 Plain: TypeAlias = Any  # dictionaries, lists and scalars
 Transform: TypeAlias = Callable[[Plain], Plain]
 
-_FIELDS: Final = {"role", "content", "tool_calls", "tool_call_id", "template_path", "model"}
+_FIELDS: Final = {"role", "content", "tool_calls", "tool_call_id", "template_path", "model", "thinking"}
 _LONG: Final = 100  # characters; longer arguments stand on several lines
 _CHOSEN_BY: Final = {
     "template": "its own model",
@@ -115,7 +115,9 @@ class _Writer:
         title += [inline(str(message["template_path"]))] if "template_path" in message else []
         title += [f"· {inline(str(message['model']))}"] if "model" in message else []
         title += [f"(call {self._number(message['tool_call_id'])})"] if "tool_call_id" in message else []
-        body = lines_of(self._stable.text(str(message.get("content", ""))))
+        thought = [visible_json(self._stable.text(message["thinking"]))] if message.get("thinking") else []
+        said = lines_of(self._stable.text(str(message.get("content", ""))))
+        body = (*(f"  * {one}" for one in thought), *said)
         return Block(" ".join(title), (*body, *self._tool_calls(message.get("tool_calls", ()))))
 
     def _tool_calls(self, calls: Sequence[Mapping[str, Plain]]) -> Iterator[str]:
@@ -144,8 +146,10 @@ def _known(call: ModelCall, other: ModelCall) -> int:
 
 
 def _is_answer(message: Message, reply: Reply) -> bool:
-    return (message.role, message.content, message.tool_calls) == ("assistant", reply.content, reply.tool_calls)
+    answer = _answer_of(reply)
+    return (message.role, message.content, message.tool_calls) == (answer.role, answer.content, answer.tool_calls)
 
 
 def _answer_of(reply: Reply) -> Message:
-    return Message(role="assistant", content=reply.content, tool_calls=reply.tool_calls)
+    said = reply.content or reply.refusal or ""
+    return Message(role="assistant", content=said, tool_calls=reply.tool_calls, thinking=reply.thinking)

@@ -95,6 +95,7 @@ class CallRecorder:
                 thinking=answer.thinking,
                 refusal=answer.refusal,
                 finish_reason=answer.finish_reason,
+                provider_data=answer.provider_data,
             )
         if isinstance(answer, Message):
             self._reply = Reply(
@@ -103,6 +104,7 @@ class CallRecorder:
                 finish_reason=answer.finish_reason,
                 thinking=answer.thinking,
                 refusal=answer.refusal,
+                provider_data=answer.provider_data,
             )
             return answer.model_copy(update={"template_path": self._caller.template_path, "model": self._caller.model})
         raise InvalidType(

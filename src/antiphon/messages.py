@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
@@ -39,6 +39,43 @@ class ToolCall(BaseModel):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+class ProviderData(BaseModel):
+    """An answer as its provider gave it, where text and calls alone would lose some of it.
+
+    That is what was thought, with its signature, ids, and citations. It goes back to that provider with the
+    conversation; others do not get it.
+
+    Attributes:
+        provider: The provider: ``"anthropic"``.
+        answer: The answer, as JSON data in the form that pydantic-ai gives it.
+    """
+
+    model_config = _VALUE
+
+    provider: str
+    answer: dict[str, Any]
+
+
+class Citation(BaseModel):
+    """A source that an answer names.
+
+    Attributes:
+        title: What the source is called, where the provider says it.
+        url: The address of a web page; ``None`` for a document.
+        excerpts: Passages of the source.
+        start: Where the part of ``content`` begins that the source backs, from 0; ``None`` where that is not said.
+        end: Where it ends.
+    """
+
+    model_config = _VALUE
+
+    title: str | None = None
+    url: str | None = None
+    excerpts: tuple[str, ...] = ()
+    start: int | None = None
+    end: int | None = None
+
+
 class Message(BaseModel):
     """A message of a conversation; immutable.
 
@@ -53,6 +90,7 @@ class Message(BaseModel):
         thinking: What the model thought before it answered, as far as its provider shows it.
         refusal: With which words the model refused to answer; they are the content, too, where there is no other.
         finish_reason: Why the model stopped: see ``Reply``.
+        provider_data: The answer as its provider gave it, where that is more than the other attributes tell.
     """
 
     model_config = _VALUE
@@ -69,6 +107,12 @@ class Message(BaseModel):
     thinking: str | None = _LEFT_OUT
     refusal: str | None = _LEFT_OUT
     finish_reason: str | None = _LEFT_OUT
+    provider_data: ProviderData | None = _LEFT_OUT
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The sources that the model names, as far as its provider tells them."""
+        return () if self.provider_data is None else tuple(_citations(self.provider_data.answer))
 
     @property
     def parsed(self) -> Any:
@@ -106,6 +150,20 @@ def _holding(message: Message, parsed: object) -> Message:
     return message
 
 
+def _citations(answer: dict[str, Any]) -> Iterator[Citation]:
+    before = 0
+    for part in answer.get("parts", ()):
+        if part.get("part_kind") != "text":
+            continue
+        for citation in part.get("citations") or ():
+            anchor = citation.get("anchor")
+            place = {} if anchor is None else {end: before + anchor[end] for end in ("start", "end")}
+            for source in citation["sources"]:
+                told = {name: source.get(name) for name in ("title", "url")}
+                yield Citation(**told, excerpts=tuple(source.get("excerpts") or ()), **place)
+        before += len(part["content"])
+
+
 def recast(message: Message, role: Role) -> Message:
     """The message as one of another role."""
     return message if message.role == role else message.model_copy(update={"role": role})
@@ -121,6 +179,9 @@ def _affordable(dollars: Decimal | None) -> Decimal | None:
     return dollars
 
 
+_SOME_TOKENS: Any = Field(default=0, ge=0, le=_MOST_TOKENS, exclude_if=lambda value: not value)
+
+
 class Usage(BaseModel):
     """The tokens and the cost of one model call.
 
@@ -128,6 +189,11 @@ class Usage(BaseModel):
         input_tokens: Tokens sent, 0 to 10**15.
         output_tokens: Tokens received, 0 to 10**15.
         cost: US dollars, 0 or from 1e-30 to 1e12; ``None`` when the price is not known.
+        cached_input_tokens: Those of ``input_tokens`` that the provider had kept from an earlier call.
+        cache_write_tokens: Those of ``input_tokens`` that it kept for later ones.
+        input_audio_tokens: Those of ``input_tokens`` that are sound.
+        reasoning_tokens: Those of ``output_tokens`` that were thought, not said.
+        output_audio_tokens: Those of ``output_tokens`` that are sound.
     """
 
     model_config = _VALUE
@@ -135,6 +201,11 @@ class Usage(BaseModel):
     input_tokens: int = Field(default=0, ge=0, le=_MOST_TOKENS)
     output_tokens: int = Field(default=0, ge=0, le=_MOST_TOKENS)
     cost: Annotated[Decimal | None, AfterValidator(_affordable)] = None
+    cached_input_tokens: int = _SOME_TOKENS
+    cache_write_tokens: int = _SOME_TOKENS
+    input_audio_tokens: int = _SOME_TOKENS
+    reasoning_tokens: int = _SOME_TOKENS
+    output_audio_tokens: int = _SOME_TOKENS
 
 
 class _ReplyFields(TypedDict, total=False):
@@ -146,6 +217,7 @@ class _ReplyFields(TypedDict, total=False):
     finish_reason: str | None
     thinking: str | None
     refusal: str | None
+    provider_data: ProviderData | None
 
 
 class Reply(BaseModel):
@@ -160,6 +232,7 @@ class Reply(BaseModel):
             ``"content_filter"`` or ``"error"``, whatever their provider calls it; ``None`` where nothing was said.
         thinking: What the model thought before it answered.
         refusal: With which words the model refused to answer.
+        provider_data: The answer as its provider gave it, where that is more than the other attributes tell.
     """
 
     model_config = _VALUE
@@ -171,6 +244,7 @@ class Reply(BaseModel):
     finish_reason: str | None = None
     thinking: str | None = _LEFT_OUT
     refusal: str | None = _LEFT_OUT
+    provider_data: ProviderData | None = _LEFT_OUT
 
     def __init__(self, content: str = "", **fields: Unpack[_ReplyFields]) -> None:
         # The text may stand first without its name, as in Reply("Hello"): as scripts often write it.

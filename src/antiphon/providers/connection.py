@@ -95,7 +95,7 @@ class Connection:
 
     def _question(self, session: Session, settings: ModelSettings) -> _Question:
         return _Question(
-            messages=to_wire(session.messages),
+            messages=to_wire(session.messages, self._model),
             model_settings=wire_settings(settings),
             model_request_parameters=parameters_for(session.request, self._profile()),
         )

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from pydantic_ai import exceptions as theirs
 from pydantic_ai import messages as wire
+from pydantic_ai import models
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.output import OutputMode, OutputObjectDefinition
 from pydantic_ai.profiles import ModelProfile
@@ -18,15 +19,16 @@ from pydantic_ai.tools import ToolDefinition
 
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
+from antiphon.providers.answers import answer_to_wire, provider_data_of
 from antiphon.request import Request
 
 
-def to_wire(messages: Iterable[Message]) -> list[wire.ModelMessage]:
-    """The conversation; neighbouring messages that are not the model's make one request."""
+def to_wire(messages: Iterable[Message], model: models.Model) -> list[wire.ModelMessage]:
+    """The conversation, for a model; neighbouring messages that are not the model's make one request."""
     conversation: list[wire.ModelMessage] = []
     for by_model, group in groupby(messages, lambda message: message.role == "assistant"):
         if by_model:
-            conversation.extend(wire.ModelResponse(parts=_response_parts(message)) for message in group)
+            conversation.extend(answer_to_wire(message, model) for message in group)
         else:
             conversation.append(wire.ModelRequest(parts=[_request_part(message) for message in group]))
     return conversation
@@ -39,12 +41,6 @@ def _request_part(message: Message) -> wire.ModelRequestPart:
         name = str(message.metadata.get("tool_name", ""))
         return wire.ToolReturnPart(tool_name=name, content=message.content, tool_call_id=message.tool_call_id or "")
     return wire.UserPromptPart(content=message.content)
-
-
-def _response_parts(message: Message) -> list[wire.ModelResponsePart]:
-    parts: list[wire.ModelResponsePart] = [wire.TextPart(content=message.content)] if message.content else []
-    calls = (wire.ToolCallPart(call.name, call.arguments, call.id) for call in message.tool_calls)
-    return [*parts, *calls]
 
 
 def wire_settings(settings: ModelSettings) -> WireSettings:
@@ -100,18 +96,16 @@ def from_wire(response: wire.ModelResponse) -> Reply:
         raise theirs.UnexpectedModelBehavior("the answer has yet to be made, and is not fetched later")
     if not (response.parts or response.provider_details or response.usage.has_values()):
         raise theirs.UnexpectedModelBehavior("what came holds no text, no tool calls, and no reason for that")
+    thoughts = [part.content for part in response.parts if isinstance(part, wire.ThinkingPart) and part.content]
     return Reply(
         "".join(part.content for part in response.parts if isinstance(part, wire.TextPart)),
         tool_calls=tuple(_tool_calls(response.parts)),
-        usage=Usage(
-            input_tokens=response.usage.input_tokens,
-            output_tokens=response.usage.output_tokens,
-            cost=_cost(response),
-        ),
+        usage=_usage(response),
         served_by=response.model_name,
         finish_reason=response.finish_reason,
-        thinking="\n\n".join(part.content for part in response.parts if isinstance(part, wire.ThinkingPart)) or None,
+        thinking="\n\n".join(thoughts) or None,
         refusal=(response.provider_details or {}).get("refusal"),
+        provider_data=provider_data_of(response),
     )
 
 
@@ -120,6 +114,20 @@ def _tool_calls(parts: Sequence[wire.ModelResponsePart]) -> Iterable[ToolCall]:
         if isinstance(part, wire.ToolCallPart):
             # What is no JSON object comes as {"INVALID_JSON": what came}: it fits no tool, and the model is told.
             yield ToolCall(id=part.tool_call_id, name=part.tool_name, arguments=part.args_as_dict())
+
+
+def _usage(response: wire.ModelResponse) -> Usage:
+    used = response.usage
+    return Usage(
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cost=_cost(response),
+        cached_input_tokens=used.cache_read_tokens,
+        cache_write_tokens=used.cache_write_tokens,
+        input_audio_tokens=used.input_audio_tokens,
+        reasoning_tokens=used.output_reasoning_tokens,
+        output_audio_tokens=used.output_audio_tokens,
+    )
 
 
 def _cost(response: wire.ModelResponse) -> Decimal | None:

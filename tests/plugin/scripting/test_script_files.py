@@ -49,6 +49,7 @@ def test_every_kind_of_reply(scripted_model):
     reply = model.calls[1].reply
     assert reply.usage == Usage(input_tokens=12, output_tokens=3, cost=Decimal("0.25"))
     assert (reply.served_by, reply.finish_reason) == ("big-2", "stop")
+    assert (said[1].thinking, said[1].refusal) == ("Two lines will do.", "I would rather not.")
     with pytest.raises(RateLimitError) as caught:
         runner.run()
     assert caught.value.retry_after == 2
@@ -105,7 +106,7 @@ def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(pro
         ("classify:\n- x\n- {say: y}\n", "refund.yaml:3: the entry 'classify': a reply is"),
         (
             "classify:\n- reply: x\n  output_token: 5\n",
-            "input_tokens, output_tokens, cost, served_by, finish_reason beside it; did you mean 'output_tokens'?",
+            "thinking, refusal beside it; did you mean 'output_tokens'?",
         ),
         (
             "classify:\n- reply: x\n  input_tokens: -5\n",

@@ -29,7 +29,9 @@ from pytest_templates.snapshots.extension import PropertyFilter
 TEXTS = st.one_of(
     st.text(max_size=30),
     st.text(alphabet="ab \t\n\r~[]>·()\u200b\u3000\x1b", max_size=20),
-    st.sampled_from(["[user]", "    indented", '  ~ "x"', "\n", "a\n", "\n[system]\n", "  > f {} (call 1)", " "]),
+    st.sampled_from(
+        ["[user]", "    indented", '  ~ "x"', "\n", "a\n", "\n[system]\n", "  > f {} (call 1)", '  * "x"', " "]
+    ),
 )
 NAMES = st.one_of(st.none(), st.text(alphabet='ab/@1 ·()"\n', min_size=1, max_size=8))
 TOOL_CALLS = st.builds(
@@ -45,6 +47,7 @@ MESSAGES = st.builds(
     tool_calls=st.lists(TOOL_CALLS, max_size=2).map(tuple),
     template_path=NAMES,
     model=NAMES,
+    thinking=st.none() | st.text(alphabet='ab "*\n', min_size=1, max_size=6),
 )
 
 
