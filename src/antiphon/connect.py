@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from pydantic import ValidationError
 
@@ -17,6 +18,7 @@ from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
 from antiphon.parameters import check_kind
 from antiphon.providers.options import BEYOND_HTTP, check_address, check_key
+from antiphon.rules import Provider, check_conversation, takes_prefill
 from antiphon.session import Session
 
 if TYPE_CHECKING:
@@ -151,11 +153,41 @@ class ConnectedModel(Model):
         return self._live(session).astream(session, self.settings)
 
     def _live(self, session: Session) -> Connection:
-        """The connection to call through; observers may object."""
+        """The connection to call through; observers may object.
+
+        Raises:
+            InvalidConversation: The provider would refuse the conversation.
+        """
+        self._check_conversation(session)
         listening = LISTENERS.now.live_call
         if listening:
             tell(listening, LiveCall(self.name, session.run.path))
         return self._link.connection()
+
+    def _check_conversation(self, session: Session) -> None:
+        kind, _, model = self.name.partition(":")
+        provider = _PROVIDERS.get(kind)
+        thinking = _is_switched_on(getattr(self.settings, "anthropic_thinking", None))
+        prefill = takes_prefill(provider, model) and not thinking
+        check_conversation(session.history, self.name, provider, prefill=prefill, thinking=thinking)
+
+
+# By the providers of pydantic-ai. What OpenAI demands, all do, so it does not matter whether a server is OpenAI's own.
+_PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
+    {
+        "openai": "openai-responses",
+        "openai-responses": "openai-responses",
+        "openai-chat": "openai",
+        "anthropic": "anthropic",
+        "google": "google",
+        "google-cloud": "google",
+    }
+)
+
+
+def _is_switched_on(thinking: object) -> bool:
+    """Whether a model has to think. Where it decides itself ("adaptive"), messages without thinking are taken."""
+    return isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
 
 
 def connect(

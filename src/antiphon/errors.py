@@ -5,7 +5,8 @@
     AntiphonError
     ├── InvalidType (TypeError)            something of the wrong kind was given
     ├── InvalidValue (ValueError)          something of the right kind with an impossible value was given
-    │   └── RunnerNotSet                   a template generates, and its session has no runner
+    │   ├── RunnerNotSet                   a template generates, and its session has no runner
+    │   └── InvalidConversation            a model would be asked to answer what its provider refuses
     ├── RenderingError                     a template's text cannot be compiled or rendered
     ├── MessageLimitExceeded               a run added more messages than it may, or turns without any
     ├── UserInterfaceMissing               a template asks the user, and there is nobody to ask
@@ -69,6 +70,26 @@ class RunnerNotSet(InvalidValue):
 
     def __init__(self) -> None:
         super().__init__("runner is not set")
+
+
+class InvalidConversation(InvalidValue):
+    """A model was to answer a conversation that its provider refuses; it was not asked.
+
+    Attributes:
+        rule: The name of the rule that is broken: see ``antiphon.rules``.
+        index: Which message breaks it, counted from 0.
+        template_path: The path of the template that said this message; ``None`` where none did.
+        provider: Whose rules were applied, ``"anthropic"`` for one; ``None`` for those that all providers have.
+    """
+
+    def __init__(
+        self, text: str, *, rule: str, index: int, template_path: str | None = None, provider: str | None = None
+    ) -> None:
+        super().__init__(text)
+        self.rule = rule
+        self.index = index
+        self.template_path = template_path
+        self.provider = provider
 
 
 class RenderingError(AntiphonError):

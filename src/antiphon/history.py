@@ -66,9 +66,15 @@ class Picture(Sequence[Message]):
 
 
 class History(list[Message]):
-    """A list of messages; ``picture()`` costs the same however long it is."""
+    """A list of messages; ``picture()`` costs the same however long it is.
+
+    Attributes:
+        reading: What was found out about the messages so far, kept by whoever read them: it is forgotten when the list
+            changes other than at its end.
+    """
 
     _backing: _Backing | None = None
+    reading: object = None
 
     def picture(self) -> Picture:
         """The messages as they are now, whatever happens to the list afterwards."""
@@ -78,6 +84,7 @@ class History(list[Message]):
         return Picture(backing, len(self))
 
     def _part_from_pictures(self) -> None:
+        self.reading = None
         if self._backing is not None:
             self._backing.messages = list(self)
             self._backing = None

@@ -40,10 +40,15 @@ class ConsoleInterface(UserInterface):
     answered: str | None = None
 
     def ask(self, session: Session, description: str | None, default: str | None) -> str:  # noqa: ARG002
-        """Ask at the terminal; an empty answer is the default, if there is one."""
+        """Ask at the terminal; an empty answer is the default, if there is one, and else the question is put again."""
         question = description or "You"
         hint = "" if default is None else f" [{default}]"
         end = " " if question.endswith(("?", ":")) and not hint else ": "
-        answer = input(f"{question}{hint}{end}")
-        self.answered = default if not answer and default is not None else answer
-        return self.answered
+        answer = ""
+        while not answer.strip():  # providers refuse a user who says nothing
+            answer = input(f"{question}{hint}{end}")
+            if not answer.strip() and default is not None:
+                answer = default
+                break
+        self.answered = answer
+        return answer

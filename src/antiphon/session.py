@@ -110,11 +110,16 @@ class Session(BaseModel):
 
     def picture(self) -> Picture:
         """The messages as they are now; costs the same however many there are."""
+        return self.history.picture()
+
+    @property
+    def history(self) -> History:
+        """The list of the messages itself; for models, not for programs."""
         messages: object = self.messages
         if not isinstance(messages, History):  # model_copy and model_construct set what they are given
             messages = History(self.messages)
             vars(self)["messages"] = messages
-        return messages.picture()
+        return messages
 
 
 class Run:

@@ -27,6 +27,7 @@ except ImportError as error:
 from antiphon.messages import Reply
 from antiphon.model import ModelSettings
 from antiphon.providers import loop
+from antiphon.providers.adaptation import adapted
 from antiphon.providers.addresses import Address
 from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
 from antiphon.providers.known_settings import check_settings
@@ -95,7 +96,7 @@ class Connection:
 
     def _question(self, session: Session, settings: ModelSettings) -> _Question:
         return _Question(
-            messages=to_wire(session.messages, self._model),
+            messages=adapted(to_wire(session.messages, self._model), self._model.system),
             model_settings=wire_settings(settings),
             model_request_parameters=parameters_for(session.request, self._profile()),
         )

@@ -111,9 +111,10 @@ class SubroutineTemplate(Template):
         with _inside(run, chosen_by):
             squashed, said, has_ended = yield from self._run(session, runner)
         known = {id(message) for message in said}
+        calling = {_likeness(message) for message in said if message.tool_calls}  # copies of them may lack some calls
         for message in squashed:
             session.messages.append(message)
-            if id(message) not in known:  # the others were yielded when they were said
+            if id(message) not in known and _likeness(message) not in calling:  # the others were yielded when said
                 yield message
         if has_ended:
             raise EndConversation(session)
