@@ -8,13 +8,15 @@ from textwrap import indent
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from antiphon import Model, ModelCall, Reply, Session, Template
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidConversation, InvalidType, InvalidValue
 from antiphon.parameters import check_kind, check_text
+from antiphon.rules import check_conversation
 from antiphon.templates.checks import with_paths
 from antiphon.trace import current_caller
 from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.run.ordering import in_turn
 from pytest_templates.run.under_way import current_attempt
+from pytest_templates.scripting.likeness import Like, check_like
 from pytest_templates.scripting.rules import Condition, Pattern, Script
 from pytest_templates.scripting.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.support.targets import without_iterations
@@ -37,6 +39,8 @@ class ScriptedModel(Model):
             as JSON), exceptions (raised), and functions of the session that return one of these.
         name: The name of the model in traces.
         script: A script that several models play from; it replaces the steps.
+        like: Whose rules hold for the conversations that it is asked to answer, beside those that all providers have:
+            ``"openai"``, ``"anthropic"`` or ``"google"``, of their newest models. See ``antiphon.rules``.
         generate: Whether to generate an answer where the script has none, for requests with tools or an output type:
             a call of each tool, then an object of the type, or a closing text. Equal requests get equal answers.
         complain: Called with the error of every call without an answer, which is raised as well; by default that error
@@ -48,6 +52,9 @@ class ScriptedModel(Model):
 
     Raises:
         InvalidType: A step is of a wrong type; the text names its place.
+        InvalidValue: ``like`` is no provider whose rules are known.
+        InvalidConversation: When asked: a provider would refuse the conversation. The test fails, also where the
+            program swallows the error.
 
     Example:
         >>> model = ScriptedModel("Hello!", lambda session: session.last.content.upper())
@@ -64,6 +71,7 @@ class ScriptedModel(Model):
         name: str = "scripted",
         script: Script | None = None,
         generate: bool = False,
+        like: Like | None = None,
         complain: Callable[[Exception], None] | None = None,
     ) -> None:
         self.name = check_text(name, "name")
@@ -72,6 +80,11 @@ class ScriptedModel(Model):
         self._script = script or Script(self._title, checked_model_steps(steps, self._title))
         self._script.is_played = True
         self._generate: bool = check_kind(generate, bool, "generate")
+        try:
+            check_like(like)
+        except ValueError as error:
+            raise InvalidValue(f"{self._title}: {error}") from None
+        self._like: Like | None = like
         self._complain = complain
 
     def on(
@@ -145,6 +158,7 @@ class ScriptedModel(Model):
 
     def _next(self, session: Session) -> Answer | Stream:
         taken = self._script.take(current_caller(), session)
+        self._check_conversation(session)
         if taken is not None:
             step, place = taken
             return played(step, session, place)
@@ -152,6 +166,13 @@ class ScriptedModel(Model):
         if made is None:
             raise self._unscripted(session)
         return made
+
+    def _check_conversation(self, session: Session) -> None:
+        try:
+            check_conversation(session.history, self.name, self._like)
+        except InvalidConversation as error:
+            self._note(error)
+            raise
 
     def _generated(self, session: Session) -> Reply | None:
         from pytest_templates.scripting.generation import generated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from pytest_templates.run.calls import CallSource
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
+from pytest_templates.scripting.likeness import Like, check_like
 from pytest_templates.support.environment import require_packages
 from pytest_templates.support.files import refuse_unportable
 
@@ -30,16 +31,43 @@ FIXTURES = Option[Path](
     help="where script files lie",
     read=lambda value, config: config.rootpath / value,
 )
-OPTIONS = Options(FIXTURES)
+
+
+def _read_like(value: str, config: pytest.Config) -> Like | None:
+    del config
+    check_like(value or None)
+    return cast("Like | None", value or None)
+
+
+LIKE = Option["Like | None"](
+    ini="templates_like",
+    default="",
+    help="whose rules hold for scripted models that do not say it themselves: openai, anthropic or google",
+    read=_read_like,
+)
+OPTIONS = Options(FIXTURES, LIKE)
 
 _FILE: Final = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*\.ya?ml")
 
 
-def llm_script(path: str) -> str:
-    """Let scripted models without steps of their own play the script in a file below fixtures/."""
+class Scripted(NamedTuple):
+    """What ``llm_script`` says.
+
+    Attributes:
+        path: The script's file, below the folder of the fixtures.
+        like: Whose rules hold for the test's scripted models.
+    """
+
+    path: str
+    like: Like | None
+
+
+def llm_script(path: str, *, like: Like | None = None) -> Scripted:
+    """Let scripted models without steps of their own play the script in a file below fixtures/, like a provider's."""
     if not isinstance(path, str) or not _FILE.fullmatch(path):  # type: ignore[redundant-expr]
         raise ValueError(f"path is that of a .yaml file below the folder of the fixtures, not {path!r}")
-    return path
+    check_like(like)
+    return Scripted(path, like)
 
 
 MARKER = Marker(llm_script)
@@ -64,11 +92,13 @@ class Scripts:
 
     Attributes:
         file: The script file that models without steps of their own play; ``None`` where there is none.
+        like: Whose rules hold for models that do not say it themselves.
         consumables: What must not be left unused: the scripts of models and users, faults.
     """
 
     def __init__(self) -> None:
         self.file: Script | None = None
+        self.like: Like | None = None
         self.consumables: list[Consumable] = []
 
 
@@ -83,17 +113,28 @@ def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
     error, and so do steps that are left at teardown, unless the model was made with ``allow_unused=True``. In a test
     marked ``llm_script``, models without steps play from its file. With ``generate=True`` a model makes up what its
     script has nothing for, where tools or an object of a type are asked for.
+
+    A conversation that every provider refuses, such as a call of a tool without its result, fails the test as well;
+    with ``like="openai"``, ``"anthropic"`` or ``"google"`` also one that this provider refuses.
     """
     from pytest_templates.scripting.model import ScriptedModel
 
     scripts = _scripts_of(_llm_attempt)
 
-    def make(*steps: Any, name: str = "scripted", allow_unused: bool = False, generate: bool = False) -> ScriptedModel:
+    def make(
+        *steps: Any,
+        name: str = "scripted",
+        allow_unused: bool = False,
+        generate: bool = False,
+        like: Like | None = None,
+    ) -> ScriptedModel:
         if generate:
             require_packages("generate=True", "rstr")
         script = None if steps else scripts.file
         complain = _llm_attempt.failures.append
-        model = ScriptedModel(*steps, name=name, script=script, generate=generate, complain=complain)
+        model = ScriptedModel(
+            *steps, name=name, script=script, generate=generate, like=like or scripts.like, complain=complain
+        )
         model.attempt = _llm_attempt
         if not allow_unused and script is None:
             scripts.consumables.append(model)
@@ -151,15 +192,15 @@ class Scripting:
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
         """Load the script file of a marked test."""
-        path = MARKER.read(attempt.item)
-        if path is None:
+        scripts, scripted = _scripts_of(attempt), MARKER.read(attempt.item)
+        scripts.like = (None if scripted is None else scripted.like) or LIKE.of(attempt.item.config)
+        if scripted is None:
             return
         require_packages("the marker llm_script", "yaml")
-        _check_name(path)
+        _check_name(scripted.path)
         from pytest_templates.scripting.files import load_script
 
-        scripts = _scripts_of(attempt)
-        scripts.file = load_script(FIXTURES.of(attempt.item.config) / path)
+        scripts.file = load_script(FIXTURES.of(attempt.item.config) / scripted.path)
         scripts.consumables.append(scripts.file)
 
     @hookimpl(tryfirst=True)

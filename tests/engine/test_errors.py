@@ -14,6 +14,7 @@ from antiphon.errors import (
     AuthenticationError,
     BadAnswer,
     ContextLengthExceeded,
+    InvalidConversation,
     MessageLimitExceeded,
     ModelError,
     ModelTimeout,
@@ -27,7 +28,14 @@ FAMILY = [one for one in vars(errors).values() if isinstance(one, type) and issu
 CALLED = {"model": "m", "template_path": "a/b"}
 SESSION = Session(messages=[Message(role="user", content="x")])
 MADE = {
-    **{kind.__name__: kind("text") for kind in FAMILY if kind not in {RunnerNotSet, MessageLimitExceeded}},
+    **{
+        kind.__name__: kind("text")
+        for kind in FAMILY
+        if kind not in {RunnerNotSet, MessageLimitExceeded, InvalidConversation}
+    },
+    "InvalidConversation": InvalidConversation(
+        "text", rule="calls-answered", index=3, template_path="a/b", provider="google"
+    ),
     "RunnerNotSet": RunnerNotSet(),
     "MessageLimitExceeded": MessageLimitExceeded(SESSION, 3),
     "RenderingError with data": RenderingError("text", where="a/b", source="f.txt", line=3),

@@ -126,10 +126,14 @@ async def test_an_interface_may_answer_asynchronously(answering):
         ("Ada\n", "Name?", None, "Name? ", "Ada"),
         ("\n", "Name?", "Bob", "Name? [Bob]: ", "Bob"),
         ("Ada\n", None, "Bob", "You [Bob]: ", "Ada"),
-        ("\n", None, None, "You: ", ""),
+        ("\n", None, "", "You []: ", ""),
+        ("\n \nAda\n", None, None, "You: You: You: ", "Ada"),
+        (" \n", "Name?", "Bob", "Name? [Bob]: ", "Bob"),
     ],
 )
-def test_the_console_asks_at_the_terminal(typed, description, default, prompt, answer, monkeypatch, capsys):
+def test_the_console_asks_at_the_terminal_until_something_is_said(
+    typed, description, default, prompt, answer, monkeypatch, capsys
+):
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
 
     assert ConsoleInterface().ask(Session(), description, default) == answer

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic_ai import messages as wire
 
 Conversation: TypeAlias = Sequence[wire.ModelMessage]
+Part = TypeVar("Part", bound=wire.ModelRequestPart)
 
 
 def adapted(conversation: Conversation, system: str) -> list[wire.ModelMessage]:
@@ -77,8 +78,9 @@ def _emptied(part: wire.ModelRequestPart) -> wire.ModelRequestPart:
     return part
 
 
-def _changed(part: Any, **changes: Any) -> Any:  # type checkers look for a result of every kind of tool
-    return replace(part, **changes)
+def _changed(part: Part, **changes: Any) -> Part:
+    """The part with some changes; to type checkers, a result is one of many kinds that all hold something else."""
+    return cast("Part", replace(cast("Any", part), **changes))
 
 
 def _for_google(conversation: Conversation) -> Conversation:

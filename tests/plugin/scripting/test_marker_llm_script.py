@@ -75,4 +75,4 @@ def test_a_marker_that_names_no_file_is_refused_at_collection(marker, project):
     result = project.run()
 
     result.assert_outcomes(errors=1)
-    project.says(result, "test_it.py::test_it: marker llm_script: ", "it takes llm_script(path)")
+    project.says(result, "test_it.py::test_it: marker llm_script: ", "it takes llm_script(path, *, like=None)")
