@@ -246,10 +246,10 @@ def check_conversation(
 
 def _error(violation: Violation, model: str, provider: Provider | None) -> InvalidConversation:
     caller = current_caller()
-    asked = f", asked by {caller.template_path!r}," if caller is not None and caller.template_path else ""
+    by = f" by {caller.template_path!r}" if caller is not None and caller.template_path else ""
     whose = "every provider" if violation.rule.is_common or provider is None else provider
     error = InvalidConversation(
-        f"model {model!r}{asked} is not given a conversation that {whose} refuses: {violation.text}\n"
+        f"model {model!r} was not asked{by}: {whose} refuses the conversation, for {violation.text}\n"
         f"  rule {violation.rule.name}: {violation.rule.text}\n"
         f"  {violation.rule.remedy}",
         rule=violation.rule.name,
@@ -257,7 +257,7 @@ def _error(violation: Violation, model: str, provider: Provider | None) -> Inval
         template_path=violation.template_path,
         provider=provider,
     )
-    return naming_template(error) if violation.template_path or asked else error
+    return naming_template(error) if violation.template_path or by else error
 
 
 # Names of models that go on with a last message of the assistant, and of those that may be of another kind.

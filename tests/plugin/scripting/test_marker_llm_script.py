@@ -76,3 +76,45 @@ def test_a_marker_that_names_no_file_is_refused_at_collection(marker, project):
 
     result.assert_outcomes(errors=1)
     project.says(result, "test_it.py::test_it: marker llm_script: ", "it takes llm_script(path, *, like=None)")
+
+
+def test_like_says_whose_rules_hold_for_the_models_of_the_test_that_say_no_other(project):
+    project.ini("templates_like = openai")
+    project.file("fixtures/refund.yaml", "'**': Ada\n")
+    project.tests(
+        """
+        BEGUN = LinearTemplate([UserTemplate("Hi"), AssistantTemplate("Dear"), AssistantTemplate()])
+
+        @pytest.mark.llm_script("refund.yaml", like="anthropic")
+        def test_of_the_file(scripted_model):
+            Runner(scripted_model(), template=BEGUN).run()
+
+        @pytest.mark.llm_script("refund.yaml", like="anthropic")
+        def test_with_its_own(scripted_model):
+            ask(scripted_model())
+            Runner(scripted_model("x"), template=BEGUN).run()
+
+        @pytest.mark.llm_script("refund.yaml", like="anthropic")
+        def test_another(scripted_model):
+            ask(scripted_model())
+            Runner(scripted_model("x", like="openai"), template=BEGUN).run()
+
+        @pytest.mark.llm_script("refund.yaml")
+        def test_as_the_ini_file_says(scripted_model):
+            Runner(scripted_model(), template=BEGUN).run()
+        """
+    )
+
+    result = project.run("-rf")
+
+    result.assert_outcomes(passed=2, failed=2)
+    project.says(result, "FAILED test_it.py::test_of_the_file", "FAILED test_it.py::test_with_its_own")
+
+
+def test_a_provider_that_is_not_known_is_refused_at_collection(project):
+    project.tests('@pytest.mark.llm_script("refund.yaml", like="claude")\ndef test_it():\n    pass\n')
+
+    result = project.run()
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "marker llm_script: like takes 'openai', 'anthropic', 'google' or None, not 'claude'")
