@@ -169,7 +169,7 @@ class ScriptedModel(Model):
 
     def _check_conversation(self, session: Session) -> None:
         try:
-            check_conversation(session.history, self.name, self._like)
+            check_conversation(session, self.name, self._like)
         except InvalidConversation as error:
             self._note(error)
             raise

@@ -79,6 +79,11 @@ class _Link(Shared):
 
         return is_beyond_http(given)
 
+    @property
+    def has_address(self) -> bool:
+        """Whether it was said where the model is reached."""
+        return self._address.get("base_url") is not None
+
     def check(self, settings: Iterable[str]) -> None:
         """Raise what the first question would; a model that runs here has to be installed, and know these settings."""
         provider, _, model = self._address["name"].partition(":")
@@ -166,13 +171,13 @@ class ConnectedModel(Model):
 
     def _check_conversation(self, session: Session) -> None:
         kind, _, model = self.name.partition(":")
-        provider = _PROVIDERS.get(kind)
+        provider = None if kind.startswith("openai") and self._link.has_address else _PROVIDERS.get(kind)
         thinking = _is_switched_on(getattr(self.settings, "anthropic_thinking", None))
         prefill = takes_prefill(provider, model) and not thinking
-        check_conversation(session.history, self.name, provider, prefill=prefill, thinking=thinking)
+        check_conversation(session, self.name, provider, prefill=prefill, thinking=thinking)
 
 
-# By the providers of pydantic-ai. What OpenAI demands, all do, so it does not matter whether a server is OpenAI's own.
+# By the providers of pydantic-ai. Servers that are compatible with OpenAI's differ: they have the common rules.
 _PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
     {
         "openai": "openai-responses",

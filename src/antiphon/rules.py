@@ -14,9 +14,8 @@ from types import MappingProxyType
 from typing import Final, Literal, Self, TypeAlias, get_args
 
 from antiphon.errors import InvalidConversation, naming_template
-from antiphon.history import History
 from antiphon.messages import Message
-from antiphon.trace import current_caller
+from antiphon.session import Session
 
 Provider: TypeAlias = Literal["openai", "openai-responses", "anthropic", "google"]
 """The APIs: OpenAI's chat completions and Responses, Anthropic's messages, Google's generateContent."""
@@ -227,26 +226,26 @@ def violations(
 
 
 def check_conversation(
-    messages: History, model: str, provider: Provider | None = None, *, prefill: bool = False, thinking: bool = False
+    session: Session, model: str, provider: Provider | None = None, *, prefill: bool = False, thinking: bool = False
 ) -> None:
-    """Make sure that a model may be asked to answer a conversation; the arguments are those of ``violations``.
+    """Make sure that a model may be asked to answer a session; the other arguments are those of ``violations``.
 
     What was read of a conversation is kept with it, so that this costs the same however long it is.
 
     Raises:
         InvalidConversation: It breaks a rule; the text names the message and the template that said it.
     """
+    messages = session.history
     read = messages.reading
     before = read if isinstance(read, Reading) and read.length <= len(messages) else _NOTHING
     messages.reading = reading = before.after(messages[before.length :])
     violation = next(reading.violations(provider, prefill=prefill, thinking=thinking), None)
     if violation is not None:
-        raise _error(violation, model, provider)
+        raise _error(violation, model, session.template_path, provider)
 
 
-def _error(violation: Violation, model: str, provider: Provider | None) -> InvalidConversation:
-    caller = current_caller()
-    by = f" by {caller.template_path!r}" if caller is not None and caller.template_path else ""
+def _error(violation: Violation, model: str, asking: str | None, provider: Provider | None) -> InvalidConversation:
+    by = f" by {asking!r}" if asking else ""
     whose = "every provider" if violation.rule.is_common or provider is None else provider
     error = InvalidConversation(
         f"model {model!r} was not asked{by}: {whose} refuses the conversation, for {violation.text}\n"
@@ -260,15 +259,15 @@ def _error(violation: Violation, model: str, provider: Provider | None) -> Inval
     return naming_template(error) if violation.template_path or by else error
 
 
-# Names of models that go on with a last message of the assistant, and of those that may be of another kind.
-# https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-6 has the end of it; for Google it was
-# seen model by model: https://github.com/LibreChat-AI/agents/pull/323, https://github.com/pipecat-ai/pipecat/pull/5821
+# Models that go on with a last message of the assistant, of those that still answer, and models that are not the
+# provider's own, of which nothing is known. Anthropic's newest does it no more since 4.6:
+# https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-6#prefill-removal
+# Of Google's it was seen model by model: https://github.com/LibreChat-AI/agents/pull/323,
+# https://github.com/pipecat-ai/pipecat/pull/5821
 _TAKES_PREFILL: Final[Mapping[Provider, re.Pattern[str]]] = MappingProxyType(
     {
-        "anthropic": re.compile(
-            r"(?!.*claude)|.*claude-(instant|[23]\b|(opus|sonnet|haiku)-4(-[0-5])?(?!-?\d(?!\d{7})))"
-        ),
-        "google": re.compile(r"(?!.*gemini)|.*gemini-([12]\.|3-|3\.1-|3\.5-flash(?!-lite)|pro-latest)"),
+        "anthropic": re.compile(r"(?!.*claude)|.*claude-(haiku|opus)-4-5\b"),
+        "google": re.compile(r"(?!.*gemini)|.*gemini-(2\.|3-|3\.1-|3\.5-flash(?!-lite))"),
     }
 )
 
@@ -278,7 +277,7 @@ def takes_prefill(provider: Provider | None, model: str) -> bool:
 
     Args:
         provider: Whose model.
-        model: Its name, without the provider. Of models that are not the provider's own nothing is known: they do.
+        model: Its name, without the provider.
     """
     pattern = None if provider is None else _TAKES_PREFILL.get(provider)
     return pattern is None or pattern.match(model) is not None

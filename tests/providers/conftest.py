@@ -150,6 +150,7 @@ class Provider:
         url: Where it is reached.
         asked: The requests, in order.
         left: Set when a client closed the connection before it had the whole answer.
+        refuses: What it says to a request that it refuses, by its body; ``None`` to one that it takes.
         keeps_open: Whether connections are kept open after an answer, as real providers do.
         connections: Those that are open.
     """
@@ -159,6 +160,7 @@ class Provider:
     left: threading.Event = field(default_factory=threading.Event)
     arrived: threading.Event = field(default_factory=threading.Event)
     answers: list[dict[str, Any]] = field(default_factory=list)
+    refuses: Callable[[Any], str | None] = lambda _: None
     keeps_open: bool = False
     connections: set[socket.socket] = field(default_factory=set)
 
@@ -199,7 +201,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.provider.asked.append(Asked(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-        answer = self.provider.next_answer()
+        refusal = self.provider.refuses(body)
+        error = {"type": "error", "error": {"type": "invalid_request_error", "message": refusal}}
+        answer = {"status": 400, "json": error} if refusal else self.provider.next_answer()
         self.provider.arrived.set()
         if answer.get("status") != 0:
             self.answer(answer)

@@ -1,0 +1,322 @@
+"""What the providers make of conversations that break a rule: each refuses, is given a translation, or takes it.
+
+A server on this machine refuses what the real ones refuse. What a rule says of a provider is tried against it, and so is
+the table in docs/providers.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    Message,
+    Runner,
+    Session,
+    SystemTemplate,
+    ToolCall,
+    UserTemplate,
+    connect,
+)
+from antiphon.errors import InvalidConversation, ModelError
+from antiphon.providers.connection import Connection
+from antiphon.rules import PROVIDERS, RULES, Provider, Rule, violations
+
+PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+Body = Mapping[str, Any]
+
+
+def said(role: Any, content: str = "", *calls: str, answers: str | None = None, thinking: str | None = None) -> Message:
+    """A message; its calls are those of the tool ``price``, by their ids."""
+    tool_calls = tuple(ToolCall(id=call, name="price", arguments={"title": call}) for call in calls)
+    return Message(role=role, content=content, tool_calls=tool_calls, tool_call_id=answers, thinking=thinking)
+
+
+HELLO, ASKED = said("user", "Hello."), said("user", "What is Emma?")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A conversation that breaks a rule."""
+
+    messages: list[Message]
+    index: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+EXAMPLES = {
+    "calls-answered": Example([ASKED, said("assistant", "", "c1", "c2"), said("tool", "9", answers="c1"), HELLO], 1),
+    "results-belong": Example([HELLO, said("tool", "9", answers="c1")], 1),
+    "answered-once": Example(
+        [ASKED, said("assistant", "", "c1"), said("tool", "9", answers="c1"), said("tool", "8", answers="c1")], 3
+    ),
+    "ids-differ": Example(
+        [ASKED, said("assistant", "", "c1", "c1"), said("tool", "9", answers="c1"), said("tool", "8", answers="c1")], 1
+    ),
+    "user-says-something": Example([HELLO, said("assistant", "Yes?"), said("user")], 2),
+    "user-is-not-blank": Example([said("user", " \n")], 0),
+    "more-than-system": Example([said("system", "Greet.")], 0),
+    "last-is-not-assistant": Example([HELLO, said("assistant", "Dear")], 1),
+    "thinking-first": Example(
+        [ASKED, said("assistant", "", "c1"), said("tool", "9", answers="c1")],
+        1,
+        {"anthropic_thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 4096},
+    ),
+    "system-first": Example([HELLO, said("assistant", "Yes?"), said("system", "Be brief."), ASKED]),
+    "system-is-not-blank": Example([said("system", " "), said("system"), HELLO]),
+    "user-first": Example([said("assistant", "What do you want?"), ASKED]),
+    "assistant-says-something": Example([HELLO, said("assistant"), ASKED]),
+    "assistant-is-not-blank": Example([ASKED, said("assistant", "\n", "c1"), said("tool", "9", answers="c1")]),
+    "calls-follow-others": Example(
+        [ASKED, said("assistant", "I look."), said("assistant", "", "c1"), said("tool", "9", answers="c1")]
+    ),
+    "result-is-not-blank": Example([ASKED, said("assistant", "", "c1"), said("tool", "", answers="c1")]),
+}
+MODELS: dict[Provider, str] = {
+    "openai": "openai-chat:gpt-4o-mini",
+    "openai-responses": "openai-responses:gpt-4o-mini",
+    "anthropic": "anthropic:claude-sonnet-4-6",
+    "google": "google:gemini-3.6-flash",
+}
+
+
+def twice(ids: list[str]) -> bool:
+    return len(set(ids)) < len(ids)
+
+
+def chat_refuses(body: Body) -> str | None:
+    """What chat completions refuse."""
+    waiting: list[str] = []
+    for message in body["messages"]:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting:
+                return "messages with role 'tool' must be a response to a preceding message with 'tool_calls'"
+            waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            break
+        waiting = [call["id"] for call in message.get("tool_calls") or ()]
+        if twice(waiting):
+            return "duplicate value for 'id' of tool_calls"
+        if not waiting and message["content"] is None:
+            return "a message needs content"
+    return f"tool_call_ids did not have response messages: {waiting}" if waiting else None
+
+
+def responses_refuse(body: Body) -> str | None:
+    """What Responses refuse."""
+    calls = [item["call_id"] for item in body["input"] if item.get("type") == "function_call"]
+    results = [item["call_id"] for item in body["input"] if item.get("type") == "function_call_output"]
+    if twice(calls) or twice(results):
+        return "duplicate call_id"
+    if set(calls) - set(results):
+        return "no tool output found for function call"
+    return "no tool call found for function call output" if set(results) - set(calls) else None
+
+
+def anthropic_refuses(body: Body) -> str | None:
+    """What Anthropic's messages refuse."""
+    if not body["messages"]:
+        return "messages: at least one message is required"
+    if not (body.get("system") or "x").strip() or any(not text.strip() for text in texts(body["messages"])):
+        return "text content blocks must contain non-whitespace text"
+    uses: list[str] = []
+    for message in (*body["messages"], {"role": "", "content": []}):
+        results = [block["tool_use_id"] for block in message["content"] if block["type"] == "tool_result"]
+        if sorted(results) != sorted(uses) or twice(uses):
+            return "each tool_use must have a single tool_result in the next message, and none stands without"
+        uses = [block["id"] for block in message["content"] if block["type"] == "tool_use"]
+    last = body["messages"][-1]
+    if last["role"] == "assistant":
+        return "this model does not support assistant message prefill"
+    thinks = (body.get("thinking") or {}).get("type") == "enabled"
+    answers = any(block["type"] == "tool_result" for block in last["content"])
+    if thinks and answers and body["messages"][-2]["content"][0]["type"] != "thinking":
+        return "expected thinking, but found tool_use"
+    return None
+
+
+def texts(messages: list[Body]) -> Iterator[str]:
+    for message in messages:
+        for block in message["content"]:
+            nested = block.get("content") or []
+            yield from (one["text"] for one in (block, *nested) if one["type"] == "text")
+
+
+def google_refuses(body: Body) -> str | None:
+    """What generateContent refuses. A first turn of the user may be empty, as pydantic-ai sends it."""
+    contents, before = body["contents"], "user"
+    system = body.get("systemInstruction", {}).get("parts", [])
+    if not contents or any(part == {"text": ""} for turn in contents[1:] for part in turn["parts"]):
+        return "contents.parts must not be empty"
+    if contents[0]["role"] != "user" or any(not part["text"] for part in system):
+        return "the first turn is the user's, and a system instruction has a text"
+    calls: list[str] = []
+    for turn in (*contents, {"role": "", "parts": []}):
+        results = [part["functionResponse"]["id"] for part in turn["parts"] if "functionResponse" in part]
+        if sorted(results) != sorted(calls) or twice(calls):
+            return "the number of function response parts is not equal to that of the function call parts"
+        if any(not part["functionResponse"].get("name") for part in turn["parts"] if "functionResponse" in part):
+            return "function_response.name: name cannot be empty"
+        calls = [part["functionCall"]["id"] for part in turn["parts"] if "functionCall" in part]
+        if calls and before == "model":
+            return "function call turn comes immediately after a user turn or after a function response turn"
+        before = turn["role"]
+    return "requests ending with a model turn are not supported" if contents[-1]["role"] == "model" else None
+
+
+REFUSES: dict[Provider, Callable[[Body], str | None]] = {
+    "openai": chat_refuses,
+    "openai-responses": responses_refuse,
+    "anthropic": anthropic_refuses,
+    "google": google_refuses,
+}
+NAMES = {"openai": "openai"}  # of what it answers with
+
+
+@pytest.fixture(params=PROVIDERS)
+def api(request: pytest.FixtureRequest) -> Provider:
+    """A provider's API."""
+    one: Provider = request.param
+    return one
+
+
+@pytest.fixture
+def strict(provider: Any, wires: Any, api: Provider) -> Any:
+    """A server that plays this provider, and refuses what it refuses."""
+    provider.refuses = REFUSES[api]
+    provider.plays(wires[api].answers["text"])
+    return provider
+
+
+@pytest.fixture
+def address(strict: Any, wires: Any, api: Provider) -> dict[str, str]:
+    return {"base_url": strict.url + wires[api].root, "api_key": "dummy-key"}
+
+
+def asked(api: Provider, address: Mapping[str, str], session: Session, **settings: Any) -> Message:
+    model = connect(MODELS[api], **address, max_retries=0, **{"max_tokens": 100, **settings})
+    return model.send(session)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_what_a_rule_says_of_a_provider_is_so(rule: Rule, api: Provider, strict: Any, address: Any) -> None:
+    example = EXAMPLES[rule.name]
+    settings = example.settings if api == "anthropic" else {}
+    session = Session(messages=example.messages)
+
+    if rule.treatments[api] != "refused":
+        assert asked(api, address, session, **settings).content == "The parcel is late."
+        assert len(strict.asked) == 1
+        return
+
+    with pytest.raises(InvalidConversation) as caught:
+        asked(api, address, session, **settings)
+    assert strict.asked == []
+    assert (caught.value.rule, caught.value.index) == (rule.name, example.index)
+    assert session.trace.calls[0].error is caught.value
+    model = connect(MODELS[api], **address, max_retries=0, **{"max_tokens": 100, **settings})
+    connection = Connection(MODELS[api], **address)  # which does not ask whether it may
+    with pytest.raises(ModelError):
+        connection.ask(session, model.settings)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_no_other_rule_is_broken_by_an_example(rule: Rule) -> None:
+    example = EXAMPLES[rule.name]
+    thinking = bool(example.settings)
+    for provider in PROVIDERS:
+        broken = {one.rule.name for one in violations(example.messages, provider, thinking=thinking)}
+        assert broken <= {rule.name, "answered-once"}
+        assert (rule.name in broken) is rule.holds_for(provider)
+
+
+def test_the_table_of_the_page_is_what_the_rules_say() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (.*?) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+
+    assert rows == [(rule.name, rule.text, *rule.treatments.values()) for rule in RULES]
+
+
+def test_a_conversation_without_fault_reaches_every_provider_as_it_is(api: Provider, strict: Any, address: Any) -> None:
+    calling = said("assistant", "I look.", "c1", "c2")
+    results = [said("tool", "9", answers="c2"), said("tool", "8", answers="c1")]
+    messages = [said("system", "Be brief."), ASKED, calling, *results, said("assistant", "Nine."), HELLO]
+
+    assert asked(api, address, Session(messages=messages)).content == "The parcel is late."
+
+
+def test_an_answer_may_be_begun_where_the_provider_takes_it(api: Provider, strict: Any, address: Any) -> None:
+    model = connect(MODELS[api], **address, max_retries=0, max_tokens=100)
+    begun = LinearTemplate(
+        [UserTemplate("Hello."), AssistantTemplate("Dear", template_id="begin"), AssistantTemplate()]
+    )
+    runner = Runner(model, template=begun)
+
+    if api in {"openai", "openai-responses"}:
+        assert runner.run().last.content == "The parcel is late."
+        return
+    for run in (
+        runner.run,
+        lambda: asyncio.run(runner.arun()),
+        lambda: list(runner.stream()),
+        lambda: streamed(runner),
+    ):
+        with pytest.raises(InvalidConversation, match="last-is-not-assistant") as caught:
+            run()
+        assert caught.value.template_path == "linear/begin"
+        assert caught.value.provider == api
+        assert f"model {MODELS[api]!r} was not asked by 'linear/assistant-3': {api} refuses the conversation" in str(
+            caught.value
+        )
+    assert strict.asked == []
+
+
+def streamed(runner: Runner) -> None:
+    async def listen() -> None:
+        async for _ in runner.astream():
+            pass
+
+    asyncio.run(listen())
+
+
+@pytest.mark.parametrize(
+    ("model", "takes"),
+    [
+        *(
+            (f"anthropic:claude-{name}", True)
+            for name in ("3-5-haiku-latest", "sonnet-4-20250514", "opus-4-1", "haiku-4-5")
+        ),
+        *((f"anthropic:claude-{name}", True) for name in ("sonnet-4-5-20250929", "sonnet-4-5", "opus-4-0", "2.1")),
+        *(
+            (f"anthropic:claude-{name}", False)
+            for name in ("opus-4-6", "sonnet-4-6", "opus-4-10", "sonnet-5", "opus-4-7")
+        ),
+        *(
+            (f"google:gemini-{name}", True)
+            for name in ("2.5-flash", "3-pro-preview", "3.1-pro", "3.5-flash", "1.5-pro")
+        ),
+        *((f"google:gemini-{name}", False) for name in ("3.6-flash", "3.5-flash-lite", "4-pro", "flash-latest")),
+        ("anthropic:smollm2-135m", True),
+        ("google:gemma-3", True),
+        ("google-cloud:gemini-3.6-flash", False),
+    ],
+)
+@pytest.mark.llm_live(reason="nobody listens there: the error of the connection says that the model was asked")
+def test_older_models_go_on_with_what_they_are_given(model: str, takes: bool) -> None:
+    options = {} if model.startswith("google-cloud") else {"base_url": "http://127.0.0.1:9"}
+    asked = connect(model, api_key="k", max_retries=0, max_tokens=10, **options)
+    session = Session(messages=[HELLO, said("assistant", "Dear")])
+
+    with pytest.raises(ModelError if takes else InvalidConversation):
+        asked.send(session)
