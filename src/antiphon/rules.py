@@ -386,33 +386,3 @@ def _violation(rule: Rule, index: int, message: Message, text: str) -> Violation
 
 def _has_content(message: Message) -> bool:
     return bool(message.content.strip())
-
-
-def kept_together(messages: Iterable[Message]) -> list[Message]:
-    """Of some messages of a conversation, those that make sense without the others: calls of tools with their results.
-
-    A result whose call is not in front of it is left out. A call that is not answered is taken out of its message, and
-    the message left out where it says nothing else.
-    """
-    groups: list[tuple[Message, list[Message]]] = []
-    for message in messages:
-        if message.role != "tool":
-            groups.append((message, []))
-        elif groups and _is_answer(message, *groups[-1]):
-            groups[-1][1].append(message)
-    return [kept for message, results in groups for kept in _with_results(message, results)]
-
-
-def _is_answer(result: Message, message: Message, results: list[Message]) -> bool:
-    is_called = any(call.id == result.tool_call_id for call in message.tool_calls)
-    return is_called and all(other.tool_call_id != result.tool_call_id for other in results)
-
-
-def _with_results(message: Message, results: list[Message]) -> list[Message]:
-    answered = {result.tool_call_id for result in results}
-    calls = tuple(call for call in message.tool_calls if call.id in answered)
-    if len(calls) == len(message.tool_calls):
-        return [message, *results]
-    if not calls and not _has_content(message):
-        return []
-    return [message.model_copy(update={"tool_calls": calls}), *results]

@@ -111,10 +111,10 @@ class SubroutineTemplate(Template):
         with _inside(run, chosen_by):
             squashed, said, has_ended = yield from self._run(session, runner)
         known = {id(message) for message in said}
-        calling = {_likeness(message) for message in said if message.tool_calls}  # copies of them may lack some calls
+        reduced = {likeness for message in said if message.tool_calls for likeness in _likenesses_reduced(message)}
         for message in squashed:
             session.messages.append(message)
-            if id(message) not in known and _likeness(message) not in calling:  # the others were yielded when said
+            if id(message) not in known and _likeness(message) not in reduced:  # the others were yielded when said
                 yield message
         if has_ended:
             raise EndConversation(session)
@@ -260,3 +260,8 @@ def _without(inherited: list[Message], messages: list[Message]) -> list[Message]
 def _likeness(message: Message) -> tuple[str | None, ...]:
     """What copies have in common; metadata may hold objects that are not equal to their copies."""
     return message.role, message.content, message.tool_call_id, message.template_path, message.model
+
+
+def _likenesses_reduced(message: Message) -> tuple[tuple[str | None, ...], ...]:
+    """What copies of a message have in common that lack some of its calls, and may lack its text: see ``pairing``."""
+    return _likeness(message), _likeness(message.model_copy(update={"content": ""}))
