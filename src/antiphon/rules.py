@@ -146,7 +146,7 @@ LAST_IS_NOT_ASSISTANT: Final = Rule(
 )
 THINKING_FIRST: Final = Rule(
     "thinking-first",
-    "Where thinking is switched on, the message whose calls were just answered has the thinking that led to them.",
+    "Where thinking is switched on, the message whose calls were just answered begins with the thinking that led to them.",
     "ask the model that thought, keep its thinking with the message, or switch anthropic_thinking off",
     "https://platform.claude.com/docs/en/build-with-claude/extended-thinking",
     _by_provider("taken", "taken", "refused", "taken"),
@@ -321,7 +321,7 @@ class Reading:
     def _at_the_end(self, *, prefill: bool, thinking: bool) -> Iterator[Violation]:
         if self._waiting:
             yield from self._unanswered()
-        elif thinking and self._calling is not None and not self._calling[1].thinking:
+        elif thinking and self._calling is not None and not _has_thinking(self._calling[1]):
             yield _violation(THINKING_FIRST, *self._calling, "calls tools, and has no thinking")
         if self._last is None:
             text = "there are messages of the system, and no others" if self.length else "there is no message"
@@ -382,6 +382,13 @@ _NOTHING: Final = Reading()
 def _violation(rule: Rule, index: int, message: Message, text: str) -> Violation:
     by = f", said by {message.template_path!r}," if message.template_path else ""
     return Violation(rule, index, message.template_path, f"messages[{index}] of the {message.role}{by} {text}")
+
+
+def _has_thinking(message: Message) -> bool:
+    """Whether there is thinking that Anthropic takes back: its own, as the signature shows."""
+    data = message.provider_data
+    parts = () if data is None or data.provider != "anthropic" else data.answer.get("parts", ())
+    return any(part.get("part_kind") == "thinking" and part.get("signature") for part in parts)
 
 
 def _has_content(message: Message) -> bool:
