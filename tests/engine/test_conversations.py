@@ -167,7 +167,9 @@ replies = st.builds(
     calls,
     st.sampled_from([None, None, None, "tool_call", "length"]),
 )
-answers = st.lists(st.one_of(replies, replies, st.sampled_from(["Yes.", "", "0", "0,2", *FAULTS])), max_size=6)
+answers = st.lists(
+    st.one_of(*[replies] * 4, st.sampled_from(["Yes.", "", "0", "0,2", *FAULTS])), min_size=1, max_size=6
+)
 users = st.lists(st.sampled_from(["Hello.", "", EOFError(), KeyboardInterrupt()]), max_size=3)
 
 
@@ -198,16 +200,19 @@ squashes = st.one_of(
     st.builds(FilterByRoleStrategy, st.lists(st.sampled_from(ROLES))),
 )
 transforms = st.one_of(st.none(), st.none(), st.builds(trimmed, numbers))
-leaves: st.SearchStrategy[Template] = st.one_of(
-    st.builds(lambda: SystemTemplate("Be brief.")),
-    st.builds(lambda: UserTemplate("What is Emma?")),
-    st.builds(lambda: UserTemplate()),
-    st.builds(lambda: AssistantTemplate("Well.")),
-    st.builds(lambda trim: AssistantTemplate(after_transform=trim), transforms),
+asking = [
     st.builds(lambda trim: ToolingTemplate(tools(), max_rounds=3, after_transform=trim), transforms),
     st.builds(lambda trim: ToolingTemplate(tools(), max_rounds=3, before_transform=trim), transforms),
+]
+saying = [
+    st.builds(lambda: SystemTemplate("Be brief.")),
+    st.builds(lambda: UserTemplate("What is Emma?")),
+    st.builds(UserTemplate),
+    st.builds(lambda: AssistantTemplate("Well.")),
+    st.builds(lambda trim: AssistantTemplate(after_transform=trim), transforms),
     st.builds(lambda: EndTemplate("Bye.")),
-)
+]
+leaves: st.SearchStrategy[Template] = st.one_of(*asking * 3, *saying)
 
 
 def grown(within: st.SearchStrategy[Template]) -> st.SearchStrategy[Template]:
@@ -270,7 +275,7 @@ class Way:
             pass
 
 
-ways = st.builds(Way, st.sampled_from(["run", "iter", "stream", "arun", "astream"]), st.integers(0, 40))
+ways = st.builds(Way, st.sampled_from(["run", "iter", "stream", "arun", "astream"]), st.integers(0, 15))
 GO_ON = LinearTemplate([UserTemplate("Go on."), AssistantTemplate()])
 
 
