@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.wrapper import WrapperModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
 
 from antiphon import (
     AssistantTemplate,
@@ -317,3 +321,37 @@ def test_older_models_go_on_with_what_they_are_given(model: str) -> None:
 
     with pytest.raises(ModelError if model in OLDER else InvalidConversation):
         asked.send(session)
+
+
+def test_objects_of_pydantic_ai_have_the_rules_of_their_provider_and_those_that_hand_on_the_common_ones() -> None:
+    claude = AnthropicModel("claude-sonnet-4-6", provider=AnthropicProvider(api_key="k", base_url="http://127.0.0.1:9"))
+    silent = Session(messages=[said("user")])
+    unanswered = Session(messages=[ASKED, said("assistant", "", "c1"), HELLO])
+
+    for model in (connect(claude), connect(WrapperModel(claude))):
+        with pytest.raises(InvalidConversation, match="anthropic refuses") as caught:
+            model.send(silent)
+        assert (caught.value.rule, caught.value.provider) == ("user-says-something", "anthropic")
+    with pytest.raises(InvalidConversation, match="every provider refuses") as caught:
+        connect(FallbackModel(claude, claude)).send(unanswered)
+    assert (caught.value.rule, caught.value.provider) == ("calls-answered", None)
+
+
+def test_servers_that_are_compatible_have_the_common_rules(provider: Any, wires: Any) -> None:
+    provider.plays(wires["openai"].answers["text"])
+    model = provider.connect(wires["openai"])
+
+    assert model.send(Session(messages=[said("user")])).content == "The parcel is late."
+    with pytest.raises(InvalidConversation) as caught:
+        model.send(Session(messages=[HELLO, said("tool", "9", answers="c1")]))
+    assert (caught.value.rule, caught.value.provider) == ("results-belong", None)
+
+
+def test_a_result_without_the_name_of_its_tool_is_sent_with_it(provider: Any, wires: Any) -> None:
+    provider.plays(wires["google"].answers["text"])
+    messages = [ASKED, said("assistant", "", "c1"), said("tool", "9", answers="c1")]
+
+    provider.connect(wires["google"]).send(Session(messages=messages))
+
+    (sent,) = [part["functionResponse"] for part in provider.asked[0].body["contents"][-1]["parts"]]
+    assert sent["name"] == "price"
