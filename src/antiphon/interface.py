@@ -44,11 +44,8 @@ class ConsoleInterface(UserInterface):
         question = description or "You"
         hint = "" if default is None else f" [{default}]"
         end = " " if question.endswith(("?", ":")) and not hint else ": "
-        answer = ""
-        while not answer.strip():  # providers refuse a user who says nothing
+        answer = input(f"{question}{hint}{end}")
+        while default is None and not answer.strip():  # providers refuse a user who says nothing
             answer = input(f"{question}{hint}{end}")
-            if not answer.strip() and default is not None:
-                answer = default
-                break
-        self.answered = answer
-        return answer
+        self.answered = answer if default is None or answer.strip() else default
+        return self.answered

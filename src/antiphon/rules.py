@@ -146,7 +146,7 @@ LAST_IS_NOT_ASSISTANT: Final = Rule(
 )
 THINKING_FIRST: Final = Rule(
     "thinking-first",
-    "Where thinking is switched on, the message whose calls were just answered begins with the thinking that led to them.",
+    "Where thinking is switched on, the message whose calls were just answered begins with what led to them.",
     "ask the model that thought, keep its thinking with the message, or switch anthropic_thinking off",
     "https://platform.claude.com/docs/en/build-with-claude/extended-thinking",
     _by_provider("taken", "taken", "refused", "taken"),

@@ -6,7 +6,8 @@ import pytest
 
 TESTS = """
     def begun(model):
-        return Runner(model, template=LinearTemplate([UserTemplate("Hi"), AssistantTemplate("Dear"), AssistantTemplate()])).run()
+        letter = LinearTemplate([UserTemplate("Hi"), AssistantTemplate("Dear"), AssistantTemplate()])
+        return Runner(model, template=letter).run()
 
     def test_its_own(scripted_model):
         assert begun(scripted_model("Ada,")).last.content == "Ada,"
@@ -30,7 +31,7 @@ def test_models_that_say_nothing_else_are_like_that_provider(project, workers):
     project.says(
         result,
         "_ test_its_own _",
-        "InvalidConversation: model 'scripted' was not asked by 'linear/assistant-3': anthropic refuses the conversation",
+        "InvalidConversation: model 'scripted' was not asked by 'linear/assistant-3': anthropic refuses",
     )
 
 
