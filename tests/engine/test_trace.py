@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import FrozenInstanceError, replace
 from typing import ClassVar
 
 import pytest
@@ -25,6 +26,7 @@ from antiphon import (
     observing,
 )
 from antiphon.errors import ModelTimeout, RenderingError
+from antiphon.trace import Caller, ToolRun
 
 
 def support() -> LinearTemplate:
@@ -141,14 +143,28 @@ def test_a_direct_call_from_within_a_template_stands_under_no_template_but_at_it
     assert (call.template_id, call.template_path, call.chosen_by) == ("", "here", "direct")
 
 
-def test_a_call_is_frozen_and_compares_by_its_data(trace):
+def test_what_is_recorded_cannot_be_changed(trace):
+    run = ToolRun("answer", "support/answer", "search", {}, "found", None, 0.1)
+    for record, name in ((trace.calls[0], "model"), (Caller("a", "a", "m"), "model"), (run, "tool")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(record, name, "other")
+
+
+def test_calls_are_equal_where_their_data_are_whichever_object_answered(trace):
     call = trace.calls[0]
 
     assert isinstance(call, ModelCall)
-    with pytest.raises(AttributeError):
-        call.model = "other"
-    assert call == call
+    assert replace(call, origin=object()) == call
+    assert replace(call, depth=call.depth + 1) != call
     assert call != trace.calls[1]
+
+
+def test_a_call_is_printed_without_the_conversation_and_the_object_that_answered(trace):
+    text = repr(replace(trace.calls[0], origin="the object"))
+
+    assert "support/classify" in text
+    assert "messages=" not in text
+    assert "the object" not in text
 
 
 def test_failed_calls_stand_in_the_trace_with_their_error(play, answering):
