@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -154,6 +155,9 @@ def test_a_message_is_the_object_with_what_it_holds(name):
     assert said(lambda: None) == []
     assert said(lambda: vars(message).update(content="Bye")) == ["it[0].content was 'Hi' and is 'Bye'"]
     assert said(lambda: vars(message).update(content=None)) == ["it[0].content was 'Bye' and is None"]
+    assert said(lambda: vars(message).update(content=False)) == ["it[0].content was None and is False"]
+    assert said(lambda: vars(message).update(content=[])) == ["it[0].content was False and is []"]
+    assert said(lambda: vars(message).update(content="")) == ["it[0].content was [] and is ''"]
     assert said(lambda: message.metadata.update(b=1)) == ["it[0].metadata['b'] was added: 1"]
     assert said(lambda: vars(message).update(tool_calls=(ToolCall(id="2", name="see"),))) != []
     assert len(said(lambda: session.messages.__setitem__(0, message.model_copy()))) == 1
@@ -298,6 +302,26 @@ def test_only_a_private_client_may_be_opened_in_between():
     assert of_value(Client(), lambda client: client.notes.update(a=1)) == ["it.notes['a'] was added: 1"]
     assert of_value(Client(), lambda client: setattr(client, "notes", {})) == []
     assert of_value(Client(), lambda client: setattr(client, "notes", [])) == ["it.notes was {} and is []"]
+
+
+class Reader:
+    """Computes something once, and keeps notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[int] = []
+
+    @cached_property
+    def words(self) -> list[str]:
+        return []
+
+
+def test_what_is_computed_once_is_no_state_and_all_beside_it_is():
+    reader = Reader()
+
+    assert of_value(reader, lambda held: held.words) == []
+    assert of_value(reader, lambda held: held.words.append("a")) == []
+    assert of_value(reader, lambda held: held.notes.append(1)) == ["it.notes[0] was added: 1"]
+    assert of_value(reader, lambda held: setattr(held, "note", "x")) == ["it.note was added: 'x'"]
 
 
 def test_a_client_may_be_closed_and_not_exchanged():
