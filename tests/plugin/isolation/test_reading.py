@@ -71,9 +71,12 @@ def test_an_attribute_of_a_template_is_state():
 def test_what_a_template_calls_and_runs_is_told_apart_by_identity():
     held = [1]
     template = UserTemplate("Hi.", before_transform=closure_over(held))
-    template.steps, template.inner, template.runner = [closure_over(held)], UserTemplate("x"), Runner(ScriptedModel())
+    template.steps, template.inner, template.runner = [closure_over(held)], UserTemplate("x"), Runner(model())
+    template.helper = Index()
 
     assert of_template(template, lambda _: held.append(2)) == []
+    assert of_template(template, lambda one: setattr(one.helper, "version", 2)) == []
+    assert of_template(template, lambda one: setattr(one.runner.model.settings, "temperature", 1)) == []
     assert of_template(template, lambda one: setattr(one.inner, "note", 1)) == []
     assert of_template(template, lambda one: setattr(one.runner.model, "name", "other")) == []
     assert len(of_template(template, lambda one: one.steps.__setitem__(0, closure_over(held)))) == 1
@@ -101,6 +104,27 @@ def test_settings_of_a_model_are_state_of_who_asks_it_and_not_of_who_lends_it():
         "it.model.settings.temperature was 0.0 and is 1.0"
     ]
     assert of_template(asking, lambda _: setattr(asked, "count", 1)) == []
+    asked.settings.temperature = 0
+    assert len(of_template(asking, lambda one: setattr(one, "model", model()))) == 1
+
+
+def test_numbers_of_a_template_are_compared_by_value():
+    template = UserTemplate("Hi.")
+    template.rate = 0.5
+
+    assert of_template(template, lambda one: setattr(one, "rate", float("0.5"))) == []
+    assert of_template(template, lambda one: setattr(one, "rate", 0.7)) == ["it.rate was 0.5 and is 0.7"]
+
+
+def test_functions_are_looked_into_in_values_also_when_a_template_was_read_before():
+    held = [1]
+    reader, function = StateReader(), closure_over(held)
+    reader.template(UserTemplate("Hi.", before_transform=function))
+    before = reader.value(function)
+    held.append(2)
+    reader.begin()
+
+    assert not reader.same(before, reader.value(function))
 
 
 def test_a_template_that_holds_nothing_that_can_change_is_read_once_by_all_readers():
@@ -161,6 +185,15 @@ def test_a_message_is_the_object_with_what_it_holds(name):
     assert said(lambda: message.metadata.update(b=1)) == ["it[0].metadata['b'] was added: 1"]
     assert said(lambda: vars(message).update(tool_calls=(ToolCall(id="2", name="see"),))) != []
     assert len(said(lambda: session.messages.__setitem__(0, message.model_copy()))) == 1
+
+
+def test_a_plain_message_is_the_object_as_well():
+    message = Message(role="user", content="Hi")
+    session, other = Session(messages=[message]), Session(messages=[message.model_copy()])
+    reader = StateReader()
+
+    assert reader.same(reader.session(session), reader.session(session))
+    assert not reader.same(reader.session(session), reader.session(other))
 
 
 def test_a_message_that_stands_twice_in_a_session_has_one_state():
