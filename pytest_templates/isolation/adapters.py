@@ -48,9 +48,15 @@ def _array(value: Any) -> View:
 
 
 def _own(value: Any) -> dict[str, Any]:
-    """The attributes of an array of another class; of a masked one, its mask."""
+    """The attributes of an array of another class; of a masked one, its mask and what stands for what is masked."""
     held = Layout(type(value)).attributes(value)
-    return {name: held[name] for name in ("_mask", "_fill_value")} if "_sharedmask" in held else held
+    if "_sharedmask" not in held:
+        return held
+    numpy: Any = sys.modules["numpy"]
+    fill = held["_fill_value"]  # None until it is first asked for
+    if fill is None:
+        fill = numpy.ma.default_fill_value(value.dtype)
+    return {"mask": held["_mask"], "fill_value": numpy.asarray(fill).tolist()}
 
 
 def _digest_of_array(plain: Any) -> str:

@@ -85,7 +85,7 @@ def lines_of(found: Sequence[Difference]) -> Iterator[tuple[str, Sequence[Differ
     yield from ((one.text, (one,)) for one in found[:_MOST])
     rest = found[_MOST:]
     if rest:
-        yield f"and {len(rest)} more changes", rest
+        yield "and 1 more change" if len(rest) == 1 else f"and {len(rest)} more changes", rest
 
 
 def _without_messages(state: State) -> State:
@@ -121,11 +121,11 @@ def _of_values(before: Any, after: Any, trail: _Trail) -> list[Difference]:
             kept.append((one, other))
         if type(one) is Node and type(other) is Node and not _is_replaced(one, other):
             known.add((id(one), id(other)))
-            parts = [*_of_attributes(one, other), *_of_items(one.items, other.items, one, other)]
+            parts = [*_of_attributes(one, other), *_of_items_of_nodes(one, other)]
         elif type(one) is type(other) and type(one) in (dict, list):
             parts = [*_of_items(one, other)]
         else:
-            if type(one) is Node or type(one) is not type(other) or one != other:
+            if one != other:
                 found.append(Difference(_path(trail), "changed", one, other))
             continue
         for part, was, now in parts:
@@ -162,25 +162,22 @@ def _of_attributes(one: Node, other: Node) -> _Parts:
             yield Attribute(name), was, now
 
 
-def _of_items(before: Any, after: Any, one: Node | None = None, other: Node | None = None) -> _Parts:
-    if isinstance(before, list) and isinstance(after, list):
+def _of_items_of_nodes(one: Node, other: Node) -> _Parts:
+    before, after = one.items, other.items
+    if one.view.form == "set":
+        yield from ((Member(key), one.keys.get(key, key), _NOTHING) for key in before if key not in after)
+        yield from ((Member(key), _NOTHING, other.keys.get(key, key)) for key in after if key not in before)
+    else:
+        yield from _of_items(before, after)
+    yield from ((Member(key), state, other.keys[key]) for key, state in one.keys.items() if key in other.keys)
+
+
+def _of_items(before: Any, after: Any) -> _Parts:
+    if isinstance(before, list):
         yield from _of_sequences(before, after)
         return
-    before, after = (items if isinstance(items, dict) else {} for items in (before, after))  # an empty one has no dict
-    old_keys, new_keys = (one.keys, other.keys) if one is not None and other is not None else ({}, {})
-    is_set = one is not None and one.view.form == "set"
     for key in {**before, **after}:
-        was, now = before.get(key, _NOTHING), after.get(key, _NOTHING)
-        if is_set and was is not now:
-            yield (
-                Member(key),
-                was if was is _NOTHING else old_keys.get(key, key),
-                now if now is _NOTHING else new_keys.get(key, key),
-            )
-        elif not is_set:
-            yield key, was, now
-        if key in old_keys and key in new_keys:
-            yield Member(key), old_keys[key], new_keys[key]
+        yield key, before.get(key, _NOTHING), after.get(key, _NOTHING)
 
 
 def _of_sequences(before: list[Any], after: list[Any]) -> _Parts:
@@ -228,8 +225,9 @@ def _path(trail: _Trail) -> Path:
     while trail is not None:
         trail, part = trail
         parts.append(part)
+    parts.reverse()
     half = _MOST_PARTS // 2
-    return tuple(parts[::-1]) if len(parts) <= _MOST_PARTS else (*parts[:-half:-1], *parts[half::-1])
+    return tuple(parts) if len(parts) <= _MOST_PARTS else (*parts[:half], *parts[-half:])
 
 
 def _names(path: Path) -> Iterator[str]:

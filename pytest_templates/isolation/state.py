@@ -451,8 +451,7 @@ class StateReader:
 
     def _key(self, node: Node, trail: Trail, key: Any) -> Any:
         state = _key_state(key)
-        if state is None or _holds_objects(state):
-            state = ObjectKey(key) if state is None else state
+        if _holds_objects(state):
             if node.keys is _NONE:
                 node.keys = {}
             node.keys[state] = self._part(key, trail, "key", state)
@@ -488,15 +487,14 @@ def _stated(state: Any) -> View:
 
 
 def _key_state(key: Any, depth: int = 0) -> Any:
-    """The state of a key that holds nothing; ``None`` for all others."""
+    """The state of a key; what may hold something is an `ObjectKey` in it."""
     kind = type(key)
-    if kind is str or kind is int:
+    if kind is str or kind is int or key is None:
         return key
     if kind is tuple and depth < _DEEPEST_KEY:
-        parts = [_key_state(item, depth + 1) or ObjectKey(item) for item in key]
-        return Exact((tuple, tuple(parts)))
+        return Exact((tuple, tuple([_key_state(item, depth + 1) for item in key])))
     plan = plan_of(kind)
-    return None if plan.exact is None else Exact((kind, plan.exact(key)))
+    return ObjectKey(key) if plan.exact is None else Exact((kind, plan.exact(key)))
 
 
 def _holds_objects(state: Any) -> bool:

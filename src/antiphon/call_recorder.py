@@ -107,7 +107,10 @@ class CallRecorder:
                 provider_data=answer.provider_data,
             )
             return answer.model_copy(update={"template_path": self._caller.template_path, "model": self._caller.model})
-        raise InvalidType(
+        raise self._refused(answer)
+
+    def _refused(self, answer: object) -> InvalidType:
+        return InvalidType(
             f"model {self._model.name!r} answered with {type(answer).__name__}: {answer!r}; "
             f"{type(self._model).__name__} must answer with a Reply, a Message or text"
         )
@@ -145,8 +148,7 @@ class CallRecorder:
         elif isinstance(piece, str):
             text = piece
         else:
-            self.answered(piece)
-            text = ""
+            raise self._refused(piece)
         if not text:
             return None
         if self._text_after is None:

@@ -120,6 +120,30 @@ def test_tool_calls_come_with_the_whole_message(listen):
     assert pieces[-1].tool_calls == (call,)
 
 
+def test_a_whole_answer_counts_more_than_its_pieces_and_is_not_heard_again(listen):
+    for whole in (Reply("Hello, Ada."), Message(role="assistant", content="Hello, Ada.")):
+        pieces = listen(Speaking("Hello", whole), asked())
+
+        assert texts(pieces) == ["Hello"]
+        assert pieces[-1].content == "Hello, Ada."
+
+
+def test_a_whole_message_without_text_stays_without_text(listen):
+    call = ToolCall(id="1", name="look")
+
+    pieces = listen(Speaking("Hm.", Message(role="assistant", content="", tool_calls=(call,))), asked())
+
+    assert (pieces[-1].content, pieces[-1].tool_calls) == ("", (call,))
+
+
+@pytest.mark.parametrize("whole", [Reply("Hello"), Message(role="assistant", content="Hello")])
+def test_a_whole_answer_without_pieces_is_heard_as_one(whole, listen):
+    pieces = listen(Speaking(whole), asked())
+
+    assert texts(pieces) == ["Hello"]
+    assert pieces[-1].content == "Hello"
+
+
 def test_empty_pieces_are_not_heard(listen):
     assert texts(listen(Speaking("", "a", "", "b"), asked())) == ["a", "b"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import FrozenInstanceError, replace
 from typing import ClassVar
 
 import pytest
@@ -15,16 +16,20 @@ from antiphon import (
     LinearTemplate,
     LoopTemplate,
     Message,
+    Model,
     ModelCall,
     Observer,
+    Reply,
     Runner,
     Session,
     SubroutineTemplate,
+    ToolCall,
     Trace,
     UserTemplate,
     observing,
 )
 from antiphon.errors import ModelTimeout, RenderingError
+from antiphon.trace import Caller, ToolRun, current_caller
 
 
 def support() -> LinearTemplate:
@@ -141,14 +146,92 @@ def test_a_direct_call_from_within_a_template_stands_under_no_template_but_at_it
     assert (call.template_id, call.template_path, call.chosen_by) == ("", "here", "direct")
 
 
-def test_a_call_is_frozen_and_compares_by_its_data(trace):
+def test_what_is_recorded_cannot_be_changed(trace):
+    run = ToolRun("answer", "support/answer", "search", {}, "found", None, 0.1)
+    for record, name in ((trace.calls[0], "model"), (Caller("a", "a", "m"), "model"), (run, "tool")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(record, name, "other")
+
+
+def test_calls_are_equal_where_their_data_are_whichever_object_answered(trace):
     call = trace.calls[0]
 
     assert isinstance(call, ModelCall)
-    with pytest.raises(AttributeError):
-        call.model = "other"
-    assert call == call
+    assert replace(call, origin=object()) == call
+    assert replace(call, depth=call.depth + 1) != call
     assert call != trace.calls[1]
+
+
+def test_who_asks_is_known_while_a_model_is_at_work_and_no_longer():
+    callers = []
+
+    class Looking(Model):
+        def _send(self, session):
+            callers.append(current_caller())
+            return "ok"
+
+        def _stream(self, session):
+            callers.append(current_caller())
+            yield "o"
+            callers.append(current_caller())
+            yield "k"
+
+    tree = LinearTemplate([UserTemplate("x"), AssistantTemplate(template_id="a")], template_id="t")
+    Runner(Looking(), template=tree).run()
+    for _ in Runner(Looking(), template=tree).stream():
+        assert current_caller() is None
+
+    assert callers == [Caller("t/a", "a", "Looking")] * 3
+    assert current_caller() is None
+
+
+def test_a_message_that_a_model_answers_with_is_recorded_as_its_reply(answering):
+    call = ToolCall(id="1", name="look")
+    said = Message(
+        role="assistant", content="Hi", tool_calls=(call,), thinking="Hm.", refusal="No.", finish_reason="stop"
+    )
+    session = Session(messages=[Message(role="user", content="Hi")])
+
+    answering(said).send(session)
+
+    assert session.trace.calls[0].reply == Reply(
+        "Hi", tool_calls=(call,), thinking="Hm.", refusal="No.", finish_reason="stop"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "content"),
+    [(Reply("Hi", refusal="No."), "Hi"), (Reply("", refusal="No."), "No."), (Reply(""), "")],
+)
+def test_the_words_of_a_refusal_are_the_content_where_there_is_no_other(reply, content, answering):
+    message = answering(reply).send(Session(messages=[Message(role="user", content="Hi")]))
+
+    assert (message.content, message.refusal) == (content, reply.refusal)
+
+
+def test_a_model_hears_of_its_recorded_calls():
+    class Counting(Model):
+        def __init__(self):
+            self.calls = []
+
+        def _send(self, session):
+            return "ok"
+
+        def _recorded(self, call):
+            self.calls.append(call)
+
+    model, session = Counting(), Session(messages=[Message(role="user", content="Hi")])
+    model.send(session)
+
+    assert model.calls == session.trace.calls != []
+
+
+def test_a_call_is_printed_without_the_conversation_and_the_object_that_answered(trace):
+    text = repr(replace(trace.calls[0], origin="the object"))
+
+    assert "support/classify" in text
+    assert "messages=" not in text
+    assert "the object" not in text
 
 
 def test_failed_calls_stand_in_the_trace_with_their_error(play, answering):

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_templates.cassettes.matching import PARTS, Matcher
+from pytest_templates.cassettes.matching import PARTS, Matcher, uri_without
 from pytest_templates.cassettes.recorded import RecordedRequest
 from pytest_templates.cassettes.scrubbing.scrub import scrub_request
 from pytest_templates.errors import CassetteError
@@ -229,6 +230,7 @@ def test_an_unknown_matcher_is_refused_with_the_valid_names() -> None:
         ("https://h", "https://h/"),
         ("https://H:443/v1", "HTTPS://h/v1"),
         ("https://h/v1?a=x%20y", "https://h/v1?a=x+y"),
+        ("http://h:80/v1", "http://h/v1"),
     ],
 )
 def test_addresses_that_mean_the_same_match(one: str, other: str) -> None:
@@ -237,7 +239,16 @@ def test_addresses_that_mean_the_same_match(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    ["https://h/v1?a=2&b=", "https://h/v1?a=1", "https://h/v2?a=1&b=", "http://h/v1?a=1&b=", "https://g/v1?a=1&b="],
+    [
+        *(
+            "https://h/v1?a=2&b=",
+            "https://h/v1?a=1",
+            "https://h/v2?a=1&b=",
+            "http://h/v1?a=1&b=",
+            "https://g/v1?a=1&b=",
+        ),
+        *("https://ada@h/v1?a=1&b=", "https://h:444/v1?a=1&b=", "https://h:80/v1?a=1&b=", "https://h/v1/?a=1&b="),
+    ],
 )
 def test_addresses_that_differ_do_not_match(other: str) -> None:
     assert not same(request(uri="https://h/v1?a=1&b="), request(uri=other))
@@ -278,6 +289,40 @@ def test_every_matcher_of_the_list_is_tested() -> None:
         "model",
         "messages",
     }
+
+
+def test_users_of_an_address_are_told_apart() -> None:
+    ada, bob = (request(uri=f"https://{name}@h/v1") for name in ("ada", "bob"))
+    assert not same(ada, bob)
+    assert same(ada, ada)
+
+
+def test_a_fingerprint_has_sixteen_bytes() -> None:
+    assert {len(Matcher(match_on=(name,)).fingerprint(request())) for name in PARTS} == {16}
+
+
+def test_where_one_part_ends_and_the_next_begins_counts() -> None:
+    one, other = request(b"BC", method="A"), request(b"C", method="AB")
+    assert not same(one, other, match_on=("method", "raw_body"))
+
+
+@pytest.mark.parametrize(("stream", "part"), [(False, b'"m"'), (True, b'["m","streamed"]')])
+def test_a_model_is_compared_by_its_name_and_by_whether_it_streams(stream: bool, part: bytes) -> None:
+    asked = request({"model": "m", "messages": HELLO, "stream": stream})
+    assert Matcher(match_on=("model",)).part("model", asked) == part
+
+
+def test_an_address_without_what_is_ignored_is_otherwise_as_it_was() -> None:
+    uri = "https://h/v1?a=x%20y&b&c=1"
+    assert uri_without(uri, Matcher().ignored) == uri
+    assert uri_without(uri, Matcher(ignore=("query.c",)).ignored) == "https://h/v1?a=x+y&b="
+    assert uri_without(uri, Matcher(ignore=("query.*",)).ignored) == "https://h/v1"
+
+
+@pytest.mark.parametrize("value", [Matcher(), Matcher().ignored])
+def test_what_a_matcher_compares_cannot_be_changed(value: Any) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, fields(value)[0].name, ())
 
 
 def test_other_bodies_are_compared_by_their_bytes() -> None:
