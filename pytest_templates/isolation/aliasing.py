@@ -86,8 +86,9 @@ def escaped(child: Session, outside: Callable[[], State]) -> list[str]:
     for node, trail in walk_session(around):
         if id(node.value) in own:
             seen.setdefault(id(node.value), trail)
+    ids = frozenset(own)
     for name, state in around.items():
         for pack, trail in packs_in(state, (None, "root", name)):
-            if pack.holds(own):
-                seen.setdefault(next(one for one in own if pack.holds([one])), trail)
+            if pack.holds(ids):
+                seen.setdefault(next(one for one in own if pack.holds(frozenset([one]))), trail)
     return [f"{path_of(own[one])}, which is {path_of(trail)}" for one, trail in seen.items()]

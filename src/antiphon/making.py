@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from fractions import Fraction
 from itertools import chain
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Final
 
 from jinja2.exceptions import SecurityError
@@ -132,6 +133,40 @@ def text_length(value: Any, known: dict[int, int]) -> int:
     return known[key]
 
 
+def weighed(value: Any) -> Any:
+    """Something that is about to be compared or hashed, which goes through what it holds many times as often."""
+    spend(_repeated(value) * _ITEM)
+    return value
+
+
+def _repeated(value: Any) -> int:
+    """How many more values a look through all of a container meets than it is made of."""
+    if type(value) not in CONTAINERS or all(type(one) not in CONTAINERS for one in _items(value)):
+        return 0
+    known: dict[int, tuple[int, int]] = {}
+    return _met(value, known) - sum(own for own, _ in known.values())
+
+
+def _met(value: Any, known: dict[int, tuple[int, int]]) -> int:
+    """How many values a look through all of a container meets.
+
+    Args:
+        value: The container.
+        known: By ``id``, of each container in it: how many values are right in it, and how many a look meets.
+    """
+    key = id(value)
+    if key not in known:
+        items = _items(value)
+        known[key] = len(items), 0  # in itself: no look comes to an end, and Python stops it
+        inner = [one for one in items if type(one) in CONTAINERS]
+        known[key] = len(items), len(items) + sum(_met(one, known) for one in inner)
+    return known[key][1]
+
+
+def _items(container: Any) -> Any:
+    return container.values() if type(container) is dict else container
+
+
 def _depth(value: Any, known: dict[int, int]) -> int:
     if type(value) not in CONTAINERS:
         return 0
@@ -195,6 +230,47 @@ def _check_bits(bits: int) -> None:
 
 def _digits(bits: int) -> str:
     return f"{bits * 3 // 10:,}" if bits < 10**_MOST_DIGITS else "very many"
+
+
+_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "eq": eq,
+    "ne": ne,
+    "lt": lt,
+    "lteq": le,
+    "gt": gt,
+    "gteq": ge,
+    "in": lambda left, right: left in right,
+    "notin": lambda left, right: left not in right,
+}
+
+
+def compared(left: Any, *rest: Any) -> Any:
+    """``left < right``, or a chain of these: ``left < middle == right``.
+
+    Args:
+        left: The first operand.
+        rest: The name of each operator, and a function that returns its right operand.
+    """
+    holds: Any = True
+    for name, operand in zip(rest[::2], rest[1::2], strict=True):
+        right = operand()
+        holds = compare(name, left, right)
+        if not holds:
+            break
+        left = right
+    return holds
+
+
+def compare(name: str, left: Any, right: Any) -> Any:
+    """The result of one comparison, or of a search, by its name in jinja2's syntax tree."""
+    if name not in {"in", "notin"}:
+        spend(min(_repeated(left), _repeated(right)) * _ITEM)
+        return _COMPARISONS[name](left, right)
+    if type(right) in {list, tuple}:
+        spend(min(_repeated(left) * len(right), _repeated(right)) * _ITEM)
+    else:
+        weighed(left)
+    return _COMPARISONS[name](left, finite(right))
 
 
 def percent(left: Any, right: Any) -> Any:

@@ -31,6 +31,8 @@ from antiphon.making import (
     METHOD_COSTS,
     STEP,
     budget,
+    compare,
+    compared,
     concatenated,
     finite,
     made,
@@ -43,6 +45,7 @@ from antiphon.making import (
     text_length,
     times,
     turns,
+    weighed,
 )
 
 
@@ -142,6 +145,7 @@ _GO_THROUGH: Final = frozenset(  # the filters that go through what they are giv
     {"list", "sort", "unique", "groupby", "sum", "min", "max", "last", "reverse", "batch", "slice", "map", "select"}
     | {"reject", "selectattr", "rejectattr", "first", "dictsort", "urlencode"}
 )
+_COMPARE: Final = frozenset({"sort", "unique", "groupby", "min", "max", "dictsort"})  # those that compare the items
 _MAKE_TEXT: Final = frozenset(  # the filters that make text of whatever they are given
     {"capitalize", "center", "e", "escape", "forceescape", "indent", "lower", "pprint", "replace", "safe", "string"}
     | {"striptags", "title", "trim", "truncate", "upper", "urlencode", "urlize", "wordcount", "wordwrap", "xmlattr"}
@@ -151,7 +155,7 @@ _MAKE_TEXT: Final = frozenset(  # the filters that make text of whatever they ar
 def _paying(name: str, given: Callable[..., Any]) -> Callable[..., Any]:
     """A filter that pays for what it makes."""
     cost = FILTER_COSTS.get(name)
-    makes_text, goes_through = name in _MAKE_TEXT, name in _GO_THROUGH
+    makes_text, goes_through, compares = name in _MAKE_TEXT, name in _GO_THROUGH, name in _COMPARE
     at = int(hasattr(given, "jinja_pass_arg"))  # what jinja2 passes to a filter stands before the value
 
     @wraps(given)
@@ -162,6 +166,8 @@ def _paying(name: str, given: Callable[..., Any]) -> Callable[..., Any]:
             _said(value)
         if goes_through:
             value = finite(value)
+        if compares:
+            weighed(value)
         if cost is not None:
             cost(value, *rest, **options)
         return made(given(*head, value, *rest, **options))
@@ -200,6 +206,31 @@ def _percent(left: Any, right: Any) -> Any:
 def _lorem_ipsum(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -> str:  # noqa: A002 - as jinja2 has it
     spend(n * max * STEP)
     return generate_lorem_ipsum(n, html, min, max)
+
+
+# What tests pay
+
+_COMPARISONS: Final[Mapping[str, tuple[str, ...]]] = {  # by their names in jinja2's syntax tree
+    "eq": ("eq", "==", "equalto"),
+    "ne": ("ne", "!="),
+    "lt": ("lt", "<", "lessthan"),
+    "lteq": ("le", "<="),
+    "gt": ("gt", ">", "greaterthan"),
+    "gteq": ("ge", ">="),
+    "in": ("in",),
+}
+
+
+def _tests() -> dict[str, Callable[..., bool]]:
+    """The tests that compare, search, divide (which formats texts), or make text of whatever they are given."""
+    return {
+        **{one: partial(compare, operator) for operator, names in _COMPARISONS.items() for one in names},
+        "odd": lambda value: bool(_percent(value, 2) == 1),
+        "even": lambda value: bool(_percent(value, 2) == 0),
+        "divisibleby": lambda value, num: bool(_percent(value, num) == 0),
+        "lower": lambda value: str(_said(value)).islower(),
+        "upper": lambda value: str(_said(value)).isupper(),
+    }
 
 
 class _Formatter(SandboxedFormatter):
@@ -250,10 +281,19 @@ class _Compiler(CodeGenerator):
             self.write(", ")
         self.write(")))")
 
-    def visit_Operand(self, node: nodes.Operand, frame: Frame) -> None:  # noqa: N802
-        if node.op in {"in", "notin"}:
-            node.expr = _asking("finite", node.expr)
-        super().visit_Operand(node, frame)
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802
+        self.write("environment.compared(")
+        self.visit(node.expr, frame)
+        for operand in node.ops:
+            self.write(f", {operand.op!r}, lambda: ")
+            self.visit(operand.expr, frame)
+        self.write(")")
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
+        for pair in node.items:
+            if not isinstance(pair.key, nodes.Const):
+                pair.key = _asking("weighed", pair.key)
+        super().visit_Dict(node, frame)
 
 
 def _asking(name: str, given: nodes.Node, *more: nodes.Expr) -> nodes.Call:
@@ -267,9 +307,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
     code_generator_class = _Compiler
     intercepted_binops = frozenset({"+", "*", "**", "%"})
     concat = staticmethod(concatenated)
-    turns = staticmethod(turns)  # this and the next three are called by what `_Compiler` writes
+    turns = staticmethod(turns)  # this and all that follow are called by what `_Compiler` writes
     finite = staticmethod(finite)
     made = staticmethod(made)
+    compared = staticmethod(compared)
+    weighed = staticmethod(weighed)
 
     @staticmethod
     def parts(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -282,6 +324,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = {name: _paying(name, given) for name, given in self.filters.items()}
         self.filters["join"] = _joining(self.filters["join"])
         self.filters["format"] = _formatting
+        self.tests = {**self.tests, **_tests()}
         self.globals["lipsum"] = _lorem_ipsum
         self.binop_table.update({"+": plus, "*": times, "**": power, "%": _percent})
 
@@ -292,6 +335,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         ):  # the most common case, at half the cost
             return obj[attribute]
         return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Read an item, or the attribute of that name."""
+        return super().getitem(obj, argument if type(argument) is str else weighed(argument))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a text may read an attribute."""
@@ -307,8 +354,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         spend(CALL)
         if isinstance(obj, LoopContext):
             arguments = tuple(turns(items, STEP) for items in arguments)
+        elif isinstance(obj, MethodType) and isinstance(obj.__self__, LoopContext):
+            arguments = tuple(map(weighed, arguments))  # loop.changed() compares them
         elif isinstance(obj, BuiltinMethodType | type):
-            arguments = tuple(map(finite, arguments))
+            arguments = tuple(weighed(finite(one)) for one in arguments)
             owner = getattr(obj, "__self__", None)
             if isinstance(owner, str | bytes | int):
                 arguments = _paid_arguments(owner, obj.__name__, arguments, options)

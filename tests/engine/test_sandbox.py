@@ -27,6 +27,8 @@ from antiphon.errors import RenderingError
 from antiphon.making import MOST
 
 LAUGHS = "{% set n = namespace(x=['ha']) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}"
+LAUGHS_TWICE = LAUGHS + LAUGHS.replace("set n", "set m").replace("n.x", "m.x")
+TUPLES = "{% set n = namespace(x=(1,)) %}{% for i in range(60) %}{% set n.x = (n.x, n.x) %}{% endfor %}"
 KEPT = "{% set n = namespace(x=0) %}{% set s = 'a' * 10**6 %}{% for i in range(999) %}"
 DOUBLED = "{% set n = namespace(x='a') %}{% for i in range(99) %}"
 
@@ -115,6 +117,28 @@ BOMBS = {
     "laughs, by percent": LAUGHS + "{{ '%s' % n.x }}",
     "laughs, printed": LAUGHS + "{{ n.x | pprint }}",
     "laughs, joined": LAUGHS + "{{ [n.x] | join }}",
+    "laughs, compared": LAUGHS_TWICE + "{{ n.x == m.x }}",
+    "laughs, compared in a chain": LAUGHS_TWICE + "{{ [] < n.x <= m.x }}",
+    "laughs, compared by a test": LAUGHS_TWICE + "{{ n.x is eq(m.x) }}",
+    "laughs, chosen by a test": LAUGHS_TWICE + "{{ [n.x] | select('le', m.x) | list | length }}",
+    "laughs, looked for": LAUGHS_TWICE + "{{ n.x in [m.x] }}",
+    "laughs, looked for by a test": LAUGHS_TWICE + "{{ n.x is in([m.x]) }}",
+    "laughs, looked for by a method": LAUGHS_TWICE + "{{ [n.x].index(m.x) }}",
+    "laughs, counted": LAUGHS_TWICE + "{{ [n.x].count(m.x) }}",
+    "laughs, sorted": LAUGHS_TWICE + "{{ [n.x, m.x] | sort | length }}",
+    "laughs, the largest": LAUGHS_TWICE + "{{ [n.x, m.x] | max | length }}",
+    "laughs, in groups": LAUGHS_TWICE + "{{ [{'a': n.x}, {'a': m.x}] | groupby('a') | length }}",
+    "laughs, told apart by a loop": LAUGHS_TWICE + "{% for a in [n.x, m.x] %}{{ loop.changed(a) }}{% endfor %}",
+    "laughs, in capitals": LAUGHS + "{{ n.x is upper }}",
+    "laughs, in no capitals": LAUGHS + "{{ [n.x] | select('lower') | list | length }}",
+    "tuples, hashed as a key": TUPLES + "{{ {n.x: 1} | length }}",
+    "tuples, hashed for an item": TUPLES + "{{ {1: 1}[n.x] }}",
+    "tuples, hashed by a method": TUPLES + "{{ {1: 1}.get(n.x) }}",
+    "tuples, hashed for a search": TUPLES + "{{ n.x in {1: 1} }}",
+    "tuples, hashed as they are told apart": TUPLES + "{{ [n.x] | unique | list | length }}",
+    "percent, by odd": "{{ '%0999999999d' is odd }}",
+    "percent, by even": "{{ ['%0999999999d'] | select('even') | list }}",
+    "percent, by divisibleby": "{{ '%0999999999d' is divisibleby(1) }}",
     "kept slices": KEPT + "{% set n.x = [n.x, s[i:]] %}{% endfor %}",
     "kept capitals": KEPT + "{% set n.x = [n.x, s.upper()] %}{% endfor %}",
     "kept capitals, by the filter": KEPT + "{% set n.x = [n.x, s | upper] %}{% endfor %}",
@@ -130,6 +154,8 @@ BOMBS = {
     "an endless sort": "{{ endless | sort }}",
     "an endless choice": "{{ endless | select('lt', 0) | list }}",
     "an endless search": "{{ -1 in endless }}",
+    "an endless search by a test": "{{ -1 is in(endless) }}",
+    "an endless search, mapped": "{{ [-1] | reject('in', endless) | list }}",
     "an endless dict": "{{ dict.fromkeys(endless) }}",
     "endless arguments": "{{ dict(*endless) }}",
     "endless cycles": "{{ cycler(*endless) }}",
@@ -267,6 +293,15 @@ ALLOWED = {
     "{% for n in numbers %}{{ loop.index }}/{{ loop.length }} {% endfor %}": "1/3 2/3 3/3 ",
     "{% for n in tree recursive %}{{ n.name }}{{ loop(n.inner) }}{% endfor %}": "ab",
     "{{ 2 in numbers }} {{ 9 not in numbers }} {{ 'b' in 'abc' }}": "True True True",
+    "{{ 1 < 2 <= 2 != 3 }} {{ 1 < 0 < nothing }} {{ 3 > 2 >= 2 == 2.0 }} {{ [1] == [1] == [2] }}": "True False "
+    "True False",
+    "{{ [[1], [2]] < [[1], [3]] }} {{ {'a': [1]} == {'a': [1]} }} {{ [1] in [[1]] }}": "True True True",
+    "{{ {(1, (2,)): 'a'}[(1, (2,))] }} {{ [(2,), (1,), (2,)] | unique | sort }}": "a [(1,), (2,)]",
+    "{{ 3 is odd }} {{ 3 is even }} {{ 6 is divisibleby 3 }} {{ 'AB' is upper }} {{ 'AB' is lower }}": "True False "
+    "True True False",
+    "{{ 2 is in numbers }} {{ numbers | select('>=', 2) | list }} {{ 'a' is ne 'b' }} {{ 1 is lt 1 }}": "True [2, 3] "
+    "True False",
+    "{% for n in [1, 1, [1], [1]] %}{{ loop.changed(n) }} {% endfor %}": "True False True False ",
     "{% macro f(a, b=2) %}{{ a }}{{ b }}{{ caller() }}{% endmacro %}{% call f(*[1]) %}!{% endcall %}": "12!",
     "{{ numbers | map('string') | select('ne', '2') | list }} {{ numbers | sum }}": "['1', '3'] 6",
     "{{ {'b': 1, 'a': [2]} | tojson(indent=1) }}": '{\n "a": [\n  2\n ],\n "b": 1\n}',

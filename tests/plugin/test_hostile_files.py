@@ -88,6 +88,32 @@ def test_a_compressed_cassette_is_read_no_further_than_a_file(tmp_path: Path) ->
         load_vcr(tmp_path / "broken.yaml.gz")
 
 
+@pytest.mark.parametrize(
+    ("reader", "content", "said"),
+    [
+        (load_vcr, "interactions: [{request: {method: GET, uri: 'http://a:LONG'}, response: {}}]", "taken over: Port"),
+        (
+            load_vcr,
+            "interactions: [{request: {method: GET, ? LONG : 1}, response: {}}]",
+            "taken over: its request holds",
+        ),
+        (load_vcr, "interactions: [{? LONG : 1}]", "taken over: it is no exchange"),
+        (load_cassette, "version: LONG", "has the format version"),
+        (load_cassette, "{version: 1, end: 1, ? LONG : 1}", "has an unknown part"),
+    ],
+    ids=["port", "part of a request", "no exchange", "version", "part of a file"],
+)
+def test_what_is_wrong_in_a_cassette_is_quoted_in_few_words(
+    reader: Any, content: str, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "long.yaml"
+    file.write_text(content.replace("LONG", "k" * 30_000), encoding="utf-8")
+
+    with pytest.raises(CassetteError, match=said) as caught:
+        reader(file)
+    assert len(str(caught.value)) < 1000
+
+
 def test_an_entry_of_a_script_is_a_number_that_can_be_counted_with(tmp_path: Path) -> None:
     file = tmp_path / "script.yaml"
     for entry in (

@@ -13,6 +13,7 @@ from pytest_templates.errors import CassetteError
 
 _GZIP: Final = zlib.MAX_WBITS | 16
 _GZIP_NAMES: Final = ("gzip", "x-gzip")
+_WINDOWS: Final = {**dict.fromkeys(_GZIP_NAMES, _GZIP), "deflate": zlib.MAX_WBITS}
 _RAW_DEFLATE: Final = -zlib.MAX_WBITS
 _PACKAGES: Final = {"br": ("brotli", "brotlicffi"), "zstd": ("compression.zstd", "backports.zstd", "zstandard")}
 
@@ -64,6 +65,25 @@ def decoded(body: bytes, encoding: str) -> bytes:
 def encoded(body: bytes, encoding: str) -> bytes:
     """A whole body in the content encodings that `decoded` undoes; raises as that does."""
     return reduce(_compressed, _names(encoding), body)
+
+
+def encoded_pieces(pieces: list[bytes], encoding: str, *, is_whole: bool) -> list[bytes]:
+    """The pieces of a body in the content encodings that `decoded` undoes; raises as that does.
+
+    What is undone of each of them is the piece that it was. In encodings other than gzip and deflate, the first one
+    holds all of the body.
+
+    Args:
+        pieces: The body.
+        encoding: As for `ChunkDecoder`.
+        is_whole: Whether the body comes to its end.
+    """
+    names = _names(encoding)
+    if len(names) > 1 or names[0] not in _WINDOWS:
+        return [encoded(b"".join(pieces), encoding)]
+    compressor = zlib.compressobj(wbits=_WINDOWS[names[0]])
+    *parts, last = [compressor.compress(piece) + compressor.flush(zlib.Z_SYNC_FLUSH) for piece in pieces]
+    return [*parts, last + compressor.flush() if is_whole else last]
 
 
 def is_known(encoding: str) -> bool:

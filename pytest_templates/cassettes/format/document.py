@@ -65,6 +65,7 @@ from pytest_templates.cassettes.recorded import (
     Truncation,
 )
 from pytest_templates.support import yaml_text
+from pytest_templates.support.text import cut
 from pytest_templates.support.yaml_text import Place
 
 
@@ -212,6 +213,7 @@ def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> 
     return node[name]
 
 
+_MOST_SAID: Final = 500  # characters of what is wrong: it quotes the file
 VERSION: Final = 1
 _BLOCK: Final = 2**16  # characters
 _MOST_KEPT: Final = 64  # blocks
@@ -380,7 +382,7 @@ def _from_whole(text: str) -> list[Interaction]:
         raise FormatError(f"is not readable as YAML: {error.problem}", error.line) from error
     except FaultError as fault:
         line = text.rstrip("\n").count("\n") + 1 if fault.place is None else yaml_text.line_of(text, fault.place)
-        raise FormatError(str(fault), line) from None
+        raise FormatError(cut(str(fault), _MOST_SAID), line) from None
 
 
 def _interactions(document: Any) -> list[Interaction]:

@@ -32,12 +32,14 @@ from pytest_templates.cassettes.recorded import (
 )
 from pytest_templates.errors import CassetteError
 from pytest_templates.support import yaml_text
+from pytest_templates.support.text import cut
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _FastLoader
 else:
     _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_MOST_SAID: Final = 500  # characters of what is wrong: it quotes the file
 _GZIP: Final = b"\x1f\x8b"
 _YAML_SAYS: Final = re.compile(rb"^(http_)?interactions\s*:|\A(---\s+)?(requests\s*:|-\s+request\s*:)", re.MULTILINE)
 _JSON_SAYS: Final = re.compile(rb'"(http_)?interactions"\s*:|\A\s*\[\s*\{\s*"request"\s*:')
@@ -70,7 +72,7 @@ def load_vcr(path: Path) -> list[Interaction]:
     except (UnicodeDecodeError, EOFError, RecursionError) as error:
         raise CassetteError(f"{path}: the file is no YAML or JSON: {error}") from error
     except ValueError as error:
-        raise CassetteError(f"{path}: {error}") from error
+        raise CassetteError(f"{path}: {cut(str(error), _MOST_SAID)}") from error
     return [_interaction(node, number, path) for number, node in enumerate(nodes, 1)]
 
 
@@ -178,7 +180,8 @@ def _interaction(node: Any, number: int, path: Path) -> Interaction:
     try:
         return Interaction(None, None, _request(_part(node, "request")), _response(_part(node, "response")))
     except (TypeError, ValueError, LookupError, OverflowError) as error:
-        problem = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be taken over: {error}"
+        said = cut(str(error), _MOST_SAID)
+        problem = f"lacks {said}" if isinstance(error, KeyError) else f"cannot be taken over: {said}"
         raise CassetteError(f"{path}: interaction {number} {problem}") from error
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Final
 
 from pytest_templates.cassettes.format.bodies import CHECKSUMS, LAST_EVENT, is_over, is_stream
-from pytest_templates.cassettes.format.decompression import ChunkDecoder, encoded
+from pytest_templates.cassettes.format.decompression import ChunkDecoder, encoded, encoded_pieces
 from pytest_templates.cassettes.recorded import Chunk, RecordedResponse, Truncation, header
 from pytest_templates.support.clock import seconds
 
@@ -28,6 +28,7 @@ class ResponseCapture:
 
     Attributes:
         has_ended: Whether the whole response was recorded.
+        is_raw: Whether the program gets the body as it is sent.
 
     Raises:
         CassetteError: The body is compressed in a way that cannot be undone.
@@ -42,6 +43,7 @@ class ResponseCapture:
         record: Callable[[RecordedResponse], None],
     ) -> None:
         self.has_ended = False
+        self.is_raw = False
         self._head = head
         self._keeps_pieces = streamed or is_stream(head.headers)
         self._started = started
@@ -77,12 +79,21 @@ class ResponseCapture:
         if self.has_ended:
             return
         self._received += len(data)
-        decoded = self._decoder.decode(data)
+        decoded = self._decoded(data)
         if decoded:
             self._pieces.append(decoded)
         if decoded and self._keeps_pieces:
             arrival = Chunk(len(decoded), self._now())
             self._arrivals.append(self._arrivals[-1] if self._arrivals[-1:] == [arrival] else arrival)
+
+    def _decoded(self, data: bytes) -> bytes:
+        try:
+            return self._decoder.decode(data)
+        except Exception:
+            if not self.is_raw or self._received > len(data):
+                raise
+            self._decoder, self.is_raw = ChunkDecoder(""), False  # it is not compressed, and nobody tries to undo it
+            return data
 
     def leave(self) -> None:
         """The client reads no further."""
@@ -106,7 +117,12 @@ class ResponseCapture:
             by = None
         cut = None if by is None else Truncation(self._now(), by)
         body, self._pieces = b"".join(self._pieces), []
-        return replace(without_encoding(self._head), body=body, arrivals=tuple(self._arrivals), cut=cut)
+        response = replace(without_encoding(self._head), body=body, arrivals=tuple(self._arrivals), cut=cut)
+        encoding = header(self._head.headers, "content-encoding")
+        if not (self.is_raw and encoding and body):
+            return response
+        length = [pair for pair in self._head.headers if pair[0] == "content-length"]
+        return replace(response, headers=(*response.headers, *length), encoding=encoding)
 
     def _is_whole(self) -> bool:
         """Whether nothing was left to come: many clients do not read on to see the end."""
@@ -154,9 +170,17 @@ def as_sent(response: RecordedResponse) -> RecordedResponse:
     """
     if not response.encoding:
         return response
-    body = encoded(response.body, response.encoding)
-    pairs = ((name, str(len(body)) if name == "content-length" else value) for name, value in response.headers)
-    return replace(response, body=body, headers=(*pairs, ("content-encoding", response.encoding)), encoding="")
+    arrivals = response.arrivals
+    if arrivals or response.cut:
+        pieces = encoded_pieces(response.pieces, response.encoding, is_whole=response.cut is None)
+        arrivals = tuple(Chunk(len(piece), arrival.at) for piece, arrival in zip(pieces, arrivals, strict=False))
+        body = b"".join(pieces)
+    else:
+        body = encoded(response.body, response.encoding)
+    length = header(response.headers, "content-length") if response.cut else str(len(body))
+    pairs = ((name, length if name == "content-length" else value) for name, value in response.headers)
+    headers = (*pairs, ("content-encoding", response.encoding))
+    return replace(response, body=body, arrivals=arrivals, headers=headers, encoding="")
 
 
 def without_encoding(response: RecordedResponse) -> RecordedResponse:

@@ -14,7 +14,7 @@ from threading import Event, current_thread, main_thread
 from types import ModuleType
 from typing import Any, Final
 
-from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture
+from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture, as_sent
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noting, recorder_for
 from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import (
@@ -29,7 +29,7 @@ from pytest_templates.support.clock import seconds
 
 @cache
 def recorded_stream(library: ModuleType) -> Callable[[Any, ResponseCapture], Any]:
-    """Makes streams of a library from its own ones and the captures that record them."""
+    """Makes streams of a library from its own responses and the captures that record them."""
     return type("RecordedStream", (_RecordedStream, library.SyncByteStream, library.AsyncByteStream), {})
 
 
@@ -42,19 +42,31 @@ def replayed_stream(
 
 
 class _RecordedStream:
-    """Hands every piece to the client as it comes, and to the recording."""
+    """Hands every piece to the client as it comes, and to the recording.
 
-    def __init__(self, stream: Any, capture: ResponseCapture) -> None:
-        self._stream = stream
+    Args:
+        response: The response whose stream it is to be.
+        capture: Takes the pieces.
+    """
+
+    def __init__(self, response: Any, capture: ResponseCapture) -> None:
+        self._response = response
+        self._stream = response.stream
         self._capture = capture
 
+    def _begin(self) -> None:
+        # a response makes its decoder when it begins to read, unless it is read by `iter_raw`
+        self._capture.is_raw = not hasattr(self._response, "_decoder")
+
     def __iter__(self) -> Iterator[bytes]:
+        self._begin()
         with self._capture.listening():
             for piece in self._stream:
                 self._capture.piece(piece)
                 yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._begin()
         with self._capture.listening():
             async for piece in self._stream:
                 self._capture.piece(piece)
@@ -262,7 +274,8 @@ class _Exchange:
         """The recorded response; ``None`` where the request is to be sent."""
         if self._decision.replay is None:
             return None
-        response = self._decision.replay.response
+        with noting(self._recorder):
+            response = as_sent(self._decision.replay.response)
         reason = response.reason or usual_reason(response.status)
         version = response.http_version or USUAL_VERSION
         return self._library.Response(
@@ -287,7 +300,7 @@ class _Exchange:
         with noting(self._recorder):
             capture = ResponseCapture(head, streamed=streamed, started=self._started, record=record)
         self._recorder.captures.add(capture)
-        response.stream = recorded_stream(self._library)(response.stream, capture)
+        response.stream = recorded_stream(self._library)(response, capture)
         return response
 
     def _read_past(self) -> Exception:

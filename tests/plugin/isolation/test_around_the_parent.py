@@ -668,3 +668,29 @@ def test_values_with_the_name_of_a_secret_are_hidden_wherever_they_are(project, 
     assert ("test_it.API_KEY was <hidden, " in told) is (mode == "precise")
     assert "metadata['other'] was added: {'password': <hidden, " in told
     assert not [word for word in ("hunter", "battery", "staple", "horse", "swordfish") if word in told]
+
+
+LOOKED_UP = """
+from time import process_time
+
+ROWS = [{"number": number, "name": f"row {number}"} for number in range(9000)]
+
+def cost(act):
+    taken = []
+    for _ in range(5):
+        begun = process_time()
+        started(act)
+        taken.append(process_time() - begun)
+    return min(taken)
+
+def test_it():
+    started(lambda child: None)
+    assert cost(lambda child: child.metadata.update(row=ROWS[5]["name"])) < 4 * cost(lambda child: None)
+"""
+
+
+def test_a_program_that_holds_a_part_of_a_large_table_costs_no_more(project):
+    project.file("helpers.py", HELPERS)
+    project.tests(PROGRAM + LOOKED_UP)
+
+    project.run_alone("--templates-isolation=precise").assert_outcomes(passed=1)

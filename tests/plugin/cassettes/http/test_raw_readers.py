@@ -16,11 +16,15 @@ from urllib.parse import urlsplit
 
 import boto3
 import httpx
+import httpx2
 import pytest
 import requests
 import urllib3
 from botocore.config import Config
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pytest_templates.cassettes.format.decompression import ChunkDecoder, decoded, encoded_pieces
 from pytest_templates.cassettes.format.document import FormatError, from_text, to_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.storage.store import load_cassette
@@ -100,7 +104,31 @@ def by_aiohttp(url: str) -> tuple[Any, ...]:
     return asyncio.run(ask())
 
 
+def by_httpx(library: Any) -> Callable[[str], tuple[Any, ...]]:
+    def program(url: str) -> tuple[Any, ...]:
+        with library.Client() as client, client.stream("GET", url) as answer:
+            packed = b"".join(answer.iter_raw(7))
+        encoding = answer.headers["Content-Encoding"]
+        return encoding, answer.headers["Content-Length"] == str(len(packed)), UNDO[encoding](packed)
+
+    return program
+
+
+def by_async_httpx(library: Any) -> Callable[[str], tuple[Any, ...]]:
+    async def ask(url: str) -> tuple[Any, ...]:
+        async with library.AsyncClient() as client, client.stream("GET", url) as answer:
+            packed = b"".join([piece async for piece in answer.aiter_raw()])
+        encoding = answer.headers["Content-Encoding"]
+        return encoding, answer.headers["Content-Length"] == str(len(packed)), UNDO[encoding](packed)
+
+    return lambda url: asyncio.run(ask(url))
+
+
 PROGRAMS = {
+    "httpx": by_httpx(httpx),
+    "httpx2": by_httpx(httpx2),
+    "httpx, async": by_async_httpx(httpx),
+    "httpx2, async": by_async_httpx(httpx2),
     "aiohttp": by_aiohttp,
     "boto3": by_s3,
     "requests": by_requests,
@@ -128,12 +156,63 @@ def test_a_program_gets_compressed_bytes_as_without_a_cassette(
     assert f"encoding: {encoding}\n" in path.read_text("utf-8")
 
 
-def test_what_is_no_compressed_body_comes_as_it_is(recorded_and_replayed: Any, web: Any, path: Path) -> None:
-    web.answer = lambda request: request.says(BODY, 200, ("Content-Encoding", "gzip"))
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_raw_stream_that_is_left_early_is_left_there_again(
+    library: Any, recorded_and_replayed: Any, web: Any, path: Path
+) -> None:
+    packed = gzip.compress(BODY)
+    web.answer = lambda request: request.says(packed, 200, ("Content-Encoding", "gzip"), stalls=True)
 
-    def program(url: str) -> bytes:
-        with requests.get(url, stream=True) as answer:
-            return bytes(answer.raw.read())
+    def program(url: str) -> tuple[str, bytes]:
+        with library.Client() as client, client.stream("GET", url) as answer:
+            part = next(answer.iter_raw())
+        return answer.headers["Content-Encoding"], zlib.decompressobj(31).decompress(part)
+
+    assert recorded_and_replayed(program) == (("gzip", BODY), ("gzip", BODY))
+    (interaction,) = load_cassette(path)
+    assert interaction.response.cut is not None
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_what_httpx_has_undone_is_kept_as_no_other_answer(
+    library: Any, recorded_and_replayed: Any, web: Any, path: Path
+) -> None:
+    web.answer = lambda request: request.says(gzip.compress(BODY), 200, ("Content-Encoding", "gzip"))
+
+    def program(url: str) -> list[bytes]:
+        with library.Client() as client, client.stream("GET", url) as answer:
+            return [library.get(url).content, b"".join(answer.iter_bytes())]
+
+    assert recorded_and_replayed(program) == ([BODY, BODY], [BODY, BODY])
+    assert [one.response.encoding for one in load_cassette(path)] == ["", ""]
+
+
+@given(pieces=st.lists(st.binary(min_size=1), min_size=1), is_whole=st.booleans(), encoding=st.sampled_from([*UNDO]))
+def test_each_piece_of_a_body_that_is_compressed_again_is_the_same_piece(
+    pieces: list[bytes], is_whole: bool, encoding: str
+) -> None:
+    decoder = ChunkDecoder(encoding)
+    packed = encoded_pieces(pieces, encoding, is_whole=is_whole)
+
+    assert [decoder.decode(piece) for piece in packed] == pieces
+    assert (decoded(b"".join(packed), encoding) == b"".join(pieces)) is is_whole
+
+
+def raw_by_requests(url: str) -> bytes:
+    with requests.get(url, stream=True) as answer:
+        return bytes(answer.raw.read())
+
+
+def raw_by_httpx(url: str) -> bytes:
+    with httpx.stream("GET", url) as answer:
+        return b"".join(answer.iter_raw())
+
+
+@pytest.mark.parametrize("program", [raw_by_requests, raw_by_httpx])
+def test_what_is_no_compressed_body_comes_as_it_is(
+    program: Any, recorded_and_replayed: Any, web: Any, path: Path
+) -> None:
+    web.answer = lambda request: request.says(BODY, 200, ("Content-Encoding", "gzip"))
 
     assert recorded_and_replayed(program) == (BODY, BODY)
     assert [one.response.encoding for one in load_cassette(path)] == [""]
