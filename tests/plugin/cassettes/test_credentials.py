@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_templates.cassettes.format.document import from_text
-from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 
 KEY = "k7Qw9xLr2TzVb6NmYc"
@@ -126,10 +126,17 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.read_text("utf-8")
 
 
+@pytest.fixture(scope="module")
+def interactions(text: str) -> list[Interaction]:
+    return from_text(text)
+
+
 @pytest.mark.parametrize("form", FORMS)
-def test_a_credential_that_the_server_repeats_is_not_on_the_cassette(form: str, text: str) -> None:
+def test_a_credential_that_the_server_repeats_is_not_on_the_cassette(
+    form: str, text: str, interactions: list[Interaction]
+) -> None:
     key = key_of(form, KEY)
-    one = next(one for one in from_text(text) if one.request.uri.split("?")[0].endswith(quote(form, safe="")))
+    one = next(one for one in interactions if one.request.uri.split("?")[0].endswith(quote(form, safe="")))
     events = [json.loads(event[6:]) for event in one.response.body.decode().split("\n\n") if event]
     assert events[0]["note"] == "asked with REDACTED."
     assert events[0]["page"] == 2
