@@ -53,7 +53,11 @@ def _with_attachments(message: Message) -> str | list[wire.UserContent]:
     return [*text, *map(_attached, message.attachments)]
 
 
-_ADDRESSED: dict[str, type[wire.ImageUrl | wire.AudioUrl | wire.DocumentUrl]] = {"image": wire.ImageUrl, "audio": wire.AudioUrl, "document": wire.DocumentUrl}
+_ADDRESSED: dict[str, type[wire.ImageUrl | wire.AudioUrl | wire.DocumentUrl]] = {
+    "image": wire.ImageUrl,
+    "audio": wire.AudioUrl,
+    "document": wire.DocumentUrl,
+}
 
 
 def _attached(attachment: Attachment) -> wire.UserContent:
