@@ -58,7 +58,7 @@ def test_wrong_attachments_are_refused_when_the_template_is_built() -> None:
         AssistantTemplate(attachments=[IMAGE])
     with pytest.raises(InvalidValue, match="a system message takes no attachments"):
         MessageTemplate("See", "system", attachments=[IMAGE])
-    with pytest.raises(TypeError):
+    with pytest.raises(InvalidValue, match="a system message takes no attachments"):
         SystemTemplate("See", attachments=[IMAGE])  # type: ignore[call-arg]
 
 
