@@ -67,6 +67,17 @@ def _attached(attachment: Attachment) -> wire.UserContent:
     return wire.BinaryContent(data=data, media_type=attachment.media_type or "application/octet-stream")
 
 
+def kinds_attached(messages: Iterable[wire.ModelMessage]) -> list[str]:
+    """The media types of what is attached in a conversation, as far as they are known, each once."""
+    contents = (part.content for message in messages for part in message.parts if isinstance(part, _WITH_ATTACHMENTS))
+    attached = (item for content in contents if isinstance(content, list) for item in content)
+    kinds = (getattr(item, "_media_type", None) or item.kind for item in attached if not isinstance(item, str))
+    return sorted(set(kinds))
+
+
+_WITH_ATTACHMENTS = (wire.UserPromptPart, wire.ToolReturnPart)
+
+
 def _files(parts: Sequence[wire.ModelResponsePart]) -> Iterable[Attachment]:
     """What an answer holds beside text; of what is no image, audio or document, such as a video, nothing is known."""
     for part in parts:
