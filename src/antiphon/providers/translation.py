@@ -71,7 +71,8 @@ def kinds_attached(messages: Iterable[wire.ModelMessage]) -> list[str]:
     """The media types of what is attached in a conversation, as far as they are known, each once."""
     contents = (part.content for message in messages for part in message.parts if isinstance(part, _WITH_ATTACHMENTS))
     attached = (item for content in contents if isinstance(content, list) for item in content)
-    kinds = (getattr(item, "_media_type", None) or item.kind for item in attached if not isinstance(item, str))
+    files = (item for item in attached if not isinstance(item, str))
+    kinds = (file.media_type if isinstance(file, wire.BinaryContent) else file.kind for file in files)
     return sorted(set(kinds))
 
 
