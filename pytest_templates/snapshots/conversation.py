@@ -89,7 +89,7 @@ class _Writer:
         self._stable = StableIds()
 
     def messages(self, messages: Sequence[Message]) -> Iterator[Block]:
-        plain = self._transform([message.model_dump(include=_FIELDS, exclude_none=True) for message in messages])
+        plain = self._transform([_plain(message) for message in messages])
         return (self._message(message) for message in plain)
 
     def call(self, call: ModelCall, earlier: Sequence[ModelCall]) -> Iterator[Block]:
@@ -117,7 +117,8 @@ class _Writer:
         title += [f"(call {self._number(message['tool_call_id'])})"] if "tool_call_id" in message else []
         thought = [visible_json(self._stable.text(message["thinking"]))] if message.get("thinking") else []
         said = lines_of(self._stable.text(str(message.get("content", ""))))
-        body = (*(f"  * {one}" for one in thought), *said)
+        attached = (f"  + {inline(one)}" for one in message.get("attachments", ()))
+        body = (*(f"  * {one}" for one in thought), *said, *attached)
         return Block(" ".join(title), (*body, *self._tool_calls(message.get("tool_calls", ()))))
 
     def _tool_calls(self, calls: Sequence[Mapping[str, Plain]]) -> Iterator[str]:
@@ -130,6 +131,12 @@ class _Writer:
 
     def _number(self, call_id: Plain) -> int:
         return self._stable.number("call", str(call_id))
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    """A message as plain data; an attachment is named by kind, media type, size and digest."""
+    plain = message.model_dump(include=_FIELDS, exclude_none=True)
+    return {**plain, "attachments": [*map(str, message.attachments)]} if message.attachments else plain
 
 
 def _json(value: Plain) -> str:
@@ -147,9 +154,19 @@ def _known(call: ModelCall, other: ModelCall) -> int:
 
 def _is_answer(message: Message, reply: Reply) -> bool:
     answer = _answer_of(reply)
-    return (message.role, message.content, message.tool_calls) == (answer.role, answer.content, answer.tool_calls)
+    return message.attachments == answer.attachments and (message.role, message.content, message.tool_calls) == (
+        answer.role,
+        answer.content,
+        answer.tool_calls,
+    )
 
 
 def _answer_of(reply: Reply) -> Message:
     said = reply.content or reply.refusal or ""
-    return Message(role="assistant", content=said, tool_calls=reply.tool_calls, thinking=reply.thinking)
+    return Message(
+        role="assistant",
+        content=said,
+        tool_calls=reply.tool_calls,
+        thinking=reply.thinking,
+        attachments=reply.attachments,
+    )

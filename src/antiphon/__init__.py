@@ -3,6 +3,7 @@
 Everything public can be imported from here; ``antiphon.errors`` holds the errors.
 """
 
+from antiphon.attachments import Attachment, Audio, Document, Image
 from antiphon.connect import connect
 from antiphon.drivers import Script
 from antiphon.events import Event, TextDelta
@@ -49,11 +50,14 @@ from antiphon.transforms import ExtractCodeBlock, ResetMetadata, SessionTransfor
 
 __all__ = [
     "AssistantTemplate",
+    "Attachment",
+    "Audio",
     "Branch",
     "BreakTemplate",
     "CleanSessionStrategy",
     "CommandLineRunner",
     "ConsoleInterface",
+    "Document",
     "EndTemplate",
     "Event",
     "ExtractCodeBlock",
@@ -63,6 +67,7 @@ __all__ = [
     "FilteredInheritStrategy",
     "GenerateTemplate",
     "IfTemplate",
+    "Image",
     "InheritSystemStrategy",
     "LLMFilteringStrategy",
     "LLMSummarizingStrategy",

@@ -96,6 +96,7 @@ class CallRecorder:
                 refusal=answer.refusal,
                 finish_reason=answer.finish_reason,
                 provider_data=answer.provider_data,
+                attachments=answer.attachments,
             )
         if isinstance(answer, Message):
             self._reply = Reply(
@@ -105,6 +106,7 @@ class CallRecorder:
                 thinking=answer.thinking,
                 refusal=answer.refusal,
                 provider_data=answer.provider_data,
+                attachments=answer.attachments,
             )
             return answer.model_copy(update={"template_path": self._caller.template_path, "model": self._caller.model})
         raise self._refused(answer)

@@ -9,10 +9,13 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from antiphon.attachments import Attachment
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 _VALUE = ConfigDict(frozen=True, extra="forbid")
 _LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)  # of JSON, where there is nothing
+_NONE_LEFT_OUT: Any = Field(default=(), exclude_if=lambda value: not value)
 
 
 BROKEN_OFF: Mapping[str, str] = {
@@ -91,6 +94,7 @@ class Message(BaseModel):
         refusal: With which words the model refused to answer; they are the content, too, where there is no other.
         finish_reason: Why the model stopped: see ``Reply``.
         provider_data: The answer as its provider gave it, where that is more than the other attributes tell.
+        attachments: Images, audio and documents beside the text.
     """
 
     model_config = _VALUE
@@ -108,6 +112,7 @@ class Message(BaseModel):
     refusal: str | None = _LEFT_OUT
     finish_reason: str | None = _LEFT_OUT
     provider_data: ProviderData | None = _LEFT_OUT
+    attachments: tuple[Attachment, ...] = _NONE_LEFT_OUT
 
     @property
     def citations(self) -> tuple[Citation, ...]:
@@ -218,6 +223,7 @@ class _ReplyFields(TypedDict, total=False):
     thinking: str | None
     refusal: str | None
     provider_data: ProviderData | None
+    attachments: Sequence[Attachment]
 
 
 class Reply(BaseModel):
@@ -233,6 +239,7 @@ class Reply(BaseModel):
         thinking: What the model thought before it answered.
         refusal: With which words the model refused to answer.
         provider_data: The answer as its provider gave it, where that is more than the other attributes tell.
+        attachments: Images, audio and documents beside the text.
     """
 
     model_config = _VALUE
@@ -245,6 +252,7 @@ class Reply(BaseModel):
     thinking: str | None = _LEFT_OUT
     refusal: str | None = _LEFT_OUT
     provider_data: ProviderData | None = _LEFT_OUT
+    attachments: tuple[Attachment, ...] = _NONE_LEFT_OUT
 
     def __init__(self, content: str = "", **fields: Unpack[_ReplyFields]) -> None:
         # The text may stand first without its name, as in Reply("Hello"): as scripts often write it.

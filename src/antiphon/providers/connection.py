@@ -8,7 +8,7 @@ from inspect import signature
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue
+from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue, naming_template
 
 try:
     from pydantic_ai import direct, models
@@ -33,7 +33,7 @@ from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
 from antiphon.providers.known_settings import check_settings
 from antiphon.providers.options import BEYOND_HTTP
 from antiphon.providers.remedies import missing_option, missing_package, unknown_provider
-from antiphon.providers.translation import from_wire, parameters_for, text_of, to_wire, wire_settings
+from antiphon.providers.translation import from_wire, kinds_attached, parameters_for, text_of, to_wire, wire_settings
 from antiphon.session import Session
 from antiphon.trace import current_caller
 
@@ -109,11 +109,11 @@ class Connection:
             return ModelProfile()
 
     async def _ask(self, question: _Question) -> Reply:
-        with self._our_errors():
+        with self._our_errors(question):
             return from_wire(await direct.model_request(self._model, **question))
 
     async def _listen(self, question: _Question) -> AsyncGenerator[str | Reply]:
-        with self._our_errors():
+        with self._our_errors(question):
             async with direct.model_request_stream(self._model, **question) as response:
                 async for event in response:
                     text = text_of(event)
@@ -122,7 +122,7 @@ class Connection:
                 yield from_wire(response.get())
 
     @contextmanager
-    def _our_errors(self) -> Iterator[None]:
+    def _our_errors(self, question: _Question) -> Iterator[None]:
         try:
             yield
         except AntiphonError:
@@ -132,6 +132,12 @@ class Connection:
             if wrapped is not None:
                 raise wrapped from None
             raise to_ours(error, self._asked()) from error
+        except RuntimeError as error:  # so pydantic-ai says of content that a provider does not take, before it is sent
+            kinds = kinds_attached(question["messages"])
+            if not kinds or type(error) not in (RuntimeError, NotImplementedError):
+                raise
+            text = f"{self._asked()}: the provider does not take what is attached ({', '.join(kinds)}): {error}"
+            raise naming_template(InvalidValue(text)) from error
 
     def _asked(self) -> Asked:
         """Who asks what: for the text of an error."""

@@ -17,6 +17,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings as WireSettings
 from pydantic_ai.tools import ToolDefinition
 
+from antiphon.attachments import Attachment, attachment_of
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
 from antiphon.providers.answers import answer_to_wire, provider_data_of
@@ -39,8 +40,52 @@ def _request_part(message: Message) -> wire.ModelRequestPart:
         return wire.SystemPromptPart(content=message.content)
     if message.role == "tool":
         name = str(message.metadata.get("tool_name", ""))
-        return wire.ToolReturnPart(tool_name=name, content=message.content, tool_call_id=message.tool_call_id or "")
-    return wire.UserPromptPart(content=message.content)
+        content = _with_attachments(message)
+        return wire.ToolReturnPart(tool_name=name, content=content, tool_call_id=message.tool_call_id or "")
+    return wire.UserPromptPart(content=_with_attachments(message))
+
+
+def _with_attachments(message: Message) -> str | list[wire.UserContent]:
+    """The text of a message and what is attached to it, in this order."""
+    if not message.attachments:
+        return message.content
+    text: list[wire.UserContent] = [message.content] if message.content else []
+    return [*text, *map(_attached, message.attachments)]
+
+
+_ADDRESSED: dict[str, type[wire.ImageUrl | wire.AudioUrl | wire.DocumentUrl]] = {
+    "image": wire.ImageUrl,
+    "audio": wire.AudioUrl,
+    "document": wire.DocumentUrl,
+}
+
+
+def _attached(attachment: Attachment) -> wire.UserContent:
+    data = attachment.data
+    if data is None:
+        return _ADDRESSED[attachment.kind](url=attachment.url or "", media_type=attachment.media_type)
+    return wire.BinaryContent(data=data, media_type=attachment.media_type or "application/octet-stream")
+
+
+def kinds_attached(messages: Iterable[wire.ModelMessage]) -> list[str]:
+    """The media types of what is attached in a conversation, as far as they are known, each once."""
+    contents = (part.content for message in messages for part in message.parts if isinstance(part, _WITH_ATTACHMENTS))
+    attached = (item for content in contents if isinstance(content, list) for item in content)
+    files = (item for item in attached if not isinstance(item, str))
+    kinds = (file.media_type if isinstance(file, wire.BinaryContent) else file.kind for file in files)
+    return sorted(set(kinds))
+
+
+_WITH_ATTACHMENTS = (wire.UserPromptPart, wire.ToolReturnPart)
+
+
+def _files(parts: Sequence[wire.ModelResponsePart]) -> Iterable[Attachment]:
+    """What an answer holds beside text; of what is no image, audio or document, such as a video, nothing is known."""
+    for part in parts:
+        if isinstance(part, wire.FilePart):
+            attachment = attachment_of(part.content.data, part.content.media_type)
+            if attachment is not None:
+                yield attachment
 
 
 def wire_settings(settings: ModelSettings) -> WireSettings:
@@ -106,6 +151,7 @@ def from_wire(response: wire.ModelResponse) -> Reply:
         thinking="\n\n".join(thoughts) or None,
         refusal=(response.provider_details or {}).get("refusal"),
         provider_data=provider_data_of(response),
+        attachments=tuple(_files(response.parts)),
     )
 
 

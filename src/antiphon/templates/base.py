@@ -12,6 +12,7 @@ from pathlib import Path
 from types import GeneratorType
 from typing import Any, ClassVar, TypedDict, cast
 
+from antiphon.attachments import Attachment
 from antiphon.copies import Shared
 from antiphon.drivers import Script, adrive, drive
 from antiphon.effects import AskModel, ask
@@ -283,8 +284,9 @@ class Template(Shared, ABC):
                 return place
         return child.template_id or child.kind
 
-    def _say(self, session: Session, content: str, role: Role) -> Message:
-        return self._add(session, Message(role=role, content=content, template_path=session.run.path))
+    def _say(self, session: Session, content: str, role: Role, attachments: tuple[Attachment, ...] = ()) -> Message:
+        path = session.run.path
+        return self._add(session, Message(role=role, content=content, template_path=path, attachments=attachments))
 
     def _add(self, session: Session, message: Message) -> Message:
         session.messages.append(message)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any, Unpack
 
 from pydantic import ValidationError
 
+from antiphon.attachments import Attachment
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidValue, OutputError, naming_template
@@ -19,7 +20,7 @@ from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
-from antiphon.templates.message import MessageTemplate
+from antiphon.templates.message import Attached, MessageTemplate
 from antiphon.transforms import Transforms
 
 
@@ -66,6 +67,7 @@ class GenerateTemplate(MessageTemplate):
         Template.__init__(self, template_id, before_transform, after_transform, enable_logging)
         self.role = check_role(role)
         self._text = None
+        self._attached = Attached(())
         self.model = model
         self.output_type = output_type
         self.retries = check_count(retries, "retries")
@@ -132,10 +134,12 @@ class AssistantTemplate(GenerateTemplate):
         output_type: See there.
         retries: See there.
         disable_jinja: Whether the content is said as it stands.
+        attachments: As with ``MessageTemplate``; with a content only.
         **options: See ``TemplateOptions``.
 
     Raises:
-        InvalidValue: There is a content, and a model or a type for its answer: nobody would be asked.
+        InvalidValue: There is a content, and a model or a type for its answer: nobody would be asked. Or there are
+            attachments and no content.
     """
 
     def __init__(
@@ -146,6 +150,7 @@ class AssistantTemplate(GenerateTemplate):
         output_type: Any = None,
         retries: int = 0,
         disable_jinja: bool = False,
+        attachments: Sequence[Attachment | str] = (),
         **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__("assistant", model=model, output_type=output_type, retries=retries, **options)
@@ -155,3 +160,6 @@ class AssistantTemplate(GenerateTemplate):
                     f"an AssistantTemplate with a content asks no model: leave out content or {parameter}"
                 )
         self._text = None if content is None else self._text_of(content, disable_jinja=disable_jinja)
+        self._attached = Attached(attachments)
+        if attachments and content is None:
+            raise InvalidValue("an AssistantTemplate that asks a model attaches nothing: leave out attachments")

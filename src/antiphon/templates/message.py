@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Unpack
 
+from antiphon.attachments import Attachment
 from antiphon.drivers import Script
 from antiphon.effects import AskUser
-from antiphon.errors import InvalidType, UserInterfaceMissing, naming_template
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue, UserInterfaceMissing, naming_template, shown
 from antiphon.facts import Fact
 from antiphon.messages import Role
 from antiphon.parameters import check_role, check_text
@@ -15,6 +16,65 @@ from antiphon.rendering import Text
 from antiphon.session import Session
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
+
+
+class Attached:
+    """What a template attaches to its message.
+
+    Args:
+        given: Attachments, and names of metadata values that each are one or a list of them.
+
+    Raises:
+        InvalidType: That is something else.
+    """
+
+    def __init__(self, given: Sequence[Attachment | str]) -> None:
+        if not isinstance(given, list | tuple):
+            raise InvalidType(f"attachments takes a list, not {shown(given)}; write it in brackets")
+        for index, one in enumerate(given):
+            if not isinstance(one, Attachment | str):
+                wanted = "an Image, an Audio, a Document, or the name of a metadata value"
+                raise InvalidType(f"attachments[{index}] takes {wanted}, not {shown(one)}")
+        self.given: tuple[Attachment | str, ...] = tuple(given)
+
+    def render(self, session: Session) -> tuple[Attachment, ...]:
+        """The attachments for a session.
+
+        Raises:
+            InvalidValue: There is no metadata value of a name.
+            InvalidType: It is something else than an attachment or a list of them.
+        """
+        return tuple(
+            found
+            for one in self.given
+            for found in ((one,) if isinstance(one, Attachment) else self._named(one, session))
+        )
+
+    def _named(self, name: str, session: Session) -> Sequence[Attachment]:
+        if name not in session.metadata:
+            at_hand = ", ".join(sorted(map(str, session.metadata))) or "none"
+            raise self._failure(
+                session, InvalidValue, f"attaches {name!r}, and the metadata holds none; it has {at_hand}"
+            )
+        value = session.metadata[name]
+        found = value if isinstance(value, list | tuple) else (value,)
+        for one in found:
+            if not isinstance(one, Attachment):
+                text = f"attaches {name!r}, which is an attachment or a list of them, not {type(one).__name__}"
+                raise self._failure(session, InvalidType, text)
+        return found
+
+    def _failure(self, session: Session, kind: type[AntiphonError], text: str) -> AntiphonError:
+        return naming_template(kind(f"the template at {session.template_path!r} {text}"))
+
+    def facts(self, role: str) -> Iterator[Fact]:
+        """What is attached: kind, media type and digest, or the name of the metadata value."""
+        for one in self.given:
+            if isinstance(one, str):
+                yield Fact("attachment", f"attaches {one}", name=role, text=f"metadata: {one}")
+            else:
+                details = tuple(part for part in (one.kind, one.media_type, one.url or one.digest) if part)
+                yield Fact("attachment", f"attaches {one}", name=role, text=", ".join(details))
 
 
 class MessageTemplate(Template):
@@ -25,6 +85,8 @@ class MessageTemplate(Template):
             and ``session``. Undefined names are errors, and nothing is escaped.
         role: Who says it.
         disable_jinja: Whether the text is said as it stands.
+        attachments: What is sent beside the text: attachments, or names of metadata values that each are one or a list
+            of them when the template is rendered.
         **options: See ``TemplateOptions``.
 
     Raises:
@@ -32,12 +94,22 @@ class MessageTemplate(Template):
     """
 
     _text: Text | None
+    _attached: Attached
 
     def __init__(
-        self, content: Content, role: Role, *, disable_jinja: bool = False, **options: Unpack[TemplateOptions]
+        self,
+        content: Content,
+        role: Role,
+        *,
+        disable_jinja: bool = False,
+        attachments: Sequence[Attachment | str] = (),
+        **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__(**options)
         self.role: Role = check_role(role)
+        self._attached = Attached(attachments)
+        if self.role == "system" and attachments:
+            raise InvalidValue("a system message takes no attachments: providers take text there")
         self._text = self._text_of(content, disable_jinja=disable_jinja)
 
     @property
@@ -45,12 +117,17 @@ class MessageTemplate(Template):
         """The text as it was given, or the path of its file; ``None`` where a model is asked."""
         return None if self._text is None else self._text.content
 
+    def facts(self) -> Iterator[Fact]:
+        """The text, and what is attached to it."""
+        yield from super().facts()
+        yield from self._attached.facts(self.role)
+
     def _text_of(self, content: Content, *, disable_jinja: bool) -> Text:
         return Text(content, disable_jinja=disable_jinja, template_id=self.template_id)
 
     def _render(self, session: Session) -> Script:
         if self._text is not None:
-            yield self._say(session, self._text.render(session), self.role)
+            yield self._say(session, self._text.render(session), self.role, self._attached.render(session))
         return session
 
 
@@ -69,6 +146,7 @@ class UserTemplate(Template):
         description: What the user is asked for.
         default: What is said where there is nobody to ask; user interfaces offer it too.
         disable_jinja: Whether the content is said as it stands.
+        attachments: As with ``MessageTemplate``; they are sent with what the user answers, too.
         **options: See ``TemplateOptions``.
     """
 
@@ -81,10 +159,12 @@ class UserTemplate(Template):
         default: str | None = None,
         *,
         disable_jinja: bool = False,
+        attachments: Sequence[Attachment | str] = (),
         **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__(**options)
         self.content = content
+        self._attached = Attached(attachments)
         self.description = None if description is None else check_text(description, "description")
         self.default = None if default is None else check_text(default, "default")
         self._text = (
@@ -97,10 +177,11 @@ class UserTemplate(Template):
         if self.content is None:
             label = f"asks the user: {self.description}" if self.description else "asks the user"
             yield Fact("text", label, name="user, by default", text=self.default)
+        yield from self._attached.facts("user")
 
     def _render(self, session: Session) -> Script:
         said = self._text.render(session) if self._text is not None else (yield from self._asked(session))
-        yield self._say(session, said, "user")
+        yield self._say(session, said, "user", self._attached.render(session))
         return session
 
     def _asked(self, session: Session) -> Generator[AskUser, str, str]:
