@@ -134,7 +134,7 @@ class Connection:
             raise to_ours(error, self._asked()) from error
         except RuntimeError as error:  # so pydantic-ai says of content that a provider does not take, before it is sent
             kinds = kinds_attached(question["messages"])
-            if not kinds or type(error) not in (RuntimeError, NotImplementedError):
+            if not kinds or not _is_of_pydantic_ai(error):
                 raise
             text = f"{self._asked()}: the provider does not take what is attached ({', '.join(kinds)}): {error}"
             raise naming_template(InvalidValue(text)) from error
@@ -202,6 +202,14 @@ def is_beyond_http(model: object) -> bool:
         case models.Model():
             return model.system in _BEYOND_HTTP
     return False
+
+
+def _is_of_pydantic_ai(error: BaseException) -> bool:
+    """Whether pydantic-ai itself raised an error, and not what it calls."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and str(place.tb_frame.f_globals.get("__name__")).startswith("pydantic_ai.")
 
 
 def _checked(model: object) -> models.Model:

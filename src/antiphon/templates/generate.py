@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Any, Unpack
 
 from pydantic import ValidationError
 
-from antiphon.attachments import Attachment
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.errors import InvalidValue, OutputError, naming_template
@@ -134,12 +133,10 @@ class AssistantTemplate(GenerateTemplate):
         output_type: See there.
         retries: See there.
         disable_jinja: Whether the content is said as it stands.
-        attachments: As with ``MessageTemplate``; with a content only.
         **options: See ``TemplateOptions``.
 
     Raises:
-        InvalidValue: There is a content, and a model or a type for its answer: nobody would be asked. Or there are
-            attachments and no content.
+        InvalidValue: There is a content, and a model or a type for its answer: nobody would be asked.
     """
 
     def __init__(
@@ -150,7 +147,6 @@ class AssistantTemplate(GenerateTemplate):
         output_type: Any = None,
         retries: int = 0,
         disable_jinja: bool = False,
-        attachments: Sequence[Attachment | str] = (),
         **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__("assistant", model=model, output_type=output_type, retries=retries, **options)
@@ -160,6 +156,3 @@ class AssistantTemplate(GenerateTemplate):
                     f"an AssistantTemplate with a content asks no model: leave out content or {parameter}"
                 )
         self._text = None if content is None else self._text_of(content, disable_jinja=disable_jinja)
-        self._attached = Attached(attachments)
-        if attachments and content is None:
-            raise InvalidValue("an AssistantTemplate that asks a model attaches nothing: leave out attachments")

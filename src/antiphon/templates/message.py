@@ -108,8 +108,10 @@ class MessageTemplate(Template):
         super().__init__(**options)
         self.role: Role = check_role(role)
         self._attached = Attached(attachments)
-        if self.role == "system" and attachments:
-            raise InvalidValue("a system message takes no attachments: providers take text there")
+        if attachments and self.role != "user":
+            raise InvalidValue(
+                f"a message of the {self.role} takes no attachments: providers take them of the user alone"
+            )
         self._text = self._text_of(content, disable_jinja=disable_jinja)
 
     @property
