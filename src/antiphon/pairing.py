@@ -35,7 +35,8 @@ def paired(messages: Sequence[Message], chosen: Collection[int]) -> list[Message
             kept += [message] if index in results else []
         elif index in chosen or index in answered:
             reduced = _with_calls(message, answered.get(index, set()), with_text=index in chosen)
-            kept += [reduced] if reduced.tool_calls or reduced is message or reduced.content else []
+            says = reduced.tool_calls or reduced.content or reduced.attachments
+            kept += [reduced] if says or reduced is message else []
     return kept
 
 
@@ -43,4 +44,5 @@ def _with_calls(message: Message, ids: Collection[str | None], *, with_text: boo
     calls = tuple(call for call in message.tool_calls if call.id in ids)
     if with_text and len(calls) == len(message.tool_calls):
         return message
-    return message.model_copy(update={"tool_calls": calls, "content": message.content if with_text else ""})
+    said = {} if with_text else {"content": "", "attachments": ()}
+    return message.model_copy(update={"tool_calls": calls, **said})

@@ -392,4 +392,4 @@ def _has_thinking(message: Message) -> bool:
 
 
 def _has_content(message: Message) -> bool:
-    return bool(message.content.strip())
+    return bool(message.content.strip() or message.attachments)

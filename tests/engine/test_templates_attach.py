@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from antiphon import AssistantTemplate, Image, MessageTemplate, Session, SystemTemplate, Template, UserTemplate
+from antiphon import Image, MessageTemplate, Session, SystemTemplate, Template, UserTemplate
 from antiphon.errors import AntiphonError, InvalidType, InvalidValue
 
 IMAGE = Image.from_bytes(b"abc", "image/png")
@@ -25,7 +25,6 @@ def rendered(template: Template, **metadata: Any) -> Session:
         MessageTemplate("See", "user", attachments=[IMAGE, "more"]),
         UserTemplate("See", attachments=[IMAGE, "more"]),
         UserTemplate(default="See", attachments=[IMAGE, "more"]),
-        AssistantTemplate("See", attachments=[IMAGE, "more"]),
     ],
 )
 @pytest.mark.parametrize("more", [OTHER, [OTHER], (OTHER,)])
@@ -54,11 +53,10 @@ def test_wrong_attachments_are_refused_when_the_template_is_built() -> None:
         UserTemplate("See", attachments=IMAGE)  # type: ignore[arg-type]
     with pytest.raises(InvalidType, match=r"attachments\[0\] takes an Image"):
         UserTemplate("See", attachments=[b"abc"])  # type: ignore[list-item]
-    with pytest.raises(InvalidValue, match="leave out attachments"):
-        AssistantTemplate(attachments=[IMAGE])
-    with pytest.raises(InvalidValue, match="a system message takes no attachments"):
-        MessageTemplate("See", "system", attachments=[IMAGE])
-    with pytest.raises(InvalidValue, match="a system message takes no attachments"):
+    for role in ("system", "assistant", "tool"):
+        with pytest.raises(InvalidValue, match=f"a message of the {role} takes no attachments"):
+            MessageTemplate("See", role, attachments=[IMAGE])
+    with pytest.raises(InvalidValue, match="a message of the system takes no attachments"):
         SystemTemplate("See", attachments=[IMAGE])  # type: ignore[call-arg]
 
 
