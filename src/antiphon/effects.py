@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
+from inspect import isawaitable
 from typing import Any
 
 from antiphon.connect import as_model
@@ -103,7 +104,7 @@ class AskUser(Effect):
 
 @dataclass(frozen=True, slots=True)
 class RunTool(Effect):
-    """Run a tool's function; the answer is what it returns."""
+    """Run a tool's function; the answer is what it returns, awaited where that is to be."""
 
     tool: Tool[..., Any]
     arguments: dict[str, Any]
@@ -112,13 +113,19 @@ class RunTool(Effect):
         """Run it, blocking; an async function in an event loop of its own."""
         if is_async(self.tool.function):
             return run_to_end(self.tool.function, self.arguments)
-        return self.tool.function(**self.arguments)
+        result = self.tool.function(**self.arguments)
+        return run_to_end(_awaited, {"result": result}) if isawaitable(result) else result
 
     async def aperform(self) -> Any:
         """Run it without blocking the event loop; a sync function in a thread."""
         if is_async(self.tool.function):
             return await self.tool.function(**self.arguments)
-        return await in_thread(partial(self.tool.function, **self.arguments))
+        result = await in_thread(partial(self.tool.function, **self.arguments))
+        return await result if isawaitable(result) else result
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
 
 
 @dataclass(frozen=True, slots=True)

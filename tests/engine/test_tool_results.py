@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from antiphon import (
     Farewell,
+    Image,
     LinearTemplate,
     Reply,
     Runner,
@@ -326,3 +327,35 @@ def test_the_tools_of_a_whole_answer_are_run(reason, play, answering):
     asking = Reply(tool_calls=(ToolCall(id="1", name="look"),), finish_reason=reason)
 
     assert told(play(Runner(answering(asking, "Done.")), template=tree())) == [("1", "seen")]
+
+
+async def seen() -> str:
+    return "seen"
+
+
+@pytest.mark.parametrize("function", [lambda: seen(), partial(lambda one: one(), seen)])
+def test_what_a_plain_function_returns_to_be_awaited_is_awaited(function, play, answering):
+    looking = Tool(function, name="look", description="L")
+    template = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([looking])])
+
+    assert told(play(Runner(answering(both("look"), "Done.")), template=template)) == [("look", "seen")]
+
+
+PICTURE = Image.from_bytes(b"\x89PNG", "image/png")
+
+
+@pytest.mark.parametrize(
+    ("result", "text"), [(PICTURE, ""), ([PICTURE], ""), (("A cat.", PICTURE, "Black."), "A cat.\nBlack.")]
+)
+def test_a_picture_that_a_tool_returns_goes_with_its_result(result, text, play, answering):
+    session = play(Runner(answering(both("look"), "Done.")), template=look_at(result))
+
+    (message,) = (message for message in session.messages if message.role == "tool")
+    assert (message.content, message.attachments) == (text, (PICTURE,))
+    assert Session.model_validate_json(session.model_dump_json()).messages == session.messages
+
+
+def test_a_picture_among_numbers_is_an_error_at_the_tool(play, answering):
+    session = play(Runner(answering(both("look"), "Sorry.")), template=look_at([PICTURE, 1]))
+
+    assert told(session)[0][1].startswith("Error: InvalidType: a tool that returns attachments returns them with texts")

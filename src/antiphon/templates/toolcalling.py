@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from pydantic import ValidationError
 
+from antiphon.attachments import Attachment, split
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
 from antiphon.effects import RunTool
@@ -153,9 +154,10 @@ class ToolingTemplate(Template):
         started = perf_counter()
         result: Any = None
         error: Exception | None = None
+        attachments: tuple[Attachment, ...] = ()
         try:
             result = yield from self._result(session, call)
-            text = _text(result)
+            text, attachments = _told(result)
         except Exception as raised:  # noqa: BLE001  # the model is told, and the trace records it
             result, error = None, raised
             text = f"Error: {_explained(raised)}"
@@ -165,7 +167,7 @@ class ToolingTemplate(Template):
             self._tell(session, call, text)
             raise
         self._record(session, call, text, error, started)
-        yield self._tell(session, call, text)
+        yield self._tell(session, call, text, attachments)
         tool = self._by_name.get(call.name)
         return result, error if tool is not None and tool.reraise else None
 
@@ -176,9 +178,15 @@ class ToolingTemplate(Template):
         run.trace.tools.append(done)
         tell(LISTENERS.now.tool_run, done)
 
-    def _tell(self, session: Session, call: ToolCall, text: str) -> Message:
-        metadata, path = {"tool_name": call.name}, session.run.path
-        message = Message(role="tool", content=text, tool_call_id=call.id, metadata=metadata, template_path=path)
+    def _tell(self, session: Session, call: ToolCall, text: str, attachments: tuple[Attachment, ...] = ()) -> Message:
+        message = Message(
+            role="tool",
+            content=text,
+            tool_call_id=call.id,
+            metadata={"tool_name": call.name},
+            template_path=session.run.path,
+            attachments=attachments,
+        )
         return self._add(session, message)
 
     def _result(self, session: Session, call: ToolCall) -> Generator[Step, Any, Any]:
@@ -288,10 +296,12 @@ def _cause(leaving: BaseException) -> str:
     return f"the run failed with {type(leaving).__name__}"
 
 
-def _text(result: object) -> str:
+def _told(result: object) -> tuple[str, tuple[Attachment, ...]]:
+    """What a model is told of a result, and what is attached to that."""
     if isinstance(result, Farewell):
-        return told(result.message)
-    return told(result.text if isinstance(result, _Ended) else result)
+        return told(result.message), ()
+    words, attachments = split(result.text if isinstance(result, _Ended) else result)
+    return told(words), attachments
 
 
 def _explained(error: Exception) -> str:
