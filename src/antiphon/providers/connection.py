@@ -33,7 +33,15 @@ from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
 from antiphon.providers.known_settings import check_settings
 from antiphon.providers.options import BEYOND_HTTP
 from antiphon.providers.remedies import missing_option, missing_package, unknown_provider
-from antiphon.providers.translation import from_wire, kinds_attached, parameters_for, text_of, to_wire, wire_settings
+from antiphon.providers.translation import (
+    check_ended,
+    from_wire,
+    kinds_attached,
+    parameters_for,
+    text_of,
+    to_wire,
+    wire_settings,
+)
 from antiphon.session import Session
 from antiphon.trace import current_caller
 
@@ -110,7 +118,7 @@ class Connection:
 
     async def _ask(self, question: _Question) -> Reply:
         with self._our_errors(question):
-            return from_wire(await direct.model_request(self._model, **question))
+            return from_wire(await direct.model_request(self._model, **question), self._model)
 
     async def _listen(self, question: _Question) -> AsyncGenerator[str | Reply]:
         with self._our_errors(question):
@@ -119,7 +127,10 @@ class Connection:
                     text = text_of(event)
                     if text:
                         yield text
-                yield from_wire(response.get())
+                answer = response.get()
+                reply = from_wire(answer, self._model)
+                check_ended(answer, self._model)
+                yield reply
 
     @contextmanager
     def _our_errors(self, question: _Question) -> Iterator[None]:

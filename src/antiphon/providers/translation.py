@@ -20,7 +20,7 @@ from pydantic_ai.tools import ToolDefinition
 from antiphon.attachments import Attachment, attachment_of
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
-from antiphon.providers.answers import answer_to_wire, provider_data_of
+from antiphon.providers.answers import answer_to_wire, provider_data_of, speaks, text_in, thinking_in
 from antiphon.request import Request
 
 
@@ -130,8 +130,12 @@ def text_of(event: object) -> str:
     return ""
 
 
-def from_wire(response: wire.ModelResponse) -> Reply:
+def from_wire(response: wire.ModelResponse, model: models.Model) -> Reply:
     """What was answered, with its usage, its cost where the price is known, and the model that served it.
+
+    Args:
+        response: The answer.
+        model: The model that was asked.
 
     Raises:
         UnexpectedModelBehavior: Nothing of what came was recognised; an answer that is empty tells at least its reason.
@@ -141,18 +145,42 @@ def from_wire(response: wire.ModelResponse) -> Reply:
         raise theirs.UnexpectedModelBehavior("the answer has yet to be made, and is not fetched later")
     if not (response.parts or response.provider_details or response.usage.has_values()):
         raise theirs.UnexpectedModelBehavior("what came holds no text, no tool calls, and no reason for that")
-    thoughts = [part.content for part in response.parts if isinstance(part, wire.ThinkingPart) and part.content]
     return Reply(
-        "".join(part.content for part in response.parts if isinstance(part, wire.TextPart)),
+        text_in(response.parts),
         tool_calls=tuple(_tool_calls(response.parts)),
         usage=_usage(response),
         served_by=response.model_name,
         finish_reason=response.finish_reason,
-        thinking="\n\n".join(thoughts) or None,
-        refusal=(response.provider_details or {}).get("refusal"),
-        provider_data=provider_data_of(response),
+        thinking=thinking_in(response.parts),
+        refusal=_refusal(response),
+        provider_data=provider_data_of(response, model),
         attachments=tuple(_files(response.parts)),
     )
+
+
+def check_ended(response: wire.ModelResponse, model: models.Model) -> None:
+    """Make sure that an answer that came in pieces came to its end: its provider said why the model stopped.
+
+    Args:
+        response: The answer.
+        model: The model that was asked.
+
+    Raises:
+        ModelConnectionError: It did not, as where a proxy closed the connection.
+    """
+    details = response.provider_details or {}
+    if response.provider_url is None or not {"finish_reason", "refusal", "block_reason"}.isdisjoint(details):
+        return  # a model of somebody's own, or the end was told
+    if response.finish_reason is None or speaks(model, "OpenAIChatModel"):  # which takes no reason for "stop"
+        raise theirs.ModelConnectionError(
+            response.model_name or "", "the stream ended before the answer did", phase="read"
+        )
+
+
+def _refusal(response: wire.ModelResponse) -> str | None:
+    """With which words the model refused to answer, or its provider to ask it; ``None`` where nobody said some."""
+    details = response.provider_details or {}
+    return details.get("refusal") or details.get("block_reason_message")
 
 
 def _tool_calls(parts: Sequence[wire.ModelResponsePart]) -> Iterable[ToolCall]:
