@@ -21,6 +21,7 @@ from antiphon.attachments import Attachment, attachment_of
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
 from antiphon.providers.answers import answer_to_wire, provider_data_of, speaks, text_in, thinking_in
+from antiphon.providers.contents import content_of
 from antiphon.request import Request
 
 
@@ -40,43 +41,9 @@ def _request_part(message: Message) -> wire.ModelRequestPart:
         return wire.SystemPromptPart(content=message.content)
     if message.role == "tool":
         name = str(message.metadata.get("tool_name", ""))
-        content = _with_attachments(message)
+        content = content_of(message)
         return wire.ToolReturnPart(tool_name=name, content=content, tool_call_id=message.tool_call_id or "")
-    return wire.UserPromptPart(content=_with_attachments(message))
-
-
-def _with_attachments(message: Message) -> str | list[wire.UserContent]:
-    """The text of a message and what is attached to it, in this order."""
-    if not message.attachments:
-        return message.content
-    text: list[wire.UserContent] = [message.content] if message.content else []
-    return [*text, *map(_attached, message.attachments)]
-
-
-_ADDRESSED: dict[str, type[wire.ImageUrl | wire.AudioUrl | wire.DocumentUrl]] = {
-    "image": wire.ImageUrl,
-    "audio": wire.AudioUrl,
-    "document": wire.DocumentUrl,
-}
-
-
-def _attached(attachment: Attachment) -> wire.UserContent:
-    data = attachment.data
-    if data is None:
-        return _ADDRESSED[attachment.kind](url=attachment.url or "", media_type=attachment.media_type)
-    return wire.BinaryContent(data=data, media_type=attachment.media_type or "application/octet-stream")
-
-
-def kinds_attached(messages: Iterable[wire.ModelMessage]) -> list[str]:
-    """The media types of what is attached in a conversation, as far as they are known, each once."""
-    contents = (part.content for message in messages for part in message.parts if isinstance(part, _WITH_ATTACHMENTS))
-    attached = (item for content in contents if isinstance(content, list) for item in content)
-    files = (item for item in attached if not isinstance(item, str))
-    kinds = (file.media_type if isinstance(file, wire.BinaryContent) else file.kind for file in files)
-    return sorted(set(kinds))
-
-
-_WITH_ATTACHMENTS = (wire.UserPromptPart, wire.ToolReturnPart)
+    return wire.UserPromptPart(content=content_of(message))
 
 
 def _files(parts: Sequence[wire.ModelResponsePart]) -> Iterable[Attachment]:
