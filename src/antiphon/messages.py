@@ -117,7 +117,7 @@ class Message(BaseModel):
     @property
     def citations(self) -> tuple[Citation, ...]:
         """The sources that the model names, as far as its provider tells them."""
-        return () if self.provider_data is None else tuple(_citations(self.provider_data.answer))
+        return () if self.provider_data is None else tuple(_citations(self.provider_data.answer, self.content))
 
     @property
     def parsed(self) -> Any:
@@ -155,13 +155,13 @@ def _holding(message: Message, parsed: object) -> Message:
     return message
 
 
-def _citations(answer: dict[str, Any]) -> Iterator[Citation]:
+def _citations(answer: dict[str, Any], content: str) -> Iterator[Citation]:
+    texts = [part for part in answer.get("parts", ()) if part.get("part_kind") == "text"]
+    is_unchanged = "".join(part["content"] for part in texts) == content  # else the places are somewhere else
     before = 0
-    for part in answer.get("parts", ()):
-        if part.get("part_kind") != "text":
-            continue
+    for part in texts:
         for citation in part.get("citations") or ():
-            anchor = citation.get("anchor")
+            anchor = citation.get("anchor") if is_unchanged else None
             place = {} if anchor is None else {end: before + anchor[end] for end in ("start", "end")}
             for source in citation["sources"]:
                 told = {name: source.get(name) for name in ("title", "url")}

@@ -29,11 +29,19 @@ from antiphon.model import ModelSettings
 from antiphon.providers import loop
 from antiphon.providers.adaptation import adapted
 from antiphon.providers.addresses import Address
+from antiphon.providers.contents import Takes, parts_with_attachments
 from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
 from antiphon.providers.known_settings import check_settings
 from antiphon.providers.options import BEYOND_HTTP
 from antiphon.providers.remedies import missing_option, missing_package, unknown_provider
-from antiphon.providers.translation import from_wire, kinds_attached, parameters_for, text_of, to_wire, wire_settings
+from antiphon.providers.translation import (
+    check_ended,
+    from_wire,
+    parameters_for,
+    text_of,
+    to_wire,
+    wire_settings,
+)
 from antiphon.session import Session
 from antiphon.trace import current_caller
 
@@ -95,11 +103,22 @@ class Connection:
         return loop.astream(self._listen, self._question(session, settings))
 
     def _question(self, session: Session, settings: ModelSettings) -> _Question:
+        profile = self._profile()
+        self._takes(profile, self._asked(session.template_path)).check(session.messages)
         return _Question(
             messages=adapted(to_wire(session.messages, self._model), self._model.system),
             model_settings=wire_settings(settings),
-            model_request_parameters=parameters_for(session.request, self._profile()),
+            model_request_parameters=parameters_for(session.request, profile),
         )
+
+    def _takes(self, profile: ModelProfile, asked: Asked) -> Takes:
+        return Takes(self._model, profile, asked, is_elsewhere=_is_elsewhere(self._model.base_url or ""))
+
+    async def _prepared(self, question: _Question) -> _Question:
+        if not parts_with_attachments(question["messages"]):
+            return question
+        messages = await self._takes(self._profile(), self._asked()).prepared(question["messages"])
+        return {**question, "messages": messages}
 
     def _profile(self) -> ModelProfile:
         """What the model can do; nothing is known of one that hands the question on to others."""
@@ -110,16 +129,21 @@ class Connection:
 
     async def _ask(self, question: _Question) -> Reply:
         with self._our_errors(question):
-            return from_wire(await direct.model_request(self._model, **question))
+            prepared = await self._prepared(question)
+            return from_wire(await direct.model_request(self._model, **prepared), self._model)
 
     async def _listen(self, question: _Question) -> AsyncGenerator[str | Reply]:
         with self._our_errors(question):
-            async with direct.model_request_stream(self._model, **question) as response:
+            prepared = await self._prepared(question)
+            async with direct.model_request_stream(self._model, **prepared) as response:
                 async for event in response:
                     text = text_of(event)
                     if text:
                         yield text
-                yield from_wire(response.get())
+                answer = response.get()
+                reply = from_wire(answer, self._model)
+                check_ended(answer, self._model)
+                yield reply
 
     @contextmanager
     def _our_errors(self, question: _Question) -> Iterator[None]:
@@ -133,17 +157,16 @@ class Connection:
                 raise wrapped from None
             raise to_ours(error, self._asked()) from error
         except RuntimeError as error:  # so pydantic-ai says of content that a provider does not take, before it is sent
-            kinds = kinds_attached(question["messages"])
-            if not kinds or not _is_of_pydantic_ai(error):
+            if not parts_with_attachments(question["messages"]) or not _is_of_pydantic_ai(error):
                 raise
-            text = f"{self._asked()}: the provider does not take what is attached ({', '.join(kinds)}): {error}"
+            text = f"{self._asked()}: the provider does not take what is attached: {error}"
             raise naming_template(InvalidValue(text)) from error
 
-    def _asked(self) -> Asked:
+    def _asked(self, template_path: str | None = None) -> Asked:
         """Who asks what: for the text of an error."""
         caller = current_caller()
         url = None if self._name.startswith("local:") else self._model.base_url  # a placeholder
-        return Asked(self._name, caller.template_path if caller else None, Address.of(url))
+        return Asked(self._name, caller.template_path if caller else template_path, Address.of(url))
 
     def _connected(self) -> models.Model:
         kind, _, model = self._name.partition(":")

@@ -20,7 +20,8 @@ from pydantic_ai.tools import ToolDefinition
 from antiphon.attachments import Attachment, attachment_of
 from antiphon.messages import Message, Reply, ToolCall, Usage
 from antiphon.model import ModelSettings
-from antiphon.providers.answers import answer_to_wire, provider_data_of
+from antiphon.providers.answers import answer_to_wire, provider_data_of, speaks, text_in, thinking_in
+from antiphon.providers.contents import content_of
 from antiphon.request import Request
 
 
@@ -40,43 +41,9 @@ def _request_part(message: Message) -> wire.ModelRequestPart:
         return wire.SystemPromptPart(content=message.content)
     if message.role == "tool":
         name = str(message.metadata.get("tool_name", ""))
-        content = _with_attachments(message)
+        content = content_of(message)
         return wire.ToolReturnPart(tool_name=name, content=content, tool_call_id=message.tool_call_id or "")
-    return wire.UserPromptPart(content=_with_attachments(message))
-
-
-def _with_attachments(message: Message) -> str | list[wire.UserContent]:
-    """The text of a message and what is attached to it, in this order."""
-    if not message.attachments:
-        return message.content
-    text: list[wire.UserContent] = [message.content] if message.content else []
-    return [*text, *map(_attached, message.attachments)]
-
-
-_ADDRESSED: dict[str, type[wire.ImageUrl | wire.AudioUrl | wire.DocumentUrl]] = {
-    "image": wire.ImageUrl,
-    "audio": wire.AudioUrl,
-    "document": wire.DocumentUrl,
-}
-
-
-def _attached(attachment: Attachment) -> wire.UserContent:
-    data = attachment.data
-    if data is None:
-        return _ADDRESSED[attachment.kind](url=attachment.url or "", media_type=attachment.media_type)
-    return wire.BinaryContent(data=data, media_type=attachment.media_type or "application/octet-stream")
-
-
-def kinds_attached(messages: Iterable[wire.ModelMessage]) -> list[str]:
-    """The media types of what is attached in a conversation, as far as they are known, each once."""
-    contents = (part.content for message in messages for part in message.parts if isinstance(part, _WITH_ATTACHMENTS))
-    attached = (item for content in contents if isinstance(content, list) for item in content)
-    files = (item for item in attached if not isinstance(item, str))
-    kinds = (file.media_type if isinstance(file, wire.BinaryContent) else file.kind for file in files)
-    return sorted(set(kinds))
-
-
-_WITH_ATTACHMENTS = (wire.UserPromptPart, wire.ToolReturnPart)
+    return wire.UserPromptPart(content=content_of(message))
 
 
 def _files(parts: Sequence[wire.ModelResponsePart]) -> Iterable[Attachment]:
@@ -130,8 +97,12 @@ def text_of(event: object) -> str:
     return ""
 
 
-def from_wire(response: wire.ModelResponse) -> Reply:
+def from_wire(response: wire.ModelResponse, model: models.Model) -> Reply:
     """What was answered, with its usage, its cost where the price is known, and the model that served it.
+
+    Args:
+        response: The answer.
+        model: The model that was asked.
 
     Raises:
         UnexpectedModelBehavior: Nothing of what came was recognised; an answer that is empty tells at least its reason.
@@ -141,18 +112,42 @@ def from_wire(response: wire.ModelResponse) -> Reply:
         raise theirs.UnexpectedModelBehavior("the answer has yet to be made, and is not fetched later")
     if not (response.parts or response.provider_details or response.usage.has_values()):
         raise theirs.UnexpectedModelBehavior("what came holds no text, no tool calls, and no reason for that")
-    thoughts = [part.content for part in response.parts if isinstance(part, wire.ThinkingPart) and part.content]
     return Reply(
-        "".join(part.content for part in response.parts if isinstance(part, wire.TextPart)),
+        text_in(response.parts),
         tool_calls=tuple(_tool_calls(response.parts)),
         usage=_usage(response),
         served_by=response.model_name,
         finish_reason=response.finish_reason,
-        thinking="\n\n".join(thoughts) or None,
-        refusal=(response.provider_details or {}).get("refusal"),
-        provider_data=provider_data_of(response),
+        thinking=thinking_in(response.parts),
+        refusal=_refusal(response),
+        provider_data=provider_data_of(response, model),
         attachments=tuple(_files(response.parts)),
     )
+
+
+def check_ended(response: wire.ModelResponse, model: models.Model) -> None:
+    """Make sure that an answer that came in pieces came to its end: its provider said why the model stopped.
+
+    Args:
+        response: The answer.
+        model: The model that was asked.
+
+    Raises:
+        ModelConnectionError: It did not, as where a proxy closed the connection.
+    """
+    details = response.provider_details or {}
+    if response.provider_url is None or not {"finish_reason", "refusal", "block_reason"}.isdisjoint(details):
+        return  # a model of somebody's own, or the end was told
+    if response.finish_reason is None or speaks(model, "OpenAIChatModel"):  # which takes no reason for "stop"
+        raise theirs.ModelConnectionError(
+            response.model_name or "", "the stream ended before the answer did", phase="read"
+        )
+
+
+def _refusal(response: wire.ModelResponse) -> str | None:
+    """With which words the model refused to answer, or its provider to ask it; ``None`` where nobody said some."""
+    details = response.provider_details or {}
+    return details.get("refusal") or details.get("block_reason_message")
 
 
 def _tool_calls(parts: Sequence[wire.ModelResponsePart]) -> Iterable[ToolCall]:
