@@ -9,6 +9,7 @@ import pytest
 
 import antiphon
 from antiphon import (
+    Attachment,
     GenerateTemplate,
     LinearTemplate,
     LoopTemplate,
@@ -20,8 +21,9 @@ from antiphon import (
     UpdateMetadata,
 )
 
+WITHOUT = (Attachment, ResetMetadata)  # made by from_path, from_bytes and from_url; takes any number of keys
 CLASSES = [
-    named for name in antiphon.__all__ if isclass(named := getattr(antiphon, name)) and named is not ResetMetadata
+    named for name in antiphon.__all__ if isclass(named := getattr(antiphon, name)) and not issubclass(named, WITHOUT)
 ]
 
 
