@@ -15,6 +15,7 @@ from antiphon.history import History, Picture
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
 from antiphon.request import ANY_TEXT, Request
+from antiphon.tool_signatures import GivenToTools
 from antiphon.trace import ChosenBy, Trace
 
 
@@ -27,7 +28,7 @@ class Identified(Protocol):
         ...
 
 
-class Session(BaseModel):
+class Session(GivenToTools, BaseModel):
     """A conversation.
 
     Messages and metadata survive ``model_dump_json`` and ``model_validate_json``; the runner and the trace stay behind.

@@ -34,8 +34,10 @@ class Farewell:
 class Tool(Shared, Generic[P, R]):
     """A function with the name, the description and the schema by which a model can ask for it.
 
-    The schema comes from the signature and its type hints, the descriptions from the docstring (Google style). A
-    parameter without a type hint takes anything. The tool can still be called as the function it is.
+    The schema comes from the signature and its type hints, the descriptions from the docstring (in Google, NumPy or
+    Sphinx style). A parameter without a type hint takes anything. One that is annotated ``Session`` is no argument of
+    the model: it is given the session of the template that runs the tool. The tool can still be called as the function
+    it is.
 
     Args:
         function: The function, sync or async. What it returns is told to the model: text as it is, all else as JSON.
@@ -92,13 +94,17 @@ class Tool(Shared, Generic[P, R]):
         """The JSON schema of the arguments."""
         return deepcopy(self._arguments.schema)
 
-    def checked(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def checked(self, arguments: dict[str, Any], session: object = None) -> dict[str, Any]:
         """The arguments as the function takes them.
+
+        Args:
+            arguments: The arguments that a model gave.
+            session: What the parameters that are annotated ``Session`` are given.
 
         Raises:
             ValidationError: They do not fit the schema.
         """
-        return self._arguments.checked(arguments)
+        return self._arguments.checked(arguments) | dict.fromkeys(self._arguments.given, session)
 
     def __call__(self, *arguments: P.args, **options: P.kwargs) -> R:
         """Call the function."""

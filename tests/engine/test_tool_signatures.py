@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from antiphon import Tool
+from antiphon import Tool, tool
 from antiphon.errors import InvalidType, InvalidValue
 
 
@@ -167,3 +169,172 @@ REFUSED = [
 def test_what_no_model_could_ask_for_is_refused_when_the_tool_is_made(make, kind, text):
     with pytest.raises(kind, match=text):
         make()
+
+
+def google(title: str, copies: int = 1) -> str:
+    """Orders a book.
+
+    It comes by post.
+
+    Args:
+        title (str): What is ordered,
+            by its whole title.
+        copies: How many: 1 or more.
+
+    Returns:
+        str: A number.
+
+    Raises:
+        LookupError: It is not there.
+
+    Note:
+        Not on Sundays.
+    """
+    return title * copies
+
+
+def numpy(title: str, copies: int = 1) -> str:
+    """Orders a book.
+
+    It comes by post.
+
+    Parameters
+    ----------
+    title : str
+        What is ordered,
+        by its whole title.
+    copies : int, optional
+        How many: 1 or more.
+
+    Returns
+    -------
+    str
+        A number.
+
+    Notes
+    -----
+    Not on Sundays.
+    """
+    return title * copies
+
+
+def sphinx(title: str, copies: int = 1) -> str:
+    """Orders a book.
+
+    It comes by post.
+
+    :param str title: What is ordered,
+        by its whole title.
+    :param copies: How many: 1 or more.
+    :type copies: int
+    :returns: A number.
+    :raises LookupError: It is not there.
+    """
+    return title * copies
+
+
+@pytest.mark.parametrize("function", [google, numpy, sphinx])
+def test_docstrings_are_read_in_every_style(function):
+    made = Tool(function)
+
+    assert made.description == "Orders a book.\n\nIt comes by post."
+    assert described(made) == {
+        "title": "What is ordered, by its whole title.",
+        "copies": "How many: 1 or more.",
+    }
+
+
+def numpy_misspelt(title: str) -> str:
+    """Orders.
+
+    Parameters
+    ----------
+    titel : str
+        What is ordered.
+    """
+    return title
+
+
+def sphinx_misspelt(title: str) -> str:
+    """Orders.
+
+    :param titel: What is ordered.
+    """
+    return title
+
+
+def badly_indented(title: str) -> str:
+    """Orders.
+
+    Args:
+        title: What is ordered,
+        by its whole title.
+    """
+    return title
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (numpy_misspelt, "describes 'titel', and there is no such parameter"),
+        (sphinx_misspelt, "describes 'titel', and there is no such parameter"),
+        (badly_indented, "says of its parameters is unclear: Expected a colon in 'by its whole title.'"),
+    ],
+)
+def test_docstrings_that_cannot_be_right_are_refused(function, text):
+    with pytest.raises(InvalidValue, match=text):
+        Tool(function)
+
+
+def test_a_docstring_may_say_that_there_are_no_parameters():
+    def look() -> str:
+        """Looks.
+
+        Args:
+            None
+        """
+        return ""
+
+    assert Tool(look).description == "Looks."
+
+
+@given(st.text())
+def test_any_docstring_can_be_read(text):
+    def look() -> str:
+        return ""
+
+    look.__doc__ = text
+
+    with suppress(InvalidValue):  # it may describe a parameter that is not there
+        assert Tool(look, description="Looks.").parameters["properties"] == {}
+
+
+def test_types_of_the_function_around_are_known():
+    class Size(BaseModel):
+        width: int
+
+    def order(size: Size, sizes: "list[Size]") -> str:  # noqa: UP037
+        """Orders."""
+        return f"{size.width} {len(sizes)}"
+
+    class Shop:
+        class Colour(BaseModel):
+            name: str
+
+        @staticmethod
+        @tool
+        def paint(colour: Colour) -> str:
+            """Paints."""
+            return colour.name
+
+    def inner() -> Tool[..., object]:
+        @tool
+        def measure(size: Size) -> str:
+            """Measures."""
+            return str(size.width)
+
+        return measure
+
+    assert Tool(order).checked({"size": {"width": 1}, "sizes": []}) == {"size": Size(width=1), "sizes": []}
+    assert Shop.paint.checked({"colour": {"name": "red"}})["colour"] == Shop.Colour(name="red")
+    assert inner().checked({"size": {"width": 1}}) == {"size": Size(width=1)}

@@ -193,7 +193,7 @@ class ToolingTemplate(Template):
         tool = self._by_name.get(call.name)
         if tool is None:
             raise InvalidValue(f"there is no tool {call.name!r}; there are {', '.join(self._by_name)}")
-        arguments = tool.checked(call.arguments)
+        arguments = tool.checked(call.arguments, session)
         subroutine = self._subroutines.get(call.name)
         if subroutine is None:
             return (yield RunTool(tool, arguments))
