@@ -93,7 +93,7 @@ def _labels(value: Any) -> dict[str, Any]:
 
 def _index(value: Any) -> View:
     about = {"names": [*value.names]}
-    if hasattr(value, "step") and hasattr(value, "start"):  # a range
+    if hasattr(value, "step"):  # a range
         return View("object", content=(value.start, value.stop, value.step), attributes=about)
     about["dtype"] = _dtype(value.dtype)
     if _has_levels(value):

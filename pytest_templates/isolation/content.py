@@ -27,6 +27,7 @@ from types import (
     CellType,
     CodeType,
     CoroutineType,
+    FrameType,
     FunctionType,
     GeneratorType,
     MappingProxyType,
@@ -133,6 +134,8 @@ def _blind(kind: type[Any]) -> Plan:
 
 
 def _look_of(kind: type[Any], *, is_copied: bool) -> _Look:
+    if is_a(kind, type):
+        return _only_itself
     if is_a(kind, Enum):
         return partial(_enum, Layout(kind))
     known = next((look for base in bases_of(kind) if (look := _known(kind, base)) is not None), None)
@@ -140,7 +143,7 @@ def _look_of(kind: type[Any], *, is_copied: bool) -> _Look:
         return known
     if has(kind, "_sa_class_manager") and "sqlalchemy" in sys.modules:
         return partial(_row, Layout(kind))
-    if is_a(kind, type) or is_a(kind, Shared) or kind is object:
+    if is_a(kind, Shared) or kind is object:
         return _only_itself
     if not is_copied:
         return _unseen
@@ -332,7 +335,7 @@ def _generator(name: str) -> _Look:
         frame = getattr(value, name)
         if frame is None:
             return View("object", content="ended", has_identity=True)
-        held = [one for one in gc.get_referents(value) if type(one) is not CodeType]
+        held = [one for one in gc.get_referents(value) if type(one) not in (CodeType, FrameType)]
         return View("sequence", content=frame.f_lasti, items=held, has_identity=True)
 
     return look
@@ -486,7 +489,7 @@ _BASES: Final[Mapping[int, _Look]] = _by_id(
         **dict.fromkeys((zip, map, filter, *_AROUND_ITERATORS), _around_iterators),
         **{type(one): _iterator for one in _ITERATORS},
         # what exists once
-        **dict.fromkeys((type, BuiltinFunctionType, ModuleType, CodeType, property), _only_itself),
+        **dict.fromkeys((BuiltinFunctionType, ModuleType, CodeType, property), _only_itself),
     }
 )
 _NOT_COPIED: Final = frozenset(map(id, (FunctionType, BuiltinFunctionType, ModuleType, CodeType, property, slice)))

@@ -91,7 +91,7 @@ _PEM: Final = (
 )
 
 KEY_PATTERNS: Final = (
-    KeyPattern("an Anthropic key", ("sk-ant-",), rf"(?:[a-z]+[0-9]{{2}}-)?{_TEXT}{{16,}}"),
+    KeyPattern("an Anthropic key", ("sk-ant-",), rf"{_TEXT}{{16,}}"),
     KeyPattern("an OpenRouter key", ("sk-or-v1-",), rf"{_WORD}{{20,}}"),
     KeyPattern("a Langfuse key", ("sk-lf-", "pk-lf-"), r"[0-9a-f]{8}-[0-9a-f-]{20,}"),
     KeyPattern("an OpenAI key", ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-"), rf"{_TEXT}{{16,}}"),

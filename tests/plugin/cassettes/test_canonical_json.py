@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from pytest_templates.cassettes.format.canonical_json import STYLES, dumps, may_be_json, style_of
+from pytest_templates.cassettes.format.canonical_json import (
+    STYLES,
+    JsonError,
+    canonical,
+    dumps,
+    may_be_json,
+    parse,
+    style_of,
+)
 
 VALUE = {"name": "Zoë", "tags": [1, "a"]}
 WRITTEN = {
@@ -51,3 +59,17 @@ def test_what_begins_like_a_list_or_an_object_may_be_json(text: str, encode: typ
 def test_what_begins_otherwise_is_json_where_its_headers_say_so(text: str, encode: type[str]) -> None:
     assert not may_be_json((("content-type", "text/plain"),), encode(text))
     assert may_be_json((("content-type", "application/problem+JSON"),), encode(text))
+
+
+def test_numbers_are_read_as_they_are_and_for_comparison_as_one_kind() -> None:
+    assert [type(value) for value in (parse("1"), parse("1.0"), canonical("1"), canonical("1.0"))] == [
+        *(int, float, int, int),
+    ]
+    assert (parse('{"a": [1.5]}'), canonical(b"1.5")) == ({"a": [1.5]}, 1.5)
+
+
+@pytest.mark.parametrize("text", ["NaN", "1e400", '{"a": 1, "a": 2}', "", b"\xff"])
+def test_what_would_not_survive_is_refused(text: str | bytes) -> None:
+    for read in (parse, canonical):
+        with pytest.raises(JsonError):
+            read(text)

@@ -297,6 +297,17 @@ def test_users_of_an_address_are_told_apart() -> None:
     assert same(ada, ada)
 
 
+def test_a_value_on_the_way_to_what_is_ignored_counts() -> None:
+    for one, other in ((1, 2), ("a", "b"), (None, True)):
+        assert not same(request({"a": {"b": one}}), request({"a": {"b": other}}), ignore=("a.b.c",))
+
+
+def test_what_only_may_be_read_as_json_is_compared_by_its_bytes() -> None:
+    plain = (("content-type", "text/plain"),)
+    assert not same(request(b"1", headers=plain), request(b"1.0", headers=plain))
+    assert same(request(b"1"), request(b"1.0"))
+
+
 def test_a_fingerprint_has_sixteen_bytes() -> None:
     assert {len(Matcher(match_on=(name,)).fingerprint(request())) for name in PARTS} == {16}
 

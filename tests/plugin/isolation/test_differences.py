@@ -309,10 +309,32 @@ def test_what_is_there_now_and_was_as_bytes_before_is_a_change():
 def test_one_message_that_stands_in_many_places_is_the_same_in_each():
     message, other = said("hello"), said("bye")
 
-    assert texts(*of_messages([message] * 250, [*[message] * 250, other])) == ["messages[250] was added: user: 'bye'"]
+    assert texts(*of_messages([message] * 250, [other, *[message] * 250])) == ["messages[0] was added: user: 'bye'"]
 
 
 @pytest.mark.parametrize("value", [Difference(("a",), "added"), MessageKey(1, 2)])
 def test_a_difference_cannot_be_changed(value):
     with pytest.raises(FrozenInstanceError):
         setattr(value, fields(value)[0].name, "b")
+
+
+@pytest.mark.parametrize(
+    ("before", "is_hidden"),
+    [
+        ({"metadata": {"password": "hunter2"}}, True),
+        ({"metadata": {"a": {"api_key": ["hunter2"]}}}, True),
+        ({"desk.API_KEY": "hunter2"}, True),
+        ({"API_KEY": "hunter2"}, True),
+        ({"API_KEY.desk": "hunter2"}, False),
+        ({"metadata": {"a": "hunter2"}}, False),
+    ],
+)
+def test_what_has_the_name_of_a_secret_is_hidden_by_the_last_name_of_what_holds_it(before, is_hidden):
+    [line] = texts(before, eval(repr(before).replace("hunter2", "hunter3")))
+
+    assert ("hunter" in line) is not is_hidden
+    assert line.count("<hidden, ") == (2 if is_hidden else 0)
+
+
+def test_a_difference_of_the_whole_is_one_of_its_state():
+    assert Difference((), "changed", 1, 2).text == "its state was 1 and is 2"

@@ -10,19 +10,22 @@ import enum
 import io
 import itertools
 import re
+import sys
 import threading
 import types
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
+import attrs
 import httpx
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from antiphon import Message, Session, UserTemplate
 from pytest_templates import ScriptedModel
@@ -41,6 +44,13 @@ def changes(value, change):
     found = [line for line, _ in lines_of(differences(before, after))]
     assert reader.same(before, after) is not bool(found)
     return found
+
+
+def unseen_in(value):
+    """The kinds of which nothing but the identity is compared."""
+    reader = StateReader()
+    reader.value(value)
+    return {one.kind for one in reader.unseen.values()}
 
 
 def array_of(size):
@@ -153,15 +163,18 @@ def test_an_index_of_several_levels_is_state(count):
     def replace(table):
         table.index = levels("x", *["y"] * (count - 1)).index
 
-    assert len(changes(levels(*["y"] * count), replace)) == 1
+    [line] = changes(levels(*["y"] * count), replace)
+    assert ("<content " in line) is (count > 1000)
     assert changes(levels(*["y"] * count), lambda table: setattr(table, "index", table.index.copy())) == []
 
 
 def test_the_kind_of_the_levels_of_an_index_is_state():
-    def replace(table):
-        table.index = levels(1.0, 2.0).index
+    for numbers in ([1, 2], [*range(2000)]):
 
-    assert changes(levels(1, 2), replace) != []
+        def replace(table, numbers=numbers):
+            table.index = levels(*map(float, numbers)).index
+
+        assert "it.index.levels[1] was 'int64' and is 'float64'" in changes(levels(*numbers), replace)
 
 
 def test_a_range_is_told_apart_by_its_numbers():
@@ -190,10 +203,13 @@ def test_the_type_of_a_column_is_state():
 
 
 def test_polars_tables_of_python_objects_are_compared_one_by_one():
-    def table():
-        return pl.DataFrame({"a": pl.Series([object] * 1001, dtype=pl.Object)})
+    tables = [pl.DataFrame({"a": pl.Series([one, *["x"] * 1000], dtype=pl.Object)}) for one in ("x", "x", "y")]
+    reader = StateReader()
+    first, same, other = map(reader.value, tables)
 
-    assert changes(table(), lambda _: None) == []
+    assert reader.same(first, same)
+    assert not reader.same(first, other)
+    assert reader.unseen == {}
 
 
 def test_what_cannot_be_counted_by_its_text_is_not_seen():
@@ -223,7 +239,8 @@ def test_defaults_of_a_function_are_state_under_the_names_of_its_parameters():
     with_defaults.__kwdefaults__["four"].remove(5)
     assert changes(without_defaults, lambda value: setattr(value, "note", 1)) == ["it.note was added: 1"]
     del without_defaults.note
-    assert changes(re.sub, lambda _: None) == []
+    assert changes(re.sub, lambda value: setattr(value, "note", 1)) == []  # what others define is told by identity
+    del re.sub.note
 
 
 def test_a_variable_of_a_closure_that_gets_its_value_later_is_no_change():
@@ -278,6 +295,15 @@ class Fields(BaseModel):
 class FrozenFields(BaseModel):
     model_config = ConfigDict(frozen=True)
     a: int = 1
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Row(Base):
+    __tablename__ = "row_of_looks"
+    id: Mapped[int] = mapped_column(primary_key=True)
 
 
 class Colour(enum.Enum):
@@ -403,3 +429,109 @@ def test_files_in_memory_are_told_apart_by_content_and_position():
     assert changes(held, lambda value: value.seek(1)) == []
     assert len(changes(held, lambda value: value.close())) == 1
     assert changes(held, lambda value: value.close()) == []
+    assert unseen_in(held) == set()
+
+
+def generator():
+    yield from range(2)
+
+
+def ended():
+    made = generator()
+    assert [*made] == [0, 1]
+    return made
+
+
+EQUAL = {
+    "exception": lambda: ValueError("a"),
+    "namespace": lambda: types.SimpleNamespace(a=1),
+    "partial": lambda: partial(print, 1),
+    "iterator": lambda: iter((1, 2)),
+    "reversed": lambda: reversed("ab"),
+    "enumerate": lambda: enumerate("ab"),
+    "chain": lambda: itertools.chain("ab"),
+    "zip": lambda: zip("ab", strict=True),
+    "count": itertools.count,
+    "cycle": lambda: itertools.cycle("ab"),
+    "generator": generator,
+    "ended generator": ended,
+    "function": lambda: lambda: None,
+    "dataclass": Plain,
+    "row": lambda: Row(id=1),
+}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_an_equal_object_in_its_place_is_another_one(name):
+    held = [EQUAL[name]()]
+
+    assert changes(held, lambda _: None) == []
+    assert len(changes(held, lambda value: value.__setitem__(0, EQUAL[name]()))) == 1
+
+
+def test_iterators_and_generators_are_told_apart_by_where_they_stand():
+    for value in (reversed("ab"), enumerate("ab"), generator()):
+        assert unseen_in(value) == set()
+        assert changes(value, next) != []
+        assert changes(value, lambda _: None) == []
+    made = generator()
+    assert changes(made, lambda value: [*value]) != []
+    assert unseen_in(made) == set()
+
+
+def defined_in(module, **members):
+    return type("Made", (), {"__module__": module, **members})
+
+
+def test_data_of_other_packages_are_seen_and_their_other_objects_are_not():
+    data, plain = dataclass(defined_in("httpx", __annotations__={"a": "int"}, a=1)), defined_in("httpx")
+    parcel, missing = attrs.define(defined_in("httpx", __annotations__={"a": int}, a=1)), defined_in("not_loaded")
+
+    for kind in (data, parcel):
+        assert unseen_in(kind()) == set()
+        assert changes(kind(), lambda value: setattr(value, "a", 2)) == ["it.a was 1 and is 2"]
+    assert unseen_in(plain()) == {plain}
+    assert unseen_in(missing()) == set()
+
+
+class Registering(Strange):
+    """A class of a metaclass that keeps something for all."""
+
+    kept: ClassVar[list[int]] = []
+
+
+def test_what_a_class_holds_is_no_state_of_who_holds_the_class():
+    assert changes([Plain, Registering], lambda _: Registering.kept.append(1)) == []
+
+
+def test_templates_classes_and_sentinels_are_told_apart_by_identity_on_purpose():
+    assert unseen_in([UserTemplate("x"), Plain, Metaclass, Strange, object(), len, re]) == set()
+
+
+class Odd:
+    """Says what nobody says of a class."""
+
+    __dataclass_params__ = 3
+
+
+def test_what_cannot_be_looked_at_is_not_seen_and_raises_nothing():
+    released = memoryview(b"a")
+    released.release()
+
+    assert unseen_in(released) == {memoryview}
+    assert unseen_in(Odd()) == {Odd}
+    assert changes(Odd(), lambda _: None) == []
+
+
+def test_tensors_are_told_apart_by_their_version(monkeypatch):
+    class Tensor:
+        _version, shape, dtype = 0, (2,), "float32"
+
+    Tensor.__qualname__ = "Tensor"
+    torch = types.ModuleType("torch")
+    torch.Tensor = Tensor
+    monkeypatch.setitem(sys.modules, "torch", torch)
+
+    assert changes(Tensor(), lambda value: setattr(value, "_version", 1)) == ["it.version was 0 and is 1"]
+    assert changes(Tensor(), lambda _: None) == []
+    assert len(changes([Tensor()], lambda value: value.__setitem__(0, Tensor()))) == 1

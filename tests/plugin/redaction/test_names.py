@@ -30,10 +30,21 @@ CERTAINTIES = {
         *("accessToken", "access_token_b64", "clientSecret", "secret_string", "connectionString", "pass_phrase"),
         *("client_assertion", "code_verifier", "device_code", "passphrase", "pass2word", "api_key_value_pem_hash"),
     ],
-    VAGUE: ["secret", "secrets", "my_secret", "pwd", "pass", "authorization", "credential", "credentials", "cookie"],
+    VAGUE: [
+        "secret",
+        "secrets",
+        "my_secret",
+        "pwd",
+        "pass",
+        "authorization",
+        "credential",
+        "credentials",
+        "cookie",
+        "secret_value",
+    ],
     GENERIC: [
         *("token", "jwt", "code", "session", "bearer", "auth", "oauth", "pat", "my_token", "key1", "primary_key"),
-        *("sas_key", "recovery_key", "license_key"),
+        *("token_value", "code_v2", "sas_key", "recovery_key", "license_key"),
     ],
     None: [
         *("", "key", "tokens", "max_tokens", "api_tokens", "page_token", "next_token", "error_code", "status_code"),
