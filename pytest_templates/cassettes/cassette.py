@@ -406,6 +406,7 @@ class OpenCassette:
         interaction = Interaction.of(decision.caller, decision.request, response)
         self.sent_requests.answered(self._fingerprint(interaction), interaction)
         with self._noting_errors():
+            self._credentials.learn_from_answer(response)
             interaction = self._kept(interaction)
             try:
                 check_readable(interaction)

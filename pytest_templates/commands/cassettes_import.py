@@ -37,6 +37,7 @@ def import_cassette(source: Path, target: Path, store: Store, say: Callable[[str
     recorded, credentials = load_vcr(source), Credentials(os.environ)
     for interaction in recorded:
         credentials.learn(interaction.request)  # the keys that it was sent with
+        credentials.learn_from_answer(interaction.response)  # and those that the next may be sent with
     secrets = credentials.secrets()
     interactions = [scrub(interaction, secrets) for interaction in recorded]
     text = to_text(interactions)

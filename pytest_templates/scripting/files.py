@@ -23,6 +23,7 @@ from pytest_templates.scripting.rules import Condition, Script
 from pytest_templates.scripting.steps import CallTool, Fail, ModelStep, Stream
 from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
+from pytest_templates.support.text import cut
 
 
 def _written(value: JsonValue) -> JsonValue:
@@ -246,4 +247,8 @@ def _step(written: Any, path: Path, text: str, place: tuple[str | int, ...]) -> 
 
 
 def _fault(path: Path, text: str, place: tuple[str | int, ...], problem: str) -> ScriptError:
-    return ScriptError(f"{path}:{yaml_text.line_of(text, place)}: the entry {place[0]!r}: {problem}")
+    line = yaml_text.line_of(text, place)
+    return ScriptError(f"{path}:{line}: the entry {cut(repr(place[0]))}: {cut(problem, _MOST_SAID)}")
+
+
+_MOST_SAID: Final = 2000  # characters of what is wrong: it quotes the file

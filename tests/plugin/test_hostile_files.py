@@ -114,6 +114,18 @@ def test_what_is_wrong_in_a_cassette_is_quoted_in_few_words(
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize(
+    "content", ["a:\n- fail: LONG", "a:\n- LONG: 1", "a:\n- fail: x\n  ? LONG\n  : 1", "? LONG\n: {nothing: 1}"]
+)
+def test_what_is_wrong_in_a_script_is_quoted_in_few_words(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "script.yaml"
+    file.write_text(content.replace("LONG", "k" * (900 if "- LONG" in content else 30_000)), encoding="utf-8")
+
+    with pytest.raises(ScriptError, match=r"script.yaml:\d: the entry") as caught:
+        load_script(file)
+    assert len(str(caught.value)) < 2500
+
+
 def test_an_entry_of_a_script_is_a_number_that_can_be_counted_with(tmp_path: Path) -> None:
     file = tmp_path / "script.yaml"
     for entry in (

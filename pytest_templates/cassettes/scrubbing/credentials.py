@@ -1,4 +1,4 @@
-"""The secrets of one cassette: those of the environment, and the credentials that its requests carry.
+"""The secrets of one cassette: those of the environment, of the requests it holds, and those that answers give.
 
 A server may repeat a credential in its answer, so it is looked for wherever it may stand. Headers have no common form:
 a scheme may come first, and then a key alone, in quotes, behind the name of an account, or among parameters (RFC 9110,
@@ -18,20 +18,29 @@ from itertools import islice
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from pytest_templates.cassettes.format.bodies import LONGEST
+from pytest_templates.cassettes.format.decompression import decoded
 from pytest_templates.cassettes.format.forms import parts_of
-from pytest_templates.cassettes.recorded import RecordedRequest, header
+from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse, header
 from pytest_templates.cassettes.scrubbing.members import member_spans
-from pytest_templates.redaction.policy import has_letter_and_digit, is_credential_header, is_secret_pair
+from pytest_templates.redaction.policy import (
+    has_letter_and_digit,
+    is_credential_header,
+    is_secret_header,
+    is_secret_pair,
+)
 from pytest_templates.redaction.secrets import Secrets, Source, is_distinctive, secrets_for, values_of
 
 _MAX_SIGNATURES: Final = 64  # each is good for one request: a server can repeat it in its answer to that one only
+_MAX_GIVEN: Final = 256  # secrets that answers gave last: every body is searched for each of them
 
 
 class Credentials:
-    """Every secret that was seen while a cassette was open; but for signatures none is forgotten before it closes.
+    """Every secret that was seen while a cassette was open; of signatures and of what answers give, the last ones.
 
     A test may set a variable and take it back, and give a client a key that stands in no variable: what a request
-    carries as its key is a secret of the whole cassette.
+    carries as its key is a secret of the whole cassette. What an answer gives under a secret name (a token for uploads)
+    the next request may carry anywhere, also in the path of its address, where no name says what it is.
 
     Args:
         environ: The environment whose secret values are kept out of the file.
@@ -41,11 +50,12 @@ class Credentials:
         self._environ = environ
         self._values: dict[str, Source] = {}
         self._signatures: OrderedDict[str, Source] = OrderedDict()
+        self._given: OrderedDict[str, Source] = OrderedDict()
 
     def secrets(self) -> Secrets:
         """What is secret now."""
         self._values.update(values_of(self._environ))
-        return secrets_for({**self._signatures, **self._values})
+        return secrets_for({**self._signatures, **self._given, **self._values})
 
     def learn(self, request: RecordedRequest) -> None:
         """Take in the credentials that a request, as it is sent, carries in its headers, its address and its body."""
@@ -54,10 +64,21 @@ class Credentials:
                 continue
             if not _is_signature(name):
                 self._values.setdefault(value, source)
-            elif value not in self._signatures:
-                self._signatures[value] = source
-                if len(self._signatures) > _MAX_SIGNATURES:
-                    self._signatures.popitem(last=False)
+            else:
+                _remember(self._signatures, value, source, _MAX_SIGNATURES)
+
+    def learn_from_answer(self, response: RecordedResponse) -> None:
+        """Take in the secrets that an answer gives: the program may ask with them next."""
+        for value, source in _given(response):
+            if is_distinctive(value):
+                _remember(self._given, value, source, _MAX_GIVEN)
+
+
+def _remember(known: OrderedDict[str, Source], value: str, source: Source, most: int) -> None:
+    if value not in known:
+        known[value] = source
+        if len(known) > most:
+            known.popitem(last=False)
 
 
 _SIGNATURE: Final = re.compile(r"(?:.*[-_])?(?:sig|signature|h?mac|response)", re.IGNORECASE)
@@ -163,10 +184,37 @@ def _in_body(request: RecordedRequest) -> Iterator[tuple[str, Source]]:
         yield from _in_fields(parse_qsl(text))
         return
     yield from _in_fields(_fields(request))
+    yield from ((value, source) for value, source in _members(text) if _is_mixed(value))
+
+
+def _members(text: str) -> Iterator[tuple[str, Source]]:
+    """The values in a text that stand under secret names, but for sentences and what has escapes."""
     for start, end, source in islice(member_spans(text), _MOST_MEMBERS):
         value = text[start:end]
-        if "\\" not in value and not any(map(str.isspace, value)) and _is_mixed(value):
+        if "\\" not in value and not any(map(str.isspace, value)):
             yield value, source
+
+
+def _given(response: RecordedResponse) -> Iterator[tuple[str, Source]]:
+    """The secrets in an answer: in its headers, in the cookies that it sets, and under secret names in its body."""
+    for name, text in response.headers:
+        if name == "set-cookie":
+            values: Iterable[str] = (value for _, value in _in_cookies(text.partition(";")[0]))
+        else:
+            values = [text.strip()] if is_secret_header(name) and _is_key(text.strip()) else []
+        yield from ((value, Source(f"the value of the header {name} of an answer")) for value in values)
+    if len(response.body) <= LONGEST:
+        body = decoded(response.body, header(response.headers, "content-encoding"))
+        yield from ((value, source) for value, source in _members(body.decode("utf-8", "replace")) if _is_key(value))
+
+
+def _is_key(value: str) -> bool:
+    """Whether a value is no word and no number, but for very long ones."""
+    is_long = len(value) >= _LEAST_LONG and value.isalnum() and not value.islower() and not value.isupper()
+    return not any(map(str.isspace, value)) and (_is_mixed(value) or is_long)
+
+
+_LEAST_LONG: Final = 16  # characters of a key of letters alone, or of digits alone
 
 
 def _fields(request: RecordedRequest) -> Iterator[tuple[str, str]]:
