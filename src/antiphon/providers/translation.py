@@ -128,6 +128,8 @@ def from_wire(response: wire.ModelResponse, model: models.Model) -> Reply:
 def check_ended(response: wire.ModelResponse, model: models.Model) -> None:
     """Make sure that an answer that came in pieces came to its end: its provider said why the model stopped.
 
+    That is known of the four protocols that always say it: others may end without a word.
+
     Args:
         response: The answer.
         model: The model that was asked.
@@ -136,12 +138,16 @@ def check_ended(response: wire.ModelResponse, model: models.Model) -> None:
         ModelConnectionError: It did not, as where a proxy closed the connection.
     """
     details = response.provider_details or {}
-    if response.provider_url is None or not {"finish_reason", "refusal", "block_reason"}.isdisjoint(details):
-        return  # a model of somebody's own, or the end was told
+    told = not {"finish_reason", "refusal", "block_reason"}.isdisjoint(details)
+    if told or response.provider_url is None or not any(speaks(model, api) for api in _SAYING_THEIR_END):
+        return  # a model of somebody's own has no address
     if response.finish_reason is None or speaks(model, "OpenAIChatModel"):  # which takes no reason for "stop"
         raise theirs.ModelConnectionError(
             response.model_name or "", "the stream ended before the answer did", phase="read"
         )
+
+
+_SAYING_THEIR_END = ("OpenAIChatModel", "OpenAIResponsesModel", "AnthropicModel", "GoogleModel")
 
 
 def _refusal(response: wire.ModelResponse) -> str | None:

@@ -142,8 +142,8 @@ def event(data: dict[str, Any], kind: str = "") -> bytes:
     return f"{f'event: {kind}' + chr(10) if kind else ''}data: {json.dumps(data)}\n\n".encode()
 
 
-def openai_word(word: str) -> bytes:
-    choice = {"index": 0, "finish_reason": None, "delta": {"role": "assistant", "content": word}}
+def openai_word(word: str, finish_reason: str | None = None) -> bytes:
+    choice = {"index": 0, "finish_reason": finish_reason, "delta": {"role": "assistant", "content": word}}
     return event({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]})
 
 
@@ -263,7 +263,7 @@ def in_trio(listen: Callable[[str, Hear], Awaitable[None]]) -> Callable[[str, He
     return lambda url, hear: anyio.run(listen, url, hear, backend="trio")
 
 
-DONE = b"data: [DONE]\n\n"
+DONE = openai_word("", "stop") + b"data: [DONE]\n\n"
 PROGRAMS = [
     Program("openai", openai_sync, openai_word, DONE),
     Program("openai-async", in_loop(openai_async), openai_word, DONE),
