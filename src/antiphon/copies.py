@@ -1,8 +1,8 @@
 """Deep copies: no change of a copy reaches the original.
 
 Unlike ``copy.deepcopy`` this looks before it copies: what cannot sensibly exist twice (clients, locks, sockets, open
-files, generators, tasks) is shared, everything around it is copied. Nothing is tried and given up half-way, since a
-half-built client complains when it is collected.
+files, generators, tasks, the one object of a class that has no other) is shared, everything around it is copied.
+Nothing is tried and given up half-way, since a half-built client complains when it is collected.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
     """A deep copy of a value; what cannot be copied is shared.
 
     Shared are: objects that have to be closed (clients, connections, files, executors), locks and the other primitives
-    of threads and event loops, iterators and generators, functions, classes and modules. A bound method becomes one of
+    of threads and event loops, iterators and generators, functions, classes and modules, and objects of classes that
+    have one object only. A bound method becomes one of
     the copied object.
 
     Args:
@@ -117,7 +118,10 @@ class Copier:
         return self._rebuild(value)
 
     def copy_pydantic(self, value: M) -> M:
-        """A copy of a pydantic object, and of everything it holds."""
+        """A copy of a pydantic object, and of everything it holds; the one object of its class is shared."""
+        kind = type(value)
+        if _is_made_once(kind, lambda: kind.__new__(kind)):
+            return self.remember(value, value)
         copy = self.remember(value, value.__copy__())
         for values in (vars(copy), copy.__pydantic_extra__, copy.__pydantic_private__):
             self._copy_values(values or {})
@@ -156,7 +160,11 @@ class Copier:
     def _rebuilt(
         self, value: Any, make: Any, arguments: Any, state: Any = None, items: Any = None, pairs: Any = None, *_: Any
     ) -> Any:
-        copy = self.remember(value, make(*map(self, arguments)))
+        given = tuple(map(self, arguments))
+        made = make(*given)
+        if _is_of(value, made) or _is_made_once(type(value), lambda: make(*given)):
+            return self.remember(value, value)
+        copy = self.remember(value, made)
         if state is not None:
             _set_state(copy, self(state))
         for item in items or ():
@@ -280,6 +288,17 @@ def _set_state(copy: Any, state: Any) -> None:
         copy.__dict__.update(plain)
     for name, item in (slots or {}).items():
         object.__setattr__(copy, name, item)
+
+
+def _is_of(value: object, made: object) -> bool:
+    """Whether what was made to become a copy is the original, or holds its attributes: writing there changes it."""
+    held = getattr(value, "__dict__", None)
+    return made is value or (held is not None and getattr(made, "__dict__", None) is held)
+
+
+def _is_made_once(kind: type[Any], make: Callable[[], object]) -> bool:
+    """Whether a class has one object, which its ``__new__`` gives to whoever asks: there it is asked twice."""
+    return isinstance(kind.__new__, types.FunctionType) and make() is make()
 
 
 # Immutable: there is nothing to copy.
