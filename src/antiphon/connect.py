@@ -17,7 +17,7 @@ from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
 from antiphon.parameters import check_kind
-from antiphon.providers.options import BEYOND_HTTP, check_address, check_key
+from antiphon.providers.options import BEYOND_HTTP, USUAL, check_address, check_key
 from antiphon.rules import Provider, check_conversation, takes_prefill
 from antiphon.session import Session
 
@@ -68,6 +68,17 @@ class _Link(Shared):
 
                 self._connections[process] = Connection(**self._address)
             return self._connections[process]
+
+    def check_provider(self) -> None:
+        """Complain of a provider that does not exist; other reasons not to call it would hide a slip of the pen."""
+        name = self._address["name"]
+        if self._address.get("model") is not None or name.partition(":")[0] in USUAL:
+            return
+        try:
+            from antiphon.providers.connection import check_provider
+        except ConnectionNotPossible:  # what is not installed is said when it is needed
+            return
+        check_provider(name)
 
     @property
     def is_beyond_http(self) -> bool:
@@ -161,8 +172,10 @@ class ConnectedModel(Model):
         """The connection to call through; observers may object.
 
         Raises:
+            InvalidValue: The provider does not exist.
             InvalidConversation: The provider would refuse the conversation.
         """
+        self._link.check_provider()
         self._check_conversation(session)
         listening = LISTENERS.now.live_call
         if listening:

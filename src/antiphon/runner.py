@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from antiphon.connect import as_model
 from antiphon.copies import Copier
@@ -96,25 +96,26 @@ class Runner:
 
     def iter(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
-    ) -> Generator[Message | Event, None, Session]:
+    ) -> Generator[Message, None, Session]:
         """Render the template step by step: yields every message when it was said, those of subroutines included.
 
         Closing the iterator ends the run, with every clean-up on the way. The arguments are those of ``run``, and the
-        session is the generator's return value.
+        session is the generator's return value. Events that templates of your own yield come as well, although the type
+        does not say so; that of ``stream`` does.
         """
         run, chosen = self._begun(session, template, max_messages)
         try:
-            return (yield from self._played(run, chosen))
+            return (yield from cast("Generator[Message, None, Session]", self._played(run, chosen)))
         finally:
             ended(run)
 
     async def aiter(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
-    ) -> AsyncGenerator[Message | Event]:
+    ) -> AsyncGenerator[Message]:
         """Render the template step by step without blocking the event loop; the rest is as with ``iter``."""
         run, chosen = self._begun(session, template, max_messages)
         try:
-            async with aclosing(self._aplayed(run, chosen)) as steps:
+            async with aclosing(cast("AsyncGenerator[Message]", self._aplayed(run, chosen))) as steps:
                 async for step in steps:
                     yield step
         finally:

@@ -114,6 +114,24 @@ def test_an_unknown_provider_is_refused_naming_it():
         connect("nobody:model")
 
 
+@pytest.mark.parametrize("where", ["runner", "template", "subroutine"])
+def test_a_misspelt_provider_is_told_before_anything_about_live_calls_and_keys(where, play):
+    answer = AssistantTemplate(model="opneai:gpt-4o" if where == "template" else None, template_id="answer")
+    part = (
+        SubroutineTemplate(LinearTemplate([UserTemplate("x"), answer]), model="opneai:gpt-4o")
+        if where == "subroutine"
+        else answer
+    )
+    runner = Runner("opneai:gpt-4o" if where == "runner" else "openai:gpt-4o")
+
+    with pytest.raises(
+        InvalidValue, match="provider 'opneai', which does not exist; did you mean 'openai:gpt-4o'"
+    ) as it:
+        play(runner, template=LinearTemplate([UserTemplate("x"), part]))
+
+    assert any("answer" in note for note in it.value.__notes__)
+
+
 def test_a_missing_package_of_a_provider_says_what_to_install(monkeypatch):
     for module in ("anthropic", "pydantic_ai.providers.anthropic", "pydantic_ai.models.anthropic"):
         monkeypatch.setitem(sys.modules, module, None)

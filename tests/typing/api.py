@@ -154,9 +154,11 @@ def runners(runner: Runner, template: Template, session: Session, interface: Use
 
     assert_type(runner.run(), Session)
     assert_type(runner.run(session, template=template, max_messages=3), Session)
-    assert_type(runner.iter(session), Generator[Message | Event, None, Session])
-    assert_type(runner.aiter(session), AsyncGenerator[Message | Event])
-    assert_type(next(runner.iter(session)), Message | Event)
+    assert_type(runner.iter(session), Generator[Message, None, Session])
+    assert_type(runner.aiter(session), AsyncGenerator[Message])
+    assert_type(runner.stream(session), Generator[Message | Event, None, Session])
+    assert_type(runner.astream(session), AsyncGenerator[Message | Event])
+    print([message.content for message in runner.iter(session)])
     assert_type(runner.fork("openai:x"), Runner)
     assert_type(runner.model, Model)
     runner.model = Echo()
@@ -167,7 +169,9 @@ async def awaited(runner: Runner, template: Template, model: Model, session: Ses
     """What is the same without blocking the event loop."""
     assert_type(await runner.arun(session), Session)
     assert_type(await model.asend(session), Message)
-    async for step in runner.aiter(session):
+    async for message in runner.aiter(session):
+        assert_type(message, Message)
+    async for step in runner.astream(session):
         assert_type(step, Message | Event)
     async for step in template.arender(session):
         assert_type(step, Message | Event)

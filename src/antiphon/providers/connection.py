@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from inspect import signature
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
@@ -186,10 +186,7 @@ class Connection:
 
     def _provider(self, kind: str) -> Provider[Any]:
         with self._complaints():
-            try:
-                provider_class = infer_provider_class(kind)
-            except ValueError as error:
-                raise unknown_provider(self._name) from error
+            provider_class = _provider_class(self._name)
         refused = [option for option in self._options if option not in signature(provider_class).parameters]
         if refused:
             raise InvalidValue(f"{self._name!r}: the provider {kind!r} does not take {', '.join(refused)}")
@@ -210,6 +207,23 @@ class Connection:
             raise missing_option(self._name, str(error), provider) from None
         except Exception as error:
             raise missing_option(self._name, str(error), provider) from error
+
+
+def _provider_class(name: str) -> type[Provider[Any]]:
+    try:
+        return infer_provider_class(name.partition(":")[0])
+    except ValueError as error:
+        raise unknown_provider(name) from error
+
+
+def check_provider(name: str) -> None:
+    """Make sure that the provider of a model exists, whether or not its package is installed.
+
+    Raises:
+        InvalidValue: It does not; the text says which one may have been meant.
+    """
+    with suppress(ImportError):
+        _provider_class(name)
 
 
 _BEYOND_HTTP = BEYOND_HTTP | {"MCP"}  # MCP's client of this process is asked, which has the model

@@ -10,6 +10,11 @@ from antiphon.parameters import check_text
 BEYOND_HTTP = frozenset({"xai"})
 """The providers that are reached by another protocol than HTTP, as names of models begin: xAI's is gRPC."""
 
+USUAL = frozenset(
+    {"anthropic", "google", "groq", "local", "mistral", "ollama", "openai", "openai-chat", "openai-responses"}
+)
+"""Providers that are known to exist without looking: pydantic-ai takes its time to be loaded."""
+
 
 def check_address(base_url: str | None) -> None:
     """Make sure that this may be where a provider is reached.
