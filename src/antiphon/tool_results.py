@@ -1,84 +1,137 @@
-"""What a model is told of what a tool returned."""
+"""What a model is told of a tool's result: text as it is, anything else as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from math import isfinite
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, TypeAlias
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from antiphon.errors import InvalidValue
+
+Json: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 
 
 def told(result: object) -> str:
     """What a model is told of a tool's result: text as it is, anything else as JSON.
 
-    JSON is made of what has one form in it: numbers, booleans, ``None``, lists, sets, mappings, generators,
-    dataclasses, attrs and pydantic models, enums, dates and times, ``Decimal``, ``UUID``, paths, arrays and scalars of
-    numpy. Bytes are told as the text that they encode in UTF-8, and in base64 where they encode none.
+    Objects of pydantic, dataclasses and attrs are told as what they hold, scalars and arrays of numpy as numbers, sets
+    in an order that is the same in every process, bytes as the text that they are in UTF-8 or else in base64, and what
+    can be gone through once as a list.
 
     Raises:
-        InvalidValue: It has no JSON form, or holds something that has none: an object of another class, ``nan``, a
-            cycle.
+        InvalidValue: It has no JSON form, or what it holds has none; the text says what.
     """
-    text = str.__str__(result) if isinstance(result, str) else _JsonMaker().json(result)
     try:
+        plain = _plain(result)
+        text = plain if isinstance(plain, str) and isinstance(result, str) else _json(plain)
         text.encode()
     except UnicodeEncodeError as error:
         raise _untold(f"it holds half a character: {error}") from error
+    except RecursionError as error:
+        raise _untold("it holds itself (Circular reference), or is nested too deep") from error
     return text
 
 
-class _JsonMaker:
-    """Makes JSON of one result, and remembers what stood in the way."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-
-    def json(self, result: object) -> str:
-        try:
-            text = self._made_of(result)
-            if "NaN" in text or "Infinity" in text:
-                json.loads(text, parse_constant=self._refuse_number)
-        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-            raise _untold(self._reason or str(error)) from error
-        return text
-
-    def _made_of(self, result: object) -> str:
-        try:
-            return to_json(result, fallback=self._plain, inf_nan_mode="constants").decode()
-        except PydanticSerializationError:
-            if self._reason is not None:
-                raise
-        # Bytes that encode no text are one reason left: all bytes are told in base64 then.
-        return to_json(result, fallback=self._plain, inf_nan_mode="constants", bytes_mode="base64").decode()
-
-    def _plain(self, value: Any) -> Any:
-        """A value of a class that pydantic does not know, in terms of those that it does."""
-        kind = type(value)
-        if kind.__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
-            return value.tolist()
-        if hasattr(kind, "__attrs_attrs__"):
-            return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
-        if isinstance(value, PathLike):
-            return fspath(value)
-        if isinstance(value, Mapping):
-            return dict(value)
-        if isinstance(value, Sequence | AbstractSet):
-            return list(value)
-        self._reason = (
-            f"an object of the class {kind.__qualname__} has no JSON form; return text, numbers, lists and dicts of "
-            "them, dataclasses or pydantic models"
-        )
-        raise TypeError(self._reason)
-
-    def _refuse_number(self, constant: str) -> None:
-        self._reason = f"{constant} is no number of JSON; return None or a text in its place"
-        raise ValueError(self._reason)
+def _json(plain: Json) -> str:
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
 
 def _untold(reason: str) -> InvalidValue:
     return InvalidValue(f"what the tool returned cannot be told to a model: {reason}")
+
+
+def _plain(value: Any) -> Json:
+    """A value in JSON's own kinds."""
+    match value:
+        case Enum():
+            return _plain(value.value)
+        case None | bool():
+            return value
+        case str():
+            return str.__str__(value)
+        case int():
+            return int(value)
+        case float():
+            return _finite(float(value))
+    return _of_container(value)
+
+
+def _of_container(value: Any) -> Json:
+    match value:
+        case BaseModel():
+            return _by_pydantic(value)
+        case PathLike():
+            return _plain(fspath(value))
+        case Mapping():
+            return {_key(key): _plain(item) for key, item in value.items()}
+        case bytes() | bytearray() | memoryview():
+            return _of_bytes(bytes(value))
+        case set() | frozenset():
+            return sorted(map(_plain, value), key=_place)
+        case Sequence() | AbstractSet() | ValuesView() | Iterator():
+            return [_plain(item) for item in value]
+    return _of_object(value)
+
+
+def _of_bytes(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return urlsafe_b64encode(value).decode()
+
+
+def _finite(value: float) -> float:
+    if not isfinite(value):
+        raise _untold(f"{json.dumps(value)} is no number of JSON; return None or a text in its place")
+    return value
+
+
+def _key(key: object) -> str:
+    if isinstance(key, tuple):
+        return ",".join(map(_key, key))
+    plain = _plain(key)
+    return plain if isinstance(plain, str) else _json(plain)
+
+
+def _place(plain: Json) -> tuple[int, float, str]:
+    """Where a member of a set stands: numbers first."""
+    return (0, plain, "") if isinstance(plain, int | float) else (1, 0, _json(plain))
+
+
+def _of_object(value: Any) -> Json:
+    kind: Any = type(value)
+    parts: tuple[Any, ...] | None = getattr(kind, "__attrs_attrs__", None)
+    if is_dataclass(kind) and not hasattr(kind, "__pydantic_serializer__"):
+        parts = fields(kind)
+    if parts is not None:
+        return {part.name: _plain(getattr(value, part.name)) for part in parts}
+    if kind.__module__.partition(".")[0] == "numpy" and hasattr(value, "dtype"):
+        is_time = value.dtype.kind in "mM"  # whose plain values are numbers of a unit that nobody says
+        return _plain((value.astype(str) if is_time else value).tolist())
+    return _by_pydantic(value)
+
+
+def _by_pydantic(value: object) -> Json:
+    """What pydantic makes of it: dates, decimals, ids, paths and the like, and objects of its own."""
+
+    def unknown(inner: object) -> Json:
+        if inner is value:
+            raise _untold(
+                f"an object of the class {type(value).__qualname__} has no JSON form; return text, numbers, lists and "
+                "dicts of them, dataclasses or pydantic models"
+            )
+        return _plain(inner)
+
+    try:
+        return _plain(to_jsonable_python(value, fallback=unknown))
+    except (PydanticSerializationError, UnicodeDecodeError) as error:
+        raise _untold(str(error)) from error
