@@ -7,7 +7,8 @@ function has.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeAlias
 
@@ -150,14 +151,32 @@ def truncated(after: Annotated[_Characters, Field(description="How many characte
     """The answer ends too early, as at a limit of tokens.
 
     Args:
-        after: How many characters of it arrive, 0 or more.
+        after: How many characters of it arrive, 0 or more: first of its text, then of the arguments of the tools that
+            it asks for.
     """
     _check_count("after", after)
 
     def cut(reply: Reply, _: Session) -> Reply:
-        return reply.model_copy(update={"content": reply.content[:after], "finish_reason": "length"})
+        calls = tuple(_cut_calls(reply.tool_calls, after - len(reply.content)))
+        return reply.model_copy(
+            update={"content": reply.content[:after], "tool_calls": calls, "finish_reason": "length"}
+        )
 
     return Fault(f"truncated(after={after})", change=cut)
+
+
+def _cut_calls(calls: Sequence[ToolCall], left: int) -> Iterator[ToolCall]:
+    """The calls that arrive within so many characters, the last one as real models tell one that is not complete."""
+    for call in calls:
+        if left < 0:
+            return
+        arguments = json.dumps(call.arguments)
+        left -= len(arguments)
+        if left >= 0:
+            yield call
+        else:
+            begun = arguments[:left]
+            yield call.model_copy(update={"arguments": {"INVALID_JSON": begun} if begun else {}})
 
 
 def malformed() -> Fault:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Generator
-from contextlib import aclosing, closing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from inspect import isawaitable
+from time import perf_counter
 from typing import Any
 
+from antiphon.attachments import Attachment
 from antiphon.connect import as_model
 from antiphon.errors import RunnerNotSet
 from antiphon.events import Event
 from antiphon.interface import UserInterface
-from antiphon.messages import Message
+from antiphon.messages import Message, ToolCall
 from antiphon.model import Model
 from antiphon.replacing import chosen
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
-from antiphon.threads import in_thread, is_async, pause, run_to_end
+from antiphon.threads import Enough, at_once, finished, in_thread, is_async, is_pending, pause, run_to_end
 from antiphon.tools import Tool
 from antiphon.trace import ChosenBy
 
@@ -102,30 +103,106 @@ class AskUser(Effect):
         return await self.interface.aask(self.session, self.description, self.default)
 
 
+@dataclass(slots=True)
+class ToolJob:
+    """A call of a tool, and what became of it.
+
+    Attributes:
+        call: The call.
+        arguments: What the tool's function is given.
+        is_begun: Whether it was run, if only in part.
+        is_done: Whether there is a result, or an error that the model is told.
+        result: What it returned.
+        error: What it raised, or what kept it from being run.
+        text: What the model is told of it.
+        attachments: What is attached to that.
+        seconds: How long it took.
+    """
+
+    call: ToolCall
+    arguments: dict[str, Any] = field(default_factory=dict)
+    is_begun: bool = False
+    is_done: bool = False
+    result: Any = None
+    error: BaseException | None = None
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    seconds: float = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Take note of what becomes of it in a ``with``: an error is kept, and all that ends a run passes."""
+        self.is_begun = True
+        started = perf_counter()
+        try:
+            yield
+            self.is_done = True
+        except Exception as error:  # noqa: BLE001  # the model is told, and the trace records it
+            self.error, self.is_done = error, True
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self.seconds = perf_counter() - started
+
+
 @dataclass(frozen=True, slots=True)
-class RunTool(Effect):
-    """Run a tool's function; the answer is what it returns, awaited where that is to be."""
+class ToolToRun:
+    """A tool with the job that keeps what becomes of it."""
 
     tool: Tool[..., Any]
-    arguments: dict[str, Any]
+    job: ToolJob
 
-    def perform(self) -> Any:
-        """Run it, blocking; an async function in an event loop of its own."""
-        if is_async(self.tool.function):
-            return run_to_end(self.tool.function, self.arguments)
-        result = self.tool.function(**self.arguments)
-        return run_to_end(_awaited, {"result": result}) if isawaitable(result) else result
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is async."""
+        return is_async(self.tool.function)
 
-    async def aperform(self) -> Any:
-        """Run it without blocking the event loop; a sync function in a thread."""
-        if is_async(self.tool.function):
-            return await self.tool.function(**self.arguments)
-        result = await in_thread(partial(self.tool.function, **self.arguments))
-        return await result if isawaitable(result) else result
+    def run(self) -> None:
+        """Run the function, blocking; what has to be awaited in an event loop of its own."""
+        with self.job.running():
+            result = self.tool.function(**self.job.arguments)
+            self.job.result = run_to_end(result) if is_pending(result) else result
+
+    async def arun(self) -> None:
+        """Run the function without blocking the event loop; a sync one in a thread."""
+        call = partial(self.tool.function, **self.job.arguments)
+        with self.job.running():
+            self.job.result = await finished(call() if self.is_async else await in_thread(call))
+
+    async def arun_with_others(self) -> None:
+        """Run the function while others run, which are cancelled where its error ends the run."""
+        await self.arun()
+        if self.job.error is not None and self.tool.reraise:
+            raise Enough
 
 
-async def _awaited(result: Awaitable[Any]) -> Any:
-    return await result
+@dataclass(frozen=True, slots=True)
+class RunTools(Effect):
+    """Run the first of some tools; in an event loop, where that one is async, all the async ones at the same time."""
+
+    session: Session
+    tools: tuple[ToolToRun, ...]
+
+    def perform(self) -> None:
+        """Run the first one, blocking."""
+        self.tools[0].run()
+
+    async def aperform(self) -> None:
+        """Run the first one, or all the async ones, without blocking the event loop."""
+        together = [one for one in self.tools if one.is_async] if self.tools[0].is_async else []
+        if len(together) < 2:  # one alone stays in its caller's task
+            await self.tools[0].arun()
+            return
+        with self.session.run.several_tools():
+            await at_once(one.arun_with_others for one in together)
+        for one in together:
+            if not one.job.is_done and one.job.error is not None and not _is_over(together):
+                raise one.job.error  # it cancelled itself
+
+
+def _is_over(tools: Iterable[ToolToRun]) -> bool:
+    return any(one.tool.reraise and one.job.is_done and one.job.error is not None for one in tools)
 
 
 @dataclass(frozen=True, slots=True)

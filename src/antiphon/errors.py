@@ -194,12 +194,13 @@ class BadAnswer(ModelError):
 
 
 class OutputError(BadAnswer):
-    """An answer does not fit the output type, after every re-ask.
+    """An answer does not fit the output type, after every re-ask; or the model refused to give one.
 
     Attributes:
         answer: The last answer.
         problems: What was wrong with it, for people and for models.
-        refusal: With which words the model refused; ``None`` where it did not. It is not asked again then.
+        refusal: With which words the model refused, as far as it or its provider's content filter said any; ``None``
+            where it did not refuse.
     """
 
     def __init__(
@@ -226,6 +227,7 @@ class TruncatedAnswer(BadAnswer):
     Attributes:
         finish_reason: Why the answer ended, as in ``Reply``.
         answer: The text that came with it.
+        message: The whole answer. It is not in the session, where its calls would have no results.
     """
 
     def __init__(
@@ -234,12 +236,14 @@ class TruncatedAnswer(BadAnswer):
         *,
         finish_reason: str | None = None,
         answer: str = "",
+        message: Any = None,
         model: str | None = None,
         template_path: str | None = None,
     ) -> None:
         super().__init__(text, model=model, template_path=template_path)
         self.finish_reason = finish_reason
         self.answer = answer
+        self.message = message
 
 
 class ToolRoundsExceeded(ModelError):

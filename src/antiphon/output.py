@@ -46,6 +46,11 @@ class OutputType(Generic[T]):
 _WANTED = "output_type takes a type that pydantic can validate, and describe by a JSON schema"
 
 
+def is_whole(text: str) -> bool:
+    """Whether JSON that could be read is known to be all of it: of a number there may be more to come."""
+    return not text.rstrip()[-1:].isdigit()
+
+
 def problems_of(error: ValidationError) -> str:
     """What is wrong with an answer, a line each."""
     return "\n".join(f"- {'.'.join(map(str, one['loc'])) or 'the answer'}: {one['msg']}" for one in error.errors())

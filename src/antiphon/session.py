@@ -145,13 +145,14 @@ class Run:
         max_messages: How many it may add; ``None`` for any number.
         active: Whether the run has begun and not ended.
         suspended: Whether whoever goes through the run has stopped at a message or an event.
+        has_several_tools: Whether several tools are at work, at the same time.
         is_handed_out: Whether the program gets the messages one by one, and may do something in between.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
         *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
-        *("suspended", "is_handed_out", "__weakref__"),
+        *("suspended", "is_handed_out", "has_several_tools", "__weakref__"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -174,6 +175,7 @@ class Run:
         self.active = session is not None
         self.suspended = False
         self.is_handed_out = True
+        self.has_several_tools = False
 
     @property
     def template_key(self) -> str:
@@ -192,6 +194,15 @@ class Run:
         finally:
             self.asked = None
             self.request = ANY_TEXT
+
+    @contextmanager
+    def several_tools(self) -> Iterator[None]:
+        """Let several tools work at the same time; no template can be rendered meanwhile, since a run has one path."""
+        self.has_several_tools = True
+        try:
+            yield
+        finally:
+            self.has_several_tools = False
 
     def chooser_of(self, model: object) -> ChosenBy:
         """Whose choice a model is that is about to be called; a question that is put by an effect counts once."""
@@ -276,10 +287,18 @@ def joined(session: Session) -> Run:
 
     Raises:
         InvalidType: That is no session.
-        InvalidValue: The session is in a run that somebody else has stopped in the middle.
+        InvalidValue: The session is in a run that somebody else has stopped in the middle, or in which several tools
+            run at the same time.
     """
     outer = check_kind(session, Session, "session").run
     _check_not_left(outer)
+    if outer.has_several_tools:
+        raise naming_template(
+            InvalidValue(
+                f"several tools run at the same time at {outer.path!r}, and one of them renders a template in their "
+                "session: a tool renders in a session of its own, as by session.runner.run(template=...)"
+            )
+        )
     return begun(session) if outer.path is None else outer
 
 

@@ -1,14 +1,14 @@
-"""Runs blocking code from async code, in any event loop."""
+"""Runs blocking code from async code and the other way round, in any event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from inspect import isasyncgenfunction, iscoroutinefunction
+from inspect import isasyncgen, isasyncgenfunction, isawaitable, iscoroutinefunction
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,18 +33,45 @@ async def pause() -> None:
         await asyncio.sleep(0)
 
 
-def run_to_end(function: Callable[..., Awaitable[T]], arguments: dict[str, Any]) -> T:
-    """Run an async function from blocking code: in an event loop of its own, in a thread where one runs already."""
+class Enough(Exception):
+    """Raised by one of several that run at once: the others are cancelled."""
 
-    async def call() -> T:
-        return await function(**arguments)
 
+async def at_once(calls: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Run async functions at the same time, until all have ended, or one of them raises ``Enough``."""
+    try:
+        if in_trio():
+            async with sys.modules["trio"].open_nursery() as nursery:
+                for call in calls:
+                    nursery.start_soon(call)
+        else:
+            async with asyncio.TaskGroup() as group:
+                for call in calls:
+                    group.create_task(call())
+    except* Enough:
+        pass
+
+
+def is_pending(result: object) -> bool:
+    """Whether the result of a call is yet to be awaited, or gone through in an event loop."""
+    return isawaitable(result) or isasyncgen(result)
+
+
+async def finished(result: Any) -> Any:
+    """What a call results in: what it returned, awaited where need be; what an async generator yields as a list."""
+    if isasyncgen(result):
+        return [item async for item in result]
+    return await result if isawaitable(result) else result
+
+
+def run_to_end(result: Any) -> Any:
+    """What a call results in, in blocking code: in an event loop of its own, in a thread where one runs already."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(call())
+        return asyncio.run(finished(result))
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(copy_context().run, asyncio.run, call()).result()
+        return thread.submit(copy_context().run, asyncio.run, finished(result)).result()
 
 
 def is_async(function: object) -> bool:

@@ -40,7 +40,8 @@ class Tool(Shared, Generic[P, R]):
     it is.
 
     Args:
-        function: The function, sync or async. What it returns is told to the model: text as it is, all else as JSON.
+        function: The function, sync or async. What it returns is told to the model: text as it is, all else as JSON;
+            what has no JSON form is an error, which is told as well.
         name: What the model calls it; by default the function's name.
         description: What the model is told of it; by default the docstring up to its sections.
         reraise: Whether an exception of the function ends the run; by default it is told to the model.
@@ -78,14 +79,26 @@ class Tool(Shared, Generic[P, R]):
     def from_template(cls, name: str, description: str, template: Any) -> Tool[..., Any]:
         """A subroutine as a tool: the model says what it wants, and gets what the subroutine gives back.
 
-        The template runs isolated like any subroutine, with the wish in its metadata as ``request``.
+        The template runs isolated like any subroutine, with the wish in its metadata as ``request``. Called by the
+        program it runs in a session of its own: ``tool("What is wanted.", runner=runner)``, within another tool with
+        ``runner=session.runner``.
 
         Args:
             name: What the model calls it.
             description: What the model is told of it.
             template: What to run: a template, or a ``SubroutineTemplate`` with strategies and a model of its own.
         """
-        tool: Tool[..., Any] = Tool(_request, name=name, description=description)
+
+        def run(request: str, *, runner: Any = None) -> str:
+            if runner is None:
+                raise InvalidValue(
+                    f"the tool {name!r} runs a template, which needs a runner: call it with runner=Runner(model), or "
+                    "within a run with runner=session.runner"
+                )
+            return str(template.answer(request, runner))
+
+        tool: Tool[..., Any] = Tool(run, name=name, description=description)
+        tool._arguments = Arguments(_request, name)  # the runner is no argument of the model
         tool.template = template
         return tool
 
@@ -156,6 +169,5 @@ def _checked_name(name: str, function: object) -> str:
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
-def _request(request: str) -> str:
-    """What is wanted."""
-    return request
+def _request(request: str) -> None:
+    """What a model gives to a tool that is made of a template."""

@@ -79,7 +79,7 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """One run of a tool that a model asked for, also one that failed.
+    """One run of a tool that a model asked for, also one that failed or was stopped.
 
     Attributes:
         template_id: As with ``ModelCall``.
@@ -87,7 +87,7 @@ class ToolRun:
         tool: The name that the model asked for.
         arguments: The arguments as the model gave them.
         result: What the model was told.
-        error: What went wrong; ``None`` when nothing did.
+        error: What went wrong, also what stopped it; ``None`` when nothing did.
         seconds: How long it took.
     """
 

@@ -7,6 +7,7 @@ import pytest
 from antiphon import (
     AssistantTemplate,
     EndTemplate,
+    FilterByRoleStrategy,
     LinearTemplate,
     Reply,
     Runner,
@@ -79,3 +80,39 @@ def test_tools_that_are_subroutines_belong_to_the_tree():
     assert "expert" in {one.template_id for one in template.walk()}
     with pytest.raises(InvalidValue, match="expert"):
         LinearTemplate([template, AssistantTemplate(template_id="expert")])
+
+
+def test_a_tool_made_of_a_template_runs_it_when_it_is_called(answering):
+    runner = Runner(answering("Because."))
+    plain = Tool.from_template("ask", "Asks.", LinearTemplate([UserTemplate("{{ request }}"), AssistantTemplate()]))
+
+    assert expert()("Why?", runner=runner) == "Because."
+    assert plain(request="Why?", runner=runner) == "Because."
+    assert runner.model.heard == [[("user", "Why?")]] * 2
+    assert list(plain.parameters["properties"]) == ["request"]
+
+
+def test_what_it_gives_back_is_what_a_model_would_be_told(answering):
+    template = LinearTemplate([UserTemplate("{{ request }}"), AssistantTemplate(), EndTemplate("Bye.")])
+    ask = Tool.from_template(
+        "ask", "Asks.", SubroutineTemplate(template, squash_strategy=FilterByRoleStrategy(["assistant"]))
+    )
+    silent = Tool.from_template("silent", "Says nothing.", LinearTemplate([]))
+
+    assert ask("Why?", runner=Runner(answering("Because."))) == "Because.\n\nBye."
+    assert silent("Why?", runner=Runner(answering("Because."))) == ""
+
+
+def test_within_a_tool_it_is_called_with_the_runner_of_the_session(play, answering):
+    def look(session: Session) -> str:
+        """Looks."""
+        return expert()("Why?", runner=session.runner)
+
+    session = play(Runner(answering(call("look"), "Because.", "ok")), template=tree(look))
+
+    assert results(session) == ["Because."]
+
+
+def test_without_a_runner_it_says_what_it_needs():
+    with pytest.raises(InvalidValue, match="'ask_expert' runs a template, which needs a runner: call it with runner="):
+        expert()("Why?")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import trio
+from pydantic import BaseModel
 
 from antiphon import (
     AssistantTemplate,
@@ -27,7 +28,7 @@ from antiphon import (
     UserTemplate,
     tool,
 )
-from antiphon.errors import TruncatedAnswer
+from antiphon.errors import OutputError, TruncatedAnswer
 
 TREE = LinearTemplate([UserTemplate("Where is my parcel?"), AssistantTemplate(template_id="answer")])
 
@@ -105,6 +106,26 @@ def test_a_schema_that_is_no_object_is_shown_to_the_model(provider: Any, wire: A
         mode.play(Runner(provider.connect(wire), template=tree), Session())
 
     assert "integer" in str(provider.asked[0].body)
+
+
+def test_tools_and_a_typed_answer_are_asked_for_at_once(provider: Any, wire: Any, mode: Any) -> None:
+    provider.plays(played(wire, mode))
+
+    @tool
+    def locate(parcel: str) -> str:
+        """Says where a parcel is."""
+        return parcel
+
+    class Place(BaseModel):
+        harbour: str
+
+    tree = LinearTemplate([UserTemplate("Where is it?"), ToolingTemplate([locate], output_type=Place)])
+    with pytest.raises(OutputError, match="The parcel is late"):
+        mode.play(Runner(provider.connect(wire), template=tree), Session())
+
+    asked = str(provider.asked[0].body)
+    assert "locate" in asked
+    assert "harbour" in asked
 
 
 def test_a_blocking_call_works_within_a_running_event_loop(provider: Any, wire: Any, mode: Any) -> None:

@@ -66,8 +66,8 @@ def wire_settings(settings: ModelSettings) -> WireSettings:
 def parameters_for(request: Request, profile: ModelProfile) -> ModelRequestParameters:
     """What is asked for beside the messages.
 
-    An answer of a type is asked for by the provider's own means where it has some for this model and this type, else
-    by an instruction that shows the model the schema.
+    An answer of a type is asked for by the provider's own means where it has some for this model and this type, and
+    for tools beside it, else by an instruction that shows the model the schema.
     """
     tools = [
         ToolDefinition(name=tool.name, parameters_json_schema=tool.parameters, description=tool.description)
@@ -80,7 +80,8 @@ def parameters_for(request: Request, profile: ModelProfile) -> ModelRequestParam
         instruction = wire.InstructionPart(_FITTING_JSON.format(schema=json.dumps(schema)))
         return ModelRequestParameters(function_tools=tools, instruction_parts=[instruction])
     wanted = OutputObjectDefinition(json_schema=schema, name=str(schema.get("title", "answer")))
-    mode: OutputMode = "native" if profile.get("supports_json_schema_output") else "prompted"
+    takes_both = not tools or profile.get("google_supports_tool_combination", True)  # Gemini 2 takes either
+    mode: OutputMode = "native" if profile.get("supports_json_schema_output") and takes_both else "prompted"
     return ModelRequestParameters(function_tools=tools, output_mode=mode, output_object=wanted)
 
 

@@ -178,6 +178,19 @@ class Template(Shared, ABC):
         finally:
             ended(run)
 
+    def answer(self, request: str, runner: Any) -> str:
+        """Run the template alone, as a tool that is made of it does when the program calls it.
+
+        Args:
+            request: What is wanted; the template finds it in its metadata, under this name.
+            runner: The runner that serves it.
+
+        Returns:
+            The text of the last message; ``""`` where none was said.
+        """
+        session = runner.run(Session(metadata={"request": request}), template=self)
+        return session.last.content if session.messages else ""
+
     def script(self, session: Session) -> Script:
         """The whole conversation of the template, as the loops in ``antiphon.drivers`` play it."""
         within_another = session.run.path is not None

@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any, Unpack
 
-from pydantic import ValidationError
-
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
-from antiphon.errors import InvalidValue, OutputError, naming_template
+from antiphon.errors import InvalidValue
 from antiphon.facts import RUNNERS_MODEL, Fact
-from antiphon.messages import BROKEN_OFF, Message, Role, recast
+from antiphon.messages import Message, Role, recast
 from antiphon.model import Model
-from antiphon.output import OutputType, problems_of, re_ask
-from antiphon.parameters import check_count, check_role
+from antiphon.parameters import check_role
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.message import Attached, MessageTemplate
+from antiphon.templates.typed import TypedTemplate
 from antiphon.transforms import Transforms
 
 
-class GenerateTemplate(MessageTemplate):
+class GenerateTemplate(MessageTemplate, TypedTemplate):
     """Says what a model answers.
 
     Args:
@@ -68,9 +66,7 @@ class GenerateTemplate(MessageTemplate):
         self._text = None
         self._attached = Attached(())
         self.model = model
-        self.output_type = output_type
-        self.retries = check_count(retries, "retries")
-        self._output: OutputType[Any] | None = None if output_type is None else OutputType(output_type)
+        self._expect(output_type, retries)
         if retries and output_type is None:
             raise InvalidValue(
                 "retries is how often a model whose answer does not fit output_type is asked again, and there is no "
@@ -91,37 +87,14 @@ class GenerateTemplate(MessageTemplate):
         return session
 
     def _generated(self, session: Session) -> Generator[Step, Any, Message]:
-        if self._output is None:
-            return recast((yield from self.ask(session, self.model)), self.role)
         request = Request(output_type=self.output_type)
         retries = self.retries
         while True:
             message = recast((yield from self.ask(session, self.model, request)), self.role)
-            try:
-                if message.refusal is None:
-                    return message.with_parsed(self._output.parsed(message.content))
-                problems = f"it refused: {message.refusal}"
-            except ValidationError as error:
-                problems = problems_of(error)
-                if (why := BROKEN_OFF.get(message.finish_reason or "")) is not None:
-                    problems = f"- the answer broke off: {why}\n{problems}"
-            yield self._add(session, message)
-            if not retries or message.refusal is not None or message.finish_reason == "content_filter":
-                raise self._unfit(message, problems)
+            fitting = yield from self._fitting(session, message, is_last=not retries)
+            if fitting is not None:
+                return fitting
             retries -= 1
-            yield self._say(session, re_ask(problems), "user")
-
-    def _unfit(self, message: Message, problems: str) -> OutputError:
-        error = OutputError(
-            f"model {message.model!r} was to answer the template at {message.template_path!r} with "
-            f"{self.output_type!r}, and said: {message.content!r}\n{problems}",
-            answer=message.content,
-            problems=problems,
-            refusal=message.refusal,
-            model=message.model,
-            template_path=message.template_path,
-        )
-        return naming_template(error)
 
 
 class AssistantTemplate(GenerateTemplate):

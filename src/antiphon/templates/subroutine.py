@@ -105,6 +105,11 @@ class SubroutineTemplate(Template):
         """The subroutine's own model, or that of its runner."""
         return self.model if self.runner is None else self.runner.model
 
+    def answer(self, request: str, runner: Any) -> str:
+        """Run the subroutine alone; returns the texts that it gives back."""
+        session = runner.run(Session(metadata={"request": request}), template=self)
+        return "\n\n".join(message.content for message in session.messages)
+
     def _render(self, session: Session) -> Script:
         run = session.run
         runner, chosen_by = self._runner_for(session)

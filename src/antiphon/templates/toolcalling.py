@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+import re
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Unpack
 
 from pydantic import ValidationError
@@ -13,18 +13,11 @@ from pydantic import ValidationError
 from antiphon.attachments import Attachment, split
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
-from antiphon.effects import RunTool
-from antiphon.errors import (
-    InvalidType,
-    InvalidValue,
-    ToolRoundsExceeded,
-    TruncatedAnswer,
-    naming_template,
-    shown,
-)
+from antiphon.effects import RunTools, ToolJob, ToolToRun
+from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
 from antiphon.facts import RUNNERS_MODEL, Branch, Fact, Visit
 from antiphon.listeners import LISTENERS, tell
-from antiphon.messages import BROKEN_OFF, Message, Role, ToolCall, recast
+from antiphon.messages import Message, Role, ToolCall, recast
 from antiphon.model import Model
 from antiphon.parameters import check_count, check_role
 from antiphon.request import Request
@@ -33,12 +26,13 @@ from antiphon.signals import EndConversation, Leaving
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_ids
 from antiphon.templates.subroutine import SubroutineTemplate
+from antiphon.templates.typed import TypedTemplate, broken_off, truncated
 from antiphon.tool_results import told
 from antiphon.tools import Farewell, Tool, is_function
 from antiphon.trace import ToolRun
 
 
-class ToolingTemplate(Template):
+class ToolingTemplate(TypedTemplate):
     """Asks a model that may ask for tools: runs them, tells it their results, and asks again, until it answers in text.
 
     Every answer, also one that only asks for tools, is said, and so is every tool's result, as a message of the role
@@ -51,12 +45,16 @@ class ToolingTemplate(Template):
         role: Who says the answer in text.
         model: As with ``GenerateTemplate``.
         max_rounds: How often tools may be run, 0 or more.
+        output_type: What the answer in text has to be, as with ``GenerateTemplate``.
+        retries: How often a model whose answer does not fit, or was cut off while it asked for tools, is told so, and
+            asked again; 0 or more.
         **options: See ``TemplateOptions``.
 
     Raises:
         InvalidValue: Two tools have one name.
         ToolRoundsExceeded: When rendered: the model asks for tools once more after the last round.
-        TruncatedAnswer: When rendered: an answer that asks for tools broke off, so that none of them was run.
+        TruncatedAnswer: When rendered: an answer that asks for tools was cut off; nothing is run.
+        OutputError: When rendered: the last answer in text does not fit, or the model refused to give one.
     """
 
     model: ModelSlot = ModelSlot()
@@ -68,9 +66,12 @@ class ToolingTemplate(Template):
         *,
         model: Model | str | None = None,
         max_rounds: int = 8,
+        output_type: Any = None,
+        retries: int = 0,
         **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__(**options)
+        self._expect(output_type, retries)
         self.tools = _checked(tools)
         self.role: Role = check_role(role)
         self.model = model
@@ -103,101 +104,127 @@ class ToolingTemplate(Template):
         return [f"tool {name}" for name in self._by_name if name in visit.tools]
 
     def _render(self, session: Session) -> Script:
-        request = Request(tools=self.tools)
-        message = yield from self.ask(session, self.model, request)
-        for _ in range(self.max_rounds):
-            if not message.tool_calls:
-                break
-            _check_whole(message)
-            yield from self._answered(session, self._add(session, message))
+        request = Request(tools=self.tools, output_type=self.output_type)
+        rounds, retries = self.max_rounds, self.retries
+        while True:
             message = yield from self.ask(session, self.model, request)
-        if not message.tool_calls:
-            yield self._add(session, recast(message, self.role))
-            return session
-        raise ToolRoundsExceeded(
+            if not message.tool_calls:
+                fitting = yield from self._fitting(session, recast(message, self.role), is_last=not retries)
+                if fitting is not None:
+                    yield self._add(session, fitting)
+                    return session
+                retries -= 1
+            elif broken_off(message):
+                if not retries:
+                    raise truncated(message, self.model or session.runner.model)
+                yield from self._round(
+                    session, message, f"Not run: the answer broke off: {broken_off(message)}. Ask again."
+                )
+                retries -= 1
+            elif not rounds:
+                raise self._beyond(message)
+            else:
+                yield from self._round(session, message)
+                rounds -= 1
+
+    def _beyond(self, message: Message) -> ToolRoundsExceeded:
+        return ToolRoundsExceeded(
             f"model {message.model!r} asks for {', '.join(call.name for call in message.tool_calls)} after "
             f"max_rounds={self.max_rounds} rounds of tools",
             model=message.model,
             template_path=message.template_path,
         )
 
-    def _answered(self, session: Session, asking: Message) -> Generator[Step, Any, None]:
-        """Say what the model asks for, run it, and say the results; a farewell ends the conversation.
+    def _round(self, session: Session, message: Message, refused: str | None = None) -> Generator[Step, Any, None]:
+        """Say an answer that asks for tools, run them, and say their results; or why they are not run.
 
-        Every call gets a result, also one that is not run because another ended the conversation, or because the run
-        is cancelled, interrupted or closed: providers refuse a conversation in which a call stands without one.
+        However that is left, also where the run is cancelled, every call has its result: providers refuse a
+        conversation in which a call stands without one.
         """
+        jobs = [self._job(session, call, refused) for call in message.tool_calls]
+        before = len(session.messages)
         try:
-            yield asking
-            yield from self._results(session, asking.tool_calls)
+            yield self._add(session, message)
+            yield from self._answered(session, jobs)
         except BaseException as leaving:
-            for left in _unanswered(session, asking):
-                self._tell(session, left, f"Not run: {_cause(leaving)}.")
+            left = _unanswered(message, jobs, session.messages[before:])
+            for job in left:
+                self._tell(session, job, _outcome(job, leaving))
+            for job in left:
+                self._record(session, job)
             raise
+        finally:
+            _put_results_first(session.messages, message, before)
 
-    def _results(self, session: Session, calls: Sequence[ToolCall]) -> Generator[Step, Any, None]:
-        for number, call in enumerate(calls, 1):
-            result, error = yield from self._run(session, call)
-            ends = error is not None or isinstance(result, Farewell | _Ended)
+    def _job(self, session: Session, call: ToolCall, refused: str | None) -> ToolJob:
+        if refused is not None:
+            return ToolJob(call, text=refused, is_done=True)
+        tool = self._by_name.get(call.name)
+        if tool is None:
+            there_are = f"there are {', '.join(self._by_name)}" if self._by_name else "there are none"
+            return ToolJob(call, error=InvalidValue(f"there is no tool {call.name!r}; {there_are}"), is_done=True)
+        try:
+            return ToolJob(call, tool.checked(call.arguments, session))
+        except Exception as error:  # noqa: BLE001  # the model is told, and the trace records it
+            return ToolJob(call, error=error, is_done=True)
+
+    def _answered(self, session: Session, jobs: Sequence[ToolJob]) -> Generator[Step, Any, None]:
+        """Run what the calls ask for, and say their results in their order; a farewell ends the conversation."""
+        for number, job in enumerate(jobs, 1):
+            if not job.is_begun and not job.is_done:
+                yield from self._run(session, jobs[number - 1 :])
+            yield from self._finish(session, job)
+            raised = job.error if job.is_done and self._reraises(job.call.name) else None
+            ends = raised is not None or isinstance(job.result, Farewell | _Ended)
             if ends:
-                for left in calls[number:]:
-                    yield self._tell(session, left, "Not run: the conversation has ended.")
-            if error is not None:
-                raise error
-            if isinstance(result, Farewell):
-                yield self._say(session, result.message, "assistant")
+                for left in jobs[number:]:
+                    yield from self._finish(session, left)
+            if raised is not None:
+                raise raised
+            if isinstance(job.result, Farewell):
+                yield self._say(session, job.result.message, "assistant")
             if ends:
                 raise EndConversation(session)
 
-    def _run(self, session: Session, call: ToolCall) -> Generator[Step, Any, tuple[Any, Exception | None]]:
-        """Run what a call asks for, and say its result; an error is returned where its tool wants it raised."""
-        started = perf_counter()
-        result: Any = None
-        error: Exception | None = None
-        attachments: tuple[Attachment, ...] = ()
-        try:
-            result = yield from self._result(session, call)
-            text, attachments = _told(result)
-        except Exception as raised:  # noqa: BLE001  # the model is told, and the trace records it
-            result, error = None, raised
-            text = f"Error: {_explained(raised)}"
-        except BaseException as leaving:
-            text = f"Stopped before its end: {_cause(leaving)}."
-            self._record(session, call, text, leaving, started)
-            self._tell(session, call, text)
-            raise
-        self._record(session, call, text, error, started)
-        yield self._tell(session, call, text, attachments)
-        tool = self._by_name.get(call.name)
-        return result, error if tool is not None and tool.reraise else None
+    def _reraises(self, name: str) -> bool:
+        tool = self._by_name.get(name)
+        return tool is not None and tool.reraise
 
-    def _record(self, session: Session, call: ToolCall, text: str, error: BaseException | None, started: float) -> None:
-        run = session.run
-        seconds = perf_counter() - started
-        done = ToolRun(run.template_key, run.path, call.name, call.arguments, text, error, seconds)
+    def _run(self, session: Session, jobs: Sequence[ToolJob]) -> Generator[Step, Any, None]:
+        """Run the first of some jobs; in an event loop other async functions among them run at the same time."""
+        first = jobs[0]
+        subroutine = self._subroutines.get(first.call.name)
+        if subroutine is None:
+            waiting = (job for job in jobs if not (job.is_done or job.is_begun))
+            functions = [job for job in waiting if job.call.name not in self._subroutines]
+            yield RunTools(session, tuple(ToolToRun(self._by_name[job.call.name], job) for job in functions))
+            return
+        with first.running():
+            first.result = yield from self._run_subroutine(subroutine, session, first.arguments["request"])
+
+    def _finish(self, session: Session, job: ToolJob) -> Generator[Step, Any, None]:
+        message = self._tell(session, job, _outcome(job))
+        self._record(session, job)
+        yield message
+
+    def _record(self, session: Session, job: ToolJob) -> None:
+        if job.error is None and not job.is_begun:
+            return
+        run, call = session.run, job.call
+        done = ToolRun(run.template_key, run.path, call.name, call.arguments, job.text, job.error, job.seconds)
         run.trace.tools.append(done)
         tell(LISTENERS.now.tool_run, done)
 
-    def _tell(self, session: Session, call: ToolCall, text: str, attachments: tuple[Attachment, ...] = ()) -> Message:
+    def _tell(self, session: Session, job: ToolJob, text: str) -> Message:
         message = Message(
             role="tool",
             content=text,
-            tool_call_id=call.id,
-            metadata={"tool_name": call.name},
+            tool_call_id=job.call.id,
+            metadata={"tool_name": job.call.name},
             template_path=session.run.path,
-            attachments=attachments,
+            attachments=job.attachments,
         )
         return self._add(session, message)
-
-    def _result(self, session: Session, call: ToolCall) -> Generator[Step, Any, Any]:
-        tool = self._by_name.get(call.name)
-        if tool is None:
-            raise InvalidValue(f"there is no tool {call.name!r}; there are {', '.join(self._by_name)}")
-        arguments = tool.checked(call.arguments, session)
-        subroutine = self._subroutines.get(call.name)
-        if subroutine is None:
-            return (yield RunTool(tool, arguments))
-        return (yield from self._run_subroutine(subroutine, session, arguments["request"]))
 
     def _run_subroutine(
         self, subroutine: SubroutineTemplate, session: Session, request: str
@@ -251,49 +278,16 @@ def _subroutine(tool: Tool[..., Any]) -> SubroutineTemplate:
     return template if isinstance(template, SubroutineTemplate) else SubroutineTemplate(template, tool.name)
 
 
-def _check_whole(message: Message) -> None:
-    """Raise where the answer broke off: its last call may be one that the model had not finished.
-
-    Raises:
-        TruncatedAnswer: It did.
-    """
-    why = BROKEN_OFF.get(message.finish_reason or "")
-    if why is None:
-        return
-    names = ", ".join(call.name for call in message.tool_calls)
-    error = TruncatedAnswer(
-        f"model {message.model!r} asked the template at {message.template_path!r} for {names}, and its answer broke "
-        f"off: {why} (finish reason {message.finish_reason!r}). No tool was run, for the arguments may be unfinished",
-        finish_reason=message.finish_reason,
-        answer=message.content,
-        model=message.model,
-        template_path=message.template_path,
-    )
-    raise naming_template(error)
-
-
-def _unanswered(session: Session, asking: Message) -> list[ToolCall]:
-    """The calls of a message that no message after it answers."""
-    answered: set[str | None] = set()
-    for message in reversed(session.messages):
-        if message is asking:
-            break
-        answered.add(message.tool_call_id)
-    return [call for call in asking.tool_calls if call.id not in answered]
-
-
-def _cause(leaving: BaseException) -> str:
-    """Why a run is left, in words for a model."""
-    match leaving:
-        case CancelledError():
-            return "the run was cancelled"
-        case GeneratorExit():
-            return "the run was closed"
-        case KeyboardInterrupt() | SystemExit():
-            return "the run was interrupted"
-        case Leaving():
-            return "the conversation has ended"
-    return f"the run failed with {type(leaving).__name__}"
+def _text(job: ToolJob) -> str:
+    """What a model is told of a job that is done; what is attached to that stays with the job."""
+    if job.error is None and not job.text:
+        try:
+            job.text, job.attachments = _told(job.result)
+        except Exception as error:  # noqa: BLE001  # the model is told, and the trace records it
+            job.result, job.error = None, error
+    if job.error is not None:
+        job.text = f"Error: {_explained(job.error)}"
+    return job.text
 
 
 def _told(result: object) -> tuple[str, tuple[Attachment, ...]]:
@@ -304,8 +298,59 @@ def _told(result: object) -> tuple[str, tuple[Attachment, ...]]:
     return told(words), attachments
 
 
-def _explained(error: Exception) -> str:
+def _outcome(job: ToolJob, leaving: BaseException | None = None) -> str:
+    """What a model is told of a job: its result, or how the run was left before there was one."""
+    if job.is_done:
+        return _text(job)
+    job.text = f"{'Stopped before its end' if job.is_begun else 'Not run'}: {_cause(leaving)}."
+    return job.text
+
+
+def _cause(leaving: BaseException | None) -> str:
+    """Why a run is left, in words for a model."""
+    match leaving:
+        case None | Leaving():
+            return "the conversation has ended"
+        case GeneratorExit():
+            return "the run was closed"
+        case KeyboardInterrupt() | SystemExit():
+            return "the run was interrupted"
+        case Exception():
+            return f"the run failed with {type(leaving).__name__}"
+    return "the run was cancelled"  # by asyncio's signal, or trio's
+
+
+def _unanswered(message: Message, jobs: Sequence[ToolJob], said: Sequence[Message]) -> list[ToolJob]:
+    """The jobs without a result in what was said since; none where their message was not said itself."""
+    if not any(message is one for one in said):
+        return []
+    results = Counter(one.tool_call_id for one in said if one.role == "tool")
+    left: list[ToolJob] = []
+    for job in jobs:
+        if results[job.call.id] > 0:
+            results[job.call.id] -= 1
+        else:
+            left.append(job)
+    return left
+
+
+def _put_results_first(messages: list[Message], message: Message, place: int) -> None:
+    """Put what tools and others said meanwhile behind the results, which providers want right behind their calls."""
+    ids = {call.id for call in message.tool_calls}
+    said = messages[place:]
+    ours = [one for one in said if one is message or (one.role == "tool" and one.tool_call_id in ids)]
+    others = [one for one in said if not any(one is other for other in ours)]
+    if others and any(one is not other for one, other in zip(said, ours, strict=False)):
+        messages[place:] = [*ours, *others]
+
+
+def _explained(error: BaseException) -> str:
     """What a model is told of an error: enough to do better, and no more."""
     if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
-    return f"{type(error).__name__}: {error}"
+        said = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
+    else:
+        said = f"{type(error).__name__}: {error}"
+    return _ADDRESS.sub("", said).encode(errors="backslashreplace").decode()
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # of an object in memory: another one in the next run

@@ -11,9 +11,11 @@ from antiphon import (
     AssistantTemplate,
     LinearTemplate,
     LoopTemplate,
+    Reply,
     Runner,
     Session,
     SubroutineTemplate,
+    ToolCall,
     ToolingTemplate,
     UserTemplate,
     tool,
@@ -28,6 +30,7 @@ from antiphon.errors import (
     ModelTimeout,
     RateLimitError,
     ServerError,
+    TruncatedAnswer,
 )
 from antiphon.events import TextDelta
 from pytest_templates import CallTool, ScriptedModel, Stream, UnusedSteps, faults
@@ -200,6 +203,46 @@ def test_a_tool_is_asked_for_wrongly(fault, told, placed, played):
     results = [message.content for message in model.calls[-1].messages if message.role == "tool"]
     assert told in results[0]
     assert results[1] == "Oslo: rain"
+
+
+@pytest.mark.parametrize("after", [0, 6, 20, 99])
+def test_a_tool_that_is_asked_for_by_half_is_not_run(after, placed, played):
+    ran = []
+
+    @tool
+    def delete(pattern: str = "*") -> str:
+        """Deletes files."""
+        ran.append(pattern)
+        return "deleted"
+
+    model = ScriptedModel(CallTool("delete", pattern="tmp"))
+    placed.at("answer", faults.truncated(after=after))
+
+    with pytest.raises(TruncatedAnswer) as caught:
+        played(
+            Runner(
+                model, template=LinearTemplate([UserTemplate("Go."), ToolingTemplate([delete], template_id="answer")])
+            )
+        )
+
+    (call,) = caught.value.message.tool_calls
+    assert (
+        call.arguments
+        == {
+            0: {},
+            6: {"INVALID_JSON": '{"patt'},
+            20: {"pattern": "tmp"},
+            99: {"pattern": "tmp"},
+        }[after]
+    )
+    assert ran == []
+
+
+def test_what_comes_behind_the_cut_does_not_arrive():
+    calls = (ToolCall(id="1", name="get_weather", arguments={"city": "Oslo"}), ToolCall(id="2", name="get_weather"))
+    for after, content, arrived in [(2, "Well, ", 0), (10, "Well, ", 1), (30, "", 2), (18, "", 2)]:
+        reply = faults.truncated(after=after).change(Reply(content, tool_calls=calls), Session())
+        assert (reply.content, len(reply.tool_calls)) == (content[:after], arrived)
 
 
 def test_a_fault_is_for_a_template_by_its_path_and_iteration_and_so_many_times(placed):
