@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -42,7 +42,7 @@ def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Mes
         try:
             steps.resume()
         finally:
-            script.close()
+            steps.close()
     return steps.session
 
 
@@ -75,7 +75,7 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
             if listening is not None:
                 await listening.aclose()
         finally:
-            script.close()
+            steps.close()
 
 
 class _Steps:
@@ -85,7 +85,7 @@ class _Steps:
         session: The session that the script returned; not set before its end.
     """
 
-    __slots__ = ("_is_outermost", "_resume", "_run", "_script", "_value", "session")
+    __slots__ = ("_call", "_is_outermost", "_resume", "_run", "_script", "_value", "session")
 
     session: Session
 
@@ -93,6 +93,8 @@ class _Steps:
         self._script = script
         self._run = run
         self._is_outermost = run.path is None  # not one that a template goes through to render another by itself
+        context = run.context if self._is_outermost else None  # within another the script runs there already
+        self._call: Callable[..., Any] = _here if context is None else context.run
         self._resume: Callable[[Any], Step] = script.send
         self._value: Any = None
 
@@ -103,17 +105,22 @@ class _Steps:
         resume, value = self._resume, self._value
         self._resume, self._value = self._script.send, None
         try:
-            return resume(value)
+            step: Step = self._call(resume, value)
         except StopIteration as stop:
             self.session = stop.value
             raise
+        return step
+
+    def close(self) -> None:
+        """Leave the script where it is, with its clean-up."""
+        self._call(self._script.close)
 
     def suspend(self) -> None:
         """Stop, until whoever goes through the run asks for the next step."""
         run = self._run
         run.suspended = True
         if run.is_handed_out and self._is_outermost and (listeners := LISTENERS.now.suspend):
-            tell(listeners, RunSuspended(run.path or "", run.session))
+            self._call(tell, listeners, RunSuspended(run.path or "", run.session))
 
     def resume(self) -> None:
         """Go on, where the run was suspended."""
@@ -122,7 +129,7 @@ class _Steps:
             return
         run.suspended = False
         if run.is_handed_out and self._is_outermost and (listeners := LISTENERS.now.resume):
-            tell(listeners, RunResumed(run.path or "", run.session))
+            self._call(tell, listeners, RunResumed(run.path or "", run.session))
 
     def say(self, step: object) -> bool:
         """Count a message, and let an event pass; returns whether it may be yielded."""
@@ -146,7 +153,7 @@ class _Steps:
     def perform(self, effect: Effect) -> None:
         """Do what an effect asks for."""
         try:
-            self._value = effect.perform()
+            self._value = self._call(effect.perform)
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
@@ -160,15 +167,18 @@ class _Steps:
     def listen(self, effect: Effect) -> Generator[Event]:
         """Do what an effect asks for, and yield what happens meanwhile."""
         try:
-            with closing(effect.stream()) as events:
+            events = effect.stream()
+            try:
                 self._value = yield from self._passed_on(events)
+            finally:
+                self._call(events.close)
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
     def _passed_on(self, events: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
         while True:
             try:
-                event = next(events)
+                event = self._call(next, events)
             except StopIteration as stop:
                 return stop.value
             self.suspend()
@@ -190,6 +200,10 @@ class _Steps:
 
     def _fail(self, error: BaseException) -> None:
         self._resume, self._value = self._script.throw, error
+
+
+def _here(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
+from contextvars import Context, copy_context
 from typing import Any, Self, cast
 
 from antiphon.connect import as_model
@@ -101,13 +102,11 @@ class Runner:
 
         Closing the iterator ends the run, with every clean-up on the way. The arguments are those of ``run``, and the
         session is the generator's return value. Events that templates of your own yield come as well, although the type
-        does not say so; that of ``stream`` does.
+        does not say so; that of ``stream`` does. The run has context variables of its own, copied where this is called,
+        so that runs that are gone through in turn do not see each other's.
         """
-        run, chosen = self._begun(session, template, max_messages)
-        try:
-            return (yield from cast("Generator[Message, None, Session]", self._played(run, chosen)))
-        finally:
-            ended(run)
+        steps = self._handed_out(copy_context(), session, template, max_messages)
+        return cast("Generator[Message, None, Session]", steps)
 
     async def aiter(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
@@ -125,11 +124,7 @@ class Runner:
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
     ) -> Generator[Message | Event, None, Session]:
         """Render the template step by step, as ``iter`` does, with ``TextDelta`` events while models speak."""
-        run, chosen = self._begun(session, template, max_messages)
-        try:
-            return (yield from self._played(run, chosen, streaming=True))
-        finally:
-            ended(run)
+        return self._handed_out(copy_context(), session, template, max_messages, streaming=True)
 
     async def astream(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
@@ -140,6 +135,22 @@ class Runner:
             async with aclosing(self._aplayed(run, chosen, streaming=True)) as steps:
                 async for step in steps:
                     yield step
+        finally:
+            ended(run)
+
+    def _handed_out(
+        self,
+        context: Context,
+        session: Session | None,
+        template: Template | None,
+        max_messages: int | None,
+        *,
+        streaming: bool = False,
+    ) -> Generator[Message | Event, None, Session]:
+        run, chosen = self._begun(session, template, max_messages)
+        run.context = context
+        try:
+            return (yield from self._played(run, chosen, streaming=streaming))
         finally:
             ended(run)
 

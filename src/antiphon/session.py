@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
@@ -146,13 +147,14 @@ class Run:
         active: Whether the run has begun and not ended.
         suspended: Whether whoever goes through the run has stopped at a message or an event.
         has_several_tools: Whether several tools are at work, at the same time.
+        context: The context variables of a run that is gone through step by step; ``None`` for those of the caller.
         is_handed_out: Whether the program gets the messages one by one, and may do something in between.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
         *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
-        *("suspended", "is_handed_out", "has_several_tools", "__weakref__"),
+        *("suspended", "is_handed_out", "has_several_tools", "context", "__weakref__"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -176,6 +178,7 @@ class Run:
         self.suspended = False
         self.is_handed_out = True
         self.has_several_tools = False
+        self.context: Context | None = None
 
     @property
     def template_key(self) -> str:
