@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from inspect import isgenerator
 from time import perf_counter
 from typing import Any
 
@@ -161,14 +161,17 @@ class ToolToRun:
     def run(self) -> None:
         """Run the function, blocking; what has to be awaited in an event loop of its own."""
         with self.job.running():
-            result = self.tool.function(**self.job.arguments)
+            result = self._called()
             self.job.result = run_to_end(result) if is_pending(result) else result
 
     async def arun(self) -> None:
         """Run the function without blocking the event loop; a sync one in a thread."""
-        call = partial(self.tool.function, **self.job.arguments)
         with self.job.running():
-            self.job.result = await finished(call() if self.is_async else await in_thread(call))
+            self.job.result = await finished(self._called() if self.is_async else await in_thread(self._called))
+
+    def _called(self) -> Any:
+        result = self.tool.function(**self.job.arguments)
+        return list(result) if isgenerator(result) else result  # here, where its errors are those of the tool
 
     async def arun_with_others(self) -> None:
         """Run the function while others run, which are cancelled where its error ends the run."""

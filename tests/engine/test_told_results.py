@@ -191,12 +191,20 @@ def counting() -> Iterator[int]:
     yield from (1, 2)
 
 
-def test_generators_are_told_as_lists(play, answering):
+def failing() -> Iterator[int]:
+    yield 1
+    raise LookupError("no more")
+
+
+@pytest.mark.parametrize(
+    ("function", "text"), [(counting, "[1,2]"), (failing, "Error: LookupError: no more")], ids=["whole", "failing"]
+)
+def test_generators_are_told_as_lists(function, text, play, answering):
     asking = Reply(tool_calls=(ToolCall(id="1", name="count"),))
-    count = Tool(counting, name="count", description="Counts.")
+    count = Tool(function, name="count", description="Counts.")
     template = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([count])])
 
-    assert play(Runner(answering(asking, "ok")), template=template).messages[2].content == "[1,2]"
+    assert play(Runner(answering(asking, "ok")), template=template).messages[2].content == text
 
 
 def test_sets_are_told_the_same_in_every_process():
