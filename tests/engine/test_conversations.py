@@ -99,12 +99,26 @@ def leaving() -> Farewell:
     return Farewell("Bye.")
 
 
+@tool
+def noting(session: Session) -> str:
+    """Says something in the session, in the middle of its round."""
+    session.append(Message(role="user", content="Noted."))
+    return "noted"
+
+
+@tool
+async def cancelling() -> str:
+    """Cancels itself."""
+    await asyncio.sleep(0)
+    raise asyncio.CancelledError
+
+
 def tools() -> list[Tool[..., Any]]:
     """All tools; those that run a template run one of their own."""
     asking = SubroutineTemplate(LinearTemplate([UserTemplate("?"), AssistantTemplate()]))
     ending = SubroutineTemplate(LinearTemplate([AssistantTemplate("So be it."), EndTemplate()]))
     return [
-        *(price, nothing, slow, failing, fatal, stopped, leaving),
+        *(price, nothing, slow, failing, fatal, stopped, leaving, noting, cancelling),
         Tool.from_template("ask_back", "Asks a model.", asking),
         Tool.from_template("end_all", "Ends the conversation.", ending),
     ]
@@ -203,6 +217,7 @@ transforms = st.one_of(st.none(), st.none(), st.builds(trimmed, numbers))
 asking = [
     st.builds(lambda trim: ToolingTemplate(tools(), max_rounds=3, after_transform=trim), transforms),
     st.builds(lambda trim: ToolingTemplate(tools(), max_rounds=3, before_transform=trim), transforms),
+    st.builds(lambda retries: ToolingTemplate(tools(), output_type=int, retries=retries), st.integers(0, 2)),
 ]
 saying = [
     st.builds(lambda: SystemTemplate("Be brief.")),
