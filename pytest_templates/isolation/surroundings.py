@@ -31,6 +31,7 @@ from antiphon import (
 )
 from antiphon.copies import ATOMS, Shared, attributes
 from pytest_templates.isolation.adapters import adapter_of
+from pytest_templates.isolation.borrowed import Borrowed
 from pytest_templates.isolation.content import Plan
 from pytest_templates.isolation.packing import packed
 from pytest_templates.isolation.state import Custom, Edge, Exact, StateReader, Trail, same
@@ -129,6 +130,7 @@ class AmbientReader:
         self._parts: dict[tuple[int, str], Part] = {}  # those that are in no namespace
         self._heavy: Surroundings = {}  # the parts that are large
         self._reader = _Reader(custom)
+        self._borrowed = Borrowed(self._reader.read)
         for name in _PROVIDERS:
             if name in sys.modules:
                 self._namespaces[id(sys.modules[name])] = _Namespace(sys.modules[name], _settings)
@@ -172,6 +174,8 @@ class AmbientReader:
             parts[part] = self._state(part, value, thorough=thorough)
         for name, state in _process(self._reader):
             parts[self._part(0, name)] = state
+        for module, name, state in self._borrowed.states():
+            parts[self._part(module, name)] = state
         return parts
 
     def _state(self, part: Part, value: Any, *, thorough: bool) -> Any:
@@ -252,7 +256,9 @@ class AmbientReader:
         self._add_module(sys.modules.get(function.__module__))
         around, names = function.__globals__, _names_in(function.__code__)
         named = [around[name] for name in names if name in around]
-        modules = [one for one in named if type(one) is ModuleType and is_users_module(one.__name__)]
+        modules = [one for one in named if type(one) is ModuleType]
+        self._borrowed.add(modules, names)
+        modules = [one for one in modules if is_users_module(one.__name__)]
         for module in modules:
             self._add_module(module)
         named += [vars(module)[name] for module in modules for name in names if name in vars(module)]

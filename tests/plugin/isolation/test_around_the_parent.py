@@ -373,6 +373,45 @@ def test_it(monkeypatch):
         False,
         "test_it.polite was ",
     ),
+    "a function of another package is replaced": (
+        """
+import json
+
+def written(child):
+    return json.dumps(child.last.content)
+
+def test_it(monkeypatch):
+    monkeypatch.setattr(json, "dumps", json.dumps)
+    started(lambda child: setattr(json, "dumps", str) or written(child))
+""",
+        False,
+        "json.dumps was <function dumps at ",
+    ),
+    "a class of a package in another package is replaced": (
+        """
+import concurrent.futures
+
+def pooled():
+    return concurrent.futures.ThreadPoolExecutor(1)
+
+def test_it(monkeypatch):
+    monkeypatch.setattr(concurrent.futures, "ThreadPoolExecutor", concurrent.futures.ThreadPoolExecutor)
+    started(lambda child: setattr(concurrent.futures, "ThreadPoolExecutor", list) or pooled)
+""",
+        False,
+        "concurrent.futures.ThreadPoolExecutor was ",
+    ),
+    "a builtin function is replaced": (
+        """
+import builtins
+
+def test_it(monkeypatch):
+    monkeypatch.setattr(builtins, "input", input)
+    started(lambda child: setattr(builtins, "input", lambda prompt: "yes") or input("?"))
+""",
+        False,
+        "builtins.input was ",
+    ),
     "a method of the program is replaced": (
         """
 class Desk:
@@ -540,6 +579,30 @@ def test_it(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     started(lambda child: __import__("lazily_imported"))
 """,
+    "an import that replaces a function of another package": """
+def test_it(monkeypatch, tmp_path):
+    import textwrap
+    monkeypatch.setattr(textwrap, "dedent", textwrap.dedent)
+    text = "import textwrap; plain = textwrap.dedent; textwrap.dedent = lambda text: plain(text)"
+    (tmp_path / "instrumenting.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    started(lambda child: __import__("instrumenting") and textwrap.dedent(" x"))
+""",
+    "a module that loads a part when it is asked for": """
+LAZY = types.ModuleType("lazy")
+LAZY.__getattr__ = lambda name: LAZY.__dict__.setdefault(name, len) if name == "count" else None
+
+def test_it():
+    started(lambda child: LAZY.count("abc"))
+""",
+    "a function of another package that is replaced for a while": """
+def test_it(monkeypatch):
+    def use(child):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "getlogin", lambda: "ada")
+            os.getlogin()
+    started(use)
+""",
     "decimals that are rounded": """
 def test_it():
     started(lambda child: decimal.Decimal(1) / 3)
@@ -620,7 +683,7 @@ def test_the_page_lists_every_way_and_who_sees_it():
     ways = {name: (seen_by_on, text.partition("\n")[0].strip()) for name, (_, seen_by_on, text) in WAYS.items()}
 
     assert {name: told.get(name) for name in ways} == ways
-    assert len(told) - 2 == len(ways) + 15 == 43  # two are headings, and those of test_catalogue.py come first
+    assert len(told) - 2 == len(ways) + 15 == 46  # two are headings, and those of test_catalogue.py come first
 
 
 @pytest.mark.parametrize("mode", ["on", "precise"])
