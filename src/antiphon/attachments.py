@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from antiphon.copies import Shared
 from antiphon.errors import AntiphonError, InvalidType, InvalidValue, shown
+from antiphon.printing import public_address
 from antiphon.reading import read_file
 
 _ADDRESSES = frozenset({"http", "https", "gs"})
@@ -126,7 +127,7 @@ class Attachment(Shared):
         if parts is None or parts.scheme.lower() not in _ADDRESSES or not parts.netloc:
             raise InvalidValue(
                 f"{cls.__name__}.from_url takes an address that begins with http://, https://, gs:// or data:, "
-                f"not {url[:100]!r}; a file is given by from_path"
+                f"not {public_address(url)[:100]!r}; a file is given by from_path"
             )
         guessed = None if media_type is not None else _guessed(PurePosixPath(parts.path).name)
         return cls._made(cls._checked(guessed if media_type is None else media_type), url=url)
@@ -158,8 +159,9 @@ class Attachment(Shared):
         return sha256((self.url or "").encode() if data is None else data).hexdigest()
 
     def __str__(self) -> str:
-        """In short: kind, media type, size or address, short digest."""
-        known = self.url if self.url is not None else f"{self.size} bytes, sha256 {self.digest[:12]}"
+        """In short: kind, media type, size or address, short digest; of an address without what may be secret."""
+        place = None if self.url is None else public_address(self.url)
+        known = f"{self.size} bytes, sha256 {self.digest[:12]}" if place is None else place
         return ", ".join(part for part in (self.kind, self.media_type, known) if part)
 
     def __repr__(self) -> str:

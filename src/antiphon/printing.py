@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 # Controls, marks of direction, line and paragraph separators, surrogates, and what takes no place at all: joiners where
 # no script needs them, fillers, tags, variation selectors. Spaces, accents and emoji stay.
@@ -27,6 +28,15 @@ def visible(text: str, *, keep: str = "") -> str:
     if "\n" in keep:
         text = text.replace("\r\n", "\n")
     return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _written_out(found[0]), text)
+
+
+def public_address(url: str) -> str:
+    """An address without what may be secret in it: the user, the query and the fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url.partition("?")[0]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _written_out(character: str) -> str:

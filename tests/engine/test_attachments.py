@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from antiphon import Attachment, Audio, Document, Image, Message, Reply, Session
+from antiphon import Attachment, Audio, Document, Image, Message, Reply, Session, UserTemplate
 from antiphon.attachments import split
 from antiphon.errors import InvalidType, InvalidValue
 
@@ -103,3 +103,14 @@ def test_a_tools_result_is_split_into_text_and_attachments() -> None:
     assert split(["just", "texts"]) == (["just", "texts"], ())
     with pytest.raises(InvalidType, match="not with int: 1"):
         split((image, 1))
+
+
+def test_what_may_be_secret_in_an_address_is_not_shown() -> None:
+    picture = Image.from_url("https://ada:pass@files.example.com/a.png?sig=k7Qw9xLr2T#k7Qw")
+
+    assert str(picture) == "image, image/png, https://files.example.com/a.png"
+    with pytest.raises(InvalidValue, match="not 'ftp://files.example.com/a.png'"):
+        Image.from_url("ftp://ada:pass@files.example.com/a.png?sig=k7Qw9xLr2T")
+    facts = str(list(UserTemplate("See", attachments=[picture]).facts()))
+    assert "https://files.example.com/a.png" in facts
+    assert "k7Qw" not in facts

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import ValidationError
 from pydantic_ai import messages as wire
@@ -20,6 +19,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 
 from antiphon.attachments import Attachment
 from antiphon.messages import Message, ProviderData, ToolCall
+from antiphon.printing import public_address
 
 _KEPT: Final = ("kind", "model_name", "provider_name", "provider_url", "canonical_system")
 _SENT_BACK: Final = frozenset({"container_id", "conversation_id"})  # of the details of the whole answer
@@ -52,7 +52,7 @@ def provider_data_of(response: wire.ModelResponse, model: Model) -> ProviderData
     (written,) = wire.ModelMessagesTypeAdapter.dump_python([response], mode="json", exclude_none=True)
     answer = {name: written[name] for name in (*_KEPT, "parts") if name in written}
     if "provider_url" in answer:
-        answer["provider_url"] = _without_secrets(answer["provider_url"])
+        answer["provider_url"] = public_address(answer["provider_url"])
     details = {name: value for name, value in written.get("provider_details", {}).items() if name in _SENT_BACK}
     if details:
         answer["provider_details"] = details
@@ -77,11 +77,6 @@ def _says_more(part: wire.ModelResponsePart) -> bool:
         case wire.ThinkingPart():
             return bool(part.content or part.signature or part.id or part.provider_details)
     return True
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _api_of(model: Model) -> str | None:

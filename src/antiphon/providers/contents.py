@@ -12,6 +12,7 @@ from pydantic_ai.profiles import ModelProfile
 from antiphon.attachments import Attachment
 from antiphon.errors import InvalidValue, ModelError, naming_template
 from antiphon.messages import Message
+from antiphon.printing import public_address
 from antiphon.providers.answers import speaks, unwrapped
 from antiphon.providers.failures import Asked
 
@@ -164,12 +165,12 @@ class Takes:
         return self._is_gemini and not item.url.startswith(_GOOGLES_FILES)
 
     async def _fetched(self, item: wire.FileUrl) -> wire.BinaryContent:
-        shown = item.url.partition("?")[0].rpartition("@")[2]  # without what may be secret
         try:
             found = await download_item(item, data_format="bytes")
         except Exception as error:
             raise ModelError(
-                f"{self._asked}: it takes no such address, and {shown} cannot be fetched for it: {error}",
+                f"{self._asked}: it takes no such address, and {public_address(item.url)} cannot be fetched for it: "
+                f"{error}",
                 model=self._asked.model,
                 template_path=self._asked.template_path,
             ) from error

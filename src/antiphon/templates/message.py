@@ -73,7 +73,7 @@ class Attached:
             if isinstance(one, str):
                 yield Fact("attachment", f"attaches {one}", name=role, text=f"metadata: {one}")
             else:
-                details = tuple(part for part in (one.kind, one.media_type, one.url or one.digest) if part)
+                details = tuple(part for part in (one.kind, one.media_type, one.digest) if part)
                 yield Fact("attachment", f"attaches {one}", name=role, text=", ".join(details))
 
 
