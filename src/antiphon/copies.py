@@ -42,8 +42,7 @@ def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
 
     Shared are: objects that have to be closed (clients, connections, files, executors), locks and the other primitives
     of threads and event loops, iterators and generators, functions, classes and modules, and objects of classes that
-    have one object only. A bound method becomes one of
-    the copied object.
+    have one object only. A bound method becomes one of the copied object.
 
     Args:
         value: Anything.
@@ -120,7 +119,7 @@ class Copier:
     def copy_pydantic(self, value: M) -> M:
         """A copy of a pydantic object, and of everything it holds; the one object of its class is shared."""
         kind = type(value)
-        if _is_made_once(kind, lambda: kind.__new__(kind)):
+        if _has_own_new(kind) and kind.__new__(kind) is kind.__new__(kind):
             return self.remember(value, value)
         copy = self.remember(value, value.__copy__())
         for values in (vars(copy), copy.__pydantic_extra__, copy.__pydantic_private__):
@@ -162,7 +161,7 @@ class Copier:
     ) -> Any:
         given = tuple(map(self, arguments))
         made = make(*given)
-        if _is_of(value, made) or _is_made_once(type(value), lambda: make(*given)):
+        if _is_of(value, made) or (_has_own_new(type(value)) and make(*given) is made):
             return self.remember(value, value)
         copy = self.remember(value, made)
         if state is not None:
@@ -296,9 +295,9 @@ def _is_of(value: object, made: object) -> bool:
     return made is value or (held is not None and getattr(made, "__dict__", None) is held)
 
 
-def _is_made_once(kind: type[Any], make: Callable[[], object]) -> bool:
-    """Whether a class has one object, which its ``__new__`` gives to whoever asks: there it is asked twice."""
-    return isinstance(kind.__new__, types.FunctionType) and make() is make()
+def _has_own_new(kind: type[Any]) -> bool:
+    """Whether a class makes its objects by a method of its own, which may give the same one to whoever asks."""
+    return isinstance(kind.__new__, types.FunctionType)
 
 
 # Immutable: there is nothing to copy.

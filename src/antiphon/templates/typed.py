@@ -49,9 +49,9 @@ class TypedTemplate(Template):
         """
         if self._output is None:
             return message
-        problems = _problems(message, self._output)
-        if not problems:
-            return message.with_parsed(self._output.parsed(message.content))
+        fitting, problems = _read(message, self._output)
+        if fitting is not None:
+            return fitting
         yield self._add(session, message)
         if is_last or message.refusal is not None or message.finish_reason == "content_filter":
             raise self._unfit(message, problems)
@@ -71,20 +71,20 @@ class TypedTemplate(Template):
         return naming_template(error)
 
 
-def _problems(message: Message, output: OutputType[Any]) -> str:
-    """What is wrong with an answer; nothing where it fits."""
+def _read(message: Message, output: OutputType[Any]) -> tuple[Message | None, str]:
+    """The answer with its object, or what is wrong with it."""
     if message.refusal is not None:
-        return f"it refused: {message.refusal}"
+        return None, f"it refused: {message.refusal}"
     broken = broken_off(message)
+    problems = ""
     try:
-        output.parsed(message.content)
+        parsed = output.parsed(message.content)
     except ValidationError as error:
         problems = problems_of(error)
     else:
         if broken is None or is_whole(message.content):
-            return ""
-        problems = ""
-    return "\n".join(filter(None, (broken and f"- the answer broke off: {broken}", problems)))
+            return message.with_parsed(parsed), ""
+    return None, "\n".join(filter(None, (broken and f"- the answer broke off: {broken}", problems)))
 
 
 def truncated(message: Message, model: Model) -> TruncatedAnswer:
