@@ -109,7 +109,7 @@ def test_what_may_be_secret_in_an_address_is_not_shown() -> None:
     picture = Image.from_url("https://ada:pass@files.example.com/a.png?sig=k7Qw9xLr2T#k7Qw")
 
     assert str(picture) == "image, image/png, https://files.example.com/a.png"
-    with pytest.raises(InvalidValue, match="not 'ftp://files.example.com/a.png'"):
+    with pytest.raises(InvalidValue, match=r"not 'ftp://files.example.com/a.png'"):
         Image.from_url("ftp://ada:pass@files.example.com/a.png?sig=k7Qw9xLr2T")
     facts = str(list(UserTemplate("See", attachments=[picture]).facts()))
     assert "https://files.example.com/a.png" in facts
