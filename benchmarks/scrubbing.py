@@ -32,6 +32,7 @@ UNITS = (
     *("\r\n--b\r\ncontent-disposition: a; name=key\r\n\r\n", "\r\n--b\r\n\r\n", "--b\r\n"),
     *("<password>&lt;", "code: ", '<value name="password">', "pass="),
     *('name="password"\r\n', 'name="password"\r\n\r\n', 'data: {"a": "password"}\n\n', "[" * 9 + "]", 'a="\\"'),
+    *('{"name": "REGION", "value": 17},\n', '<span id="a" class="b">text</span>\n', "code: a, ", "pass="),
     *("<password>", "<password>a1", "<a:password b='c'>", "</password>", "<![CDATA[", "name=password\r\n\r\na1"),
 )
 

@@ -104,6 +104,7 @@ def _ending(name: str) -> tuple[str, str]:
     return before, last if last == "tokens" or last.endswith("ss") else last.removesuffix("s")
 
 
+@lru_cache(maxsize=4096)
 def certainty_of(name: str) -> Certainty | None:
     """How sure the name of a member is that it holds a secret, as in JSON or in a dict; ``None`` where it says nothing.
 
@@ -128,11 +129,13 @@ def is_secret_member(name: str) -> bool:
     return certainty_of(name) is Certainty.ANY
 
 
+@lru_cache(maxsize=4096)
 def is_name_member(name: str) -> bool:
     """Whether a member of this name says what the value beside it is called: ``{"name": "PASSWORD", "value": "…"}``."""
     return not _IN_NAMED.isdisjoint(_words_of(name)[-1:])
 
 
+@lru_cache(maxsize=4096)
 def is_value_member(name: str) -> bool:
     """Whether a member of this name is the value of what is named beside it."""
     return _words_of(name)[-1:] == ["value"]

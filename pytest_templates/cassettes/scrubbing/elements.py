@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from pytest_templates.cassettes.scrubbing.escapes import xml_read
@@ -26,6 +27,7 @@ _SECTIONS: Final = {_CDATA: "]]>", "<!--": "-->"}
 _LABELS: Final = frozenset(["name", "key", "id", "property"])  # attributes that say what a value is called
 _LABELLING: Final = re.compile(r"(?:name|key|id|property|type)\s*=", re.IGNORECASE)
 _LABELLED: Final = frozenset(["value", "content"])
+_VALUED: Final = re.compile(r"(?:value|content)\s*=", re.IGNORECASE)
 _OF_VALUES: Final = frozenset(["value", "string", "text", "data", "integer", "plaintext"])  # elements without a name
 _OF_BOTH: Final = frozenset(  # elements with a name as an attribute, and their value in them
     [
@@ -71,8 +73,17 @@ def may_hold_elements(text: str) -> bool:
 
 
 def _may_be_secret(tag: re.Match[str]) -> bool:
-    name = _local(tag["name"])
-    return certainty_of(name) is not None or is_name_member(name) or bool(_LABELLING.search(tag["attributes"]))
+    name, attributes = tag.groups()
+    if _is_telling(name):
+        return True
+    is_labelled = bool(attributes) and _LABELLING.search(attributes) is not None
+    return is_labelled and (_local(name).lower() in _OF_BOTH or _VALUED.search(attributes) is not None)
+
+
+@lru_cache(maxsize=4096)
+def _is_telling(name: str) -> bool:
+    """Whether the name of an element says that a secret is in it, or the name of one."""
+    return certainty_of(_local(name)) is not None or is_name_member(_local(name))
 
 
 def _local(name: str) -> str:

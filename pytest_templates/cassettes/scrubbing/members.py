@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from pytest_templates.cassettes.scrubbing.elements import element_spans, may_hold_elements
@@ -37,9 +39,12 @@ _ENDINGS: Final = (
     *("pass", "code", "ssion", "tication", "earer", "auth", "jwt", "pat", "rifier", "binary"),
     *("value", "pem", "hash", "base64", "b64"),
 )
-_STYLES: Final = "|".join(style for end in _ENDINGS for style in dict.fromkeys([end, end.capitalize(), end.upper()]))
+_STYLES: Final = sorted({style for end in _ENDINGS for style in (end, end.capitalize(), end.upper())})
+_ENDS: Final = "|".join(  # those that begin alike together: few are left to be tried where a letter is met
+    f"{first}(?:{'|'.join(style[1:] for style in styles)})" for first, styles in groupby(_STYLES, key=itemgetter(0))
+)
 _NAME: Final = re.compile(  # its end, and what stands between it and the value
-    rf"(?:{_STYLES})[sS]?(?:[_-]?[vV]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=])\s{{0,200}}+)"
+    rf"(?:{_ENDS})[sS]?(?:[_-]?[vV]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=])\s{{0,200}}+)"
 )
 _BARE_NAME: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _MAX_NAME: Final = 100  # characters
@@ -131,7 +136,8 @@ def _bare(text: str, end: int) -> str:
 
 def _named_before(text: str, end: int) -> str:
     """What a value is called by the member before it: ``{"name": "PASSWORD", "value": ``."""
-    found = _NAMED.search(text, max(0, end - 2 * _MAX_NAME), end)
+    colon = text.rfind(":", max(0, end - 2 * _MAX_NAME), end)
+    found = _NAMED.search(text, max(0, colon - _MAX_NAME), end) if colon >= 0 else None
     return found["name"] if found and is_name_member(found["label"]) else ""
 
 
