@@ -327,10 +327,10 @@ def _as_written(file: BinaryIO) -> list[Interaction] | None:
             if re.search(_CONFLICT.encode(), batch, re.MULTILINE):
                 return None
             if batch.startswith(_END):
-                end = yaml_text.load(batch.decode("utf-8"))
+                end = yaml_text.load(batch)
                 is_whole = end == {"end": {"interactions": len(interactions)}} and next(batches, None) is None
                 return interactions if is_whole else None
-            interactions += [_shared(interaction_at(node, ()), known) for node in yaml_text.load(batch.decode("utf-8"))]
+            interactions += [_shared(interaction_at(node, ()), known) for node in yaml_text.load(batch)]
     except (ValueError, TypeError, FaultError, RecursionError):  # a YamlError is one
         pass  # reading it as a whole tells where
     return None
@@ -342,8 +342,9 @@ def _batches(lines: Iterable[bytes]) -> Iterator[bytes]:
     size = 0
     for line in lines:
         if batch and (line.startswith(_END) or (line.startswith(_ITEM) and size >= _BATCH)):
-            yield b"".join(batch)
-            batch, size = [], 0
+            whole, batch, size = b"".join(batch), [], 0  # of a long text, its lines are not kept beside it
+            yield whole
+            del whole
         batch.append(line)
         size += len(line)
     yield b"".join(batch)

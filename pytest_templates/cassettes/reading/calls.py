@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, TypedDict
 
+from pytest_templates.cassettes.format.bodies import LONGEST
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse
 from pytest_templates.cassettes.matching import Matcher, bytes_of, json_of
 from pytest_templates.cassettes.reading.diff import body_difference
@@ -122,8 +123,11 @@ def _body(request: RecordedRequest, matcher: Matcher) -> str:
 
 
 def _answer(response: RecordedResponse) -> str:
-    """The words of an answer, of one without recognised words its body; none before it came."""
-    words = answer_of(response).text or _text(response.body)
+    """The words of an answer, of one without recognised words its body; none before it came.
+
+    A very long one is not read, since that takes many times its memory.
+    """
+    words = (answer_of(response).text if len(response.body) <= LONGEST else "") or _text(response.body)
     return words if response.status in {0, 200} else f"status {response.status}: {words}"
 
 
