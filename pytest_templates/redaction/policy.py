@@ -1,9 +1,10 @@
 """What counts as secret: which names mark a secret, which values are too common to be one.
 
 A name says how sure it is. What stands under ``password`` is secret in any case, under ``secret`` it has to look like
-one, and under ``token`` or ``code``, which are names of harmless things as well, it has to look random. No names of
-secrets are those of ids, which programs ask for again, and ``signature`` in JSON, which models want back with what they
-have signed.
+one, and under ``token`` or ``code``, which are names of harmless things as well, it has to look random. What people
+type to log in (an ``otp``, a ``pin``) is secret where it is digits. Names of ids are none, as programs ask for them
+again (``session_id`` is that of a conversation; ``sessionid`` and ``JSESSIONID`` let somebody in), and neither is
+``signature`` in JSON, which models want back with what they have signed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 SECRET_PARAMETERS: Final = frozenset(
     [
         *("key", "token", "auth", "sig", "signature", "secret", "assertion", "awsaccesskeyid", "accesskeyid"),
-        *("pass", "pwd", "passcode", "jwt", "bearer", "hmac", "credential", "oauth_signature"),
+        *("pass", "pwd", "jwt", "bearer", "hmac", "credential", "oauth_signature"),
         *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential"),
     ]
 )
@@ -46,17 +47,20 @@ _PAIRS: Final = frozenset(
         *(("secret", "string"), ("secret", "binary"), ("code", "verifier"), ("device", "code")),
     ]
 )
-_SINGLE: Final = frozenset(["passwd", *(first + last for first, last in _PAIRS)])
-_VAGUE: Final = frozenset(["secret", "pwd", "pass", "passcode", "authorization", "credential", "cookie"])
-_GENERIC: Final = frozenset(["token", "jwt", "code", "session", "bearer", "auth", "oauth", "authentication", "pat"])
+_SINGLE: Final = frozenset(["passwd", "passcode", *(first + last for first, last in _PAIRS)])
+_VAGUE: Final = frozenset(["secret", "pwd", "pass", "authorization", "credential", "cookie"])
+_SESSIONS: Final = frozenset(["sessionid", "sessid", "phpsessid", "jsessionid"])  # those of conversations: session_id
+_GENERIC: Final = _SESSIONS | {"token", "jwt", "code", "session", "bearer", "auth", "oauth", "authentication", "pat"}
+_ONE_TIME: Final = frozenset(["otp", "totp", "pin"])
+_KINDS_OF_CODE: Final = frozenset(["otp", "totp", "mfa", "fa", "sms", "verification", "security", "pin"])  # 2fa_code
 _GENERIC_KEYS: Final = frozenset(  # bare keys and those of databases and stores of objects are ids
     [
         *("primary", "secondary", "license", "write", "read", "query", "server", "session", "host", "system", "root"),
         *("sas", "team", "consumer", "recovery", "integration"),
     ]
 )
-_IN_HEADERS: Final = _SINGLE | (_VAGUE - {"pass", "passcode"}) | {"key", "token", "auth", "jwt", "assertion"}
-_IN_REQUESTS: Final = frozenset(["authentication", "bearer", "pass", "passcode", "session", "signature", "sig", "hmac"])
+_IN_HEADERS: Final = _SINGLE | (_VAGUE - {"pass"}) | _SESSIONS | {"key", "token", "auth", "jwt", "assertion"}
+_IN_REQUESTS: Final = frozenset(["authentication", "bearer", "pass", "session", "signature", "sig", "hmac"])
 _NO_TOKEN: Final = frozenset(
     [
         *("page", "next", "previous", "prev", "continuation", "sync", "resume", "start", "starting", "end", "max"),
@@ -82,6 +86,7 @@ class Certainty(Enum):
     ANY = auto()  # whatever it is
     VAGUE = auto()  # where it has a letter and a digit
     GENERIC = auto()  # where it looks random
+    CODE = auto()  # where it is a row of some digits
 
 
 def _words_of(name: str) -> list[str]:
@@ -115,6 +120,8 @@ def certainty_of(name: str) -> Certainty | None:
         return Certainty.ANY
     if last in _VAGUE:
         return Certainty.VAGUE
+    if last in _ONE_TIME or (last == "code" and before in _KINDS_OF_CODE):
+        return Certainty.CODE
     return Certainty.GENERIC if _is_generic(name, before, last) else None
 
 
@@ -159,15 +166,32 @@ def looks_random(value: str) -> bool:
     return any(len(word) == 1 and word.isalpha() for word in words)
 
 
+_CODE: Final = re.compile(r"[0-9]{4,10}|[0-9]{3,4}[ -][0-9]{3,4}")
+
+
+def is_code(value: str) -> bool:
+    """Whether a text is a row of digits as people type them to log in: neither a version nor the id of an object."""
+    return bool(_CODE.fullmatch(value))
+
+
 def is_secret_parameter(name: str) -> bool:
     """Whether the value of a parameter of an address, or of a field of a form, is secret."""
     return name.lower() in SECRET_PARAMETERS or is_secret_member(name)
 
 
 def is_secret_pair(name: str, value: str) -> bool:
-    """The same for a value that is known: the ``code`` of a login and a ``sid`` are secret where they look random."""
-    is_generic = name.lower() in {"sid", "ticket"} or certainty_of(name) is Certainty.GENERIC
-    return is_secret_parameter(name) or (is_generic and looks_random(value))
+    """The same for a value that is known.
+
+    The ``code`` of a login, a ``sid`` and a ``sessionid`` are secret where they look random, and an ``otp`` and a
+    ``pin`` where they are digits.
+    """
+    if is_secret_parameter(name):
+        return True
+    certainty = certainty_of(name)
+    if certainty is Certainty.CODE:
+        return is_code(value)
+    is_generic = name.lower() in {"sid", "ticket"} or certainty is Certainty.GENERIC
+    return is_generic and looks_random(value)
 
 
 def is_secret_header(name: str) -> bool:

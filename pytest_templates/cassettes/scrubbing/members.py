@@ -33,11 +33,12 @@ from pytest_templates.redaction.secrets import PLACEHOLDER, Span, merged
 
 # What the names of secrets end in, from a letter that is not too frequent on, so that few places have to be looked at:
 # key, token, cookie; passwd, pwd, password; secret; authorization; credential; passphrase; connectionString; assertion;
-# pass, passcode, code; session; authentication; bearer; auth; jwt; pat; verifier; binary; and what these are written as
+# pass, passcode, code; session; authentication; bearer; auth; jwt; pat; verifier; binary; sessionid, PHPSESSID; otp;
+# pin; and what these are written as
 _ENDINGS: Final = (
     *("key", "ken", "kie", "wd", "word", "cret", "zation", "dential", "phrase", "string", "ssertion"),
     *("pass", "code", "ssion", "tication", "earer", "auth", "jwt", "pat", "rifier", "binary"),
-    *("value", "pem", "hash", "base64", "b64"),
+    *("essionid", "sessid", "otp", "pin", "value", "pem", "hash", "base64", "b64"),
 )
 _STYLES: Final = sorted({style for end in _ENDINGS for style in (end, end.capitalize(), end.upper())})
 _ENDS: Final = "|".join(  # those that begin alike together: few are left to be tried where a letter is met
@@ -146,11 +147,11 @@ def _under_quoted(text: str, name: Name) -> list[Span]:
     found = _TEXT.match(text, name.end)
     if found:
         return [_inside(found)] if is_secret_value(_content(found), name.certainty) else []
-    if name.certainty is not Certainty.ANY:
-        return []
     number = _INTEGER.match(text, name.end)
     if number:
-        return [(*number.span(), A_NUMBER)] if is_secret_number(number[0]) else []
+        return [(*number.span(), A_NUMBER)] if is_secret_number(number[0], name.certainty) else []
+    if name.certainty is not Certainty.ANY:
+        return []
     return _values_in(text, name.end) if text[name.end : name.end + 1] in {"[", "{"} else []
 
 
@@ -216,6 +217,8 @@ def _looks_secret(value: str, name: Name) -> bool:
         return False
     if name.certainty is Certainty.GENERIC:
         return is_like_one(value, name.certainty)
+    if name.certainty is Certainty.CODE:
+        return name.gap == "=" and is_like_one(value, name.certainty)
     is_vague = name.certainty is Certainty.VAGUE
     if name.gap == "=":
         return is_mixed(value, 6) or (len(value) >= 6 and value.isdigit() and not is_vague)

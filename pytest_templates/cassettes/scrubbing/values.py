@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from pytest_templates.cassettes.format.canonical_json import Json
-from pytest_templates.redaction.policy import Certainty, has_letter_and_digit, looks_random
+from pytest_templates.redaction.policy import Certainty, has_letter_and_digit, is_code, looks_random
 from pytest_templates.redaction.secrets import PLACEHOLDER, Source
 
 A_MEMBER: Final = Source("the value of a secret member")
@@ -36,6 +36,8 @@ def is_like_one(value: str, certainty: Certainty) -> bool:
     """Whether a text looks as much like a secret as the name that it stands under asks for."""
     if certainty is Certainty.ANY:
         return True
+    if certainty is Certainty.CODE:
+        return is_code(value)
     return is_mixed(value, 8) if certainty is Certainty.VAGUE else looks_random(_without_scheme(value))
 
 
@@ -55,9 +57,11 @@ def is_secret_word(text: str) -> bool:
     return bool(text) and text != PLACEHOLDER and not any(map(str.isspace, text))
 
 
-def is_secret_number(written: str) -> bool:
-    """Whether an integer under a secret name is secret; small ones are counts."""
-    return len(written.lstrip("-")) >= _MIN_DIGITS
+def is_secret_number(written: str, certainty: Certainty) -> bool:
+    """Whether an integer under a name that is so sure of it is secret; small ones are counts."""
+    if certainty is Certainty.CODE:
+        return is_code(written)
+    return certainty is Certainty.ANY and len(written.lstrip("-")) >= _MIN_DIGITS
 
 
 def is_schema(names: set[str], texts: set[str]) -> bool:
@@ -70,11 +74,9 @@ def without_values(value: Json, certainty: Certainty) -> Json:
     """The value of a member of JSON without what is secret in it."""
     if isinstance(value, str):
         return PLACEHOLDER if is_secret_value(value, certainty) else value
-    if certainty is not Certainty.ANY:
-        return value
     if isinstance(value, int) and not isinstance(value, bool):
-        return 0 if is_secret_number(str(value)) else value
-    if not isinstance(value, (list, dict)) or is_schema(*_contents(value)):
+        return 0 if is_secret_number(str(value), certainty) else value
+    if certainty is not Certainty.ANY or not isinstance(value, (list, dict)) or is_schema(*_contents(value)):
         return value
     return _without_words(value)
 

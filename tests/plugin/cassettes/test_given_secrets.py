@@ -93,6 +93,7 @@ GIVEN = {
     "JSON": ({}, json.dumps({"access_token": TOKEN}).encode()),
     "compressed": ({"content-encoding": "deflate"}, zlib.compress(json.dumps({"access_token": TOKEN}).encode())),
     "XML": ({}, f"<a><SessionToken>{TOKEN}</SessionToken></a>".encode()),
+    "session": ({}, json.dumps({"sessionid": TOKEN}).encode()),
     "header": ({"x-subject-token": TOKEN}, b""),
     "cookie": ({"set-cookie": f"csrf={TOKEN}; Path=/"}, b""),
 }

@@ -153,6 +153,7 @@ MEMBERS = [  # VALUE is replaced, and the rest stays
             *("clientSecret", "accessToken", "aws_secret_access_key", "passwd", "x-api-key", "apiKey", "API_KEY"),
             *("secretKey", "refreshToken", "privateKey", "connectionString", "Password", "dbPassword", "APIKey"),
             *("OPENAI_API_KEY", "api key", "AccountKey", "webhook_secret", "bot_token", "new_password2", "passphrase"),
+            *("passcode", "one_time_password"),
         )
     ),
     '{"secret": "VALUE", "authorization": "VALUE"}',
@@ -212,7 +213,7 @@ RANDOM = ("k7Qw9xLr2TzVb6NmYc41", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYzz", "8
 GENERIC = (
     *("token", "jwt", "pass", "code", "session", "bearer", "authentication", "auth", "oauth", "pat", "auth_code"),
     *("upload_token", "user_token", "identity-token", "primaryKey", "secondary_key", "key1", "key2", "licenseKey"),
-    *("tokenValue", "hf_token_v2", "pass_hash", "sessionToken"),
+    *("tokenValue", "hf_token_v2", "pass_hash", "sessionToken", "sessionid", "PHPSESSID", "JSESSIONID"),
 )
 
 
@@ -226,6 +227,15 @@ def test_under_a_name_with_other_uses_what_looks_random_is_replaced(name: str) -
             joined(kept(EVENTS, streamed(f'{{"{name}": "{value[:9]}', f'{value[9:]}"}}')))
             == f'{{"{name}": "REDACTED"}}'
         )
+
+
+@pytest.mark.parametrize("name", ["otp", "TOTP", "pin", "cardPin", "mfa_code", "sms-code", "verification_code"])
+def test_digits_that_people_type_to_log_in_are_replaced(name: str) -> None:
+    for digits in ("4711", "482913", "482-913"):
+        assert cleaned(f'{{"{name}": "{digits}", "page": 2}}') == f'{{"{name}": "REDACTED", "page": 2}}'
+        assert cleaned(f"<x><{name}>{digits}</{name}></x>") == f"<x><{name}>REDACTED</{name}></x>"
+    assert json.loads(kept(JSON, json.dumps({name: 482913, "to": [{name: 4711}]}))) == {name: 0, "to": [{name: 0}]}
+    assert cleaned(f"{name}=482913&page=2") == f"{name}=REDACTED&page=2"
 
 
 NAMED_LATER = {"value": "correct-horse-7", "type": "plain", "name": "DB_PASSWORD"}
@@ -265,6 +275,10 @@ NO_MEMBERS = [
     '<xs:element name="password" type="xs:string"/><label for="password">Password1</label><password></password>',
     '<string name="password">Password</string><secret>the princess</secret><Key>a1/b2.png</Key><Token>word1</Token>',
     '<input type="submit" name="change_password" value="Change1"><input name="password" value=""><tokens>100</tokens>',
+    '{"pin": {"lat": 52.5, "label": "a1b2c3d4"}, "pin": 13, "pin": "GPIO13", "pin_id": "48291", "otp": "27.1"}',
+    '{"sessionid": "chat-17", "sessionid": "3f2a6b1c-9d4e-4f5a-8b7c-0123456789ab", "pin": "813744226420795884"}',
+    '{"sessionId": "8f14e45fceea167a5a36dedd4bea2543", "otp": {"channel": "sms1"}, "pin": true, "otp": "required"}',
+    "Pin: 4711 nails, pin 4711, spin=4711, otp: 2026, mapping: 4711; The pin=13 blinks.",
     "monkey=a1b2c3d4, keyword: a1b2c3d4, sword=a1b2c3d4e5, crossword: a1b2c3d4e5, passkeys: a1b2c3d4",
 ]
 

@@ -153,14 +153,20 @@ def test_a_parameter_is_secret_by_its_name_alone(name: str) -> None:
     assert is_secret_pair(name, "plain")
 
 
-@pytest.mark.parametrize("name", ["sid", "SID", "ticket", "code", "session"])
+@pytest.mark.parametrize("name", ["sid", "SID", "ticket", "code", "session", "sessionid", "JSESSIONID"])
 def test_a_parameter_that_may_be_harmless_is_secret_where_its_value_looks_random(name: str) -> None:
     assert not is_secret_parameter(name)
     assert is_secret_pair(name, RANDOM)
     assert not is_secret_pair(name, "plain")
 
 
-@pytest.mark.parametrize("name", ["q", "page_token", "id"])
+@pytest.mark.parametrize("name", ["otp", "pin", "user_pin", "mfa_code", "2fa_code", "verificationCode"])
+def test_a_parameter_that_people_type_to_log_in_is_secret_where_it_is_digits(name: str) -> None:
+    assert all(is_secret_pair(name, digits) for digits in ("4711", "482913", "482 913", "4829131234"))
+    assert not any(is_secret_pair(name, other) for other in ("471", "48291312345", "a4711", "27.1", "", RANDOM))
+
+
+@pytest.mark.parametrize("name", ["q", "page_token", "id", "session_id", "sessionId", "mcp-session-id"])
 def test_other_parameters_are_not_secret_whatever_their_value(name: str) -> None:
     assert not is_secret_pair(name, RANDOM)
 
