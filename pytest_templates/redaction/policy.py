@@ -136,6 +136,11 @@ def is_secret_member(name: str) -> bool:
     return certainty_of(name) is Certainty.ANY
 
 
+def is_document_member(name: str) -> bool:
+    """Whether a member of this name may hold a document of JSON that is secret, as AWS Secrets Manager's does."""
+    return _ending(name) == ("secret", "string")
+
+
 @lru_cache(maxsize=4096)
 def is_name_member(name: str) -> bool:
     """Whether a member of this name says what the value beside it is called: ``{"name": "PASSWORD", "value": "…"}``."""

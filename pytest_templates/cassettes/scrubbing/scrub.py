@@ -28,10 +28,11 @@ from pytest_templates.cassettes.recorded import (
 )
 from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, sized
 from pytest_templates.cassettes.scrubbing.members import may_hold_members, member_spans, without_members
-from pytest_templates.cassettes.scrubbing.values import placeholder, without_values
+from pytest_templates.cassettes.scrubbing.values import placeholder, without_document, without_values
 from pytest_templates.redaction.policy import (
     Certainty,
     certainty_of,
+    is_document_member,
     is_name_member,
     is_secret_pair,
     is_value_member,
@@ -174,9 +175,16 @@ def _object(fields: dict[str, Json], secrets: Secrets) -> dict[str, Json]:
         key, count = secrets.replace(name), 2
         while key in scrubbed or (key != name and key in fields):
             key, count = f"{PLACEHOLDER}-{count}", count + 1
-        certainty = certainty_of(name) or (called if is_value_member(name) else None)
-        scrubbed[key] = _value(value if certainty is None else without_values(value, certainty), secrets)
+        scrubbed[key] = _value(_unnamed(name, value, called), secrets)
     return scrubbed
+
+
+def _unnamed(name: str, value: Json, called: Certainty | None) -> Json:
+    """The value of a field without what is secret in it by its name, or by what another field calls it."""
+    if isinstance(value, str) and is_document_member(name):
+        return without_document(value)
+    certainty = certainty_of(name) or (called if is_value_member(name) else None)
+    return value if certainty is None else without_values(value, certainty)
 
 
 def _name_of_value(fields: dict[str, Json]) -> Certainty | None:

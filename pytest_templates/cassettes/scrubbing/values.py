@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pytest_templates.cassettes.format.canonical_json import Json
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse, style_of
 from pytest_templates.redaction.policy import Certainty, has_letter_and_digit, is_code, looks_random
 from pytest_templates.redaction.secrets import PLACEHOLDER, Source
 
@@ -79,6 +79,17 @@ def without_values(value: Json, certainty: Certainty) -> Json:
     if certainty is not Certainty.ANY or not isinstance(value, (list, dict)) or is_schema(*_contents(value)):
         return value
     return _without_words(value)
+
+
+def without_document(text: str) -> str:
+    """The text of a secret document: one of JSON keeps its names and numbers, so that whoever reads it still can."""
+    try:
+        document = parse(text) if text.startswith("{") else None
+    except JsonError:
+        document = None
+    if not isinstance(document, dict):
+        return text and PLACEHOLDER
+    return dumps(_without_words(document), style_of(text, document) or "compact")
 
 
 def _without_words(value: Json) -> Json:

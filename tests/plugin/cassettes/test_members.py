@@ -315,6 +315,24 @@ def test_secret_members_that_are_no_text_are_replaced_and_json_stays_json_of_the
     assert json.loads(joined(kept(EVENTS, streamed(text[:30], text[30:70], text[70:])))) == expected
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_document_of_secrets_manager_can_still_be_read(indent: int | None) -> None:
+    document = {"username": "ada", "password": "correct-horse-7", "port": 5432, "hosts": ["db.internal"], "pin": 4711}
+    body = {"Name": "shop/db", "SecretString": json.dumps(document, indent=indent), "VersionStages": ["AWSCURRENT"]}
+
+    said = json.loads(kept((("content-type", "application/x-amz-json-1.1"),), json.dumps(body)))
+
+    redacted = {"username": "REDACTED", "password": "REDACTED", "port": 5432, "hosts": ["REDACTED"], "pin": 0}
+    assert said == body | {"SecretString": json.dumps(redacted, indent=indent)}
+
+
+@pytest.mark.parametrize("text", ["correct-horse-7", '["correct-horse-7"]', '{"password": "correct', "{"])
+def test_any_other_text_of_secrets_manager_is_replaced_whole(text: str) -> None:
+    body = json.dumps({"Name": "shop/db", "SecretString": text})
+
+    assert json.loads(kept(JSON, body)) == {"Name": "shop/db", "SecretString": "REDACTED"}
+
+
 documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: (
