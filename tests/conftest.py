@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-from importlib import import_module
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module, metadata
 from pathlib import Path
 from pkgutil import walk_packages
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,6 +24,30 @@ for _module in walk_packages(pytest_templates.__path__, "pytest_templates."):
 # No server here speaks TLS: clients need not read the world's certificate authorities, which takes each of them 25 ms.
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 os.environ.pop("SSL_CERT_FILE", None)
+
+
+class Installed:
+    """A distribution, whose files are read once."""
+
+    def __init__(self, found: metadata.Distribution) -> None:
+        self._found = found
+
+    def __getattr__(self, name: str) -> Any:
+        value = vars(self)[name] = getattr(self._found, name)
+        return value
+
+
+@cache
+def installed(path: tuple[str, ...], find: Any = metadata.distributions) -> list[Installed]:
+    return [Installed(found) for found in find(path=list(path))]
+
+
+def distributions() -> Iterator[Installed]:
+    return iter(installed(tuple(sys.path)))
+
+
+# Each inner run looks for plugins in what is installed, and read the files of all of it, twice.
+metadata.distributions = distributions  # type: ignore[assignment]
 
 settings.register_profile("suite", deadline=None)  # no test is about time: machines are busy now and then
 settings.register_profile("fuzz", deadline=None, max_examples=20_000)  # CONTRIBUTING.md says when
