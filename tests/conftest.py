@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import sys
@@ -16,6 +17,12 @@ import pytest
 from hypothesis import settings
 
 import pytest_templates
+
+# Tests start some 700 processes, which keep nothing of what they compile: they find the plugin compiled, with its
+# assertions rewritten for pytest, which keeps that where Python may, and as it is for the commands.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+compileall.compile_dir(pytest_templates.__path__[0], quiet=2)
 
 # An inner run takes back what it imported: the plugin, and what it patches, is imported once.
 for _module in walk_packages(pytest_templates.__path__, "pytest_templates."):
