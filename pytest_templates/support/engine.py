@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -22,11 +23,15 @@ class WhenLoaded(MetaPathFinder):
     Args:
         module: The module's full name.
         then: The function.
+        during: Makes what the module is imported in.
     """
 
-    def __init__(self, module: str, then: Callable[[], None]) -> None:
+    def __init__(
+        self, module: str, then: Callable[[], None], during: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
         self._module = module
         self._then = then
+        self._during = during
         if module in sys.modules:
             then()
         else:
@@ -49,22 +54,25 @@ class WhenLoaded(MetaPathFinder):
         specs = (finder.find_spec(fullname, path, target) for finder in tuple(sys.meta_path))
         spec = next((found for found in specs if found is not None), None)
         if spec is not None and spec.loader is not None:
-            spec.loader = _NotifyingLoader(spec.loader, [one._then for one in waiting])
+            spec.loader = _NotifyingLoader(spec.loader, waiting)
         return spec
 
 
 class _NotifyingLoader(Loader):
-    def __init__(self, loader: Loader, listeners: Sequence[Callable[[], None]]) -> None:
+    def __init__(self, loader: Loader, waiting: Sequence[WhenLoaded]) -> None:
         self._loader = loader
-        self._listeners = listeners
+        self._waiting = waiting
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        for then in self._listeners:
-            then()
+        with ExitStack() as stack:
+            for one in self._waiting:
+                stack.enter_context(one._during())
+            self._loader.exec_module(module)
+        for one in self._waiting:
+            one._then()
 
 
 class EngineListener(Generic[T]):

@@ -66,14 +66,47 @@ def test_a_cassette_loads_no_client_of_its_own_and_catches_those_that_the_progra
             assert "aiohttp" not in sys.modules
             with pytest.raises(CassetteMiss):
                 asyncio.run(ask_by_aiohttp())
+
+        def test_botocore(llm_cassette):
+            assert "botocore" not in sys.modules
+            request = importlib.import_module("botocore.awsrequest").AWSRequest("GET", URL).prepare()
+            session = importlib.import_module("botocore.httpsession").URLLib3Session()
+            with pytest.raises(CassetteMiss):
+                session.send(request)
         """
     )
 
     result = project.run_alone()
 
-    assert str(result.stdout).count("No recording for GET http://chat.test/v1/models") >= 3
+    assert str(result.stdout).count("No recording for GET http://chat.test/v1/models") >= 4
     assert "AssertionError" not in str(result.stdout)
     assert "DID NOT RAISE" not in str(result.stdout)
+
+
+def test_botocore_that_a_program_loads_while_a_cassette_is_open_is_recorded_and_replayed(project, chat_server):
+    project.tests(
+        """
+        import json
+        import os
+        import sys
+
+        assert "botocore" not in sys.modules
+
+        @pytest.mark.llm_cassette
+        def test_it(llm_cassette):
+            from botocore.awsrequest import AWSHTTPConnection, AWSRequest
+            from botocore.httpsession import URLLib3Session
+
+            body = json.dumps({"messages": [{"role": "user", "content": "Hi."}]})
+            request = AWSRequest("POST", os.environ["CHAT_URL"] + "/chat/completions", data=body).prepare()
+            answer = json.loads(URLLib3Session().send(request).content)
+            assert answer["choices"][0]["message"]["content"] == "Answer 1."
+            assert not [kind for kind in AWSHTTPConnection.__mro__ if "vcr" in kind.__module__]
+        """
+    )
+
+    project.run_alone("--templates-record=all").assert_outcomes(passed=1)  # and played once more
+    assert chat_server.asked == ["Hi."]
 
 
 @pytest.mark.parametrize("given", [{}, {"_RJEM_MALLOC_CONF": "narenas:1"}], ids=["nothing", "polars' own variable"])

@@ -16,7 +16,17 @@ from typing import Final
 
 from pytest_templates.cassettes.http import aiohttp, httpx
 from pytest_templates.cassettes.http.routing import Recorder, routed_to
-from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, CLIENTS, GATES, SEAMS, TRANSPORTS, Patch, Seam, gate
+from pytest_templates.cassettes.http.seams import (
+    AIOHTTP_SEAM,
+    BOTOCORE,
+    CLIENTS,
+    GATES,
+    SEAMS,
+    TRANSPORTS,
+    Patch,
+    Seam,
+    gate,
+)
 from pytest_templates.cassettes.http.threads import thread_patches
 from pytest_templates.support.engine import WhenLoaded
 
@@ -68,12 +78,15 @@ class _Patches:
             patches, cleaners = vcr.vcr_patches()
             for cleaner in cleaners:
                 stack.enter_context(cleaner)
-            patches += [*connections.connection_patches(), *aiohttp.aiohttp_patches(), *httpx.transport_patches()]
-            patches += [*thread_patches()]
+            patches += [*vcr.botocore_patches(), *connections.connection_patches()]
+            patches += [*aiohttp.aiohttp_patches(), *httpx.transport_patches(), *thread_patches()]
             patches += [gate(seam) for seam in GATES if seam.is_loaded()]
             self._put(patches, stack)
             for module in {seam.module for seam in _OURS if not seam.is_loaded()}:
                 stack.callback(WhenLoaded(module, partial(self._catch_late, module)).forget)
+            if BOTOCORE not in sys.modules:
+                late = WhenLoaded(BOTOCORE, lambda: self._put_late(vcr.botocore_patches()), vcr.urllib3_as_it_is)
+                stack.callback(late.forget)
             for seam in GATES:
                 if not seam.is_loaded():
                     stack.callback(WhenLoaded(seam.module, partial(self._close_late, seam)).forget)
@@ -81,7 +94,9 @@ class _Patches:
 
     def _catch_late(self, module: str) -> None:
         """Catch the requests of a library that the program imports while a cassette is open."""
-        patches = [*aiohttp.aiohttp_patches(module), *httpx.transport_patches(module)]
+        self._put_late([*aiohttp.aiohttp_patches(module), *httpx.transport_patches(module)])
+
+    def _put_late(self, patches: list[Patch]) -> None:
         for patch in patches:
             self._undo.callback(patch.apply())
         self._values |= {id(patch.value) for patch in patches}
@@ -107,11 +122,11 @@ _OURS: Final = (AIOHTTP_SEAM, *TRANSPORTS, *CLIENTS)  # what vcrpy has no part i
 
 @contextmanager
 def _not_imported() -> Iterator[None]:
-    """Keep vcrpy from importing the libraries that are caught without it, a quarter of a second's work.
+    """Keep vcrpy from importing libraries that the program may never load, a third of a second's work.
 
     Where httplib2 is installed, vcrpy goes through all that it knows again and again, and needs them.
     """
-    packages = {seam.module.partition(".")[0] for seam in _OURS}
+    packages = {seam.module.partition(".")[0] for seam in _OURS} | {BOTOCORE.partition(".")[0]}
     needed = "vcr.patch" in sys.modules or find_spec("httplib2") is not None
     hidden = [] if needed else [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # an import of what is None fails

@@ -124,13 +124,14 @@ def _named(value: Any) -> str:
 
 
 AIOHTTP_SEAM: Final = Seam("aiohttp", "aiohttp.client", "ClientSession", "_request")
+BOTOCORE: Final = "botocore.awsrequest"
 VCR_SEAMS: Final = (
     Seam("http.client", "http.client", "", "HTTPConnection"),
     Seam("http.client", "http.client", "", "HTTPSConnection"),
     Seam("urllib3", "urllib3.connectionpool", "HTTPConnectionPool", "ConnectionCls"),
     Seam("urllib3", "urllib3.connectionpool", "HTTPSConnectionPool", "ConnectionCls"),
-    Seam("botocore", "botocore.awsrequest", "AWSHTTPConnectionPool", "ConnectionCls"),
-    Seam("botocore", "botocore.awsrequest", "AWSHTTPSConnectionPool", "ConnectionCls"),
+    Seam("botocore", BOTOCORE, "AWSHTTPConnectionPool", "ConnectionCls"),
+    Seam("botocore", BOTOCORE, "AWSHTTPSConnectionPool", "ConnectionCls"),
     Seam("httplib2", "httplib2", "", "SCHEME_TO_CONNECTION"),
     Seam("tornado", "tornado.simple_httpclient", "SimpleAsyncHTTPClient", "fetch_impl"),
     Seam("tornado", "tornado.curl_httpclient", "CurlAsyncHTTPClient", "fetch_impl"),

@@ -24,7 +24,7 @@ from vcr.stubs import VCRHTTPSConnection
 from vcr.util import read_body
 
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noted, recorder_for
-from pytest_templates.cassettes.http.seams import Patch, passing
+from pytest_templates.cassettes.http.seams import BOTOCORE, Patch, passing
 from pytest_templates.cassettes.recorded import Headers, RecordedRequest, RecordedResponse, usual_reason
 from pytest_templates.errors import CassetteError
 
@@ -81,7 +81,8 @@ def _with_own_names(function: Any) -> Callable[..., None]:
 
 
 _HANDLED: Final = "antiphon_asked"
-_OTHERWISE: Final = ("requests", "httpx", "httpx2", "aiohttp")  # requests sends by urllib3, the others by our own seams
+# requests sends by urllib3, botocore may come late, the others have seams of our own.
+_OTHERWISE: Final = ("requests", "boto3", "httpx", "httpx2", "aiohttp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,23 @@ def vcr_patches() -> tuple[list[Patch], list[Any]]:
             else:
                 cleaners.append(patcher)
     return patches, cleaners
+
+
+def botocore_patches() -> list[Patch]:
+    """What vcrpy puts in place of botocore, where the program has loaded it."""
+    if BOTOCORE not in sys.modules:
+        return []
+    return [Patch(patcher.getter(), patcher.attribute, patcher.new) for patcher in _builder()._boto3()]
+
+
+@contextmanager
+def urllib3_as_it_is() -> Iterator[None]:
+    """Let urllib3 have its own connections for the length of a block, for those that are built on them."""
+    from urllib3 import connection
+
+    own = {"HTTPConnection": vcr_patch._connHTTPConnection, "HTTPSConnection": vcr_patch._connHTTPSConnection}
+    with mock.patch.multiple(connection, **own, VerifiedHTTPSConnection=vcr_patch._VerifiedHTTPSConnection):
+        yield
 
 
 @cache
