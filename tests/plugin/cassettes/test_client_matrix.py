@@ -39,14 +39,15 @@ class Run:
 
 
 RUNS = {
-    "libraries": Run(("aiohttp", "http.client", "httpx", "httpx2", "requests", "urllib.request", "urllib3"), ("http",)),
-    "litellm": Run(("litellm",), ("openai", "anthropic", "mistral")),
+    "clients": Run(
+        (
+            *("aiohttp", "http.client", "httpx", "httpx2", "requests", "urllib.request", "urllib3"),
+            *("anthropic", "boto3", "cohere", "google-genai", "huggingface_hub", "litellm", "mistralai", "openai"),
+        ),
+        ("anthropic", "aws", "cohere", "google", "http", "huggingface", "mistral", "openai"),
+    ),
     "protocols": Run(
         ("asyncio", "grpc", "httpcore", "socket", "websockets"), ("http", "grpc", "websockets"), reachable=True
-    ),
-    "sdks": Run(
-        ("anthropic", "boto3", "cohere", "google-genai", "huggingface_hub", "mistralai", "openai"),
-        ("anthropic", "aws", "cohere", "google", "huggingface", "mistral", "openai"),
     ),
 }
 ENVIRON = {
