@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 import pytest
 
+from antiphon.listeners import LISTENERS, Audience
 from pytest_templates.plugin import ROOMS
 
 GROUND = "pytest_templates.run.plugin"  # the life of a test, which every feature takes part in
@@ -15,19 +17,8 @@ BUILT_UPON = {  # features that need another one's code
     "pytest_templates.snapshots.plugin": ("lock",),
     "pytest_templates.scripting.plugin": ("lock",),
 }
-# An import of what was taken away fails, as if its files were gone.
-TAKEN_AWAY = """
-import sys
-
-GONE = {gone!r}
-
-class Gone:
-    def find_spec(self, fullname, path, target=None):
-        if fullname in GONE or fullname.rpartition(".")[0] in GONE:
-            raise ModuleNotFoundError(f"No module named {{fullname!r}}", name=fullname)
-
-sys.meta_path.insert(0, Gone())
-"""
+# An import of what was taken away fails, as if its files were gone. A finder would not do: that of pytest comes first.
+TAKEN_AWAY = "import sys\n\nsys.modules.update(dict.fromkeys({gone!r}))\n"
 TESTS = {
     "scripting": "def test_script(scripted_model):\n    assert ask(scripted_model('Hi.')).last.content == 'Hi.'\n",
     "live_calls": "@pytest.mark.llm_live(reason='why not')\ndef test_live():\n    pass\n",
@@ -51,6 +42,11 @@ OPTIONS = {
 }
 ECHO = """
 import httpx
+import pytest
+
+from antiphon import *
+from program import *
+from pytest_templates import assert_models
 
 class Echo(Model):
     def _send(self, session):
@@ -69,13 +65,19 @@ def without(project, record, monkeypatch: pytest.MonkeyPatch) -> Callable[..., p
 
     def run(rooms: set[str]) -> pytest.RunResult:
         left = [name for name in TESTS if name not in rooms]
-        project.tests(ECHO + "\n".join(TESTS[name] for name in left))
+        project.file("test_it.py", ECHO + "\n".join(TESTS[name] for name in left))
         record("yes", "Hello.")
-        project.file("away/sitecustomize.py", TAKEN_AWAY.format(gone={f"pytest_templates.{name}" for name in rooms}))
+        gone = [f"pytest_templates.{name}" for name in rooms]
+        project.file("away/sitecustomize.py", TAKEN_AWAY.format(gone=gone))  # the second run has a process of its own
         monkeypatch.setenv("PYTHONPATH", str(project.path / "away"), prepend=os.pathsep)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_templates"]:
+            monkeypatch.delitem(sys.modules, name)
+        for name in gone:
+            monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.setattr(LISTENERS, "now", Audience())  # the suite's own would miss the rooms, too
         blocked = [f"-pno:{plugin}" for plugin in ROOMS if plugin.split(".")[1] in rooms]
         options = [option for name, given in OPTIONS.items() if name not in rooms for option in given]
-        return project.run_alone(*blocked, *options, "--snapshot-update", "--strict-markers")
+        return project.run(*blocked, *options, "--snapshot-update", "--strict-markers")
 
     return run
 
