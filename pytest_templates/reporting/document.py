@@ -38,6 +38,24 @@ class _Value(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Attached(_Value):
+    """An image, an audio or a document of a call, without its content.
+
+    Attributes:
+        message: Which of the messages that were sent holds it, from 0; ``null`` for the answer.
+        kind: What it is.
+        media_type: Such as ``"image/png"``; ``null`` where an address does not tell it.
+        digest: SHA-256 of the content, or of the address; ``null`` where its file could not be read any more.
+        size: How many bytes the content has; ``null`` where it stands at an address, or could not be read.
+    """
+
+    message: Count | None
+    kind: Literal["image", "audio", "document"]
+    media_type: str | None
+    digest: str | None
+    size: Count | None
+
+
 class Call(_Value):
     """A call of a model.
 
@@ -55,6 +73,7 @@ class Call(_Value):
         seconds: How long it took; in a replay, how long the replay took.
         source: Where the answer came from: a script, a cassette, a model that was recorded just now, or the model.
         error: What it raised; ``null`` when it did not.
+        attachments: What was sent beside text, and answered.
     """
 
     template_id: str
@@ -69,6 +88,7 @@ class Call(_Value):
     seconds: Seconds
     source: Source
     error: str | None
+    attachments: tuple[Attached, ...] = ()
 
 
 class Isolation(_Value):

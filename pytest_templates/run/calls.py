@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
@@ -9,7 +11,7 @@ from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
-    from antiphon import ModelCall
+    from antiphon import Attachment, ModelCall
 
 
 Source: TypeAlias = Literal["script", "cassette", "recorded", "model"]
@@ -30,6 +32,24 @@ class CallSource:
     was_sent: bool = False
 
 
+class AttachmentRow(TypedDict):
+    """An image, an audio or a document of a model call, as plain data without its content.
+
+    Attributes:
+        message: Which of the messages that were sent holds it, from 0; ``None`` for the answer.
+        kind: ``"image"``, ``"audio"`` or ``"document"``.
+        media_type: Such as ``"image/png"``; ``None`` where an address does not tell it.
+        digest: SHA-256 of the content, or of the address; ``None`` where its file cannot be read any more.
+        size: How many bytes the content has; ``None`` where it stands at an address, or cannot be read.
+    """
+
+    message: int | None
+    kind: str
+    media_type: str | None
+    digest: str | None
+    size: int | None
+
+
 class CallRow(TypedDict):
     """A model call, as plain data.
 
@@ -46,6 +66,7 @@ class CallRow(TypedDict):
         seconds: How long the call took, in seconds.
         source: Where the answer came from.
         error: The type and the text of the error that the call raised; ``None`` where it raised none.
+        attachments: What was sent beside text, and answered.
     """
 
     template_id: str
@@ -60,6 +81,7 @@ class CallRow(TypedDict):
     seconds: float
     source: Source
     error: str | None
+    attachments: list[AttachmentRow]
 
 
 CALLS: Final = ReportData[list[CallRow]]("calls")
@@ -82,6 +104,29 @@ def row_of(call: ModelCall, source: Source) -> CallRow:
         "seconds": call.seconds,
         "source": source,
         "error": None if call.error is None else as_text(f"{type(call.error).__name__}: {call.error}"),
+        "attachments": [_attachment_row(place, one) for place, one in _attachments_of(call)],
+    }
+
+
+def _attachments_of(call: ModelCall) -> Iterator[tuple[int | None, Attachment]]:
+    """What the messages of a call hold beside text, each with the number of its message; the answer has none."""
+    for number, message in enumerate(call.messages):
+        yield from ((number, attachment) for attachment in message.attachments)
+    yield from ((None, attachment) for attachment in (() if call.reply is None else call.reply.attachments))
+
+
+def _attachment_row(message: int | None, attachment: Attachment) -> AttachmentRow:
+    from antiphon.errors import InvalidValue
+
+    digest = size = None
+    with suppress(InvalidValue):  # a file that is gone by now: a report of what was does not fail
+        digest, size = attachment.digest, attachment.size
+    return {
+        "message": message,
+        "kind": attachment.kind,
+        "media_type": attachment.media_type,
+        "digest": digest,
+        "size": size,
     }
 
 

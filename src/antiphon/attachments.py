@@ -57,13 +57,14 @@ class Attachment(Shared):
         path: The absolute path of the file it was made of; ``None`` where it was made of none.
     """
 
-    __slots__ = ("_data", "media_type", "path", "url")
+    __slots__ = ("_data", "_digest", "media_type", "path", "url")
 
     kind: ClassVar[str] = ""
     media_type: str | None
     url: str | None
     path: Path | None
     _data: bytes | None
+    _digest: str | None
 
     def __init__(self, *_arguments: object, **_options: object) -> None:
         name = type(self).__name__
@@ -155,8 +156,12 @@ class Attachment(Shared):
     @property
     def digest(self) -> str:
         """SHA-256 of the content, or of the address, as hexadecimal digits."""
-        data = self.data
-        return sha256((self.url or "").encode() if data is None else data).hexdigest()
+        if self._digest is None:
+            data = self.data
+            digest = sha256((self.url or "").encode() if data is None else data).hexdigest()
+            object.__setattr__(self, "_digest", digest)  # every report and snapshot of a conversation asks for it
+            return digest
+        return self._digest
 
     def __str__(self) -> str:
         """In short: kind, media type, size or address, short digest; of an address without what may be secret."""
@@ -211,7 +216,8 @@ class Attachment(Shared):
         if cls.kind not in KINDS:
             raise InvalidType("an Attachment is an Image, an Audio or a Document: make one of those")
         made = object.__new__(cls)
-        for name, value in (("media_type", media_type), ("_data", data), ("url", url), ("path", path)):
+        known = {"media_type": media_type, "_data": data, "_digest": None, "url": url, "path": path}
+        for name, value in known.items():
             object.__setattr__(made, name, value)
         return made
 

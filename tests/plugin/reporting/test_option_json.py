@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import sys
@@ -56,6 +58,7 @@ def test_every_test_is_there_with_its_calls(project, report_of):
         "unpriced": False,
         "source": "script",
         "error": None,
+        "attachments": [],
     }
     assert tests["test_it.py::test_research"]["isolation"] == {"subroutines": 1, "violations": []}
     assert tests["test_it.py::test_no_model"] == {
@@ -65,6 +68,35 @@ def test_every_test_is_there_with_its_calls(project, report_of):
         "calls": [],
         "isolation": None,
     }
+
+
+def test_what_is_attached_is_told_by_digest_and_size(project, report_of):
+    project.tests(
+        """
+        from pathlib import Path
+
+        picture = Image.from_bytes(b"picture", "image/png")
+
+        def test_it(scripted_model):
+            Path("notes.txt").write_text("notes")
+            notes = Document.from_path("notes.txt")
+            tree = LinearTemplate([UserTemplate("See.", attachments=[picture, notes]), AssistantTemplate()])
+            model = scripted_model(lambda _: Path("notes.txt").unlink() or Reply("So.", attachments=[picture]))
+            Runner(model, template=tree).run()
+        """
+    )
+
+    [test] = report_of()["tests"]
+
+    digest = hashlib.sha256(b"picture").hexdigest()
+    told = {"kind": "image", "media_type": "image/png", "digest": digest, "size": 7}
+    gone = {"kind": "document", "media_type": "text/plain", "digest": None, "size": None}
+    assert test["calls"][0]["attachments"] == [
+        {"message": 0, **told},
+        {"message": 0, **gone},
+        {"message": None, **told},
+    ]
+    assert base64.b64encode(b"picture").decode() not in (project.path / "run.json").read_text()
 
 
 def test_workers_add_up(project, report_of):
