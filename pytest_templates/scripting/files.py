@@ -9,11 +9,24 @@ from decimal import Decimal
 from inspect import signature
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_type_hints
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, Union, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from antiphon import Reply, Usage
+from antiphon import Attachment, Reply, Usage
+from antiphon.attachments import KINDS
 from antiphon.errors import InvalidValue
 from antiphon.reading import read_text
 from pytest_templates import faults
@@ -42,6 +55,39 @@ class _Step(BaseModel, ABC):
         """The step of a script."""
 
 
+class AttachedFile(BaseModel):
+    """A picture, sound or document of an answer: one of the three, a path from the script's folder or an address."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image: str | None = None
+    audio: str | None = None
+    document: str | None = None
+    media_type: str | None = Field(default=None, description="What it holds; by default what its name says.")
+    _attachment: Attachment
+
+    @property
+    def attachment(self) -> Attachment:
+        """What it is for the program."""
+        return self._attachment
+
+    @model_validator(mode="after")
+    def _make(self, info: ValidationInfo) -> Self:
+        given = {kind: place for kind in KINDS if (place := getattr(self, kind)) is not None}
+        if len(given) != 1:
+            raise PydanticCustomError("attachment", "one of image, audio and document stands there")
+        [(kind, place)] = given.items()
+        made = KINDS[kind]
+        try:
+            if "://" in place or place.startswith("data:"):
+                self._attachment = made.from_url(place, self.media_type)
+            else:
+                self._attachment = made.from_path((info.context or Path()) / place, self.media_type)
+        except InvalidValue as error:
+            raise PydanticCustomError("attachment", "{reason}", {"reason": str(error)}) from error
+        return self
+
+
 class ReplyStep(_Step):
     """What a model says, with what its provider would tell of it."""
 
@@ -53,13 +99,14 @@ class ReplyStep(_Step):
     finish_reason: str | None = None
     thinking: str | None = Field(default=None, description="What the model thought before it answered.")
     refusal: str | None = Field(default=None, description="With which words it refused.")
+    attachments: list[AttachedFile] = Field(default=[], description="Pictures, sound and documents beside the text.")
 
     def step(self) -> ModelStep:
         """The step of a script."""
         cost = None if self.cost is None else Decimal(str(self.cost))
         usage = Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens, cost=cost)
         told = self.model_dump(include={"served_by", "finish_reason", "thinking", "refusal"})
-        return Reply(self.reply, usage=usage, **told)
+        return Reply(self.reply, usage=usage, attachments=[one.attachment for one in self.attachments], **told)
 
 
 class ToolStep(_Step):
@@ -157,8 +204,12 @@ class NoStep(InvalidValue):
         self.inner = inner
 
 
-def step_of(written: Any) -> ModelStep:
+def step_of(written: Any, folder: Path) -> ModelStep:
     """The step for an entry of a script file.
+
+    Args:
+        written: The entry.
+        folder: What the paths in it begin from.
 
     Raises:
         NoStep: The entry is no step; the text says what may stand there.
@@ -169,7 +220,7 @@ def step_of(written: Any) -> ModelStep:
     if kind is None:
         raise NoStep(_no_kind(written))
     try:
-        return kind.model_validate(written).step()
+        return kind.model_validate(written, context=folder).step()
     except ValidationError as error:
         first = error.errors()[0]
         raise NoStep(_problem(first, written, kind), first["loc"]) from error
@@ -241,7 +292,7 @@ def _read(path: Path) -> str:
 
 def _step(written: Any, path: Path, text: str, place: tuple[str | int, ...]) -> ModelStep:
     try:
-        return step_of(written)
+        return step_of(written, path.parent)
     except NoStep as error:
         raise _fault(path, text, (*place, *error.inner), str(error)) from error
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from textwrap import indent
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from antiphon import Model, ModelCall, Reply, Session, Template
+from antiphon import Message, Model, ModelCall, Reply, Session, Template
 from antiphon.errors import InvalidConversation, InvalidType, InvalidValue
 from antiphon.parameters import check_kind, check_text
 from antiphon.rules import check_conversation
@@ -199,7 +199,7 @@ class ScriptedModel(Model):
             over = f"{script} has nothing for that: it played {taken}, and still holds\n{self._script.listed()}"
         error = UnscriptedCall(
             f"{self._title} was asked {by} and {over}\n"
-            f"  it was asked:\n{indent(f'{session.last.role}: {session.last.content}', '    ')}\n"
+            f"  it was asked:\n{indent(_asked(session.last), '    ')}\n"
             f"{self._script.passed_over(caller)}"
             f"  {remedy}, or find out why the program asks once more{_built(session, path)}"
             f"{_NO_TEXTS if self._generate else ''}"
@@ -214,6 +214,11 @@ class ScriptedModel(Model):
             self._complain(error)
         elif attempt is not None:
             attempt.failures.append(error)
+
+
+def _asked(message: Message) -> str:
+    """A message in words: what it says, and what is attached to it."""
+    return "\n".join([f"{message.role}: {message.content}", *(f"+ {one!r}" for one in message.attachments)])
 
 
 def _built(session: Session, path: str | None) -> str:

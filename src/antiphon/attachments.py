@@ -85,7 +85,7 @@ class Attachment(Shared):
         if not isinstance(path, str | Path):
             raise InvalidType(f"{cls.__name__}.from_path takes a path, not {shown(path)}")
         file = Path(path).absolute()
-        if not file.is_file():
+        if not _is_file(file):
             raise InvalidValue(f"{cls.__name__}.from_path: there is no file {file}")
         found = cls._checked(_guessed(file.name) if media_type is None else media_type)
         if found is None:
@@ -325,6 +325,13 @@ def _from_data(given: Any) -> Attachment:
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidValue("an attachment has a url, or data in base64") from error
     return kind.from_bytes(data, given.get("media_type", ""))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that is closed
+        return False
 
 
 def _guessed(name: str) -> str | None:

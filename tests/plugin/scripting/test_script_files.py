@@ -10,7 +10,7 @@ from types import FunctionType
 import pytest
 
 import pytest_templates
-from antiphon import AssistantTemplate, LinearTemplate, Runner, Usage, UserTemplate
+from antiphon import AssistantTemplate, Document, Image, LinearTemplate, Runner, Usage, UserTemplate
 from antiphon.errors import ModelTimeout, RateLimitError
 from pytest_templates import faults
 from pytest_templates.scripting.files import schema
@@ -37,19 +37,23 @@ def refused(project):
 
 
 @pytest.mark.llm_script("scripts/every-kind.yaml")
-def test_every_kind_of_reply(scripted_model):
+def test_every_kind_of_reply(scripted_model, fixtures_dir):
     model = scripted_model()
     tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
     runner = Runner(model, template=tree)
 
-    said = [runner.run().last for _ in range(5)]
-    assert [one.content for one in said[:4]] == ["plain", "two\nlines\n", "Hello", '{"city": "Oslo", "days": [1, 2]}']
-    [call] = said[4].tool_calls
+    said = [runner.run().last for _ in range(6)]
+    texts = ["plain", "two\nlines\n", "Here is your label.", "Hello", '{"city": "Oslo", "days": [1, 2]}', ""]
+    assert [one.content for one in said] == texts
+    [call] = said[5].tool_calls
     assert (call.name, call.arguments) == ("find", {"number": 1815})
     reply = model.calls[1].reply
     assert reply.usage == Usage(input_tokens=12, output_tokens=3, cost=Decimal("0.25"))
     assert (reply.served_by, reply.finish_reason) == ("big-2", "stop")
     assert (said[1].thinking, said[1].refusal) == ("Two lines will do.", "I would rather not.")
+    label, terms = said[2].attachments
+    assert label == Image.from_path(fixtures_dir / "scripts/label.png")
+    assert terms == Document.from_url("https://example.org/terms", "application/pdf")
     with pytest.raises(RateLimitError) as caught:
         runner.run()
     assert caught.value.retry_after == 2
@@ -106,12 +110,22 @@ def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(pro
         ("classify:\n- x\n- {say: y}\n", "refund.yaml:3: the entry 'classify': a reply is"),
         (
             "classify:\n- reply: x\n  output_token: 5\n",
-            "thinking, refusal beside it; did you mean 'output_tokens'?",
+            "refusal, attachments beside it; did you mean 'output_tokens'?",
         ),
         (
             "classify:\n- reply: x\n  input_tokens: -5\n",
             "refund.yaml:3: the entry 'classify': input_tokens: input should be greater than or equal to 0, not -5",
         ),
+        (
+            "classify:\n- reply: x\n  attachments:\n  - image: cat.png\n",
+            "refund.yaml:4: the entry 'classify': attachments.0: image.from_path: there is no file",
+        ),
+        (
+            "classify: {reply: x, attachments: [{image: 'https://a.test/a.pdf'}]}\n",
+            "image takes no application/pdf: that is a Document",
+        ),
+        (f"classify: {{reply: x, attachments: [{{image: {'x' * 300}.png}}]}}\n", "there is no file"),
+        ("classify: {reply: x, attachments: [{media_type: image/png}]}\n", "one of image, audio and document stands"),
         ("classify: {fail: rate_limitted}\n", "wrong_tool; did you mean 'rate_limited'?"),
         (
             "classify: {fail: wrong_tool}\n",

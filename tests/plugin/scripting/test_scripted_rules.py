@@ -8,6 +8,8 @@ import pytest
 
 from antiphon import (
     AssistantTemplate,
+    Document,
+    Image,
     LinearTemplate,
     LoopTemplate,
     Message,
@@ -135,6 +137,24 @@ def test_a_call_that_no_rule_is_for_says_what_the_script_still_holds():
         "    user: Where is my parcel?",
         "  add a step, or find out why the program asks once more:",
     ]
+
+
+def test_a_call_without_an_answer_says_what_was_attached_even_where_its_file_is_gone(tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.touch()
+    attached = (Image.from_bytes(b"picture", "image/png"), Document.from_path(notes))
+    notes.unlink()
+
+    with pytest.raises(UnscriptedCall) as caught:
+        ScriptedModel(complain=IGNORED).send(
+            Session(messages=[Message(role="user", content="See:", attachments=attached)])
+        )
+
+    assert (
+        "    user: See:\n"
+        "    + <Image image/png, 7 bytes, sha256 2cea274d0bed>\n"
+        f"    + <Document text/plain, {notes}, cannot be read>\n"
+    ) in str(caught.value)
 
 
 @pytest.mark.parametrize(
