@@ -17,6 +17,7 @@ from pytest_templates.cassettes.format.document import (
     from_bytes,
     is_long,
 )
+from pytest_templates.cassettes.format.media import with_digests
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
@@ -430,7 +431,7 @@ class OpenCassette:
     def _kept(self, interaction: Interaction) -> Interaction:
         """An interaction as it may be kept: by the built-in rules, and by those of the project between them."""
         secrets, rule = self.secrets, self._rules.scrub
-        scrubbed = scrub(interaction, secrets)
+        scrubbed = scrub(with_digests(interaction), secrets)
         return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
 
     def _from_journal(self) -> list[Interaction]:

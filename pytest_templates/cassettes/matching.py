@@ -23,6 +23,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, canonical, may_be_json
 from pytest_templates.cassettes.format.forms import without_fields
+from pytest_templates.cassettes.format.media import digested
 from pytest_templates.cassettes.hosts import default_port
 from pytest_templates.cassettes.reading.llm import conversation_of, model_named
 from pytest_templates.cassettes.recorded import RecordedRequest
@@ -119,7 +120,7 @@ def json_of(request: RecordedRequest, ignored: Ignored) -> Json:
     """
     if not may_be_json(request.headers, request.body):
         raise JsonError("the body is no JSON")
-    return without(canonical(request.body), ignored.members)
+    return without(canonical(digested(request)), ignored.members)
 
 
 def bytes_of(request: RecordedRequest, ignored: Ignored) -> bytes:

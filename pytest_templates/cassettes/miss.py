@@ -105,7 +105,7 @@ class MissReport:
 
     def _asked(self) -> dict[str, str]:
         """What was asked, where no nearest recording shows it."""
-        prompt, body = last_message(self.request.body, _WIDTH), self.request.body
+        prompt, body = last_message(self.request, _WIDTH), self.request.body
         if prompt or not body:
             return {"prompt": prompt} if prompt else {}
         try:

@@ -11,6 +11,7 @@ from typing import Final
 
 from pytest_templates.cassettes.collection import CollectedTests
 from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.format.media import with_digests
 from pytest_templates.cassettes.format.vcr_import import load_vcr, says_cassette
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
@@ -39,7 +40,7 @@ def import_cassette(source: Path, target: Path, store: Store, say: Callable[[str
         credentials.learn(interaction.request)  # the keys that it was sent with
         credentials.learn_from_answer(interaction.response)  # and those that the next may be sent with
     secrets = credentials.secrets()
-    interactions = [scrub(interaction, secrets) for interaction in recorded]
+    interactions = [scrub(with_digests(interaction), secrets) for interaction in recorded]
     text = to_text(interactions)
     refuse_leaks(place, text, secrets)
     write_cassette(target, text, store)

@@ -14,7 +14,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse
-from pytest_templates.cassettes.recorded import Interaction, RecordedResponse
+from pytest_templates.cassettes.format.media import digested, with_short_digests
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.support.text import cut
 
 _MESSAGE_LISTS: Final = ("messages", "contents", "input")
@@ -123,7 +124,7 @@ def _flat(value: Json, path: str = "") -> Iterable[tuple[str, Json]]:
 
 
 def _prompt_json(value: Json) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2)
+    return with_short_digests(json.dumps(value, ensure_ascii=False, sort_keys=True, indent=2))
 
 
 _INPUT: Final = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_eval_count")
@@ -260,18 +261,18 @@ def model_named(uri: str, body: Json) -> str:
 
 def prompt_in(interaction: Interaction) -> Prompt | None:
     """The prompt of a request, or ``None`` where there is none."""
-    return prompt_of(_json(interaction.request.body))
+    return prompt_of(_json(digested(interaction.request)))
 
 
 def opening_of(interaction: Interaction) -> str:
     """The first words of what was asked last, on one line; the address where there is no prompt."""
     request = interaction.request
-    return last_message(request.body, _OPENING) or f"{request.method} {request.uri}"
+    return last_message(request, _OPENING) or f"{request.method} {request.uri}"
 
 
-def last_message(body: bytes, width: int) -> str:
+def last_message(request: RecordedRequest, width: int) -> str:
     """What was asked last, with its role, on one line, cut to a width; ``""`` where there is no prompt."""
-    prompt = prompt_of(_json(body))
+    prompt = prompt_of(_json(digested(request)))
     if prompt is None or not prompt.messages:
         return ""
     last = prompt.messages[-1]
