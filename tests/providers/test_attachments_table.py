@@ -1,0 +1,71 @@
+"""The table of docs/providers.md about attachments: what each provider takes is so, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from antiphon import Attachment, Audio, Document, Image, Message, Role, Session, connect
+from antiphon.errors import InvalidValue, ModelError
+
+PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
+MODELS = {
+    "openai": "openai-chat:gpt-4o-mini",
+    "openai-responses": "openai-responses:gpt-4o-mini",
+    "anthropic": "anthropic:claude-sonnet-4-6",
+    "google": "google:gemini-3.6-flash",
+}
+PICTURE = Image.from_bytes(b"\x89PNG", "image/png")
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+NOWHERE = "http://127.0.0.1:1"
+EXAMPLES: dict[str, tuple[Role, Attachment]] = {
+    "JPEG, PNG, GIF, WebP": ("user", PICTURE),
+    "other pictures": ("user", Image.from_bytes(b"BM", "image/bmp")),
+    "WAV, MP3": ("user", Audio.from_bytes(b"RIFF0000WAVE", "audio/wav")),
+    "other sound": ("user", Audio.from_bytes(b"OggS", "audio/ogg")),
+    "PDF": ("user", Document.from_bytes(b"%PDF-1.7", "application/pdf")),
+    "text in UTF-8": ("user", Document.from_bytes("Emma; 9 \u20ac".encode(), "text/csv")),
+    "text in another encoding": ("user", Document.from_bytes(b"\xff\xfe", "text/plain")),
+    "Word, Excel": ("user", Document.from_bytes(b"PK", DOCX)),
+    "other documents": ("user", Document.from_bytes(b"PK", "application/x-nobody-knows")),
+    "a picture at an address": ("user", Image.from_url(f"{NOWHERE}/cat.png")),
+    "sound at an address": ("user", Audio.from_url(f"{NOWHERE}/cat.wav")),
+    "a PDF at an address": ("user", Document.from_url(f"{NOWHERE}/cat.pdf")),
+    "a text at an address": ("user", Document.from_url(f"{NOWHERE}/cat.txt")),
+    "an address that tells no type": ("user", Document.from_url(f"{NOWHERE}/cat")),
+    "in a message of the system": ("system", PICTURE),
+    "in a message of the assistant": ("assistant", PICTURE),
+}
+ROWS = re.findall(r"^\| ([^|`]+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+
+
+def test_there_is_an_example_of_every_row() -> None:
+    assert [row[0] for row in ROWS] == list(EXAMPLES)
+
+
+@pytest.mark.parametrize("api", MODELS)
+def test_what_the_table_says_is_so(provider: Any, wires: Any, api: str) -> None:
+    provider.plays(wires[api].answers["text"])
+    address = {"base_url": provider.url + wires[api].root, "api_key": "dummy-key"}
+    model = connect(MODELS[api], **address, max_retries=0, max_tokens=100)
+
+    assert {row: treated(model, provider, *EXAMPLES[row]) for row in EXAMPLES} == {
+        row[0]: row[1 + list(MODELS).index(api)] for row in ROWS
+    }
+
+
+def treated(model: Any, provider: Any, role: Role, attachment: Attachment) -> str:
+    """How a model treats a message that holds this."""
+    messages = [Message(role=role, content="See.", attachments=(attachment,)), Message(role="user", content="And?")]
+    before = len(provider.asked)
+    try:
+        model.send(Session(messages=messages))
+    except InvalidValue:
+        assert len(provider.asked) == before
+        return "refused"
+    except ModelError as error:
+        return "fetched" if "cannot be fetched for it" in str(error) else str(error)
+    return "taken"
