@@ -332,6 +332,14 @@ def test_a_stream_that_ends_without_its_end_is_a_broken_connection(
     assert session.messages[-1].role == "user"
 
 
+@pytest.mark.parametrize("name", ["openai", "openai-responses"])
+def test_half_a_refusal_is_a_broken_connection(provider: Any, wires: Any, any_stream: Any, name: str) -> None:
+    provider.plays(cut_after(events_of(wires[name], "refusal streamed"), "I cannot"))
+
+    with pytest.raises(ServerError, match="stream ended before the answer"):
+        any_stream.play(Runner(provider.connect(wires[name]), template=TREE), Session())
+
+
 def test_a_stream_that_is_cut_off_at_its_limit_says_so(provider: Any, wire: Any, any_stream: Any) -> None:
     text = json.dumps(events_of(wire, "stream"))
     for end, limit in {

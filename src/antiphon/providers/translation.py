@@ -129,7 +129,8 @@ def from_wire(response: wire.ModelResponse, model: models.Model) -> Reply:
 def check_ended(response: wire.ModelResponse, model: models.Model) -> None:
     """Make sure that an answer that came in pieces came to its end: its provider said why the model stopped.
 
-    That is known of the four protocols that always say it: others may end without a word.
+    That is known of the four protocols that always say it: others may end without a word. Of an answer that OpenAI's
+    models refuse pydantic-ai does not tell the reason: the number of tokens comes at the end as well.
 
     Args:
         response: The answer.
@@ -139,10 +140,12 @@ def check_ended(response: wire.ModelResponse, model: models.Model) -> None:
         ModelConnectionError: It did not, as where a proxy closed the connection.
     """
     details = response.provider_details or {}
-    told = not {"finish_reason", "refusal", "block_reason"}.isdisjoint(details)
+    is_refused = "refusal" in details and response.usage.has_values()
+    told = is_refused or not {"finish_reason", "block_reason"}.isdisjoint(details)
     if told or response.provider_url is None or not any(speaks(model, api) for api in _SAYING_THEIR_END):
         return  # a model of somebody's own has no address
-    if response.finish_reason is None or speaks(model, "OpenAIChatModel"):  # which takes no reason for "stop"
+    is_unsure = "refusal" in details or speaks(model, "OpenAIChatModel")  # which takes no reason for "stop"
+    if response.finish_reason is None or is_unsure:
         raise theirs.ModelConnectionError(
             response.model_name or "", "the stream ended before the answer did", phase="read"
         )
