@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing
+from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from types import TracebackType, coroutine
+from typing import Any, Self, TypeAlias, TypeVar
 
 from antiphon.effects import Effect
 from antiphon.errors import InvalidType
@@ -200,6 +202,61 @@ class _Steps:
 
     def _fail(self, error: BaseException) -> None:
         self._resume, self._value = self._script.throw, error
+
+
+_T = TypeVar("_T")
+
+
+class InContext(AsyncGenerator[_T]):
+    """An async generator that runs in context variables of its own, whichever task asks for its next step.
+
+    Args:
+        context: The variables.
+        steps: The generator.
+    """
+
+    def __init__(self, context: Context, steps: AsyncGenerator[_T]) -> None:
+        self._context = context
+        self._steps = steps
+
+    async def asend(self, value: None) -> _T:
+        """Go on to the next step."""
+        return await _awaited_in(self._context, self._steps.asend(value))
+
+    async def athrow(
+        self,
+        kind: type[BaseException] | BaseException,
+        value: BaseException | object = None,
+        traceback: TracebackType | None = None,
+    ) -> _T:
+        """Go on with an error, to the next step."""
+        del traceback  # the error's own
+        error = value if isinstance(value, BaseException) else kind
+        return await _awaited_in(self._context, self._steps.athrow(error))
+
+    async def aclose(self) -> None:
+        """Leave it where it is, with its clean-up."""
+        await _awaited_in(self._context, self._steps.aclose())
+
+
+@coroutine
+def _awaited_in(context: Context, awaited: Awaitable[_T]) -> Generator[Any, Any, _T]:
+    """Wait for something that runs in a context; the event loop sees what it would see without."""
+    steps: Any = awaited.__await__()
+    resume, value = steps.send, None
+    while True:
+        try:
+            asked = context.run(resume, value)
+        except StopIteration as stop:
+            answer: _T = stop.value
+            return answer
+        try:
+            resume, value = steps.send, (yield asked)
+        except GeneratorExit:
+            context.run(steps.close)
+            raise
+        except BaseException as error:  # noqa: BLE001  # such as a cancellation, which is for what is waited for
+            resume, value = steps.throw, error
 
 
 def _here(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 
 from antiphon.connect import as_model
 from antiphon.copies import Copier
-from antiphon.drivers import adrive, drive
+from antiphon.drivers import InContext, adrive, drive
 from antiphon.errors import InvalidValue
 from antiphon.events import Event
 from antiphon.interface import UserInterface
@@ -108,17 +108,12 @@ class Runner:
         steps = self._handed_out(copy_context(), session, template, max_messages)
         return cast("Generator[Message, None, Session]", steps)
 
-    async def aiter(
+    def aiter(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
     ) -> AsyncGenerator[Message]:
         """Render the template step by step without blocking the event loop; the rest is as with ``iter``."""
-        run, chosen = self._begun(session, template, max_messages)
-        try:
-            async with aclosing(cast("AsyncGenerator[Message]", self._aplayed(run, chosen))) as steps:
-                async for step in steps:
-                    yield step
-        finally:
-            ended(run)
+        steps = self._ahanded_out(session, template, max_messages)
+        return InContext(copy_context(), cast("AsyncGenerator[Message]", steps))
 
     def stream(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
@@ -126,17 +121,11 @@ class Runner:
         """Render the template step by step, as ``iter`` does, with ``TextDelta`` events while models speak."""
         return self._handed_out(copy_context(), session, template, max_messages, streaming=True)
 
-    async def astream(
+    def astream(
         self, session: Session | None = None, *, template: Template | None = None, max_messages: int | None = None
     ) -> AsyncGenerator[Message | Event]:
         """Render the template step by step, as ``aiter`` does, with ``TextDelta`` events while models speak."""
-        run, chosen = self._begun(session, template, max_messages)
-        try:
-            async with aclosing(self._aplayed(run, chosen, streaming=True)) as steps:
-                async for step in steps:
-                    yield step
-        finally:
-            ended(run)
+        return InContext(copy_context(), self._ahanded_out(session, template, max_messages, streaming=True))
 
     def _handed_out(
         self,
@@ -151,6 +140,17 @@ class Runner:
         run.context = context
         try:
             return (yield from self._played(run, chosen, streaming=streaming))
+        finally:
+            ended(run)
+
+    async def _ahanded_out(
+        self, session: Session | None, template: Template | None, max_messages: int | None, *, streaming: bool = False
+    ) -> AsyncGenerator[Message | Event]:
+        run, chosen = self._begun(session, template, max_messages)
+        try:
+            async with aclosing(self._aplayed(run, chosen, streaming=streaming)) as steps:
+                async for step in steps:
+                    yield step
         finally:
             ended(run)
 

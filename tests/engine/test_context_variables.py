@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from contextvars import ContextVar
 from typing import Any
 
+import anyio
 import pytest
 
 from antiphon import (
@@ -42,6 +44,36 @@ def tree() -> LinearTemplate:
 
 def results(session: Session) -> list[str]:
     return [message.content for message in session.messages if message.role == "tool"]
+
+
+async def go_through(runs: list[AsyncIterator[Any]]) -> None:
+    """Go through runs in turn, in one task."""
+    while runs:
+        runs = [run for run in runs if await anext(run, None) is not None]
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+@pytest.mark.parametrize("way", ["aiter", "astream"])
+def test_so_do_async_runs_of_one_task(way, library, answering):
+    asking = Reply(tool_calls=(ToolCall(id="1", name="who"), ToolCall(id="2", name="who")))
+    sessions = [Session(metadata={"name": name}) for name in ("Ada", "Bob")]
+    runs = [getattr(Runner(answering(asking, "ok"), template=tree()), way)(session) for session in sessions]
+
+    anyio.run(go_through, runs, backend=library)
+
+    assert [results(session) for session in sessions] == [["Ada", "Ada"], ["Bob", "Bob"]]
+    assert CURRENT.get() == "nobody"
+
+
+def test_an_async_run_may_go_on_and_be_closed_in_other_tasks(answering):
+    async def main() -> None:
+        steps = Runner(answering(), template=Inside()).aiter()
+        said = [await asyncio.create_task(anext(steps)) for _ in range(2)]
+        assert [message.content for message in said] == ["inside", "inside"]
+        await asyncio.create_task(steps.aclose())
+        assert await anext(steps, None) is None
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("way", ["iter", "stream"])
