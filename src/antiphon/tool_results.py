@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -13,7 +13,7 @@ from os import PathLike, fspath
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError, SchemaSerializer, to_jsonable_python
 
 from antiphon.errors import InvalidValue
 
@@ -132,6 +132,23 @@ def _by_pydantic(value: object) -> Json:
         return _plain(inner)
 
     try:
-        return _plain(to_jsonable_python(value, fallback=unknown))
+        plain = to_jsonable_python(value, fallback=unknown)
+        serializer: SchemaSerializer | None = getattr(type(value), "__pydantic_serializer__", None)
+        if serializer is not None:
+            _refuse_lost(plain, serializer.to_python(value, warnings=False))
+        return _plain(plain)
     except (PydanticSerializationError, UnicodeDecodeError) as error:
         raise _untold(str(error)) from error
+
+
+def _refuse_lost(plain: object, held: object) -> None:
+    """Refuse numbers that pydantic has made null: in a field of any type it does so with what is no number of JSON."""
+    match plain, held:
+        case None, float():
+            _finite(held)
+        case dict(), Mapping():
+            for inner, inner_held in zip(plain.values(), held.values(), strict=False):
+                _refuse_lost(inner, inner_held)
+        case list(), Collection():
+            for inner, inner_held in zip(plain, held, strict=False):
+                _refuse_lost(inner, inner_held)

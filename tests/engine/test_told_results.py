@@ -66,6 +66,7 @@ class Box:
 @pydantic_dataclass
 class Shelf:
     since: date
+    extra: Any = None
 
 
 KINDS = [
@@ -83,7 +84,7 @@ KINDS = [
     ),
     (Book(title="Emma", extra=Box(1)), '{"title":"*Emma*","extra":{"holds":1,"tags":[]}}'),
     (Box(Box(Book(title="Emma")), frozenset("ba")), None),
-    (Shelf(date(2026, 1, 2)), '{"since":"2026-01-02"}'),
+    (Shelf(date(2026, 1, 2)), '{"since":"2026-01-02","extra":null}'),
     (datetime(2026, 1, 2, tzinfo=UTC), '"2026-01-02T00:00:00Z"'),
     (timedelta(days=1), '"P1D"'),
     (Decimal("1.50"), '"1.50"'),
@@ -155,6 +156,10 @@ def endless() -> list[Any]:
         ([float("-inf")], "-Infinity is no number of JSON"),
         (Priced(price=float("nan")), "NaN is no number of JSON"),
         (Box(float("nan")), "NaN is no number of JSON"),
+        (Book(title="Emma", extra=float("nan")), "NaN is no number of JSON"),
+        (Book(title="Emma", extra={"all": [None, {float("inf")}]}), "Infinity is no number of JSON"),
+        ([Book(title="Emma", extra=Book(title="Emma", extra=float("nan")))], "NaN is no number of JSON"),
+        (Shelf(date(2026, 1, 2), float("nan")), "NaN is no number of JSON"),
         ("\ud800", "surrogates not allowed"),
         (endless(), "it holds itself (Circular reference), or is nested too deep"),
     ],
