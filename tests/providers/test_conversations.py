@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ from antiphon.providers.connection import Connection
 from antiphon.rules import PROVIDERS, RULES, Provider, Rule, violations
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
-Body = Mapping[str, Any]
 
 
 def said(role: Any, content: str = "", *calls: str, answers: str | None = None, thinking: str | None = None) -> Message:
@@ -91,99 +90,6 @@ MODELS: dict[Provider, str] = {
 }
 
 
-def twice(ids: list[str]) -> bool:
-    return len(set(ids)) < len(ids)
-
-
-def chat_refuses(body: Body) -> str | None:
-    """What chat completions refuse."""
-    waiting: list[str] = []
-    for message in body["messages"]:
-        if message["role"] == "tool":
-            if message["tool_call_id"] not in waiting:
-                return "messages with role 'tool' must be a response to a preceding message with 'tool_calls'"
-            waiting.remove(message["tool_call_id"])
-            continue
-        if waiting:
-            break
-        waiting = [call["id"] for call in message.get("tool_calls") or ()]
-        if twice(waiting):
-            return "duplicate value for 'id' of tool_calls"
-        if not waiting and message["content"] is None:
-            return "a message needs content"
-    return f"tool_call_ids did not have response messages: {waiting}" if waiting else None
-
-
-def responses_refuse(body: Body) -> str | None:
-    """What Responses refuse."""
-    calls = [item["call_id"] for item in body["input"] if item.get("type") == "function_call"]
-    results = [item["call_id"] for item in body["input"] if item.get("type") == "function_call_output"]
-    if twice(calls) or twice(results):
-        return "duplicate call_id"
-    if set(calls) - set(results):
-        return "no tool output found for function call"
-    return "no tool call found for function call output" if set(results) - set(calls) else None
-
-
-def anthropic_refuses(body: Body) -> str | None:
-    """What Anthropic's messages refuse."""
-    if not body["messages"]:
-        return "messages: at least one message is required"
-    if not (body.get("system") or "x").strip() or any(not text.strip() for text in texts(body["messages"])):
-        return "text content blocks must contain non-whitespace text"
-    uses: list[str] = []
-    for message in (*body["messages"], {"role": "", "content": []}):
-        results = [block["tool_use_id"] for block in message["content"] if block["type"] == "tool_result"]
-        if sorted(results) != sorted(uses) or twice(uses):
-            return "each tool_use must have a single tool_result in the next message, and none stands without"
-        uses = [block["id"] for block in message["content"] if block["type"] == "tool_use"]
-    last = body["messages"][-1]
-    if last["role"] == "assistant":
-        return "this model does not support assistant message prefill"
-    thinks = (body.get("thinking") or {}).get("type") == "enabled"
-    answers = any(block["type"] == "tool_result" for block in last["content"])
-    if thinks and answers and body["messages"][-2]["content"][0]["type"] != "thinking":
-        return "expected thinking, but found tool_use"
-    return None
-
-
-def texts(messages: list[Body]) -> Iterator[str]:
-    for message in messages:
-        for block in message["content"]:
-            nested = block.get("content") or []
-            yield from (one["text"] for one in (block, *nested) if one["type"] == "text")
-
-
-def google_refuses(body: Body) -> str | None:
-    """What generateContent refuses. A first turn of the user may be empty, as pydantic-ai sends it."""
-    contents, before = body["contents"], "user"
-    system = body.get("systemInstruction", {}).get("parts", [])
-    if not contents or any(part == {"text": ""} for turn in contents[1:] for part in turn["parts"]):
-        return "contents.parts must not be empty"
-    if contents[0]["role"] != "user" or any(not part["text"] for part in system):
-        return "the first turn is the user's, and a system instruction has a text"
-    calls: list[str] = []
-    for turn in (*contents, {"role": "", "parts": []}):
-        results = [part["functionResponse"]["id"] for part in turn["parts"] if "functionResponse" in part]
-        if sorted(results) != sorted(calls) or twice(calls):
-            return "the number of function response parts is not equal to that of the function call parts"
-        if any(not part["functionResponse"].get("name") for part in turn["parts"] if "functionResponse" in part):
-            return "function_response.name: name cannot be empty"
-        calls = [part["functionCall"]["id"] for part in turn["parts"] if "functionCall" in part]
-        if calls and before == "model":
-            return "function call turn comes immediately after a user turn or after a function response turn"
-        before = turn["role"]
-    return "requests ending with a model turn are not supported" if contents[-1]["role"] == "model" else None
-
-
-REFUSES: dict[Provider, Callable[[Body], str | None]] = {
-    "openai": chat_refuses,
-    "openai-responses": responses_refuse,
-    "anthropic": anthropic_refuses,
-    "google": google_refuses,
-}
-
-
 @pytest.fixture(params=PROVIDERS)
 def api(request: pytest.FixtureRequest) -> Provider:
     """A provider's API."""
@@ -192,9 +98,9 @@ def api(request: pytest.FixtureRequest) -> Provider:
 
 
 @pytest.fixture
-def strict(provider: Any, wires: Any, api: Provider) -> Any:
+def strict(provider: Any, refusals: Any, wires: Any, api: Provider) -> Any:
     """A server that plays this provider, and refuses what it refuses."""
-    provider.refuses = REFUSES[api]
+    provider.refuses = refusals[api]
     provider.plays(wires[api].answers["text"])
     return provider
 
