@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from antiphon import LinearTemplate, Runner, Session, ToolingTemplate, UserTempl
 from antiphon.errors import OutputError, TruncatedAnswer
 
 RAN: list[str] = []
+MODE = SimpleNamespace(streams=False)  # of a run that is asked for as a whole
 
 
 @tool
@@ -188,14 +190,14 @@ def test_calls_of_an_answer_that_reached_its_limit_are_not_run(
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_native], ids=str)
 def test_with_retries_the_model_is_told_so_in_a_conversation_that_its_provider_takes(
-    provider: Any, wires: Any, refusals: Any, mode: Any, case: Case
+    provider: Any, wires: Any, refusals: Any, case: Case
 ) -> None:
-    wire, session = wires[case.wire], Session()
+    wire, mode = wires[case.wire], MODE
     calls = json.dumps(played(wire, mode, "two calls"))
     again = json.loads(re.sub(r'"(call|toolu)_(\d)"', r'"\1_9\2"', calls))  # no two calls have one id
     provider.plays(broken_off(wire, mode), again, said(wire, mode, '{"euros"', ": 11}"))
 
-    mode.play(runner(provider, wire, refusals, case, retries=1), session)
+    session = runner(provider, wire, refusals, case, retries=1).run()
 
     assert session.last.parsed == Bill(euros=11)
     assert RAN == ["Emma", "Ivanhoe"]
