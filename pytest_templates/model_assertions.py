@@ -12,7 +12,7 @@ from typing import TypeAlias
 from antiphon import Model, ModelCall, Session, Trace
 from antiphon.errors import InvalidType, shown
 from antiphon.parameters import check_kind
-from pytest_templates.support.targets import is_meant, which_template
+from pytest_templates.support.targets import is_glob, is_meant, which_template
 from pytest_templates.support.text import counted, table
 
 Expected: TypeAlias = Model | str | Sequence[Model | str] | AbstractSet[Model | str]
@@ -73,8 +73,13 @@ class _Expectation:
 
 
 def _is_of(call: ModelCall, model: Model | str) -> bool:
-    """Whether this model, or one with this name, was called; a fork counts as the model that it was copied from."""
-    return call.origin is model.origin if isinstance(model, Model) else call.model == model
+    """Whether this model, or one with this name, answered, or was asked and had another one answer.
+
+    A fork counts as the model that it was copied from.
+    """
+    if isinstance(model, Model):
+        return call.origin is model.origin or call.asked is model.origin
+    return model in (call.model, getattr(call.asked, "name", None))
 
 
 def _expectations_of(expected: Mapping[str, Expected]) -> dict[str, _Expectation]:
@@ -117,8 +122,8 @@ class _Targets:
     """
 
     def __init__(self, named: Sequence[str]) -> None:
-        self._exact = {target for target in named if not _is_glob(target)}
-        self._globs = [target for target in named if _is_glob(target)]
+        self._exact = {target for target in named if not is_glob(target)}
+        self._globs = [target for target in named if is_glob(target)]
 
     def of(self, call: ModelCall) -> str | None:
         """The target that a call counts for: its path, else its id, else the first fitting glob; ``None`` for none.
@@ -131,10 +136,6 @@ class _Targets:
             return call.template_id
         fitting = (glob for glob in self._globs if is_meant(glob, call.template_path, call.template_id))
         return next(fitting, None) if call.template_id else None
-
-
-def _is_glob(target: str) -> bool:
-    return "*" in target or "?" in target
 
 
 class _NumberedNames:
@@ -160,8 +161,9 @@ class _NumberedNames:
         return model if isinstance(model, str) else self._numbered(model.name, model.origin)
 
     def name_in(self, call: ModelCall) -> str:
-        """The name of the model of a call, with its number."""
-        return self._numbered(call.model, call.origin)
+        """The name of the model of a call, with its number, and that of the model around it."""
+        name, around = self._numbered(call.model, call.origin), getattr(call.asked, "name", call.model)
+        return name if around == call.model else f"{name} by way of {around}"
 
     @property
     def notes(self) -> Iterator[str]:
@@ -190,8 +192,9 @@ _WHY = {
     "subroutine": "model= of the subroutine around it",
     "subroutine-runner": "runner= of the subroutine around it",
     "runner": "the runner's model",
-    "direct": "code called the model itself",
-    "override": "--templates-model",
+    "direct": "code called a model of its own",
+    "override": "an override",
+    "model": "the model around it",
 }
 
 

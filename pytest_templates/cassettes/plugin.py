@@ -15,7 +15,7 @@ from pytest_templates.cassettes.places import Place, is_settled, place_of, store
 from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CALLS, CallSource
+from pytest_templates.run.calls import CALLS, CallSource, asked_in
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.run.report_data import ReportData
@@ -181,7 +181,8 @@ class Cassettes:
 
         if is_recorded_at_model_level():  # a part of another model's answer, which counts with that
             return CallSource("recorded")
-        was_sent = cassette.sent_requests.was_sent(call.template_path, call.model)
+        sent = [cassette.sent_requests.was_sent(one.template_path, one.model) for one in asked_in(call)]
+        was_sent = any(sent)
         if not isinstance(call.origin, ConnectedModel) and not getattr(call.origin, "recordable", False):
             return CallSource("model", was_sent)
         return CallSource("recorded" if was_sent else "cassette", was_sent)

@@ -163,7 +163,7 @@ class _Call:
         replay = self._decision.replay
         self.replay: RecordedResponse | None = None if replay is None else replay.response
         if replay is not None or not isinstance(model, ConnectedModel):  # which tells it itself when it is asked
-            tell(LISTENERS.now.live_call, LiveCall(model.name, session.run.path))
+            tell(LISTENERS.now.live_call, LiveCall.of(model))
         self._started = seconds()
 
     def replayed(self, response: RecordedResponse) -> Iterator[Piece | ModelError]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from antiphon import Model, ModelSettings, connect
 from antiphon.connect import as_model
 from antiphon.copies import isolated
-from antiphon.replacing import Choice, replacing
+from antiphon.model import Choice, models_within, replacing
 from pytest_templates.cassettes.settings import Override
 from pytest_templates.support.engine import is_double
 from pytest_templates.support.environment import placeholder_keys
@@ -18,7 +19,8 @@ from pytest_templates.support.targets import is_meant
 class Replacement:
     """Replaces the models that templates call by those of overrides; of several for one template, by the last.
 
-    Scripted models and pydantic-ai's doubles stay: their answers were written for their test. The new model gets those
+    Scripted models and pydantic-ai's doubles stay: their answers were written for their test. So do models that ask
+    others, which are replaced in their turn. The new model gets those
     settings of the replaced one that every model has, such as temperature; those of one provider do not fit another.
 
     Args:
@@ -30,17 +32,19 @@ class Replacement:
 
     def choose(self, choice: Choice) -> Choice:
         """The model that is called instead, or the choice as it is."""
-        if is_double(choice.model):
+        if choice.is_in_place or is_double(choice.model) or models_within(choice.model):
             return choice
-        run = choice.session.run
+        caller = choice.caller
+        if caller.template_path is None:
+            return choice
         for template, model in self._models:
-            if is_meant(template, run.path, run.template_key):
-                return Choice(_with_settings_of(choice.model, model), "override", choice.session)
+            if is_meant(template, caller.template_path, caller.template_id):
+                return replace(choice, model=with_settings_of(choice.model, model), chosen_by="override")
         return choice
 
 
 @contextmanager
-def overriding(overrides: Sequence[Override]) -> Iterator[None]:
+def replacing_models(overrides: Sequence[Override]) -> Iterator[None]:
     """Replace models for the length of a block."""
     with replacing(Replacement(overrides).choose):
         yield
@@ -66,7 +70,8 @@ def try_out(override: Override, *, recording: bool) -> None:
         Connection(override.model)
 
 
-def _with_settings_of(replaced: Model, model: Model) -> Model:
+def with_settings_of(replaced: Model, model: Model) -> Model:
+    """A model with those settings of another one that every model has."""
     fork = isolated(model)
     fork.settings = ModelSettings(
         **{name: getattr(replaced.settings, name, None) for name in ModelSettings.model_fields}

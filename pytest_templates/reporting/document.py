@@ -60,10 +60,10 @@ class Call(_Value):
     """A call of a model.
 
     Attributes:
-        template_id: The id of the template that asked; for one without an id its path without iterations; ``""`` where
-            code called the model itself.
+        template_id: The id of the template that asked; for one without an id its path without iterations; ``""`` for a
+            call from outside of templates.
         template_path: Where in the tree that was, iterations included; ``null`` for a call from outside of templates.
-        model: The name of the model that was requested.
+        model: The name of the model that answered.
         served_by: The name that the provider reported, where it did.
         chosen_by: Whose choice the model was, as in ``ModelCall``.
         input_tokens: Tokens sent; 0 where the provider did not say.
@@ -74,6 +74,7 @@ class Call(_Value):
         source: Where the answer came from: a script, a cassette, a model that was recorded just now, or the model.
         error: What it raised; ``null`` when it did not.
         attachments: What was sent beside text, and answered.
+        inner: The names of the models that the model asked while it answered, in order.
     """
 
     template_id: str
@@ -89,6 +90,7 @@ class Call(_Value):
     source: Source
     error: str | None
     attachments: tuple[Attached, ...] = ()
+    inner: tuple[str, ...] = ()
 
 
 class Isolation(_Value):

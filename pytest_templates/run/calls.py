@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from antiphon import Attachment, ModelCall
 
 
-Source: TypeAlias = Literal["script", "cassette", "recorded", "model"]
+Source: TypeAlias = Literal["script", "cassette", "recorded", "model", "double"]
 
 UNBILLED: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
 
@@ -24,7 +24,8 @@ class CallSource:
     """Where the answer to a model call came from.
 
     Attributes:
-        name: A script, a cassette that was replayed, one that is being recorded, or the model itself.
+        name: A script, a cassette that was replayed, one that is being recorded, the model itself, or a double inside
+            of its client.
         was_sent: Whether a request was sent to a real model now.
     """
 
@@ -67,6 +68,7 @@ class CallRow(TypedDict):
         source: Where the answer came from.
         error: The type and the text of the error that the call raised; ``None`` where it raised none.
         attachments: What was sent beside text, and answered.
+        inner: The names of the models that the model asked while it answered, in order.
     """
 
     template_id: str
@@ -82,6 +84,7 @@ class CallRow(TypedDict):
     source: Source
     error: str | None
     attachments: list[AttachmentRow]
+    inner: list[str]
 
 
 CALLS: Final = ReportData[list[CallRow]]("calls")
@@ -100,11 +103,14 @@ def row_of(call: ModelCall, source: Source) -> CallRow:
         "input_tokens": 0 if usage is None else usage.input_tokens,
         "output_tokens": 0 if usage is None else usage.output_tokens,
         "cost": None if cost is None else f"{cost:f}",
-        "unpriced": cost is None and call.error is None and _is_billed(call),
+        "unpriced": cost is None
+        and source != "double"
+        and any(one.error is None and _is_billed(one) for one in asked_in(call)),
         "seconds": call.seconds,
         "source": source,
         "error": None if call.error is None else as_text(f"{type(call.error).__name__}: {call.error}"),
         "attachments": [_attachment_row(place, one) for place, one in _attachments_of(call)],
+        "inner": [one.model for one in asked_in(call)] if call.inner else [],
     }
 
 
@@ -128,6 +134,14 @@ def _attachment_row(message: int | None, attachment: Attachment) -> AttachmentRo
         "digest": digest,
         "size": size,
     }
+
+
+def asked_in(call: ModelCall) -> Iterator[ModelCall]:
+    """The calls that asked no further model: the call itself, or those within it."""
+    if not call.inner:
+        yield call
+    for inner in call.inner:
+        yield from asked_in(inner)
 
 
 def _is_billed(call: ModelCall) -> bool:

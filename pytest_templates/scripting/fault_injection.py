@@ -10,8 +10,7 @@ from typing import TypeAlias
 
 from antiphon import Message, Model, ModelCall, Reply, Session
 from antiphon.errors import InvalidType, InvalidValue
-from antiphon.model import answering
-from antiphon.replacing import Choice, replacing
+from antiphon.model import Choice, answering, models_within, replacing
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
 from pytest_templates.support.targets import is_meant, which_template
@@ -94,11 +93,16 @@ class Faults:
             raise UnusedSteps(self.unused)
 
     def replacement(self, choice: Choice) -> Choice:
-        """The model that a template calls, or one with the fault that is due."""
-        run = choice.session.run
-        self._callers[run.path, run.template_key] = None
+        """The model that a template asks, or one with the fault that is due.
+
+        Faults of a template whose model asks others reach these: what it does about them is a part of the program.
+        """
+        path, template_id = choice.caller.template_path, choice.caller.template_id
+        self._callers[path, template_id] = None
+        if models_within(choice.model):
+            return choice
         for placed in self._placed:
-            if is_meant(placed.path, run.path, run.template_key) and placed.take():
+            if is_meant(placed.path, path, template_id) and placed.take():
                 return replace(choice, model=FaultyModel(choice.model, placed.fault, self))
         return choice
 
@@ -116,7 +120,7 @@ def faults_in_place() -> Iterator[Faults]:
     """Inject faults, and make time virtual, for the length of a block."""
     with virtual_time() as time:
         faults = Faults(time)
-        with replacing(faults.replacement):
+        with replacing(faults.replacement, altering=True):
             yield faults
 
 

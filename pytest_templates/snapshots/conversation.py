@@ -45,7 +45,8 @@ _CHOSEN_BY: Final = {
     "subroutine-runner": "the runner of a subroutine",
     "runner": "the runner's model",
     "direct": "called directly",
-    "override": "set by --templates-model",
+    "override": "an override",
+    "model": "the model around it",
 }
 
 

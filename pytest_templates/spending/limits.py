@@ -131,6 +131,7 @@ class Tally:
         """The sum with one more call."""
         return replace(
             self.with_call_of(call["model"]),
+            models=self.models | {call["model"], *call["inner"]},
             input_tokens=self.input_tokens + call["input_tokens"],
             output_tokens=self.output_tokens + call["output_tokens"],
             cost=self.cost + Decimal(call["cost"] or 0),

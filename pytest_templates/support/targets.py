@@ -23,6 +23,11 @@ def is_meant(target: str, path: str | None, template_id: str) -> bool:
     return fits(path or "") is not None or fits(template_id) is not None
 
 
+def is_glob(target: str) -> bool:
+    """Whether a target is a glob: it may mean several templates."""
+    return "*" in target or "?" in target
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: a similar one among the known names, if there is one."""
     from difflib import get_close_matches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextvars import Token
+from contextvars import ContextVar, Token
 from time import perf_counter
 from types import TracebackType
 from typing import Protocol, Self
@@ -11,8 +11,8 @@ from typing import Protocol, Self
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, tell
-from antiphon.messages import Message, Reply
-from antiphon.session import Session
+from antiphon.messages import Message, Reply, ToolCall, total_usage
+from antiphon.session import RENDERING, Run, Session
 from antiphon.trace import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 
 
@@ -29,14 +29,29 @@ class Asked(Protocol):
         """The model that it was first copied from."""
         ...
 
+    @property
+    def recordable(self) -> bool:
+        """Whether its calls are recorded as a whole."""
+        ...
+
     def _recorded(self, call: ModelCall) -> None: ...
 
 
 class CallRecorder:
     """Records one call of a model; used in a ``with``, at whose end the call is recorded, whatever happened.
 
+    The call is that of a template where one asks by an effect, where its code calls the model by itself, or where code
+    does so that runs for it, such as a tool or a transform. What a model asks another one while it answers is a part
+    of its call.
+
     Args:
         model: The model.
+        session: What it is to answer.
+
+    Attributes:
+        caller: Who asks.
+        chosen_by: Whose choice the model is.
+        is_in_place: Whether the model, or one around it, was put in place of another.
         session: What it is to answer.
 
     Raises:
@@ -45,36 +60,66 @@ class CallRecorder:
     """
 
     __slots__ = (
-        *("_caller", "_chosen_by", "_heard", "_model", "_picture", "_reply", "_session", "_started"),
-        *("_final", "_text_after"),
+        *("caller", "chosen_by", "is_in_place", "session"),
+        *("_asked", "_by", "_final", "_heard", "_inner", "_is_over", "_message", "_model", "_outer", "_picture"),
+        *("_reply", "_run", "_started", "_text_after"),
     )
 
-    _chosen_by: ChosenBy
+    caller: Caller
+    chosen_by: ChosenBy
 
     def __init__(self, model: Asked, session: Session) -> None:
         if not isinstance(session, Session):
             raise InvalidType(f"model {model.name!r} answers a Session, not {type(session).__name__}: {session!r}")
         if not session.messages:
             raise InvalidValue(f"model {model.name!r} was given an empty session: there is nothing to answer")
+        self.session = session
+        self.is_in_place = False
+        self._asked = model
         self._model = model
-        self._session = session
         self._reply: Reply | None = None
         self._final: Reply | Message | None = None
+        self._message: Message | None = None
+        self._by: ModelCall | None = None
         self._heard: list[str] = []
         self._text_after: float | None = None
+        self._outer: CallRecorder | None = None
+        self._inner: list[tuple[ModelCall, Message | None]] = []
+        self._is_over = False
+        self._run = session.run
+        self._credit(model)
+
+    def _credit(self, model: Asked) -> None:
+        """Find out who asks, and whose choice the model is."""
+        run = self._run
+        chosen_by = run.chooser_of_asked(model)
+        if chosen_by is None:
+            outer = _UNDER_WAY.get()
+            if outer is not None and not outer._is_over:
+                self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
+                self.caller = Caller(outer.caller.template_path, outer.caller.template_id, model.name)
+                return
+            run = self._run = _rendering(run)
+            chosen_by = run.chooser_of(model)
+        self.chosen_by = chosen_by
+        self.caller = Caller(run.path, run.template_key, model.name)
+
+    def let_answer(self, model: Asked, chosen_by: ChosenBy) -> None:
+        """Let another model answer: one that was put in place of the one that was asked, or stands in for it."""
+        self._model = model
+        if chosen_by == "override":
+            self._asked, self.is_in_place = model, True
+        self.chosen_by = chosen_by
+        self.caller = Caller(self.caller.template_path, self.caller.template_id, model.name)
 
     def __enter__(self) -> Self:
-        run = self._session.run
-        self._chosen_by = run.chooser_of(self._model)
-        template_id = "" if self._chosen_by == "direct" else run.template_key
-        self._caller = Caller(run.path, template_id, self._model.name)
-        self._picture = self._session.picture()
+        self._picture = self.session.picture()
         self._started = perf_counter()
         return self
 
     def asking(self) -> _Asking:
         """Let ``current_caller`` tell who is asking, while the model is at work."""
-        return _Asking(self._caller)
+        return _Asking(self)
 
     def answered(self, answer: object) -> Message:
         """Take the model's answer; returns it as a message.
@@ -84,21 +129,25 @@ class CallRecorder:
         """
         if isinstance(answer, str):
             answer = Reply(answer)
+        if not isinstance(answer, Reply | Message):
+            raise self._refused(answer)
+        by = self._answered_by(answer) if self._inner else None
+        path, model = self.caller.template_path, self.caller.model if by is None else by.model
         if isinstance(answer, Reply):
             self._reply = answer
-            return Message(
+            self._message = Message(
                 role="assistant",
                 content=answer.content or answer.refusal or "",
                 tool_calls=answer.tool_calls,
-                template_path=self._caller.template_path,
-                model=self._caller.model,
+                template_path=path,
+                model=model,
                 thinking=answer.thinking,
                 refusal=answer.refusal,
                 finish_reason=answer.finish_reason,
                 provider_data=answer.provider_data,
                 attachments=answer.attachments,
             )
-        if isinstance(answer, Message):
+        else:
             self._reply = Reply(
                 answer.content,
                 tool_calls=answer.tool_calls,
@@ -108,8 +157,21 @@ class CallRecorder:
                 provider_data=answer.provider_data,
                 attachments=answer.attachments,
             )
-            return answer.model_copy(update={"template_path": self._caller.template_path, "model": self._caller.model})
-        raise self._refused(answer)
+            self._message = answer.model_copy(update={"template_path": path, "model": model})
+        self._by = by
+        return self._message
+
+    def _answered_by(self, answer: Reply | Message) -> ModelCall | None:
+        """The inner call that gave the answer; ``None`` where the model gave it itself."""
+        if self._model.recordable:
+            return None
+        answered = [(call, message) for call, message in self._inner if message is not None]
+        passed_on = [call for call, message in answered if message is answer]
+        passed_on = passed_on or [call for call, message in answered if _said(message) == _said(answer)]
+        if passed_on:
+            return passed_on[-1]
+        models = {id(call.origin) for call, _ in answered}
+        return answered[-1][0] if len(models) == 1 else None
 
     def _refused(self, answer: object) -> InvalidType:
         return InvalidType(
@@ -156,45 +218,76 @@ class CallRecorder:
         if self._text_after is None:
             self._text_after = perf_counter() - self._started
         self._heard.append(text)
-        return TextDelta(text, self._caller.template_path)
+        return TextDelta(text, self.caller.template_path)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        seconds = perf_counter() - self._started
-        reply = self._reply
+        self._is_over = True
+        call = self._made(error, perf_counter() - self._started)
+        if self._outer is None:
+            self._run.trace.calls.append(call)
+        else:
+            self._outer._inner.append((call, self._message))
+        if self.session.trace is not self._run.trace:
+            self.session.trace.calls.append(call)
+        self._model._recorded(call)
+        listening = LISTENERS.now.model_call
+        if listening and self._outer is None:
+            tell(listening, call)
+
+    def _made(self, error: BaseException | None, seconds: float) -> ModelCall:
+        """The call, as it was."""
+        reply, by = self._reply, self._by
         if reply is None and self._heard:
             reply = Reply("".join(self._heard))
-        call = ModelCall(
-            template_id=self._caller.template_id,
-            template_path=self._caller.template_path,
-            model=self._caller.model,
-            served_by=None if reply is None else reply.served_by,
-            chosen_by=self._chosen_by,
+        inner = tuple(call for call, _ in self._inner)
+        if error is not None and not self._model.recordable:
+            by = next((call for call in inner if call.error is error), None)
+        usage = None if reply is None else reply.usage
+        served_by = None if reply is None else reply.served_by
+        return ModelCall(
+            template_id=self.caller.template_id,
+            template_path=self.caller.template_path,
+            model=self.caller.model if by is None else by.model,
+            served_by=by.served_by if by is not None and served_by is None else served_by,
+            chosen_by="override" if by is not None and by.chosen_by == "override" else self.chosen_by,
             messages=self._picture,
             reply=reply,
             error=error,
-            usage=None if reply is None else reply.usage,
+            usage=usage or total_usage(call.usage for call in inner if call.usage is not None),
             seconds=seconds,
             seconds_to_text=self._text_after,
-            depth=self._session.run.depth,
-            origin=self._model.origin,
+            depth=self._run.depth,
+            origin=self._model.origin if by is None else by.origin,
+            asked=self._asked.origin,
+            inner=inner,
         )
-        self._session.trace.calls.append(call)
-        self._model._recorded(call)
-        listening = LISTENERS.now.model_call
-        if listening:
-            tell(listening, call)
 
 
 class _Asking:
     """Lets ``current_caller`` tell who is asking, for the length of a ``with``."""
 
-    __slots__ = ("_caller", "_token")
+    __slots__ = ("_call", "_call_before", "_caller_before")
 
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, call: CallRecorder) -> None:
+        self._call = call
 
     def __enter__(self) -> None:
-        self._token: Token[Caller | None] = CURRENT_CALLER.set(self._caller)
+        self._call_before: Token[CallRecorder | None] = _UNDER_WAY.set(self._call)
+        self._caller_before: Token[Caller | None] = CURRENT_CALLER.set(self._call.caller)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        CURRENT_CALLER.reset(self._token)
+        CURRENT_CALLER.reset(self._caller_before)
+        _UNDER_WAY.reset(self._call_before)
+
+
+_UNDER_WAY: ContextVar[CallRecorder | None] = ContextVar("antiphon_call", default=None)
+
+
+def _rendering(run: Run) -> Run:
+    """The run that code works for which asks in a session of another run: its own, or that of the template around."""
+    around = RENDERING.get() if run.path is None else None
+    return run if around is None or around.path is None else around
+
+
+def _said(answer: Reply | Message) -> tuple[str, tuple[ToolCall, ...]]:
+    return answer.content, answer.tool_calls

@@ -20,6 +20,7 @@ from antiphon.parameters import check_kind
 from antiphon.providers.options import BEYOND_HTTP, USUAL, check_address, check_key
 from antiphon.rules import Provider, check_conversation, takes_prefill
 from antiphon.session import Session
+from antiphon.trace import current_caller
 
 if TYPE_CHECKING:
     from antiphon.providers.connection import Connection  # heavy: imported when a real model is first asked
@@ -32,10 +33,20 @@ class LiveCall:
     Attributes:
         model: The name of the model.
         path: The path of the template that asks; ``None`` for a call from outside of templates.
+        template_id: Its id, or for a template without one its path without iterations; ``""`` outside of templates.
     """
 
     model: str
     path: str | None
+    template_id: str
+
+    @classmethod
+    def of(cls, model: Model) -> LiveCall:
+        """The call of a model that is being asked."""
+        caller = current_caller()
+        if caller is None:
+            return cls(model.name, None, "")
+        return cls(model.name, caller.template_path, caller.template_id)
 
 
 class RealModel(Protocol):
@@ -179,7 +190,7 @@ class ConnectedModel(Model):
         self._check_conversation(session)
         listening = LISTENERS.now.live_call
         if listening:
-            tell(listening, LiveCall(self.name, session.run.path))
+            tell(listening, LiveCall.of(self))
         return self._link.connection()
 
     def _check_conversation(self, session: Session) -> None:

@@ -14,7 +14,7 @@ from antiphon.errors import InvalidType
 from antiphon.events import Event
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
-from antiphon.session import Run, Session
+from antiphon.session import RENDERING, Run, Session
 
 Step: TypeAlias = Message | Event | Effect
 Script: TypeAlias = Generator[Step, Any, Session]
@@ -107,7 +107,7 @@ class _Steps:
         resume, value = self._resume, self._value
         self._resume, self._value = self._script.send, None
         try:
-            step: Step = self._call(resume, value)
+            step: Step = self._call(self._at_work, resume, value)
         except StopIteration as stop:
             self.session = stop.value
             raise
@@ -115,7 +115,7 @@ class _Steps:
 
     def close(self) -> None:
         """Leave the script where it is, with its clean-up."""
-        self._call(self._script.close)
+        self._call(self._at_work, self._script.close)
 
     def suspend(self) -> None:
         """Stop, until whoever goes through the run asks for the next step."""
@@ -155,14 +155,14 @@ class _Steps:
     def perform(self, effect: Effect) -> None:
         """Do what an effect asks for."""
         try:
-            self._value = self._call(effect.perform)
+            self._value = self._call(self._at_work, effect.perform)
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
     async def aperform(self, effect: Effect) -> None:
         """Do what an effect asks for, without blocking the event loop."""
         try:
-            self._value = await effect.aperform()
+            self._value = await self._awaited_at_work(effect.aperform())
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
@@ -173,14 +173,14 @@ class _Steps:
             try:
                 self._value = yield from self._passed_on(events)
             finally:
-                self._call(events.close)
+                self._call(self._at_work, events.close)
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
     def _passed_on(self, events: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
         while True:
             try:
-                event = self._call(next, events)
+                event = self._call(self._at_work, next, events)
             except StopIteration as stop:
                 return stop.value
             self.suspend()
@@ -191,7 +191,7 @@ class _Steps:
         """Do what an effect asks for, and yield what happens meanwhile, without blocking the event loop."""
         try:
             async with aclosing(effect.astream()) as pieces:
-                async for piece in pieces:
+                while (piece := await self._awaited_at_work(anext(pieces, _END))) is not _END:
                     self._value = piece  # the last is the answer
                     if isinstance(piece, Event):
                         self.suspend()
@@ -199,6 +199,24 @@ class _Steps:
                         self.resume()
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
+
+    def _at_work(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of the templates, which are at work as long as it takes."""
+        outer = RENDERING.get()
+        RENDERING.set(self._run)
+        try:
+            return function(*arguments)
+        finally:
+            RENDERING.set(outer)  # no reset of a token: what nobody finished is closed anywhere
+
+    async def _awaited_at_work(self, pending: Awaitable[Any]) -> Any:
+        """Await what templates do, which are at work as long as it takes."""
+        outer = RENDERING.get()
+        RENDERING.set(self._run)
+        try:
+            return await pending
+        finally:
+            RENDERING.set(outer)
 
     def _fail(self, error: BaseException) -> None:
         self._resume, self._value = self._script.throw, error
@@ -257,6 +275,7 @@ def _awaited_in(context: Context, awaited: Awaitable[_T]) -> Generator[Any, Any,
             raise
         except BaseException as error:  # noqa: BLE001  # such as a cancellation, which is for what is waited for
             resume, value = steps.throw, error
+_END = object()
 
 
 def _here(function: Callable[..., Any], *arguments: Any) -> Any:

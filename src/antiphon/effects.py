@@ -17,7 +17,6 @@ from antiphon.events import Event
 from antiphon.interface import UserInterface
 from antiphon.messages import Message, ToolCall
 from antiphon.model import Model
-from antiphon.replacing import chosen
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
 from antiphon.threads import Enough, at_once, finished, in_thread, is_async, is_pending, pause, run_to_end
@@ -232,13 +231,5 @@ def ask(
     if runner is None:
         raise RunnerNotSet
     if model is None:
-        return (yield from ask_chosen(session, runner.model, session.run.chosen_by, request))
-    return (yield from ask_chosen(session, as_model(model), "template", request))
-
-
-def ask_chosen(
-    session: Session, model: Model, chosen_by: ChosenBy, request: Request = ANY_TEXT
-) -> Generator[AskModel, Message, Message]:
-    """Ask a model that is chosen already, or the one in its place: see `antiphon.replacing`."""
-    choice = chosen(model, chosen_by, session)
-    return (yield AskModel(choice.model, session, choice.chosen_by, request))
+        return (yield AskModel(runner.model, session, session.run.chosen_by, request))
+    return (yield AskModel(as_model(model), session, "template", request))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
@@ -211,6 +211,23 @@ class Usage(BaseModel):
     input_audio_tokens: int = _SOME_TOKENS
     reasoning_tokens: int = _SOME_TOKENS
     output_audio_tokens: int = _SOME_TOKENS
+
+
+def total_usage(usages: Iterable[Usage]) -> Usage | None:
+    """What several calls have used together: tokens up to 10**15; no cost where that of one is not known.
+
+    ``None`` where there is none.
+    """
+    added = [*usages]
+    if not added:
+        return None
+    tokens = {
+        name: min(sum(getattr(usage, name) for usage in added), _MOST_TOKENS)
+        for name in Usage.model_fields
+        if name != "cost"
+    }
+    costs = [usage.cost for usage in added if usage.cost is not None]
+    return Usage(**tokens, cost=sum(costs, Decimal(0)) if len(costs) == len(added) else None)
 
 
 class _ReplyFields(TypedDict, total=False):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
+from dataclasses import dataclass
 from inspect import Parameter, Signature
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, final
@@ -18,7 +19,7 @@ from antiphon.events import TextDelta
 from antiphon.messages import Message, Reply
 from antiphon.session import Session
 from antiphon.threads import in_thread
-from antiphon.trace import ModelCall
+from antiphon.trace import Caller, ChosenBy, ModelCall
 
 
 class ModelSettings(BaseModel):
@@ -137,14 +138,16 @@ class Model(ABC):
             InvalidValue: The session has no messages.
             InvalidType: The model answered with something that is no ``Reply``, ``Message`` or text.
         """
-        with CallRecorder(self, session) as recorder, recorder.asking():
-            return recorder.answered(answering(self)._send(session))
+        recorder, model = self._begun(session)
+        with recorder, recorder.asking():
+            return recorder.answered(answering(model)._send(session))
 
     @final
     async def asend(self, session: Session) -> Message:
         """Ask the model without blocking the event loop; the rest is as with ``send``."""
-        with CallRecorder(self, session) as recorder, recorder.asking():
-            return recorder.answered(await answering(self)._asend(session))
+        recorder, model = self._begun(session)
+        with recorder, recorder.asking():
+            return recorder.answered(await answering(model)._asend(session))
 
     @final
     def stream(self, session: Session) -> Generator[TextDelta | Message]:
@@ -155,17 +158,24 @@ class Model(ABC):
         Yields:
             A ``TextDelta`` for every piece of text, and at last the whole answer as a message.
         """
-        with CallRecorder(self, session) as recorder, closing(answering(self)._stream(session)) as pieces:
-            while (piece := recorder.next_of(pieces)) is not None:
-                yield piece
-            message = recorder.spoken()
+        recorder, model = self._begun(session)
+        with recorder:
+            with recorder.asking():
+                pieces = answering(model)._stream(session)
+            with closing(pieces):
+                while (piece := recorder.next_of(pieces)) is not None:
+                    yield piece
+                message = recorder.spoken()
         yield message
 
     @final
     async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
         """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
-        with CallRecorder(self, session) as recorder:
-            async with aclosing(answering(self)._astream(session)) as pieces:
+        recorder, model = self._begun(session)
+        with recorder:
+            with recorder.asking():
+                pieces = answering(model)._astream(session)
+            async with aclosing(pieces):
                 while (piece := await recorder.anext_of(pieces)) is not None:
                     yield piece
             message = recorder.spoken()
@@ -190,6 +200,18 @@ class Model(ABC):
         """Answer the session piece by piece without blocking the event loop; by default ``_asend``'s answer in one."""
         yield await self._asend(session)
 
+    def _begun(self, session: Session) -> tuple[CallRecorder, Model]:
+        """The record of a call that begins, and the model that is asked in the end."""
+        recorder = CallRecorder(self, session)
+        if not (_choosing or _altering):
+            return recorder, self
+        choice = Choice(self, recorder.chosen_by, recorder.caller, session, recorder.is_in_place)
+        for replacement in (*_choosing, *_altering):
+            choice = replacement(choice)
+        if choice.model is not self:
+            recorder.let_answer(choice.model, choice.chosen_by)
+        return recorder, choice.model
+
     def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # optional to override
         """Take note of a call of this model, after it was made; by default nothing is done."""
 
@@ -205,6 +227,66 @@ class Model(ABC):
         fork = copier.copy_attributes(self, {*self.shared, "_origin"})
         object.__setattr__(fork, "_origin", self.origin)
         return fork
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which model is about to be asked.
+
+    Attributes:
+        model: The model.
+        chosen_by: Whose choice it is, as in ``ModelCall``.
+        caller: Who asks.
+        session: What the model is to answer.
+        is_in_place: Whether it is asked by a model that was put in place of another.
+    """
+
+    model: Model
+    chosen_by: ChosenBy
+    caller: Caller
+    session: Session
+    is_in_place: bool = False
+
+
+Replacement: TypeAlias = Callable[[Choice], Choice]
+
+_choosing: list[Replacement] = []
+_altering: list[Replacement] = []
+_changing_replacements = Lock()
+
+
+@contextmanager
+def replacing(replacement: Replacement, *, altering: bool = False) -> Iterator[None]:
+    """Let a function say which model is asked, for the length of a block, in every thread and task.
+
+    It is told of every call: of templates, of code beside them, and of models that ask others while they answer.
+
+    Args:
+        replacement: Given the choice as it stands, returns it or another; later ones see what earlier ones chose.
+        altering: Whether it alters what the chosen model says: then it comes after all that choose one.
+    """
+    replacements = _altering if altering else _choosing
+    with _changing_replacements:
+        replacements.append(replacement)
+    try:
+        yield
+    finally:
+        with _changing_replacements:
+            replacements.remove(replacement)  # once: another block may have it as well
+
+
+def models_within(model: Model) -> list[Model]:
+    """The models that a model keeps to ask them while it answers: in its attributes, or in lists or mappings there."""
+    return [found for value in vars(model).values() for found in _models_in(value) if found.origin is not model.origin]
+
+
+def _models_in(value: object) -> Iterator[Model]:
+    if isinstance(value, Model):
+        yield value
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from (one for one in value if isinstance(one, Model))
+    elif isinstance(value, Mapping):
+        yield from (one for one in value.values() if isinstance(one, Model))
 
 
 StandIn: TypeAlias = Callable[[Model], Answering | None]

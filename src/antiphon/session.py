@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import Context
+from contextvars import Context, ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
@@ -207,10 +207,19 @@ class Run:
         finally:
             self.has_several_tools = False
 
-    def chooser_of(self, model: object) -> ChosenBy:
-        """Whose choice a model is that is about to be called; a question that is put by an effect counts once."""
+    def chooser_of_asked(self, model: object) -> ChosenBy | None:
+        """Whose choice a model is to which a question was put; ``None`` for another model. A question counts once."""
         asked, self.asked = self.asked, None
-        return asked[1] if asked is not None and asked[0] is model else "direct"
+        return asked[1] if asked is not None and asked[0] is model else None
+
+    def chooser_of(self, model: object) -> ChosenBy:
+        """Whose choice a model is that the code of the rendered template calls by itself."""
+        if self.template is None:
+            return "direct"
+        if any(value is model for value in vars(self.template).values()):
+            return "template"
+        runner = self.session.runner
+        return self.chosen_by if runner is not None and runner.model is model else "direct"
 
     def moved_to(self, session: Session) -> None:
         """Go on in another session, as a transform asks for; calls that it recorded are kept."""
@@ -256,6 +265,10 @@ class Run:
         if self.max_messages is not None and self.silent_turns >= _MOST_SILENT_TURNS:
             raise MessageLimitExceeded(self.root, self.max_messages, silent_turns=self.silent_turns)
 
+
+RENDERING: ContextVar[Run | None] = ContextVar(
+    "antiphon_rendering", default=None
+)  # the run whose templates are at work
 
 _MOST_SILENT_TURNS = 100_000  # about a second of busy turns, or a day of polling every second
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Generator, Iterable, Sequence
 from typing import Any, TypeAlias, get_args
 
 from antiphon.connect import ModelSlot
-from antiphon.effects import AskModel, ask, ask_chosen
+from antiphon.effects import AskModel, ask
 from antiphon.errors import BadAnswer, InvalidType, InvalidValue, shown
 from antiphon.messages import Message, Role
 from antiphon.model import Model
@@ -111,7 +111,8 @@ class _AskingStrategy(SquashStrategy):
         session.join(self.child_session.run)
         model = self.model
         if session.runner is None and model is not None:
-            return (yield from ask_chosen(session, model, "template"))
+            answer: Message = yield AskModel(model, session, "template")
+            return answer
         return (yield from ask(session, model))
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from antiphon.copies import Shared
 from antiphon.messages import Message, Reply, Usage
 
-ChosenBy: TypeAlias = Literal["template", "subroutine", "subroutine-runner", "runner", "direct", "override"]
+ChosenBy: TypeAlias = Literal["template", "subroutine", "subroutine-runner", "runner", "direct", "override", "model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,7 @@ class Caller:
 
     Attributes:
         template_path: The path of the asking template; ``None`` for a call from outside of templates.
-        template_id: Its id, or for a template without one its path without iterations; ``""`` where code called the
-            model itself.
+        template_id: Its id, or for a template without one its path without iterations; ``""`` outside of templates.
         model: The name of the model that is asked.
     """
 
@@ -43,23 +42,30 @@ def current_caller() -> Caller | None:
 class ModelCall:
     """One call of a model, also one that failed.
 
+    A model that asks others while it answers, as one that tries again or falls back does, makes one call, with theirs
+    in ``inner``. Its ``model`` and ``origin`` are then those of the one that answered: the one whose message it passed
+    on or, where it says something else, the only one that answered it. Where that is none, it is the model itself, and
+    so it is for a model that is recorded as a whole.
+
     Attributes:
         template_id: The id of the template that asked; for a template without one its path without iterations; ``""``
-            where no template asked but code that called the model itself.
+            for a call from outside of templates.
         template_path: Where in the tree that was, iterations included; ``None`` for a call from outside of templates.
-        model: The name of the model that was requested.
+        model: The name of the model that answered.
         served_by: The name that the provider reported, where it did.
         chosen_by: Whose choice the model was: the template's own, a subroutine's ``model=`` (``"subroutine"``) or
-            ``runner=`` (``"subroutine-runner"``), the runner's, a test option's (``"override"``), or that of code
-            which called the model itself (``"direct"``).
+            ``runner=`` (``"subroutine-runner"``), the runner's, a test's (``"override"``), for a call in ``inner`` the
+            model's around it (``"model"``), or else that of code which called a model of its own (``"direct"``).
         messages: What was sent.
         reply: What came back; ``None`` when the call failed.
         error: What the call raised; ``None`` when it did not.
-        usage: Tokens and cost, where the provider said them.
+        usage: Tokens and cost, where the provider said them; those of ``inner`` added up, where the answer has none.
         seconds: How long the call took.
         seconds_to_text: How long it took until the first text came; ``None`` where the answer was not streamed.
         depth: How many subroutines deep it was made; 0 outside of any.
-        origin: The model object that was asked, for a forked one the model it was first copied from.
+        origin: The model object that answered, for a forked one the model it was first copied from.
+        asked: The model object that was asked, likewise: ``origin``, or the model around it.
+        inner: The calls that the model made while it answered, in the order in which they ended.
     """
 
     template_id: str
@@ -75,6 +81,8 @@ class ModelCall:
     seconds_to_text: float | None
     depth: int
     origin: object = field(repr=False, compare=False)
+    asked: object = field(default=None, repr=False, compare=False)
+    inner: tuple[ModelCall, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,8 +246,9 @@ def test_a_model_inside_a_model_is_isolated_with_it_and_its_calls_are_recorded(s
     fork.models[0].settings.seed = 1
 
     assert send(fork, session).content == "Hello"
-    assert [call.model for call in session.trace.calls] == ["Fixed", "Fixed", "Fallback"]
-    assert [call.origin for call in session.trace.calls] == [*model.models, model]
+    (call,) = session.trace.calls
+    assert [inner.origin for inner in call.inner] == [*model.models]
+    assert (call.model, call.origin, call.asked) == ("Fixed", model.models[1], model)
     assert model.models[0].settings.seed is None
 
 

@@ -230,7 +230,7 @@ def test_models_that_they_ask_are_told_apart(aplay, answering):
     asyncio.run(aplay(Runner(answering(asking("ask", "ask"), "ok"), template=template), session))
 
     assert session.template_path is None
-    assert session.trace.models == {"tools": ["answering", "answering"]}
+    assert session.trace.models == {"tools": ["answering", "helper", "helper", "answering"]}
     assert [run.template_path for run in session.trace.tools] == ["linear/tools"] * 2
 
 

@@ -136,16 +136,6 @@ def test_direct_calls_stand_under_the_empty_name(answering):
     assert session.trace.calls[0].chosen_by == "direct"
 
 
-def test_a_direct_call_from_within_a_template_stands_under_no_template_but_at_its_path(play, doing, answering):
-    direct = answering(name="direct")
-    session = Session(messages=[Message(role="user", content="Hi")])
-
-    play(Runner(answering()), session, template=doing(lambda one: direct.send(one), template_id="here"))
-
-    (call,) = session.trace.calls
-    assert (call.template_id, call.template_path, call.chosen_by) == ("", "here", "direct")
-
-
 def test_what_is_recorded_cannot_be_changed(trace):
     run = ToolRun("answer", "support/answer", "search", {}, "found", None, 0.1)
     for record, name in ((trace.calls[0], "model"), (Caller("a", "a", "m"), "model"), (run, "tool")):

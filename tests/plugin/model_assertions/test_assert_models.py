@@ -124,7 +124,7 @@ def test_a_call_from_outside_of_templates_is_named_by_an_empty_text(small):
     assert_models(session, {"": small})
     assert complaint(session, {}) == [
         ["template", "expected", "used", "chosen by"],
-        ["✗", '""', "(not named)", "small", "code called the model itself"],
+        ["✗", '""', "(not named)", "small", "code called a model of its own"],
     ]
 
 

@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from antiphon import AssistantTemplate, LinearTemplate, LoopTemplate, Runner, Session, Trace, UserTemplate
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    LoopTemplate,
+    Message,
+    Model,
+    Runner,
+    Session,
+    Trace,
+    UserTemplate,
+)
 from pytest_templates import ScriptedModel, assert_models
 
 
@@ -106,7 +116,7 @@ def test_other_templates_may_be_left_out_where_that_is_said(trace, complaint, la
 
 
 @pytest.mark.parametrize("named", ["**", "desk/note", "note"])
-def test_a_call_that_code_makes_itself_is_of_no_template_also_in_the_midst_of_one(small, named):
+def test_a_call_that_code_makes_in_the_midst_of_a_template_is_of_that_one(small, named):
     def send(session: Session) -> Session:
         small.send(session)
         return session
@@ -114,9 +124,28 @@ def test_a_call_that_code_makes_itself_is_of_no_template_also_in_the_midst_of_on
     note = AssistantTemplate("Noted.", template_id="note", before_transform=send)
     session = Runner(small, template=LinearTemplate([UserTemplate("Hello."), note], template_id="desk")).run()
 
-    with pytest.raises(AssertionError, match='""'):
-        assert_models(session, {named: small})
-    assert_models(session, {"": [small]})
+    assert_models(session, {named: [small]})
+    with pytest.raises(AssertionError, match=r"note +\(not named\) +small +the runner's model"):
+        assert_models(session, {})
+
+
+def test_a_model_around_another_is_named_or_the_one_that_answered(scripted_model):
+    class Around(Model):
+        def __init__(self, inner: Model) -> None:
+            self.inner, self.name = inner, "around"
+
+        def _send(self, session: Session) -> Message:
+            return self.inner.send(session)
+
+    inner = scripted_model("x", name="inner")
+    around = Around(inner)
+    tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
+    session = Runner(around, template=tree).run()
+
+    for model in (inner, around, "inner", "around"):
+        assert_models(session, {"answer": model})
+    with pytest.raises(AssertionError, match=r"answer +other +inner by way of around"):
+        assert_models(session, {"answer": "other"})
 
 
 def test_a_difference_among_fifty_templates_is_seen_in_pytests_own_comparison(project):
