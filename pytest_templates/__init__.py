@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from pytest_templates.isolation import assert_isolated
     from pytest_templates.model_assertions import assert_models
+    from pytest_templates.model_override.overriding import Overrides, overriding
     from pytest_templates.reporting.document import Report
     from pytest_templates.scripting.model import ScriptedModel
     from pytest_templates.scripting.steps import CallTool, Fail, Stream
@@ -39,6 +40,7 @@ __all__ = [
     "IsolationViolation",
     "LiveCallRefused",
     "NotDeterministic",
+    "Overrides",
     "RecordedRequest",
     "Report",
     "ScriptedModel",
@@ -49,12 +51,14 @@ __all__ = [
     "assert_isolated",
     "assert_models",
     "faults",
+    "overriding",
 ]
 
 _HOMES = {
     "CallTool": "scripting.steps",
     "Fail": "scripting.steps",
     "Interaction": "cassettes.recorded",
+    "Overrides": "model_override.overriding",
     "RecordedRequest": "cassettes.recorded",
     "Report": "reporting.document",
     "ScriptedModel": "scripting.model",
@@ -63,6 +67,7 @@ _HOMES = {
     "assert_isolated": "isolation.assertion",
     "assert_models": "model_assertions",
     "faults": "faults",
+    "overriding": "model_override.overriding",
 }
 
 

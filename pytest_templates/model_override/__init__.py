@@ -1,1 +1,1 @@
-"""``--templates-model``: lets templates call other models than their own in tests of real models."""
+"""Models in place of those that a program asks: ``llm_override``, ``overriding``, ``--templates-model``."""

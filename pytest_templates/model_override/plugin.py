@@ -1,4 +1,4 @@
-"""``--templates-model``: its option, the replacement in tests, and overrides without effect in the summary."""
+"""Models in place of others: ``--templates-model``, its part of the summary, and the fixture ``llm_override``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from pytest_templates.support.targets import is_meant, which_template
 
 if TYPE_CHECKING:
     from pytest_templates.cassettes.settings import Override
+    from pytest_templates.model_override.overriding import Overrides
+
+_OVERRIDES = pytest.StashKey["Overrides"]()
 
 
 def overrides_of(given: Iterable[str]) -> tuple[Override, ...]:
@@ -51,6 +54,21 @@ MODELS: Option[tuple[Override, ...]] = Option(
 OPTIONS = Options(MODELS)
 
 
+@pytest.fixture
+def llm_override(_llm_attempt: Attempt) -> Iterator[Overrides]:
+    """Puts models in place in the whole program: ``llm_override("sort", scripted_model("billing"))``.
+
+    They stay for the rest of the test. The target is the id of a template, a glob of its path, or the name of a model;
+    ``"**"`` means all. An override that nothing has used fails the test at its tear-down.
+    """
+    from pytest_templates.model_override.overriding import Overrides, in_place
+
+    overrides = Overrides()
+    _llm_attempt.stash[_OVERRIDES] = overrides
+    with in_place(overrides):
+        yield overrides
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     OPTIONS.add(parser)
@@ -63,12 +81,26 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.UsageError: A model cannot be called.
     """
     OPTIONS.read(config)
+    join(config, UnusedOverrides(), "unused-overrides")
     overrides = MODELS.of(config)
     if overrides:
         _try_out(overrides, recording=RECORD.of(config) != "none")
         join(config, ModelOverrides(overrides), "model-overrides")
         if not is_worker(config):
             join(config, Summary(overrides), "model-overrides-summary")
+
+
+class UnusedOverrides:
+    """Makes tests fail that put models in place which nothing asked."""
+
+    @hookimpl
+    def attempt_is_checked(self, attempt: Attempt) -> None:
+        """Add a failure for the overrides that nothing has used."""
+        overrides = attempt.stash.get(_OVERRIDES, None)
+        if overrides is not None and overrides.remaining:
+            from pytest_templates.errors import UnusedSteps
+
+            attempt.failures.append(UnusedSteps(overrides.unused))
 
 
 class ModelOverrides:
@@ -90,9 +122,9 @@ class ModelOverrides:
     def attempt_opens(self, attempt: Attempt) -> None:
         """Replace models for the length of a test."""
         if attempt.hook.asks_real_models(attempt=attempt):
-            from pytest_templates.model_override.replacement import overriding
+            from pytest_templates.model_override.replacement import replacing_models
 
-            attempt.resources.enter_context(overriding(self._overrides))
+            attempt.resources.enter_context(replacing_models(self._overrides))
 
 
 class Summary:
