@@ -202,6 +202,10 @@ class Scripting:
 
         scripts.file = load_script(FIXTURES.of(attempt.item.config) / scripted.path)
         scripts.consumables.append(scripts.file)
+        if not attempt.hook.asks_real_models(attempt=attempt):
+            from pytest_templates.scripting.answering import answering_for_models
+
+            attempt.resources.enter_context(answering_for_models(scripts.file, scripts.like, attempt))
 
     @hookimpl(tryfirst=True)
     def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:

@@ -58,6 +58,85 @@ def test_a_script_that_no_model_plays_is_left_over(project):
     project.says(result, "no model plays it: scripted_model() does where it is given no steps of its own")
 
 
+OWN_MODELS = """
+    class Patient(Model):
+        def __init__(self, inner):
+            self.inner = inner
+
+        def _send(self, session):
+            try:
+                return self.inner.send(session)
+            except antiphon.errors.RateLimitError:
+                return self.inner.send(session)
+
+    class Own(Model):
+        def _send(self, session):
+            raise ConnectionError
+
+    def program():
+        sort = AssistantTemplate(template_id="sort", model=Patient(connect("openai:small")))
+        find = LinearTemplate([UserTemplate("Where?"), AssistantTemplate(template_id="find", model=Own())])
+        steps = [UserTemplate("Refund!"), sort, SubroutineTemplate(find), AssistantTemplate()]
+        return Runner("anthropic:large", template=LinearTemplate(steps, template_id="desk"))
+
+    USED = {"sort": "openai:small", "find": "Own", "desk/assistant-4": "anthropic:large"}
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_a_script_alone_answers_a_program_that_takes_no_model_from_the_test(project, workers):
+    project.file(
+        "fixtures/refund.yaml",
+        "sort: [{fail: rate_limited}, billing]\n'**/find': found\n'desk/assistant-4': Sure.\n",
+    )
+    project.ini("asyncio_mode = auto")
+    project.tests(
+        OWN_MODELS
+        + """
+    @pytest.mark.llm_script("refund.yaml")
+    def test_it(llm_trace):
+        assert [message.content for message in program().run().messages] == ["Refund!", "billing", "found", "Sure."]
+        assert_models(llm_trace, USED)
+        assert [call.chosen_by for call in llm_trace.calls] == ["template", "template", "runner"]
+        program().model.send(Session(messages=[Message(role="user", content="Hi")]))
+
+    @pytest.mark.llm_script("refund.yaml")
+    async def test_async(llm_trace, scripted_model):
+        await program().arun()
+        assert_models(llm_trace, USED)
+        question = Session(messages=[Message(role="user", content="Hi")])
+        own = Runner(scripted_model("mine"), template=AssistantTemplate())
+        assert [message.content async for message in own.aiter(question)] == ["mine"]
+"""
+    )
+
+    result = project.run("--templates-summary", *workers)
+
+    result.assert_outcomes(failed=1, passed=1)
+    project.says(
+        result,
+        "scripted_model 'anthropic:large' was asked by code outside of templates and the script refund.yaml is over",
+    )
+
+
+def test_a_test_of_real_models_asks_them(project, chat_server):
+    project.file("fixtures/refund.yaml", "classify: billing\n")
+    project.tests(
+        """
+        @pytest.mark.llm_cassette
+        @pytest.mark.llm_script("refund.yaml")
+        def test_it(scripted_model):
+            ask(real())
+            session = Session(messages=[Message(role="user", content="Hi")])
+            Runner(scripted_model(), template=AssistantTemplate(template_id="classify")).run(session)
+            assert session.last.content == "billing"
+        """
+    )
+
+    assert project.outcomes("--templates-record=missing") == {"passed": 1}
+    assert chat_server.asked == ["Hello."]
+
+
 def test_scripts_are_the_same_under_xdist(project):
     project.copy("scripts/desk.yaml", "fixtures/refund.yaml")
     project.tests(TESTS)
