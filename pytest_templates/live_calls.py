@@ -1,8 +1,8 @@
-"""Live calls of real models, in marked tests only: the marker ``llm_live`` and the option ``--templates-live``."""
+"""Live calls of real models, in marked tests only: ``llm_live`` and ``--templates-live``, and ``llm_doubled``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -15,6 +15,7 @@ from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.markers import Marker, reason_of
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.engine import is_name_of_double
+from pytest_templates.support.environment import placeholder_keys
 from pytest_templates.support.text import OUTSIDE
 
 if TYPE_CHECKING:
@@ -49,6 +50,22 @@ def _check(item: pytest.Item) -> None:
 MARKER = Marker(llm_live, _check)
 
 
+def llm_doubled(reason: object) -> str:
+    """Let calls of real models through to a double inside of their client; no other host is reached."""
+    return reason_of(reason)
+
+
+def _check_doubled(item: pytest.Item) -> None:
+    for other in ("llm_cassette", "llm_live"):
+        if item.get_closest_marker(other) is not None:
+            raise pytest.Collector.CollectError(
+                f"{item.nodeid} is marked {other} and llm_doubled: what answers its calls is a real model, or a double"
+            )
+
+
+DOUBLED = Marker(llm_doubled, _check_doubled)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     OPTIONS.add(parser)
@@ -58,6 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse calls of real models from now on."""
     OPTIONS.read(config)
     MARKER.register(config)
+    DOUBLED.register(config)
     join(config, LiveCalls(), "live-calls")
 
 
@@ -86,6 +104,8 @@ class LiveCalls:
         """
         if is_name_of_double(event.model) or attempt.hook.catches_live_calls(attempt=attempt):
             return
+        if DOUBLED.is_on(attempt.item):
+            return
         if not MARKER.is_on(attempt.item):
             refused = _refusal(attempt.item, event)
             attempt.failures.append(refused)
@@ -94,7 +114,15 @@ class LiveCalls:
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
-        """Redact the logs of a marked test: client libraries write addresses and headers with secrets to them."""
+        """Prepare a marked test: redact its logs, as client libraries write secrets to them; or guard its doubles."""
+        if DOUBLED.is_on(attempt.item):
+            from pytest_templates.cassettes.network_guard import guarded
+
+            attempt.resources.enter_context(placeholder_keys())
+            guard = guarded(
+                attempt.item.nodeid, attempt.failures.append, left_alone=_is_here, why=_NO_DOUBLE, remedy=_DOUBLE_IT
+            )
+            attempt.resources.enter_context(guard)
         if MARKER.is_on(attempt.item):
             from pytest_templates.redaction.secrets import secrets_of
 
@@ -107,8 +135,11 @@ class LiveCalls:
 
     @hookimpl(trylast=True)
     def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
-        """Say of calls in a marked test that they were sent to real models."""
-        del call
+        """Say of calls in a marked test that they were sent to real models, or that doubles answered them."""
+        if DOUBLED.is_on(attempt.item):
+            from antiphon.connect import ConnectedModel
+
+            return CallSource("double") if isinstance(call.origin, ConnectedModel) else None
         return CallSource("model", was_sent=True) if MARKER.is_on(attempt.item) else None
 
     @hookimpl(trylast=True)
@@ -120,15 +151,29 @@ class LiveCalls:
             redact(report, secrets_of(), attempt.item.config)
 
 
+_NO_DOUBLE: Final = "and no double has answered there: it is marked llm_doubled"
+_DOUBLE_IT: Final = "let the double answer all that its client sends, or mark the test llm_cassette in its place."
+
+
+def _is_here(host: str, port: int | None) -> bool:  # noqa: ARG001  # whatever the port
+    from pytest_templates.cassettes.destinations import is_here
+
+    return is_here(host)
+
+
 def _refusal(item: pytest.Item, event: LiveCall) -> LiveCallRefused:
     from pytest_templates.errors import LiveCallRefused
 
+    target = event.template_id or event.model
     return LiveCallRefused(
         f"{item.nodeid} is about to call a real model, and is not marked for it\n"
         f"  model     {event.model}\n"
         f"  asked by  {event.path or OUTSIDE}\n"
         "\n"
-        "Give the program a scripted_model() instead, or mark the test:\n"
+        "Put a model in its place, in a test with the fixtures llm_override and scripted_model:\n"
+        f'  llm_override({target!r}, scripted_model("…"))\n'
+        "or mark the test:\n"
         "  @pytest.mark.llm_cassette           its calls are recorded once, and replayed from then on\n"
-        '  @pytest.mark.llm_live(reason="…")   it calls the model whenever it is run with --templates-live'
+        '  @pytest.mark.llm_live(reason="…")   it calls the model whenever it is run with --templates-live\n'
+        '  @pytest.mark.llm_doubled(reason="…")  what it reaches is a double, inside of the client'
     )

@@ -56,6 +56,7 @@ def guarded(
     *,
     replays: bool = True,
     left_alone: LeftAlone = is_left_alone,
+    why: str = "which its cassette can neither record nor replay",
     remedy: str = _REMEDY,
 ) -> Iterator[None]:
     """Refuse in this process what belongs to no intercepted request.
@@ -65,10 +66,11 @@ def guarded(
         complain: Called once for every host that was tried.
         replays: Whether nothing is recorded, so that names of other hosts are not looked up.
         left_alone: Takes a host and its port (``None`` where that is not known), and says whether it is let through.
-        remedy: What is to be done with the call of a model, for the text of the error.
+        why: Why it may not, for the text of the error.
+        remedy: What is to be done with the call of a model, likewise.
     """
     with ExitStack() as patches:
-        _Guard(test, complain, patches, left_alone, remedy).put_in_place(replays=replays)
+        _Guard(test, complain, patches, left_alone, why, remedy).put_in_place(replays=replays)
         yield
 
 
@@ -80,6 +82,7 @@ class _Guard:
         complain: Called once for every host that was tried.
         patches: Where what was replaced is put back.
         left_alone: Whether a host is let through.
+        why: Why others are not.
         remedy: What is to be done with the call of a model.
     """
 
@@ -89,10 +92,12 @@ class _Guard:
         complain: Callable[[Exception], None],
         patches: ExitStack,
         left_alone: LeftAlone,
+        why: str,
         remedy: str,
     ) -> None:
         self._test = test
         self._left_alone = left_alone
+        self._why = why
         self._remedy = remedy
         self._complain = complain
         self._patches = patches
@@ -224,10 +229,7 @@ class _Guard:
         """
         if destination is None or passes() or self._is_left_alone(destination):
             return
-        title = (
-            f"{self._test} reaches for {destination.shown}{_asker(library)}, "
-            "which its cassette can neither record nor replay"
-        )
+        title = f"{self._test} reaches for {destination.shown}{_asker(library)}, {self._why}"
         error = self._refusal(destination, title)
         if is_late():
             note_late(title)
