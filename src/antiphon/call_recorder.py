@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar, Token
 from time import perf_counter
 from types import TracebackType
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
@@ -17,7 +17,13 @@ from antiphon.trace import CURRENT_CALLER, Caller, ChosenBy, ModelCall
 
 
 class Asked(Protocol):
-    """What a call needs to know of its model."""
+    """What a call needs to know of its model.
+
+    Attributes:
+        recordable: Whether its calls are recorded as a whole.
+    """
+
+    recordable: ClassVar[bool]
 
     @property
     def name(self) -> str:
@@ -27,11 +33,6 @@ class Asked(Protocol):
     @property
     def origin(self) -> object:
         """The model that it was first copied from."""
-        ...
-
-    @property
-    def recordable(self) -> bool:
-        """Whether its calls are recorded as a whole."""
         ...
 
     def _recorded(self, call: ModelCall) -> None: ...
