@@ -1,22 +1,26 @@
 """The errors of the test plugin, members of the engine's family.
 
+Those marked * are verdicts on what a test asserts, and `AssertionError` as well.
+
 ::
 
     AntiphonError
     └── TestingError
-        ├── UnscriptedCall         a scripted model or user was asked and had no answer left
+        ├── UnscriptedCall *       a scripted model or user was asked and had no answer left
         ├── GenerationError        a scripted model could not generate an answer that fits
-        ├── UnusedSteps            a script still held steps when its test ended
+        ├── UnusedSteps *          a script, faults or overrides were left over when their test ended
         ├── ScriptError            a script file cannot be read
         ├── ReportError            a report of an earlier run cannot be read
         ├── LockError              templates.lock cannot be read or written
+        ├── SurveyError            a command cannot find out which tests and cassettes there are
+        ├── UnknownName            no cassette has the name that a command was given, or several have
         ├── HookError              a hook of the project failed, or returned what it may not
         ├── CassetteError          a cassette cannot be read or written
         │   ├── CassetteMiss       a request has no recording, and recording is off
         │   └── NotReplayable      a test went otherwise when it was played from what it had just recorded
-        ├── IsolationViolation     a subroutine changed its parent
+        ├── IsolationViolation *   a subroutine changed its parent
         ├── NotDeterministic       a test asked its models something else when it was run again
-        ├── BudgetExceeded         a test spent more than its budget
+        ├── BudgetExceeded *       a test spent more than its budget
         └── LiveCallRefused        a real model was about to be called by a test that did not ask for it
             └── NetworkRefused     a test with a cassette reached for a host by what no cassette catches
 """
@@ -40,7 +44,7 @@ class TestingError(AntiphonError):
     fails_expected_failures: ClassVar[str] = ""
 
 
-class UnscriptedCall(TestingError):
+class UnscriptedCall(TestingError, AssertionError):
     """A scripted model or user was asked and its script had nothing for it."""
 
     names_template = True
@@ -50,8 +54,8 @@ class GenerationError(TestingError):
     """A scripted model had to generate an answer, and found none that fits the output type."""
 
 
-class UnusedSteps(TestingError):
-    """A script still held steps when its test ended."""
+class UnusedSteps(TestingError, AssertionError):
+    """A script still held steps, faults or overrides had no effect, when their test or their block ended."""
 
 
 class ScriptError(TestingError):
@@ -64,6 +68,14 @@ class ReportError(TestingError):
 
 class LockError(TestingError):
     """The file templates.lock cannot be read or written; the text names the file, and what to do."""
+
+
+class SurveyError(TestingError):
+    """A command cannot find out which tests there are: pytest does not start, or a folder is not there."""
+
+
+class UnknownName(TestingError):
+    """No cassette has the name that a command was given, or several have; the text offers close ones."""
 
 
 class HookError(TestingError):
@@ -98,7 +110,7 @@ class NotReplayable(CassetteError):
     fails_expected_failures = "a recording that does not replay"
 
 
-class IsolationViolation(TestingError):
+class IsolationViolation(TestingError, AssertionError):
     """A subroutine changed its parent."""
 
     names_template = True
@@ -117,7 +129,7 @@ class NotDeterministic(TestingError):
         self.template_path = template_path
 
 
-class BudgetExceeded(TestingError):
+class BudgetExceeded(TestingError, AssertionError):
     """A test spent more than its budget, or was about to; the text says how much, and by which templates."""
 
 

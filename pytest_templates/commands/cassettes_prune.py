@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from pytest_templates.cassettes.storage.catalog import is_known, orphans
 from pytest_templates.cassettes.storage.journal import LeftJournal, left_journals, remove_journal
-from pytest_templates.commands.survey import Survey, SurveyedStore, SurveyError, shown
+from pytest_templates.commands.survey import Survey, SurveyedStore, shown
+from pytest_templates.errors import SurveyError
 from pytest_templates.support.text import counted
 
 

@@ -16,13 +16,9 @@ from pytest_templates.cassettes.storage.catalog import cassettes_in, says_ours
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_list import NO_MODEL, tokens_of
 from pytest_templates.commands.survey import Survey, shown
-from pytest_templates.errors import TestingError
+from pytest_templates.errors import UnknownName
 from pytest_templates.support.files import safe_part
 from pytest_templates.support.text import OUTSIDE, counted, cut, visible
-
-
-class UnknownName(TestingError):
-    """No cassette has this name, or several have."""
 
 
 def find_cassette(name: str, survey: Survey) -> tuple[Store, Path]:

@@ -22,16 +22,12 @@ from pytest_templates.cassettes.options import OPTIONS
 from pytest_templates.cassettes.places import Place
 from pytest_templates.cassettes.storage.remote import is_url
 from pytest_templates.cassettes.storage.store import Store
-from pytest_templates.errors import TestingError
+from pytest_templates.errors import SurveyError
 from pytest_templates.run.projects import project_of_run
 from pytest_templates.support.files import shown_in
 
 _FILE: Final = "--templates-survey"
 _ONLY_FOLDERS: Final = "--templates-survey-folders"
-
-
-class SurveyError(TestingError):
-    """pytest does not start here, or the folder of the cassettes does not exist."""
 
 
 @dataclass(frozen=True, slots=True)

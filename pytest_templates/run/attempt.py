@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_templates.run.calls import CALLS, CallSource, row_of
+from pytest_templates.run.expected import settling_what_raises_catches
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.late import Failures
 from pytest_templates.support.project_hooks import announce
@@ -48,7 +49,7 @@ class Attempt:
         self.repeats = repeats
         self.repeated_for = 0.0
         self.calls: list[tuple[ModelCall, CallSource]] = []
-        self.failures = Failures(item)
+        self.failures = Failures(item, self._watch_raises)
         self.failed = False
         self.skipped = False
         self.resources = ExitStack()
@@ -82,6 +83,10 @@ class Attempt:
     def went_well(self) -> bool:
         """Whether the test passed, or failed as expected."""
         return not self.failed and (not self.skipped or self._failed_as_expected)
+
+    def _watch_raises(self) -> None:
+        if not self.failures.is_over:
+            self.resources.enter_context(settling_what_raises_catches(self.failures))
 
     def called(self, call: ModelCall) -> None:
         """Record a model call, and call the hooks for it: the private ones, then the project's for one that counts.
@@ -134,7 +139,7 @@ class Attempt:
         """Take the outcome of a phase from its report: those of unittest do not raise it through pytest's hooks."""
         self.failed = self.failed or report.failed
         self.skipped = self.skipped or report.skipped
-        if report.skipped and hasattr(report, "wasxfail") and not self.failures:
+        if report.skipped and hasattr(report, "wasxfail") and not self.failures.unsettled():
             self.failed, self._failed_as_expected = False, True
 
     def report(self, report: pytest.TestReport) -> None:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -114,19 +114,24 @@ class Failures(list[Exception]):
 
     Args:
         item: The test.
+        watch: Called with the first of them, before it is added.
 
     Attributes:
         is_over: Whether the test is over.
     """
 
-    def __init__(self, item: pytest.Item) -> None:
+    def __init__(self, item: pytest.Item, watch: Callable[[], None]) -> None:
         super().__init__()
+        self._watch = watch
+        self._settled: set[int] = set()
         self._nodeid = item.nodeid
         self._late: LateFailures | None = item.config.stash.get(_LATE, None)
         self.is_over = False
 
     def append(self, error: Exception, /) -> None:
         """Add an error."""
+        if not self:
+            self._watch()
         if self._late is not None and (self.is_over or self._late.is_forked):
             self._late.add(self._nodeid, error)
         super().append(error)
@@ -135,6 +140,14 @@ class Failures(list[Exception]):
         """Add errors."""
         for error in errors:
             self.append(error)
+
+    def settle(self, error: BaseException) -> None:
+        """Let an error be one that the test expects: where it is one of these, it fails nothing."""
+        self._settled.update(id(one) for one in self if one is error)
+
+    def unsettled(self, begin: int = 0) -> list[Exception]:
+        """Those that the test does not expect, from one on."""
+        return [error for error in self[begin:] if id(error) not in self._settled]
 
     def add_those_of_forked(self) -> None:
         """Add what has failed so far in processes that the test has forked."""

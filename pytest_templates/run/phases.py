@@ -9,6 +9,7 @@ from types import TracebackType
 import pytest
 
 from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.expected import named_by_xfail
 from pytest_templates.support.failures import failure_text, not_shown_by, prune
 
 
@@ -47,14 +48,17 @@ class Phases:
 
     def pending(self) -> list[Exception]:
         """The failures that were added since the last call."""
-        pending = self.attempt.failures[self._shown :]
+        pending = self.attempt.failures.unsettled(self._shown)
         self._shown_before = self._shown if pending else None
         self._shown = len(self.attempt.failures)
         return pending
 
     def fail(self, pending: Sequence[Exception]) -> None:
-        """Make the phase fail for errors that the program swallowed."""
+        """Make the phase fail for errors that the program swallowed: with the first where an xfail mark names all."""
         self._text = failure_text(pending)
+        named = tuple(named_by_xfail(self.attempt.item))
+        if named and all(isinstance(error, named) for error in pending):
+            raise pending[0]
         pytest.fail(self._text, pytrace=False)
 
     def check_report(self, report: pytest.TestReport) -> None:
@@ -135,9 +139,10 @@ def _refuse_meaningless_xfail(report: pytest.TestReport, attempt: Attempt) -> No
 
     That says nothing about the program. A test of such errors names them: ``xfail(raises=CassetteMiss)``.
     """
-    if not (report.skipped and hasattr(report, "wasxfail") and attempt.failures):
+    failures = attempt.failures.unsettled()
+    if not (report.skipped and hasattr(report, "wasxfail") and failures):
         return
-    what = next(_unexpected(attempt.failures, tuple(_expected(attempt.item))), "")
+    what = next(_unexpected(failures, tuple(named_by_xfail(attempt.item))), "")
     if what:
         report.outcome = "failed"
         del report.wasxfail
@@ -153,11 +158,3 @@ def _unexpected(failures: Iterable[Exception], expected: tuple[type[BaseExceptio
         meant = any(isinstance(failure, kind) for kind in expected if getattr(kind, "fails_expected_failures", ""))
         if what and not meant:  # xfail(raises=Exception) does not mean these errors
             yield what
-
-
-def _expected(item: pytest.Item) -> Iterator[type[BaseException]]:
-    """The errors that the xfail marks of a test name."""
-    for mark in item.iter_markers("xfail"):
-        raises = mark.kwargs.get("raises")
-        given = getattr(raises, "expected_exceptions", raises)  # of a pytest.RaisesExc
-        yield from (one for one in (given if isinstance(given, tuple) else (given,)) if isinstance(one, type))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
 import pytest_templates
+from antiphon import errors as engine_errors
 from antiphon.errors import AntiphonError
 from pytest_templates import errors
 
@@ -46,6 +49,21 @@ def test_every_name_of_the_package_can_be_imported():
     names = {name: getattr(pytest_templates, name) for name in pytest_templates.__all__}
 
     assert all(value.__name__.rpartition(".")[2] == name for name, value in names.items())
+
+
+@pytest.mark.parametrize("module", [engine_errors, errors], ids=["engine", "plugin"])
+def test_every_error_stands_on_its_page_and_in_the_picture_of_its_module(module):
+    page = (Path(__file__).parents[2] / "docs/errors.md").read_text(encoding="utf-8")
+    found = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, AntiphonError)]
+    own = [kind for kind in found if kind.__module__ == module.__name__]
+
+    assert len(own) >= 18
+    for kind in own:
+        row = next((line for line in page.splitlines() if line.startswith(f"| `{kind.__name__}`")), None)
+        assert row is not None, kind
+        is_verdict = issubclass(kind, AssertionError)
+        assert (chr(92) + "*" in row) == is_verdict, row
+        assert re.search(rf"\b{kind.__name__}\b", module.__doc__)
 
 
 def test_another_name_is_an_attribute_error():

@@ -1,0 +1,48 @@
+"""Verdicts that a test expects, by their own classes: of an xfail mark, or of ``pytest.raises``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_templates.run.late import Failures
+
+
+def named_by_xfail(item: pytest.Item) -> Iterator[type[BaseException]]:
+    """The errors that the xfail marks of a test name."""
+    for mark in item.iter_markers("xfail"):
+        raises = mark.kwargs.get("raises")
+        given = getattr(raises, "expected_exceptions", raises)  # of a pytest.RaisesExc
+        yield from (one for one in (given if isinstance(given, tuple) else (given,)) if isinstance(one, type))
+
+
+@contextmanager
+def settling_what_raises_catches(failures: Failures) -> Iterator[None]:
+    """Let ``pytest.raises`` settle the verdicts that it catches by their own classes, for the length of a block.
+
+    So they are told from those that the program swallows. Nothing is replaced before the first verdict of a test.
+    """
+    matches = pytest.RaisesExc.matches
+
+    def settling(raises: pytest.RaisesExc[Any], exception: Any) -> bool:
+        fits = matches(raises, exception)
+        if fits and is_named(exception, raises.expected_exceptions):
+            failures.settle(exception)
+        return fits
+
+    with mock.patch.object(pytest.RaisesExc, "matches", settling):
+        yield
+
+
+def is_named(error: BaseException, kinds: Iterable[type[BaseException]]) -> bool:
+    """Whether an error of the project's family is named by its own class, not just as any error of that family."""
+    from antiphon.errors import AntiphonError
+    from pytest_templates.errors import TestingError
+
+    general = (AntiphonError, TestingError)
+    return any(issubclass(kind, AntiphonError) and kind not in general and isinstance(error, kind) for kind in kinds)
