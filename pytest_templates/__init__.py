@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_templates import faults
+    from pytest_templates.cassettes.cassette import OpenCassette
     from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
     from pytest_templates.errors import (
         BudgetExceeded,
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from pytest_templates.model_assertions import assert_models
     from pytest_templates.model_override.overriding import Overrides, overriding
     from pytest_templates.reporting.document import Report
+    from pytest_templates.run.expecting import expecting
+    from pytest_templates.scripting.factories import ScriptedModels, ScriptedUsers
+    from pytest_templates.scripting.fault_injection import Faults
     from pytest_templates.scripting.model import ScriptedModel
     from pytest_templates.scripting.steps import CallTool, Fail, Stream
     from pytest_templates.scripting.user import ScriptedUser
@@ -36,20 +40,25 @@ __all__ = [
     "CassetteError",
     "CassetteMiss",
     "Fail",
+    "Faults",
     "Interaction",
     "IsolationViolation",
     "LiveCallRefused",
     "NotDeterministic",
+    "OpenCassette",
     "Overrides",
     "RecordedRequest",
     "Report",
     "ScriptedModel",
+    "ScriptedModels",
     "ScriptedUser",
+    "ScriptedUsers",
     "Stream",
     "UnscriptedCall",
     "UnusedSteps",
     "assert_isolated",
     "assert_models",
+    "expecting",
     "faults",
     "overriding",
 ]
@@ -57,15 +66,20 @@ __all__ = [
 _HOMES = {
     "CallTool": "scripting.steps",
     "Fail": "scripting.steps",
+    "Faults": "scripting.fault_injection",
     "Interaction": "cassettes.recorded",
+    "OpenCassette": "cassettes.cassette",
     "Overrides": "model_override.overriding",
     "RecordedRequest": "cassettes.recorded",
     "Report": "reporting.document",
     "ScriptedModel": "scripting.model",
+    "ScriptedModels": "scripting.factories",
     "ScriptedUser": "scripting.user",
+    "ScriptedUsers": "scripting.factories",
     "Stream": "scripting.steps",
     "assert_isolated": "isolation.assertion",
     "assert_models": "model_assertions",
+    "expecting": "run.expecting",
     "faults": "faults",
     "overriding": "model_override.overriding",
 }

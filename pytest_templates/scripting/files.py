@@ -47,8 +47,15 @@ def _written(value: JsonValue) -> JsonValue:
 _Json: TypeAlias = Annotated[JsonValue, AfterValidator(_written)]
 
 
+_STRICT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
 class _Step(BaseModel, ABC):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = _STRICT
+
+    prompt: str | None = Field(
+        default=None, description="A text to be found in the last message that is sent; where any_order is true alone."
+    )
 
     @abstractmethod
     def step(self) -> ModelStep:
@@ -143,7 +150,7 @@ class JsonStep(_Step):
 class _FaultStep(_Step):
     def step(self) -> ModelStep:
         """The step of a script."""
-        given = self.model_dump(exclude_unset=True)
+        given = self.model_dump(exclude_unset=True, exclude={"prompt"})
         make: Callable[..., Fault] = getattr(faults, given.pop("fail"))
         return Fail(make(**given))
 
@@ -182,7 +189,22 @@ def _class_of(written: Any) -> type[_Step] | None:
 _ANY_STEP: Final[Any] = Union[(str, *_KINDS.values(), *_FAULTS.values())]
 _STEPS: Final[Any] = Annotated[list[_ANY_STEP], Field(min_length=1)]  # pyright: ignore[reportInvalidTypeForm]
 _STEP_OR_STEPS: Final[Any] = _ANY_STEP | _STEPS
-_FILE_TYPE: Final[Any] = Annotated[dict[str, _STEP_OR_STEPS], Field(min_length=1)]  # pyright: ignore[reportInvalidTypeForm]
+
+
+class _Playing(BaseModel):
+    model_config = _STRICT
+
+    times: Annotated[int, Field(ge=1)] | Literal["forever"] = Field(
+        default=1, description="How often all of them are played; those that are played forever are never left."
+    )
+    any_order: bool = Field(default=False, description="Whether each is for a prompt of its own, in whatever order.")
+    allow_unused: bool = Field(default=False, description="Whether some may be left when the test ends.")
+
+
+_REPLIES: Final[Any] = create_model(
+    "Replies", __base__=_Playing, __doc__="Replies, and how they are played.", replies=(_STEPS, ...)
+)
+_FILE_TYPE: Final[Any] = Annotated[dict[str, _STEP_OR_STEPS | _REPLIES], Field(min_length=1)]  # pyright: ignore[reportInvalidTypeForm]
 _FILE: Final[TypeAdapter[Any]] = TypeAdapter(_FILE_TYPE)
 
 
@@ -236,7 +258,7 @@ def _no_kind(written: Any) -> str:
 
 def _problem(error: Any, written: Mapping[str, Any], kind: type[_Step]) -> str:
     where = ".".join(map(str, error["loc"]))
-    keys = [field.alias or name for name, field in kind.model_fields.items()]
+    keys = [field.alias or name for name, field in kind.model_fields.items() if name != "prompt"]
     named = next(key for key in keys if key in written)
     title = f"fail: {written[named]}" if named == "fail" else named
     others = [key for key in keys if key != named]
@@ -266,14 +288,62 @@ def load_script(path: Path) -> Script:
     if not isinstance(document, dict) or not document:
         raise ScriptError(f"{path}:1: the script is a mapping from the ids or paths of templates to what models say")
     script = Script(f"the script {path.name}", ())
-    for template, entry in document.items():
-        steps = entry if isinstance(entry, list) else [entry]
-        place = (template,) if not isinstance(entry, list) else None
-        loaded = [_step(step, path, text, place or (template, index)) for index, step in enumerate(steps)]
-        if not isinstance(template, str) or not loaded:
-            raise _fault(path, text, (template,), "names a template, and what the model says to it: at least one reply")
-        script.add(Condition(template=template), loaded, 1)
+    for number, (template, entry) in enumerate(document.items()):
+        if not isinstance(template, str):
+            word = yaml_text.keys_of(text)[number]
+            read = json.dumps(template, default=str)
+            problem = f"YAML reads {word} as {read}, which is no text: put the name in quotes"
+            raise _fault(path, text, (word,), problem)
+        if entry == [] or (isinstance(entry, dict) and entry.get("replies") == []):
+            raise _fault(path, text, (template,), _NO_ENTRY)
+        if isinstance(entry, dict) and "replies" in entry:
+            _add_replies(script, template, entry, path, text)
+        else:
+            script.add(Condition(template=template), _loaded(entry, path, text, (template,)), 1)
+            _refuse_prompts(entry, path, text, (template,))
     return script
+
+
+_NO_ENTRY: Final = "names a template, and what the model says to it: at least one reply"
+
+
+def _loaded(entry: Any, path: Path, text: str, place: tuple[str, ...]) -> list[ModelStep]:
+    """The steps of one reply, or of a list of them."""
+    if not isinstance(entry, list):
+        return [_step(entry, path, text, place)]
+    return [_step(step, path, text, (*place, index)) for index, step in enumerate(entry)]
+
+
+def _add_replies(script: Script, template: str, entry: dict[str, Any], path: Path, text: str) -> None:
+    """Add an entry that says how its replies are played."""
+    replies = entry["replies"] if isinstance(entry["replies"], list) else [entry["replies"]]
+    steps = _loaded(replies, path, text, (template, "replies"))
+    try:
+        said = _REPLIES.model_validate({**entry, "replies": replies})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, known = ".".join(map(str, first["loc"][:1])), list(_REPLIES.model_fields)
+        hint = did_you_mean(where, known) if first["type"] == "extra_forbidden" else f": {first['msg']}"
+        takes = "times (1 or more, or forever), any_order and allow_unused (true or false)"
+        problem = f"beside replies stand {takes}, not {where}"
+        raise _fault(path, text, (template, *first["loc"][:1]), f"{problem}{hint}") from error
+    times = None if said.times == "forever" else said.times
+    if not said.any_order:
+        _refuse_prompts(replies, path, text, (template, "replies"))
+        script.add(Condition(template=template), steps, times, allow_unused=said.allow_unused)
+        return
+    for step, written in zip(steps, replies, strict=True):
+        prompt = written.get("prompt") if isinstance(written, Mapping) else None
+        script.add(Condition(template, prompt), [step], times, allow_unused=said.allow_unused)
+
+
+def _refuse_prompts(entry: Any, path: Path, text: str, place: tuple[str, ...]) -> None:
+    """Refuse a prompt in a reply whose turn comes whatever is asked."""
+    for index, written in enumerate(entry if isinstance(entry, list) else [entry]):
+        if isinstance(written, Mapping) and "prompt" in written:
+            where: tuple[str | int, ...] = (*place, index) if isinstance(entry, list) else place
+            wanted = "prompt stands in the replies of an entry with any_order: true; in others each has its turn"
+            raise _fault(path, text, (*where, "prompt"), wanted)
 
 
 def _read(path: Path) -> str:

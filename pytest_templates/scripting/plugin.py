@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import pytest
 
@@ -15,15 +15,14 @@ from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.scripting.likeness import Like, check_like
+from pytest_templates.scripting.scripts import Scripts
 from pytest_templates.support.environment import require_packages
 from pytest_templates.support.files import refuse_unportable
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
+    from pytest_templates.scripting.factories import ScriptedModels, ScriptedUsers
     from pytest_templates.scripting.fault_injection import Faults
-    from pytest_templates.scripting.model import ScriptedModel
-    from pytest_templates.scripting.rules import Script
-    from pytest_templates.scripting.user import ScriptedUser
 
 FIXTURES = Option[Path](
     ini="templates_fixtures",
@@ -56,57 +55,32 @@ class Scripted(NamedTuple):
     Attributes:
         path: The script's file, below the folder of the fixtures.
         like: Whose rules hold for the test's scripted models.
+        allow_unused: Whether steps of the file may be left.
     """
 
     path: str
     like: Like | None
+    allow_unused: bool
 
 
-def llm_script(path: str, *, like: Like | None = None) -> Scripted:
-    """Let scripted models without steps of their own play the script in a file below fixtures/, like a provider's."""
+def llm_script(path: str, *, like: Like | None = None, allow_unused: bool = False) -> Scripted:
+    """Let the script in a file below fixtures/ answer for the program's models, and for scripted ones without steps."""
     if not isinstance(path, str) or not _FILE.fullmatch(path):  # type: ignore[redundant-expr]
         raise ValueError(f"path is that of a .yaml file below the folder of the fixtures, not {path!r}")
     check_like(like)
-    return Scripted(path, like)
+    if not isinstance(allow_unused, bool):
+        raise TypeError(f"allow_unused is True or False, not {allow_unused!r}")
+    return Scripted(path, like, allow_unused)
 
 
 MARKER = Marker(llm_script)
-
-
-class Consumable(Protocol):
-    """A script, or faults, of which a test may leave nothing unused."""
-
-    @property
-    def remaining(self) -> int:
-        """How much is left."""
-        ...
-
-    @property
-    def unused(self) -> str:
-        """What is left, in words."""
-        ...
-
-
-class Scripts:
-    """What is scripted in one attempt of a test.
-
-    Attributes:
-        file: The script file that models without steps of their own play; ``None`` where there is none.
-        like: Whose rules hold for models that do not say it themselves.
-        consumables: What must not be left unused: the scripts of models and users, faults.
-    """
-
-    def __init__(self) -> None:
-        self.file: Script | None = None
-        self.like: Like | None = None
-        self.consumables: list[Consumable] = []
 
 
 _SCRIPTS: Final = pytest.StashKey[Scripts]()
 
 
 @pytest.fixture
-def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
+def scripted_model(_llm_attempt: Attempt) -> ScriptedModels:
     """Makes models that play a script: ``scripted_model("first", "second", name="small")``.
 
     Each call of such a model takes the next step; one call too many fails the test, also where the program swallows the
@@ -117,47 +91,52 @@ def scripted_model(_llm_attempt: Attempt) -> Callable[..., ScriptedModel]:
     A conversation that every provider refuses, such as a call of a tool without its result, fails the test as well;
     with ``like="openai"``, ``"anthropic"`` or ``"google"`` also one that this provider refuses.
     """
-    from pytest_templates.scripting.model import ScriptedModel
+    from pytest_templates.scripting.factories import ScriptedModels
 
-    scripts = _scripts_of(_llm_attempt)
+    return ScriptedModels(_scripts_of(_llm_attempt), _llm_attempt)
 
-    def make(
-        *steps: Any,
-        name: str = "scripted",
-        allow_unused: bool = False,
-        generate: bool = False,
-        like: Like | None = None,
-    ) -> ScriptedModel:
-        if generate:
-            require_packages("generate=True", "rstr")
-        script = None if steps else scripts.file
-        complain = _llm_attempt.failures.append
-        model = ScriptedModel(
-            *steps, name=name, script=script, generate=generate, like=like or scripts.like, complain=complain
-        )
-        model.attempt = _llm_attempt
-        if not allow_unused and script is None:
-            scripts.consumables.append(model)
-        return model
 
-    return make
+@pytest.fixture(scope="module")
+def scripted_model_for_module(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
+    """Makes scripted models for all tests of a module, for its fixtures of that scope; settled at its end.
+
+    A call too many fails the test in which it is made. Steps that are left are an error at the end, where no test has
+    failed meanwhile.
+    """
+    yield from _shared_models(request)
+
+
+@pytest.fixture(scope="session")
+def scripted_model_for_session(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
+    """Makes scripted models for all tests of a run, for fixtures of that scope; else as for a module.
+
+    Under pytest-xdist each worker has its own.
+    """
+    yield from _shared_models(request)
+
+
+def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
+    from pytest_templates.errors import UnusedSteps
+    from pytest_templates.scripting.factories import ScriptedModels
+
+    scripts, failed = Scripts(), request.session.testsfailed
+    scripts.like = LIKE.of(request.config)
+    yield ScriptedModels(scripts, None)
+    left = scripts.left()
+    if left and request.session.testsfailed == failed:
+        raise UnusedSteps("\n\n".join(one.unused for one in left))
 
 
 @pytest.fixture
-def scripted_user(_llm_attempt: Attempt) -> Callable[..., ScriptedUser]:
+def scripted_user(_llm_attempt: Attempt) -> ScriptedUsers:
     """Makes users who give prepared answers: ``scripted_user("My parcel is late.", "Thanks.")``.
 
     A question too many fails the test, also where the program swallows the error, and so do answers that are left at
     teardown.
     """
-    from pytest_templates.scripting.user import ScriptedUser
+    from pytest_templates.scripting.factories import ScriptedUsers
 
-    def make(*answers: Any) -> ScriptedUser:
-        user = ScriptedUser(*answers, complain=_llm_attempt.failures.append)
-        _scripts_of(_llm_attempt).consumables.append(user)
-        return user
-
-    return make
+    return ScriptedUsers(_scripts_of(_llm_attempt), _llm_attempt)
 
 
 @pytest.fixture
@@ -201,7 +180,8 @@ class Scripting:
         from pytest_templates.scripting.files import load_script
 
         scripts.file = load_script(FIXTURES.of(attempt.item.config) / scripted.path)
-        scripts.consumables.append(scripts.file)
+        if not scripted.allow_unused:
+            scripts.consumables.append(scripts.file)
         if not attempt.hook.asks_real_models(attempt=attempt):
             from pytest_templates.scripting.answering import answering_for_models
 
@@ -218,7 +198,7 @@ class Scripting:
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:
         """Add a failure for every script of which steps are left."""
-        left = [one for one in _scripts_of(attempt).consumables if one.remaining]
+        left = _scripts_of(attempt).left()
         if left:
             from pytest_templates.errors import UnusedSteps
 

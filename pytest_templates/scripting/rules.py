@@ -71,8 +71,16 @@ def _shown(pattern: Pattern) -> str:
 class _Part:
     """Steps that are played in order, all of them a number of times: those of a rule, or the queue."""
 
-    def __init__(self, steps: Sequence[ModelStep], times: int | None, condition: Condition | None = None) -> None:
+    def __init__(
+        self,
+        steps: Sequence[ModelStep],
+        times: int | None,
+        condition: Condition | None = None,
+        *,
+        allow_unused: bool = False,
+    ) -> None:
         self.condition = condition
+        self._allow_unused = allow_unused
         self._steps = tuple(steps)
         self._total = None if times is None else len(self._steps) * times
         self._played = 0
@@ -88,8 +96,8 @@ class _Part:
 
     @property
     def remaining(self) -> int:
-        """How many steps are left; 0 for steps without an end."""
-        return 0 if self._total is None else self._total - self._played
+        """How many steps are left; 0 for steps without an end, and for those that may be left."""
+        return 0 if self._total is None or self._allow_unused else self._total - self._played
 
     def listed(self) -> Iterator[str]:
         """A line for each step that is left."""
@@ -122,12 +130,14 @@ class Script:
         with self._lock:
             self._unfinished.append(condition)
 
-    def add(self, condition: Condition, steps: Sequence[ModelStep], times: int | None) -> None:
+    def add(
+        self, condition: Condition, steps: Sequence[ModelStep], times: int | None, *, allow_unused: bool = False
+    ) -> None:
         """Add a rule after the others."""
         with self._lock:
             if condition in self._unfinished:
                 self._unfinished.remove(condition)
-            self._parts.insert(-1, _Part(steps, times, condition))
+            self._parts.insert(-1, _Part(steps, times, condition, allow_unused=allow_unused))
 
     def take(self, caller: Caller | None, session: Session) -> tuple[ModelStep, Place] | None:
         """The next step for a call: from the first rule that has one for it, else from the queue."""
@@ -169,6 +179,6 @@ class Script:
     def listed(self) -> str:
         """A line for each step that is left."""
         with self._lock:
-            lines = [line for part in self._parts for line in part.listed()]
+            lines = [line for part in self._parts if part.remaining for line in part.listed()]
             lines += [f"{condition}: nothing, it lacks its .reply(...)" for condition in self._unfinished]
             return "\n".join(f"    {line}" for line in lines)

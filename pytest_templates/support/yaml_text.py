@@ -344,6 +344,12 @@ def line_of(text: str, place: Place) -> int:
     return node.start_mark.line + 1 if node is not None else 1
 
 
+def keys_of(text: str) -> list[str]:
+    """The keys of the mapping that a document is, in order, as they are written."""
+    root = yaml.compose(text, Loader=_Loader)
+    return [str(key.value) for key, _ in root.value] if isinstance(root, yaml.MappingNode) else []
+
+
 def places_of(text: str, lines: Iterable[int]) -> list[Place]:
     """The ways to what is written in some lines, from 1, of a document: the opposite of `line_of`."""
     root = yaml.compose(text, Loader=_Loader)

@@ -14,15 +14,23 @@ from antiphon import Model, ModelCall, Reply, Runner, Session, Trace, UserInterf
 from antiphon.errors import AntiphonError
 from pytest_templates import (
     CassetteMiss,
+    Faults,
     Interaction,
     IsolationViolation,
+    OpenCassette,
+    Overrides,
     RecordedRequest,
     Report,
     ScriptedModel,
+    ScriptedModels,
     ScriptedUser,
+    ScriptedUsers,
     UnscriptedCall,
     assert_isolated,
     assert_models,
+    expecting,
+    faults,
+    overriding,
 )
 
 
@@ -39,6 +47,40 @@ def doubles() -> None:
     ScriptedModel(1)  # type: ignore[arg-type]
     ScriptedModel(generate="tools")  # type: ignore[arg-type]
     ScriptedUser(1)  # type: ignore[arg-type]
+
+
+def fixtures(
+    scripted_model: ScriptedModels,
+    scripted_user: ScriptedUsers,
+    llm_faults: Faults,
+    llm_cassette: OpenCassette,
+    llm_override: Overrides,
+    llm_trace: Trace,
+) -> None:
+    """What fixtures give has a public type; a slip of the pen is an error."""
+    assert_type(scripted_model("first", Reply("second"), name="small", allow_unused=True), ScriptedModel)
+    assert_type(scripted_user("Ada", lambda session: session.last.content), ScriptedUser)
+    scripted_model(nmae="small")  # type: ignore[call-arg]
+    scripted_model(like="open-ai")  # type: ignore[arg-type]
+    scripted_user(1)  # type: ignore[arg-type]
+    llm_faults.at("answer", faults.rate_limited(retry_after=1), times=2)
+    llm_faults.at("answer", faults.rate_limited(retry_after=1), tmies=2)  # type: ignore[call-arg]
+    assert_type((llm_cassette.played, llm_cassette.recorded, llm_cassette.unused), tuple[int, int, int])
+    llm_override("sort", scripted_model("billing"))
+    llm_override("**", "openai:gpt-4o-mini")
+    llm_override("sort", 5)  # type: ignore[arg-type]
+    assert_type(llm_trace.models, dict[str, list[str]])
+
+
+def verdicts(model: Model) -> None:
+    """What a block expects, and what it puts in place."""
+    with expecting(UnscriptedCall) as caught:
+        assert_type(caught.errors, list[UnscriptedCall])
+    assert_type(caught.value, UnscriptedCall)
+    expecting(KeyError)  # type: ignore[type-var]
+    with overriding({"sort": model, "**": "openai:gpt-4o-mini"}):
+        pass
+    overriding({"sort": 5})  # type: ignore[dict-item]
 
 
 def assertions(trace: Trace, session: Session, model: Model) -> None:

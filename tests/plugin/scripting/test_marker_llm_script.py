@@ -113,10 +113,29 @@ def test_a_script_alone_answers_a_program_that_takes_no_model_from_the_test(proj
     result = project.run("--templates-summary", *workers)
 
     result.assert_outcomes(failed=1, passed=1)
-    project.says(
-        result,
-        "scripted_model 'anthropic:large' was asked by code outside of templates and the script refund.yaml is over",
+    by = "scripted_model 'anthropic:large' was asked by code outside of templates"
+    project.says(result, f"{by} and the script refund.yaml is over")
+
+
+def test_a_file_serves_several_tests_that_each_take_a_part_of_it(project):
+    project.file("fixtures/refund.yaml", "answer: Sure.\nsummary: In short.\n")
+    project.tests(
+        """
+        @pytest.mark.llm_script("refund.yaml", allow_unused=True)
+        def test_said_at_the_marker():
+            ask("openai:m")
+
+        @pytest.mark.llm_script("refund.yaml")
+        def test_said_at_the_model(scripted_model):
+            ask(scripted_model(allow_unused=True))
+
+        @pytest.mark.llm_script("refund.yaml")
+        def test_not_said(scripted_model):
+            ask(scripted_model())
+        """
     )
+
+    assert project.outcomes() == {"passed": 3, "errors": 1}
 
 
 def test_a_test_of_real_models_asks_them(project, chat_server):
@@ -146,7 +165,14 @@ def test_scripts_are_the_same_under_xdist(project):
 
 
 @pytest.mark.parametrize(
-    "marker", ["llm_script()", "llm_script('../x.yaml')", "llm_script('/x.yaml')", "llm_script('x')"]
+    "marker",
+    [
+        "llm_script()",
+        "llm_script('../x.yaml')",
+        "llm_script('/x.yaml')",
+        "llm_script('x')",
+        "llm_script('x.yaml', allow_unused='yes')",
+    ],
 )
 def test_a_marker_that_names_no_file_is_refused_at_collection(marker, project):
     project.tests(f"@pytest.mark.{marker}\ndef test_it(): pass")
@@ -154,7 +180,11 @@ def test_a_marker_that_names_no_file_is_refused_at_collection(marker, project):
     result = project.run()
 
     result.assert_outcomes(errors=1)
-    project.says(result, "test_it.py::test_it: marker llm_script: ", "it takes llm_script(path, *, like=None)")
+    project.says(
+        result,
+        "test_it.py::test_it: marker llm_script: ",
+        "it takes llm_script(path, *, like=None, allow_unused=False)",
+    )
 
 
 def test_like_says_whose_rules_hold_for_the_models_of_the_test_that_say_no_other(project):

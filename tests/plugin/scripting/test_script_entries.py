@@ -1,0 +1,65 @@
+"""Script files: how often the replies of an entry are played, in which order, and whether they may be left."""
+
+from __future__ import annotations
+
+import pytest
+
+from antiphon import AssistantTemplate, LinearTemplate, Model, Runner, UserTemplate
+from pytest_templates.errors import ScriptError, UnscriptedCall
+from pytest_templates.scripting.files import load_script
+
+
+def said(model: Model, template_id: str, *questions: str) -> list[str]:
+    trees = [
+        LinearTemplate([UserTemplate(question), AssistantTemplate(template_id=template_id)]) for question in questions
+    ]
+    return [Runner(model, template=tree).run().last.content for tree in trees]
+
+
+@pytest.mark.llm_script("scripts/playing.yaml")
+def test_replies_are_played_as_the_entry_says(scripted_model):
+    model = scripted_model()
+
+    assert said(model, "sort", *"abcd") == ["billing", "delivery"] * 2
+    assert said(model, "answer", "My money?", "What?", "My parcel?") == [
+        *("It is paid.", "I do not know.", "It is on its way.")
+    ]
+    assert said(model, "summary", *"abc") == ["In short."] * 3
+
+
+@pytest.mark.llm_script("scripts/playing.yaml", allow_unused=True)
+def test_what_is_over_is_over(scripted_model):
+    model = scripted_model()
+    said(model, "sort", *"abcd")
+    said(model, "answer", "My money?")
+
+    with pytest.raises(UnscriptedCall, match="has nothing for that: it played 5 steps") as caught:
+        said(model, "sort", "e")
+    assert "on(template='answer', prompt='parcel'): Reply(content='It is on its way.'" in str(caught.value)
+    assert "Sorry." not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("yes: billing\n", "1: the entry 'yes': YAML reads yes as true, which is no text: put the name in quotes"),
+        ("a: x\noff: billing\n", "2: the entry 'off': YAML reads off as false"),
+        ("a: x\n5: billing\n", "2: the entry '5': YAML reads 5 as 5"),
+        ("a: yes\n", "1: the entry 'a': a reply is a text.*; put it in quotes"),
+        ("a:\n  replies: x\n  times: 0\n", "3: the entry 'a': beside replies stand times"),
+        ("a:\n  replies: x\n  times: always\n", "3: the entry 'a': beside replies stand times"),
+        ("a:\n  replies: x\n  anyorder: true\n", "3: the entry .* not anyorder; did you mean 'any_order'"),
+        ("a:\n  replies: x\n  allow_unused: 1\n", "3: the entry .* allow_unused .true or false., not allow_unused"),
+        ("a:\n  replies: []\n", "2: the entry 'a': .*at least one reply"),
+        ("a:\n  replies:\n  - x\n  - {say: y}\n", "4: the entry 'a': a reply is a text"),
+        ("a:\n- x\n- {reply: y, prompt: z}\n", "3: the entry 'a': prompt stands in .* any_order: true"),
+        ("a:\n  replies:\n  - {reply: y, prompt: z}\n", "3: the entry 'a': prompt stands in .* any_order: true"),
+        ("a: {reply: y, prompt: z}\n", "1: the entry 'a': prompt stands in .* any_order: true"),
+    ],
+)
+def test_an_entry_that_says_it_wrongly_is_refused_with_its_line(tmp_path, text, complaint):
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ScriptError, match=rf"x\.yaml:{complaint}"):
+        load_script(path)
