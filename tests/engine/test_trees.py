@@ -50,17 +50,38 @@ def say(template_id: str | None = None) -> SystemTemplate:
     ("build", "places"),
     [
         (lambda: LinearTemplate([say("a"), say("a")]), ["linear/a"]),
-        (lambda: LoopTemplate([say("a"), LinearTemplate([say("a")])], template_id="l"), ["l/a", "l/linear-2/a"]),
         (lambda: IfTemplate(len, say("a"), say("a")), ["if/a"]),
-        (lambda: SubroutineTemplate(LinearTemplate([say("s")]), "s"), ["s", "s/linear-1/s"]),
-        (lambda: LinearTemplate([SubroutineTemplate(say("a")), say("a")]), ["linear/subroutine-1/a", "linear/a"]),
+        (lambda: LoopTemplate([LinearTemplate([say("a"), say("a")])], template_id="l"), ["linear/a"]),
     ],
 )
-def test_two_templates_with_one_id_are_refused_naming_both_places(build, places):
-    with pytest.raises(ValueError, match="two templates are called") as caught:
+def test_two_siblings_with_one_id_are_refused_naming_both_places(build, places):
+    with pytest.raises(ValueError, match="two templates are called 'a'.*unique among siblings") as caught:
         build()
 
     assert all(place in str(caught.value) for place in places)
+
+
+def part() -> LinearTemplate:
+    """A part of a tree, built by a function."""
+    return LinearTemplate([UserTemplate("Well?"), AssistantTemplate(template_id="answer")])
+
+
+def test_a_part_that_a_function_builds_may_stand_in_a_tree_twice(play, answering):
+    tree = LinearTemplate([part(), SubroutineTemplate(part(), "again"), AssistantTemplate(template_id="answer")])
+
+    trace = play(Runner(answering(name="m")), template=tree).trace
+
+    assert trace.models == {"answer": ["m"] * 3}
+    assert [call.template_path for call in trace.calls] == [
+        "linear/linear-1/answer",
+        "linear/again/linear-1/answer",
+        "linear/answer",
+    ]
+    assert (len(trace.of("answer")), len(trace.at("linear/again/**"))) == (3, 1)
+
+
+def test_a_part_may_have_the_id_of_what_it_stands_in():
+    SubroutineTemplate(LinearTemplate([say("s")]), "s")
 
 
 def test_an_id_that_equals_the_place_of_a_sibling_is_refused():

@@ -37,7 +37,7 @@ class TemplateOptions(TypedDict, total=False):
     """The parameters that every template takes.
 
     Attributes:
-        template_id: The template's name, unique in its tree; without ``/``, ``@`` and white space.
+        template_id: The template's name, unique among its siblings; without ``/``, ``@`` and white space.
         before_transform: What is done to the session before the template is rendered.
         after_transform: What is done to it afterwards; also when a break or an end passes through.
         enable_logging: Whether the template's messages are logged, at level DEBUG to the logger ``antiphon``.

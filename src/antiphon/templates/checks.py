@@ -32,20 +32,19 @@ def check_child(parent: Template, given: object, parameter: str) -> Template:
 
 
 def check_ids(root: Template) -> None:
-    """Make sure that no two templates of a tree have the same id, and no two siblings the same place.
+    """Make sure that no two siblings in a tree have the same id or place: each template has a path of its own.
 
     Raises:
         InvalidValue: Two have; the text names both places.
     """
-    known: dict[tuple[str, str | None], tuple[Template, str]] = {}
+    known: dict[str, Template] = {}
     for path, template in with_paths(root, root.template_id or root.kind):
-        for name in (("path", path), ("id", template.template_id)):
-            other, other_path = known.setdefault(name, (template, path))
-            if other is not template and name[1] is not None:
-                raise InvalidValue(
-                    f"two templates are called {name[1]!r}: {_placed(other, other_path)} and "
-                    f"{_placed(template, path)}; template ids are unique in a tree"
-                )
+        other = known.setdefault(path, template)
+        if other is not template:
+            raise InvalidValue(
+                f"two templates are called {path.rpartition('/')[2]!r}: {_placed(other, path)} and "
+                f"{_placed(template, path)}; template ids are unique among siblings"
+            )
 
 
 def _placed(template: Template, path: str) -> str:
