@@ -5,40 +5,83 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from pytest_templates.reporting.document import Report, read
+from pytest_templates.reporting.regression import Finding, Rule, judged, objections
 from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import Line, line_of, lines_of
 from pytest_templates.support.money import money
-from pytest_templates.support.text import OUTSIDE, counted, table
+from pytest_templates.support.text import OUTSIDE, counted, markdown_table, table
 
 _NUMBERS: Final = ("calls", "tokens in", "tokens out", "cost", "time of calls")
 _TICK: Final = 0.005  # seconds; less is not shown
 
 
-def compare(before: Path, after: Path, say: Callable[[str], None]) -> int:
-    """Print how two runs differ; returns 0.
+class Table(NamedTuple):
+    """A table.
+
+    Attributes:
+        heads: The heads of its columns.
+        rows: Its rows.
+        title: What stands above it; ``""`` for nothing.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+
+
+Part: TypeAlias = str | Table
+
+
+def compare(
+    before: Path, after: Path, say: Callable[[str], None], *, fail_on: Sequence[Rule] = (), markdown: bool = False
+) -> int:
+    """Print how two runs differ.
 
     Args:
         before: What ``--templates-json`` wrote; it is called A.
         after: The same of another run; it is called B.
         say: Takes the text.
+        fail_on: The rules that B is held to.
+        markdown: Whether the text is Markdown.
+
+    Returns:
+        The exit status: 1 where a rule does not hold.
 
     Raises:
         ReportError: One of the files is no report.
     """
     a, b = read(before), read(after)
-    parts = [f"A  {before}\nB  {after}", _totals(a, b), _by_template(_rows(a), _rows(b)), _outcomes(a, b)]
-    say("\n\n".join(part for part in parts if part))
-    return 0
+    findings = judged(fail_on, a, b)
+    parts = [f"A  {before}\nB  {after}", _totals(a, b), *_by_template(_rows(a), _rows(b)), *_outcomes(a, b)]
+    parts += _verdicts(findings)
+    say("\n\n".join(_written(part, markdown=markdown) for part in parts))
+    return 1 if objections(findings) else 0
+
+
+def _written(part: Part, *, markdown: bool) -> str:
+    if isinstance(part, str):
+        return "  \n".join(part.split("\n")) if markdown else part
+    title = f"{part.title}\n\n" if markdown else f"{part.title}\n"
+    return f"{title if part.title else ''}{(markdown_table if markdown else table)(part.heads, part.rows)}"
+
+
+def _verdicts(findings: Sequence[Finding]) -> list[Part]:
+    """A row for each rule, and what is to be said of those that do not hold."""
+    if not findings:
+        return []
+    rows = [(one.rule.text, one.before, one.after, "✗" if one.why else "holds") for one in findings]
+    objecting = objections(findings)
+    return [Table(("rule", "A", "B", ""), rows), *(["\n".join(objecting)] if objecting else [])]
 
 
 def _rows(report: Report) -> list[CallRow]:
     return [cast("CallRow", call.model_dump()) for call in report.calls]
 
 
-def _totals(a: Report, b: Report) -> str:
+def _totals(a: Report, b: Report) -> Table:
     first, second = line_of("", "", _rows(a)), line_of("", "", _rows(b))
     passed = [len([test for test in report.tests if test.outcome == "passed"]) for report in (a, b)]
     of_all = [f"{count:,} of {len(report.tests):,}" for count, report in zip(passed, (a, b), strict=True)]
@@ -47,13 +90,13 @@ def _totals(a: Report, b: Report) -> str:
         *zip(_NUMBERS, _numbers(first), _numbers(second), _differences(first, second), strict=True),
         ("time of run", f"{a.seconds:.2f} s", f"{b.seconds:.2f} s", _seconds(a.seconds, b.seconds)),
     ]
-    return table(("", "A", "B", "difference"), rows)
+    return Table(("", "A", "B", "difference"), rows)
 
 
-def _by_template(a: list[CallRow], b: list[CallRow]) -> str:
+def _by_template(a: list[CallRow], b: list[CallRow]) -> list[Part]:
     templates = dict.fromkeys(row["template_id"] for row in [*a, *b])
     rows = [row for template in templates for row in _of_template(template, a, b)]
-    return table(("template", "", "model", *_NUMBERS), rows) if rows else ""
+    return [Table(("template", "", "model", *_NUMBERS), rows)] if rows else []
 
 
 def _of_template(template: str, *runs: list[CallRow]) -> Iterator[Sequence[str]]:
@@ -104,11 +147,11 @@ def _share(a: float | Decimal, b: float | Decimal) -> str:
     return f" ({float(b) / float(a) - 1:+.0%})" if a else ""
 
 
-def _outcomes(a: Report, b: Report) -> str:
+def _outcomes(a: Report, b: Report) -> list[Part]:
     """The tests whose outcome changed, and how many passed before and do not now."""
     before, after = ({test.nodeid: str(test.outcome) for test in report.tests} for report in (a, b))
     pairs = {test: (before.get(test, "not run"), after.get(test, "not run")) for test in {**before, **after}}
     changed = [(test, *pair) for test, pair in pairs.items() if pair[0] != pair[1]]
     lost = len([test for test, outcome, _ in changed if outcome == "passed"])
     verdict = f"{counted(lost, 'test')} passed in A and not in B" if lost else "every test that passed in A passed in B"
-    return "\n".join(["outcomes that changed:", table(("test", "A", "B"), changed), verdict] if changed else [verdict])
+    return [*([Table(("test", "A", "B"), changed, "outcomes that changed:")] if changed else []), verdict]

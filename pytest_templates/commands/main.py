@@ -7,13 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pytest_templates.commands.survey import collected, existing_folders, folders
 from pytest_templates.coverage.plugin import percentage
 from pytest_templates.demo import record_demo, run_broken_demo, run_demo
 from pytest_templates.errors import TestingError
 from pytest_templates.support.text import visible_lines
+
+if TYPE_CHECKING:
+    from pytest_templates.reporting.regression import Rule
 
 _COMPARES: Final = "show how the calls, tokens, cost, time and outcomes of two runs differ, template by template"
 _COVERS: Final = "list the templates and branches that no test of several runs rendered, as of the shards of a suite"
@@ -64,10 +67,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(start=run_demo, run=lambda given: given.start(given.folder))
     _add_cassettes(commands)
-    compare = commands.add_parser("compare", help=_COMPARES, description=f"{_COMPARES.capitalize()}.")
+    how = "compare A.json B.json, or compare --baseline=A.json B.json"
+    compare = commands.add_parser("compare", help=_COMPARES, description=f"{_COMPARES.capitalize()}: {how}")
     compare.add_argument("before", metavar="A.json", type=Path, help="what --templates-json wrote")
-    compare.add_argument("after", metavar="B.json", type=Path, help="the same of another run")
-    compare.set_defaults(run=_compare)
+    compare.add_argument("after", metavar="B.json", nargs="?", type=Path, help="the same of another run")
+    compare.add_argument("--baseline", metavar="A.json", type=Path, help="what B is compared with")
+    compare.add_argument(
+        "--fail-on",
+        metavar="RULES",
+        type=_rules,
+        default=(),
+        help="exit with 1 where B is worse: cost>+10%%,tokens>+500,models,pass_rate<-5%%",
+    )
+    compare.add_argument("--markdown", action="store_true", help="as Markdown, such as for a pull request")
+    compare.set_defaults(run=_compare, refuse=compare.error)
     coverage = commands.add_parser("coverage", help=_COVERS, description=f"{_COVERS.capitalize()}.")
     coverage.add_argument(
         "files", metavar="FILE.json", nargs="+", type=Path, help="what --templates-json wrote with --templates-coverage"
@@ -88,7 +101,21 @@ def _coverage(given: argparse.Namespace) -> int:
 def _compare(given: argparse.Namespace) -> int:
     from pytest_templates.commands.compare import compare
 
-    return compare(given.before, given.after, _say)
+    reports: list[Path] = [one for one in (given.baseline, given.before, given.after) if one is not None]
+    if len(reports) != 2:
+        given.refuse("it compares two reports: A.json B.json, or --baseline=A.json B.json")
+    before, after = reports
+    return compare(before, after, _say, fail_on=given.fail_on, markdown=given.markdown)
+
+
+def _rules(text: str) -> tuple[Rule, ...]:
+    from antiphon.errors import InvalidValue
+    from pytest_templates.reporting.regression import rules_of
+
+    try:
+        return rules_of(text)
+    except InvalidValue as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 _FOLDER: Final = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from pytest_templates.reporting.terminal import LateSection, TerminalSummary
 from pytest_templates.run.late import late_failures_in
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
+
+if TYPE_CHECKING:
+    from pytest_templates.reporting.regression import Rule
 
 SUMMARY = Option[bool](
     "--templates-summary",
@@ -28,7 +32,32 @@ JSON = Option[Path | None](
     read=lambda given, config: None if given is None else config.invocation_params.dir / given,
     repeated=None,
 )
-OPTIONS = Options(SUMMARY, JSON)
+BASELINE = Option[Path | None](
+    "--templates-baseline",
+    metavar="FILE",
+    help="compare the run with an earlier one, of which --templates-json wrote this file",
+    read=lambda given, config: None if given is None else config.invocation_params.dir / given,
+    repeated=None,
+)
+
+
+def _rules(given: str | None, config: pytest.Config) -> tuple[Rule, ...]:
+    del config
+    if given is None:
+        return ()
+    from pytest_templates.reporting.regression import rules_of
+
+    return rules_of(given)
+
+
+FAIL_ON = Option["tuple[Rule, ...]"](
+    "--templates-fail-on",
+    metavar="RULES",
+    help="with --templates-baseline: fail the run where it is worse: cost>+10%%,tokens>+500,models,pass_rate<-5%%",
+    read=_rules,
+    repeated=(),
+)
+OPTIONS = Options(SUMMARY, JSON, BASELINE, FAIL_ON)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +80,32 @@ def pytest_configure(config: pytest.Config) -> None:
         json_file.check(path)
         results.is_wanted = True
         config.pluginmanager.register(json_file.JsonReport(results, path), "templates-json")
+    _hold_to_baseline(config, results)
     config.pluginmanager.register(results, "templates-results")
     config.pluginmanager.register(TerminalSummary(config, wants_table=SUMMARY.of(config)), "templates-terminal")
     config.pluginmanager.register(LateSection(late_failures_in(config)), "templates-late-section")
     config.pluginmanager.register(ReportSections(config, results), "templates-sections")
+
+
+def _hold_to_baseline(config: pytest.Config, results: RunResults) -> None:
+    """Compare the run with an earlier one when it is over, where that is asked for.
+
+    Raises:
+        pytest.UsageError: There are rules and no earlier run, or its file is no report.
+    """
+    path, rules = BASELINE.of(config), FAIL_ON.of(config)
+    if path is None:
+        if rules:
+            raise pytest.UsageError("--templates-fail-on compares with an earlier run: add --templates-baseline=FILE")
+        return
+    if config.option.collectonly:
+        return
+    from pytest_templates.errors import ReportError
+    from pytest_templates.reporting.baseline import Baseline
+
+    try:
+        baseline = Baseline(results, path, rules)
+    except ReportError as error:
+        raise pytest.UsageError(f"--templates-baseline: {error}") from error
+    results.is_wanted = True
+    config.pluginmanager.register(baseline, "templates-baseline")

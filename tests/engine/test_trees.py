@@ -55,7 +55,7 @@ def say(template_id: str | None = None) -> SystemTemplate:
     ],
 )
 def test_two_siblings_with_one_id_are_refused_naming_both_places(build, places):
-    with pytest.raises(ValueError, match="two templates are called 'a'.*unique among siblings") as caught:
+    with pytest.raises(ValueError, match=r"two templates are called 'a'.*unique among siblings") as caught:
         build()
 
     assert all(place in str(caught.value) for place in places)

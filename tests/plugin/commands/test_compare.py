@@ -41,11 +41,11 @@ def compare(project, monkeypatch, capsys):
     """Compares two reports; gives the exit status, and what was said with cells parted by bars."""
     monkeypatch.chdir(project.path)
 
-    def run(a, b):
+    def run(a, b, *arguments):
         for name, content in (("A.json", a), ("B.json", b)):
             text = content if isinstance(content, str) else json.dumps(content)
             project.file(name, text)
-        status = main(["compare", "A.json", "B.json"])
+        status = main(["compare", *(arguments or ("A.json", "B.json"))])
         out, err = capsys.readouterr()
         lines = [" | ".join(cell.strip() for cell in line.split("  ") if cell.strip()) for line in out.splitlines()]
         return status, lines, err
@@ -118,6 +118,7 @@ def test_tests_whose_outcome_changed_are_named(compare):
         "test_it.py::better | failed | passed",
         "test_it.py::gone | passed | not run",
         "test_it.py::new | not run | skipped",
+        "",
         "2 tests passed in A and not in B",
     ]
 
@@ -186,6 +187,121 @@ def test_a_file_that_is_not_there_or_not_text_is_an_error(project, compare, monk
     err = capsys.readouterr().err
     assert "error: B.json is no report of --templates-json: 'utf-8' codec" in err
     assert "error: missing.json: the report cannot be read: No such file or directory" in err
+
+
+def judged(compare, rules, a, b):
+    status, lines, _ = compare(a, b, "A.json", "B.json", f"--fail-on={rules}")
+    return status, lines[lines.index("rule | A | B") + 1 :]
+
+
+def test_rules_judge_what_got_worse_in_the_tests_that_both_runs_have(compare):
+    a = report(one=("passed", call(), call("sort")), two=("passed",), three=("passed",), gone=("passed",))
+    dearer = call(cost="0.0125", input_tokens=130)
+    b = report(
+        one=("passed", dearer, call("sort", "small")), two=("failed",), three=("passed",), new=("passed", call())
+    )
+
+    assert judged(compare, "cost>+10%,tokens>+20%,calls>+0,models,pass_rate<-5%", a, b) == (
+        1,
+        [
+            "cost>+10% | $0.0200 | $0.0225 | ✗",
+            "tokens>+20% | 220 | 250 | holds",
+            "calls>+0 | 2 | 2 | holds",
+            "models | ✗",
+            "pass_rate<-5% | 100.0% | 66.7% | ✗",
+            "",
+            "cost>+10%: $0.0225 after $0.0200, at most $0.0220",
+            "models: sort asked small after large",
+            "pass_rate<-5%: 66.7% after 100.0%, at least 95.0%",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after", "status"),
+    [
+        ("cost>+10%", call(cost="0.01"), call(cost="0.011"), 0),
+        ("cost>+10%", call(cost="0.01"), call(cost="0.01101"), 1),
+        ("cost>+0.005", call(cost="0.01"), call(cost="0.015"), 0),
+        ("cost>+0.005", call(cost="0.01"), call(cost="0.016"), 1),
+        ("cost > + 10 %", call(cost="0"), call(cost="0.01"), 1),
+        ("cost>+10%", call(), call(cost=None, unpriced=True), 1),
+        ("tokens>+5", call(), call(output_tokens=15), 0),
+        ("output_tokens>+5", call(), call(output_tokens=16), 1),
+        ("input_tokens>+0%", call(), call(output_tokens=16), 0),
+        ("seconds>+50%", call(), call(seconds=3.1), 1),
+        ("models", call(), call(model="small"), 1),
+        ("models", call("sort"), call("answer", "small"), 0),
+    ],
+)
+def test_a_rule_holds_up_to_its_limit(compare, rule, before, after, status):
+    assert judged(compare, rule, report(one=("passed", before)), report(one=("passed", after)))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        (("passed",) * 20, ("failed", *("passed",) * 19), 0),
+        (("passed",) * 19, ("failed", *("passed",) * 18), 1),
+        (("failed", "passed"), ("failed", "passed"), 0),
+        (("passed", "skipped", "xfailed"), ("passed", "skipped", "xfailed"), 0),
+        (("skipped",), ("failed",), 0),
+        (("passed",), ("skipped",), 1),
+    ],
+)
+def test_the_rate_of_passing_falls_by_so_many_points_at_most(compare, before, after, status):
+    a, b = (report(**{f"t{n}": (outcome,) for n, outcome in enumerate(each)}) for each in (before, after))
+
+    assert judged(compare, "pass_rate<-5%", a, b)[0] == status
+
+
+def test_runs_without_a_test_in_common_are_not_judged_well(compare):
+    status, lines = judged(compare, "cost>+10%", report(one=("passed",)), report(two=("passed",)))
+
+    assert (status, lines[-1]) == (1, "cost>+10%: the runs have no test in common")
+
+
+@pytest.mark.parametrize(
+    ("rules", "complaint"),
+    [
+        ("", "'' is no rule: write rules such as cost>+10%"),
+        ("cost>+10%,", "'' is no rule"),
+        ("costs>+10%", "there is no 'costs' among cost, tokens"),
+        ("costs>+10%", "did you mean 'cost'?"),
+        ("cost", "'cost' is no rule: write it as cost>+10%"),
+        ("cost>10%", "'cost>10%' is no rule: write rules such as"),
+        ("cost<-10%", "write it as cost>+10%"),
+        ("pass_rate>+5%", "write it as pass_rate<-5%"),
+        ("pass_rate<-5", "write it as pass_rate<-5%"),
+        ("models>+1", "models stands alone"),
+    ],
+)
+def test_what_is_no_rule_is_refused(compare, capsys, rules, complaint):
+    with pytest.raises(SystemExit, match="2"):
+        compare(report(), report(), "A.json", "B.json", f"--fail-on={rules}")
+
+    assert complaint in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_earlier_run_may_stand_in_an_option(compare, capsys):
+    assert compare(report(), report(), "--baseline=A.json", "B.json")[1][:2] == ["A | A.json", "B | B.json"]
+    with pytest.raises(SystemExit, match="2"):
+        compare(report(), report(), "--baseline=A.json", "A.json", "B.json")
+    assert "it compares two reports: A.json B.json, or --baseline=A.json B.json" in capsys.readouterr().err
+
+
+def test_markdown_holds_tables_in_which_nothing_is_markup(compare, capsys):
+    a = report(one=("passed", call("so|rt*", "large")))
+    compare(a, a)
+
+    assert main(["compare", "A.json", "B.json", "--markdown", "--fail-on=models"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["A  A.json  ", "B  B.json"]
+    assert "|  | A | B | difference |" in lines
+    assert "| --- | --- | --- | --- |" in lines
+    assert any(line.startswith(r"| so\|rt\* | A | large | 1 |") for line in lines)
+    assert "| models |  |  | holds |" in lines
 
 
 def test_the_program_knows_the_command(program):
