@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextvars import ContextVar, Token
+from contextvars import Token
 from time import perf_counter
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
@@ -13,7 +13,7 @@ from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Reply, ToolCall, total_usage
 from antiphon.session import RENDERING, Run, Session
-from antiphon.trace import CURRENT_CALLER, Caller, ChosenBy, ModelCall
+from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay, ChosenBy, ModelCall
 
 
 class Asked(Protocol):
@@ -95,8 +95,8 @@ class CallRecorder:
         run = self._run
         chosen_by = run.chooser_of_asked(model)
         if chosen_by is None:
-            outer = _UNDER_WAY.get()
-            if outer is not None and not outer._is_over:
+            outer = CURRENT_CALL.get()
+            if isinstance(outer, CallRecorder) and not outer._is_over:
                 self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
                 self.caller = Caller(outer.caller.template_path, outer.caller.template_id, model.name)
                 return
@@ -240,10 +240,13 @@ class CallRecorder:
         reply, by = self._reply, self._by
         if reply is None and self._heard:
             reply = Reply("".join(self._heard))
-        inner = tuple(call for call, _ in self._inner)
-        if error is not None and not self._model.recordable:
-            by = next((call for call in inner if call.error is error), None)
+        inner: tuple[ModelCall, ...] = ()
         usage = None if reply is None else reply.usage
+        if self._inner:
+            inner = tuple([call for call, _ in self._inner])
+            usage = usage or total_usage(call.usage for call in inner if call.usage is not None)
+            if error is not None and not self._model.recordable:
+                by = next((call for call in inner if call.error is error), None)
         served_by = None if reply is None else reply.served_by
         return ModelCall(
             template_id=self.caller.template_id,
@@ -254,7 +257,7 @@ class CallRecorder:
             messages=self._picture,
             reply=reply,
             error=error,
-            usage=usage or total_usage(call.usage for call in inner if call.usage is not None),
+            usage=usage,
             seconds=seconds,
             seconds_to_text=self._text_after,
             depth=self._run.depth,
@@ -267,21 +270,16 @@ class CallRecorder:
 class _Asking:
     """Lets ``current_caller`` tell who is asking, for the length of a ``with``."""
 
-    __slots__ = ("_call", "_call_before", "_caller_before")
+    __slots__ = ("_call", "_token")
 
     def __init__(self, call: CallRecorder) -> None:
         self._call = call
 
     def __enter__(self) -> None:
-        self._call_before: Token[CallRecorder | None] = _UNDER_WAY.set(self._call)
-        self._caller_before: Token[Caller | None] = CURRENT_CALLER.set(self._call.caller)
+        self._token: Token[CallUnderWay | None] = CURRENT_CALL.set(self._call)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        CURRENT_CALLER.reset(self._caller_before)
-        _UNDER_WAY.reset(self._call_before)
-
-
-_UNDER_WAY: ContextVar[CallRecorder | None] = ContextVar("antiphon_call", default=None)
+        CURRENT_CALL.reset(self._token)
 
 
 def _rendering(run: Run) -> Run:

@@ -87,7 +87,7 @@ class _Steps:
         session: The session that the script returned; not set before its end.
     """
 
-    __slots__ = ("_call", "_is_outermost", "_resume", "_run", "_script", "_value", "session")
+    __slots__ = ("_call", "_do", "_is_outermost", "_resume", "_run", "_script", "_value", "session")
 
     session: Session
 
@@ -97,6 +97,8 @@ class _Steps:
         self._is_outermost = run.path is None  # not one that a template goes through to render another by itself
         context = run.context if self._is_outermost else None  # within another the script runs there already
         self._call: Callable[..., Any] = _here if context is None else context.run
+        # Where nothing is handed out, the templates are at work from end to end.
+        self._do: Callable[..., Any] = self._called_at_work if run.is_handed_out else self._call
         self._resume: Callable[[Any], Step] = script.send
         self._value: Any = None
 
@@ -107,7 +109,7 @@ class _Steps:
         resume, value = self._resume, self._value
         self._resume, self._value = self._script.send, None
         try:
-            step: Step = self._call(self._at_work, resume, value)
+            step: Step = self._do(resume, value)
         except StopIteration as stop:
             self.session = stop.value
             raise
@@ -115,7 +117,7 @@ class _Steps:
 
     def close(self) -> None:
         """Leave the script where it is, with its clean-up."""
-        self._call(self._at_work, self._script.close)
+        self._do(self._script.close)
 
     def suspend(self) -> None:
         """Stop, until whoever goes through the run asks for the next step."""
@@ -155,7 +157,7 @@ class _Steps:
     def perform(self, effect: Effect) -> None:
         """Do what an effect asks for."""
         try:
-            self._value = self._call(self._at_work, effect.perform)
+            self._value = self._do(effect.perform)
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
@@ -173,14 +175,14 @@ class _Steps:
             try:
                 self._value = yield from self._passed_on(events)
             finally:
-                self._call(self._at_work, events.close)
+                self._do(events.close)
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
     def _passed_on(self, events: Generator[Event, None, Any]) -> Generator[Event, None, Any]:
         while True:
             try:
-                event = self._call(self._at_work, next, events)
+                event = self._do(next, events)
             except StopIteration as stop:
                 return stop.value
             self.suspend()
@@ -200,6 +202,9 @@ class _Steps:
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
+    def _called_at_work(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return self._call(self._at_work, function, *arguments)
+
     def _at_work(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the templates, which are at work as long as it takes."""
         outer = RENDERING.get()
@@ -211,6 +216,8 @@ class _Steps:
 
     async def _awaited_at_work(self, pending: Awaitable[Any]) -> Any:
         """Await what templates do, which are at work as long as it takes."""
+        if not self._run.is_handed_out:
+            return await pending
         outer = RENDERING.get()
         RENDERING.set(self._run)
         try:

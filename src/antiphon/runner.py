@@ -16,7 +16,7 @@ from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
 from antiphon.parameters import check_count, check_kind
-from antiphon.session import Run, Session, begun, ended
+from antiphon.session import Run, Session, begun, ended, rendering
 from antiphon.templates.base import Template
 
 
@@ -74,11 +74,9 @@ class Runner:
         """
         run, chosen = self._begun(session, template, max_messages)
         run.is_handed_out = False
-        try:
+        with rendering(run):
             for _ in self._played(run, chosen):
                 pass
-        finally:
-            ended(run)
         return run.session
 
     async def arun(
@@ -87,12 +85,10 @@ class Runner:
         """Render the template without blocking the event loop; the rest is as with ``run``."""
         run, chosen = self._begun(session, template, max_messages)
         run.is_handed_out = False
-        try:
+        with rendering(run):
             async with aclosing(self._aplayed(run, chosen)) as steps:
                 async for _ in steps:
                     pass
-        finally:
-            ended(run)
         return run.session
 
     def iter(

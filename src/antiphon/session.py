@@ -328,6 +328,18 @@ def _check_not_left(run: Run) -> None:
         )
 
 
+@contextmanager
+def rendering(run: Run) -> Iterator[None]:
+    """Let the templates of a run be at work from its beginning to its end."""
+    outer = RENDERING.get()
+    RENDERING.set(run)
+    try:
+        yield
+    finally:
+        RENDERING.set(outer)  # no reset of a token: what nobody finished is closed anywhere
+        ended(run)
+
+
 def ended(run: Run) -> None:
     """Leave the sessions of a run as they are between runs, with their trace."""
     if run.path is None:

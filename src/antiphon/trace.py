@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from antiphon.copies import Shared
 from antiphon.messages import Message, Reply, Usage
@@ -30,12 +30,23 @@ class Caller:
     model: str
 
 
-CURRENT_CALLER: ContextVar[Caller | None] = ContextVar("antiphon_caller", default=None)
+class CallUnderWay(Protocol):
+    """A call of a model that has not ended.
+
+    Attributes:
+        caller: Who is asking.
+    """
+
+    caller: Caller
+
+
+CURRENT_CALL: ContextVar[CallUnderWay | None] = ContextVar("antiphon_call", default=None)
 
 
 def current_caller() -> Caller | None:
     """Who is asking a model in this thread or task, or ``None`` when nobody is."""
-    return CURRENT_CALLER.get()
+    call = CURRENT_CALL.get()
+    return None if call is None else call.caller
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,8 +244,9 @@ def test_children_of_a_custom_template_are_walked_and_called_by_their_places(pla
     assert len(list(tree.walk())) == 3
     session = play(Runner(answering()), template=tree)
     assert [message.template_path for message in session.messages] == ["both/system-1", "both/b"]
-    with pytest.raises(ValueError, match=r"linear/both-1/b \(built at .*\.py:\d+\) and linear/b \(built at"):
-        LinearTemplate([tree, SystemTemplate("x", template_id="b")])
+    twice = Both(SystemTemplate("a", template_id="b"), SystemTemplate("b", template_id="b"))
+    with pytest.raises(ValueError, match=r"linear/both-1/b \(built at .*\.py:\d+\) and linear/both-1/b \(built at"):
+        LinearTemplate([twice])
 
 
 def test_a_template_without_render_cannot_be_made():

@@ -78,8 +78,8 @@ def test_tools_that_are_subroutines_belong_to_the_tree():
     template = tree(expert())
 
     assert "expert" in {one.template_id for one in template.walk()}
-    with pytest.raises(InvalidValue, match="expert"):
-        LinearTemplate([template, AssistantTemplate(template_id="expert")])
+    with pytest.raises(InvalidValue, match=r"'sub'.* unique among siblings"):
+        tree(expert(), Tool.from_template("ask", "Asks.", SubroutineTemplate(AssistantTemplate(), "sub")))
 
 
 def test_a_tool_made_of_a_template_runs_it_when_it_is_called(answering):

@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from antiphon.trace import CURRENT_CALLER, Caller
+from antiphon.trace import CURRENT_CALL, Caller
 from pytest_templates.cassettes.cassette import OpenCassette, open_cassette
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.settings import Author, CassetteSettings
@@ -126,11 +127,12 @@ def cassette(path: Path) -> Opener:
 
 @contextmanager
 def asked_by(template_path: str, model: str = "small") -> Iterator[None]:
-    token = CURRENT_CALLER.set(Caller(template_path, template_path.rpartition("/")[2], model))
+    caller = Caller(template_path, template_path.rpartition("/")[2], model)
+    token = CURRENT_CALL.set(SimpleNamespace(caller=caller))
     try:
         yield
     finally:
-        CURRENT_CALLER.reset(token)
+        CURRENT_CALL.reset(token)
 
 
 @pytest.fixture
