@@ -30,8 +30,9 @@ def settling_what_raises_catches(failures: Failures) -> Iterator[None]:
     matches = pytest.RaisesExc.matches
 
     def settling(raises: pytest.RaisesExc[Any], exception: Any) -> bool:
+        kinds = raises.expected_exceptions
         fits = matches(raises, exception)
-        if fits and is_named(exception, raises.expected_exceptions):
+        if fits and is_named(exception, kinds):
             failures.settle(exception)
         return fits
 

@@ -282,6 +282,8 @@ def _awaited_in(context: Context, awaited: Awaitable[_T]) -> Generator[Any, Any,
             raise
         except BaseException as error:  # noqa: BLE001  # such as a cancellation, which is for what is waited for
             resume, value = steps.throw, error
+
+
 _END = object()
 
 
