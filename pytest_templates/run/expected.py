@@ -9,6 +9,8 @@ from unittest import mock
 
 import pytest
 
+from pytest_templates.support.failures import in_groups
+
 if TYPE_CHECKING:
     from pytest_templates.run.late import Failures
 
@@ -23,9 +25,10 @@ def named_by_xfail(item: pytest.Item) -> Iterator[type[BaseException]]:
 
 @contextmanager
 def settling_what_raises_catches(failures: Failures) -> Iterator[None]:
-    """Let ``pytest.raises`` settle the verdicts that it catches by their own classes, for the length of a block.
+    """Let ``pytest.raises`` and ``pytest.RaisesGroup`` settle the verdicts that they catch by their own classes.
 
-    So they are told from those that the program swallows. Nothing is replaced before the first verdict of a test.
+    They do for the length of a block. So verdicts are told from those that the program swallows. Nothing is replaced
+    before the first verdict of a test.
     """
     matches = pytest.RaisesExc.matches
 
@@ -36,7 +39,20 @@ def settling_what_raises_catches(failures: Failures) -> Iterator[None]:
             failures.settle(exception)
         return fits
 
-    with mock.patch.object(pytest.RaisesExc, "matches", settling):
+    group_matches = pytest.RaisesGroup.matches
+
+    def settling_group(raises: pytest.RaisesGroup[Any], exception: Any) -> bool:
+        kinds = [kind for kind in raises.expected_exceptions if isinstance(kind, type)]
+        fits = group_matches(raises, exception)
+        for one in in_groups(exception) if fits else ():
+            if is_named(one, kinds):
+                failures.settle(one)
+        return fits
+
+    with (
+        mock.patch.object(pytest.RaisesExc, "matches", settling),
+        mock.patch.object(pytest.RaisesGroup, "matches", settling_group),
+    ):
         yield
 
 

@@ -39,14 +39,14 @@ _MOST_SHOWN: Final = 50  # errors of one chain
 def _shorten(error: BaseException, total: int) -> None:
     last, shown = error, 1
     while (cause := last.__cause__ or last.__context__) is not None:
-        if shown == _MOST_SHOWN or len(_in_groups(cause)) > _MOST_SHOWN:
+        if shown == _MOST_SHOWN or len(in_groups(cause)) > _MOST_SHOWN:
             break
         last, shown = cause, shown + 1
     last.__cause__ = last.__context__ = None
     last.add_note(f"{total - shown:,} more errors that led to this one are not shown")
 
 
-def _in_groups(error: BaseException) -> list[BaseException]:
+def in_groups(error: BaseException) -> list[BaseException]:
     """An error and what it groups, at any depth."""
     found, waiting = [], [error]
     while waiting:

@@ -33,6 +33,18 @@ def test_a_verdict_that_raises_names_is_settled(scripted_model):
         Runner(scripted_model(), template=TREE).run()
 
 
+def test_a_verdict_in_a_group_that_raises_names_is_settled(scripted_model):
+    runner = Runner(scripted_model(), template=TREE)
+
+    async def tasks() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(runner.arun())
+            group.create_task(runner.arun())
+
+    with pytest.RaisesGroup(UnscriptedCall, pytest.RaisesExc(UnscriptedCall, match="was asked")):
+        asyncio.run(tasks())
+
+
 def test_expecting_settles_one_that_is_raised(scripted_model):
     with expecting(UnscriptedCall) as caught:
         Runner(scripted_model(), template=TREE).run()
