@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_templates.run.calls import CallRow
 from pytest_templates.support.money import dollars, money
 from pytest_templates.support.text import table
+
+if TYPE_CHECKING:
+    from antiphon import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,15 @@ class Tally:
     def with_call_of(self, model: str) -> Tally:
         """The sum with one more call, of which only the model is known."""
         return replace(self, calls=self.calls + 1, models=self.models | {model})
+
+    def with_usage(self, usage: Usage) -> Tally:
+        """The sum with what a part of a call has used."""
+        return replace(
+            self,
+            input_tokens=self.input_tokens + usage.input_tokens,
+            output_tokens=self.output_tokens + usage.output_tokens,
+            cost=self.cost + (usage.cost or 0),
+        )
 
     def with_call(self, call: CallRow) -> Tally:
         """The sum with one more call."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
-from antiphon import ModelCall
+from antiphon import ModelCall, Usage
+from antiphon.call_recorder import used_within
 from antiphon.errors import naming_template
 from pytest_templates.errors import BudgetExceeded
 from pytest_templates.run.calls import CallRow, Source, row_of
@@ -46,8 +47,10 @@ class Budget:
         Raises:
             BudgetExceeded: The call would be one too many, or the model is not allowed.
         """
+        within = used_within() or Usage()
         with self._lock:
-            exceeded = self._judged(self._tally.with_call_of(model), f"a call of {model} was refused")
+            tally = self._tally.with_call_of(model).with_usage(within)
+            exceeded = self._judged(tally, f"a call of {model} was refused")
         if exceeded is not None:
             raise exceeded
 

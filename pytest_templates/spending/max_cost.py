@@ -64,7 +64,10 @@ class CostLimit:
         Raises:
             BudgetExceeded: The limit is reached.
         """
-        total = self._total
+        from antiphon.call_recorder import used_within
+
+        within = used_within()
+        total = self._total + (0 if within is None else within.cost or 0)
         if total < self._limit:
             return
         from pytest_templates.errors import BudgetExceeded

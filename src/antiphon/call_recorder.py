@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol, Self
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, tell
-from antiphon.messages import Message, Reply, ToolCall, total_usage
+from antiphon.messages import Message, Reply, ToolCall, Usage, total_usage
 from antiphon.session import RENDERING, Run, Session
 from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay, ChosenBy, ModelCall
 
@@ -280,6 +280,18 @@ class _Asking:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         CURRENT_CALL.reset(self._token)
+
+
+def used_within() -> Usage | None:
+    """What the calls have used that have ended within those under way in this thread or task.
+
+    They are told of with the call that they are a part of, when that ends.
+    """
+    call, usages = CURRENT_CALL.get(), []
+    while isinstance(call, CallRecorder):
+        usages += [inner.usage for inner, _ in call._inner if inner.usage is not None]
+        call = call._outer
+    return total_usage(usages)
 
 
 def _rendering(run: Run) -> Run:

@@ -59,6 +59,36 @@ def test_it(llm_trace):
     project.says(result, "a call of openai:gpt-4o was refused", "['NoneType', 'BudgetExceeded', 'BudgetExceeded']")
 
 
+@pytest.mark.parametrize(
+    ("budget", "option", "asked"),
+    [(f"cost='{COST}'", "--templates-live", 2), ("calls=1", f"--templates-max-cost={COST}", 1)],
+)
+def test_a_model_that_asks_others_without_end_is_stopped(project, priced, budget, option, asked):
+    project.tests(
+        REAL
+        + f"""
+class Stubborn(Model):
+    def __init__(self, inner):
+        self.inner = inner
+
+    def _send(self, session):
+        for _ in range(9):
+            answer = self.inner.send(session)
+        return answer
+
+@pytest.mark.llm_live("to see what is asked")
+@pytest.mark.llm_budget({budget})
+def test_it(llm_trace):
+    swallow(ask, Stubborn(real()))
+    assert len(llm_trace) == 1
+"""
+    )
+
+    project.run("--templates-live", option).assert_outcomes(failed=1)
+
+    assert len(priced.asked) == asked
+
+
 def test_a_refused_call_spends_nothing(project, priced):
     project.tests(
         REAL
