@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -107,7 +108,8 @@ class LiveCalls:
         if DOUBLED.is_on(attempt.item):
             return
         if not MARKER.is_on(attempt.item):
-            refused = _refusal(attempt.item, event)
+            hints = [hint for some in attempt.hook.hints_at_refusal(attempt=attempt, event=event) for hint in some]
+            refused = _refusal(attempt.item, event, hints)
             attempt.failures.append(refused)
             raise refused
         attempt.hook.before_sending(attempt=attempt)
@@ -161,14 +163,16 @@ def _is_here(host: str, port: int | None) -> bool:  # noqa: ARG001  # whatever t
     return is_here(host)
 
 
-def _refusal(item: pytest.Item, event: LiveCall) -> LiveCallRefused:
+def _refusal(item: pytest.Item, event: LiveCall, hints: Sequence[str]) -> LiveCallRefused:
     from pytest_templates.errors import LiveCallRefused
 
     target = event.template_id or event.model
+    said = "".join(f"  {hint}\n" for hint in hints)
     return LiveCallRefused(
         f"{item.nodeid} is about to call a real model, and is not marked for it\n"
         f"  model     {event.model}\n"
         f"  asked by  {event.path or OUTSIDE}\n"
+        f"{said}"
         "\n"
         "Put a model in its place, in a test with the fixtures llm_override and scripted_model:\n"
         f'  llm_override({target!r}, scripted_model("…"))\n'

@@ -163,6 +163,8 @@ class _NumberedNames:
     def name_in(self, call: ModelCall) -> str:
         """The name of the model of a call, with its number, and that of the model around it."""
         name, around = self._numbered(call.model, call.origin), getattr(call.asked, "name", call.model)
+        if around == call.model and call.inner and call.origin is call.asked:
+            return f"{name}, which asked {' and '.join(inner.model for inner in call.inner)}"
         return name if around == call.model else f"{name} by way of {around}"
 
     @property

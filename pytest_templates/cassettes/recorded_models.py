@@ -17,7 +17,8 @@ from antiphon.connect import ConnectedModel, LiveCall
 from antiphon.errors import ModelError
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Reply
-from antiphon.model import Answering, Model, standing_in
+from antiphon.model import Answering, Model, as_said, standing_in
+from antiphon.model import Piece as AnyPiece
 from antiphon.parameters import check_kind
 from antiphon.session import Session
 from pytest_templates.cassettes.format import model_calls
@@ -60,7 +61,7 @@ def _at_work() -> Iterator[None]:
         yield
 
 
-def _pieces(stream: Callable[[Session], Generator[Piece]], session: Session) -> Generator[Piece]:
+def _pieces(stream: Callable[[Session], Generator[AnyPiece]], session: Session) -> Generator[Piece]:
     """What a model says in pieces; it is at work only while the next one is awaited."""
     with _at_work():
         pieces = stream(session)
@@ -68,7 +69,7 @@ def _pieces(stream: Callable[[Session], Generator[Piece]], session: Session) -> 
         while True:
             try:
                 with _at_work():
-                    piece = next(pieces)
+                    piece = as_said(next(pieces))
             except StopIteration:
                 return
             yield piece
@@ -77,7 +78,7 @@ def _pieces(stream: Callable[[Session], Generator[Piece]], session: Session) -> 
             pieces.close()
 
 
-async def _apieces(stream: Callable[[Session], AsyncGenerator[Piece]], session: Session) -> AsyncGenerator[Piece]:
+async def _apieces(stream: Callable[[Session], AsyncGenerator[AnyPiece]], session: Session) -> AsyncGenerator[Piece]:
     """The same without blocking the event loop."""
     with _at_work():
         pieces = stream(session)
@@ -85,7 +86,7 @@ async def _apieces(stream: Callable[[Session], AsyncGenerator[Piece]], session: 
         while True:
             try:
                 with _at_work():
-                    piece = await anext(pieces)
+                    piece = as_said(await anext(pieces))
             except StopAsyncIteration:
                 return
             yield piece

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
+from typing import Final
 
 from antiphon import Model
-from antiphon.connect import as_model
+from antiphon.connect import LiveCall, as_model
 from antiphon.errors import InvalidType
 from antiphon.model import Choice, models_within, replacing
 from antiphon.trace import path_pattern
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.model_override.replacement import with_settings_of
 from pytest_templates.support.environment import placeholder_keys
-from pytest_templates.support.targets import is_glob, is_meant, which_template
+from pytest_templates.support.targets import did_you_mean, is_glob, is_meant, which_template
 from pytest_templates.support.text import OUTSIDE
 
 
@@ -50,9 +51,15 @@ class Overrides:
             InvalidType: The target is no text, or that is neither a model nor a name.
             InvalidValue: The name has no provider.
         """
+        if isinstance(target, Mapping):
+            raise InvalidType("llm_override takes one target and its model; overriding() takes a mapping")
         if not isinstance(target, str):
             raise InvalidType(
                 f"a target is the id of a template, a glob of its path or the name of a model, not {target!r}"
+            )
+        if callable(model) and not isinstance(model, Model):
+            raise InvalidType(
+                f"{target!r} is given what may make a model, and is none: call it, as scripted_model(...)"
             )
         chosen = as_model(model)
         with self._lock:
@@ -81,6 +88,17 @@ class Overrides:
         return "\n".join(
             ["models were put in place that nothing has asked:", *rows, f"  what was asked: {_listed(asked)}"]
         )
+
+    def hints_at(self, event: LiveCall) -> Iterator[str]:
+        """Why a call of a real model comes through, in words."""
+        with self._lock:
+            for target, model in self._models.items():
+                if target in self._used and model.name == event.model:
+                    yield f"the model that was put in place for {target!r} is the real one"
+                elif target not in self._used:
+                    known = [event.template_id, event.path or "", event.model]
+                    near = which_template(target, [(event.path, event.template_id)]) or did_you_mean(target, known)
+                    yield f"nothing has asked the model that was put in place for {target!r}{near}"
 
     def choose(self, choice: Choice) -> Choice:
         """The model in place, or the choice as it is."""
@@ -127,15 +145,27 @@ def _listed(asked: list[str]) -> str:
     return ", ".join(asked) or "no model"
 
 
+_IN_PLACE: Final[list[Overrides]] = []
+
+
 @contextmanager
 def in_place(overrides: Overrides) -> Iterator[None]:
     """Put models in place for the length of a block; a program may connect to real ones without a key meanwhile."""
-    with placeholder_keys(), replacing(overrides.choose):
-        yield
+    _IN_PLACE.append(overrides)
+    try:
+        with placeholder_keys(), replacing(overrides.choose):
+            yield
+    finally:
+        _IN_PLACE.remove(overrides)
+
+
+def hints_at(event: LiveCall) -> list[str]:
+    """Why a call of a real model comes through, in words: of each override that has not been used so far."""
+    return [hint for overrides in _IN_PLACE for hint in overrides.hints_at(event)]
 
 
 @contextmanager
-def overriding(models: Mapping[str, Model | str]) -> Iterator[None]:
+def overriding(models: Mapping[str, Model | str], /) -> Iterator[None]:
     """Put models in place in the whole program, for the length of a block.
 
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,11 @@ from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
+from pytest_templates.support.environment import placeholder_keys
 from pytest_templates.support.targets import is_meant, which_template
 
 if TYPE_CHECKING:
+    from antiphon.observers import LiveCall
     from pytest_templates.cassettes.settings import Override
     from pytest_templates.model_override.overriding import Overrides
 
@@ -81,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.UsageError: A model cannot be called.
     """
     OPTIONS.read(config)
-    join(config, UnusedOverrides(), "unused-overrides")
+    join(config, ModelsInPlace(), "models-in-place")
     overrides = MODELS.of(config)
     if overrides:
         _try_out(overrides, recording=RECORD.of(config) != "none")
@@ -90,8 +93,20 @@ def pytest_configure(config: pytest.Config) -> None:
             join(config, Summary(overrides), "model-overrides-summary")
 
 
-class UnusedOverrides:
-    """Makes tests fail that put models in place which nothing asked."""
+class ModelsInPlace:
+    """Lets programs connect to models in tests that put others in place, and makes those fail that use none of them."""
+
+    @hookimpl
+    def attempt_opens(self, attempt: Attempt) -> None:
+        """Let the program, which another fixture may build first, connect to its models without a key."""
+        if "llm_override" in getattr(attempt.item, "fixturenames", ()):
+            attempt.resources.enter_context(placeholder_keys())
+
+    @hookimpl
+    def hints_at_refusal(self, event: LiveCall) -> list[str]:
+        """Say why an override was not used, or that it is the real model."""
+        overrides = sys.modules.get("pytest_templates.model_override.overriding")
+        return [] if overrides is None else overrides.hints_at(event)
 
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:

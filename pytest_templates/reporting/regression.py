@@ -106,10 +106,14 @@ def _rule(text: str) -> Rule:
 
 
 def judged(rules: Sequence[Rule], before: Report, after: Report) -> list[Finding]:
-    """What was found of each rule, in the tests that both runs have: one that is new may cost what it does."""
-    names = {test.nodeid for test in before.tests} & {test.nodeid for test in after.tests}
+    """What was found of each rule, in the tests that ran in both: one that is new may cost what it does."""
+    names = _ran(before) & _ran(after)
     first, second = ([test for test in report.tests if test.nodeid in names] for report in (before, after))
     return [_finding(rule, first, second) for rule in rules]
+
+
+def _ran(report: Report) -> set[str]:
+    return {test.nodeid for test in report.tests if test.outcome != "skipped"}
 
 
 def objections(findings: Sequence[Finding]) -> list[str]:
@@ -119,7 +123,7 @@ def objections(findings: Sequence[Finding]) -> list[str]:
 
 def _finding(rule: Rule, before: Sequence[Test], after: Sequence[Test]) -> Finding:
     if not before:
-        return Finding(rule, "", "", "the runs have no test in common")
+        return Finding(rule, "", "", "no test ran in both")
     if rule.metric == "models":
         changes = list(_other_models(before, after))
         return Finding(rule, "", "", "; ".join(changes))

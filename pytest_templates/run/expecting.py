@@ -7,10 +7,12 @@ from typing import Generic, Self, TypeVar
 
 import pytest
 
-from antiphon.errors import AntiphonError, InvalidType, InvalidValue
+from antiphon.errors import InvalidConversation, InvalidType, InvalidValue
+from pytest_templates.errors import TestingError
 from pytest_templates.run.under_way import current_attempt
 
-E = TypeVar("E", bound=AntiphonError)
+E = TypeVar("E", bound="TestingError | InvalidConversation")
+_VERDICTS = (TestingError, InvalidConversation)
 
 
 class expecting(Generic[E]):  # noqa: N801  # it is used as a function, as pytest.raises is
@@ -20,8 +22,8 @@ class expecting(Generic[E]):  # noqa: N801  # it is used as a function, as pytes
     in a thread or a task, and fails nothing; one that is raised ends the block. Others fail the test as ever.
 
     Args:
-        *kinds: The classes of the errors, such as ``UnscriptedCall``; each a class of ``antiphon.errors`` or
-            ``pytest_templates.errors``, and no root of these families.
+        *kinds: The classes of the verdicts, such as ``UnscriptedCall``: those of ``pytest_templates.errors``, and
+            ``InvalidConversation``. ``UnusedSteps`` comes at the end of a test: ``xfail(raises=UnusedSteps)``.
 
     Attributes:
         errors: What came up, in order; complete when the block has ended.
@@ -35,8 +37,13 @@ class expecting(Generic[E]):  # noqa: N801  # it is used as a function, as pytes
     def __init__(self, *kinds: type[E]) -> None:
         for kind in kinds:
             given: object = kind
-            if not (isinstance(given, type) and issubclass(given, AntiphonError)):
-                raise InvalidType(f"expecting takes classes of errors such as UnscriptedCall, not {given!r}")
+            if isinstance(given, tuple):
+                raise InvalidType("expecting takes classes one by one: expecting(UnscriptedCall, BudgetExceeded)")
+            if not (isinstance(given, type) and issubclass(given, _VERDICTS)):
+                raise InvalidType(
+                    f"expecting takes verdicts, the classes of pytest_templates.errors and InvalidConversation, "
+                    f"not {given!r}; for what a program raises there is pytest.raises"
+                )
         if not kinds:
             raise InvalidValue("expecting takes at least one class of errors, such as UnscriptedCall")
         self._kinds = kinds

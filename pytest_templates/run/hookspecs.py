@@ -40,6 +40,10 @@ class Life:
         """A real model is about to be called; an error that is raised here prevents it, and reaches the program."""
 
     @hookspec
+    def hints_at_refusal(self, attempt: Attempt, event: LiveCall) -> list[str]:  # type: ignore[empty-body]
+        """What else is to be said where a call of a real model is refused; a line each."""
+
+    @hookspec
     def before_sending(self, attempt: Attempt) -> None:
         """A request that costs money is about to be sent; an error that is raised here prevents it."""
 

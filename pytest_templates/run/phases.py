@@ -9,7 +9,7 @@ from types import TracebackType
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.expected import named_by_xfail
+from pytest_templates.run.expected import is_to_be_left_over, named_by_xfail
 from pytest_templates.support.failures import failure_text, not_shown_by, prune
 
 
@@ -107,7 +107,7 @@ class Phase:
 
     def _judge(self, error: BaseException | None) -> None:
         attempt = self._attempt
-        if self._name == "teardown":
+        if self._name == "teardown" or (self._name == "call" and error is None and is_to_be_left_over(attempt.item)):
             attempt.check_complete()
         pending = self._phases.pending()
         skipped = isinstance(error, pytest.skip.Exception)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from antiphon import Message, Model, ModelCall, Reply, Session
 from antiphon.errors import InvalidType, InvalidValue
-from antiphon.model import Choice, answering, models_within, replacing
+from antiphon.model import Choice, answering, as_said, models_within, replacing
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
 from pytest_templates.support.targets import is_meant, which_template
@@ -176,11 +176,11 @@ class FaultyModel(Model):
         self._fail_at_once()
         with closing(answering(self._model)._stream(session)) as pieces:
             if self._fault.change is not None:
-                yield from self._changed_pieces(list(pieces), session)
+                yield from self._changed_pieces([*map(as_said, pieces)], session)
                 return
             cut = _Cut(self._fault.after)
             for piece in pieces:
-                yield from cut.of(piece)
+                yield from cut.of(as_said(piece))
                 if cut.is_reached:
                     break
         raise self._failure()
@@ -189,12 +189,12 @@ class FaultyModel(Model):
         self._fail_at_once()
         async with aclosing(answering(self._model)._astream(session)) as pieces:
             if self._fault.change is not None:
-                for part in self._changed_pieces([piece async for piece in pieces], session):
+                for part in self._changed_pieces([as_said(piece) async for piece in pieces], session):
                     yield part
                 return
             cut = _Cut(self._fault.after)
             async for piece in pieces:
-                for part in cut.of(piece):
+                for part in cut.of(as_said(piece)):
                     yield part
                 if cut.is_reached:
                     break

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CallSource
+from pytest_templates.run.calls import CallSource, asked_in
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
@@ -77,6 +77,7 @@ MARKER = Marker(llm_script)
 
 
 _SCRIPTS: Final = pytest.StashKey[Scripts]()
+_DESELECTED: Final = pytest.StashKey[bool]()
 
 
 @pytest.fixture
@@ -115,6 +116,17 @@ def scripted_model_for_session(request: pytest.FixtureRequest) -> Iterator[Scrip
     yield from _shared_models(request)
 
 
+def _is_part(config: pytest.Config) -> bool:
+    """Whether the run was asked for some of the tests only: the others may be what plays the rest."""
+    return config.stash.get(_DESELECTED, False) or any("::" in argument for argument in config.args)
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Note that not all tests run."""
+    if items:
+        items[0].config.stash[_DESELECTED] = True
+
+
 def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
     from pytest_templates.errors import UnusedSteps
     from pytest_templates.scripting.factories import ScriptedModels
@@ -123,7 +135,7 @@ def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
     scripts.like = LIKE.of(request.config)
     yield ScriptedModels(scripts, None)
     left = scripts.left()
-    if left and request.session.testsfailed == failed:
+    if left and request.session.testsfailed == failed and not _is_part(request.config):
         raise UnusedSteps("\n\n".join(one.unused for one in left))
 
 
@@ -193,7 +205,8 @@ class Scripting:
         del attempt
         from pytest_templates.scripting.model import ScriptedModel
 
-        return CallSource("script") if isinstance(call.origin, ScriptedModel) else None
+        is_scripted = all(isinstance(one.origin, ScriptedModel) for one in asked_in(call))
+        return CallSource("script") if is_scripted else None
 
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:

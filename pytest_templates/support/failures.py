@@ -81,7 +81,8 @@ def pruned(traceback: TracebackType | None) -> TracebackType | None:
 
 
 def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}{_place(pruned(error.__traceback__))}"
+    notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {error}{notes}{_place(pruned(error.__traceback__))}"
 
 
 def _place(traceback: TracebackType | None) -> str:

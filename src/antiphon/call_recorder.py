@@ -207,6 +207,8 @@ class CallRecorder:
         return self.answered(final.model_copy(update={"content": text}))
 
     def _delta(self, piece: object) -> TextDelta | None:
+        if isinstance(piece, TextDelta):  # of another model's stream, passed on as it comes
+            piece = piece.text
         if isinstance(piece, Reply | Message):
             self._final = piece
             text = "" if self._heard else piece.content

@@ -57,6 +57,14 @@ class ModelSettings(BaseModel):
         ) -> None: ...
 
 
+Piece: TypeAlias = str | TextDelta | Reply | Message
+
+
+def as_said(piece: Piece) -> str | Reply | Message:
+    """A piece of a stream as the model itself says it, also where it passes on what another one's stream gave."""
+    return piece.text if isinstance(piece, TextDelta) else piece
+
+
 class Answering(Protocol):
     """What answers sessions: a model, or what stands in for one. The methods are those of ``Model``."""
 
@@ -64,9 +72,9 @@ class Answering(Protocol):
 
     async def _asend(self, session: Session) -> Reply | Message | str: ...
 
-    def _stream(self, session: Session) -> Generator[str | Reply | Message]: ...
+    def _stream(self, session: Session) -> Generator[Piece]: ...
 
-    def _astream(self, session: Session) -> AsyncGenerator[str | Reply | Message]: ...
+    def _astream(self, session: Session) -> AsyncGenerator[Piece]: ...
 
 
 class Model(ABC):
@@ -189,14 +197,16 @@ class Model(ABC):
         """Answer the session without blocking the event loop; by default ``_send`` in a thread."""
         return await in_thread(self._send, session)
 
-    def _stream(self, session: Session) -> Generator[str | Reply | Message]:
+    def _stream(self, session: Session) -> Generator[Piece]:
         """Answer the session piece by piece: texts, and at last a ``Reply`` where there is more to say than text.
+
+        A model that asks another one may pass on what that one's ``stream`` yields.
 
         Without this method the whole answer of ``_send`` is one piece.
         """
         yield self._send(session)
 
-    async def _astream(self, session: Session) -> AsyncGenerator[str | Reply | Message]:
+    async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
         """Answer the session piece by piece without blocking the event loop; by default ``_asend``'s answer in one."""
         yield await self._asend(session)
 

@@ -20,6 +20,7 @@ from antiphon import (
     SquashStrategy,
     SubroutineTemplate,
     Template,
+    TextDelta,
     ToolCall,
     ToolingTemplate,
     UserTemplate,
@@ -446,9 +447,8 @@ def test_a_model_that_is_recorded_as_a_whole_answers_itself(ask: Ask, answering:
 
 def test_pieces_that_are_passed_on_are_those_of_the_model_that_spoke(answering: Any) -> None:
     class Passing(Around):
-        def _stream(self, session: Session) -> Generator[str | Message]:
-            for piece in self.inner[0].stream(session):
-                yield piece if isinstance(piece, Message) else piece.text
+        def _stream(self, session: Session) -> Generator[TextDelta | Message]:
+            yield from self.inner[0].stream(session)
 
     strong, session = answering("Hello", name="strong"), asked()
 

@@ -245,7 +245,7 @@ def test_a_rule_holds_up_to_its_limit(compare, rule, before, after, status):
         (("passed",) * 19, ("failed", *("passed",) * 18), 1),
         (("failed", "passed"), ("failed", "passed"), 0),
         (("passed", "skipped", "xfailed"), ("passed", "skipped", "xfailed"), 0),
-        (("skipped",), ("failed",), 0),
+        (("skipped",), ("failed",), 1),
         (("passed",), ("skipped",), 1),
     ],
 )
@@ -255,10 +255,17 @@ def test_the_rate_of_passing_falls_by_so_many_points_at_most(compare, before, af
     assert judged(compare, "pass_rate<-5%", a, b)[0] == status
 
 
+def test_a_test_that_was_skipped_in_one_run_hides_nothing(compare):
+    a = report(one=("passed", call(cost="0.05")), two=("passed", call(cost="0.02")))
+    b = report(one=("passed", call(cost="0.07")), two=("skipped",))
+
+    assert judged(compare, "cost>+10%", a, b)[0] == 1
+
+
 def test_runs_without_a_test_in_common_are_not_judged_well(compare):
     status, lines = judged(compare, "cost>+10%", report(one=("passed",)), report(two=("passed",)))
 
-    assert (status, lines[-1]) == (1, "cost>+10%: the runs have no test in common")
+    assert (status, lines[-1]) == (1, "cost>+10%: no test ran in both")
 
 
 @pytest.mark.parametrize(

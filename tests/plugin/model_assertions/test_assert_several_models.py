@@ -148,6 +148,23 @@ def test_a_model_around_another_is_named_or_the_one_that_answered(scripted_model
         assert_models(session, {"answer": "other"})
 
 
+def test_a_model_that_makes_its_answer_of_several_is_shown_with_these(scripted_model):
+    class Both(Model):
+        def __init__(self, *models: Model) -> None:
+            self.models, self.name = models, "both"
+
+        def _send(self, session: Session) -> str:
+            return " ".join(model.send(session).content for model in self.models)
+
+    both = Both(scripted_model("x", name="one"), scripted_model("y", name="two"))
+    tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
+    session = Runner(both, template=tree).run()
+
+    assert_models(session, {"answer": "both"})
+    with pytest.raises(AssertionError, match=r"answer +one +both, which asked one and two"):
+        assert_models(session, {"answer": "one"})
+
+
 def test_a_difference_among_fifty_templates_is_seen_in_pytests_own_comparison(project):
     project.tests(
         """

@@ -209,6 +209,7 @@ def test_a_block_that_fails_says_so_and_nothing_else(scripted_model):
     [
         (5, "openai:m", InvalidType, "a target is the id of a template, a glob of its path or the name of a model"),
         ("answer", 5, InvalidType, "model takes a Model or a name"),
+        ("answer", len, InvalidType, "'answer' is given what may make a model, and is none: call it"),
         ("answer", "billing", InvalidValue, "'billing' does not name a model"),
     ],
 )
@@ -219,6 +220,8 @@ def test_what_is_no_target_or_no_model_is_refused(llm_override, target, model, e
         pass
     with pytest.raises(InvalidType, match="overriding takes a mapping"), overriding([("answer", "openai:m")]):  # type: ignore[arg-type]
         pass
+    with pytest.raises(InvalidType, match=r"overriding\(\) takes a mapping"):
+        llm_override({target: model}, model)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)])
@@ -281,6 +284,51 @@ def test_it(llm_override, llm_trace):
     assert project.outcomes("--templates-record=missing") == {"passed": 1}
     assert project.outcomes() == {"passed": 1}
     assert chat_server.asked == ["Hello."]
+
+
+def test_a_program_that_another_fixture_builds_first_needs_no_key(project, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    project.tests(
+        """
+@pytest.fixture
+def runner():
+    return Runner(connect("openai:m"), template=talk())
+
+def test_it(runner, llm_override, scripted_model):
+    llm_override("answer", scripted_model("x"))
+    assert runner.run().last.content == "x"
+"""
+    )
+
+    assert project.outcomes() == {"passed": 1}
+
+
+def test_a_refused_call_tells_which_override_missed_it(project):
+    project.tests(
+        """
+def test_misspelt(llm_override, scripted_model):
+    llm_override("anwser", scripted_model("x"))
+    ask("openai:gpt-4o")
+
+def test_half_a_name(scripted_model):
+    with overriding({"gpt-4o": scripted_model("x")}):
+        ask("openai:gpt-4o")
+
+def test_real(llm_override):
+    llm_override("answer", "openai:other")
+    ask("openai:gpt-4o")
+"""
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=3)
+    project.says(
+        result,
+        "nothing has asked the model that was put in place for 'anwser'; did you mean 'answer'?",
+        "nothing has asked the model that was put in place for 'gpt-4o'; did you mean 'openai:gpt-4o'?",
+        "the model that was put in place for 'answer' is the real one",
+    )
 
 
 def test_a_refused_call_shows_the_line_to_write(project):

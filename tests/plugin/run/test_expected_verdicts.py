@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from antiphon import AssistantTemplate, LinearTemplate, Message, Runner, Session, UserTemplate
-from antiphon.errors import AntiphonError, InvalidConversation, InvalidType, InvalidValue
+from antiphon.errors import AntiphonError, InvalidConversation, InvalidType, InvalidValue, ModelError
 from pytest_templates import BudgetExceeded, IsolationViolation, UnscriptedCall, UnusedSteps, errors, expecting
 
 TREE = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")], template_id="talk")
@@ -97,8 +97,10 @@ def test_a_block_in_which_nothing_came_up_is_refused():
     ("kinds", "error", "complaint"),
     [
         ((), InvalidValue, "at least one class of errors"),
-        ((KeyError,), InvalidType, "takes classes of errors such as UnscriptedCall, not <class 'KeyError'>"),
+        ((KeyError,), InvalidType, "expecting takes verdicts, .* not <class 'KeyError'>; .* there is pytest.raises"),
+        ((ModelError,), InvalidType, "expecting takes verdicts, .* not <class 'antiphon.errors.ModelError'>"),
         (("UnscriptedCall",), InvalidType, "not 'UnscriptedCall'"),
+        (((UnscriptedCall, BudgetExceeded),), InvalidType, r"one by one: expecting\(UnscriptedCall, BudgetExceeded\)"),
     ],
 )
 def test_what_is_no_class_of_these_errors_is_refused(kinds, error, complaint):
@@ -126,6 +128,14 @@ def test_what_the_program_swallows_or_a_wider_class_catches_fails_the_test(proje
             with pytest.raises(kind):
                 ask(scripted_model())
 
+        @pytest.mark.xfail(raises=UnusedSteps, strict=True)
+        def test_left_over(scripted_model):
+            ask(scripted_model("one", "two"))
+
+        @pytest.mark.xfail(raises=UnusedSteps, strict=True)
+        def test_nothing_left_over(scripted_model):
+            ask(scripted_model("one"))
+
         def test_one_more(scripted_model):
             model = scripted_model()
             swallow(ask, model)
@@ -148,7 +158,10 @@ def test_what_the_program_swallows_or_a_wider_class_catches_fails_the_test(proje
         """
     )
 
-    assert project.outcomes() == {"failed": 7, "passed": 1}
+    result = project.run()
+
+    result.assert_outcomes(failed=8, passed=1, xfailed=1)
+    project.says(result, "a wider class caught it, which settles no verdict: name its own class, or use expecting()")
 
 
 LEAK = """

@@ -39,6 +39,13 @@ def test_what_is_left_at_the_end_is_refused_unless_a_test_has_failed(project):
     assert project.outcomes() == {"passed": 2, "failed": 1}
 
 
+def test_a_run_of_some_tests_may_leave_what_the_others_play(project):
+    project.tests(TESTS)
+
+    assert project.outcomes("-k", "first") == {"passed": 1, "deselected": 1}
+    assert project.outcomes("test_it.py::test_first") == {"passed": 1}
+
+
 def test_a_call_too_many_fails_the_test_that_makes_it(project):
     project.tests(
         TESTS
