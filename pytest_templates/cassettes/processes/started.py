@@ -201,7 +201,8 @@ def _noting_before(messages: Messages, real: Any, process: Callable[[], int | No
 def _noting_after(messages: Messages, real: Any) -> Any:
     def start(command: Any, *more: Any, **options: Any) -> Any:
         process: int = real(command, *more, **options)
-        _note(messages, command, process)
+        if _module(sys._getframe(1)) != "subprocess":  # which starts some of its programs so: they are seen there
+            _note(messages, command, process)
         return process
 
     return start

@@ -88,6 +88,7 @@ HARMLESS = {
     "no socket": "python('import json, socket', check=True)",
     "its own sitecustomize": "assert printed('import sitecustomize; print(sitecustomize.MINE)', env=OWN) == b'mine'",
     "still starting": "left.append(subprocess.Popen([sys.executable, '-c', 'pass']))",
+    "with open files": "left.append(subprocess.Popen([sys.executable, '-c', 'pass'], close_fds=False))",
     "version control": "subprocess.run(['git', '--version'], check=True); assert os.system('git --version') == 0",
     "its path": "assert b'injected' not in printed('import sys; print(sys.path)')",
 }
