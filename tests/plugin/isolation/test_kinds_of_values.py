@@ -310,10 +310,7 @@ def test_a_change_is_noticed_and_said_where_it_is(name):
 
 USED = {
     "client that is opened, and a cache that is filled": (Memory, Memory.ask),
-    "engine": (
-        lambda: create_engine("sqlite://"),
-        lambda value: (Base.metadata.create_all(value), value.connect().execute(select(Parcel.id)).close()),
-    ),
+    "engine": (lambda: create_engine("sqlite://"), lambda value: ask_and_close(value)),
     "statement": (lambda: select(Parcel), lambda value: (str(value), value.selected_columns)),
     "row that is compared": (lambda: Parcel(id=1, weight=1), lambda value: (value.id, value == value)),
     "exception that is raised and caught": (lambda: Failure("a"), lambda value: caught(value)),
@@ -328,6 +325,13 @@ USED = {
     "dates": (lambda: [Day(2026, 1, 2), Moment.now(dt.UTC)], lambda value: [one.year for one in value]),
     "column of objects": (lambda: objects(2000), lambda value: (value["a"].sum(), value.index.is_unique)),
 }
+
+
+def ask_and_close(engine):
+    Base.metadata.create_all(engine)
+    with engine.connect() as connection:
+        connection.execute(select(Parcel.id)).close()
+    engine.dispose()
 
 
 def caught(error):

@@ -247,6 +247,7 @@ def test_what_a_row_has_not_loaded_is_not_loaded_by_a_look_and_no_change_when_it
         with pytest.raises(IsolationViolation, match="'Ada' and is 'Bob'"), assert_isolated(session):
             row.name = "Bob"
         database.expunge(row)
+    engine.dispose()
     with assert_isolated(session):
         pass
 
