@@ -275,12 +275,13 @@ class PreciseGuard(Guard):
 
     def exited(self, event: SubroutineExited) -> None:
         """Compare the states, and look for what is outside of the subroutine as well."""
-        comparison = self._taken(event)
         run = event.parent.run
-        if isinstance(comparison, PreciseComparison):
-            with self._looking_at(event):
-                self._compare(comparison)
-                self._look_outside(event, comparison)
+        with self._looking:  # until it is compared, none may begin that finds none under way and looks around anew
+            comparison = self._taken(event)
+            if isinstance(comparison, PreciseComparison):
+                with self._looking_at(event):
+                    self._compare(comparison)
+                    self._look_outside(event, comparison)
         if not self._comparisons_of(run):
             _go_outside(run)
 
@@ -315,9 +316,10 @@ class PreciseGuard(Guard):
 
     def check(self) -> None:
         """Compare the states of parents whose subroutines have not ended, but for the context that they run in."""
-        for comparison in self._precise():
-            comparison.leave_context()
-        super().check()
+        with self._looking:
+            for comparison in self._precise():
+                comparison.leave_context()
+            super().check()
 
     def _compare(self, comparison: Comparison) -> None:
         if not isinstance(comparison, PreciseComparison):

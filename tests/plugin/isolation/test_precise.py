@@ -293,3 +293,41 @@ def test_it():
 
     assert "  messages[0] was added: user: 'second'\n  by research/steps/second (" in told
     assert "  messages[1] was added: user: 'first'\n  by research/steps/first (" in told
+
+
+LOOKED_AT = """
+def pytest_templates_state(value):
+    return value.looked_at() if type(value).__name__ == "Desk" else None
+"""
+TWO_THREADS = """
+class Desk:
+    "While the guard looks at it for the last time, another conversation is held."
+    is_ending = False
+
+    def close(self):
+        pass
+
+    def looked_at(self):
+        if self.is_ending:
+            self.is_ending = False
+            OTHER.start()
+            OTHER.join(0.2)
+        return {}
+
+class Ending(SquashStrategy):
+    def squash(self, messages):
+        self.parent_session.metadata["desk"].is_ending = True
+        return messages
+
+OTHER = threading.Thread(target=lambda: run(lambda child: child))
+
+def test_it():
+    run(lambda child: child, {"desk": Desk()}, squash_strategy=Ending())
+    OTHER.join()
+"""
+
+
+def test_a_conversation_that_begins_in_another_thread_as_one_ends_changes_nothing_around_it(project, said):
+    project.file("conftest.py", LOOKED_AT)
+
+    assert said("precise", "import threading\n" + TWO_THREADS) == ""
