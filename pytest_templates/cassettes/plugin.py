@@ -181,7 +181,8 @@ class Cassettes:
 
         if is_recorded_at_model_level():  # a part of another model's answer, which counts with that
             return CallSource("recorded")
-        sent = [cassette.sent_requests.was_sent(one.template_path, one.model) for one in asked_in(call)]
+        asked = [*asked_in(call), *([call] if call.inner else [])]  # a recordable one is sent for as a whole
+        sent = [cassette.sent_requests.was_sent(one.template_path, one.model) for one in asked]  # each counts once
         was_sent = any(sent)
         if not isinstance(call.origin, ConnectedModel) and not getattr(call.origin, "recordable", False):
             return CallSource("model", was_sent)

@@ -28,7 +28,11 @@ import pytest
 import antiphon
 from antiphon import *
 from program import *
-from pytest_templates import *
+from pytest_templates import (
+    BudgetExceeded, CallTool, CassetteError, CassetteMiss, Fail, Interaction, IsolationViolation, LiveCallRefused,
+    NotDeterministic, RecordedRequest, Report, ScriptedModel, ScriptedUser, Stream, UnscriptedCall, UnusedSteps,
+    assert_isolated, assert_models, expecting, faults, overriding,
+)
 """
 
 

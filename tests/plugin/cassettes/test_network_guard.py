@@ -132,11 +132,10 @@ def test_the_refusal_reaches_the_program_as_what_it_is(evaluated):
         direct,
         "with pytest.raises(LiveCallRefused, match='reaches for') as caught:\n"
         "        eval(expression)\n"
-        "    assert caught.value.host.removesuffix(':443').removesuffix(':53').strip('[]') in expression\n"
-        "    print('the program saw it')",
+        "    assert caught.value.host.removesuffix(':443').removesuffix(':53').strip('[]') in expression",
     )
 
-    assert str(result.stdout).count("the program saw it") == result.parseoutcomes()["failed"]
+    result.assert_outcomes(passed=len(direct))  # the test expects it by its class
 
 
 def test_a_host_that_is_reached_for_again_and_again_is_said_once(evaluated):

@@ -59,6 +59,7 @@ def test_every_test_is_there_with_its_calls(project, report_of):
         "source": "script",
         "error": None,
         "attachments": [],
+        "inner": [],
     }
     assert tests["test_it.py::test_research"]["isolation"] == {"subroutines": 1, "violations": []}
     assert tests["test_it.py::test_no_model"] == {

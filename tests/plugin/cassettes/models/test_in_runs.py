@@ -303,7 +303,7 @@ def test_what_a_recorded_model_asks_of_others_is_recorded_with_it(own: Any, chat
 
     recorded = own.run("--templates-record=missing", "--templates-summary")
     recorded.assert_outcomes(passed=1)
-    own.says(recorded, "openai:m", "recorded", "1 recorded")
+    own.says(recorded, "asking", "recorded", "1 recorded")
     own.replay().assert_outcomes(passed=1)
     assert len(chat_server.asked) == 1
 
