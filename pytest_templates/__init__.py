@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from pytest_templates.scripting.factories import ScriptedModels, ScriptedUsers
     from pytest_templates.scripting.fault_injection import Faults
     from pytest_templates.scripting.model import ScriptedModel
-    from pytest_templates.scripting.steps import CallTool, Fail, Stream
+    from pytest_templates.scripting.steps import Fail, Stream
     from pytest_templates.scripting.user import ScriptedUser
+    from pytest_templates.tool_calls import CallTool
 
 __all__ = [
     "BudgetExceeded",
@@ -64,7 +65,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CallTool": "scripting.steps",
+    "CallTool": "tool_calls",
     "Fail": "scripting.steps",
     "Faults": "scripting.fault_injection",
     "Interaction": "cassettes.recorded",

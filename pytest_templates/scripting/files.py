@@ -33,10 +33,11 @@ from pytest_templates import faults
 from pytest_templates.errors import ScriptError
 from pytest_templates.faults import Fault
 from pytest_templates.scripting.rules import Condition, Script
-from pytest_templates.scripting.steps import CallTool, Fail, ModelStep, Stream
+from pytest_templates.scripting.steps import Fail, ModelStep, Stream
 from pytest_templates.support import yaml_text
 from pytest_templates.support.targets import did_you_mean
 from pytest_templates.support.text import cut
+from pytest_templates.tool_calls import CallTool
 
 
 def _written(value: JsonValue) -> JsonValue:

@@ -13,36 +13,13 @@ from antiphon import Message, Reply, Session, ToolCall
 from antiphon.copies import isolated
 from antiphon.errors import InvalidType
 from pytest_templates.faults import Fault
+from pytest_templates.tool_calls import CallTool
 
 Answer: TypeAlias = Reply | Message | str
 ModelStep: TypeAlias = (
     "Answer | CallTool | Stream | Fail | BaseModel | BaseException | type[BaseException] | Callable[[Session], Any]"
 )
 UserStep: TypeAlias = str | Callable[[Session], str]
-
-
-class CallTool:
-    """A step in which the model calls a tool: ``CallTool("get_weather", city="Oslo")``.
-
-    Args:
-        name: The name of the tool.
-        **arguments: The arguments of the call; they may be wrong ones.
-
-    Raises:
-        InvalidType: The name is no text.
-    """
-
-    __slots__ = ("arguments", "name")
-
-    def __init__(self, name: str, /, **arguments: Any) -> None:
-        if not isinstance(name, str):
-            raise InvalidType(f"CallTool takes the name of a tool, not {type(name).__name__}: {name!r}")
-        self.name = name
-        self.arguments = arguments
-
-    def __repr__(self) -> str:
-        given = "".join(f", {name}={value!r}" for name, value in self.arguments.items())
-        return f"CallTool({self.name!r}{given})"
 
 
 class Stream:
