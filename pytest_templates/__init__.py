@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from pytest_templates.scripting.steps import Fail, Stream
     from pytest_templates.scripting.user import ScriptedUser
     from pytest_templates.tool_calls import CallTool
+    from pytest_templates.trajectories.path import assert_path
+    from pytest_templates.trajectories.tools import assert_tools
 
 __all__ = [
     "BudgetExceeded",
@@ -59,6 +61,8 @@ __all__ = [
     "UnusedSteps",
     "assert_isolated",
     "assert_models",
+    "assert_path",
+    "assert_tools",
     "expecting",
     "faults",
     "overriding",
@@ -80,6 +84,8 @@ _HOMES = {
     "Stream": "scripting.steps",
     "assert_isolated": "isolation.assertion",
     "assert_models": "model_assertions",
+    "assert_path": "trajectories.path",
+    "assert_tools": "trajectories.tools",
     "expecting": "run.expecting",
     "faults": "faults",
     "overriding": "model_override.overriding",

@@ -6,6 +6,7 @@ Every ``type: ignore`` marks something that must be an error; one that is not ne
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import assert_type
@@ -13,6 +14,7 @@ from typing import assert_type
 from antiphon import Model, ModelCall, Reply, Runner, Session, Trace, UserInterface
 from antiphon.errors import AntiphonError
 from pytest_templates import (
+    CallTool,
     CassetteMiss,
     Faults,
     Interaction,
@@ -28,6 +30,8 @@ from pytest_templates import (
     UnscriptedCall,
     assert_isolated,
     assert_models,
+    assert_path,
+    assert_tools,
     expecting,
     faults,
     overriding,
@@ -92,6 +96,17 @@ def assertions(trace: Trace, session: Session, model: Model) -> None:
     assert_models([], {})  # type: ignore[arg-type]
     with assert_isolated(session):
         pass
+
+
+def trajectories(trace: Trace, session: Session) -> None:
+    """Tools are expected by name or as calls, templates by name."""
+    assert_tools(trace, ["search", CallTool("book", city=re.compile("O"), nights=int, rooms=str.isdigit)])
+    assert_tools(session, ("search",), order="superset")
+    assert_tools(session, [1])  # type: ignore[list-item]
+    assert_tools(session, ["search"], order="unordered")  # type: ignore[arg-type]
+    assert_path(session, ["triage", "research/*"])
+    assert_path(trace, ("triage",))
+    assert_path(trace, [trace])  # type: ignore[list-item]
 
 
 def calls(model: ScriptedModel) -> None:

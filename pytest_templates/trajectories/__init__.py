@@ -1,0 +1,1 @@
+"""Trajectories: which tools models called, and which templates a conversation went through, as expected."""
