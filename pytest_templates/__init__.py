@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UnusedSteps,
     )
     from pytest_templates.isolation import assert_isolated
+    from pytest_templates.judging import Agreement, Judge, JudgedExample, Verdict, aassert_judged, assert_judged
     from pytest_templates.model_assertions import assert_models
     from pytest_templates.model_override.overriding import Overrides, overriding
     from pytest_templates.reporting.document import Report
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_templates.trajectories.tools import assert_tools
 
 __all__ = [
+    "Agreement",
     "BudgetExceeded",
     "CallTool",
     "CassetteError",
@@ -46,6 +48,8 @@ __all__ = [
     "Faults",
     "Interaction",
     "IsolationViolation",
+    "Judge",
+    "JudgedExample",
     "LiveCallRefused",
     "NotDeterministic",
     "OpenCassette",
@@ -59,7 +63,10 @@ __all__ = [
     "Stream",
     "UnscriptedCall",
     "UnusedSteps",
+    "Verdict",
+    "aassert_judged",
     "assert_isolated",
+    "assert_judged",
     "assert_models",
     "assert_path",
     "assert_tools",
@@ -69,10 +76,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Agreement": "judging",
     "CallTool": "tool_calls",
     "Fail": "scripting.steps",
     "Faults": "scripting.fault_injection",
     "Interaction": "cassettes.recorded",
+    "Judge": "judging",
+    "JudgedExample": "judging",
     "OpenCassette": "cassettes.cassette",
     "Overrides": "model_override.overriding",
     "RecordedRequest": "cassettes.recorded",
@@ -82,7 +92,10 @@ _HOMES = {
     "ScriptedUser": "scripting.user",
     "ScriptedUsers": "scripting.factories",
     "Stream": "scripting.steps",
+    "Verdict": "judging",
+    "aassert_judged": "judging",
     "assert_isolated": "isolation.assertion",
+    "assert_judged": "judging",
     "assert_models": "model_assertions",
     "assert_path": "trajectories.path",
     "assert_tools": "trajectories.tools",

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from antiphon import Model, ModelCall, Session, Trace
 from antiphon.errors import InvalidType, shown
 from antiphon.parameters import check_kind
-from pytest_templates.support.targets import is_glob, is_meant, which_template
+from pytest_templates.support.targets import OF_THE_TEST, is_glob, is_meant, which_template
 from pytest_templates.support.text import counted, table
 
 Expected: TypeAlias = Model | str | Sequence[Model | str] | AbstractSet[Model | str]
@@ -27,7 +27,8 @@ def assert_models(used: Trace | Session, expected: Mapping[str, Expected], *, ex
             to be called; or a list or tuple, with one of them for each call, in order. A template is named by its id
             (one without an id by its path without iterations), its path, or a glob of its path, where ``*`` stays
             within a segment and ``**`` crosses ``/``. A call counts for its path or id where that is named, else for
-            the first glob that it fits. Calls that code made without a template stand under ``""``.
+            the first glob that it fits. Calls that code made without a template stand under ``""``. Those of the
+            test's own judges are compared where ``"llm_judge"`` is named, and nowhere else.
         exactly: Whether every template that called a model must be named. What is named must have called one, in any
             case.
 
@@ -128,14 +129,14 @@ class _Targets:
     def of(self, call: ModelCall) -> str | None:
         """The target that a call counts for: its path, else its id, else the first fitting glob; ``None`` for none.
 
-        Calls that code made without a template count for ``""`` only.
+        Calls that code made without a template count for ``""`` only, and those of the test itself for their id only.
         """
         if call.template_id and call.template_path in self._exact:
             return call.template_path
         if call.template_id in self._exact:
             return call.template_id
         fitting = (glob for glob in self._globs if is_meant(glob, call.template_path, call.template_id))
-        return next(fitting, None) if call.template_id else None
+        return next(fitting, None) if call.template_id and call.template_id not in OF_THE_TEST else None
 
 
 class _NumberedNames:
@@ -213,7 +214,7 @@ class _Comparison:
             target = self._targets.of(call)
             if target is not None:
                 self._named[target].append(call)
-            elif exactly:
+            elif exactly and call.template_id not in OF_THE_TEST:
                 self._others.append(call)
         self._names = _NumberedNames(expected, calls)
 
@@ -246,7 +247,8 @@ class _Comparison:
 
     def _hints(self) -> Iterator[str]:
         """A line for each target without a call, if the reason can be guessed."""
-        asked = {(call.template_path, call.template_id): call for call in self._calls}
+        calls_of_program = [call for call in self._calls if call.template_id not in OF_THE_TEST]
+        asked = {(call.template_path, call.template_id): call for call in calls_of_program}
         for target, calls in self._named.items():
             if calls:
                 continue

@@ -6,6 +6,10 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
+JUDGE: Final = "llm_judge"
+OF_THE_TEST: Final = frozenset({JUDGE})
+"""The ids under which a test itself asks models: their calls are none of its program's."""
+
 _ITERATION: Final = re.compile(r"@\d+(?=/|$)")
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from antiphon import ModelCall, Session, Trace
 from antiphon.errors import InvalidType, shown
 from antiphon.trace import path_pattern
-from pytest_templates.support.targets import which_template, without_iterations
+from pytest_templates.support.targets import OF_THE_TEST, which_template, without_iterations
 from pytest_templates.support.text import table, visible
 from pytest_templates.trajectories.alignment import DIFFERENT, FITS, aligned
 
@@ -18,7 +18,7 @@ def assert_path(used: Trace | Session, expected: Sequence[str]) -> None:
 
     A conversation goes through a template when that asks a model, or one within it does: that is what the trace tells,
     in the order in which the calls ended. Templates that only say a text of their own are no places of the path, nor
-    are calls from outside of templates.
+    are calls from outside of templates, or of judges.
 
     Args:
         used: A trace, or the session that has one.
@@ -49,7 +49,11 @@ def assert_path(used: Trace | Session, expected: Sequence[str]) -> None:
 
 def _places(calls: Sequence[ModelCall]) -> list[tuple[str, str]]:
     """The paths and ids of the templates that asked models, in order; equal ones in a row are one place."""
-    asked = ((call.template_path, call.template_id) for call in calls if call.template_path is not None)
+    asked = (
+        (call.template_path, call.template_id)
+        for call in calls
+        if call.template_path is not None and call.template_id not in OF_THE_TEST
+    )
     return [place for place, _ in groupby(asked)]
 
 

@@ -14,11 +14,13 @@ from typing import assert_type
 from antiphon import Model, ModelCall, Reply, Runner, Session, Trace, UserInterface
 from antiphon.errors import AntiphonError
 from pytest_templates import (
+    Agreement,
     CallTool,
     CassetteMiss,
     Faults,
     Interaction,
     IsolationViolation,
+    Judge,
     OpenCassette,
     Overrides,
     RecordedRequest,
@@ -28,7 +30,10 @@ from pytest_templates import (
     ScriptedUser,
     ScriptedUsers,
     UnscriptedCall,
+    Verdict,
+    aassert_judged,
     assert_isolated,
+    assert_judged,
     assert_models,
     assert_path,
     assert_tools,
@@ -107,6 +112,19 @@ def trajectories(trace: Trace, session: Session) -> None:
     assert_path(session, ["triage", "research/*"])
     assert_path(trace, ("triage",))
     assert_path(trace, [trace])  # type: ignore[list-item]
+
+
+async def judges(session: Session, model: Model) -> None:
+    """A judge gives verdicts, and is measured."""
+    assert_type(assert_judged("Hello.", "is polite", model="openai:x"), Verdict)
+    assert_type(await aassert_judged(session, "is polite", model=model, pass_score=0.5), Verdict)
+    assert_judged("Hello.", "is polite")  # type: ignore[call-arg]
+    assert_judged(1, "is polite", model=model)  # type: ignore[arg-type]
+    judge = Judge(model, "is polite", pass_score=1)
+    assert_type(judge.verdict(session.last).score, float)
+    assert_type(judge.agreement([("Hello.", True), (session, False)]), Agreement)
+    assert_type((await judge.aagreement([("Hello.", True), ("Go.", False)])).kappa, float)
+    judge.agreement([("Hello.", "yes")])  # type: ignore[list-item]
 
 
 def calls(model: ScriptedModel) -> None:
