@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         BudgetExceeded,
         CassetteError,
         CassetteMiss,
+        ConversationOver,
         IsolationViolation,
         LiveCallRefused,
         NotDeterministic,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pytest_templates.tool_calls import CallTool
     from pytest_templates.trajectories.path import assert_path
     from pytest_templates.trajectories.tools import assert_tools
+    from pytest_templates.user_simulation import SimulatedUser, UserTurn, simulated_user
 
 __all__ = [
     "Agreement",
@@ -44,6 +46,7 @@ __all__ = [
     "CallTool",
     "CassetteError",
     "CassetteMiss",
+    "ConversationOver",
     "Fail",
     "Faults",
     "Interaction",
@@ -60,9 +63,11 @@ __all__ = [
     "ScriptedModels",
     "ScriptedUser",
     "ScriptedUsers",
+    "SimulatedUser",
     "Stream",
     "UnscriptedCall",
     "UnusedSteps",
+    "UserTurn",
     "Verdict",
     "aassert_judged",
     "assert_isolated",
@@ -73,6 +78,7 @@ __all__ = [
     "expecting",
     "faults",
     "overriding",
+    "simulated_user",
 ]
 
 _HOMES = {
@@ -91,7 +97,9 @@ _HOMES = {
     "ScriptedModels": "scripting.factories",
     "ScriptedUser": "scripting.user",
     "ScriptedUsers": "scripting.factories",
+    "SimulatedUser": "user_simulation",
     "Stream": "scripting.steps",
+    "UserTurn": "user_simulation",
     "Verdict": "judging",
     "aassert_judged": "judging",
     "assert_isolated": "isolation.assertion",
@@ -102,6 +110,7 @@ _HOMES = {
     "expecting": "run.expecting",
     "faults": "faults",
     "overriding": "model_override.overriding",
+    "simulated_user": "user_simulation",
 }
 
 

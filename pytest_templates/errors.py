@@ -8,6 +8,7 @@ Those marked * are verdicts on what a test asserts, and `AssertionError` as well
     └── TestingError
         ├── UnscriptedCall *       a scripted model or user was asked and had no answer left
         ├── GenerationError        a scripted model could not generate an answer that fits
+        ├── ConversationOver       a simulated user was asked again after it had left
         ├── UnusedSteps *          a script, faults or overrides were left over when their test ended
         ├── ScriptError            a script file cannot be read
         ├── ReportError            a report of an earlier run cannot be read
@@ -52,6 +53,12 @@ class UnscriptedCall(TestingError, AssertionError):
 
 class GenerationError(TestingError):
     """A scripted model had to generate an answer, and found none that fits the output type."""
+
+
+class ConversationOver(TestingError):
+    """A simulated user was asked again after it had left; the text says whether its goal was reached."""
+
+    names_template = True
 
 
 class UnusedSteps(TestingError, AssertionError):

@@ -28,7 +28,8 @@ def assert_models(used: Trace | Session, expected: Mapping[str, Expected], *, ex
             (one without an id by its path without iterations), its path, or a glob of its path, where ``*`` stays
             within a segment and ``**`` crosses ``/``. A call counts for its path or id where that is named, else for
             the first glob that it fits. Calls that code made without a template stand under ``""``. Those of the
-            test's own judges are compared where ``"llm_judge"`` is named, and nowhere else.
+            test's own judges and simulated users are compared where ``"llm_judge"`` and ``"llm_user"`` are named, and
+            nowhere else.
         exactly: Whether every template that called a model must be named. What is named must have called one, in any
             case.
 

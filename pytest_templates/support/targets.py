@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 JUDGE: Final = "llm_judge"
-OF_THE_TEST: Final = frozenset({JUDGE})
+USER: Final = "llm_user"
+OF_THE_TEST: Final = frozenset({JUDGE, USER})
 """The ids under which a test itself asks models: their calls are none of its program's."""
 
 _ITERATION: Final = re.compile(r"@\d+(?=/|$)")

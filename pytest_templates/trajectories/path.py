@@ -18,7 +18,8 @@ def assert_path(used: Trace | Session, expected: Sequence[str]) -> None:
 
     A conversation goes through a template when that asks a model, or one within it does: that is what the trace tells,
     in the order in which the calls ended. Templates that only say a text of their own are no places of the path, nor
-    are calls from outside of templates, or of judges.
+    are calls from outside of templates, or of judges
+    and simulated users.
 
     Args:
         used: A trace, or the session that has one.

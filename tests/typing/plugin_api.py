@@ -29,7 +29,9 @@ from pytest_templates import (
     ScriptedModels,
     ScriptedUser,
     ScriptedUsers,
+    SimulatedUser,
     UnscriptedCall,
+    UserTurn,
     Verdict,
     aassert_judged,
     assert_isolated,
@@ -40,6 +42,7 @@ from pytest_templates import (
     expecting,
     faults,
     overriding,
+    simulated_user,
 )
 
 
@@ -125,6 +128,18 @@ async def judges(session: Session, model: Model) -> None:
     assert_type(judge.agreement([("Hello.", True), (session, False)]), Agreement)
     assert_type((await judge.aagreement([("Hello.", True), ("Go.", False)])).kappa, float)
     judge.agreement([("Hello.", "yes")])  # type: ignore[list-item]
+
+
+def users(model: Model) -> None:
+    """A simulated user stands where a user does, and says how it went."""
+    user = simulated_user(model, persona="Ada", goal="a date", max_turns=3)
+    as_interface: UserInterface = user
+    Runner("openai:x", as_interface)
+    assert_type(user, SimulatedUser)
+    assert_type(user.goal_reached, bool | None)
+    assert_type(user.turns, int)
+    UserTurn(status="leaves")  # type: ignore[arg-type]
+    simulated_user(model, persona="Ada")  # type: ignore[call-arg]
 
 
 def calls(model: ScriptedModel) -> None:
