@@ -11,7 +11,7 @@ from antiphon.session import Run, begun, ended
 
 
 class Asker:
-    """Asks a model for objects of a type, in a name of its own.
+    """Asks a model for objects of a type, under a name of its own.
 
     Its calls pass where all calls do: they are recorded, counted, overridden and traced. No template is rendered, so
     that neither coverage nor the prompt lock takes it for a part of the program.

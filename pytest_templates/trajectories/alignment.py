@@ -1,10 +1,14 @@
-"""What was expected beside what there was: aligned in order, or matched in any order."""
+"""What was expected beside what there was: aligned in order, or matched in any order, and shown as a table."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Final, TypeAlias
+
+from pytest_templates.support.diff import shortened
+from pytest_templates.support.text import table
 
 FITS: Final = 0
 SIMILAR: Final = 3  # stands beside what it may be meant for, rather than apart from it
@@ -109,3 +113,27 @@ def _hand_over(thing: int, start: int, wanted_by: dict[int, int], owners: dict[i
         if owner == start:
             return
         thing = had[owner]
+
+
+_FOLDED: Final = 6  # so many rows in a row that are right are shown as the first, the last and a number
+
+
+def shown_pairs(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of what was expected and what there was, no longer than fits a screen.
+
+    Args:
+        heads: The heads of the columns; that of the marks comes first and is empty.
+        rows: The rows; those that are right have an empty mark.
+    """
+    return "\n".join(shortened(table(("", *heads), list(_folded(rows))).splitlines()))
+
+
+def _folded(rows: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    for mark, several in groupby(rows, key=lambda row: row[0]):
+        run = list(several)
+        if mark or len(run) < _FOLDED:
+            yield from run
+        else:
+            yield run[0]
+            yield ["", f"({len(run) - 2} as expected)", *[""] * (len(run[0]) - 2)]
+            yield run[-1]

@@ -9,8 +9,8 @@ from antiphon import ModelCall, Session, Trace
 from antiphon.errors import InvalidType, shown
 from antiphon.trace import path_pattern
 from pytest_templates.support.targets import OF_THE_TEST, which_template, without_iterations
-from pytest_templates.support.text import table, visible
-from pytest_templates.trajectories.alignment import DIFFERENT, FITS, aligned
+from pytest_templates.support.text import visible
+from pytest_templates.trajectories.alignment import DIFFERENT, FITS, aligned, shown_pairs
 
 
 def assert_path(used: Trace | Session, expected: Sequence[str]) -> None:
@@ -96,7 +96,7 @@ class _Comparison:
         return one is not None and place is not None and self._costs[one][place] == FITS
 
     def __str__(self) -> str:
-        return "\n".join([table(("", "expected", "gone through"), list(self._rows())), *map(visible, self._hints())])
+        return "\n".join([shown_pairs(("expected", "gone through"), list(self._rows())), *map(visible, self._hints())])
 
     def _rows(self) -> Iterator[tuple[str, str, str]]:
         shown_before: int | None = None

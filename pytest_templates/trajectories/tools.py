@@ -10,9 +10,9 @@ from antiphon import Session, Trace
 from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.trace import ToolRun
 from pytest_templates.support.targets import did_you_mean
-from pytest_templates.support.text import cut, table, visible
+from pytest_templates.support.text import cut, visible
 from pytest_templates.tool_calls import CallTool
-from pytest_templates.trajectories.alignment import DIFFERENT, FITS, SIMILAR, Pair, aligned, matched
+from pytest_templates.trajectories.alignment import DIFFERENT, FITS, SIMILAR, Pair, aligned, matched, shown_pairs
 from pytest_templates.trajectories.arguments import check_matchers, differences, written
 
 Order: TypeAlias = Literal["strict", "any", "subset", "superset"]
@@ -119,7 +119,7 @@ class _Comparison:
         rows = [self._row(one, run) for one, run in pairs]
         if self._order == "superset" and (others := self._others(pairs)):
             rows.append(("", "(others)", others, ""))
-        return "\n".join([table(("", "expected", "used", "difference"), rows), *map(visible, self._hints())])
+        return "\n".join([shown_pairs(("expected", "used", "difference"), rows), *map(visible, self._hints())])
 
     def _paired(self) -> Iterator[Pair]:
         """What is expected, each beside its run, or beside one of the same tool; then the runs that are left over."""

@@ -241,6 +241,20 @@ def test_calls_that_nothing_has_run_do_not_count():
     assert lines[-1] == ["models asked for search, and no ToolingTemplate ran that: only runs count"]
 
 
+def test_a_long_table_shows_what_is_wrong_and_counts_the_rest():
+    used = runs(*[CallTool("a", n=n) for n in range(50)], CallTool("b"))
+
+    assert complaint(used, ["a"] * 50) == [
+        ["expected", "used", "difference"],
+        ["a", "a(n=0)"],
+        ["(48 as expected)"],
+        ["a", "a(n=49)"],
+        ["✗", "(not expected here)", "b()"],
+    ]
+    assert len(complaint(used, [])) == 41
+    assert complaint(used, [])[-1] == ["… and more"]
+
+
 def test_a_failure_hides_nothing_of_what_a_model_said():
     used = runs(CallTool("\x1b[31mred", city="\u202e"))
 
