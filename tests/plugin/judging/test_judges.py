@@ -214,6 +214,30 @@ def test_a_glob_that_only_a_judge_would_fit_has_no_call(llm_trace):
         assert_models(llm_trace, {"**": "scripted"})
 
 
+@pytest.mark.parametrize("like", ["openai", "anthropic", "google"])
+def test_every_provider_takes_what_a_judge_is_asked(like):
+    judge = ScriptedModel(generate=True, like=like)
+    said = [Message(role="user", content=""), Message(role="assistant", content="")]
+
+    assert assert_judged(Session(messages=said), POLITE, model=judge).score == 1
+    assert assert_judged("", POLITE, model=judge).reasons
+
+
+def test_one_judge_judges_several_answers_at_once():
+    judge = Judge(ScriptedModel(*[GOOD] * 5), POLITE)
+
+    async def judge_all() -> list[Verdict]:
+        return await asyncio.gather(*(judge.averdict(f"Answer {number}.") for number in range(5)))
+
+    assert asyncio.run(judge_all()) == [GOOD] * 5
+
+
+def test_a_judge_by_name_needs_no_key_before_it_is_asked(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    assert Judge("openai:gpt-4o-mini", POLITE).model.name == "openai:gpt-4o-mini"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [

@@ -193,6 +193,16 @@ def test_what_users_do_not_see_is_not_told():
     ]
 
 
+@pytest.mark.parametrize("like", ["openai", "anthropic", "google"])
+def test_every_provider_takes_what_the_model_is_asked(like):
+    player = ScriptedModel(UserTurn(says="When?"), UserTurn(says="And?"), REACHED, like=like)
+    user = simulated_user(player, persona="Ada", goal="a date")
+
+    talk(user, LinearTemplate([UserTemplate(), UserTemplate(description="More"), AssistantTemplate(), UserTemplate()]))
+
+    assert user.goal_reached
+
+
 def test_calls_of_the_user_are_not_those_of_the_program(llm_trace):
     user = user_of(UserTurn(says="When?"), REACHED)
 
