@@ -59,8 +59,8 @@ class SimulatedUser(UserInterface):
 
     Attributes:
         turns: How often it has spoken.
-        goal_reached: Whether its goal was reached; ``None`` as long as it has not said so and has turns left, also
-            where the program has ended the conversation.
+        goal_reached: Whether its goal was reached; ``None`` as long as it has not said so and has turns left. Where the
+            program ends the conversation itself, ``conclude`` asks for it.
         reason: Why it thinks so; ``""`` as long as it does not say.
 
     Raises:
@@ -99,6 +99,33 @@ class SimulatedUser(UserInterface):
         self._check_present(session)
         return self._said(await self._asker.aask(self._question(session, description)), session)
 
+    def conclude(self, session: Session) -> bool:
+        """Say whether the goal was reached, when a program has ended the conversation before the user could say it.
+
+        Args:
+            session: The conversation.
+
+        Returns:
+            ``goal_reached``: as the user has said before, or else as the model says now.
+
+        Raises:
+            OutputError: The model said no turn of a user, also when it was asked once more.
+        """
+        if self.goal_reached is None:
+            self._concluded(self._asker.ask(self._question(session, ended=True)))
+        return self.goal_reached is True
+
+    async def aconclude(self, session: Session) -> bool:
+        """Say whether the goal was reached without blocking the event loop; the rest is as with ``conclude``."""
+        if self.goal_reached is None:
+            self._concluded(await self._asker.aask(self._question(session, ended=True)))
+        return self.goal_reached is True
+
+    def _concluded(self, message: Message) -> None:
+        turn = cast("UserTurn", message.parsed)
+        self.goal_reached = turn.status == "goal_reached"
+        self.reason = turn.reason or "the program ended the conversation"
+
     def _check_present(self, session: Session) -> None:
         if self.goal_reached is not None:
             self._leave(session)
@@ -132,9 +159,16 @@ class SimulatedUser(UserInterface):
             "  end the program's loop when its run ends, or give each conversation a simulated user of its own"
         )
 
-    def _question(self, session: Session, description: str | None) -> Session:
+    def _question(self, session: Session, description: str | None = None, *, ended: bool = False) -> Session:
         system = Message(role="system", content=_ROLE.format(persona=self.persona, goal=self.goal))
-        return Session(messages=[system, *_swapped(session.messages, description)])
+        said = list(_swapped(session.messages))
+        if ended:
+            said.append(Message(role="user", content=_END))
+        elif description:
+            said.append(Message(role="user", content=_DESCRIPTION.format(description=description)))
+        elif said[-1].role == "assistant":
+            said.append(Message(role="user", content=_AGAIN))
+        return Session(messages=[system, *said])
 
     def __repr__(self) -> str:
         return f"<SimulatedUser {self.goal!r}: turns={self.turns}, goal_reached={self.goal_reached}>"
@@ -173,17 +207,16 @@ Answer with your turn. Its "status" is "goes_on" as long as you do not have what
 program has given it to you, and "gives_up" where this person would see that it will not. "reason" says why, in one
 sentence. "says" is your next message; where you do not go on, it is a closing word, or empty."""
 _BEGINNING: Final = "(The conversation begins here.)"
+_DESCRIPTION: Final = "(It is your turn. You are asked for: {description})"
+_AGAIN: Final = "(It is your turn again.)"
+_END: Final = """\
+(The program has ended the conversation. Nobody hears what you say now. Your "status" is "goal_reached" where you have \
+what you wanted, and "gives_up" where you have not.)"""
 
 
-def _swapped(messages: list[Message], description: str | None) -> Iterator[Message]:
+def _swapped(messages: list[Message]) -> Iterator[Message]:
     """The conversation as its user sees it; what the program says is what the model is to answer."""
     yield Message(role="user", content=_BEGINNING)
-    is_asked = True
     for message in messages:
         if message.role in ("user", "assistant") and message.content.strip():
-            is_asked = message.role == "assistant"
-            yield Message(role="user" if is_asked else "assistant", content=message.content)
-    if description:
-        yield Message(role="user", content=f"(It is your turn. You are asked for: {description})")
-    elif not is_asked:
-        yield Message(role="user", content="(It is your turn again.)")
+            yield Message(role="user" if message.role == "assistant" else "assistant", content=message.content)

@@ -130,7 +130,7 @@ async def judges(session: Session, model: Model) -> None:
     judge.agreement([("Hello.", "yes")])  # type: ignore[list-item]
 
 
-def users(model: Model) -> None:
+async def users(model: Model, session: Session) -> None:
     """A simulated user stands where a user does, and says how it went."""
     user = simulated_user(model, persona="Ada", goal="a date", max_turns=3)
     as_interface: UserInterface = user
@@ -138,6 +138,8 @@ def users(model: Model) -> None:
     assert_type(user, SimulatedUser)
     assert_type(user.goal_reached, bool | None)
     assert_type(user.turns, int)
+    assert_type(user.conclude(session), bool)
+    assert_type(await user.aconclude(session), bool)
     UserTurn(status="leaves")  # type: ignore[arg-type]
     simulated_user(model, persona="Ada")  # type: ignore[call-arg]
 

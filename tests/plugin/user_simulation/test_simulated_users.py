@@ -104,6 +104,36 @@ def test_a_user_whose_turns_are_over_may_say_that_its_goal_was_reached():
     assert session.last.content == "Answer 1."
 
 
+def test_a_user_concludes_whether_its_goal_was_reached_where_the_program_ends_the_conversation():
+    user = user_of(UserTurn(says="When?"), REACHED)
+    session = talk(user, chat(exit_loop_count=1))
+
+    assert user.conclude(session) is True
+
+    assert (user.goal_reached, user.reason, user.turns) == (True, "I know the day.", 1)
+    assert asked(user)[-2:-1] == [("user", "Answer 1.")]
+    assert "has ended the conversation" in asked(user)[-1][1]
+    assert session.last.content == "Answer 1."
+
+
+@pytest.mark.parametrize("turn", [UserTurn(says="And?"), UserTurn(status="gives_up")])
+def test_a_goal_that_is_not_said_to_be_reached_was_not(turn):
+    user = user_of(UserTurn(says="When?"), turn)
+
+    assert user.conclude(talk(user, chat(exit_loop_count=1))) is False
+
+    assert (user.goal_reached, user.reason) == (False, "the program ended the conversation")
+
+
+def test_a_user_who_has_said_it_is_not_asked_again():
+    user = user_of(UserTurn(says="When?"), REACHED)
+    session = talk(user)
+
+    assert user.conclude(session) is True
+    assert asyncio.run(user.aconclude(session)) is True
+    assert asyncio.run(user_of(REACHED).aconclude(session)) is True
+
+
 def test_nothing_is_known_where_the_program_ends_the_conversation():
     user = user_of(UserTurn(says="When?"))
 
