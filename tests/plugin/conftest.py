@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import pytest_templates
 from antiphon import connect
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
@@ -22,17 +23,17 @@ connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
 
 INI = "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n"
 
-PRELUDE = """
+NAMES = ", ".join(
+    sorted({*pytest_templates.__all__} - {"OpenCassette"})
+)  # which alone loads what cassettes are read with
+
+PRELUDE = f"""
 import pytest
 
 import antiphon
 from antiphon import *
 from program import *
-from pytest_templates import (
-    BudgetExceeded, CallTool, CassetteError, CassetteMiss, Fail, Interaction, IsolationViolation, LiveCallRefused,
-    NotDeterministic, RecordedRequest, Report, ScriptedModel, ScriptedUser, Stream, UnscriptedCall, UnusedSteps,
-    assert_isolated, assert_models, expecting, faults, overriding,
-)
+from pytest_templates import {NAMES}
 """
 
 
