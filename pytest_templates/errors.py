@@ -22,6 +22,7 @@ Those marked * are verdicts on what a test asserts, and `AssertionError` as well
         ├── IsolationViolation *   a subroutine changed its parent
         ├── NotDeterministic       a test asked its models something else when it was run again
         ├── BudgetExceeded *       a test spent more than its budget
+        ├── PassRateMissed         too few samples of a test passed
         └── LiveCallRefused        a real model was about to be called by a test that did not ask for it
             └── NetworkRefused     a test with a cassette reached for a host by what no cassette catches
 """
@@ -138,6 +139,10 @@ class NotDeterministic(TestingError):
 
 class BudgetExceeded(TestingError, AssertionError):
     """A test spent more than its budget, or was about to; the text says how much, and by which templates."""
+
+
+class PassRateMissed(TestingError, AssertionError):
+    """Too few samples of a test passed; the text says which failed, and why."""
 
 
 class LiveCallRefused(TestingError):

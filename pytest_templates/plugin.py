@@ -14,6 +14,7 @@ from pytest_templates import hooks
 
 ROOMS = [  # in the order of their parts of the summary
     "pytest_templates.run.plugin",
+    "pytest_templates.samples.plugin",
     "pytest_templates.scripting.plugin",
     "pytest_templates.live_calls",
     "pytest_templates.cassettes.plugin",

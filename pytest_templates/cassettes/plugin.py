@@ -272,7 +272,7 @@ class Summary:
         """Take what a report brings."""
         self._reported.add(report.nodeid)  # of a worker that was killed nothing else comes
         row = CASSETTE_USE.of(report)
-        self._has_calls = self._has_calls or bool(CALLS.of(report))
+        self._has_calls = self._has_calls or bool(CALLS.all_of(report))
         if row is not None:
             self._tests.append(row)
             self._reported.add(row["test"])
@@ -317,7 +317,7 @@ class Summary:
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
         """Where answers came from, as cassettes know it: clients that are used without the engine make no calls."""
-        rows = [row for brought in reports if (row := CASSETTE_USE.within(brought)) is not None]
+        rows = CASSETTE_USE.all_within(reports)
         sources = {"cassette" for row in rows if row["played"]} | {"recorded" for row in rows if row["recorded"]}
         return {"sources": sources}
 

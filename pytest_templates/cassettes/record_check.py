@@ -121,9 +121,7 @@ class Summary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report brings."""
-        why = UNCHECKED.of(report)
-        if why:
-            self._reasons[why] += 1
+        self._reasons.update(set(UNCHECKED.all_of(report)))
 
     @hookimpl
     def summary_lines(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -80,8 +81,9 @@ class CoverageReport:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a report carries."""
-        self._coverage.add(from_rows(POINTS.of(report) or ()))
-        for call in CALLS.of(report) or ():
+        for points in POINTS.all_of(report):
+            self._coverage.add(from_rows(points))
+        for call in chain.from_iterable(CALLS.all_of(report)):
             self._models.add(call["template_path"], call["model"])
 
     @hookimpl

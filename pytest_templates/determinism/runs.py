@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class SecondRun:
         test = self._tests[report.nodeid]
         if not report.passed and not test["failure"]:
             test["failure"] = report.longreprtext or report.outcome
-        test["calls"] += RECORDED_CALLS.of(report) or ()
+        test["calls"] += chain.from_iterable(RECORDED_CALLS.all_of(report))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -91,7 +92,7 @@ class FirstRun:
             self._calls.pop(report.nodeid, None)
         if not report.passed or hasattr(report, "wasxfail"):
             self._failed.add(report.nodeid)
-        calls = RECORDED_CALLS.of(report)
+        calls = [*chain.from_iterable(RECORDED_CALLS.all_of(report))]
         if report.when == "teardown" and calls:
             self._calls[report.nodeid] = secrets_of().replace_in(calls)
             self._last[report.nodeid] = report

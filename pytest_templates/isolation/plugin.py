@@ -216,9 +216,7 @@ class Summary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a report carries."""
-        row = ISOLATION.of(report)
-        if row is not None:
-            self._rows.append(row)
+        self._rows += ISOLATION.all_of(report)
 
     @hookimpl
     def summary_counts(self) -> list[str]:
@@ -236,7 +234,7 @@ class Summary:
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
         """What the guard found in all attempts of a test."""
-        attempts = [row for brought in reports if (row := ISOLATION.within(brought)) is not None]
+        attempts = ISOLATION.all_within(reports)
         subroutines = sum(attempt["subroutines"] for attempt in attempts)
         violations = [text for attempt in attempts for text in attempt["violations"]]
         return {"isolation": {"subroutines": subroutines, "violations": violations} if subroutines else None}

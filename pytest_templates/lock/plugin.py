@@ -148,8 +148,7 @@ class PromptLock:
         self._skipped = self._skipped or report.skipped
         if report.when == "teardown":
             self._ended.add(report.nodeid)
-        row = PROMPTS.of(report)
-        if row is not None:
+        for row in PROMPTS.all_of(report):
             self._observed.add(report.nodeid, row)
 
     @pytest.hookimpl(trylast=True)

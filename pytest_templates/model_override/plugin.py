@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -157,7 +158,7 @@ class Summary:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the calls of a test."""
         self._has_run = True
-        self._calls += CALLS.of(report) or ()
+        self._calls += chain.from_iterable(CALLS.all_of(report))
 
     @hookimpl
     def summary_lines(self) -> list[str]:

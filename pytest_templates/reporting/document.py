@@ -28,6 +28,7 @@ def _written_out(dollars: Decimal) -> Decimal:
 _LEAST_EXPONENT: Final = -60
 Outcome: TypeAlias = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**30)]  # as sums are; more fits neither a table nor a float
+Rate: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Dollars: TypeAlias = Annotated[
     Decimal, Field(ge=0, le=10**30), AfterValidator(_written_out), PlainSerializer(lambda dollars: f"{dollars:f}")
@@ -105,6 +106,38 @@ class Isolation(_Value):
     violations: tuple[str, ...]
 
 
+class FailedSample(_Value):
+    """A sample that failed.
+
+    Attributes:
+        sample: Its number, from 1.
+        why: The error with its place, in a line.
+    """
+
+    sample: Count
+    why: str
+
+
+class Samples(_Value):
+    """The samples of a test, in its last attempt.
+
+    Attributes:
+        count: How many there were.
+        passed: How many passed.
+        pass_rate: How many of them have to pass, from 0 to 1.
+        low: The least true rate that is to be expected, from 0 to 1: the lower bound of a 95% confidence interval.
+        high: The upper bound.
+        failed: Those that failed.
+    """
+
+    count: Annotated[int, Field(ge=1, le=10**30)]
+    passed: Count
+    pass_rate: Rate
+    low: Rate
+    high: Rate
+    failed: tuple[FailedSample, ...]
+
+
 class Test(_Value):
     """A test that has ended.
 
@@ -114,6 +147,7 @@ class Test(_Value):
         source: Where the answers came from; ``"mixed"`` if it was not the same for all, ``null`` if there were none.
         calls: The calls of models, of every attempt.
         isolation: What the isolation guard saw; ``null`` if no subroutine was checked.
+        samples: How its samples went; ``null`` if it was not run in samples, or not all of them were.
     """
 
     __test__ = False  # pytest collects classes called Test…; this is none
@@ -123,6 +157,7 @@ class Test(_Value):
     source: Source | Literal["mixed"] | None
     calls: tuple[Call, ...]
     isolation: Isolation | None
+    samples: Samples | None = None
 
 
 class Reach(_Value):

@@ -71,13 +71,11 @@ class TestProgress:
     def add(self, report: pytest.TestReport) -> None:
         """Take the report of a phase; the first phase of another attempt begins anew."""
         self.outcome = _outcome_after(None if report.when == "setup" else self.outcome, report)
-        brought = brought_by(report)
-        if brought:
-            self._attempts.append(brought)
+        self._attempts += brought_by(report)
 
     def facts(self, hook: pluggy.HookRelay) -> dict[str, Any]:
         """The fields of the test in the report of the run; features add theirs."""
-        calls = [call for brought in self._attempts for call in CALLS.within(brought) or ()]
+        calls = [call for calls in CALLS.all_within(self._attempts) for call in calls]
         sources: set[str] = {call["source"] for call in calls}
         facts: dict[str, Any] = {}
         for some in hook.test_facts(reports=self._attempts):

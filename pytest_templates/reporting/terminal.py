@@ -34,7 +34,7 @@ class TerminalSummary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the calls of a test."""
-        self._calls += CALLS.of(report) or ()
+        self._calls += chain.from_iterable(CALLS.all_of(report))
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print the summary; features add parts and lines of their own, in the order in which they were loaded."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from threading import Lock
@@ -14,13 +14,14 @@ from pytest_templates.run.calls import CALLS, CallSource, row_of
 from pytest_templates.run.expected import settling_what_raises_catches
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.late import Failures
+from pytest_templates.run.report_data import add_brought, brought_by
 from pytest_templates.support.project_hooks import announce
 
 if TYPE_CHECKING:
     from antiphon import ModelCall, Trace
 
 _ATTEMPT = pytest.StashKey["Attempt"]()
-_REPEATED = pytest.StashKey["Attempt"]()
+_NEXT = pytest.StashKey["Callable[[pytest.Item], Attempt]"]()  # makes the attempt that is begun next
 _UNKNOWN = CallSource("model")
 
 
@@ -30,9 +31,15 @@ class Attempt:
     Args:
         item: The test.
         repeats: The attempt that this one repeats.
+        part_of: The attempt of which this one is a sample.
+        sample: The number of the sample, from 1.
 
     Attributes:
         item: The test.
+        part_of: The attempt of which this one is a sample: it counts and is reported as a part of that. ``None`` for an
+            attempt that is no part of another.
+        sample: The number of the sample, from 1; 1 where a test is not run in samples.
+        is_in_samples: Whether the attempt consists of samples, which do all that there is to do.
         repeats: The attempt that this one only repeats, to check it: nothing of it is reported or counted. ``None``
             for an attempt in its own right.
         repeated_for: How long repeating it took, in seconds; its reports leave that out.
@@ -44,9 +51,14 @@ class Attempt:
         stash: Where features keep their data about this attempt.
     """
 
-    def __init__(self, item: pytest.Item, repeats: Attempt | None = None) -> None:
+    def __init__(
+        self, item: pytest.Item, repeats: Attempt | None = None, *, part_of: Attempt | None = None, sample: int = 1
+    ) -> None:
         self.item = item
         self.repeats = repeats
+        self.part_of = part_of
+        self.sample = sample
+        self.is_in_samples = False
         self.repeated_for = 0.0
         self.calls: list[tuple[ModelCall, CallSource]] = []
         self.failures = Failures(item, self._watch_raises)
@@ -56,6 +68,7 @@ class Attempt:
         self.stash = pytest.Stash()
         self._failed_as_expected = False
         self._is_checked = False
+        self._brought: list[dict[str, Any]] = []  # by the reports of samples
         self._lock = Lock()
         self._trace: Trace | None = None
 
@@ -63,6 +76,11 @@ class Attempt:
     def hook(self) -> Any:
         """The private hooks of the run, to be called; see `hookspecs.Life`."""
         return manager_of(self.item.config).hook
+
+    @property
+    def whole(self) -> Attempt:
+        """The attempt of the test as a whole: the one that this is a sample of, or this one."""
+        return self if self.part_of is None else self.part_of
 
     @property
     def trace(self) -> Trace:
@@ -87,6 +105,11 @@ class Attempt:
     def _watch_raises(self) -> None:
         if not self.failures.is_over:
             self.resources.enter_context(settling_what_raises_catches(self.failures))
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether what it recorded may be kept: it went well so far, or is a sample that failed by itself."""
+        return self.went_well or (self.part_of is not None and not self.failures.unsettled() and not self.skipped)
 
     def called(self, call: ModelCall) -> None:
         """Record a model call, and call the hooks for it: the private ones, then the project's for one that counts.
@@ -148,24 +171,32 @@ class Attempt:
             report.duration -= self.repeated_for
             if self.calls:
                 CALLS.put(report, [row_of(call, source.name) for call, source in self.calls])
+            add_brought(report, self._brought)
         self.hook.attempt_is_reported(attempt=self, report=report)
+
+    def add_sample(self, reports: Iterable[pytest.TestReport]) -> None:
+        """Take the reports of a sample, whose data go along with the report of the whole."""
+        for report in reports:
+            self._brought += brought_by(report)
 
 
 def begin(item: pytest.Item) -> Attempt:
     """Begin an attempt of a test."""
-    attempt = item.stash[_ATTEMPT] = Attempt(item, item.stash.get(_REPEATED, None))
+    make = item.stash.get(_NEXT, Attempt)
+    attempt = item.stash[_ATTEMPT] = make(item)
     return attempt
 
 
 @contextmanager
-def repeating(attempt: Attempt) -> Iterator[None]:
-    """What is begun of the same test in a block repeats an attempt, which is the test's again behind it."""
+def beginning_with(make: Callable[[pytest.Item], Attempt], attempt: Attempt) -> Iterator[None]:
+    """What is begun of the same test in a block is made by a function; an attempt is the test's again behind it."""
     stash = attempt.item.stash
-    stash[_REPEATED] = attempt
+    before = stash.get(_NEXT, Attempt)
+    stash[_NEXT] = make
     try:
         yield
     finally:
-        del stash[_REPEATED]
+        stash[_NEXT] = before
         stash[_ATTEMPT] = attempt
 
 

@@ -14,6 +14,8 @@ import pytest
 from pytest_templates.run.features import hookspec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from antiphon import ModelCall
     from antiphon.observers import LiveCall, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
     from pytest_templates.run.attempt import Attempt
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 
 class Life:
     """The hooks of an attempt of a test: questions about it, and its events in the order in which they happen."""
+
+    @hookspec(firstresult=True)
+    def runs_samples(self, attempt: Attempt) -> Callable[[], None] | None:
+        """What runs the test in samples, each of them an attempt, by `repetition.run_sample`; ``None`` for one run.
+
+        The call of the test is all there is to the attempt then: it is not opened, nor checked, and sets nothing up.
+        """
 
     @hookspec
     def attempt_opens(self, attempt: Attempt) -> None:
@@ -94,6 +103,8 @@ class Life:
     @hookspec
     def attempt_has_gone_well(self, attempt: Attempt) -> None:
         """The test and the tear-down of its own fixtures went well, and fixtures of wider scopes are still set up.
+
+        A sample that failed by itself has gone well enough.
 
         What is to be said against it is added to ``attempt.failures``; `repetition.repeat` runs it once more.
         """

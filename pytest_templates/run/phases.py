@@ -43,7 +43,7 @@ class Phases:
         """The fixtures of the test alone are torn down, without an error; others may not be yet."""
         attempt = self.attempt
         attempt.check_complete()
-        if attempt.went_well and len(attempt.failures) == self._shown:
+        if attempt.may_be_kept and len(attempt.failures) == self._shown:
             attempt.hook.attempt_has_gone_well(attempt=attempt)
 
     def pending(self) -> list[Exception]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from pytest_templates.run import attempt, hookspecs, late, markers, under_way
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.phases import Phases
-from pytest_templates.run.repetition import wider_fixtures_last
+from pytest_templates.run.repetition import running_in_samples, wider_fixtures_last
 
 if TYPE_CHECKING:
     from antiphon import Trace
@@ -92,9 +93,10 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     phases = _phases_of(current)
     try:
         with phases.phase("teardown"):
-            if current.repeats is not None or not current.hook.may_be_repeated(attempt=current):
+            is_checked = current.repeats is None and not current.is_in_samples
+            if not (is_checked and current.hook.may_be_repeated(attempt=current)):
                 return (yield)
-            with wider_fixtures_last(item, nextitem):
+            with wider_fixtures_last(item, nextitem) if current.part_of is None else nullcontext():
                 result = yield
                 phases.end_of_own_fixtures()
             return result
@@ -122,7 +124,13 @@ class Opening:
             markers.check_item(item)  # tests that pytest did not collect as functions were not checked yet
         except pytest.Collector.CollectError as error:
             raise pytest.fail.Exception(str(error), pytrace=False) from None  # said once
-        attempt_of(item).open()
+        current = attempt_of(item)
+        is_whole = current.part_of is None and current.repeats is None
+        samples = current.hook.runs_samples(attempt=current) if is_whole else None
+        if samples is None:
+            current.open()
+        else:
+            current.resources.enter_context(running_in_samples(current, samples))
 
 
 def _phases_of(current: Attempt) -> Phases:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Generic, TypeVar, cast
 
 import pytest
@@ -13,6 +14,8 @@ ATTRIBUTE: Final = "templates"  # of a report: pytest-xdist sends all attributes
 
 class ReportData(Generic[T]):
     """The data of one feature.
+
+    A report carries what the attempt of a test has brought, and behind it what each of its samples has.
 
     Args:
         name: The name of the data in a report.
@@ -29,17 +32,31 @@ class ReportData(Generic[T]):
 
     def put(self, report: pytest.TestReport, data: T) -> None:
         """Add data to a report: numbers, texts, lists, dicts, booleans and ``None`` only."""
-        vars(report).setdefault(ATTRIBUTE, {})[self.name] = data
+        vars(report).setdefault(ATTRIBUTE, [{}])[0][self.name] = data
 
     def of(self, report: pytest.TestReport) -> T | None:
-        """The data in a report; ``None`` where it carries none."""
-        return self.within(brought_by(report))
+        """What the attempt as a whole has brought; ``None`` where it has brought nothing."""
+        return next((self.within(brought) for brought in brought_by(report)[:1]), None)
+
+    def all_of(self, report: pytest.TestReport) -> list[T]:
+        """What the attempt and its samples have brought."""
+        return self.all_within(brought_by(report))
 
     def within(self, brought: dict[str, Any]) -> T | None:
-        """This feature's part of all the data that a report carries; ``None`` where there is none."""
+        """This feature's part of all that one attempt has brought; ``None`` where there is none."""
         return cast("T | None", brought.get(self.name))
 
+    def all_within(self, brought: Iterable[dict[str, Any]]) -> list[T]:
+        """This feature's parts of all that several attempts have brought."""
+        return [data for one in brought if (data := self.within(one)) is not None]
 
-def brought_by(report: pytest.TestReport) -> dict[str, Any]:
-    """All the data that a report carries, by the names of its parts."""
-    return cast("dict[str, Any]", getattr(report, ATTRIBUTE, {}))
+
+def brought_by(report: pytest.TestReport) -> list[dict[str, Any]]:
+    """All that a report carries: for the attempt, and for each of its samples, the data by the names of their parts."""
+    return cast("list[dict[str, Any]]", getattr(report, ATTRIBUTE, []))
+
+
+def add_brought(report: pytest.TestReport, brought: list[dict[str, Any]]) -> None:
+    """Add what samples have brought to the report of the attempt that they are a part of."""
+    if brought:
+        vars(report).setdefault(ATTRIBUTE, [{}]).extend(brought)

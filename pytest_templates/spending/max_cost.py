@@ -109,7 +109,7 @@ class CostLimit:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the models whose price is not known."""
-        self._unpriced.update(UNPRICED.of(report) or ())
+        self._unpriced.update(*UNPRICED.all_of(report))
 
     @hookimpl
     def summary_lines(self) -> list[str]:

@@ -102,16 +102,16 @@ class TestBudgets:
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
-        """Begin to count the calls of a marked test."""
-        found = MARKER.read_all(attempt.item)
-        if found:
+        """Begin to count the calls of a marked test, of all of its samples together."""
+        found, whole = MARKER.read_all(attempt.item), attempt.whole
+        if found and _BUDGET not in whole.stash:
             from functools import reduce
 
             from pytest_templates.spending import llm_budget
 
             # of several limits of one kind, that of the closest marker holds
             limits = reduce(lambda closer, farther: closer.or_else(farther), found)
-            attempt.stash[_BUDGET] = llm_budget.Budget(attempt.item.nodeid, limits, attempt.failures.append)
+            whole.stash[_BUDGET] = llm_budget.Budget(attempt.item.nodeid, limits, whole.failures.append)
 
     @hookimpl(trylast=True)
     def live_call_begins(self, attempt: Attempt, event: LiveCall) -> None:
@@ -129,4 +129,4 @@ class TestBudgets:
 
 
 def _budget_of(attempt: Attempt) -> Budget | None:
-    return attempt.stash.get(_BUDGET, None)
+    return attempt.whole.stash.get(_BUDGET, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -39,7 +40,7 @@ class RunBudget:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the calls of a test, those of every attempt."""
-        self._calls += CALLS.of(report) or ()
+        self._calls += chain.from_iterable(CALLS.all_of(report))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

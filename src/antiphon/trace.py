@@ -119,19 +119,41 @@ class ToolRun:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run of what was run several times, because a model does not always answer the same.
+
+    Attributes:
+        number: Which it is, from 1.
+        error: What it failed with; ``None`` where it passed.
+        trace: Its model calls and runs of tools.
+    """
+
+    number: int
+    error: BaseException | None
+    trace: Trace
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed."""
+        return self.error is None
+
+
 class Trace(Shared):
     """The model calls of a session or of a test, in the order in which they ended.
 
     Attributes:
         calls: The calls; calls made in subroutines are among them.
         tools: The runs of tools that models asked for.
+        samples: What was run before this of the same, where it is run several times.
     """
 
-    __slots__ = ("calls", "tools")
+    __slots__ = ("calls", "samples", "tools")
 
     def __init__(self, calls: Sequence[ModelCall] = (), tools: Sequence[ToolRun] = ()) -> None:
         self.calls: list[ModelCall] = list(calls)
         self.tools: list[ToolRun] = list(tools)
+        self.samples: list[Sample] = []
 
     @property
     def models(self) -> dict[str, list[str]]:

@@ -68,6 +68,7 @@ def test_every_test_is_there_with_its_calls(project, report_of):
         "source": None,
         "calls": [],
         "isolation": None,
+        "samples": None,
     }
 
 

@@ -67,7 +67,7 @@ def test_a_hook_hears_of_runs_without_a_model(project):
 
     result = project.run()
 
-    test = "Test(nodeid='test_it.py::test_it', outcome='passed', source=None, calls=(), isolation=None)"
+    test = "Test(nodeid='test_it.py::test_it', outcome='passed', source=None, calls=(), isolation=None, samples=None)"
     project.says(result, "seen", f"tests=({test},)")
 
 
