@@ -98,8 +98,8 @@ class CassetteMiss(CassetteError):
     """A request has no recording, and the record mode does not allow making one.
 
     Attributes:
-        reason: ``"no-cassette"``, ``"no-match"``, ``"already-played"``, or ``"left-early"`` for a stream that is read
-            further than it was when it was recorded.
+        reason: ``"no-cassette"``, ``"no-match"``, ``"already-played"``, ``"no-sample"`` where nothing of a sample was
+            recorded, or ``"left-early"`` for a stream that is read further than it was when it was recorded.
         template_path: The path of the template that asked; ``None`` for a call from outside a template.
     """
 

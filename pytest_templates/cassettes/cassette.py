@@ -123,6 +123,7 @@ class OpenCassette:
         self._is_over: SharedLog | None = None  # by which processes that were forked are told so
         self._has_ended = False  # as a process that was forked knows
         self._resting: list[Resting] = []
+        self._sample: int | None = None  # the one that is played or recorded now, where there are several
 
     @property
     def test(self) -> str:
@@ -136,8 +137,15 @@ class OpenCassette:
         return is_ignored
 
     @contextmanager
-    def playing(self) -> Iterator[None]:
-        """Answer the requests of a block. `save` or `leave` what was recorded, in the block or behind it."""
+    def playing(self, sample: int | None = None) -> Iterator[None]:
+        """Answer the requests of a block. `save` or `leave` what was recorded, in the block or behind it.
+
+        Args:
+            sample: The number of the sample that the block is; what others have recorded is not for it, and it counts
+                alone, in the block. ``None`` for a test without samples. Each sample has a block of its own.
+        """
+        self._sample = sample
+        self._journal.reopen()
         try:
             with self._shared_with_forks(), intercepting(self), catching_models():
                 yield
@@ -146,6 +154,7 @@ class OpenCassette:
                 self.captures.end()
             finally:
                 self._journal.close()
+                self._sample = None
 
     @contextmanager
     def _shared_with_forks(self) -> Iterator[None]:
@@ -157,6 +166,8 @@ class OpenCassette:
             if self._is_over is not None:
                 with self._is_over.locked():
                     self._is_over.add(True)
+                if not self._is_forked:
+                    self._is_over = None
 
     def before_fork(self) -> None:
         """Share with the new process what was played, and the journal; the test fails where that cannot be done."""
@@ -186,19 +197,20 @@ class OpenCassette:
     @property
     def played(self) -> int:
         """How many recorded interactions were replayed."""
-        return self._base.played + self._player.played
+        loaded = (*self._base.recordings(), *self._player.recordings())
+        return sum(recording.played and self._is_meant(recording.interaction) for recording in loaded)
 
     @property
     def recorded(self) -> int:
         """How many interactions were recorded now."""
         self._gather()
-        return self._player.recorded
+        return sum(map(self._is_meant, self._player.recorded))
 
     @property
     def asked_without_engine(self) -> int:
         """How many interactions, replayed or recorded now, no model of the engine asked for."""
         self._gather()
-        return sum(one.model is None for one in (*self._base.used(), *self._player.used()))
+        return sum(one.model is None and self._is_meant(one) for one in (*self._base.used(), *self._player.used()))
 
     @property
     def unused(self) -> int:
@@ -210,7 +222,7 @@ class OpenCassette:
     def requests(self) -> list[Interaction]:
         """The requests so far, in order: those replayed and recorded, then those refused, which have no response."""
         self._gather()
-        return [*self._base.used(), *self._player.used(), *self._refused]
+        return [*filter(self._is_meant, (*self._base.used(), *self._player.used(), *self._refused))]
 
     @property
     def secrets(self) -> Secrets:
@@ -220,7 +232,11 @@ class OpenCassette:
     @property
     def unplayed(self) -> list[Recording]:
         """The recorded interactions that were not replayed yet."""
-        return [recording for recording in self._player.recordings() if not recording.played]
+        return [one for one in self._player.recordings() if not one.played and self._is_meant(one.interaction)]
+
+    def _is_meant(self, interaction: Interaction) -> bool:
+        """Whether an interaction is of the sample that is under way; all are where none is."""
+        return self._sample is None or interaction.sample == self._sample
 
     @property
     def redacted_replays(self) -> list[Interaction]:
@@ -299,7 +315,7 @@ class OpenCassette:
     def unsaved(self) -> int:
         """How many interactions the file does not hold yet: recorded now, or left in the journal and played now."""
         self._gather()
-        return len(self._player.unsaved())
+        return sum(map(self._is_meant, self._player.unsaved().values()))
 
     def as_saved(self, complain: Callable[[Exception], None]) -> OpenCassette:
         """A cassette to be replayed that holds what the file will after `save`, as it is read there.
@@ -312,7 +328,9 @@ class OpenCassette:
         """
         test = Author(self.settings.author.test)
         settings = replace(self.settings, mode="none", complain=complain, before_sending=None, author=test)
-        return OpenCassette(settings, self._environ, self._rules, self._to_be_saved())
+        saved = OpenCassette(settings, self._environ, self._rules, self._to_be_saved())
+        saved._sample = self._sample
+        return saved
 
     def _to_be_saved(self) -> list[Interaction]:
         if self.settings.mode == "changed":
@@ -365,13 +383,14 @@ class OpenCassette:
         self._check_that_test_goes_on(request)
         self.learn(request)
         request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
-        fingerprint = self._matcher.fingerprint(request)
+        asked = Interaction.of(caller, request, UNANSWERED, self._sample or 1)
+        fingerprint = self._fingerprint(asked)
         opinion = self._opinion(request, caller)
         replay = self._base.play(fingerprint, caller, opinion) or self._player.play(fingerprint, caller, opinion)
         if replay is not None:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
-            self._refused.append(Interaction.of(caller, request, UNANSWERED))
+            self._refused.append(asked)
             raise as_client_error(self._report(request, caller).miss(self._reason(fingerprint)))
         self._check_writable()
         if self.settings.before_sending is not None:
@@ -404,7 +423,7 @@ class OpenCassette:
         Raises:
             CassetteError: It cannot be kept, or a rule of the project failed.
         """
-        interaction = Interaction.of(decision.caller, decision.request, response)
+        interaction = Interaction.of(decision.caller, decision.request, response, self._sample or 1)
         self.sent_requests.answered(self._fingerprint(interaction), interaction)
         with self._noting_errors():
             self._credentials.learn_from_answer(response)
@@ -449,8 +468,12 @@ class OpenCassette:
         return [self._kept(interaction) for interaction in held or ()]
 
     def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
-        rule = self._rules.match
-        opinion = None if rule is None else (lambda recorded: rule(request, recorded.request))
+        rule, sample = self._rules.match, self._sample or 1
+        opinion = (
+            None
+            if rule is None
+            else lambda recorded: rule(request, recorded.request) if recorded.sample == sample else False
+        )
         return of_model(caller.model, opinion) if caller and caller.model in self.settings.overriding else opinion
 
     def _text(self, interactions: Sequence[Interaction]) -> CassetteText:
@@ -461,7 +484,7 @@ class OpenCassette:
         return text
 
     def _fingerprint(self, interaction: Interaction) -> bytes:
-        return self._matcher.fingerprint(interaction.request)
+        return self._matcher.key(interaction)
 
     @contextmanager
     def _noting_errors(self) -> Iterator[None]:
@@ -490,11 +513,16 @@ class OpenCassette:
         return miss
 
     def _report(self, request: RecordedRequest, caller: Caller | None) -> MissReport:
-        return MissReport(self.settings, self._matcher, request, caller, self._player.recordings(), self.secrets)
+        return MissReport(self.settings, self._matcher, request, caller, self._of_sample(), self.secrets)
+
+    def _of_sample(self) -> list[Recording]:
+        return [one for one in self._player.recordings() if one.interaction.sample == (self._sample or 1)]
 
     def _reason(self, fingerprint: bytes) -> str:
         if not self._exists:
             return "no-cassette"
+        if (self._sample or 1) > 1 and not self._of_sample():
+            return "no-sample"
         return "already-played" if self._player.has_played(fingerprint) else "no-match"
 
 

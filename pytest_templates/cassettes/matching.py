@@ -26,7 +26,7 @@ from pytest_templates.cassettes.format.forms import without_fields
 from pytest_templates.cassettes.format.media import digested
 from pytest_templates.cassettes.hosts import default_port
 from pytest_templates.cassettes.reading.llm import conversation_of, model_named
-from pytest_templates.cassettes.recorded import RecordedRequest
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
 from pytest_templates.errors import CassetteError
 
 Path: TypeAlias = tuple[str, ...]
@@ -97,6 +97,11 @@ class Matcher:
             part = self.part(name, request)
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
+
+    def key(self, interaction: Interaction) -> bytes:
+        """Bytes that are equal for interactions of one sample whose requests are equal, and for no others."""
+        fingerprint = self.fingerprint(interaction.request)
+        return fingerprint if interaction.sample == 1 else fingerprint + interaction.sample.to_bytes(8, "big")
 
 
 def split_uri(request: RecordedRequest) -> SplitResult:

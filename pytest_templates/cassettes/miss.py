@@ -37,6 +37,7 @@ _WHY: Final = {
     "no-cassette": "the file does not exist",
     "no-match": "no recording equals this request",
     "already-played": "every recording of this request has been played already",
+    "no-sample": "it holds no recordings of this sample",
     "left-early": "the answer was not read to its end when it was recorded, and is read further now",
 }
 
@@ -138,7 +139,7 @@ class MissReport:
 
     def _hints(self, recorded: Interaction, differing: set[str]) -> list[str]:
         """What to do about a difference that counts, and looks like a time, an id or a path."""
-        asked, old = Interaction.of(self.caller, self.request, UNANSWERED), recorded.request
+        asked, old = Interaction.of(self.caller, self.request, UNANSWERED, recorded.sample), recorded.request
         if not differing & _OF_BODY:
             old = replace(old, headers=self.request.headers, body=self.request.body)
         if not differing & _OF_ADDRESS:

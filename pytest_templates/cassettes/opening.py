@@ -109,6 +109,8 @@ def _record_command(item: pytest.Item, overrides: tuple[Override, ...]) -> str:
     if given:
         words.append(f"--templates-cassettes={given}")
     words += [override.option for override in overrides]
+    samples = item.config.getoption("--templates-samples", None)
+    words += [f"--templates-samples={samples}"] if samples else []
     return command_line(words)
 
 

@@ -44,6 +44,9 @@ class Player:
         kept: What the cassette holds.
         left: What an earlier run has left.
         fingerprint: What of an interaction has to be equal for it to be played.
+
+    Attributes:
+        recorded: What was recorded now, in the order in which it was answered.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Player:
         self._place: Order = ()  # of this process
         self._fork: Order = ()  # of the process that is being forked
         self._orders = count()
-        self._recorded = 0
+        self.recorded: list[Interaction] = []
         self._lock = Lock()
         self._shared: SharedLog | None = None  # what this process and others have played since it was forked
 
@@ -147,18 +150,7 @@ class Player:
         """Take a new interaction in at its reserved place; requests are kept in the order they were sent in."""
         with self._lock:
             self._used[order] = self._new[order] = interaction
-            self._recorded += 1
-
-    @property
-    def played(self) -> int:
-        """How many loaded interactions were played."""
-        with self._agreed():
-            return len(self._played)
-
-    @property
-    def recorded(self) -> int:
-        """How many interactions were recorded."""
-        return self._recorded
+            self.recorded.append(interaction)
 
     def recordings(self) -> list[Recording]:
         """The loaded interactions as they stand."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from uuid import uuid4
 
 import pytest
 
 from pytest_templates.cassettes import record_check, rerecorded, unused
-from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD
+from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD, CassetteMark
 from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
@@ -31,7 +31,8 @@ _NAMED: Final = 5  # how many tests or programs a line of the summary names
 _RUN_ID: Final = "templates_run"  # in what the main process sends to workers
 PLACE: Final = ReportData[list[str]]("place")  # where the cassette lies, as `Place` takes it
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
-_MESSAGES: Final[pytest.StashKey[Messages]] = pytest.StashKey()  # of an attempt: what other processes told it
+_MESSAGES: Final[pytest.StashKey[list[Messages]]] = pytest.StashKey()  # of a whole attempt, one for each sample: what
+# other processes told it
 
 
 class CassetteUse(TypedDict):
@@ -138,12 +139,16 @@ class Cassettes:
         from pytest_templates.cassettes.network_guard import guarded
         from pytest_templates.cassettes.processes.started import guarding_started, messages_to
 
-        messages = attempt.stash[_MESSAGES] = messages_to(attempt.failures.append)
+        messages = messages_to(attempt.failures.append)
+        told = attempt.whole.stash.setdefault(_MESSAGES, [])
+        told.append(messages)
         if attempt.repeats is None:
-            from pytest_templates.cassettes.opening import open_for
 
-            cassette = open_for(attempt, mark, self._run_id, messages.complain)
-            catching = cassette.playing()
+            def complain(error: Exception) -> None:
+                told[-1].complain(error)  # of the sample that is under way
+
+            cassette = self._cassette_of(attempt.whole, mark, complain)
+            catching = cassette.playing(None if attempt.part_of is None else attempt.sample)
         else:
             cassette = attempt.repeats.stash[record_check.REPLAY]
             catching = attempt.repeats.stash[CASSETTE].played_from(cassette)
@@ -159,6 +164,14 @@ class Cassettes:
             attempt.resources.enter_context(placeholder_keys())
             attempt.resources.enter_context(virtual_waits())
         attempt.resources.enter_context(catching)
+
+    def _cassette_of(self, whole: Attempt, mark: CassetteMark, complain: Callable[[Exception], None]) -> OpenCassette:
+        """The cassette of a test, which is opened for its first sample."""
+        if CASSETTE not in whole.stash:
+            from pytest_templates.cassettes.opening import open_for
+
+            whole.stash[CASSETTE] = open_for(whole, mark, self._run_id, complain)
+        return whole.stash[CASSETTE]
 
     @hookimpl
     def asks_real_models(self, attempt: Attempt) -> bool | None:
@@ -198,7 +211,7 @@ class Cassettes:
     def attempt_closes(self, attempt: Attempt) -> None:
         """Save what was recorded if all went well, else leave it to the next recording."""
         cassette, self._open = attempt.stash.get(CASSETTE, None), None
-        if cassette is None:
+        if cassette is None or attempt.part_of is not None:
             return
         if attempt.went_well:
             cassette.save()
@@ -218,7 +231,7 @@ class Cassettes:
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send what became of the cassette, and redact the report."""
         cassette = attempt.stash.get(CASSETTE, None)
-        if cassette is not None and report.when == "teardown":
+        if cassette is not None and attempt.part_of is None and report.when == "teardown":
             from pytest_templates.cassettes.http.routing import take_late
 
             is_kept = not (cassette.waiting or cassette.held_back)
@@ -230,7 +243,7 @@ class Cassettes:
                 waiting=cassette.waiting,
                 held_back=cassette.held_back,
                 skipped=attempt.skipped,
-                programs=list(attempt.stash[_MESSAGES].programs),
+                programs=sorted({name for told in attempt.stash[_MESSAGES] for name in told.programs}),
                 unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
             )
             CASSETTE_USE.put(report, row)

@@ -60,7 +60,7 @@ def _scrubbed(implementations: Sequence[pluggy.HookImpl], interaction: Interacti
             problem = _problem_of(answer) if isinstance(answer, Interaction) else kind_of(answer)
             if problem:
                 raise CassetteError(nonsense(one, "the changed Interaction, or None for no change", problem))
-            interaction = answer
+            interaction = answer if answer.sample == interaction.sample else replace(answer, sample=interaction.sample)
     return interaction
 
 

@@ -98,10 +98,10 @@ class RecordCheck:
         attempt.stash[_WHY_NOT] = _why_not(attempt, cassette)
         if attempt.stash[_WHY_NOT]:
             return
-        attempt.stash[DOUBTED] = True
+        attempt.whole.stash[DOUBTED] = True
         problem = problem_of(attempt, cassette)
         if problem is None:
-            attempt.stash[DOUBTED] = False
+            attempt.whole.stash[DOUBTED] = False
         else:
             attempt.failures.append(problem)
 
@@ -160,11 +160,12 @@ def problem_of(attempt: Attempt, cassette: OpenCassette) -> NotReplayable | None
         return None  # it cannot be saved: `save` says why
     replay.pass_over(_asked_by_what_lasts(attempt))
     _mark_what_is_printed(attempt.item)
-    verdict = _verdict(cassette, replay, repeat(attempt))
+    verdict = _verdict(cassette, replay, repeat(attempt), went_well=attempt.went_well)
     if verdict is None:
         return None
     lines = (f"  {line}".rstrip() for line in verdict.lines)
-    return NotReplayable("\n".join([_TITLE, *lines, "", *_way_out(cassette, verdict)]))
+    title = _TITLE if attempt.went_well else _TITLE_OF_FAILED
+    return NotReplayable("\n".join([title, *lines, "", *_way_out(cassette, verdict)]))
 
 
 def _mark_what_is_printed(item: pytest.Item) -> None:
@@ -182,6 +183,9 @@ def _asked_by_what_lasts(attempt: Attempt) -> list[Interaction]:
 
 
 _TITLE: Final = "the test went well while it recorded, and otherwise when it was played once more from that, offline:"
+_TITLE_OF_FAILED: Final = (
+    "the sample failed while it recorded, and went otherwise when it was played once more from that, offline:"
+)
 _KEPT: Final = (
     "Something in this process has kept an answer, such as a cache, a variable of a module or a fixture of a wider",
     "scope: clear it in a fixture. Otherwise the test needs fewer recordings here than in a process of its own.",
@@ -209,7 +213,7 @@ class Verdict:
     fits_again: bool = True
 
 
-def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -> Verdict | None:
+def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition, *, went_well: bool) -> Verdict | None:
     """How the second time went otherwise; ``None`` where it did not."""
     from pytest_templates.cassettes.matching import Matcher
     from pytest_templates.cassettes.reading.calls import paired, recorded_calls
@@ -229,14 +233,17 @@ def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition) -
         is_unanswered = others[0].old is None and others[0].template in cassette.sent_requests.unanswered
         why = _UNANSWERED if is_unanswered else remedies(others[0]) or _LEFT_BEHIND
         return Verdict([*difference(others), "", *secret, *why], all(pair.old is None for pair in others))
-    if not second.attempt.went_well:
+    if second.attempt.went_well != went_well:
         return Verdict([*_ending(second), "", *secret, *_LEFT_BEHIND])
-    left = {one.number: matcher.fingerprint(one.interaction.request).hex() for one in replay.unplayed}
+    left = {one.number: matcher.key(one.interaction).hex() for one in replay.unplayed}
     return Verdict([*_unplayed(pairs, left), "", *secret, *_KEPT]) if pairs else None
 
 
 def _ending(second: Repetition) -> Iterator[str]:
     """How a second time ended that has asked nothing else; the whole of it goes to a section of the report."""
+    if second.attempt.went_well:
+        yield "it asked the same, and passed"
+        return
     report = next((report for report in second.reports if not report.passed), None)
     if report is None:
         yield "it asked the same, but one of its subtests failed"

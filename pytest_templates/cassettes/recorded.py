@@ -123,17 +123,21 @@ class Interaction:
         model: The name of the model that was asked, where the engine said so.
         request: What was sent.
         response: What came back.
+        sample: The sample that it belongs to, from 1; 1 for all of a test that is not run in samples.
     """
 
     template: str | None
     model: str | None
     request: RecordedRequest
     response: RecordedResponse
+    sample: int = 1
 
     @classmethod
-    def of(cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse) -> Interaction:
+    def of(
+        cls, caller: Caller | None, request: RecordedRequest, response: RecordedResponse, sample: int = 1
+    ) -> Interaction:
         """A request and its response, with the template that made the call."""
-        return cls(None, None, request, response).asked_by(caller)
+        return cls(None, None, request, response, sample).asked_by(caller)
 
     def asked_by(self, caller: Caller | None) -> Interaction:
         """The same, as a call of another template."""

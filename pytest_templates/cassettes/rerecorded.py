@@ -67,7 +67,7 @@ def report(cassette: OpenCassette, to: pytest.TestReport, config: pytest.Config)
         match_on=list(match_on),
         ignore=list(ignore),
         held=recorded_calls(cassette.file.replaced, matcher),
-        asked=[matcher.fingerprint(one.request).hex() for one in kept] if is_shared else None,
+        asked=[matcher.key(one).hex() for one in kept] if is_shared else None,
     )
     REPLACED.put(to, replaced)
 

@@ -30,6 +30,7 @@ _NARROWING: Final = (
     *("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "pyargs"),  # some tests only
     *("lf", "failedfirst", "stepwise", "stepwise_skip", "maxfail"),  # looking for a failure
     *("collectonly", "setuponly", "setupplan"),  # no test runs
+    "templates_samples",  # other samples than the markers say
 )
 
 
@@ -182,4 +183,5 @@ def _interactions(path: Path, numbers: list[int], store: Store) -> Iterator[str]
     width = len(str(numbers[-1]))
     for number in numbers:
         interaction = interactions[number - 1]
-        yield f"{number:>{width}}  {interaction.template or OUTSIDE}  {opening_of(interaction)}".rstrip()
+        sample = "" if interaction.sample == 1 else f"  sample {interaction.sample}"
+        yield f"{number:>{width}}{sample}  {interaction.template or OUTSIDE}  {opening_of(interaction)}".rstrip()

@@ -148,7 +148,8 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
 
 def _interaction(number: int, interaction: Interaction, *, full: bool) -> Iterator[str]:
     answer, prompt = answer_of(interaction.response), prompt_in(interaction)
-    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or NO_MODEL}"
+    sample = "" if interaction.sample == 1 else f"  sample {interaction.sample}"
+    yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or NO_MODEL}{sample}"
     tokens = (
         "" if answer.input_tokens is None else f", {answer.input_tokens:,} tokens in, {answer.output_tokens or 0:,} out"
     )

@@ -26,9 +26,11 @@ def calls_in(attempt: Attempt) -> list[RecordedCall]:
     Requests that a cassette answers are compared as it does: what it ignores is no difference. Other calls are
     compared by model and messages, without the ids of tool calls.
     """
+    if attempt.is_in_samples:
+        return []  # each of them has its own
     cassette = attempt.stash.get(CASSETTE, None)
     if cassette is not None:
-        return _cassette_calls(cassette) + [
+        return _cassette_calls(cassette, attempt.sample) + [
             _recorded_call(call) for call, source in attempt.calls if source.name == "script"
         ]
     if attempt.hook.asks_real_models(attempt=attempt):
@@ -36,11 +38,12 @@ def calls_in(attempt: Attempt) -> list[RecordedCall]:
     return [_recorded_call(call) for call, _ in attempt.calls]
 
 
-def _cassette_calls(cassette: OpenCassette) -> list[RecordedCall]:
+def _cassette_calls(cassette: OpenCassette, sample: int) -> list[RecordedCall]:
     from pytest_templates.cassettes.matching import Matcher
     from pytest_templates.cassettes.reading.calls import recorded_calls
 
-    return recorded_calls(cassette.requests, Matcher(cassette.settings.match_on, cassette.settings.ignore))
+    requests = [request for request in cassette.requests if request.sample == sample]
+    return recorded_calls(requests, Matcher(cassette.settings.match_on, cassette.settings.ignore))
 
 
 def _recorded_call(call: ModelCall) -> RecordedCall:

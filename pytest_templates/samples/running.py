@@ -63,19 +63,19 @@ class SampledTest:
 
     def _add(self, sample: Repetition) -> None:
         __tracebackhide__ = True
-        attempt = sample.attempt
-        failing = next((phase for phase in sample.phases if phase.error is not None), None)
+        attempt, failing = sample.attempt, [phase for phase in sample.phases if phase.error is not None]
         self._attempt.failures.extend(attempt.failures)
-        error = None if failing is None else failing.error
+        error = failing[0].error if failing else None
         if self._attempt.failures or _ends_test(sample):
             self._attempt.item.add_report_section("call", "templates", f"in sample {attempt.sample} of {self._count}")
-            if error is not None and not (self._attempt.failures and isinstance(error, pytest.fail.Exception)):
-                raise error
+            last = failing[-1].error if failing else None
+            if last is not None and not (self._attempt.failures and isinstance(last, pytest.fail.Exception)):
+                raise last
             return  # the failures are all there is, and the call of the test fails for them
         if attempt.failed and not any(report.failed for report in sample.reports):
             error = AssertionError("one of its subtests failed")
         if error is not None:
-            self._note_failure(attempt.sample, error, failing)
+            self._note_failure(attempt.sample, error, failing[0] if failing else None)
         self.samples.append(Sample(attempt.sample, error, attempt.trace))
 
     def _note_failure(self, number: int, error: BaseException, phase: PhaseRun | None) -> None:

@@ -22,6 +22,8 @@
     end:
       interactions: 1
 
+An interaction of a test that is run in samples has the number of its ``sample`` behind the model, from the second on.
+
 A response has a ``reason`` where its reason phrase is an unusual one, an ``http_version``, such as ``HTTP/2``, where it
 did not come by HTTP/1.1, and an ``encoding``, such as ``gzip``, where a program could see that it came compressed.
 
@@ -87,6 +89,7 @@ def interaction_node(interaction: Interaction) -> dict[str, Any]:
     return {
         "template": interaction.template,
         "model": interaction.model,
+        **({} if interaction.sample == 1 else {"sample": interaction.sample}),
         "request": _request_node(interaction.request),
         "response": _response_node(interaction.response),
     }
@@ -134,7 +137,15 @@ def interaction_at(node: Any, place: Place) -> Interaction:
         model=field(node, "model", (str, type(None)), place),
         request=_request(request, (*place, "request")),
         response=_response(response, (*place, "response")),
+        sample=_sample(node, place),
     )
+
+
+def _sample(node: dict[str, Any], place: Place) -> int:
+    sample: int = field({"sample": 1, **node}, "sample", int, place)
+    if sample < 1:
+        raise FaultError(f"has the impossible sample {sample}", (*place, "sample"))
+    return sample
 
 
 def _request(node: dict[str, Any], place: Place) -> RecordedRequest:
@@ -370,6 +381,7 @@ def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
             headers=once(tuple(map(once, request.headers))),
         ),
         response=replace(response, headers=once(tuple(map(once, response.headers)))),
+        sample=interaction.sample,
     )
 
 

@@ -22,7 +22,7 @@ class RecordedCall(TypedDict):
 
     Attributes:
         template: The path of the template that asked; ``None`` for a call from outside of templates.
-        key: Equal for requests that count as the same, and for no others.
+        key: Equal for requests that count as the same, in one sample, and for no others.
         address: Where it was sent, with the method; ``""`` where nothing was sent.
         body: What was sent: JSON without what is ignored in comparisons, or other text.
         answer: What came back, in words; ``""`` for nothing.
@@ -89,7 +89,7 @@ def recorded_calls(interactions: Iterable[Interaction], matcher: Matcher) -> lis
     return [
         RecordedCall(
             template=one.template,
-            key=matcher.fingerprint(one.request).hex(),
+            key=matcher.key(one).hex(),
             address=f"{one.request.method} {one.request.uri}",
             body=_body(one.request, matcher),
             answer=_answer(one.response),

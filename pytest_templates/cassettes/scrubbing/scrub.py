@@ -320,6 +320,7 @@ def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
         model=interaction.model and _text(interaction.model, secrets),
         request=scrub_request(interaction.request, secrets),
         response=scrub_response(interaction.response, secrets),
+        sample=interaction.sample,
     )
     return interaction if scrubbed == interaction else scrubbed
 

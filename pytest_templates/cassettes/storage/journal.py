@@ -154,6 +154,11 @@ class Journal:
         with self._writing:
             self._is_closed = True
 
+    def reopen(self) -> None:
+        """Take interactions again: the next sample of the test begins."""
+        with self._writing:
+            self._is_closed = False
+
     def share(self, secrets: Secrets) -> None:
         """Make the file, with its heading, since the process is about to fork. Raises `OSError`."""
         self._open()

@@ -161,7 +161,7 @@ class CassetteFile:
 
     @cached_property
     def _known(self) -> Counter[bytes]:
-        """What it held when it was loaded, by fingerprints; nobody needs it who only replays."""
+        """What it held when it was loaded, by keys; nobody needs it who only replays."""
         return self._count(self._loaded)
 
     def add(self, new: Sequence[Interaction]) -> None:
@@ -222,10 +222,10 @@ class CassetteFile:
         by_others = current - self._known
         added = []
         for interaction in new:
-            fingerprint = self._matcher.fingerprint(interaction.request)
-            if not by_others[fingerprint]:
+            key = self._matcher.key(interaction)
+            if not by_others[key]:
                 added.append(interaction)
-            by_others[fingerprint] = max(0, by_others[fingerprint] - 1)
+            by_others[key] = max(0, by_others[key] - 1)
         return added
 
     def _older(self, current: Sequence[Interaction]) -> int:
@@ -235,7 +235,7 @@ class CassetteFile:
 
     def _without(self, older: Sequence[Interaction], new: Sequence[Interaction]) -> list[Interaction]:
         renewed = self._count(new)
-        return [interaction for interaction in older if self._matcher.fingerprint(interaction.request) not in renewed]
+        return [interaction for interaction in older if self._matcher.key(interaction) not in renewed]
 
     def _merge(self, new: Sequence[Interaction]) -> Merge:
         current, kept = self._current() or [], self._ledger()
@@ -257,4 +257,4 @@ class CassetteFile:
         return ledger_of(self.store, self._path, self._author.run) if self._author.run else None
 
     def _count(self, interactions: Sequence[Interaction]) -> Counter[bytes]:
-        return Counter(self._matcher.fingerprint(interaction.request) for interaction in interactions)
+        return Counter(map(self._matcher.key, interactions))
