@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         IsolationViolation,
         LiveCallRefused,
         NotDeterministic,
+        PassRateMissed,
         UnscriptedCall,
         UnusedSteps,
     )
@@ -57,6 +58,7 @@ __all__ = [
     "NotDeterministic",
     "OpenCassette",
     "Overrides",
+    "PassRateMissed",
     "RecordedRequest",
     "Report",
     "ScriptedModel",

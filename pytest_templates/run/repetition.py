@@ -220,11 +220,12 @@ def _unreported(config: pytest.Config) -> Iterator[None]:
             cast("list[pluggy.HookImpl]", implementations).clear()  # a copy, made for this call
 
     undo = config.pluginmanager.add_hookcall_monitoring(before, lambda *_: None)
-    failed_subtests = config.stash[failed_subtests_key]
-    counted = dict(failed_subtests)
+    failed_subtests = config.stash.get(failed_subtests_key, None)  # none without pytest's plugin
+    counted = dict(failed_subtests or {})
     try:
         yield
     finally:
         undo()
-        failed_subtests.clear()
-        failed_subtests.update(counted)
+        if failed_subtests is not None:
+            failed_subtests.clear()
+            failed_subtests.update(counted)

@@ -45,7 +45,7 @@ from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.templates.toolcalling import ToolingTemplate
 from antiphon.terminal import CommandLineRunner
 from antiphon.tools import Farewell, Tool, tool
-from antiphon.trace import ModelCall, ToolRun, Trace
+from antiphon.trace import ModelCall, Sample, ToolRun, Trace
 from antiphon.transforms import ExtractCodeBlock, ResetMetadata, SessionTransformer, UpdateMetadata
 
 __all__ = [
@@ -87,6 +87,7 @@ __all__ = [
     "ResetMetadata",
     "Role",
     "Runner",
+    "Sample",
     "Script",
     "Session",
     "SessionInitStrategy",

@@ -33,6 +33,7 @@ from antiphon import (
     Reply,
     Role,
     Runner,
+    Sample,
     Session,
     SessionTransformer,
     SquashStrategy,
@@ -193,6 +194,9 @@ def sessions(session: Session, trace: Trace) -> None:
     assert_type(session.trace, Trace)
     assert_type(trace.models, dict[str, list[str]])
     assert_type(trace.calls, list[ModelCall])
+    assert_type(trace.samples, list[Sample])
+    assert_type(trace.samples[0].trace, Trace)
+    assert_type(trace.samples[0].error, BaseException | None)
     assert_type(trace.at("support/**"), list[ModelCall])
     assert_type(trace.of("answer"), list[ModelCall])
 
