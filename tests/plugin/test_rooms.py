@@ -20,6 +20,7 @@ BUILT_UPON = {  # features that need another one's code
 # An import of what was taken away fails, as if its files were gone. A finder would not do: that of pytest comes first.
 TAKEN_AWAY = "import sys\n\nsys.modules.update(dict.fromkeys({gone!r}))\n"
 TESTS = {
+    "samples": "@pytest.mark.llm_samples(2)\ndef test_samples():\n    ask(Echo())\n",
     "scripting": "def test_script(scripted_model):\n    assert ask(scripted_model('Hi.')).last.content == 'Hi.'\n",
     "live_calls": "@pytest.mark.llm_live(reason='why not')\ndef test_live():\n    pass\n",
     "cassettes": (
