@@ -22,7 +22,7 @@ Those marked * are verdicts on what a test asserts, and `AssertionError` as well
         ├── IsolationViolation *   a subroutine changed its parent
         ├── NotDeterministic       a test asked its models something else when it was run again
         ├── BudgetExceeded *       a test spent more than its budget
-        ├── PassRateMissed         too few samples of a test passed
+        ├── PassRateMissed *       too few samples of a test passed
         └── LiveCallRefused        a real model was about to be called by a test that did not ask for it
             └── NetworkRefused     a test with a cassette reached for a host by what no cassette catches
 """

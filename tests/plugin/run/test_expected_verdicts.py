@@ -11,7 +11,15 @@ import pytest
 
 from antiphon import AssistantTemplate, LinearTemplate, Message, Runner, Session, UserTemplate
 from antiphon.errors import AntiphonError, InvalidConversation, InvalidType, InvalidValue, ModelError
-from pytest_templates import BudgetExceeded, IsolationViolation, UnscriptedCall, UnusedSteps, errors, expecting
+from pytest_templates import (
+    BudgetExceeded,
+    IsolationViolation,
+    PassRateMissed,
+    UnscriptedCall,
+    UnusedSteps,
+    errors,
+    expecting,
+)
 
 TREE = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")], template_id="talk")
 
@@ -22,7 +30,7 @@ def swallowing(runner: Runner) -> None:
         runner.run()
 
 
-@pytest.mark.parametrize("kind", [UnusedSteps, IsolationViolation, BudgetExceeded, UnscriptedCall])
+@pytest.mark.parametrize("kind", [UnusedSteps, IsolationViolation, BudgetExceeded, UnscriptedCall, PassRateMissed])
 def test_verdicts_on_what_a_test_asserts_are_assertion_errors(kind):
     assert issubclass(kind, AssertionError)
     assert isinstance(pickle.loads(pickle.dumps(kind("x"))), kind)
@@ -213,4 +221,5 @@ def test_every_error_stands_in_one_module():
         IsolationViolation,
         BudgetExceeded,
         UnscriptedCall,
+        PassRateMissed,
     }
