@@ -125,7 +125,7 @@ class Phase:
             self._attempt.item.add_report_section(self._name, "templates", failure_text(hidden))
         if _is_ours(error) and not self._attempt.item.config.getoption("fulltrace"):
             prune(error)
-            if error.__traceback__ is None:
+            if error.__traceback__ is None and not self._attempt.is_in_samples:
                 raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
 
 

@@ -24,13 +24,14 @@ from _pytest.subtests import failed_subtests_key
 from pytest_templates.run.attempt import Attempt, attempt_of, beginning_with
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.clock import seconds
+from pytest_templates.support.failures import pruned
 
 _OF_ONE_ATTEMPT: Final[tuple[str, ...]] = (  # what pytest keeps in a test while it runs it
     *("_request", "funcargs"),
     *("_instance", "_obj", "_excinfo"),  # of methods, and of unittest
     *("_report_sections", "user_properties"),
 )
-_RUNNING: Final = ("setup", "runtest", "teardown")  # the methods of a test by which pytest runs it
+_RUNNING: Final = ("setup", "runtest", "teardown", "repr_failure")  # the methods of a test by which pytest runs it
 _REPORTING: Final = frozenset({"pytest_runtest_logreport", "pytest_exception_interact"})  # what subtests call
 
 
@@ -106,6 +107,7 @@ def running_in_samples(attempt: Attempt, run: Callable[[], None]) -> Iterator[No
     state: dict[str, Any] = vars(attempt.item)
     attempt.is_in_samples = True
     state |= {"setup": _nothing, "runtest": partial(_run_samples, attempt.item, run), "teardown": _nothing}
+    state["repr_failure"] = partial(_shown, attempt.item)
     try:
         yield
     finally:
@@ -115,6 +117,16 @@ def running_in_samples(attempt: Attempt, run: Callable[[], None]) -> Iterator[No
 
 def _nothing() -> None:
     pass
+
+
+def _shown(item: pytest.Item, error: pytest.ExceptionInfo[BaseException], *_: object) -> Any:
+    """A failure of a test that is run in samples: of one that none of the user's code has raised, its text alone.
+
+    It keeps its class, so that a test may expect it by that.
+    """
+    if pruned(error.value.__traceback__) is None and not isinstance(error.value, pytest.fail.Exception):
+        return error.getrepr(style="value")
+    return type(item).repr_failure(item, error)
 
 
 def _run_samples(item: pytest.Item, run: Callable[[], None]) -> None:

@@ -58,12 +58,13 @@ def test_it(answer):
     result.assert_outcomes(failed=1)
     project.says(
         result,
-        "PassRateMissed: 8 of 10 samples passed (80%, between 49% and 94% with 95% confidence); pass_rate=0.9",
+        "8 of 10 samples passed (80%, between 49% and 94% with 95% confidence); pass_rate=0.9",
         "sample  3  test_it.py:18: AssertionError: assert 'c' not in 'cg'",
         "failure of sample 3",
         '>       assert answer not in "cg"',
         "it said c",
         "failure of sample 7",
+        "FAILED test_it.py::test_it - pytest_templates.errors.PassRateMissed: 8 of 10",
     )
 
 
@@ -234,6 +235,21 @@ def test_expected(answer):
 def test_not_expected(answer):
     assert answer in "cd"
 
+@pytest.mark.xfail(raises=AssertionError)
+@pytest.mark.llm_samples(2)
+def test_expected_by_its_family(answer):
+    assert answer != "f"
+
+@pytest.mark.xfail(raises=PassRateMissed, strict=True)
+@pytest.mark.llm_samples(2)
+def test_expected_by_its_class(answer):
+    assert answer != "h"
+
+@pytest.mark.xfail(raises=ValueError)
+@pytest.mark.llm_samples(2)
+def test_another_is_expected(answer):
+    assert answer != "j"
+
 @pytest.mark.xfail(run=False)
 @pytest.mark.llm_samples(2)
 def test_not_run(answer):
@@ -241,7 +257,7 @@ def test_not_run(answer):
 """
     )
 
-    project.run().assert_outcomes(xfailed=2, failed=1)
+    project.run().assert_outcomes(xfailed=4, failed=2)
 
 
 def test_parameters_and_other_markers_hold_for_every_sample(project):
