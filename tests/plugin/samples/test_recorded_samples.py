@@ -264,3 +264,28 @@ def test_samples_are_shown_and_a_damaged_number_is_told(sampled, chat_server):
     sampled.says(shown, "2. talk/answer  openai:m  sample 2")
     damaged.assert_outcomes(failed=1)
     sampled.says(damaged, "has the impossible sample 0")
+
+
+def test_what_failed_is_told_without_secrets(sampled, chat_server, monkeypatch):
+    monkeypatch.setenv("DESK_API_KEY", "kX3f-Zq9-aB7w-Q2m5")
+    sampled.tests(
+        """
+import os
+
+@pytest.mark.llm_cassette
+@pytest.mark.llm_samples(2, pass_rate=0)
+def test_within():
+    assert os.environ["DESK_API_KEY"] == ask(real()).last.content
+
+@pytest.mark.llm_cassette
+@pytest.mark.llm_samples(2)
+def test_beyond():
+    assert os.environ["DESK_API_KEY"] == ask(real()).last.content
+"""
+    )
+
+    result = sampled.run("--templates-record=missing", "--templates-json=run.json")
+
+    result.assert_outcomes(passed=1, failed=1)
+    assert "kX3f-Zq9" not in str(result.stdout)
+    assert "kX3f-Zq9" not in (sampled.path / "run.json").read_text(encoding="utf-8")
