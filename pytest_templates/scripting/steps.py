@@ -16,8 +16,9 @@ from pytest_templates.faults import Fault
 from pytest_templates.tool_calls import CallTool
 
 Answer: TypeAlias = Reply | Message | str
+Calls: TypeAlias = "CallTool | list[CallTool] | tuple[CallTool, ...]"
 ModelStep: TypeAlias = (
-    "Answer | CallTool | Stream | Fail | BaseModel | BaseException | type[BaseException] | Callable[[Session], Any]"
+    "Answer | Calls | Stream | Fail | BaseModel | BaseException | type[BaseException] | Callable[[Session], Any]"
 )
 UserStep: TypeAlias = str | Callable[[Session], str]
 
@@ -88,12 +89,13 @@ def checked_model_steps(steps: Sequence[Any], owner: str) -> tuple[ModelStep, ..
     """
     for number, step in enumerate(steps, 1):
         if not _is_model_step(step):
+            kind = "type" if isinstance(step, type) else type(step).__name__
             raise InvalidType(
-                f"step {number} of {owner} is {type(step).__name__}: {shown(step)}\n"
-                "  a step is a text, a Reply, a CallTool, a Stream, a Fail, a pydantic object, an exception, "
-                "or a function of the session"
+                f"step {number} of {owner} is {kind}: {shown(step)}\n"
+                "  a step is a text, a Reply, a CallTool, a list of CallTools that are one answer, a Stream, a Fail, "
+                "a pydantic object, an exception, or a function of the session"
             )
-    return tuple(steps)
+    return tuple(tuple(step) if isinstance(step, list) else step for step in steps)
 
 
 def checked_user_steps(steps: Sequence[Any], owner: str) -> tuple[UserStep, ...]:
@@ -122,10 +124,13 @@ def played(step: ModelStep, session: Session, place: Place) -> Answer | Stream:
         case str() | Stream():
             return step
         case Reply() | Message():
-            return step.model_copy(deep=True)
+            said = step.model_copy(deep=True)
+            calls = _with_ids(said.tool_calls, place)
+            return said.model_copy(update={"tool_calls": calls}) if calls else said
         case CallTool():
-            arguments = isolated(step.arguments)  # the program may change those that it gets
-            return Reply(tool_calls=(ToolCall(id=f"call_{place.number}", name=step.name, arguments=arguments),))
+            return Reply(tool_calls=_with_ids([step], place))
+        case list() | tuple():
+            return Reply(tool_calls=_with_ids(step, place))
         case BaseModel():
             return step.model_dump_json()
         case Fail(fault=Fault() as fault):
@@ -134,13 +139,30 @@ def played(step: ModelStep, session: Session, place: Place) -> Answer | Stream:
             raise cast("BaseException", step.fault)
         case _ if _is_exception(step):
             raise cast("BaseException", step)
-    said = cast("Callable[[Session], Any]", step)(session)
-    if _is_model_step(said) and (_is_exception(said) or not callable(said)):
-        return played(said, session, place)
-    raise InvalidType(f"{place.name} of {place.owner}, {shown(step)}, returned {type(said).__name__}: {shown(said)}")
+    returned = cast("Callable[[Session], Any]", step)(session)
+    if _is_model_step(returned) and (_is_exception(returned) or not callable(returned)):
+        return played(returned, session, place)
+    what = f"{type(returned).__name__}: {shown(returned)}"
+    raise InvalidType(f"{place.name} of {place.owner}, {shown(step)}, returned {what}")
+
+
+def _with_ids(calls: Sequence[ToolCall], place: Place) -> tuple[ToolCall, ...]:
+    """The calls of an answer; those that a script wrote without an id get one that is the same from run to run."""
+    of_step = f"call_{place.number}"
+    count = sum(isinstance(call, CallTool) for call in calls)
+    ids = iter([of_step] if count == 1 else [f"{of_step}_{number}" for number in range(1, count + 1)])
+    return tuple(
+        # the program may change the arguments that it gets
+        ToolCall(id=next(ids), name=call.name, arguments=isolated(call.arguments))
+        if isinstance(call, CallTool)
+        else call
+        for call in calls
+    )
 
 
 def _is_model_step(step: object) -> bool:
+    if isinstance(step, list | tuple):
+        return bool(step) and all(isinstance(call, CallTool) for call in step)
     if isinstance(step, str | BaseModel | CallTool | Stream | Fail) or _is_exception(step):
         return True
     return callable(step) and not isinstance(step, type)
@@ -160,4 +182,13 @@ def shown(step: object) -> str:
         code = getattr(step, "__code__", None)
         name = getattr(step, "__qualname__", type(step).__name__)
         return f"<function {name}{f' at {code.co_filename}:{code.co_firstlineno}' if code else ''}>"
+    if isinstance(step, Reply | Message):
+        return _shown_answer(step)
     return _REPR.repr(step)
+
+
+def _shown_answer(answer: Reply | Message) -> str:
+    """An answer by its text, and the tools that it calls."""
+    calls = f"calls of {', '.join(call.name for call in answer.tool_calls)}" if answer.tool_calls else ""
+    text = _REPR.repr(answer.content) if answer.content or not calls else ""
+    return " with ".join(part for part in (text, calls) if part)

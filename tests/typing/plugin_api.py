@@ -72,6 +72,9 @@ def fixtures(
     """What fixtures give has a public type; a slip of the pen is an error."""
     assert_type(scripted_model("first", Reply("second"), name="small", allow_unused=True), ScriptedModel)
     assert_type(scripted_user("Ada", lambda session: session.last.content), ScriptedUser)
+    scripted_model([CallTool("find"), CallTool("zoom", by=2)], Reply("See.", tool_calls=[CallTool("find")]))
+    scripted_model([])
+    scripted_model(["first"])  # type: ignore[list-item]
     scripted_model(nmae="small")  # type: ignore[call-arg]
     scripted_model(like="open-ai")  # type: ignore[arg-type]
     scripted_user(1)  # type: ignore[arg-type]

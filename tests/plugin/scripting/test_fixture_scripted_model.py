@@ -81,7 +81,7 @@ def test_a_step_that_no_model_could_say_is_refused_at_once_with_its_place(projec
         def test_it(scripted_model, step):
             with pytest.raises(TypeError, match="step 2 of scripted_model 'small' is ") as caught:
                 scripted_model("fine", step, name="small")
-            assert "a step is a text, a Reply, a CallTool, a Stream, a Fail, a pydantic object, an" in str(caught.value)
+            assert "a step is a text, a Reply, a CallTool, a list of CallTools that are one answer" in str(caught.value)
         """
     )
 

@@ -35,7 +35,7 @@ def test_what_is_over_is_over(scripted_model):
 
     with pytest.raises(UnscriptedCall, match="has nothing for that: it played 5 steps") as caught:
         said(model, "sort", "e")
-    assert "on(template='answer', prompt='parcel'): Reply(content='It is on its way.'" in str(caught.value)
+    assert "on(template='answer', prompt='parcel'): 'It is on its way.'" in str(caught.value)
     assert "Sorry." not in str(caught.value)
 
 

@@ -14,13 +14,14 @@ from antiphon import (
     Reply,
     Runner,
     Session,
+    ToolCall,
     ToolingTemplate,
     UserTemplate,
     tool,
 )
 from antiphon.errors import BadAnswer, InvalidType, InvalidValue, ModelTimeout, RateLimitError
 from antiphon.events import TextDelta
-from pytest_templates import CallTool, Fail, ScriptedModel, Stream, faults
+from pytest_templates import CallTool, Fail, ScriptedModel, Stream, UnusedSteps, faults
 
 HELLO = Session(messages=[Message(role="user", content="Hi")])
 
@@ -60,6 +61,58 @@ def test_every_call_of_a_tool_has_an_id_of_its_own_that_is_the_same_from_run_to_
         return [call.id for message in weather(model).run().messages for call in message.tool_calls]
 
     assert ids() == ["call_1", "call_2"] == ids()
+
+
+BOTH = [CallTool("get_weather", city="Oslo"), CallTool("get_weather", city="Rome")]
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [
+        (BOTH, ""),
+        (tuple(BOTH), ""),
+        (Reply("Let me see.", tool_calls=BOTH, finish_reason="tool_call"), "Let me see."),
+        (Message(role="assistant", content="Let me see.", tool_calls=tuple(BOTH)), "Let me see."),
+        (lambda session: BOTH, ""),
+    ],
+    ids=["list", "tuple", "reply", "message", "function"],
+)
+def test_a_model_calls_several_tools_in_one_answer_with_ids_that_are_the_same_from_run_to_run(step, text):
+    def said() -> list[Message]:
+        return weather(ScriptedModel(CallTool("get_weather", city="Bern"), step, "Wet.")).run().messages
+
+    messages = said()
+    assert [message.content for message in messages if message.role == "tool"] == [
+        *("Bern: rain", "Oslo: rain", "Rome: rain")
+    ]
+    assert messages[3].content == text
+    assert [call.id for message in messages for call in message.tool_calls] == ["call_1", "call_2_1", "call_2_2"]
+    assert said() == messages
+
+
+def test_a_call_with_an_id_of_its_own_keeps_it_beside_one_without():
+    calls = [ToolCall(id="mine", name="find"), CallTool("find")]
+    model = ScriptedModel().on().reply(Reply(tool_calls=calls), times=2)
+
+    assert [[call.id for call in model.send(HELLO).tool_calls] for _ in range(2)] == [
+        ["mine", "call_1"],
+        ["mine", "call_2"],
+    ]
+
+
+def test_an_answer_is_listed_by_its_text_and_the_tools_that_it_calls():
+    model = ScriptedModel(Reply("Sure."), Reply("See.", tool_calls=BOTH), Reply(tool_calls=BOTH[:1]), BOTH[:1], Reply())
+
+    with pytest.raises(UnusedSteps) as caught:
+        model.assert_complete()
+
+    assert [line.strip() for line in str(caught.value).splitlines()[1:-1]] == [
+        "1. 'Sure.'",
+        "2. 'See.' with calls of get_weather, get_weather",
+        "3. calls of get_weather",
+        "4. (CallTool('get_weather', city='Oslo'),)",
+        "5. ''",
+    ]
 
 
 def test_a_model_may_ask_for_a_tool_that_is_not_there_or_with_arguments_it_does_not_take():
@@ -148,6 +201,11 @@ def test_what_a_script_hands_out_is_never_the_object_that_was_written():
         (lambda: Stream("a", 5), "piece 2 of a Stream is text, not int: 5"),
         (lambda: Fail("timeout"), "Fail takes one of the faults, or an exception, not str: 'timeout'"),
         (lambda: Fail(faults.timeout), "Fail takes one of the faults"),
+        (
+            lambda: ScriptedModel([]),
+            "(?s)step 1 of scripted_model 'scripted' is list: .*, a list of CallTools that are",
+        ),
+        (lambda: ScriptedModel(["a", CallTool("b")]), "step 1 of scripted_model 'scripted' is list: .'a', CallTool"),
         (lambda: ScriptedModel(CallTool), "step 1 of scripted_model 'scripted' is type"),
         (lambda: faults.rate_limited(retry_after="1"), "retry_after is a number of seconds, not str"),
         (lambda: faults.wrong_tool(5), "wrong_tool takes the name of a tool"),
