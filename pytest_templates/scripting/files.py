@@ -6,10 +6,11 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from glob import escape
 from inspect import signature
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, Union, get_type_hints
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, Union, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -96,36 +97,77 @@ class AttachedFile(BaseModel):
         return self
 
 
-class ReplyStep(_Step):
-    """What a model says, with what its provider would tell of it."""
+FinishReason: TypeAlias = Literal["stop", "length", "tool_call", "content_filter", "error"]
 
-    reply: str = Field(description="The text.")
+
+class _AnswerStep(_Step):
+    """A text, and what a provider would tell of an answer."""
+
+    reply: str = Field(default="", description="The text.")
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
     cost: float | None = Field(default=None, ge=0, description="US dollars.")
     served_by: str | None = Field(default=None, description="The name of the model that answered.")
-    finish_reason: str | None = None
+    finish_reason: FinishReason | None = Field(default=None, description="Why it stopped.")
     thinking: str | None = Field(default=None, description="What the model thought before it answered.")
     refusal: str | None = Field(default=None, description="With which words it refused.")
     attachments: list[AttachedFile] = Field(default=[], description="Pictures, sound and documents beside the text.")
 
-    def step(self) -> ModelStep:
-        """The step of a script."""
+    def _answer(self, calls: list[CallTool]) -> ModelStep:
+        if calls and self.model_fields_set.isdisjoint(_AnswerStep.model_fields.keys() - {"prompt"}):
+            return calls if len(calls) > 1 else calls[0]
         cost = None if self.cost is None else Decimal(str(self.cost))
         usage = Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens, cost=cost)
         told = self.model_dump(include={"served_by", "finish_reason", "thinking", "refusal"})
-        return Reply(self.reply, usage=usage, attachments=[one.attachment for one in self.attachments], **told)
+        attachments = [one.attachment for one in self.attachments]
+        return Reply(self.reply, tool_calls=calls, usage=usage, attachments=attachments, **told)
 
 
-class ToolStep(_Step):
-    """A model asks for a tool."""
+class ReplyStep(_AnswerStep):
+    """What a model says, with what its provider would tell of it."""
+
+    reply: str = Field(description="The text.")
+
+    def step(self) -> ModelStep:
+        """The step of a script."""
+        return self._answer([])
+
+
+class ToolStep(_AnswerStep):
+    """A model asks for a tool; it may say something beside it."""
 
     call_tool: str = Field(description="The name of the tool.")
     arguments: dict[str, _Json] = {}
 
     def step(self) -> ModelStep:
         """The step of a script."""
-        return CallTool(self.call_tool, **self.arguments)
+        return self._answer([CallTool(self.call_tool, **self.arguments)])
+
+
+class CalledTool(BaseModel):
+    """One of several tools that a model asks for in one answer."""
+
+    model_config = _STRICT
+
+    call_tool: str = Field(description="The name of the tool.")
+    arguments: dict[str, _Json] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_kind(cls, written: Any) -> Any:
+        if not isinstance(written, Mapping):
+            raise PydanticCustomError("call", "a call is {call_tool: NAME, arguments: {...}}")
+        return written
+
+
+class ToolsStep(_AnswerStep):
+    """A model asks for several tools in one answer; it may say something beside them."""
+
+    call_tools: list[CalledTool] = Field(min_length=1)
+
+    def step(self) -> ModelStep:
+        """The step of a script."""
+        return self._answer([CallTool(call.call_tool, **call.arguments) for call in self.call_tools])
 
 
 class StreamStep(_Step):
@@ -170,7 +212,7 @@ def _fault_step(name: str, make: Callable[..., Fault]) -> type[_FaultStep]:
 
 
 _KINDS: Final[dict[str, type[_Step]]] = {
-    "reply": ReplyStep, "call_tool": ToolStep, "stream": StreamStep, "json": JsonStep,
+    "reply": ReplyStep, "call_tool": ToolStep, "call_tools": ToolsStep, "stream": StreamStep, "json": JsonStep,
 }  # fmt: skip
 _FAULTS: Final[dict[str, type[_Step]]] = {
     name: _fault_step(name, make)
@@ -179,11 +221,15 @@ _FAULTS: Final[dict[str, type[_Step]]] = {
 }
 
 
+def _kind_of(written: Mapping[str, Any]) -> str:
+    """The key that says what a step is: the last of those that there are, as a reply may stand beside others."""
+    return next((name for name in reversed(_KINDS) if name in written), "fail")
+
+
 def _class_of(written: Any) -> type[_Step] | None:
     if not isinstance(written, Mapping):
         return None
-    kind = next((kind for name, kind in _KINDS.items() if name in written), None)
-    return kind or _FAULTS.get(str(written.get("fail")))
+    return _KINDS.get(_kind_of(written)) or _FAULTS.get(str(written.get("fail")))
 
 
 # Made of as many kinds of steps as there are, which type checkers do not follow.
@@ -219,11 +265,13 @@ class NoStep(InvalidValue):
     """An entry of a script file is no step.
 
     Attributes:
-        inner: The keys and indices that lead to the error within the entry.
+        seen: The value that is wrong.
+        inner: The keys and indices that lead to it within the entry.
     """
 
-    def __init__(self, text: str, inner: tuple[str | int, ...] = ()) -> None:
+    def __init__(self, text: str, seen: Any, inner: tuple[str | int, ...] = ()) -> None:
         super().__init__(text)
+        self.seen = seen
         self.inner = inner
 
 
@@ -241,47 +289,95 @@ def step_of(written: Any, folder: Path) -> ModelStep:
         return written
     kind = _class_of(written)
     if kind is None:
-        raise NoStep(_no_kind(written))
+        raise NoStep(_no_kind(written), written)
     try:
         return kind.model_validate(written, context=folder).step()
     except ValidationError as error:
         first = error.errors()[0]
-        raise NoStep(_problem(first, written, kind), first["loc"]) from error
+        raise NoStep(_problem(first, written, kind), first["input"], first["loc"]) from error
 
 
 def _no_kind(written: Any) -> str:
     if isinstance(written, Mapping) and "fail" in written:
         fault, known = str(written["fail"]), ", ".join(sorted(_FAULTS))
         return f"there is no fault {fault!r} among {known}{did_you_mean(fault, _FAULTS)}"
-    hint = "; put it in quotes" if isinstance(written, bool | int | float) else ""
+    if isinstance(written, Mapping) and "replies" in written:
+        return f"replies stands directly below the name of the template, not in a list: {_shown(written)}"
+    hint = _similar_key(written) if isinstance(written, Mapping) else _in_quotes(written)
     return f"a reply is a text, or a mapping with one of {', '.join(_KINDS)}, fail, not {_shown(written)}{hint}"
 
 
+def _similar_key(written: Mapping[Any, Any]) -> str:
+    """The end of a message: a key that is probably meant by one of a mapping."""
+    lists = ("replies", "call_tools", "stream")
+    hints = (
+        did_you_mean(str(key), lists if isinstance(value, list) else (*_KINDS, "fail", "replies"))
+        for key, value in written.items()
+    )
+    return next(filter(None, hints), "")
+
+
+def _in_quotes(written: Any) -> str:
+    return "; put it in quotes" if isinstance(written, bool | int | float) else ""
+
+
+_PARTS: Final[dict[str | int, type[BaseModel]]] = {"attachments": AttachedFile, "call_tools": CalledTool}
+
+
 def _problem(error: Any, written: Mapping[str, Any], kind: type[_Step]) -> str:
-    where = ".".join(map(str, error["loc"]))
-    keys = [field.alias or name for name, field in kind.model_fields.items() if name != "prompt"]
-    named = next(key for key in keys if key in written)
-    title = f"fail: {written[named]}" if named == "fail" else named
-    others = [key for key in keys if key != named]
+    place, given = error["loc"], error["input"]
+    where, title = ".".join(map(str, place)), _kind_of(written)
+    others = [field.alias or name for name, field in kind.model_fields.items()]
+    others = [key for key in others if key not in ("prompt", title)]
+    if title == "fail":
+        title = f"fail: {written[title]}"
     if error["type"] == "extra_forbidden":
-        takes = f"takes {', '.join(others)} beside it" if others else "takes nothing beside it"
-        return f"{where} is not known: a step with {title} {takes}{did_you_mean(where, others)}"
+        return _unknown_key(place, title, others)
     if error["type"] == "missing":
         return f"a step with {title} needs {where}"
-    return f"{where}: {error['msg'][0].lower()}{error['msg'][1:]}, not {_shown(error['input'])}"
+    if error["type"] == "too_short":
+        return f"{where}: at least one stands there"
+    hint = ""
+    if where == "call_tool" and isinstance(given, list):
+        hint = "; several tools of one answer stand in call_tools: [{call_tool: NAME, arguments: {...}}, ...]"
+    elif error["type"] == "string_type":
+        hint = _in_quotes(given)
+    elif error["type"] == "literal_error":
+        hint = did_you_mean(str(given), get_args(FinishReason))
+    return f"{where}: {_lowered(error['msg'])}, not {_shown(given)}{hint}"
+
+
+def _lowered(text: str) -> str:
+    return f"{text[0].lower()}{text[1:]}"
+
+
+def _unknown_key(place: tuple[str | int, ...], title: str, others: list[str]) -> str:
+    *around, key = map(str, place)
+    if around:
+        known = list(_PARTS[place[0]].model_fields)
+        return f"{'.'.join(around)}: {key} is not known among {', '.join(known)}{did_you_mean(key, known)}"
+    if key in _Playing.model_fields:
+        return f"{key} is said of an entry, beside replies: {{replies: [...], {key}: ...}}, not of a step with {title}"
+    takes = f"takes {', '.join(others)} beside it" if others else "takes nothing beside it"
+    return f"{key} is not known: a step with {title} {takes}{did_you_mean(key, others)}"
 
 
 def _shown(written: Any) -> str:
     return json.dumps(written, ensure_ascii=False, default=str)
 
 
-def load_script(path: Path) -> Script:
+def load_script(path: Path, folder: Path | None = None) -> Script:
     """The script in a file.
+
+    Args:
+        path: The file.
+        folder: The folder of all script files, to look there for one that is not where it is said to be; by default
+            that of the file.
 
     Raises:
         ScriptError: The file cannot be read, or is no script; the text names the file and the line.
     """
-    text = _read(path)
+    text = _read(path, folder or path.parent)
     try:
         document = yaml_text.load(text)
     except yaml_text.YamlError as error:
@@ -295,6 +391,8 @@ def load_script(path: Path) -> Script:
             read = json.dumps(template, default=str)
             problem = f"YAML reads {word} as {read}, which is no text: put the name in quotes"
             raise _fault(path, text, (word,), problem)
+        if template in _Playing.model_fields and isinstance(entry, bool | int):
+            raise _fault(path, text, (template,), _said_of_file(template, entry))
         if entry == [] or (isinstance(entry, dict) and entry.get("replies") == []):
             raise _fault(path, text, (template,), _NO_ENTRY)
         if isinstance(entry, dict) and "replies" in entry:
@@ -303,6 +401,12 @@ def load_script(path: Path) -> Script:
             script.add(Condition(template=template), _loaded(entry, path, text, (template,)), 1)
             _refuse_prompts(entry, path, text, (template,))
     return script
+
+
+def _said_of_file(key: str, value: bool | int) -> str:
+    whole = "; for the whole file it is said at the marker: llm_script(..., allow_unused=True)"
+    where = f"is said of an entry, beside replies: {{replies: [...], {key}: {json.dumps(value)}}}"
+    return where + (whole if key == "allow_unused" else "")
 
 
 _NO_ENTRY: Final = "names a template, and what the model says to it: at least one reply"
@@ -347,13 +451,11 @@ def _refuse_prompts(entry: Any, path: Path, text: str, place: tuple[str, ...]) -
             raise _fault(path, text, (*where, "prompt"), wanted)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, folder: Path) -> str:
     try:
         return read_text(path)
     except FileNotFoundError as error:
-        there = sorted(one.name for one in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        hint = f"; there is {', '.join(there)}" if there else ""
-        raise ScriptError(f"{path}: there is no such script{hint}") from error
+        raise ScriptError(f"{path}: there is no such script{_others(path, folder)}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ScriptError(f"{path}:{line}: the script is not UTF-8") from error
@@ -361,11 +463,27 @@ def _read(path: Path) -> str:
         raise ScriptError(f"{path}: the script cannot be read: {error.strerror or error}") from error
 
 
+def _others(path: Path, folder: Path) -> str:
+    """The end of a message about a file that is not there: those of its name elsewhere, or those beside it."""
+    elsewhere = sorted(one.relative_to(folder).as_posix() for one in folder.rglob(escape(path.name)) if one.is_file())
+    if elsewhere:
+        return f"; did you mean {' or '.join(map(repr, elsewhere))}?"
+    beside = sorted(one.name for one in path.parent.glob("*.y*ml"))
+    return f"; there is {', '.join(beside)}" if beside else ""
+
+
 def _step(written: Any, path: Path, text: str, place: tuple[str | int, ...]) -> ModelStep:
     try:
         return step_of(written, path.parent)
     except NoStep as error:
-        raise _fault(path, text, (*place, *error.inner), str(error)) from error
+        where = (*place, *error.inner)
+        raise _fault(path, text, where, f"{error}{_as_read(error.seen, text, where)}") from error
+
+
+def _as_read(seen: Any, text: str, place: tuple[str | int, ...]) -> str:
+    """The end of a message about a value that YAML reads as true or false, where it is written as another word."""
+    word = yaml_text.word_at(text, place) if isinstance(seen, bool) else ""
+    return f"; YAML reads {word} as {json.dumps(seen)}" if word not in ("", "true", "false") else ""
 
 
 def _fault(path: Path, text: str, place: tuple[str | int, ...], problem: str) -> ScriptError:

@@ -191,7 +191,8 @@ class Scripting:
         _check_name(scripted.path)
         from pytest_templates.scripting.files import load_script
 
-        scripts.file = load_script(FIXTURES.of(attempt.item.config) / scripted.path)
+        folder = FIXTURES.of(attempt.item.config)
+        scripts.file = load_script(folder / scripted.path, folder)
         if not scripted.allow_unused:
             scripts.consumables.append(scripts.file)
         if not attempt.hook.asks_real_models(attempt=attempt):

@@ -335,13 +335,30 @@ def _fault(error: yaml.YAMLError, text: str | bytes) -> tuple[str, int]:
 
 def line_of(text: str, place: Place) -> int:
     """The line, from 1, of the value at a place in a document; of the nearest value around it where there is none."""
-    node = yaml.compose(text, Loader=_Loader)
+    return lines_of(text, [place])[0]
+
+
+def lines_of(text: str, places: Iterable[Place]) -> list[int]:
+    """The same of several places."""
+    root = yaml.compose(text, Loader=_Loader)
+    nodes = (_node_at(root, place) for place in places)
+    return [1 if node is None else node.start_mark.line + 1 for node in nodes]
+
+
+def word_at(text: str, place: Place) -> str:
+    """The text or number at a place in a document as it is written; nothing where a list or a mapping stands there."""
+    node = _node_at(yaml.compose(text, Loader=_Loader), place)
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
+def _node_at(node: yaml.Node | None, place: Place) -> yaml.Node | None:
+    """The node at a place, or the nearest around it."""
     for step in place:
         inner = _child(node, step)
         if inner is None:
             break
         node = inner
-    return node.start_mark.line + 1 if node is not None else 1
+    return node
 
 
 def keys_of(text: str) -> list[str]:

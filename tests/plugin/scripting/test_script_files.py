@@ -42,11 +42,17 @@ def test_every_kind_of_reply(scripted_model, fixtures_dir):
     tree = LinearTemplate([UserTemplate("Hello."), AssistantTemplate(template_id="answer")])
     runner = Runner(model, template=tree)
 
-    said = [runner.run().last for _ in range(6)]
-    texts = ["plain", "two\nlines\n", "Here is your label.", "Hello", '{"city": "Oslo", "days": [1, 2]}', ""]
-    assert [one.content for one in said] == texts
-    [call] = said[5].tool_calls
-    assert (call.name, call.arguments) == ("find", {"number": 1815})
+    said = [runner.run().last for _ in range(9)]
+    texts = ["plain", "two\nlines\n", "Here is your label.", "Hello", '{"city": "Oslo", "days": [1, 2]}']
+    assert [one.content for one in said] == [*texts, "", "", "Let me look.", "One moment."]
+    assert [[(call.id, call.name, call.arguments) for call in one.tool_calls] for one in said[5:]] == [
+        [("call_6", "find", {"number": 1815})],
+        [("call_7_1", "zoom", {"by": 2}), ("call_7_2", "zoom", {})],
+        [("call_8_1", "find", {"number": 1}), ("call_8_2", "zoom", {})],
+        [("call_9", "zoom", {})],
+    ]
+    assert [call.reply.usage for call in model.calls[5:8]] == [None, None, Usage(output_tokens=9)]
+    assert said[7].finish_reason == "tool_call"
     reply = model.calls[1].reply
     assert reply.usage == Usage(input_tokens=12, output_tokens=3, cost=Decimal("0.25"))
     assert (reply.served_by, reply.finish_reason) == ("big-2", "stop")
@@ -158,6 +164,18 @@ def test_a_file_that_is_not_there_is_refused_and_the_others_are_named(project):
 
     result.assert_outcomes(errors=1)
     project.says(result, "ScriptError: ", "refund.yaml: there is no such script; there is refunds.yaml")
+
+
+def test_a_file_that_is_looked_for_in_a_wrong_folder_is_refused_and_the_right_one_is_named(project):
+    project.file("fixtures/scripts/refund.yaml", "answer: Sure.\n")
+    project.tests(TESTS)
+    project.tests(TESTS.replace("refund", "fixtures/scripts/refund"), "test_whole_path.py")
+
+    result = project.run()
+
+    result.assert_outcomes(errors=2)
+    project.says(result, "fixtures/refund.yaml: there is no such script; did you mean 'scripts/refund.yaml'?")
+    project.says(result, "fixtures/fixtures/scripts/refund.yaml: there is no such script; did you mean 'scripts/ref")
 
 
 def test_a_file_that_is_not_utf_8_is_refused_with_its_line(project):
