@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from glob import escape
 from inspect import signature
+from itertools import islice
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias, Union, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias, Union, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -384,7 +385,7 @@ def load_script(path: Path, folder: Path | None = None) -> Script:
         raise ScriptError(f"{path}:{error.line}: the script is no YAML: {error.problem}") from error
     if not isinstance(document, dict) or not document:
         raise ScriptError(f"{path}:1: the script is a mapping from the ids or paths of templates to what models say")
-    script = Script(f"the script {path.name}", ())
+    entries: list[_Entry] = []
     for number, (template, entry) in enumerate(document.items()):
         if not isinstance(template, str):
             word = yaml_text.keys_of(text)[number]
@@ -396,10 +397,29 @@ def load_script(path: Path, folder: Path | None = None) -> Script:
         if entry == [] or (isinstance(entry, dict) and entry.get("replies") == []):
             raise _fault(path, text, (template,), _NO_ENTRY)
         if isinstance(entry, dict) and "replies" in entry:
-            _add_replies(script, template, entry, path, text)
+            entries += _played_as_said(template, entry, path, text)
         else:
-            script.add(Condition(template=template), _loaded(entry, path, text, (template,)), 1)
+            entries.append(_Entry(Condition(template=template), _loaded(entry, path, text, (template,))))
             _refuse_prompts(entry, path, text, (template,))
+    return _script_of(entries, path, text)
+
+
+class _Entry(NamedTuple):
+    """What is said to some calls, step by step, each with its place in the file."""
+
+    condition: Condition
+    steps: list[tuple[ModelStep, yaml_text.Place]]
+    times: int | None = 1
+    allow_unused: bool = False
+
+
+def _script_of(entries: list[_Entry], path: Path, text: str) -> Script:
+    script = Script(f"the script {path.name}", (), is_file=True)
+    lines = iter(yaml_text.lines_of(text, [place for entry in entries for _, place in entry.steps]))
+    for entry in entries:
+        steps = [step for step, _ in entry.steps]
+        allow_unused, of_entry = entry.allow_unused, list(islice(lines, len(steps)))
+        script.add(entry.condition, steps, entry.times, allow_unused=allow_unused, lines=of_entry)
     return script
 
 
@@ -412,15 +432,16 @@ def _said_of_file(key: str, value: bool | int) -> str:
 _NO_ENTRY: Final = "names a template, and what the model says to it: at least one reply"
 
 
-def _loaded(entry: Any, path: Path, text: str, place: tuple[str, ...]) -> list[ModelStep]:
-    """The steps of one reply, or of a list of them."""
+def _loaded(entry: Any, path: Path, text: str, place: yaml_text.Place) -> list[tuple[ModelStep, yaml_text.Place]]:
+    """The steps of one reply, or of a list of them, with their places."""
     if not isinstance(entry, list):
-        return [_step(entry, path, text, place)]
-    return [_step(step, path, text, (*place, index)) for index, step in enumerate(entry)]
+        return [(_step(entry, path, text, place), place)]
+    places: list[yaml_text.Place] = [(*place, index) for index in range(len(entry))]
+    return [(_step(step, path, text, where), where) for step, where in zip(entry, places, strict=True)]
 
 
-def _add_replies(script: Script, template: str, entry: dict[str, Any], path: Path, text: str) -> None:
-    """Add an entry that says how its replies are played."""
+def _played_as_said(template: str, entry: dict[str, Any], path: Path, text: str) -> list[_Entry]:
+    """An entry that says how its replies are played; one for each reply where that is in any order."""
     replies = entry["replies"] if isinstance(entry["replies"], list) else [entry["replies"]]
     steps = _loaded(replies, path, text, (template, "replies"))
     try:
@@ -435,11 +456,12 @@ def _add_replies(script: Script, template: str, entry: dict[str, Any], path: Pat
     times = None if said.times == "forever" else said.times
     if not said.any_order:
         _refuse_prompts(replies, path, text, (template, "replies"))
-        script.add(Condition(template=template), steps, times, allow_unused=said.allow_unused)
-        return
-    for step, written in zip(steps, replies, strict=True):
-        prompt = written.get("prompt") if isinstance(written, Mapping) else None
-        script.add(Condition(template, prompt), [step], times, allow_unused=said.allow_unused)
+        return [_Entry(Condition(template=template), steps, times, said.allow_unused)]
+    prompts = [written.get("prompt") if isinstance(written, Mapping) else None for written in replies]
+    return [
+        _Entry(Condition(template, prompt), [step], times, said.allow_unused)
+        for prompt, step in zip(prompts, steps, strict=True)
+    ]
 
 
 def _refuse_prompts(entry: Any, path: Path, text: str, place: tuple[str, ...]) -> None:

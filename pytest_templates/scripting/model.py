@@ -127,15 +127,12 @@ class ScriptedModel(Model):
     @property
     def unused(self) -> str:
         """What is left of the script, in words."""
-        return self._script.unused if self._plays_a_file else f"{self._script.unused}, or allow it by allow_unused=True"
+        allowed = "" if self._script.is_file else ", or allow it by allow_unused=True"
+        return f"{self._script.unused}{allowed}"
 
     @property
     def _title(self) -> str:
         return f"scripted_model {self.name!r}"
-
-    @property
-    def _plays_a_file(self) -> bool:
-        return self._script.owner != self._title
 
     def _send(self, session: Session) -> Answer:
         said = self._next(session)
@@ -192,7 +189,7 @@ class ScriptedModel(Model):
         by = f"by {OUTSIDE}" if path is None else f"by the template at {path!r}"
         taken = counted(self._script.taken, "step")
         script, remedy = "its script", "add a step"
-        if self._plays_a_file:
+        if self._script.is_file:
             script, remedy = self._script.owner, "add a reply to that file"
         over = f"{script} is over, with {taken} played"
         if self.remaining:
@@ -200,7 +197,7 @@ class ScriptedModel(Model):
         error = UnscriptedCall(
             f"{self._title} was asked {by} and {over}\n"
             f"  it was asked:\n{indent(_asked(session.last), '    ')}\n"
-            f"{self._script.passed_over(caller)}"
+            f"{self._script.passed_over(caller, session)}"
             f"  {remedy}, or find out why the program asks once more{_built(session, path)}"
             f"{_NO_TEXTS if self._generate else ''}"
         )

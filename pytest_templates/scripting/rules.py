@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, TypeAlias
@@ -15,6 +15,7 @@ from pytest_templates.support.targets import is_meant, which_template
 from pytest_templates.support.text import counted
 
 _TOO_MANY: Final = "take out the steps that are too many, or find out why the program asked less often"
+_ALLOWED: Final = "or allow it by allow_unused: true beside its replies, or by llm_script(..., allow_unused=True)"
 _NOT_PLAYED: Final = "no model plays it: scripted_model() does where it is given no steps of its own"
 
 Pattern: TypeAlias = str | re.Pattern[str]
@@ -36,13 +37,15 @@ class Condition:
 
     def holds(self, caller: Caller | None, session: Session) -> bool:
         """Whether the rule is for a call."""
+        return self.is_for(caller) and (self.prompt is None or _is_in(self.prompt, session.last.content))
+
+    def is_for(self, caller: Caller | None) -> bool:
+        """Whether it is for the calls of a template and a model, whatever they ask."""
         path, key, model = (
             (None, "", "") if caller is None else (caller.template_path, caller.template_id, caller.model)
         )
-        return (
-            (self.template is None or _is_template(self.template, path, key))
-            and (self.prompt is None or _is_in(self.prompt, session.last.content))
-            and (self.model is None or _is_name(self.model, model))
+        return (self.template is None or _is_template(self.template, path, key)) and (
+            self.model is None or _is_name(self.model, model)
         )
 
     def __str__(self) -> str:
@@ -68,6 +71,10 @@ def _shown(pattern: Pattern) -> str:
     return repr(pattern) if isinstance(pattern, str) else f"re.compile({pattern.pattern!r})"
 
 
+def _as_asked(caller: Caller | None) -> list[tuple[str | None, str]]:
+    return [] if caller is None else [(caller.template_path, caller.template_id)]
+
+
 class _Part:
     """Steps that are played in order, all of them a number of times: those of a rule, or the queue."""
 
@@ -78,8 +85,10 @@ class _Part:
         condition: Condition | None = None,
         *,
         allow_unused: bool = False,
+        lines: Sequence[int] = (),
     ) -> None:
         self.condition = condition
+        self._lines = lines
         self._allow_unused = allow_unused
         self._steps = tuple(steps)
         self._total = None if times is None else len(self._steps) * times
@@ -87,12 +96,17 @@ class _Part:
 
     def take(self) -> tuple[ModelStep, str] | None:
         """The next step and its name; ``None`` when all were played."""
-        if self._total is not None and self._played >= self._total:
+        if self.is_over:
             return None
         index = self._played % len(self._steps)
         self._played += 1
         name = f"step {self._played}" if self.condition is None else f"reply {index + 1} of {self.condition}"
         return self._steps[index], name
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps were played."""
+        return self._total is not None and self._played >= self._total
 
     @property
     def remaining(self) -> int:
@@ -102,8 +116,10 @@ class _Part:
     def listed(self) -> Iterator[str]:
         """A line for each step that is left."""
         for number in range(self._played, self._total or 0):
-            step = shown(self._steps[number % len(self._steps)])
-            yield f"{number + 1}. {step}" if self.condition is None else f"{self.condition}: {step}"
+            index = number % len(self._steps)
+            line = f"line {self._lines[index]}: " if self._lines else ""
+            step = shown(self._steps[index])
+            yield f"{number + 1}. {step}" if self.condition is None else f"{line}{self.condition}: {step}"
 
 
 class Script:
@@ -112,17 +128,20 @@ class Script:
     Args:
         owner: The owner of the script, for messages.
         steps: The queue, for calls without a rule.
+        is_file: Whether it stands in a file.
 
     Attributes:
         is_played: Whether any model plays the script.
     """
 
-    def __init__(self, owner: str, steps: Sequence[ModelStep]) -> None:
+    def __init__(self, owner: str, steps: Sequence[ModelStep], *, is_file: bool = False) -> None:
         self.owner = owner
+        self.is_file = is_file
         self.is_played = False
         self._parts = [_Part(steps, 1)]  # the queue stands last
         self._unfinished: list[Condition] = []
         self._taken = 0
+        self._callers: set[tuple[str | None, str]] = set()
         self._lock = Lock()
 
     def begin(self, condition: Condition) -> None:
@@ -131,17 +150,32 @@ class Script:
             self._unfinished.append(condition)
 
     def add(
-        self, condition: Condition, steps: Sequence[ModelStep], times: int | None, *, allow_unused: bool = False
+        self,
+        condition: Condition,
+        steps: Sequence[ModelStep],
+        times: int | None,
+        *,
+        allow_unused: bool = False,
+        lines: Sequence[int] = (),
     ) -> None:
-        """Add a rule after the others."""
+        """Add a rule after the others.
+
+        Args:
+            condition: The calls that it is for.
+            steps: What is said to them.
+            times: How often; ``None`` for always.
+            allow_unused: Whether steps may be left.
+            lines: The lines of the steps in a file.
+        """
         with self._lock:
             if condition in self._unfinished:
                 self._unfinished.remove(condition)
-            self._parts.insert(-1, _Part(steps, times, condition, allow_unused=allow_unused))
+            self._parts.insert(-1, _Part(steps, times, condition, allow_unused=allow_unused, lines=lines))
 
     def take(self, caller: Caller | None, session: Session) -> tuple[ModelStep, Place] | None:
         """The next step for a call: from the first rule that has one for it, else from the queue."""
         with self._lock:
+            self._callers.update(_as_asked(caller))
             for part in self._parts:
                 if part.condition is None or part.condition.holds(caller, session):
                     taken = part.take()
@@ -165,16 +199,45 @@ class Script:
         """The steps that are left, in words."""
         return (
             f"{self.owner} was asked {counted(self._taken, 'time')} and still holds {self.remaining} of its steps:\n"
-            f"{self.listed()}\n  {_TOO_MANY if self.is_played else _NOT_PLAYED}"
+            f"{self.listed()}\n{self._not_met()}  {self._remedy}"
         )
 
-    def passed_over(self, caller: Caller | None) -> str:
-        """Hints, in words, at rules with steps left whose target is probably misspelt for this caller."""
-        asked = [] if caller is None else [(caller.template_path, caller.template_id)]
+    @property
+    def _remedy(self) -> str:
+        if not self.is_played:
+            return _NOT_PLAYED
+        return f"{_TOO_MANY}, {_ALLOWED}" if self.is_file else _TOO_MANY
+
+    def _not_met(self) -> str:
+        """A line for each template that has steps left, and that no call came from."""
+        if not self._callers:
+            return ""
+        hints = self._hints(self._callers)
+        return "".join(f"  no call came from {target!r}{hint}\n" for target, hint in hints.items())
+
+    def _hints(self, asked: Collection[tuple[str | None, str]]) -> dict[str, str]:
+        """The targets of rules with steps left that mean none of the templates that asked, with a suggestion."""
         with self._lock:
             targets = {part.condition.template for part in self._parts if part.condition and part.remaining}
-        hints = {target: which_template(target, asked) for target in targets if isinstance(target, str)}
-        return "".join(f"  {target!r} names other templates{hint}\n" for target, hint in sorted(hints.items()) if hint)
+        missed = {one for one in targets if isinstance(one, str) and not any(is_meant(one, *place) for place in asked)}
+        return {target: which_template(target, asked) for target in sorted(missed)}
+
+    def passed_over(self, caller: Caller | None, session: Session) -> str:
+        """Hints, in words, at rules with steps left that are for other prompts, or have a target that is misspelt."""
+        hints = self._hints(_as_asked(caller))
+        misspelt = [f"  {target!r} names other templates{hint}\n" for target, hint in hints.items() if hint]
+        with self._lock:
+            left = [part.condition for part in self._parts if part.condition and not part.is_over]
+        prompts = {
+            _shown(one.prompt): None
+            for one in left
+            if one.prompt is not None and one.is_for(caller) and not one.holds(caller, session)
+        }
+        if prompts:
+            misspelt.append(
+                f"  no reply that is left for it has a prompt found in what was asked: {', '.join(prompts)}\n"
+            )
+        return "".join(misspelt)
 
     def listed(self) -> str:
         """A line for each step that is left."""

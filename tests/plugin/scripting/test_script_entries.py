@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from antiphon import AssistantTemplate, LinearTemplate, Model, Runner, UserTemplate
-from pytest_templates.errors import ScriptError, UnscriptedCall
+from pytest_templates import ScriptedModel
+from pytest_templates.errors import ScriptError, UnscriptedCall, UnusedSteps
 from pytest_templates.scripting.files import load_script
 
 
@@ -37,6 +40,51 @@ def test_what_is_over_is_over(scripted_model):
         said(model, "sort", "e")
     assert "on(template='answer', prompt='parcel'): 'It is on its way.'" in str(caught.value)
     assert "Sorry." not in str(caught.value)
+
+
+def played(tmp_path: Path, text: str) -> ScriptedModel:
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    return ScriptedModel(script=load_script(path), complain=list[Exception]().append)
+
+
+def test_what_is_left_is_told_with_its_line_and_with_the_template_that_is_probably_meant(tmp_path):
+    text = """\
+answer: Hi.
+anwser:
+- On its way.
+- reply: Here
+  call_tool: find
+other: {times: 2, replies: Bye.}
+sub/answer:
+  any_order: true
+  replies:
+  - {reply: x, prompt: y}
+"""
+    model = played(tmp_path, text)
+    said(model, "answer", "a")
+
+    with pytest.raises(UnusedSteps) as caught:
+        model.assert_complete()
+
+    *told, remedy = str(caught.value).splitlines()[1:]
+    assert told == [
+        "    line 3: on(template='anwser'): 'On its way.'",
+        "    line 4: on(template='anwser'): 'Here' with calls of find",
+        "    line 6: on(template='other'): 'Bye.'",
+        "    line 6: on(template='other'): 'Bye.'",
+        "    line 10: on(template='sub/answer', prompt='y'): 'x'",
+        "  no call came from 'anwser'; did you mean 'answer'?",
+        "  no call came from 'other'",
+        "  no call came from 'sub/answer'; did you mean 'answer'?",
+    ]
+    assert remedy.endswith(
+        "or allow it by allow_unused: true beside its replies, or by llm_script(..., allow_unused=True)"
+    )
+
+
+def test_where_nothing_was_asked_no_template_is_told_to_be_misspelt(tmp_path):
+    assert "no call came" not in played(tmp_path, "answer: Hi.\n").unused
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,10 @@ def test_what_is_left_of_the_file_fails_the_test_and_so_does_a_call_too_many(pro
     project.says(
         result,
         "UnusedSteps: the script refund.yaml was asked 1 time and still holds 2 of its steps:",
-        "on(template='classify'): 'billing'",
-        "on(template='answer'): 'Bye.'",
-        "  take out the steps that are too many, or find out why the program asked less often\n",
+        "    line 1: on(template='classify'): 'billing'",
+        "    line 2: on(template='answer'): 'Bye.'",
+        "  take out the steps that are too many, or find out why the program asked less often, or allow it by "
+        "allow_unused: true beside its replies, or by llm_script(..., allow_unused=True)\n",
     )
     project.says(
         result,

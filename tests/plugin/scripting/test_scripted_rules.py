@@ -176,6 +176,30 @@ def test_a_rule_for_a_template_that_there_is_not_is_told_apart_from_one_too_few(
     assert hint in str(caught.value)
 
 
+def test_a_call_that_a_prompt_does_not_fit_is_told_apart_from_a_template_that_is_misspelt():
+    model = ScriptedModel(name="small", complain=IGNORED).on(template="answer", prompt="parcel?").reply("On its way.")
+    model.on(template="answer", prompt="money").reply("Paid.").on(template="sums", prompt="tax").reply("None.")
+    model.on(template="answer", prompt=re.compile("^tax")).reply("None.", times=None)
+
+    with pytest.raises(UnscriptedCall) as caught:
+        said(model)  # the first reply is used, and what is asked again is not about money
+
+    assert "  no reply that is left for it has a prompt found in what was asked: 'money', re.compile('^tax')\n" in str(
+        caught.value
+    )
+    assert "names other templates" not in str(caught.value)
+
+
+def test_a_rule_for_another_model_is_not_told_as_one_for_another_prompt():
+    model = ScriptedModel(name="small", complain=IGNORED).on(template="answer", model="large", prompt="tax").reply("x")
+
+    with pytest.raises(UnscriptedCall) as caught:
+        said(model)
+
+    assert "prompt found" not in str(caught.value)
+    assert "names other templates" not in str(caught.value)
+
+
 def test_rules_are_shared_by_forks():
     model = ScriptedModel().on(template="answer").reply("a", "b")
     fork = Runner(model).fork().model
