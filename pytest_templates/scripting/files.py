@@ -458,10 +458,11 @@ def _played_as_said(template: str, entry: dict[str, Any], path: Path, text: str)
         _refuse_prompts(replies, path, text, (template, "replies"))
         return [_Entry(Condition(template=template), steps, times, said.allow_unused)]
     prompts = [written.get("prompt") if isinstance(written, Mapping) else None for written in replies]
-    return [
+    entries = [
         _Entry(Condition(template, prompt), [step], times, said.allow_unused)
         for prompt, step in zip(prompts, steps, strict=True)
     ]
+    return sorted(entries, key=lambda one: one.condition.prompt is None)  # the rest is for what no prompt fits
 
 
 def _refuse_prompts(entry: Any, path: Path, text: str, place: tuple[str, ...]) -> None:

@@ -48,6 +48,11 @@ class Condition:
             self.model is None or _is_name(self.model, model)
         )
 
+    def distance(self, caller: Caller | None) -> int:
+        """How far it is from naming the caller: 0 with its path, 1 with its id, 2 else."""
+        names = () if caller is None else (caller.template_path, caller.template_id)
+        return names.index(self.template) if self.template in names else 2
+
     def __str__(self) -> str:
         given = {"template": self.template, "prompt": self.prompt, "model": self.model}
         return f"on({', '.join(f'{name}={_shown(value)}' for name, value in given.items() if value is not None)})"
@@ -102,6 +107,10 @@ class _Part:
         self._played += 1
         name = f"step {self._played}" if self.condition is None else f"reply {index + 1} of {self.condition}"
         return self._steps[index], name
+
+    def rank(self, caller: Caller | None) -> int:
+        """Of parts that are for one call that with the lowest is tried first; else they are in the order of writing."""
+        return self.condition.distance(caller) if self._lines and self.condition is not None else 3
 
     @property
     def is_over(self) -> bool:
@@ -165,7 +174,8 @@ class Script:
             steps: What is said to them.
             times: How often; ``None`` for always.
             allow_unused: Whether steps may be left.
-            lines: The lines of the steps in a file.
+            lines: The lines of the steps in a file. Rules that have them are tried before those that have none, and
+                among them those that name the path of the caller first, then those that name its id.
         """
         with self._lock:
             if condition in self._unfinished:
@@ -176,7 +186,7 @@ class Script:
         """The next step for a call: from the first rule that has one for it, else from the queue."""
         with self._lock:
             self._callers.update(_as_asked(caller))
-            for part in self._parts:
+            for part in sorted(self._parts, key=lambda part: part.rank(caller)):
                 if part.condition is None or part.condition.holds(caller, session):
                     taken = part.take()
                     if taken is not None:

@@ -83,6 +83,28 @@ sub/answer:
     )
 
 
+def test_an_entry_that_names_the_path_comes_before_one_that_names_the_id_and_both_before_globs(tmp_path):
+    model = played(tmp_path, "'**': all\n'*/answer': any\nanswer: [by id, by id again]\nlinear/answer: by path\n")
+    model.on(template="linear/answer").reply("rule")
+
+    assert said(model, "answer", *"abcdef") == ["by path", "by id", "by id again", "all", "any", "rule"]
+
+
+def test_in_any_order_a_reply_with_a_prompt_comes_before_one_without(tmp_path):
+    text = """\
+answer:
+  any_order: true
+  replies:
+  - Who knows?
+  - {prompt: parcel, reply: On its way.}
+  - Nobody.
+  - {prompt: my, reply: Yours.}
+"""
+    questions = ["my parcel", "my parcel", "my parcel", "What?"]
+
+    assert said(played(tmp_path, text), "answer", *questions) == ["On its way.", "Yours.", "Who knows?", "Nobody."]
+
+
 def test_where_nothing_was_asked_no_template_is_told_to_be_misspelt(tmp_path):
     assert "no call came" not in played(tmp_path, "answer: Hi.\n").unused
 
