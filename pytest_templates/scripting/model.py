@@ -35,8 +35,9 @@ class ScriptedModel(Model):
     one with the fixture ``scripted_model``, which checks at teardown that every step was played.
 
     Args:
-        *steps: Texts, ``Reply`` and ``Message`` objects, ``CallTool``, ``Stream`` and ``Fail``, pydantic objects (said
-            as JSON), exceptions (raised), and functions of the session that return one of these.
+        *steps: Texts, ``Reply`` and ``Message`` objects, ``CallTool`` and lists of them (one answer that calls several
+            tools), ``Stream`` and ``Fail``, pydantic objects (said as JSON), exceptions (raised), and functions of the
+            session that return one of these.
         name: The name of the model in traces.
         script: A script that several models play from; it replaces the steps.
         like: Whose rules hold for the conversations that it is asked to answer, beside those that all providers have:
