@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from serve_model import PORT  # noqa: E402
-from test_documentation import PAGES, cassettes_of, codes, name_of  # noqa: E402  # the examples are found in one place
+from test_documentation import PAGES, cassettes_of, codes, name_of, shown_files  # noqa: E402  # the examples are found in one place
 
 
 def record(folder: Path, *options: str) -> None:
@@ -38,6 +38,10 @@ def record_page(page: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for code in codes(page):
             (Path(folder) / name_of(code)).write_text(code, encoding="utf-8")
+        for name, text in shown_files(page).items():
+            path = Path(folder) / "fixtures" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         record(Path(folder), "-o", "pythonpath=.", f"--templates-cassettes={cassettes_of(page)}")
 
 
