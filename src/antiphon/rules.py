@@ -70,13 +70,14 @@ class Violation:
     text: str
 
 
-def _by_provider(
+def by_provider(
     openai: Treatment, responses: Treatment, anthropic: Treatment, google: Treatment
 ) -> Mapping[Provider, Treatment]:
+    """What becomes of a conversation at each provider, in the order of ``PROVIDERS``."""
     return MappingProxyType(dict(zip(PROVIDERS, (openai, responses, anthropic, google), strict=True)))
 
 
-_ALL_REFUSE: Final = _by_provider("refused", "refused", "refused", "refused")
+_ALL_REFUSE: Final = by_provider("refused", "refused", "refused", "refused")
 _OPENAI_CALLS: Final = "https://developers.openai.com/api/docs/guides/function-calling"
 _ANTHROPIC_RESULTS: Final = "https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls"
 _ANTHROPIC_MESSAGES: Final = "https://platform.claude.com/docs/en/api/messages/create"
@@ -119,21 +120,21 @@ USER_SAYS_SOMETHING: Final = Rule(
     "ask the user again, or leave the message out",
     "seen as error message: https://github.com/anthropics/claude-code/issues/59812, "
     "https://github.com/google-gemini/deprecated-generative-ai-python/issues/697",
-    _by_provider("taken", "taken", "refused", "refused"),
+    by_provider("taken", "taken", "refused", "refused"),
 )
 USER_IS_NOT_BLANK: Final = Rule(
     "user-is-not-blank",
     "A message of the user is more than white space.",
     "ask the user again, or leave the message out",
     "seen as error message: https://github.com/home-assistant/core/issues/175637",
-    _by_provider("taken", "taken", "refused", "taken"),
+    by_provider("taken", "taken", "refused", "taken"),
 )
 MORE_THAN_SYSTEM: Final = Rule(
     "more-than-system",
     "There is a message that is not the system's.",
     "say something as the user, after the messages of the system",
     _ANTHROPIC_MESSAGES,
-    _by_provider("taken", "taken", "refused", "translated"),
+    by_provider("taken", "taken", "refused", "translated"),
 )
 LAST_IS_NOT_ASSISTANT: Final = Rule(
     "last-is-not-assistant",
@@ -142,42 +143,42 @@ LAST_IS_NOT_ASSISTANT: Final = Rule(
     "let the user say something before the model is asked, or put the beginning of the answer into an instruction",
     "https://platform.claude.com/docs/en/api/errors#prefill-not-supported, and for Google the error message in "
     "https://github.com/LibreChat-AI/agents/pull/323",
-    _by_provider("taken", "taken", "refused", "refused"),
+    by_provider("taken", "taken", "refused", "refused"),
 )
 THINKING_FIRST: Final = Rule(
     "thinking-first",
     "Where thinking is switched on, the message whose calls were just answered begins with what led to them.",
     "ask the model that thought, keep its thinking with the message, or switch anthropic_thinking off",
     "https://platform.claude.com/docs/en/build-with-claude/extended-thinking",
-    _by_provider("taken", "taken", "refused", "taken"),
+    by_provider("taken", "taken", "refused", "taken"),
 )
 SYSTEM_FIRST: Final = Rule(
     "system-first",
     "Messages of the system stand before all others.",
     "",
     f"{_ANTHROPIC_MESSAGES}, https://ai.google.dev/api/generate-content",
-    _by_provider("taken", "taken", "translated", "translated"),
+    by_provider("taken", "taken", "translated", "translated"),
 )
 SYSTEM_IS_NOT_BLANK: Final = Rule(
     "system-is-not-blank",
     "A message of the system is more than white space.",
     "",
     "seen as error message: https://github.com/home-assistant/core/issues/175637",
-    _by_provider("taken", "taken", "translated", "translated"),
+    by_provider("taken", "taken", "translated", "translated"),
 )
 USER_FIRST: Final = Rule(
     "user-first",
     "The first message beside the system's is not the assistant's.",
     "",
     "seen as error message: https://github.com/google-gemini/gemini-cli/issues/11814",
-    _by_provider("taken", "taken", "taken", "translated"),
+    by_provider("taken", "taken", "taken", "translated"),
 )
 ASSISTANT_SAYS_SOMETHING: Final = Rule(
     "assistant-says-something",
     "A message of the assistant has a text, or calls tools.",
     "",
     "seen as error message: https://github.com/router-for-me/CLIProxyAPI/issues/1292",
-    _by_provider("translated", "translated", "translated", "translated"),
+    by_provider("translated", "translated", "translated", "translated"),
 )
 ASSISTANT_IS_NOT_BLANK: Final = Rule(
     "assistant-is-not-blank",
@@ -185,21 +186,21 @@ ASSISTANT_IS_NOT_BLANK: Final = Rule(
     "",
     "seen as error message: https://github.com/aaif-goose/goose/pull/7343, "
     "https://github.com/tailcallhq/forgecode/issues/1872",
-    _by_provider("taken", "taken", "translated", "taken"),
+    by_provider("taken", "taken", "translated", "taken"),
 )
 CALLS_FOLLOW_OTHERS: Final = Rule(
     "calls-follow-others",
     "A message that calls tools does not follow another one of the assistant.",
     "",
     "seen as error message: https://github.com/google-gemini/gemini-cli/issues/26486",
-    _by_provider("taken", "taken", "taken", "translated"),
+    by_provider("taken", "taken", "taken", "translated"),
 )
 RESULT_IS_NOT_BLANK: Final = Rule(
     "result-is-not-blank",
     "The result of a tool is more than white space.",
     "",
     "seen as error message: https://github.com/anthropics/claude-code/issues/59812",
-    _by_provider("taken", "taken", "translated", "taken"),
+    by_provider("taken", "taken", "translated", "taken"),
 )
 
 RULES: Final = (

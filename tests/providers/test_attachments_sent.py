@@ -171,22 +171,22 @@ NO_TEXT = Document.from_bytes(b"\xff\xfe", "text/plain")
 UNKNOWN = Document.from_url("https://example.org/latest")
 
 NOT_TAKEN = [
-    ("anthropic", SOUND, "no audio"),
-    ("openai-responses", SOUND, "no audio"),
-    ("openai", ODD_SOUND, "no audio/ogg; it takes audio/mpeg, audio/wav"),
-    ("anthropic", ODD_PICTURE, "no image/bmp; it takes"),
-    ("openai", ODD_DOCUMENT, "no application/x-nobody-knows"),
-    ("openai-responses", ODD_DOCUMENT, "no application/x-nobody-knows"),
-    ("anthropic", ODD_DOCUMENT, "no application/x-nobody-knows"),
-    ("anthropic", NO_TEXT, "no text/plain that is no UTF-8"),
-    ("openai", UNKNOWN, "no documents of an unknown kind"),
-    ("google", UNKNOWN, "no documents of an unknown kind"),
+    ("anthropic", SOUND, "no audio", "attach what is said as a text, or ask a model that hears"),
+    ("openai-responses", SOUND, "no audio", "attach what is said as a text, or ask a model that hears"),
+    ("openai", ODD_SOUND, "no audio/ogg; it takes audio/mpeg, audio/wav", "convert the sound to WAV or MP3"),
+    ("anthropic", ODD_PICTURE, "no image/bmp; it takes", "save the picture as a PNG or a JPEG"),
+    ("openai", ODD_DOCUMENT, "no application/x-nobody-knows", "attach it as a PDF or as a text"),
+    ("openai-responses", ODD_DOCUMENT, "no application/x-nobody-knows", "attach it as a PDF or as a text"),
+    ("anthropic", ODD_DOCUMENT, "no application/x-nobody-knows", "attach it as a PDF or as a text"),
+    ("anthropic", NO_TEXT, "no text/plain that is no UTF-8", "write the text as UTF-8"),
+    ("openai", UNKNOWN, "no documents of an unknown kind", "Document.from_url(address, media_type='application/pdf')"),
+    ("google", UNKNOWN, "no documents of an unknown kind", "Document.from_url(address, media_type='application/pdf')"),
 ]
 
 
-@pytest.mark.parametrize(("name", "attachment", "text"), NOT_TAKEN)
+@pytest.mark.parametrize(("name", "attachment", "text", "remedy"), NOT_TAKEN)
 def test_what_a_provider_does_not_take_is_refused_before_anything_is_sent(
-    provider: Any, wires: Any, name: str, attachment: Attachment, text: str, mode: Any
+    provider: Any, wires: Any, name: str, attachment: Attachment, text: str, remedy: str, mode: Any
 ) -> None:
     tree = LinearTemplate(
         [UserTemplate("Here.", template_id="ask", attachments=[attachment]), AssistantTemplate(template_id="answer")]
@@ -198,6 +198,8 @@ def test_what_a_provider_does_not_take_is_refused_before_anything_is_sent(
     assert not provider.asked
     said = str(raised.value)
     assert text in said
+    assert said.splitlines()[-1].startswith("  ")
+    assert remedy in said.splitlines()[-1]
     assert "'linear/answer'" in said
     assert "message 0, of the role 'user', said by the template at 'linear/ask'" in said
     assert repr(attachment) in said
@@ -241,5 +243,5 @@ def test_an_address_that_has_to_be_fetched_and_cannot_be_is_an_error(
 def test_a_local_model_reads_text() -> None:
     pytest.importorskip("xllamacpp")
     session = Session(messages=[Message(role="user", attachments=(PICTURE,))])
-    with pytest.raises(InvalidValue, match="takes no images: it reads text"):
+    with pytest.raises(InvalidValue, match="takes no images; message 0"):
         connect("local:smollm2-135m").send(session)

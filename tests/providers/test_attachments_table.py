@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from antiphon import Attachment, Audio, Document, Image, Message, Role, Session, connect
+from antiphon.attachment_rules import attachment_violations
 from antiphon.errors import InvalidValue, ModelError
+from antiphon.rules import PROVIDERS, Provider
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 MODELS = {
@@ -35,7 +37,9 @@ EXAMPLES: dict[str, tuple[Role, Attachment]] = {
     "sound at an address": ("user", Audio.from_url(f"{NOWHERE}/cat.wav")),
     "a PDF at an address": ("user", Document.from_url(f"{NOWHERE}/cat.pdf")),
     "a text at an address": ("user", Document.from_url(f"{NOWHERE}/cat.txt")),
-    "an address that tells no type": ("user", Document.from_url(f"{NOWHERE}/cat")),
+    "a picture at an address that tells no type": ("user", Image.from_url(f"{NOWHERE}/cat")),
+    "sound at an address that tells no type": ("user", Audio.from_url(f"{NOWHERE}/cat")),
+    "a document at an address that tells no type": ("user", Document.from_url(f"{NOWHERE}/cat")),
     "in a message of the system": ("system", PICTURE),
     "in a message of the assistant": ("assistant", PICTURE),
 }
@@ -57,9 +61,26 @@ def test_what_the_table_says_is_so(provider: Any, wires: Any, api: str) -> None:
     }
 
 
+@pytest.mark.parametrize("api", PROVIDERS)
+def test_the_rules_say_without_a_provider_what_is_refused(api: Provider) -> None:
+    refused = {row: bool(list(attachment_violations([message(*EXAMPLES[row])], api))) for row in EXAMPLES}
+
+    assert refused == {row[0]: row[1 + PROVIDERS.index(api)] == "refused" for row in ROWS}
+
+
+def test_what_all_four_refuse_is_refused_of_every_model() -> None:
+    refused = [row for row in EXAMPLES if list(attachment_violations([message(*EXAMPLES[row])]))]
+
+    assert refused == [row for row, *treatments in ROWS if set(treatments) == {"refused"}]
+
+
+def message(role: Role, attachment: Attachment) -> Message:
+    return Message(role=role, content="See.", attachments=(attachment,))
+
+
 def treated(model: Any, provider: Any, role: Role, attachment: Attachment) -> str:
     """How a model treats a message that holds this."""
-    messages = [Message(role=role, content="See.", attachments=(attachment,)), Message(role="user", content="And?")]
+    messages = [message(role, attachment), Message(role="user", content="And?")]
     before = len(provider.asked)
     try:
         model.send(Session(messages=messages))

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from pydantic_ai import messages as wire
 from pydantic_ai.models import Model, download_item
 from pydantic_ai.profiles import ModelProfile
 
+from antiphon.attachment_rules import (
+    DOCUMENT_IS_PLAIN,
+    KIND_IS_TAKEN,
+    NOT_IN_ANSWERS,
+    AttachmentRule,
+    broken_rules,
+    goes_back,
+    is_text,
+    refusal,
+    violation_of,
+)
 from antiphon.attachments import Attachment
-from antiphon.errors import InvalidValue, ModelError, naming_template
+from antiphon.errors import ModelError
 from antiphon.messages import Message
 from antiphon.printing import public_address
 from antiphon.providers.answers import speaks, unwrapped
 from antiphon.providers.failures import Asked
+from antiphon.rules import Provider
 
 _URLS: Final = {"image": wire.ImageUrl, "audio": wire.AudioUrl, "document": wire.DocumentUrl}
-_ANTHROPICS_IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-_OPENAIS_SOUNDS: Final = frozenset({"audio/wav", "audio/mpeg"})
 _GOOGLES_FILES: Final = "https://generativelanguage.googleapis.com/v1beta/files"  # what Gemini reads by its address
 _PLAIN: Final = "text/plain"
+_SAYS_WHETHER: Final[
+    Mapping[str, Literal["supports_image_input", "supports_audio_file_input", "supports_document_input"]]
+] = MappingProxyType(
+    {
+        "image": "supports_image_input",
+        "audio": "supports_audio_file_input",
+        "document": "supports_document_input",
+    }
+)
+_APIS: Final[Mapping[str, Provider]] = MappingProxyType(
+    {
+        "OpenAIChatModel": "openai",
+        "OpenAIResponsesModel": "openai-responses",
+        "AnthropicModel": "anthropic",
+        "GoogleModel": "google",
+    }
+)
+
+
+def api_of(model: Model) -> Provider | None:
+    """Which API a model of pydantic-ai speaks; ``None`` for one whose rules are not known."""
+    return next((api for name, api in _APIS.items() if speaks(model, name)), None)
 
 
 def content_of(message: Message) -> list[Any] | str:
@@ -48,7 +81,7 @@ def _item(attachment: Attachment) -> wire.FileUrl | wire.BinaryContent:
 
 
 class Takes:
-    """What a model takes beside text.
+    """What a model takes beside text: what its API does, as far as pydantic-ai does not know of less.
 
     Args:
         model: The model.
@@ -60,12 +93,10 @@ class Takes:
     def __init__(self, model: Model, profile: ModelProfile, asked: Asked, *, is_elsewhere: bool) -> None:
         self._profile = profile
         self._asked = asked
+        self._api: Provider | None = api_of(model)
         self._is_local = asked.model.startswith("local:")
         self._is_elsewhere = is_elsewhere
-        self._is_chat = speaks(model, "OpenAIChatModel")
-        self._is_anthropic = speaks(model, "AnthropicModel")
-        self._is_google = speaks(model, "GoogleModel")
-        self._is_gemini = self._is_google and not unwrapped(model).system.endswith(("-cloud", "-vertex"))
+        self._is_gemini = self._api == "google" and not unwrapped(model).system.endswith(("-cloud", "-vertex"))
 
     def check(self, messages: Iterable[Message]) -> None:
         """Make sure that the model takes what messages hold beside their text.
@@ -73,67 +104,41 @@ class Takes:
         Raises:
             InvalidValue: It does not take something; the text names the message, its template and what to do.
         """
-        for number, message in enumerate(messages):
+        for index, message in enumerate(messages):
             for attachment in message.attachments:
-                obstacle = self._obstacle(attachment, message)
-                if obstacle is not None:
-                    said = f", said by the template at {message.template_path!r}" if message.template_path else ""
-                    error = InvalidValue(
-                        f"{self._asked}: it takes no {obstacle}; message {number}, of the role {message.role!r}{said}, "
-                        f"holds {attachment!r}"
-                    )
-                    raise naming_template(error) if self._asked.template_path else error
+                rule = self._broken(attachment, message)
+                if rule is not None:
+                    violation = violation_of(rule, attachment, message, index)
+                    raise refusal(violation, self._asked.model, self._asked.template_path)
 
-    def _obstacle(self, attachment: Attachment, message: Message) -> str | None:
-        """What the model does not take; ``None`` where it takes the attachment."""
-        plural = f"{attachment.kind}s" if attachment.kind != "audio" else "audio"
-        media_type = attachment.media_type
-        if self._is_local:
-            return f"{plural}: it reads text"
-        if message.role == "system":
-            return f"{plural} in messages of the system; they go into a message of the user"
+    def _broken(self, attachment: Attachment, message: Message) -> AttachmentRule | None:
+        """The rule that keeps the model from being sent this; ``None`` where none does."""
+        broken = (rule for rule in broken_rules(attachment, message) if rule.holds_for(self._api))
+        found = next(broken, None)
+        if found is not None:
+            return found
         if message.role == "assistant":
-            return self._obstacle_in_answer(attachment, message, plural)
-        if attachment.kind == "image":
-            if not self._profile.get("supports_image_input", True):
-                return plural
-            refused = self._is_anthropic and media_type is not None and media_type not in _ANTHROPICS_IMAGES
-            return f"{media_type}; it takes {', '.join(sorted(_ANTHROPICS_IMAGES))}" if refused else None
-        if attachment.kind == "audio":
-            is_unknown = self._is_chat and self._is_elsewhere and message.role == "user"
-            if not (is_unknown or self._profile.get("supports_audio_file_input", True)):
-                return plural
-            refused = self._is_chat and media_type not in _OPENAIS_SOUNDS
-            return (
-                f"{media_type or 'audio of an unknown kind'}; it takes {', '.join(sorted(_OPENAIS_SOUNDS))}"
-                if refused
-                else None
-            )
-        return self._obstacle_to_document(attachment, plural)
-
-    def _obstacle_in_answer(self, attachment: Attachment, message: Message, plural: str) -> str | None:
-        kept = {} if message.provider_data is None else message.provider_data.answer
-        files = [part["content"].get("digest") for part in kept.get("parts", ()) if part.get("part_kind") == "file"]
-        if attachment.digest in files or (self._is_google and attachment.url is None):
-            return None
-        return (
-            f"{plural} in messages of the assistant; say them in one of the user, or take them out by "
-            "message.model_copy(update={'attachments': ()})"
-        )
-
-    def _obstacle_to_document(self, attachment: Attachment, plural: str) -> str | None:
+            return NOT_IN_ANSWERS if self._would_be_lost(attachment, message) else None
+        if not self._takes_kind(attachment.kind, message):
+            return KIND_IS_TAKEN
         media_type = attachment.media_type
-        if not self._profile.get("supports_document_input", True):
-            return plural
-        if media_type is None:
-            return "documents of an unknown kind: pass media_type= with the address"
-        if is_text(media_type):
-            return None if attachment.url is not None or _is_utf8(attachment.data) else f"{media_type} that is no UTF-8"
-        if media_type in self._profile.get("supported_document_media_types", {media_type}):
-            is_known = self._is_google or wire.BinaryContent(b"", media_type=media_type).is_document
-            if is_known and (not self._is_anthropic or media_type == "application/pdf"):
-                return None
-        return media_type
+        if attachment.kind != "document" or media_type is None or is_text(media_type):
+            return None
+        known = self._profile.get("supported_document_media_types", {media_type})
+        return None if media_type in known else DOCUMENT_IS_PLAIN
+
+    def _would_be_lost(self, attachment: Attachment, message: Message) -> bool:
+        """Whether pydantic-ai would leave out what an answer holds, as the model itself did not make it."""
+        if message.provider_data is not None and goes_back(attachment, message):
+            return False
+        return self._api != "google" or attachment.url is not None
+
+    def _takes_kind(self, kind: str, message: Message) -> bool:
+        if self._is_local:
+            return False
+        if kind == "audio" and self._api == "openai" and self._is_elsewhere and message.role == "user":
+            return True  # nothing is known of models elsewhere; in a tool's result pydantic-ai would leave it out
+        return bool(self._profile.get(_SAYS_WHETHER[kind], True))
 
     async def prepared(self, conversation: Sequence[wire.ModelMessage]) -> list[wire.ModelMessage]:
         """The conversation with what the provider does not take as it is: addresses fetched, texts as plain ones.
@@ -156,11 +161,11 @@ class Takes:
         return item
 
     def _is_to_be_fetched(self, item: wire.FileUrl) -> bool:
-        if self._is_chat:
+        if self._api == "openai":
             return not isinstance(item, wire.ImageUrl) and not self._profile.get(
                 "openai_chat_supports_file_urls", False
             )
-        if self._is_anthropic:
+        if self._api == "anthropic":
             return isinstance(item, wire.DocumentUrl) and item.media_type != "application/pdf"
         return self._is_gemini and not item.url.startswith(_GOOGLES_FILES)
 
@@ -175,17 +180,3 @@ class Takes:
                 template_path=self._asked.template_path,
             ) from error
         return wire.BinaryContent(found["data"], media_type=found["data_type"])
-
-
-def is_text(media_type: str) -> bool:
-    """Whether what has a media type is text."""
-    family, _, name = media_type.partition("/")
-    return family == "text" or name in {"json", "xml", "yaml", "toml"} or name.endswith(("+json", "+xml"))
-
-
-def _is_utf8(data: bytes | None) -> bool:
-    try:
-        (data or b"").decode()
-    except UnicodeDecodeError:
-        return False
-    return True
