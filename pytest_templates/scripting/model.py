@@ -8,7 +8,8 @@ from textwrap import indent
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from antiphon import Message, Model, ModelCall, Reply, Session, Template
-from antiphon.errors import InvalidConversation, InvalidType, InvalidValue
+from antiphon.attachment_rules import check_attachments
+from antiphon.errors import InvalidType, InvalidValue
 from antiphon.parameters import check_kind, check_text
 from antiphon.rules import check_conversation
 from antiphon.templates.checks import with_paths
@@ -41,7 +42,8 @@ class ScriptedModel(Model):
         name: The name of the model in traces.
         script: A script that several models play from; it replaces the steps.
         like: Whose rules hold for the conversations that it is asked to answer, beside those that all providers have:
-            ``"openai"``, ``"anthropic"`` or ``"google"``, of their newest models. See ``antiphon.rules``.
+            ``"openai"`` (chat completions), ``"anthropic"`` or ``"google"``, of their newest models. See
+            ``antiphon.rules`` and, for what is attached, ``antiphon.attachment_rules``.
         generate: Whether to generate an answer where the script has none, for requests with tools or an output type:
             a call of each tool, then an object of the type, or a closing text. Equal requests get equal answers.
         complain: Called with the error of every call without an answer, which is raised as well; by default that error
@@ -56,6 +58,7 @@ class ScriptedModel(Model):
         InvalidValue: ``like`` is no provider whose rules are known.
         InvalidConversation: When asked: a provider would refuse the conversation. The test fails, also where the
             program swallows the error.
+        InvalidValue: When asked: a provider would refuse what is attached. The test fails as well.
 
     Example:
         >>> model = ScriptedModel("Hello!", lambda session: session.last.content.upper())
@@ -167,10 +170,14 @@ class ScriptedModel(Model):
 
     def _check_conversation(self, session: Session) -> None:
         try:
-            check_conversation(session, self.name, self._like)
-        except InvalidConversation as error:
+            self._hold_to_rules(session)
+        except InvalidValue as error:
             self._note(error)
             raise
+
+    def _hold_to_rules(self, session: Session) -> None:
+        check_conversation(session, self.name, self._like)
+        check_attachments(session, self.name, self._like)
 
     def _generated(self, session: Session) -> Reply | None:
         from pytest_templates.scripting.generation import generated

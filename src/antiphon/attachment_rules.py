@@ -186,19 +186,24 @@ def check_attachments(
     """
     violation = next(attachment_violations(session.messages, provider, kinds=kinds), None)
     if violation is not None:
-        raise refusal(violation, model, session.template_path)
+        raise refusal(violation, model, session.template_path, provider)
 
 
-def refusal(violation: Violation, model: str, asking: str | None) -> InvalidValue:
+def refusal(violation: Violation, model: str, asking: str | None, provider: Provider | None) -> InvalidValue:
     """The error of a model that is not asked, for what is attached.
 
     Args:
         violation: What is not taken.
         model: The name of the model.
         asking: The path of the template that asks; ``None`` where none does.
+        provider: Whose rules were applied; ``None`` where nothing is known of it.
     """
     by = f", asked by {asking!r}" if asking else ""
-    error = InvalidValue(f"model {model!r}{by}: it takes no {violation.text}\n  {violation.rule.remedy}")
+    rule = violation.rule
+    whose = "it" if provider is None or not rule.holds_for(provider) else provider
+    error = InvalidValue(
+        f"model {model!r}{by}: {whose} takes no {violation.text}\n  rule {rule.name}: {rule.text}\n  {rule.remedy}"
+    )
     return naming_template(error) if asking or violation.template_path else error
 
 

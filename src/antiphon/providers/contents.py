@@ -109,7 +109,7 @@ class Takes:
                 rule = self._broken(attachment, message)
                 if rule is not None:
                     violation = violation_of(rule, attachment, message, index)
-                    raise refusal(violation, self._asked.model, self._asked.template_path)
+                    raise refusal(violation, self._asked.model, self._asked.template_path, self._api)
 
     def _broken(self, attachment: Attachment, message: Message) -> AttachmentRule | None:
         """The rule that keeps the model from being sent this; ``None`` where none does."""

@@ -80,10 +80,10 @@ def test_what_is_attached_is_told_by_digest_and_size(project, report_of):
         picture = Image.from_bytes(b"picture", "image/png")
 
         def test_it(scripted_model):
-            Path("notes.txt").write_text("notes")
-            notes = Document.from_path("notes.txt")
+            Path("notes.pdf").write_text("notes")
+            notes = Document.from_path("notes.pdf")
             tree = LinearTemplate([UserTemplate("See.", attachments=[picture, notes]), AssistantTemplate()])
-            model = scripted_model(lambda _: Path("notes.txt").unlink() or Reply("So.", attachments=[picture]))
+            model = scripted_model(lambda _: Path("notes.pdf").unlink() or Reply("So.", attachments=[picture]))
             Runner(model, template=tree).run()
         """
     )
@@ -92,7 +92,7 @@ def test_what_is_attached_is_told_by_digest_and_size(project, report_of):
 
     digest = hashlib.sha256(b"picture").hexdigest()
     told = {"kind": "image", "media_type": "image/png", "digest": digest, "size": 7}
-    gone = {"kind": "document", "media_type": "text/plain", "digest": None, "size": None}
+    gone = {"kind": "document", "media_type": "application/pdf", "digest": None, "size": None}
     assert test["calls"][0]["attachments"] == [
         {"message": 0, **told},
         {"message": 0, **gone},

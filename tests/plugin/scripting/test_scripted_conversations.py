@@ -110,3 +110,74 @@ def test_another_value_is_refused_where_the_model_is_made(project):
     )
 
     assert project.outcomes() == {"passed": 5}
+
+
+# What is refused, by the four values of like=, is in the table of docs/providers.md.
+ATTACHED = """
+    ATTACHED = {
+        "picture": Image.from_bytes(b"PNG", "image/png"),
+        "bitmap": Image.from_bytes(b"BM", "image/bmp"),
+        "sound": Audio.from_bytes(b"RIFF", "audio/wav"),
+        "ogg": Audio.from_bytes(b"OggS", "audio/ogg"),
+        "word": Document.from_bytes(b"PK", "application/msword"),
+        "zip": Document.from_bytes(b"PK", "application/zip"),
+        "latin": Document.from_bytes("\u00e9".encode("latin-1"), "text/plain"),
+        "untyped": Document.from_url("https://x.example/a"),
+        "untyped-picture": Image.from_url("https://x.example/a"),
+    }
+    REFUSED = {
+        None: {"zip", "latin", "untyped"},
+        "openai": {"zip", "latin", "untyped", "ogg"},
+        "anthropic": {"zip", "latin", "untyped", "ogg", "sound", "bitmap", "word"},
+        "google": {"zip", "latin", "untyped"},
+    }
+
+    def looking(model, *attached):
+        return Runner(model, template=LinearTemplate([UserTemplate("x", attachments=attached), AssistantTemplate()]))
+"""
+
+
+def test_what_is_attached_is_refused_as_the_provider_does(project):
+    project.tests(
+        ATTACHED
+        + """
+    @pytest.mark.parametrize("like", REFUSED)
+    def test_it(scripted_model, like):
+        refused = set()
+        for name, attachment in ATTACHED.items():
+            runner = looking(scripted_model("ok", like=like), attachment)
+            try:
+                with pytest.raises(antiphon.errors.InvalidValue):
+                    runner.run()
+            except pytest.fail.Exception:
+                continue
+            refused.add(name)
+        assert refused == REFUSED[like]
+
+    def test_swallowed(scripted_model):
+        swallow(looking(scripted_model("ok", like="anthropic"), ATTACHED["sound"]).run)
+
+    def test_swallowed_of_all(scripted_model):
+        swallow(looking(scripted_model("ok"), ATTACHED["zip"]).run)
+
+    def test_of_the_models_own_making(scripted_model):
+        model = scripted_model(Reply("See:", attachments=(ATTACHED["picture"],)), "Yes.", like="openai")
+        paint = [UserTemplate("Paint."), AssistantTemplate(), UserTemplate("Nice?"), AssistantTemplate()]
+        assert Runner(model, template=LinearTemplate(paint)).run().last.content == "Yes."
+    """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(passed=5, failed=2)
+    project.says(
+        result,
+        "_ test_swallowed _",
+        "InvalidValue: model 'scripted', asked by 'linear/assistant-2': anthropic takes no audio; message 0, of the "
+        "role 'user', said by the template at 'linear/user-1', holds <Audio audio/wav, 4 bytes",
+        "rule no-sound: There is no sound.",
+        "attach what is said as a text",
+        "_ test_swallowed_of_all _",
+        "it takes no application/zip; message 0",
+        "attach it as a PDF or as a text",
+    )

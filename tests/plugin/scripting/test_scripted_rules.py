@@ -140,7 +140,7 @@ def test_a_call_that_no_rule_is_for_says_what_the_script_still_holds():
 
 
 def test_a_call_without_an_answer_says_what_was_attached_even_where_its_file_is_gone(tmp_path):
-    notes = tmp_path / "notes.txt"
+    notes = tmp_path / "notes.pdf"
     notes.touch()
     attached = (Image.from_bytes(b"picture", "image/png"), Document.from_path(notes))
     notes.unlink()
@@ -153,7 +153,7 @@ def test_a_call_without_an_answer_says_what_was_attached_even_where_its_file_is_
     assert (
         "    user: See:\n"
         "    + <Image image/png, 7 bytes, sha256 2cea274d0bed>\n"
-        f"    + <Document text/plain, {notes}, cannot be read>\n"
+        f"    + <Document application/pdf, {notes}, cannot be read>\n"
     ) in str(caught.value)
 
 
