@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from antiphon import Model, Session
+from antiphon.connect import ConnectedModel
 from antiphon.model import Choice, models_within, replacing
 from pytest_templates.scripting.likeness import Like
 from pytest_templates.scripting.model import ScriptedModel
@@ -18,6 +20,29 @@ if TYPE_CHECKING:
     from pytest_templates.run.attempt import Attempt
 
 
+class StandIn(ScriptedModel):
+    """A scripted model that answers for a model of the program, and is as strict as that one.
+
+    Args:
+        model: The model that the program has chosen.
+        script: The script.
+        like: Whose rules hold beside the model's own.
+        attempt: The test.
+    """
+
+    shared: ClassVar[frozenset[str]] = ScriptedModel.shared | {"_check"}
+
+    def __init__(self, model: Model, script: Script, like: Like | None, attempt: Attempt) -> None:
+        super().__init__(name=model.name, script=script, like=like, complain=attempt.failures.append)
+        self.attempt = attempt
+        self._check = model.check_session if isinstance(model, ConnectedModel) else None
+
+    def _hold_to_rules(self, session: Session) -> None:
+        if self._check is not None:
+            self._check(session)
+        super()._hold_to_rules(session)
+
+
 @contextmanager
 def answering_for_models(script: Script, like: Like | None, attempt: Attempt) -> Iterator[None]:
     """Let a script answer for models, for the length of a block; a program may connect to them without a key.
@@ -27,19 +52,14 @@ def answering_for_models(script: Script, like: Like | None, attempt: Attempt) ->
 
     Args:
         script: The script.
-        like: Whose rules hold for what is asked.
+        like: Whose rules hold for what is asked, beside those of the model that the program asks.
         attempt: The test.
     """
-    models: dict[str, ScriptedModel] = {}
 
     def choose(choice: Choice) -> Choice:
         if is_double(choice.model) or models_within(choice.model):
             return choice
-        name = choice.model.name
-        if name not in models:
-            models[name] = ScriptedModel(name=name, script=script, like=like, complain=attempt.failures.append)
-            models[name].attempt = attempt
-        return replace(choice, model=models[name])
+        return replace(choice, model=StandIn(choice.model, script, like, attempt))
 
     with placeholder_keys(), replacing(choose):
         yield

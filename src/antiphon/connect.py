@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from types import MappingProxyType
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from pydantic import ValidationError
 
+from antiphon.attachment_rules import check_attachments
+from antiphon.attachments import KINDS
 from antiphon.copies import Shared
 from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue, shown
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
 from antiphon.parameters import check_kind
-from antiphon.providers.options import BEYOND_HTTP, USUAL, check_address, check_key
+from antiphon.providers.options import BEYOND_HTTP, USUAL, check_address, check_key, is_elsewhere
 from antiphon.rules import Provider, check_conversation, takes_prefill
 from antiphon.session import Session
 from antiphon.trace import current_caller
@@ -106,6 +108,32 @@ class _Link(Shared):
         """Whether it was said where the model is reached."""
         return self._address.get("base_url") is not None
 
+    @property
+    def api(self) -> Provider | None:
+        """Which API the model speaks, as far as its name tells. Nothing is connected to find out."""
+        given = self._address.get("model")
+        if given is not None:
+            from antiphon.providers.connection import api_spoken_by
+
+            return api_spoken_by(given)
+        kind = self._address["name"].partition(":")[0]
+        return "openai" if kind == "openai" and self._is_elsewhere else _PROVIDERS.get(kind)
+
+    @property
+    def kinds(self) -> Collection[str]:
+        """The kinds of attachments that the model takes, as far as its name tells."""
+        kind, _, model = self._address["name"].partition(":")
+        if kind == "local":
+            return ()
+        hears = self._address.get("model") is not None or self._is_elsewhere or "audio" in model
+        return KINDS if hears or self.api != "openai" else [one for one in KINDS if one != "audio"]
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether another server than OpenAI's is asked for its models, of which nothing is known."""
+        address = self._address.get("base_url") or os.environ.get("OPENAI_BASE_URL")
+        return address is not None and is_elsewhere(address)
+
     def check(self, settings: Iterable[str]) -> None:
         """Raise what the first question would; a model that runs here has to be installed, and know these settings."""
         provider, _, model = self._address["name"].partition(":")
@@ -170,6 +198,21 @@ class ConnectedModel(Model):
         """Raise what `connect` does, where the first question could not be asked."""
         self._link.check(self.settings.model_fields_set)
 
+    def check_session(self, session: Session) -> None:
+        """Make sure that the model may be asked to answer a session, as far as that is known without its provider.
+
+        Nobody is asked, and nothing is connected: a double that answers in place of the model can be as strict. What
+        the double answered counts as the model's own, with all that its provider would have given.
+
+        Raises:
+            InvalidConversation: The provider would refuse the conversation.
+            InvalidValue: It would refuse what is attached to a message.
+        """
+        calling = next((message for message in reversed(session.messages) if message.role != "tool"), None)
+        is_doubles = calling is not None and calling.model == self.name and calling.provider_data is None
+        self._check_conversation(session, thought=is_doubles)
+        check_attachments(session, self.name, self._link.api, kinds=self._link.kinds)
+
     async def _asend(self, session: Session) -> Reply:
         return await self._live(session).aask(session, self.settings)
 
@@ -193,12 +236,13 @@ class ConnectedModel(Model):
             tell(listening, LiveCall.of(self))
         return self._link.connection()
 
-    def _check_conversation(self, session: Session) -> None:
+    def _check_conversation(self, session: Session, *, thought: bool = False) -> None:
+        """Complain of what the provider refuses; ``thought`` is known of an answer that does not show it."""
         kind, _, model = self.name.partition(":")
         provider = None if kind.startswith("openai") and self._link.has_address else _PROVIDERS.get(kind)
         thinking = _is_switched_on(getattr(self.settings, "anthropic_thinking", None))
         prefill = takes_prefill(provider, model) and not thinking
-        check_conversation(session, self.name, provider, prefill=prefill, thinking=thinking)
+        check_conversation(session, self.name, provider, prefill=prefill, thinking=thinking and not thought)
 
 
 # By the providers of pydantic-ai. Servers that are compatible with OpenAI's differ: they have the common rules.

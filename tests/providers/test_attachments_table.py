@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.openai import OpenAIProvider
 
 from antiphon import Attachment, Audio, Document, Image, Message, Role, Session, connect
 from antiphon.attachment_rules import attachment_violations
+from antiphon.connect import ConnectedModel
 from antiphon.errors import InvalidValue, ModelError
 from antiphon.rules import PROVIDERS, Provider
 
@@ -66,6 +70,48 @@ def test_the_rules_say_without_a_provider_what_is_refused(api: Provider) -> None
     refused = {row: bool(list(attachment_violations([message(*EXAMPLES[row])], api))) for row in EXAMPLES}
 
     assert refused == {row[0]: row[1 + PROVIDERS.index(api)] == "refused" for row in ROWS}
+
+
+@pytest.mark.parametrize("api", PROVIDERS)
+def test_a_model_says_the_same_without_being_asked(api: Provider) -> None:
+    model = ConnectedModel(MODELS[api], base_url=NOWHERE)
+
+    assert {row: is_refused(model, *EXAMPLES[row]) for row in EXAMPLES} == {
+        row[0]: row[1 + PROVIDERS.index(api)] == "refused" for row in ROWS
+    }
+
+
+def test_a_model_object_says_it_by_the_api_that_it_speaks() -> None:
+    openai = OpenAIProvider(api_key="dummy-key")
+    objects: list[Any] = [
+        OpenAIChatModel("gpt-audio", provider=openai),
+        OpenAIResponsesModel("gpt-5", provider=openai),
+        FallbackModel(OpenAIResponsesModel("gpt-5", provider=openai)),
+    ]
+
+    assert [is_refused(ConnectedModel(one), *EXAMPLES["WAV, MP3"]) for one in objects] == [False, True, False]
+    assert all(is_refused(ConnectedModel(one), *EXAMPLES["other documents"]) for one in objects)
+
+
+def test_of_openai_s_own_models_those_for_audio_hear(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = ["openai-chat:gpt-5", "openai-chat:gpt-audio", "openai:gpt-audio"]
+
+    def refusing() -> list[str]:
+        return [name for name in named if is_refused(ConnectedModel(name), *EXAMPLES["WAV, MP3"])]
+
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert refusing() == ["openai-chat:gpt-5", "openai:gpt-audio"]
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{NOWHERE}/v1")
+    assert not refusing()
+
+
+def is_refused(model: ConnectedModel, role: Role, attachment: Attachment) -> bool:
+    """Whether a model says that its provider would refuse this."""
+    try:
+        model.check_session(Session(messages=[message(role, attachment), Message(role="user", content="And?")]))
+    except InvalidValue:
+        return True
+    return False
 
 
 def test_what_all_four_refuse_is_refused_of_every_model() -> None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
 from typing import Any, TypedDict
-from urllib.parse import urlsplit
 
 from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue, naming_template
 
@@ -29,10 +28,10 @@ from antiphon.model import ModelSettings
 from antiphon.providers import loop
 from antiphon.providers.adaptation import adapted
 from antiphon.providers.addresses import Address
-from antiphon.providers.contents import Takes, parts_with_attachments
+from antiphon.providers.contents import Takes, api_of, parts_with_attachments
 from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
 from antiphon.providers.known_settings import check_settings
-from antiphon.providers.options import BEYOND_HTTP
+from antiphon.providers.options import BEYOND_HTTP, is_elsewhere
 from antiphon.providers.remedies import missing_option, missing_package, unknown_provider
 from antiphon.providers.translation import (
     check_ended,
@@ -42,6 +41,7 @@ from antiphon.providers.translation import (
     to_wire,
     wire_settings,
 )
+from antiphon.rules import Provider as Api
 from antiphon.session import Session
 from antiphon.trace import current_caller
 
@@ -112,7 +112,7 @@ class Connection:
         )
 
     def _takes(self, profile: ModelProfile, asked: Asked) -> Takes:
-        return Takes(self._model, profile, asked, is_elsewhere=_is_elsewhere(self._model.base_url or ""))
+        return Takes(self._model, profile, asked, is_elsewhere=is_elsewhere(self._model.base_url or ""))
 
     async def _prepared(self, question: _Question) -> _Question:
         if not parts_with_attachments(question["messages"]):
@@ -171,7 +171,7 @@ class Connection:
     def _connected(self) -> models.Model:
         kind, _, model = self._name.partition(":")
         provider = self._local_provider(model) if kind == "local" else self._provider(kind)
-        if kind == "local" or (kind == "openai" and _is_elsewhere(provider.base_url)):
+        if kind == "local" or (kind == "openai" and is_elsewhere(provider.base_url)):
             kind = "openai-chat"
         with self._complaints(type(provider)):
             return models.infer_model(f"{kind}:{model}", lambda _: provider)
@@ -241,6 +241,11 @@ def is_beyond_http(model: object) -> bool:
     return False
 
 
+def api_spoken_by(model: object) -> Api | None:
+    """Which API a model object speaks; ``None`` for one whose rules are not known."""
+    return api_of(model) if isinstance(model, models.Model) else None
+
+
 def _is_of_pydantic_ai(error: BaseException) -> bool:
     """Whether pydantic-ai itself raised an error, and not what it calls."""
     place = error.__traceback__
@@ -253,8 +258,3 @@ def _checked(model: object) -> models.Model:
     if not isinstance(model, models.Model):
         raise InvalidType(f"connect takes a model object of pydantic-ai, not {type(model).__name__}: {model!r}")
     return model
-
-
-def _is_elsewhere(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    return host != "openai.com" and not host.endswith(".openai.com")

@@ -34,6 +34,12 @@ def check_address(base_url: str | None) -> None:
         raise InvalidValue(f"base_url takes an address such as {_EXAMPLE!r}, not {_without_secrets(base_url)!r}")
 
 
+def is_elsewhere(base_url: str) -> bool:
+    """Whether this is the address of another server than OpenAI's."""
+    host = urlsplit(base_url).hostname or ""
+    return host != "openai.com" and not host.endswith(".openai.com")
+
+
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 
 

@@ -227,3 +227,81 @@ def test_a_provider_that_is_not_known_is_refused_at_collection(project):
 
     result.assert_outcomes(errors=1)
     project.says(result, "marker llm_script: like takes 'openai', 'anthropic', 'google' or None, not 'claude'")
+
+
+STRICT = """
+    from antiphon.connect import ConnectedModel
+    from antiphon.errors import InvalidConversation, InvalidValue
+
+    SOUND = Audio.from_bytes(b"RIFF", "audio/wav")
+    BEGUN = [UserTemplate("Hi"), AssistantTemplate("Dear"), AssistantTemplate()]
+    HEARD = [UserTemplate("Hi", attachments=[SOUND]), AssistantTemplate()]
+    THINKING = {"anthropic_thinking": {"type": "enabled", "budget_tokens": 1024}}
+    ELSEWHERE = {"base_url": "http://127.0.0.1:1/v1"}
+
+    @tool
+    def price(title: str) -> str:
+        \"\"\"Tells a price.\"\"\"
+        return "9"
+
+    LOOKED = [UserTemplate("Hi"), ToolingTemplate([price], template_id="look")]
+
+    def run(templates, model):
+        return Runner(model, template=LinearTemplate(templates)).run()
+"""
+
+
+def test_a_script_is_as_strict_as_the_model_of_the_program_that_it_answers_for(project):
+    project.file("fixtures/any.yaml", "'**/assistant-*': {times: forever, replies: [Ada]}\n")
+    project.file("fixtures/look.yaml", "look: [{call_tool: price, arguments: {title: Emma}}, Nine.]\n")
+    project.tests(
+        STRICT
+        + """
+    @pytest.mark.llm_script("any.yaml", allow_unused=True)
+    @pytest.mark.parametrize(("templates", "name", "settings", "refused"), [
+        (BEGUN, "anthropic:claude-sonnet-4-5", {}, InvalidConversation),
+        (BEGUN, "anthropic:claude-haiku-4-5", {}, None),
+        (BEGUN, "anthropic:claude-haiku-4-5", THINKING, InvalidConversation),
+        (BEGUN, "google-cloud:gemini-3.6-flash", {}, InvalidConversation),
+        (BEGUN, "openai:gpt-5", {}, None),
+        (HEARD, "anthropic:claude-sonnet-4-5", {}, InvalidValue),
+        (HEARD, "google:gemini-3.6-flash", {}, None),
+        (HEARD, "openai:gpt-5", {}, InvalidValue),
+        (HEARD, "openai:gpt-5", ELSEWHERE, None),
+        (HEARD, "openai-chat:gpt-5", {}, InvalidValue),
+        (HEARD, "openai-chat:gpt-audio", {}, None),
+        (HEARD, "local:smollm2-135m", {}, InvalidValue),
+        (HEARD, "mistral:large", {}, None),
+    ])
+    def test_it(templates, name, settings, refused):
+        model = ConnectedModel(name, **settings)
+        if refused is None:
+            assert run(templates, model).last.content == "Ada"
+            return
+        with pytest.raises(refused) as caught:
+            run(templates, model)
+        assert name in str(caught.value)
+
+    @pytest.mark.llm_script("any.yaml")
+    def test_swallowed():
+        swallow(run, BEGUN, "anthropic:claude-sonnet-4-5")
+
+    @pytest.mark.llm_script("any.yaml", like="google")
+    def test_like():
+        run(BEGUN, "openai:gpt-5")
+
+    @pytest.mark.llm_script("look.yaml")
+    def test_what_the_script_answers_counts_as_thought():
+        assert run(LOOKED, connect("anthropic:claude-sonnet-4-5", **THINKING)).last.content == "Nine."
+
+    @pytest.mark.llm_script("any.yaml", allow_unused=True)
+    def test_in_place(llm_override, scripted_model):
+        llm_override("*", scripted_model("Mine"))
+        assert run(BEGUN, "anthropic:claude-sonnet-4-5").last.content == "Mine"
+    """
+    )
+
+    result = project.run("-rf")
+
+    result.assert_outcomes(passed=15, failed=2)
+    project.says(result, "anthropic refuses the conversation", "google refuses the conversation")
