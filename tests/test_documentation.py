@@ -109,10 +109,25 @@ def test_a_page_shows_the_files_that_its_examples_read(page: Path) -> None:
 def test_a_page_shows_the_snapshots_that_its_examples_have() -> None:
     page = ROOT / "docs" / "snapshots.md"
 
-    assert (
-        f"```text\n{(snapshots_of(page) / 'test_refund' / 'test_a_refund.chat').read_text('utf-8')}```"
-        in page.read_text("utf-8")
-    )
+    for name in ("test_a_refund", "test_a_photo"):
+        text = (snapshots_of(page) / "test_refund" / f"{name}.chat").read_text("utf-8")
+        assert f"```text\n{text}```" in page.read_text("utf-8")
+
+
+def test_a_page_shows_what_a_changed_snapshot_says(pytester: pytest.Pytester) -> None:
+    page = ROOT / "docs" / "snapshots.md"
+    shown = page.read_text("utf-8")
+    shutil.copytree(snapshots_of(page), pytester.path / "__snapshots__")
+    code = codes(page)[0].replace("Be brief.", "Be kind.").replace("for 30 days", "for 14 days")
+    (pytester.path / name_of(code)).write_text(code.replace("Is it this one?", "Is it that one?"), encoding="utf-8")
+
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *SETTINGS)
+
+    said = "\n".join(line for line in result.outlines if line.startswith("E "))
+    [block] = re.findall(r"^```text\n(E .*?)\n```", shown, re.DOTALL | re.MULTILINE)
+    assert block in said
+    assert "our prompt, or what the user answered, changed in photo/user-1:" in said
+    assert "`our prompt, or what the user answered, changed in desk/answer`" in shown
 
 
 def test_a_page_shows_the_lock_of_its_example(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
