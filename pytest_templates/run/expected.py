@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from unittest import mock
 
 import pytest
 
@@ -40,6 +39,8 @@ def settling_what_raises_catches(failures: Failures) -> Iterator[None]:
     They do for the length of a block. So verdicts are told from those that the program swallows. Nothing is replaced
     before the first verdict of a test.
     """
+    from unittest import mock  # with asyncio: no run without a verdict pays for it
+
     matches = pytest.RaisesExc.matches
 
     def settling(raises: pytest.RaisesExc[Any], exception: Any) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import threading
@@ -8,11 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from runpy import run_path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
+import antiphon
 import pytest_templates
 from antiphon import connect
 from pytest_templates.cassettes.format.document import to_text
@@ -23,18 +26,25 @@ connect("openai:m", base_url="http://127.0.0.1/v1", api_key="x")
 
 INI = "[pytest]\npythonpath = .\nasyncio_default_fixture_loop_scope = function\n"
 
-NAMES = ", ".join(
-    sorted({*pytest_templates.__all__} - {"OpenCassette"})
-)  # which alone loads what cassettes are read with
+_PROGRAM = run_path(str(Path(__file__).parents[2] / "fixtures" / "programs" / "program.py"))
+_NAMES = {
+    "antiphon": {*antiphon.__all__},
+    "program": {name for name in _PROGRAM if not name.startswith("_")},
+    "pytest_templates": {*pytest_templates.__all__},
+}
 
-PRELUDE = f"""
-import pytest
 
-import antiphon
-from antiphon import *
-from program import *
-from pytest_templates import {NAMES}
-"""
+def prelude(text: str) -> str:
+    """The imports of a test module: of all names that it mentions, on as many lines for any text.
+
+    It might import everything, but pytest looks at each name of a module, which took as long as the tests.
+    """
+    words = {*re.findall(r"\w+", text)}
+    imports = [(module, sorted(names & words)) for module, names in _NAMES.items()]
+    lines = ["", "import pytest", "", "import antiphon"]
+    return "\n".join(
+        [*lines, *(f"from {module} import {', '.join(used)}" if used else "" for module, used in imports), ""]
+    )
 
 
 class Project:
@@ -66,7 +76,7 @@ class Project:
 
     def tests(self, text: str, name: str = "test_it.py") -> None:
         """A test module that has imported everything there is."""
-        self.file(name, PRELUDE + dedent(text))
+        self.file(name, prelude(text) + dedent(text))
 
     def run(self, *arguments: object) -> pytest.RunResult:
         """Run the tests in this process."""
