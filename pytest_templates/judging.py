@@ -282,8 +282,10 @@ def _message(answer: object) -> Message:
             return Message(role="assistant", content=answer)
         case Message():
             return answer
-        case Session(messages=[*_, last]):
+        case Session(messages=[*_, last]) if last.role == "assistant":
             return last
+        case Session(messages=[*_, last]):
+            raise InvalidValue(f"there is no answer to judge: the session ends with a message of the {last.role}")
         case Session():
             raise InvalidValue("the session has no messages: there is no answer to judge")
     raise InvalidType(f"a judge judges a text, a Message or a Session, not {shown(answer)}")

@@ -13,6 +13,7 @@ from antiphon.errors import InvalidValue
 from antiphon.parameters import check_count, check_text
 from antiphon.signals import EndConversation
 from pytest_templates.errors import ConversationOver
+from pytest_templates.run.under_way import current_attempt
 from pytest_templates.support.asking import Asker
 from pytest_templates.support.targets import USER
 
@@ -153,11 +154,15 @@ class SimulatedUser(UserInterface):
         if is_first and session.template_path is not None:
             raise EndConversation(session)
         outcome = "its goal was reached" if self.goal_reached else "its goal was not reached"
-        raise ConversationOver(
+        over = ConversationOver(
             f"the simulated user was asked by the template at {session.template_path!r} and has left: {outcome} "
             f"({self.reason or 'no reason was given'})\n"
             "  end the program's loop when its run ends, or give each conversation a simulated user of its own"
         )
+        attempt = current_attempt()
+        if attempt is not None:
+            attempt.failures.append(over)  # so that the test fails also where the program swallows it
+        raise over
 
     def _question(self, session: Session, description: str | None = None, *, ended: bool = False) -> Session:
         system = Message(role="system", content=_ROLE.format(persona=self.persona, goal=self.goal))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias, cast
 
 from pytest_templates.reporting.document import Report, read
-from pytest_templates.reporting.regression import Finding, Rule, judged, objections
+from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections
 from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import Line, line_of, lines_of
 from pytest_templates.support.money import money
@@ -56,7 +56,7 @@ def compare(
     a, b = read(before), read(after)
     findings = judged(fail_on, a, b)
     parts = [f"A  {before}\nB  {after}", _totals(a, b), *_by_template(_rows(a), _rows(b)), *_outcomes(a, b)]
-    parts += _verdicts(findings)
+    parts += [*_verdicts(findings), *([compared_tests(a, b)] if findings else [])]
     say("\n\n".join(_written(part, markdown=markdown) for part in parts))
     return 1 if objections(findings) else 0
 

@@ -13,7 +13,7 @@ from antiphon.model import Choice, models_within, replacing
 from pytest_templates.cassettes.settings import Override
 from pytest_templates.support.engine import is_double
 from pytest_templates.support.environment import placeholder_keys
-from pytest_templates.support.targets import is_meant
+from pytest_templates.support.targets import is_meant, is_of_program
 
 
 class Replacement:
@@ -38,7 +38,8 @@ class Replacement:
         if caller.template_path is None:
             return choice
         for template, model in self._models:
-            if is_meant(template, caller.template_path, caller.template_id):
+            is_fit = is_meant(template, caller.template_path, caller.template_id)
+            if is_fit and is_of_program(template, caller.template_id):
                 return replace(choice, model=with_settings_of(choice.model, model), chosen_by="override")
         return choice
 

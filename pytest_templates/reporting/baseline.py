@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.reporting.document import read
-from pytest_templates.reporting.regression import Finding, Rule, judged, objections, rules_of
+from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections, rules_of
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.run.processes import fail_run
 from pytest_templates.support.text import table, visible_lines
@@ -37,11 +37,14 @@ class Baseline:
         self._rules = rules or rules_of("cost>+0,tokens>+0,calls>+0,pass_rate<-0%,models")
         self._is_held = bool(rules)
         self._findings: list[Finding] = []
+        self._compared = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge; fail the run where a rule does not hold."""
-        self._findings = judged(self._rules, self._before, self._results.report())
+        after = self._results.report()
+        self._findings = judged(self._rules, self._before, after)
+        self._compared = compared_tests(self._before, after)
         if self._is_held and objections(self._findings):
             fail_run(session)
 
@@ -52,6 +55,7 @@ class Baseline:
         heads = ("rule", "baseline", "this run", "") if self._is_held else ("", "baseline", "this run")
         rows = [self._row(one) for one in self._findings]
         terminalreporter.line(table(heads, rows))
+        terminalreporter.line(visible_lines(f"templates: {self._compared}"))
         for objection in objections(self._findings) if self._is_held else ():
             terminalreporter.line(visible_lines(f"templates: {objection}"))
 

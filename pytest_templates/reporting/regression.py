@@ -116,6 +116,18 @@ def _ran(report: Report) -> set[str]:
     return {test.nodeid for test in report.tests if test.outcome != "skipped"}
 
 
+def compared_tests(before: Report, after: Report) -> str:
+    """How many tests ran in both runs, and which of the earlier one did not run, in words."""
+    first, second = _ran(before), _ran(after)
+    gone = sorted(first - second)
+    some = f", {', '.join(gone[:_MOST_NAMED])}{', …' if len(gone) > _MOST_NAMED else ''}" if gone else ""
+    left = f"; {counted(len(gone), 'test')} of the earlier run did not run{some}" if gone else ""
+    return f"{counted(len(first & second), 'test')} ran in both{left}"
+
+
+_MOST_NAMED: Final = 5
+
+
 def objections(findings: Sequence[Finding]) -> list[str]:
     """The rules that do not hold, in words."""
     return [f"{one.rule.text}: {one.why}" for one in findings if one.why]
@@ -163,8 +175,9 @@ def _other_models(before: Sequence[Test], after: Sequence[Test]) -> Iterator[str
     a, b = _models(before), _models(after)
     for template in a | b:
         first, second = a.get(template), b.get(template)
-        if first and second and first != second:
-            yield f"{template or OUTSIDE} asked {', '.join(sorted(second))} after {', '.join(sorted(first))}"
+        others = second - first if first and second else set[str]()
+        if first and others:
+            yield f"{template or OUTSIDE} asked {', '.join(sorted(others))}, and before {', '.join(sorted(first))}"
 
 
 def _models(tests: Sequence[Test]) -> dict[str, set[str]]:

@@ -103,9 +103,7 @@ def row_of(call: ModelCall, source: Source) -> CallRow:
         "input_tokens": 0 if usage is None else usage.input_tokens,
         "output_tokens": 0 if usage is None else usage.output_tokens,
         "cost": None if cost is None else f"{cost:f}",
-        "unpriced": cost is None
-        and source != "double"
-        and any(one.error is None and _is_billed(one) for one in asked_in(call)),
+        "unpriced": source != "double" and not _tells_cost(call) and any(map(_is_unpriced, asked_in(call))),
         "seconds": call.seconds,
         "source": source,
         "error": None if call.error is None else as_text(f"{type(call.error).__name__}: {call.error}"),
@@ -142,6 +140,16 @@ def asked_in(call: ModelCall) -> Iterator[ModelCall]:
         yield call
     for inner in call.inner:
         yield from asked_in(inner)
+
+
+def _tells_cost(call: ModelCall) -> bool:
+    """Whether the answer itself tells what it has cost, with all that was asked for it."""
+    return call.reply is not None and call.reply.usage is not None and call.reply.usage.cost is not None
+
+
+def _is_unpriced(call: ModelCall) -> bool:
+    """Whether a call is billed, and nobody knows how much."""
+    return call.error is None and (call.usage is None or call.usage.cost is None) and _is_billed(call)
 
 
 def _is_billed(call: ModelCall) -> bool:

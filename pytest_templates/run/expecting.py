@@ -64,17 +64,19 @@ class expecting(Generic[E]):  # noqa: N801  # it is used as a function, as pytes
         attempt = current_attempt()
         if attempt is None:
             raise InvalidValue("expecting stands in a test, or in a fixture of one")
-        self._failures = attempt.failures
-        self._begin = len(attempt.failures)
+        both = {id(one): one for one in (attempt.failures, attempt.whole.failures)}  # of a sample, and of its test
+        self._failures = [(failures, len(failures)) for failures in both.values()]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         __tracebackhide__ = True
-        self.errors = [one for one in self._failures.unsettled(self._begin) if isinstance(one, self._kinds)]
+        found = [one for failures, begin in self._failures for one in failures.unsettled(begin)]
+        self.errors = [one for one in found if isinstance(one, self._kinds)]
         if isinstance(error, self._kinds) and not any(one is error for one in self.errors):
             self.errors.append(error)
-        for one in self.errors:
-            self._failures.settle(one)
+        for failures, _ in self._failures:
+            for one in self.errors:
+                failures.settle(one)
         if error is None and not self.errors:
             pytest.fail(f"{' or '.join(one.__name__ for one in self._kinds)} was expected, and none came up")
         return isinstance(error, self._kinds)

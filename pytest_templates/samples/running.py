@@ -64,7 +64,7 @@ class SampledTest:
     def _add(self, sample: Repetition) -> None:
         __tracebackhide__ = True
         attempt, failing = sample.attempt, [phase for phase in sample.phases if phase.error is not None]
-        self._attempt.failures.extend(attempt.failures)
+        self._attempt.failures.extend(attempt.failures.unsettled())
         error = failing[0].error if failing else None
         if self._attempt.failures or _ends_test(sample):
             self._attempt.item.add_report_section("call", "templates", f"in sample {attempt.sample} of {self._count}")

@@ -11,9 +11,10 @@ from typing import TypeAlias
 from antiphon import Message, Model, ModelCall, Reply, Session
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.model import Choice, answering, as_said, models_within, replacing
+from antiphon.trace import current_caller
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
-from pytest_templates.support.targets import is_meant, which_template
+from pytest_templates.support.targets import is_meant, is_of_program, which_template
 from pytest_templates.support.text import counted
 from pytest_templates.support.virtual_time import VirtualTime, virtual_time
 
@@ -102,7 +103,8 @@ class Faults:
         if models_within(choice.model):
             return choice
         for placed in self._placed:
-            if is_meant(placed.path, path, template_id) and placed.take():
+            is_fit = is_meant(placed.path, path, template_id) and is_of_program(placed.path, template_id)
+            if is_fit and placed.take():
                 return replace(choice, model=FaultyModel(choice.model, placed.fault, self))
         return choice
 
@@ -112,7 +114,9 @@ class Faults:
 
     def had_no_effect(self, fault: Fault, session: Session) -> None:
         """Note that a fault has changed nothing in an answer."""
-        self._without_effect.append(f"    at {session.template_path!r}: {fault!r}")
+        caller = current_caller()
+        path = session.template_path if caller is None else caller.template_path
+        self._without_effect.append(f"    at {path!r}: {fault!r}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pytest_templates.run.calls import CallSource, asked_in
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
+from pytest_templates.run.processes import is_worker
 from pytest_templates.scripting.likeness import Like, check_like
 from pytest_templates.scripting.scripts import Scripts
 from pytest_templates.support.environment import require_packages
@@ -116,9 +117,12 @@ def scripted_model_for_session(request: pytest.FixtureRequest) -> Iterator[Scrip
     yield from _shared_models(request)
 
 
-def _is_part(config: pytest.Config) -> bool:
-    """Whether the run was asked for some of the tests only: the others may be what plays the rest."""
-    return config.stash.get(_DESELECTED, False) or any("::" in argument for argument in config.args)
+def _is_part(request: pytest.FixtureRequest) -> bool:
+    """Whether this process runs some of the tests only: the others may be what plays the rest."""
+    config = request.config
+    is_given = config.args_source is config.ArgsSource.ARGS
+    is_narrowed = is_given and (request.scope == "session" or any("::" in argument for argument in config.args))
+    return is_narrowed or is_worker(config) or config.stash.get(_DESELECTED, False)
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
@@ -135,7 +139,7 @@ def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
     scripts.like = LIKE.of(request.config)
     yield ScriptedModels(scripts, None)
     left = scripts.left()
-    if left and request.session.testsfailed == failed and not _is_part(request.config):
+    if left and request.session.testsfailed == failed and not _is_part(request):
         raise UnusedSteps("\n\n".join(one.unused for one in left))
 
 

@@ -80,6 +80,10 @@ def _as_asked(caller: Caller | None) -> list[tuple[str | None, str]]:
     return [] if caller is None else [(caller.template_path, caller.template_id)]
 
 
+_FIRST: Final = -1
+_LAST: Final = 3  # behind entries of files, whose distances are 0 to 2
+
+
 class _Part:
     """Steps that are played in order, all of them a number of times: those of a rule, or the queue."""
 
@@ -110,7 +114,9 @@ class _Part:
 
     def rank(self, caller: Caller | None) -> int:
         """Of parts that are for one call that with the lowest is tried first; else they are in the order of writing."""
-        return self.condition.distance(caller) if self._lines and self.condition is not None else 3
+        if self.condition is None:
+            return _LAST
+        return self.condition.distance(caller) if self._lines else _FIRST  # a rule of the test itself
 
     @property
     def is_over(self) -> bool:

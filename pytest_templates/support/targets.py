@@ -33,6 +33,11 @@ def is_glob(target: str) -> bool:
     return "*" in target or "?" in target
 
 
+def is_of_program(target: str, template_id: str) -> bool:
+    """Whether a target may mean a call: that of the test's own judge or user it means by its id alone."""
+    return template_id not in OF_THE_TEST or target == template_id
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: a similar one among the known names, if there is one."""
     from difflib import get_close_matches

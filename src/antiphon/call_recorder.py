@@ -226,15 +226,16 @@ class CallRecorder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._is_over = True
         call = self._made(error, perf_counter() - self._started)
-        if self._outer is None:
+        outer = None if self._outer is None or self._outer._is_over else self._outer  # who went on without it
+        if outer is None:
             self._run.trace.calls.append(call)
         else:
-            self._outer._inner.append((call, self._message))
+            outer._inner.append((call, self._message))
         if self.session.trace is not self._run.trace:
             self.session.trace.calls.append(call)
         self._model._recorded(call)
         listening = LISTENERS.now.model_call
-        if listening and self._outer is None:
+        if listening and outer is None:
             tell(listening, call)
 
     def _made(self, error: BaseException | None, seconds: float) -> ModelCall:

@@ -214,7 +214,7 @@ class Usage(BaseModel):
 
 
 def total_usage(usages: Iterable[Usage]) -> Usage | None:
-    """What several calls have used together: tokens up to 10**15; no cost where that of one is not known.
+    """What several calls have used together: tokens up to 10**15, and the costs that are known.
 
     ``None`` where there is none.
     """
@@ -227,7 +227,7 @@ def total_usage(usages: Iterable[Usage]) -> Usage | None:
         if name != "cost"
     }
     costs = [usage.cost for usage in added if usage.cost is not None]
-    return Usage(**tokens, cost=sum(costs, Decimal(0)) if len(costs) == len(added) else None)
+    return Usage(**tokens, cost=sum(costs, Decimal(0)) if costs else None)
 
 
 class _ReplyFields(TypedDict, total=False):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from inspect import isasyncgen, isasyncgenfunction, isawaitable, iscoroutinefunction
+from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -54,12 +54,12 @@ async def at_once(calls: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> N
 
 def is_pending(result: object) -> bool:
     """Whether the result of a call is yet to be awaited, or gone through in an event loop."""
-    return isawaitable(result) or isasyncgen(result)
+    return isawaitable(result) or isinstance(result, AsyncGenerator)
 
 
 async def finished(result: Any) -> Any:
     """What a call results in: what it returned, awaited where need be; what an async generator yields as a list."""
-    if isasyncgen(result):
+    if isinstance(result, AsyncGenerator):
         return [item async for item in result]
     return await result if isawaitable(result) else result
 

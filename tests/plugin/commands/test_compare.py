@@ -211,8 +211,10 @@ def test_rules_judge_what_got_worse_in_the_tests_that_both_runs_have(compare):
             "pass_rate<-5% | 100.0% | 66.7% | ✗",
             "",
             "cost>+10%: $0.0225 after $0.0200, at most $0.0220",
-            "models: sort asked small after large",
+            "models: sort asked small, and before large",
             "pass_rate<-5%: 66.7% after 100.0%, at least 95.0%",
+            "",
+            "3 tests ran in both; 1 test of the earlier run did not run, test_it.py::gone",
         ],
     )
 
@@ -232,10 +234,14 @@ def test_rules_judge_what_got_worse_in_the_tests_that_both_runs_have(compare):
         ("seconds>+50%", call(), call(seconds=3.1), 1),
         ("models", call(), call(model="small"), 1),
         ("models", call("sort"), call("answer", "small"), 0),
+        ("models", (call(), call(model="small")), call(), 0),
+        ("cost>+10%", call(), call(cost="0.01", unpriced=True), 1),
     ],
 )
 def test_a_rule_holds_up_to_its_limit(compare, rule, before, after, status):
-    assert judged(compare, rule, report(one=("passed", before)), report(one=("passed", after)))[0] == status
+    a, b = (report(one=("passed", *(each if isinstance(each, tuple) else (each,)))) for each in (before, after))
+
+    assert judged(compare, rule, a, b)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -265,7 +271,7 @@ def test_a_test_that_was_skipped_in_one_run_hides_nothing(compare):
 def test_runs_without_a_test_in_common_are_not_judged_well(compare):
     status, lines = judged(compare, "cost>+10%", report(one=("passed",)), report(two=("passed",)))
 
-    assert (status, lines[-1]) == (1, "cost>+10%: no test ran in both")
+    assert (status, lines[-3]) == (1, "cost>+10%: no test ran in both")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ def test_an_answer_that_meets_the_criterion_passes_with_its_verdict():
     assert assert_judged("It comes on May 3, dear Ada.", POLITE, model=ScriptedModel(GOOD)) == GOOD
 
 
+def test_a_session_in_which_nobody_answered_is_not_judged():
+    asked = Session(messages=[Message(role="user", content="Please, when does it come?")])
+
+    with pytest.raises(InvalidValue, match="there is no answer to judge: the session ends with a message of the user"):
+        assert_judged(asked, POLITE, model=ScriptedModel())
+
+
 def test_the_failure_has_the_words_of_the_judge():
     with pytest.raises(AssertionError) as caught:
         assert_judged("Wait\nfor it.", POLITE, model=ScriptedModel(BAD, name="strict"))
@@ -144,13 +151,13 @@ def test_an_answer_cannot_hold_the_end_of_the_data():
 @given(st.lists(st.text() | st.sampled_from(["</answer-", "<answer-0>", "</message-"]), min_size=1, max_size=4))
 def test_tags_enclose_each_message_whatever_it_says(texts):
     judge = ScriptedModel(GOOD)
-    assert_judged(Session(messages=[Message(role="user", content=text) for text in texts]), POLITE, model=judge)
+    assert_judged(Session(messages=[Message(role="assistant", content=text) for text in texts]), POLITE, model=judge)
 
     data = said_to(judge)[-1]
     mark = data.rpartition("</answer-")[2].partition(">")[0]
 
     found = re.findall(
-        f'<(?:message|answer)-{mark}(?: role="user")?>\n(.*?)\n</(?:message|answer)-{mark}>\n', data, re.DOTALL
+        f'<(?:message|answer)-{mark}(?: role="assistant")?>\n(.*?)\n</(?:message|answer)-{mark}>\n', data, re.DOTALL
     )
     assert found == texts
 

@@ -31,7 +31,7 @@ def test_the_run_is_shown_beside_the_earlier_one(earlier, workers):
     shown = [" ".join(line.split()) for line in result.outlines]
     assert shown[shown.index("baseline this run") + 1 :][:5] == [
         *("cost $0.0000 $0.0000", "tokens 105 205", "calls 1 1", "pass_rate 100.0% 100.0%"),
-        "models answer asked small after large",
+        "models answer asked small, and before large",
     ]
 
 

@@ -26,8 +26,8 @@ def test_a_run_beyond_a_limit_fails(earlier, workers):
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     shown = [" ".join(line.split()) for line in result.outlines]
-    assert shown[shown.index("rule baseline this run") + 1 :][:3] == [
-        *("tokens>+20% 105 205 ✗", "models holds"),
+    assert shown[shown.index("rule baseline this run") + 1 :][:4] == [
+        *("tokens>+20% 105 205 ✗", "models holds", "templates: 1 test ran in both"),
         "templates: tokens>+20%: 205 after 105, at most 126",
     ]
 

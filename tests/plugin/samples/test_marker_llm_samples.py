@@ -381,3 +381,33 @@ def test_beyond(scripted_model):
     project.says(
         result, "BudgetExceeded: test_it.py::test_beyond is beyond its budget", "with call 3", "in sample 3 of 9"
     )
+
+
+def test_a_verdict_that_a_sample_expects_fails_nothing(project):
+    project.tests(
+        """
+@pytest.mark.llm_samples(2)
+def test_expecting(scripted_model):
+    with expecting(UnscriptedCall):
+        swallow(ask, scripted_model())
+
+@pytest.mark.llm_samples(2)
+def test_raises(scripted_model):
+    with pytest.raises(UnscriptedCall):
+        ask(scripted_model())
+
+@pytest.mark.llm_samples(1)
+@pytest.mark.llm_budget(calls=1)
+def test_budget(scripted_model):
+    model = scripted_model("one", "two")
+    ask(model)
+    with expecting(BudgetExceeded):
+        ask(model)
+
+@pytest.mark.llm_samples(2)
+def test_swallowed(scripted_model):
+    swallow(ask, scripted_model())
+"""
+    )
+
+    assert project.outcomes() == {"passed": 3, "failed": 1}

@@ -87,7 +87,7 @@ def test_an_entry_that_names_the_path_comes_before_one_that_names_the_id_and_bot
     model = played(tmp_path, "'**': all\n'*/answer': any\nanswer: [by id, by id again]\nlinear/answer: by path\n")
     model.on(template="linear/answer").reply("rule")
 
-    assert said(model, "answer", *"abcdef") == ["by path", "by id", "by id again", "all", "any", "rule"]
+    assert said(model, "answer", *"abcdef") == ["rule", "by path", "by id", "by id again", "all", "any"]
 
 
 def test_in_any_order_a_reply_with_a_prompt_comes_before_one_without(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from pytest_templates import (
     UserTurn,
     assert_models,
     assert_path,
+    expecting,
     simulated_user,
 )
 
@@ -179,6 +181,16 @@ def test_a_program_that_asks_again_after_its_user_has_left_gets_an_error():
 
     with pytest.raises(ConversationOver, match=r"'chat/turns@1/question' and has left: its goal was reached \(I know"):
         talk(user)
+
+
+def test_a_program_that_swallows_that_fails_the_test():
+    user = user_of(UserTurn(status="goal_reached", reason="I know."))
+    talk(user)
+
+    with expecting(ConversationOver) as caught, suppress(ConversationOver):
+        talk(user)
+
+    assert len(caught.errors) == 1
 
 
 def test_code_beside_templates_gets_an_error_in_place_of_an_end():
