@@ -109,8 +109,10 @@ class Overrides:
             target = self._target_of(choice)
             if target is None:
                 return choice
-            self._used.add(target)
             model, is_by_name = self._models[target], target in self._by_name
+            if any(choice.model.origin is one.origin for one in models_within(model)):
+                return choice  # asked by the model in place, in a thread that does not know it
+            self._used.add(target)
         return replace(
             choice, model=with_settings_of(choice.model, model) if is_by_name else model, chosen_by="override"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import Any
 
@@ -172,6 +173,23 @@ def test_a_model_in_place_may_ask_others(llm_override, scripted_model):
 
     (call,) = session.trace.calls
     assert ([one.model for one in call.inner], call.model, call.chosen_by) == (["fake"] * 2, "fake", "override")
+
+
+class Pooling(Model):
+    """Asks its model in a thread that was started without its context."""
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+
+    def _send(self, session: Session) -> Message:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(self.inner.send, session).result()
+
+
+def test_a_model_in_place_that_asks_in_threads_is_not_put_in_its_own_place(llm_override, scripted_model):
+    llm_override("**", Pooling(scripted_model("Hello", name="fake")))
+
+    assert Runner("openai:small", template=TREE).run().last.content == "Hello"
 
 
 def test_faults_reach_the_model_in_place(llm_override, llm_faults, scripted_model):
