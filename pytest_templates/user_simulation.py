@@ -223,5 +223,7 @@ def _swapped(messages: list[Message]) -> Iterator[Message]:
     """The conversation as its user sees it; what the program says is what the model is to answer."""
     yield Message(role="user", content=_BEGINNING)
     for message in messages:
-        if message.role in ("user", "assistant") and message.content.strip():
-            yield Message(role="user" if message.role == "assistant" else "assistant", content=message.content)
+        attached = [f"[attached: {attachment}]" for attachment in message.attachments]
+        said = "\n".join([*([message.content] if message.content.strip() else []), *attached])
+        if message.role in ("user", "assistant") and said:
+            yield Message(role="user" if message.role == "assistant" else "assistant", content=said)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from antiphon import (
     AssistantTemplate,
+    Image,
     LinearTemplate,
     LoopTemplate,
     Message,
@@ -209,6 +210,16 @@ def test_the_model_sees_the_conversation_with_the_roles_swapped():
         ("assistant", "When?"),
         ("user", "Answer 1."),
     ]
+
+
+def test_the_model_is_told_what_is_attached_to_what_the_program_says():
+    user = user_of(REACHED)
+    photo = Message(role="assistant", content="", attachments=(Image.from_bytes(b"123", "image/png"),))
+
+    user.ask(Session(messages=[photo]), None, None)
+
+    [said] = [content for role, content in asked(user) if role == "user" and "image/png" in content]
+    assert said.startswith("[attached: image, image/png, 3 bytes, sha256 ")
 
 
 def test_the_model_is_told_whom_it_plays_and_what_it_is_asked_for():
