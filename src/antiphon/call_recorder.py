@@ -7,6 +7,7 @@ from contextvars import Token
 from time import perf_counter
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
+from weakref import ref
 
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
@@ -63,7 +64,7 @@ class CallRecorder:
     __slots__ = (
         *("caller", "chosen_by", "is_in_place", "session"),
         *("_asked", "_by", "_final", "_heard", "_inner", "_is_over", "_message", "_model", "_outer", "_picture"),
-        *("_reply", "_run", "_started", "_text_after"),
+        *("_reply", "_run", "_started", "_text_after", "_under_way", "__weakref__"),
     )
 
     caller: Caller
@@ -95,8 +96,8 @@ class CallRecorder:
         run = self._run
         chosen_by = run.chooser_of_asked(model)
         if chosen_by is None:
-            outer = CURRENT_CALL.get()
-            if isinstance(outer, CallRecorder) and not outer._is_over:
+            outer = _recorder_of(CURRENT_CALL.get())
+            if outer is not None:
                 self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
                 self.caller = Caller(outer.caller.template_path, outer.caller.template_id, model.name)
                 return
@@ -115,12 +116,13 @@ class CallRecorder:
 
     def __enter__(self) -> Self:
         self._picture = self.session.picture()
+        self._under_way = CallUnderWay(self.caller, ref(self))
         self._started = perf_counter()
         return self
 
     def asking(self) -> _Asking:
         """Let ``current_caller`` tell who is asking, while the model is at work."""
-        return _Asking(self)
+        return _Asking(self._under_way)
 
     def answered(self, answer: object) -> Message:
         """Take the model's answer; returns it as a message.
@@ -225,6 +227,7 @@ class CallRecorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._is_over = True
+        self._under_way.recorder = None
         call = self._made(error, perf_counter() - self._started)
         outer = None if self._outer is None or self._outer._is_over else self._outer  # who went on without it
         if outer is None:
@@ -275,7 +278,7 @@ class _Asking:
 
     __slots__ = ("_call", "_token")
 
-    def __init__(self, call: CallRecorder) -> None:
+    def __init__(self, call: CallUnderWay) -> None:
         self._call = call
 
     def __enter__(self) -> None:
@@ -285,13 +288,19 @@ class _Asking:
         CURRENT_CALL.reset(self._token)
 
 
+def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:
+    """What records a call; ``None`` where there is none, or where it has ended."""
+    recorder = None if call is None or call.recorder is None else call.recorder()
+    return recorder if isinstance(recorder, CallRecorder) else None
+
+
 def used_within() -> Usage | None:
     """What the calls have used that have ended within those under way in this thread or task.
 
     They are told of with the call that they are a part of, when that ends.
     """
-    call, usages = CURRENT_CALL.get(), []
-    while isinstance(call, CallRecorder):
+    call, usages = _recorder_of(CURRENT_CALL.get()), []
+    while call is not None:
         usages += [inner.usage for inner, _ in call._inner if inner.usage is not None]
         call = call._outer
     return total_usage(usages)
@@ -299,7 +308,8 @@ def used_within() -> Usage | None:
 
 def _rendering(run: Run) -> Run:
     """The run that code works for which asks in a session of another run: its own, or that of the template around."""
-    around = RENDERING.get() if run.path is None else None
+    rendering = RENDERING.get() if run.path is None else None
+    around = None if rendering is None else rendering()
     return run if around is None or around.path is None else around
 
 

@@ -8,6 +8,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from types import TracebackType, coroutine
 from typing import Any, Self, TypeAlias, TypeVar
+from weakref import ref
 
 from antiphon.effects import Effect
 from antiphon.errors import InvalidType
@@ -208,7 +209,7 @@ class _Steps:
     def _at_work(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the templates, which are at work as long as it takes."""
         outer = RENDERING.get()
-        RENDERING.set(self._run)
+        RENDERING.set(ref(self._run))
         try:
             return function(*arguments)
         finally:
@@ -219,7 +220,7 @@ class _Steps:
         if not self._run.is_handed_out:
             return await pending
         outer = RENDERING.get()
-        RENDERING.set(self._run)
+        RENDERING.set(ref(self._run))
         try:
             return await pending
         finally:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from weakref import ref
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -266,9 +267,8 @@ class Run:
             raise MessageLimitExceeded(self.root, self.max_messages, silent_turns=self.silent_turns)
 
 
-RENDERING: ContextVar[Run | None] = ContextVar(
-    "antiphon_rendering", default=None
-)  # the run whose templates are at work
+# The run whose templates are at work: referred to weakly, since what has copied the context may be kept for long.
+RENDERING: ContextVar[ref[Run] | None] = ContextVar("antiphon_rendering", default=None)
 
 _MOST_SILENT_TURNS = 100_000  # about a second of busy turns, or a day of polling every second
 
@@ -332,7 +332,7 @@ def _check_not_left(run: Run) -> None:
 def rendering(run: Run) -> Iterator[None]:
     """Let the templates of a run be at work from its beginning to its end."""
     outer = RENDERING.get()
-    RENDERING.set(run)
+    RENDERING.set(ref(run))
     try:
         yield
     finally:

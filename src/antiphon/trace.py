@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
+from weakref import ref
 
 from antiphon.copies import Shared
 from antiphon.messages import Message, Reply, Usage
@@ -30,14 +31,18 @@ class Caller:
     model: str
 
 
-class CallUnderWay(Protocol):
-    """A call of a model that has not ended.
+@dataclass(slots=True)
+class CallUnderWay:
+    """A call of a model; what has copied the context of one, such as an open connection, may keep this for long.
 
     Attributes:
         caller: Who is asking.
+        recorder: What records the call, referred to weakly: nothing of a call is kept by this. ``None`` when it has
+            ended.
     """
 
     caller: Caller
+    recorder: ref[Any] | None = None
 
 
 CURRENT_CALL: ContextVar[CallUnderWay | None] = ContextVar("antiphon_call", default=None)

@@ -10,13 +10,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import pytest
 
-from antiphon.trace import CURRENT_CALL, Caller
+from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay
 from pytest_templates.cassettes.cassette import OpenCassette, open_cassette
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.settings import Author, CassetteSettings
@@ -128,7 +127,7 @@ def cassette(path: Path) -> Opener:
 @contextmanager
 def asked_by(template_path: str, model: str = "small") -> Iterator[None]:
     caller = Caller(template_path, template_path.rpartition("/")[2], model)
-    token = CURRENT_CALL.set(SimpleNamespace(caller=caller))
+    token = CURRENT_CALL.set(CallUnderWay(caller))
     try:
         yield
     finally:
