@@ -56,9 +56,8 @@ class ScriptedModel(Model):
     Raises:
         InvalidType: A step is of a wrong type; the text names its place.
         InvalidValue: ``like`` is no provider whose rules are known.
-        InvalidConversation: When asked: a provider would refuse the conversation. The test fails, also where the
-            program swallows the error.
-        InvalidValue: When asked: a provider would refuse what is attached. The test fails as well.
+        InvalidConversation: When asked: a provider would refuse the conversation, or what is attached to it. The test
+            fails, also where the program swallows the error.
 
     Example:
         >>> model = ScriptedModel("Hello!", lambda session: session.last.content.upper())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from antiphon.attachments import KINDS, Attachment
-from antiphon.errors import InvalidValue, naming_template
+from antiphon.errors import InvalidConversation, naming_template
 from antiphon.messages import Message
 from antiphon.rules import Provider, Rule, Violation, by_provider
 from antiphon.session import Session
@@ -182,14 +182,15 @@ def check_attachments(
     """Make sure that a model may be sent what is attached; the other arguments are as in ``attachment_violations``.
 
     Raises:
-        InvalidValue: Something breaks a rule; the text names the message, its template, and what to do.
+        InvalidConversation: Something breaks a rule; the text names the message, its template, and what to do.
+        InvalidValue: A file that a text is to be read from cannot be read.
     """
     violation = next(attachment_violations(session.messages, provider, kinds=kinds), None)
     if violation is not None:
         raise refusal(violation, model, session.template_path, provider)
 
 
-def refusal(violation: Violation, model: str, asking: str | None, provider: Provider | None) -> InvalidValue:
+def refusal(violation: Violation, model: str, asking: str | None, provider: Provider | None) -> InvalidConversation:
     """The error of a model that is not asked, for what is attached.
 
     Args:
@@ -201,8 +202,12 @@ def refusal(violation: Violation, model: str, asking: str | None, provider: Prov
     by = f", asked by {asking!r}" if asking else ""
     rule = violation.rule
     whose = "it" if provider is None or not rule.holds_for(provider) else provider
-    error = InvalidValue(
-        f"model {model!r}{by}: {whose} takes no {violation.text}\n  rule {rule.name}: {rule.text}\n  {rule.remedy}"
+    error = InvalidConversation(
+        f"model {model!r}{by}: {whose} takes no {violation.text}\n  rule {rule.name}: {rule.text}\n  {rule.remedy}",
+        rule=rule.name,
+        index=violation.index,
+        template_path=violation.template_path,
+        provider=None if provider is None or not rule.holds_for(provider) else provider,
     )
     return naming_template(error) if asking or violation.template_path else error
 

@@ -147,7 +147,7 @@ def test_what_is_attached_is_refused_as_the_provider_does(project):
         for name, attachment in ATTACHED.items():
             runner = looking(scripted_model("ok", like=like), attachment)
             try:
-                with pytest.raises(antiphon.errors.InvalidValue):
+                with pytest.raises(antiphon.errors.InvalidConversation):
                     runner.run()
             except pytest.fail.Exception:
                 continue
@@ -156,6 +156,13 @@ def test_what_is_attached_is_refused_as_the_provider_does(project):
 
     def test_swallowed(scripted_model):
         swallow(looking(scripted_model("ok", like="anthropic"), ATTACHED["sound"]).run)
+
+    def test_expected(scripted_model):
+        with expecting(antiphon.errors.InvalidConversation) as caught:
+            swallow(looking(scripted_model("ok", like="anthropic"), ATTACHED["sound"]).run)
+        refused = caught.value
+        told = refused.rule, refused.index, refused.template_path, refused.provider
+        assert told == ("no-sound", 0, "linear/user-1", "anthropic")
 
     def test_swallowed_of_all(scripted_model):
         swallow(looking(scripted_model("ok"), ATTACHED["zip"]).run)
@@ -169,11 +176,11 @@ def test_what_is_attached_is_refused_as_the_provider_does(project):
 
     result = project.run()
 
-    result.assert_outcomes(passed=5, failed=2)
+    result.assert_outcomes(passed=6, failed=2)
     project.says(
         result,
         "_ test_swallowed _",
-        "InvalidValue: model 'scripted', asked by 'linear/assistant-2': anthropic takes no audio; message 0, of the "
+        "InvalidConversation: model 'scripted', asked by 'linear/assistant-2': anthropic takes no audio; message 0, of the "
         "role 'user', said by the template at 'linear/user-1', holds <Audio audio/wav, 4 bytes",
         "rule no-sound: There is no sound.",
         "attach what is said as a text",
