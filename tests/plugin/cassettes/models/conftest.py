@@ -140,5 +140,9 @@ class LineServer:
 def line_server() -> Iterator[LineServer]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = LineServer(listening)
-        threading.Thread(target=server.serve, daemon=True).start()
+        serving = threading.Thread(target=server.serve, daemon=True)
+        serving.start()
         yield server
+        with suppress(OSError):  # of some systems, for a socket that is connected to nobody; it wakes who accepts
+            listening.shutdown(socket.SHUT_RDWR)
+            serving.join()  # before the number of its socket is that of the next test's
