@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,6 +56,16 @@ ENVIRON = {
     "HF_HUB_DISABLE_XET": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+# A process that runs pytest for each line that it gets: what clients import takes most of the time, and is imported once.
+RUNNER = """
+import json, os, sys, pytest
+for line in sys.stdin:
+    run = json.loads(line)
+    os.environ.update(run["environ"])
+    pytest.main(run["options"])
+    print(flush=True)
+    print("over", flush=True)
+"""
 FAMILY = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)]
 
 Call = tuple[str, str]  # the client, and what it is asked for
@@ -94,31 +104,24 @@ class Outcome:
 
 
 class Project:
-    """A user's project with the tests of some clients."""
+    """A user's project with the tests of some clients, and the process that runs them."""
 
-    def __init__(self, folder: Path, fixtures: Path, clients: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, clients: tuple[str, ...], process: subprocess.Popen[str]) -> None:
         self.folder = folder
         self.clients = {module_of(client): client for client in clients}
-        for name in ("conftest", *self.clients):
-            shutil.copy(fixtures / "clients" / f"{name}.py", folder)
-        ini = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
-        (folder / "pytest.ini").write_text(ini, encoding="utf-8")
+        self._process = process
 
     def run(self, environ: Mapping[str, str], *options: str) -> dict[Call, Outcome]:
-        """Run the tests in a process of their own."""
+        """Run the tests."""
         reports = self.folder / "reports"
         reports.unlink(missing_ok=True)
-        kept = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER")}
         without = [f"-pno:{name}" for name in ("cacheprovider", "anyio", "hypothesispytest", "xdist")]
-        run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--tb=short", *without, *options],
-            cwd=self.folder,
-            env={**kept, **ENVIRON, "HF_HOME": str(self.folder / "hf"), **environ},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert reports.exists(), run.stdout + run.stderr
+        run = {"environ": environ, "options": ["-q", "--tb=short", *without, *options]}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(run), file=self._process.stdin, flush=True)
+        said = "".join(takewhile(lambda line: line != "over\n", self._process.stdout))
+        assert reports.exists(), said
         lines = reports.read_text(encoding="utf-8").splitlines()
         return dict(self._outcomes([json.loads(line) for line in lines]))
 
@@ -133,6 +136,26 @@ class Project:
 
     def cassettes(self) -> bytes:
         return b"\n".join(path.read_bytes() for path in (self.folder / "cassettes").rglob("*.yaml"))
+
+
+@contextmanager
+def running(folder: Path, fixtures: Path, clients: tuple[str, ...]) -> Iterator[Project]:
+    """A project in a folder, whose tests can be run."""
+    for name in ("conftest", *map(module_of, clients)):
+        shutil.copy(fixtures / "clients" / f"{name}.py", folder)
+    ini = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    (folder / "pytest.ini").write_text(ini, encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER")}
+    with subprocess.Popen(
+        [sys.executable, "-c", RUNNER],
+        cwd=folder,
+        env={**kept, **ENVIRON, "HF_HOME": str(folder / "hf")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        yield Project(folder, clients, process)
 
 
 def module_of(client: str) -> str:
@@ -174,12 +197,12 @@ def differences(row: Row, recorded: Outcome, replayed: Outcome) -> Iterator[str]
 @pytest.mark.parametrize("name", RUNS)
 def test_what_the_page_says_of_clients_is_true(name: str, tmp_path: Path, fixtures_dir: Path) -> None:
     run = RUNS[name]
-    project = Project(tmp_path, fixtures_dir, run.clients)
     others = keys("p4Zs8RepJ5uHq1WfGt3KoBaE")
-    with serving(fixtures_dir, run.servers) as addresses:
-        recorded = project.run({**addresses, **keys("k7Qw3RecX9xLr2TzVb6NmYcD")}, "--templates-record=all")
-        replayed = project.run({**addresses, **others}) if run.reachable else {}
-    replayed = replayed or project.run({**addresses, **others})
+    with running(tmp_path, fixtures_dir, run.clients) as project:
+        with serving(fixtures_dir, run.servers) as addresses:
+            recorded = project.run({**addresses, **keys("k7Qw3RecX9xLr2TzVb6NmYcD")}, "--templates-record=all")
+            replayed = project.run({**addresses, **others}) if run.reachable else {}
+        replayed = replayed or project.run({**addresses, **others})
 
     rows = {call: row for call, row in Row.all_of(PAGE.read_text(encoding="utf-8")).items() if call[0] in run.clients}
     assert rows.keys() == recorded.keys() == replayed.keys()
