@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import multiprocessing.forkserver  # an inner run would take it back, and with it the process that it has started
+import os
 import re
 import shutil
 import sys
@@ -8,12 +11,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import Connection
 from pathlib import Path
 from runpy import run_path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from execnet.gateway_base import Popen2IO
+from execnet.gateway_io import popen_bootstrapline
 
 import antiphon
 import pytest_templates
@@ -100,6 +106,69 @@ class Project:
         return self.run(*arguments).parseoutcomes()
 
 
+PRELOADED = [
+    *("xdist.remote", "pytest_asyncio.plugin", "syrupy", "vcr"),
+    *("pydantic_ai.models.openai", "antiphon.providers.local"),
+]
+
+# What `python -c` does when execnet starts a worker, with the streams and the environment of whoever wants it.
+WORKER = f"""
+import atexit, gc, os, sys
+from _pytest.assertion.rewrite import AssertionRewritingHook
+AssertionRewritingHook._warn_already_imported = lambda hook, name: None  # that of plugins: they are, on purpose
+gc.freeze()  # what was imported is not looked at again and again
+for number, stream in enumerate(streams):
+    os.dup2(stream.fileno(), number)
+    stream.close()
+sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")
+os.environ.clear()
+os.environ.update(environ)
+try:
+    {popen_bootstrapline}
+finally:
+    atexit._run_exitfuncs()
+"""
+
+
+class ForkedWorker(Popen2IO):
+    """The process of a worker of pytest-xdist, forked from one that has imported what workers import.
+
+    That took each of them as long as the tests that it was to run.
+
+    Args:
+        command: What would have been started instead.
+        execmodel: How execnet runs threads.
+    """
+
+    remoteaddress: str
+
+    def __init__(self, command: list[str], execmodel: Any) -> None:
+        assert command[0] == sys.executable
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        stdin, written = context.Pipe(duplex=False)
+        read, stdout = context.Pipe(duplex=False)
+        streams = (stdin, stdout, Connection(os.dup(2), readable=False))
+        scope = {"streams": streams, "environ": dict(os.environ)}
+        self._process = context.Process(target=exec, args=(WORKER, scope))
+        self._process.start()
+        for stream in streams:
+            stream.close()
+        files = os.fdopen(os.dup(written.fileno()), "wb"), os.fdopen(os.dup(read.fileno()), "rb")
+        written.close()
+        read.close()
+        super().__init__(*files, execmodel=execmodel)
+
+    def wait(self) -> int | None:
+        """Wait until it has ended."""
+        self._process.join()
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        """End it."""
+        self._process.kill()
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures_dir: Path) -> Project:
     for name in ("CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
@@ -109,6 +178,8 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures
     # A file that changes within a second, and not in length, would run as it was compiled before.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    if "forkserver" in multiprocessing.get_all_start_methods():  # not on Windows
+        monkeypatch.setattr("execnet.gateway_io.Popen2IOMaster", ForkedWorker)
     return Project(pytester, fixtures_dir)
 
 
