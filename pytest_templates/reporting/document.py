@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from antiphon.reading import read_text
 from antiphon.trace import ChosenBy
 from pytest_templates.errors import ReportError
+from pytest_templates.reporting.conversation import Attached, Failure, Message, Step, check_steps
+from pytest_templates.reporting.values import Count, Dollars, Rate, Seconds, Value
 from pytest_templates.run.calls import Source
 from pytest_templates.support import json_text
 from pytest_templates.support.files import atomic_write
@@ -19,45 +21,23 @@ from pytest_templates.support.files import atomic_write
 VERSION: Final = 1
 
 
-def _written_out(dollars: Decimal) -> Decimal:
-    if dollars and dollars.adjusted() < _LEAST_EXPONENT:
-        raise ValueError("a price is written out in tens of decimals at most")
-    return dollars
-
-
-_LEAST_EXPONENT: Final = -60
 Outcome: TypeAlias = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
-Count: TypeAlias = Annotated[int, Field(ge=0, le=10**30)]  # as sums are; more fits neither a table nor a float
-Rate: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
-Dollars: TypeAlias = Annotated[
-    Decimal, Field(ge=0, le=10**30), AfterValidator(_written_out), PlainSerializer(lambda dollars: f"{dollars:f}")
-]
+PictureType: TypeAlias = Literal["image/png", "image/jpeg", "image/gif", "image/webp"]
+Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Attached(_Value):
+class CallAttachment(Attached):
     """An image, an audio or a document of a call, without its content.
 
     Attributes:
         message: Which of the messages that were sent holds it, from 0; ``null`` for the answer.
-        kind: What it is.
-        media_type: Such as ``"image/png"``; ``null`` where an address does not tell it.
-        digest: SHA-256 of the content, or of the address; ``null`` where its file could not be read any more.
-        size: How many bytes the content has; ``null`` where it stands at an address, or could not be read.
+        kind: As in ``Attached``; so are ``media_type``, ``digest`` and ``size``.
     """
 
     message: Count | None
-    kind: Literal["image", "audio", "document"]
-    media_type: str | None
-    digest: str | None
-    size: Count | None
 
 
-class Call(_Value):
+class Call(Value):
     """A call of a model.
 
     Attributes:
@@ -76,6 +56,7 @@ class Call(_Value):
         error: What it raised; ``null`` when it did not.
         attachments: What was sent beside text, and answered.
         inner: The names of the models that the model asked while it answered, in order.
+        fault: The fault that a script or ``llm_faults`` put in place of the answer, or into it; ``null`` for none.
     """
 
     template_id: str
@@ -90,11 +71,12 @@ class Call(_Value):
     seconds: Seconds
     source: Source
     error: str | None
-    attachments: tuple[Attached, ...] = ()
+    attachments: tuple[CallAttachment, ...] = ()
     inner: tuple[str, ...] = ()
+    fault: str | None = None
 
 
-class Isolation(_Value):
+class Isolation(Value):
     """What the isolation guard saw.
 
     Attributes:
@@ -106,7 +88,7 @@ class Isolation(_Value):
     violations: tuple[str, ...]
 
 
-class FailedSample(_Value):
+class FailedSample(Value):
     """A sample that failed.
 
     Attributes:
@@ -118,7 +100,7 @@ class FailedSample(_Value):
     why: str
 
 
-class Samples(_Value):
+class Samples(Value):
     """The samples of a test, in its last attempt.
 
     Attributes:
@@ -138,7 +120,7 @@ class Samples(_Value):
     failed: tuple[FailedSample, ...]
 
 
-class Test(_Value):
+class Test(Value):
     """A test that has ended.
 
     Attributes:
@@ -148,6 +130,14 @@ class Test(_Value):
         calls: The calls of models, of every attempt.
         isolation: What the isolation guard saw; ``null`` if no subroutine was checked.
         samples: How its samples went; ``null`` if it was not run in samples, or not all of them were.
+        seconds: How long its last attempt took, set-up and tear-down included.
+        file: The file that it stands in, relative to the root directory; ``""`` where that is not known.
+        line: The line, from 1; 0 where that is not known.
+        worker: The worker of pytest-xdist that ran it, such as ``"gw0"``; ``null`` without one.
+        failure: Why its last attempt failed; ``null`` where it did not, or was expected to.
+        messages: What was said in the last attempt: each message once, in the order in which it was said or first
+            sent.
+        steps: The conversations of the last attempt as a tree, in the order in which the steps began.
     """
 
     __test__ = False  # pytest collects classes called Test…; this is none
@@ -158,9 +148,24 @@ class Test(_Value):
     calls: tuple[Call, ...]
     isolation: Isolation | None
     samples: Samples | None = None
+    seconds: Seconds = 0.0
+    file: str = ""
+    line: Count = 0
+    worker: str | None = None
+    failure: Failure | None = None
+    messages: tuple[Message, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_places(self) -> Self:
+        check_steps(self.steps, messages=len(self.messages), calls=len(self.calls))
+        step = None if self.failure is None else self.failure.step
+        if step is not None and step >= len(self.steps):
+            raise ValueError(f"the test failed at step {step}, and there are {len(self.steps)}")
+        return self
 
 
-class Reach(_Value):
+class Reach(Value):
     """A template, or a branch of one, and whether a test reached it.
 
     Attributes:
@@ -180,7 +185,7 @@ class Reach(_Value):
     reached: bool
 
 
-class Totals(_Value):
+class Totals(Value):
     """The calls of all tests, added up.
 
     Attributes:
@@ -196,7 +201,35 @@ class Totals(_Value):
     cost: Dollars
 
 
-class Report(_Value):
+class Picture(Value):
+    """The content of a picture that messages attach.
+
+    Attributes:
+        media_type: What it is.
+        content: Its bytes, in base64.
+    """
+
+    media_type: PictureType
+    content: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+
+
+class Stale(Value):
+    """A file that a change of templates made stale.
+
+    Attributes:
+        what: What the file is.
+        path: The file, relative to the root directory.
+        why: The templates that changed, in words.
+        cost: What recording it again costs, in words; ``null`` where that is not known, or nothing.
+    """
+
+    what: Literal["cassette", "snapshot"]
+    path: str
+    why: str
+    cost: str | None = None
+
+
+class Report(Value):
     """A run.
 
     Attributes:
@@ -205,6 +238,11 @@ class Report(_Value):
         seconds: How long the run took, from its start to the end of its last test.
         tests: The tests, in the order in which they ended.
         coverage: What there was to render, by file and line; ``null`` without ``--templates-coverage``.
+        title: What was tested: the name of the root directory.
+        started: When the run began, in UTC, as ISO 8601 has it; ``""`` where that is not known.
+        exit_status: With which status pytest ended; ``null`` where that is not known.
+        stale: What a change of templates made stale; ``null`` without ``--templates-lock``.
+        pictures: The pictures that messages attach, by their digests; those of more than a million bytes are left out.
     """
 
     version: Literal[1]
@@ -212,6 +250,11 @@ class Report(_Value):
     seconds: Seconds
     tests: tuple[Test, ...]
     coverage: tuple[Reach, ...] | None = None
+    title: str = ""
+    started: str = ""
+    exit_status: int | None = None
+    stale: tuple[Stale, ...] | None = None
+    pictures: dict[Digest, Picture] = Field(default_factory=dict)
 
     @property
     def calls(self) -> list[Call]:

@@ -67,8 +67,8 @@ def test_a_hook_hears_of_runs_without_a_model(project):
 
     result = project.run()
 
-    test = "Test(nodeid='test_it.py::test_it', outcome='passed', source=None, calls=(), isolation=None, samples=None)"
-    project.says(result, "seen", f"tests=({test},)")
+    test = "Test(nodeid='test_it.py::test_it', outcome='passed', source=None, calls=(), isolation=None, samples=None"
+    project.says(result, "seen", f"tests=({test}, ")
 
 
 def test_a_hook_that_has_nothing_to_say_says_nothing(project):
