@@ -1,0 +1,145 @@
+// Two runs side by side: what changed, by template and by test.
+import { OUTSIDE, counted, duration, money, moment, percent, whole } from "./text.js";
+import { fill, h, longText, name, outcome, path, setTitle } from "./dom.js";
+import { index, numberOf, testAt } from "./data.js";
+import { link } from "./address.js";
+import { changedText } from "./difference.js";
+import { part, table } from "./tables.js";
+import { linkOf, turn } from "./tests.js";
+
+const MOST = 20;
+
+/** Show both runs. */
+export function showComparison(content) {
+  setTitle("Two runs", index.title);
+  const changed = index.tests.filter((test) => test.is_changed).length;
+  fill(content,
+    h("section", { class: "headline", "aria-labelledby": "headline" },
+      h("h1", { id: "headline" }, changed ? `${whole(changed)} of ${counted(index.tests.length, "test")} changed` : "Nothing changed but times"),
+      h("p", { class: "dim when" }, ["A", "B"].map((letter, place) => [place ? " · " : "", h("strong", {}, letter), " ", name(index.runs[place].title || "run"), " ", moment(index.runs[place].started)])),
+      index.has_conversations.every(Boolean) ? null : h("p", { class: "note-warn" }, "Prompts and answers are not compared: ", index.has_conversations.some(Boolean) ? "one of the reports was" : "both reports were", " written without conversations.")),
+    figures(), outcomes(), templates(), prompts(), passRates());
+}
+
+/** A row of the key figures: `[name, A, B, shown, whether less is better]`. */
+function figures() {
+  const [a, b] = index.runs;
+  const passed = (run) => (run.outcomes.passed ?? 0) + (run.outcomes.xpassed ?? 0);
+  const rows = [
+    ["tests", a.tests, b.tests, whole, null],
+    ["tests passed", passed(a), passed(b), whole, false],
+    ["calls", a.sum.calls, b.sum.calls, whole, true],
+    ["tokens in", a.sum.input_tokens, b.sum.input_tokens, whole, true],
+    ["tokens out", a.sum.output_tokens, b.sum.output_tokens, whole, true],
+    ["cost", Number(a.sum.cost), Number(b.sum.cost), money, true],
+    ["time of calls", a.sum.seconds, b.sum.seconds, duration, true],
+    ["time of the run", a.seconds, b.seconds, duration, true],
+  ].map(([head, before, after, shown, isLessBetter]) => ({ head, before, after, shown, isLessBetter }));
+  return part("figures", "In all", table("In all", [
+    { head: "", cell: (row) => row.head },
+    { head: "A", isNumber: true, cell: (row) => row.shown(row.before) },
+    { head: "B", isNumber: true, cell: (row) => row.shown(row.after) },
+    { head: "difference", isNumber: true, cell: (row) => difference(row.before, row.after, row.shown, row.isLessBetter) },
+  ], rows));
+}
+
+/** A difference with its sign, and what part of the value before it is. */
+function difference(before, after, shown, isLessBetter = null) {
+  if (before === after) return h("span", { class: "dim" }, "0");
+  const by = after - before, share = before ? ` ${by > 0 ? "+" : "−"}${percent(Math.abs(by / before))}` : "";
+  const kind = isLessBetter === null ? "" : (by < 0) === isLessBetter ? "better" : "worse";
+  return h("span", { class: kind || null }, `${by > 0 ? "+" : "−"}${shown(Math.abs(by))}`, h("span", { class: "dim" }, share));
+}
+
+function outcomes() {
+  const changed = index.tests.filter((test) => test.outcomes[0] !== test.outcomes[1]);
+  if (!changed.length) return null;
+  return part("outcomes", "Outcomes that changed", h("ul", { class: "failures" }, changed.slice(0, MOST).map((test) => h("li", {}, h("a", { href: linkOf(test) }, turn(test),
+    h("span", { class: "grow" }, h("span", { class: "nodeid" }, name(test.nodeid)), test.failures[1] ?? test.failures[0] ? h("span", { class: "why" }, name(test.failures[1] ?? test.failures[0])) : null))))),
+  changed.length > MOST ? h("p", { class: "dim" }, `and ${whole(changed.length - MOST)} more`) : null);
+}
+
+const nothing = { others: [], calls: 0, input_tokens: 0, output_tokens: 0, cost: "0", unpriced: 0, seconds: 0 };
+
+function templates() {
+  const rows = index.templates.map((row) => ({ ...row, a: row.runs[0] ?? nothing, b: row.runs[1] ?? nothing }));
+  const numbers = (key) => (row) => difference(Number(row.a[key]), Number(row.b[key]), key === "cost" ? money : whole, true);
+  const changed = rows.filter((row) => row.answers || ["calls", "input_tokens", "output_tokens", "cost"].some((key) => row.a[key] !== row.b[key]) || row.a.others.join() !== row.b.others.join());
+  if (!changed.length) return part("templates", "Templates", h("p", { class: "dim" }, "Every template asked the same models for the same tokens."));
+  return part("templates", "Templates", table("Templates", [
+    { head: "template", cell: (row) => row.name ? path(row.name) : OUTSIDE },
+    { head: "models", cell: models },
+    { head: "calls", isNumber: true, cell: numbers("calls") },
+    { head: "tokens in", isNumber: true, cell: numbers("input_tokens") },
+    { head: "tokens out", isNumber: true, cell: numbers("output_tokens") },
+    { head: "cost", isNumber: true, cell: numbers("cost") },
+    { head: "answers changed", isNumber: true, cell: (row) => row.answers ? counted(row.answers, "test") : h("span", { class: "dim" }, "0") },
+  ], changed), rows.length > changed.length ? h("p", { class: "dim" }, `${counted(rows.length - changed.length, "template")} without a change`) : null);
+}
+
+function models(row) {
+  const [a, b] = [row.a.others, row.b.others];
+  if (a.join() === b.join()) return b.map((one, place) => [place ? ", " : "", name(one)]);
+  return [h("del", {}, name(a.join(", ") || "not called")), " ", h("ins", {}, name(b.join(", ") || "not called"))];
+}
+
+function prompts() {
+  const { total, shown } = index.prompts;
+  if (!total) return null;
+  return part("prompts", "Prompts that changed", shown.slice(0, MOST).map((one) => h("article", { class: "change" },
+    h("header", { class: "change-head" }, path(one.path || OUTSIDE), h("span", { class: "dim" }, "in ", h("a", { href: linkOf(index.tests[one.test]) }, counted(one.tests, "test")))),
+    texts(one.before, one.after))),
+  total > MOST ? h("p", { class: "dim" }, `and ${whole(total - MOST)} more, in the tests`) : null);
+}
+
+function texts(before, after) {
+  if (before === null) return h("div", { class: "only new" }, h("span", { class: "role" }, "only in B"), longText(after));
+  if (after === null) return h("div", { class: "only gone" }, h("span", { class: "role" }, "only in A"), longText(before));
+  return changedText(before, after);
+}
+
+function passRates() {
+  const changed = index.tests.filter((test) => test.pass_rates[0] !== test.pass_rates[1]);
+  if (!changed.length) return null;
+  const rate = (value) => value === null ? "" : percent(value);
+  return part("rates", "Pass rates that changed", table("Pass rates that changed", [
+    { head: "test", cell: (row) => h("a", { href: linkOf(row) }, name(row.nodeid)) },
+    { head: "A", isNumber: true, cell: (row) => rate(row.pass_rates[0]) },
+    { head: "B", isNumber: true, cell: (row) => rate(row.pass_rates[1]) },
+    { head: "difference", isNumber: true, cell: (row) => row.pass_rates.includes(null) ? "" : difference(row.pass_rates[0], row.pass_rates[1], percent, false) },
+  ], changed));
+}
+
+/** Show what changed in a test. */
+export function showChange(content, now) {
+  const row = index.tests[numberOf(now.test)];
+  if (!row) {
+    setTitle("No such test", index.title);
+    fill(content, h("h1", {}, "No such test"), h("p", {}, "Neither run holds a test ", name(now.test), "."));
+    return;
+  }
+  const [file, ...rest] = row.nodeid.split("::"), [a, b] = row.sums.map((sum) => sum ?? nothing);
+  setTitle(rest.at(-1) ?? file, index.title);
+  const parts = row.line === null ? [] : testAt(row.line);
+  fill(content,
+    h("header", { class: "test-head" },
+      h("p", { class: "crumbs" }, h("a", { href: link({ test: "", step: "" }) }, "Overview"), h("span", { class: "dim" }, " / ", name(file))),
+      h("h1", {}, turn(row), " ", name(rest.join(" › ") || file)),
+      row.outcomes[0] === row.outcomes[1] ? null : h("p", {}, outcome(row.outcomes[0] ?? "absent"), " in A, ", outcome(row.outcomes[1] ?? "absent"), " in B"),
+      row.failures.map((failure, place) => failure ? h("p", { class: "note-bad" }, "AB"[place], ": ", name(failure)) : null),
+      table("Numbers of this test", [
+        { head: "", cell: (one) => one.head },
+        { head: "A", isNumber: true, cell: (one) => one.shown(one.a) },
+        { head: "B", isNumber: true, cell: (one) => one.shown(one.b) },
+        { head: "difference", isNumber: true, cell: (one) => difference(one.a, one.b, one.shown, true) },
+      ], [["calls", "calls", whole], ["tokens in", "input_tokens", whole], ["tokens out", "output_tokens", whole], ["cost", "cost", money], ["time of calls", "seconds", duration]]
+        .map(([head, key, shown]) => ({ head, shown, a: Number(a[key]), b: Number(b[key]) })))),
+    part("changes", "What changed", parts.length ? h("ol", { class: "changes" }, parts.map(change)) : h("p", { class: "dim" }, row.outcomes.includes(null) ? "The test ran in one of the runs only." : "Nothing was said or answered in another way.")));
+  content.scrollTop = 0;
+}
+
+function change(one) {
+  return h("li", { class: "change" },
+    h("header", { class: "change-head" }, h("span", { class: "tag" }, one.what), one.sample ? h("span", { class: "dim" }, `sample ${one.sample}`) : null, path(one.path || OUTSIDE), one.name ? h("span", { class: "dim" }, name(one.name)) : null),
+    texts(one.before, one.after));
+}

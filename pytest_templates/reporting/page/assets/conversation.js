@@ -1,0 +1,200 @@
+// A test with its conversation: templates as a tree, what was said and asked in them, and where it failed.
+import { bytes, cost, counted, duration, money, pretty, whole } from "./text.js";
+import { fill, folded, h, longText, name, outcome, path, setTitle } from "./dom.js";
+import { index, numberOf, pictureOf, testAt } from "./data.js";
+import { address, link } from "./address.js";
+import { failureText } from "./difference.js";
+import { figure } from "./tables.js";
+
+const CHOSEN_BY = {
+  template: "the template's model", subroutine: "the subroutine's model", "subroutine-runner": "the subroutine's runner",
+  runner: "the runner's model", direct: "called directly", override: "the test's override", model: "asked by the model around it",
+};
+const MOST_OPEN = 400; // steps: in longer conversations only what is on the way to the failure is open
+
+let shown = null; // what is shown: the test, and what is made of it
+
+/** Show a test; at a step, or at that at which it failed. */
+export function showConversation(content, now) {
+  const number = numberOf(now.test);
+  if (number === undefined) {
+    shown = null;
+    setTitle("No such test", index.title);
+    fill(content, h("h1", {}, "No such test"), h("p", {}, "This report holds no test ", name(now.test), "."), h("p", {}, h("a", { href: link({ test: "", step: "" }) }, "Back to the overview")));
+    return;
+  }
+  if (shown?.number !== number) {
+    shown = read(number);
+    setTitle(shown.test.nodeid.split("::").at(-1), index.title);
+    fill(content, head(shown.test), tree(shown.test));
+    content.scrollTop = 0;
+  }
+  const step = now.step ? Number(now.step) : shown.test.failure?.step ?? null;
+  if (step !== null) showStep(step, !now.step);
+}
+
+/** Forget what is shown: something else took its place. */
+export function leaveConversation() {
+  shown = null;
+}
+
+function read(number) {
+  const test = testAt(number), children = new Map();
+  for (const step of test.steps) {
+    if (!children.has(step.parent)) children.set(step.parent, []);
+    children.get(step.parent).push(step);
+  }
+  const onTheWay = new Set();
+  for (let step = test.failure?.step ?? null; step !== null && step !== undefined; step = test.steps[step].parent) onTheWay.add(step);
+  const replies = new Set(test.steps.filter((step) => step.type === "call" && step.reply !== null).map((step) => step.reply));
+  const results = new Set(test.steps.filter((step) => step.type === "tool" && step.tool_call_id).map((step) => step.tool_call_id));
+  return { number, test, children, onTheWay, replies, results };
+}
+
+function showStep(step, isFailure) {
+  const element = document.getElementById(`step-${step}`);
+  if (!element) return;
+  for (let around = element.parentElement; around; around = around.parentElement) if (around.tagName === "DETAILS") around.open = true;
+  for (const other of document.querySelectorAll(".at")) other.classList.remove("at");
+  element.classList.add("at");
+  const isTall = element.offsetHeight > document.getElementById("content").clientHeight * 0.8;
+  element.scrollIntoView({ block: isFailure && !isTall ? "center" : "start" });
+  element.focus({ preventScroll: true });
+}
+
+function head(test) {
+  const [file, ...rest] = test.nodeid.split("::"), failure = test.failure;
+  const sum = index.tests[shown.number].sum;
+  return h("header", { class: "test-head" },
+    h("p", { class: "crumbs" }, h("a", { href: link({ test: "", step: "", view: "" }) }, "Overview"), h("span", { class: "dim", "aria-hidden": "true" }, " / "), name(file, "dim"), test.line ? h("span", { class: "dim" }, `:${test.line}`) : null),
+    h("h1", {}, outcome(test.outcome), " ", name(rest.join(" › ") || file)),
+    h("dl", { class: "figures small" },
+      figure("time", duration(test.seconds)),
+      figure("calls", whole(sum.calls)),
+      figure("tokens in", whole(sum.input_tokens)),
+      figure("tokens out", whole(sum.output_tokens)),
+      figure("cost", cost(sum)),
+      test.source ? figure("answers from", test.source) : null,
+      test.samples ? figure("samples", `${test.samples.passed} of ${test.samples.count}`, `${Math.round(test.samples.pass_rate * 100)}% wanted`) : null,
+      test.isolation ? figure("isolation", test.isolation.violations.length ? "changed" : "unchanged", counted(test.isolation.subroutines, "subroutine")) : null,
+      test.worker ? figure("worker", name(test.worker)) : null),
+    failure && failure.step !== null ? h("p", { class: "failed-at" }, h("a", { href: link({ step: failure.step }) }, h("strong", {}, "Failed"), " at step ", failure.step + 1, ": ", name(failure.message))) : null,
+    failure && failure.step === null ? failureBox(failure) : null);
+}
+
+const failureBox = (failure) => h("section", { class: "failure", "aria-label": "Failure" },
+  h("p", { class: "failure-message" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), name(failure.message)), failureText(failure.text));
+
+function tree(test) {
+  if (!test.steps.length) {
+    return h("p", { class: "dim" }, index.has_conversations ? "No template was rendered, and no model asked." : "This report was written without conversations.");
+  }
+  return h("section", { "aria-labelledby": "conversation" }, h("h2", { id: "conversation" }, "Conversation"), steps(null));
+}
+
+const steps = (parent) => h("ol", { class: "steps" }, (shown.children.get(parent) ?? []).map(stepItem));
+
+function stepItem(step) {
+  const content = KINDS[step.type]?.(step);
+  if (!content) return null;
+  const item = h("li", { class: `step of-${step.type}`, id: `step-${step.id}`, tabindex: "-1", "data-step": step.id }, content);
+  if (shown.test.failure?.step === step.id) {
+    item.classList.add("failed-here");
+    item.append(failureBox(shown.test.failure));
+  }
+  return item;
+}
+
+const anchor = (step) => h("a", { class: "anchor", href: link({ step: step.id }), "aria-label": `Link to step ${step.id + 1}`, title: "Link to this step" }, "#");
+
+const KINDS = {
+  template(step) {
+    const around = parentPath(step), own = step.path.startsWith(`${around}/`) && around ? step.path.slice(around.length + 1) : step.path;
+    const line = [h("span", { class: "template-name", title: step.path }, path(own)), h("span", { class: "kind" }, name(step.kind)),
+      step.subroutine ? h("span", { class: "tag" }, "subroutine") : null,
+      step.isolation === "unchanged" ? h("span", { class: "outcome passed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✓"), "isolated") : null,
+      step.isolation === "changed" ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "not isolated") : null,
+      step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "ended early") : null,
+      h("span", { class: "meta" }, step.file ? h("span", { class: "place" }, name(`${step.file}${step.line ? `:${step.line}` : ""}`)) : null, h("span", {}, duration(step.seconds))), anchor(step)];
+    const notes = [step.violation ? h("p", { class: "note-bad" }, "The parent was changed: ", name(step.violation)) : null,
+      step.error ? h("p", { class: "note-bad" }, name(step.error)) : null];
+    if (!shown.children.has(step.id)) return [h("div", { class: "template-line" }, line), notes];
+    const isOpen = shown.test.steps.length <= MOST_OPEN || shown.onTheWay.has(step.id) || step.parent === null;
+    return folded("template-body", h("span", { class: "template-line" }, line), () => [notes, steps(step.id)], isOpen || leadsTo(step.id));
+  },
+  sample(step) {
+    const line = [outcome(step.passed ? "passed" : "failed", false), h("strong", {}, `Sample ${step.number}`), step.why ? h("span", { class: "dim why" }, name(step.why)) : null, anchor(step)];
+    return folded("sample-body", h("span", { class: "template-line" }, line), () => steps(step.id), !step.passed || leadsTo(step.id));
+  },
+  message(step) {
+    const message = shown.test.messages[step.message];
+    if (shown.replies.has(step.message)) return null; // the call shows it
+    if (message.role === "tool" && shown.results.has(message.tool_call_id)) return null; // so does the step of the tool
+    return messageBlock(message, anchor(step));
+  },
+  call(step) {
+    const call = shown.test.calls[step.call], reply = step.reply === null ? null : shown.test.messages[step.reply];
+    return [
+      h("div", { class: "call-line" }, h("span", { class: "model" }, name(call.model)),
+        h("span", { class: "dim" }, CHOSEN_BY[call.chosen_by] ?? call.chosen_by), h("span", { class: `tag source ${call.source}` }, call.source),
+        call.fault ? h("span", { class: "tag fault" }, "fault: ", name(call.fault)) : null,
+        h("span", { class: "meta" },
+          h("span", { title: "Tokens in and out" }, `${whole(call.input_tokens)} → ${whole(call.output_tokens)} tokens`),
+          h("span", {}, call.cost === null ? (call.unpriced ? "unknown price" : "") : money(call.cost)), h("span", {}, duration(call.seconds))), anchor(step)),
+      call.served_by && call.served_by !== call.model ? h("p", { class: "small dim" }, "served by ", name(call.served_by)) : null,
+      call.inner.length ? h("p", { class: "small dim" }, "asked ", call.inner.map((one, place) => [place ? ", " : "", name(one)])) : null,
+      sentTo(step),
+      call.error ? h("p", { class: "note-bad" }, name(call.error)) : null,
+      reply ? messageBlock(reply, null) : null];
+  },
+  tool(step) {
+    return [
+      h("div", { class: "call-line" }, h("span", { class: "tool-name" }, "⚙ ", name(step.tool)), step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "failed") : null,
+        h("span", { class: "meta" }, h("span", {}, duration(step.seconds))), anchor(step)),
+      h("div", { class: "labelled" }, h("span", { class: "role" }, "arguments"), longText(pretty(step.arguments), "said code")),
+      h("div", { class: "labelled" }, h("span", { class: "role" }, step.error ? "error" : "result"), longText(step.error && step.error !== step.result ? `${step.error}\n${step.result}`.trim() : step.result, "said code"))];
+  },
+};
+
+function parentPath(step) {
+  for (let around = step.parent; around !== null; around = shown.test.steps[around].parent) {
+    if (shown.test.steps[around].type === "template") return shown.test.steps[around].path;
+  }
+  return "";
+}
+
+/** Whether the step that the address names lies within one. */
+function leadsTo(id) {
+  for (let step = Number(address().step || -1); step > id; step = shown.test.steps[step]?.parent ?? -1) if (shown.test.steps[step]?.parent === id) return true;
+  return false;
+}
+
+function messageBlock(message, link) {
+  return h("div", { class: `message ${message.role}` },
+    h("div", { class: "message-head" }, h("span", { class: "role" }, message.role), message.finish_reason && message.finish_reason !== "stop" ? h("span", { class: "tag" }, name(message.finish_reason)) : null, link),
+    h("div", { class: "message-body" },
+      message.thinking ? folded("thinking", ["Thinking ", h("span", { class: "dim" }, `${whole(message.thinking.length)} characters`)], () => longText(message.thinking)) : null,
+      message.content || !(message.tool_calls.length || message.refusal || message.attachments.length) ? longText(message.content) : null,
+      message.refusal ? h("p", { class: "note-bad" }, "Refused: ", name(message.refusal)) : null,
+      message.attachments.map(attachment),
+      message.tool_calls.map((call) => h("div", { class: "asks" }, h("span", { class: "dim" }, "asks for "), h("span", { class: "tool-name" }, name(call.name)), longText(pretty(call.arguments), "said code")))));
+}
+
+function attachment(one) {
+  const facts = [one.media_type ?? one.kind, one.size === null ? null : bytes(one.size), one.digest ? `sha256 ${one.digest.slice(0, 12)}…` : null].filter(Boolean).join(" · ");
+  const address = one.kind === "image" && one.digest ? pictureOf(one.digest) : undefined;
+  return h("figure", { class: "attachment" },
+    address ? h("img", { src: address, alt: `Attached picture, ${facts}`, loading: "lazy" }) : null,
+    h("figcaption", { class: "small dim" }, name(facts), one.kind === "image" && !address ? " · the picture is not in this report" : null));
+}
+
+/** What a call was sent, beyond what an earlier one was. */
+function sentTo(step) {
+  const places = [];
+  const chain = [step];
+  while (chain.at(-1).continues !== null) chain.push(shown.test.steps[chain.at(-1).continues]);
+  for (const one of chain.reverse()) for (const [first, last] of one.sent) for (let place = first; place <= last; place += 1) places.push(place);
+  if (!places.length) return null;
+  return folded("sent", h("span", { class: "dim" }, `Sent ${counted(places.length, "message")}`),
+    () => places.map((place) => messageBlock(shown.test.messages[place], null)));
+}

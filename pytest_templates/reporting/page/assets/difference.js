@@ -1,0 +1,102 @@
+// How two texts differ, word by word; and the differences that pytest printed, with their colours.
+import { h, append, said } from "./dom.js";
+
+const WORDS = /\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu;
+const MOST = 4_000_000; // steps of the comparison: beyond, the texts are taken to differ as a whole
+
+/** The pieces of two texts: `[kind, text]` with kind "same", "gone" or "new". */
+export function differences(before, after) {
+  const a = before.match(WORDS) ?? [], b = after.match(WORDS) ?? [];
+  let start = 0;
+  while (start < a.length && start < b.length && a[start] === b[start]) start += 1;
+  let end = 0;
+  while (end < a.length - start && end < b.length - start && a.at(-1 - end) === b.at(-1 - end)) end += 1;
+  const middle = compared(a.slice(start, a.length - end), b.slice(start, b.length - end));
+  return merged([["same", a.slice(0, start).join("")], ...middle, ["same", a.slice(a.length - end).join("")]]);
+}
+
+/** The longest common words, by the table of lengths. */
+function compared(a, b) {
+  if (!a.length || !b.length || a.length * b.length > MOST) return [["gone", a.join("")], ["new", b.join("")]];
+  const width = b.length + 1, lengths = new Uint16Array((a.length + 1) * width);
+  for (let i = a.length - 1; i >= 0; i -= 1) {
+    for (let j = b.length - 1; j >= 0; j -= 1) {
+      lengths[i * width + j] = a[i] === b[j]
+        ? lengths[(i + 1) * width + j + 1] + 1
+        : Math.max(lengths[(i + 1) * width + j], lengths[i * width + j + 1]);
+    }
+  }
+  const found = [];
+  let i = 0, j = 0;
+  while (i < a.length && j < b.length) {
+    if (a[i] === b[j]) found.push(["same", a[i++]]), j += 1;
+    else if (lengths[(i + 1) * width + j] >= lengths[i * width + j + 1]) found.push(["gone", a[i++]]);
+    else found.push(["new", b[j++]]);
+  }
+  return [...found, ["gone", a.slice(i).join("")], ["new", b.slice(j).join("")]];
+}
+
+/** Neighbours of one kind in one piece; a single space between two changes belongs to both. */
+function merged(found) {
+  const result = [];
+  let gone = "", fresh = "";
+  const flush = () => {
+    if (gone) result.push(["gone", gone]);
+    if (fresh) result.push(["new", fresh]);
+    gone = fresh = "";
+  };
+  found = found.filter(([, text]) => text);
+  found.forEach(([kind, text], place) => {
+    const next = found[place + 1];
+    if (kind === "gone") gone += text;
+    else if (kind === "new") fresh += text;
+    else if (!text.trim() && !text.includes("\n") && (gone || fresh) && next && next[0] !== "same") gone += text, fresh += text;
+    else {
+      flush();
+      if (result.at(-1)?.[0] === "same") result.at(-1)[1] += text;
+      else result.push(["same", text]);
+    }
+  });
+  flush();
+  return result;
+}
+
+const KEPT = 240;
+
+/** Two texts as one, with what is gone and what is new marked. Of what is long and the same the middle is folded. */
+export function changedText(before, after) {
+  const block = h("div", { class: "said changed", dir: "auto" });
+  const found = differences(before, after);
+  found.forEach(([kind, text], place) => {
+    if (kind === "gone") block.append(h("del", {}, text));
+    else if (kind === "new") block.append(h("ins", {}, text));
+    else append(block, same(text, place > 0, place < found.length - 1));
+  });
+  return block;
+}
+
+function same(text, hasBefore, hasAfter) {
+  const first = hasBefore ? KEPT : 0, last = hasAfter ? KEPT : 0;
+  if (text.length <= first + last + 200) return [text];
+  const middle = text.slice(first, text.length - last || undefined);
+  const button = h("button", { type: "button", class: "gap" }, `… ${middle.length.toLocaleString("en-US")} characters that are the same …`);
+  button.addEventListener("click", () => button.replaceWith(said(middle)));
+  return [text.slice(0, first), button, last ? text.slice(text.length - last) : null];
+}
+
+/** What pytest printed of a failure: what was removed and added in the colours of a difference. */
+export function failureText(text) {
+  const lines = text.split("\n").map((line) => {
+    const kind = kindOf(line);
+    return kind ? h("span", { class: kind }, `${line}\n`) : `${line}\n`;
+  });
+  return h("pre", { class: "failure-text", tabindex: "0", role: "region", "aria-label": "What pytest printed" }, lines);
+}
+
+function kindOf(line) {
+  const error = /^E( |$)/.test(line), rest = line.replace(/^E/, " ").trimStart();
+  if (/^\+( |$)/.test(rest)) return "line new";
+  if (/^-( |$)/.test(rest)) return "line gone";
+  if (error) return "line error";
+  return /^>/.test(line) ? "line here" : /^[\w./\\-]+:\d+: /.test(line) ? "line place" : "";
+}

@@ -1,0 +1,63 @@
+// Puts the parts together.
+import { whole } from "./text.js";
+import { fill, h, name } from "./dom.js";
+import { index, isComparison } from "./data.js";
+import { address, link, onAddress, tell } from "./address.js";
+import { buildTests, showTests } from "./tests.js";
+import { showOverview } from "./overview.js";
+import { leaveConversation, showConversation } from "./conversation.js";
+import { showChange, showComparison } from "./comparison.js";
+import { buildKeyboard } from "./keyboard.js";
+
+const content = document.getElementById("content");
+const THEMES = { "": ["◐", "the system's theme"], light: ["☀", "light"], dark: ["☾", "dark"] };
+
+function buildTheme() {
+  const button = document.getElementById("theme"), root = document.documentElement;
+  const show = () => {
+    const [symbol, word] = THEMES[root.dataset.theme ?? ""];
+    fill(button, h("span", { "aria-hidden": "true" }, symbol));
+    button.setAttribute("aria-label", `Theme: ${word}. Change it`);
+    button.title = `Theme: ${word}`;
+  };
+  button.addEventListener("click", () => {
+    const order = matchMedia("(prefers-color-scheme: dark)").matches ? ["", "light", "dark"] : ["", "dark", "light"];
+    const next = order[(order.indexOf(root.dataset.theme ?? "") + 1) % order.length];
+    if (next) root.dataset.theme = next;
+    else delete root.dataset.theme;
+    try {
+      localStorage.setItem("antiphon-theme", next);
+    } catch { /* the browser keeps nothing, and the next report begins with the system's theme */ }
+    show();
+  });
+  show();
+}
+
+function show(now) {
+  const view = now.test ? "test" : now.view === "tests" ? "tests" : "overview";
+  document.body.dataset.view = view;
+  fill(document.getElementById("places"),
+    h("a", { href: link({ view: "", test: "", step: "" }), "aria-current": view === "overview" ? "page" : null }, "Overview"),
+    h("a", { href: link({ view: "tests", test: "", step: "" }), "aria-current": view === "tests" ? "page" : null }, `Tests ${whole(index.tests.length)}`));
+  document.getElementById("home").href = link({ view: "", test: "", step: "" });
+  showTests(now);
+  if (now.test) (isComparison ? showChange : showConversation)(content, now);
+  else {
+    leaveConversation();
+    if (content.dataset.shown !== "overview") (isComparison ? showComparison : showOverview)(content);
+  }
+  if (content.dataset.shown !== (now.test || "overview")) content.scrollTop = now.test ? content.scrollTop : 0;
+  content.dataset.shown = now.test ? `test ${now.test}` : "overview";
+}
+
+fill(document.getElementById("home"), h("span", { class: "mark", "aria-hidden": "true" }), h("strong", {}, name(index.title || "Tests")),
+  isComparison ? h("span", { class: "dim when" }, "two runs") : null);
+buildTheme();
+buildTests();
+buildKeyboard();
+onAddress(show);
+tell();
+window.addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("main details:not(.sent)")) details.open = true;
+});
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,89 @@
+"""Calls of models added up, as the page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import TypedDict
+
+from pytest_templates.reporting.document import Call, Test
+
+
+class Sum(TypedDict):
+    """Calls, added up.
+
+    Attributes:
+        calls: How many.
+        input_tokens: Tokens sent.
+        output_tokens: Tokens received.
+        cost: US dollars, as text, of the calls whose price is known.
+        unpriced: How many billed calls there are whose price is not known.
+        seconds: How long they took together.
+    """
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost: str
+    unpriced: int
+    seconds: float
+
+
+class Row(Sum):
+    """The calls of one template, one model or one source.
+
+    Attributes:
+        name: Whose calls they are.
+        others: With what they went together: the models of a template, the templates of a model.
+    """
+
+    name: str
+    others: list[str]
+
+
+def sum_of(calls: Iterable[Call]) -> Sum:
+    """Calls added up."""
+    summed = tuple(calls)
+    cost = sum((call.cost for call in summed if call.cost is not None), Decimal(0))
+    return {
+        "calls": len(summed),
+        "input_tokens": sum(call.input_tokens for call in summed),
+        "output_tokens": sum(call.output_tokens for call in summed),
+        "cost": f"{cost:f}",
+        "unpriced": sum(1 for call in summed if call.unpriced),
+        "seconds": round(sum(call.seconds for call in summed), 6),
+    }
+
+
+def rows_by(
+    calls: Iterable[Call], name: Callable[[Call], str], other: Callable[[Call], str] = lambda _: ""
+) -> list[Row]:
+    """Calls added up by a name of theirs, in the order in which the names first appear.
+
+    Args:
+        calls: The calls.
+        name: What they are added up by.
+        other: What else is told of them.
+    """
+    groups: dict[str, list[Call]] = {}
+    for call in calls:
+        groups.setdefault(name(call), []).append(call)
+    return [
+        {"name": one, "others": list(dict.fromkeys(filter(None, map(other, group)))), **sum_of(group)}
+        for one, group in groups.items()
+    ]
+
+
+def template_of(call: Call) -> str:
+    """The template that asked; ``""`` for code outside of templates."""
+    return call.template_id
+
+
+def model_of(call: Call) -> str:
+    """The model that answered."""
+    return call.model
+
+
+def pass_rate(test: Test) -> float | None:
+    """Which part of a test's samples passed; ``None`` where it was not run in samples."""
+    return None if test.samples is None else test.samples.passed / test.samples.count
