@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -34,7 +35,8 @@ _MODULES: Final = (  # each imports from those before it
     "main",
 )
 _IMPORT: Final = re.compile(r"^import (\{[^}]*\}) from \"\./(\w+)\.js\";", re.MULTILINE)
-_EXPORT: Final = re.compile(r"^export (?=(?:const|function\*?) (\w+))", re.MULTILINE)
+_EXPORT: Final = re.compile(r"^export (?=(?:const|(?:async )?function\*?) (\w+))", re.MULTILINE)
+_PACK: Final = 250_000  # characters, or one line of more: less is compressed badly, more opens late
 _PLACE: Final = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -81,8 +83,13 @@ def _pictures(report: Report) -> dict[str, str]:
 def _page(title: str, index: Mapping[str, Any], tests: Iterable[str], pictures: Mapping[str, str]) -> str:
     """The text of a page.
 
-    The tests stand below each other, a line each: the page reads a line when somebody opens that test.
+    Args:
+        title: What the window is called.
+        index: What the page shows before a test is opened.
+        tests: What it shows of a test, as JSON in a line each.
+        pictures: Addresses by digests.
     """
+    firsts, packs = _packed(tests)
     style, early, script = _asset("page.css"), _asset("theme.js"), _script()
     policy = (
         "default-src 'none'",
@@ -99,12 +106,31 @@ def _page(title: str, index: Mapping[str, Any], tests: Iterable[str], pictures: 
         "title": escape(visible(title)),
         "style": style,
         "early": early,
-        "index": _embedded(json.dumps(index, ensure_ascii=False, separators=(",", ":"))),
-        "tests": "\n".join(map(_embedded, tests)),
+        "index": _embedded(json.dumps({**index, "packs": firsts}, ensure_ascii=False, separators=(",", ":"))),
+        "tests": "\n".join(packs),
         "pictures": "\n".join(_embedded(json.dumps([digest, url])) for digest, url in pictures.items()),
         "script": script,
     }
     return _PLACE.sub(lambda place: parts[place[1]], _asset("page.html"))  # at once: a part may hold such a place
+
+
+def _packed(lines: Iterable[str]) -> tuple[list[int], list[str]]:
+    """Lines in packs that are compressed, which a page opens when it needs them.
+
+    Returns:
+        The number of the first line of each pack, and the packs in base64.
+    """
+    firsts: list[int] = []
+    packs: list[list[str]] = []
+    size = _PACK
+    for number, line in enumerate(lines):
+        if size >= _PACK:
+            firsts.append(number)
+            packs.append([])
+            size = 0
+        packs[-1].append(line)
+        size += len(line)
+    return firsts, [b64encode(zlib.compress("\n".join(pack).encode())).decode() for pack in packs]
 
 
 def _embedded(document: str) -> str:

@@ -1,8 +1,8 @@
 // Two runs side by side: what changed, by template and by test.
 import { OUTSIDE, counted, duration, money, moment, percent, whole } from "./text.js";
 import { fill, h, longText, name, outcome, path, setTitle } from "./dom.js";
-import { index, numberOf, testAt } from "./data.js";
-import { link } from "./address.js";
+import { index, lineAt, numberOf } from "./data.js";
+import { address, link } from "./address.js";
 import { changedText } from "./difference.js";
 import { part, table } from "./tables.js";
 import { linkOf, turn } from "./tests.js";
@@ -32,8 +32,8 @@ function figures() {
     ["tokens in", a.sum.input_tokens, b.sum.input_tokens, whole, true],
     ["tokens out", a.sum.output_tokens, b.sum.output_tokens, whole, true],
     ["cost", Number(a.sum.cost), Number(b.sum.cost), money, true],
-    ["time of calls", a.sum.seconds, b.sum.seconds, duration, true],
-    ["time of the run", a.seconds, b.seconds, duration, true],
+    ["time of calls", a.sum.seconds, b.sum.seconds, duration, null],
+    ["time of the run", a.seconds, b.seconds, duration, null],
   ].map(([head, before, after, shown, isLessBetter]) => ({ head, before, after, shown, isLessBetter }));
   return part("figures", "In all", table("In all", [
     { head: "", cell: (row) => row.head },
@@ -111,16 +111,17 @@ function passRates() {
 }
 
 /** Show what changed in a test. */
-export function showChange(content, now) {
+export async function showChange(content, now) {
   const row = index.tests[numberOf(now.test)];
   if (!row) {
     setTitle("No such test", index.title);
     fill(content, h("h1", {}, "No such test"), h("p", {}, "Neither run holds a test ", name(now.test), "."));
     return;
   }
+  const parts = row.line === null ? [] : await lineAt(row.line);
+  if (address().test !== now.test) return; // somebody went on meanwhile
   const [file, ...rest] = row.nodeid.split("::"), [a, b] = row.sums.map((sum) => sum ?? nothing);
   setTitle(rest.at(-1) ?? file, index.title);
-  const parts = row.line === null ? [] : testAt(row.line);
   fill(content,
     h("header", { class: "test-head" },
       h("p", { class: "crumbs" }, h("a", { href: link({ test: "", step: "" }) }, "Overview"), h("span", { class: "dim" }, " / ", name(file))),
@@ -131,7 +132,7 @@ export function showChange(content, now) {
         { head: "", cell: (one) => one.head },
         { head: "A", isNumber: true, cell: (one) => one.shown(one.a) },
         { head: "B", isNumber: true, cell: (one) => one.shown(one.b) },
-        { head: "difference", isNumber: true, cell: (one) => difference(one.a, one.b, one.shown, true) },
+        { head: "difference", isNumber: true, cell: (one) => difference(one.a, one.b, one.shown, one.shown === duration ? null : true) },
       ], [["calls", "calls", whole], ["tokens in", "input_tokens", whole], ["tokens out", "output_tokens", whole], ["cost", "cost", money], ["time of calls", "seconds", duration]]
         .map(([head, key, shown]) => ({ head, shown, a: Number(a[key]), b: Number(b[key]) })))),
     part("changes", "What changed", parts.length ? h("ol", { class: "changes" }, parts.map(change)) : h("p", { class: "dim" }, row.outcomes.includes(null) ? "The test ran in one of the runs only." : "Nothing was said or answered in another way.")));

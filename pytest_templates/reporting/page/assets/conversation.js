@@ -1,7 +1,7 @@
 // A test with its conversation: templates as a tree, what was said and asked in them, and where it failed.
 import { bytes, cost, counted, duration, money, pretty, whole } from "./text.js";
 import { fill, folded, h, longText, name, outcome, path, setTitle } from "./dom.js";
-import { index, numberOf, pictureOf, testAt } from "./data.js";
+import { index, lineAt, numberOf, pictureOf } from "./data.js";
 import { address, link } from "./address.js";
 import { failureText } from "./difference.js";
 import { figure } from "./tables.js";
@@ -15,7 +15,7 @@ const MOST_OPEN = 400; // steps: in longer conversations only what is on the way
 let shown = null; // what is shown: the test, and what is made of it
 
 /** Show a test; at a step, or at that at which it failed. */
-export function showConversation(content, now) {
+export async function showConversation(content, now) {
   const number = numberOf(now.test);
   if (number === undefined) {
     shown = null;
@@ -24,7 +24,9 @@ export function showConversation(content, now) {
     return;
   }
   if (shown?.number !== number) {
-    shown = read(number);
+    const test = await lineAt(number);
+    if (address().test !== now.test) return; // somebody went on meanwhile
+    shown = read(number, test);
     setTitle(shown.test.nodeid.split("::").at(-1), index.title);
     fill(content, head(shown.test), tree(shown.test));
     content.scrollTop = 0;
@@ -38,8 +40,8 @@ export function leaveConversation() {
   shown = null;
 }
 
-function read(number) {
-  const test = testAt(number), children = new Map();
+function read(number, test) {
+  const children = new Map();
   for (const step of test.steps) {
     if (!children.has(step.parent)) children.set(step.parent, []);
     children.get(step.parent).push(step);

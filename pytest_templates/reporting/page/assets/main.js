@@ -33,7 +33,9 @@ function buildTheme() {
   show();
 }
 
-function show(now) {
+let isOverview = false;
+
+async function show(now) {
   const view = now.test ? "test" : now.view === "tests" ? "tests" : "overview";
   document.body.dataset.view = view;
   fill(document.getElementById("places"),
@@ -41,13 +43,16 @@ function show(now) {
     h("a", { href: link({ view: "tests", test: "", step: "" }), "aria-current": view === "tests" ? "page" : null }, `Tests ${whole(index.tests.length)}`));
   document.getElementById("home").href = link({ view: "", test: "", step: "" });
   showTests(now);
-  if (now.test) (isComparison ? showChange : showConversation)(content, now);
-  else {
+  if (now.test) {
+    isOverview = false;
+    await (isComparison ? showChange : showConversation)(content, now);
+  } else if (!isOverview) {
+    isOverview = true;
     leaveConversation();
-    if (content.dataset.shown !== "overview") (isComparison ? showComparison : showOverview)(content);
+    (isComparison ? showComparison : showOverview)(content);
+    content.scrollTop = 0;
   }
-  if (content.dataset.shown !== (now.test || "overview")) content.scrollTop = now.test ? content.scrollTop : 0;
-  content.dataset.shown = now.test ? `test ${now.test}` : "overview";
+  document.documentElement.dataset.shown = now.test || "overview"; // for programs that wait for it
 }
 
 fill(document.getElementById("home"), h("span", { class: "mark", "aria-hidden": "true" }), h("strong", {}, name(index.title || "Tests")),
@@ -60,4 +65,3 @@ tell();
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("main details:not(.sent)")) details.open = true;
 });
-document.documentElement.dataset.ready = "true";

@@ -1,7 +1,7 @@
 // The list of tests: filters, search, and as many rows as fit the window.
 import { counted, duration, money, whole } from "./text.js";
 import { SYMBOLS, fill, h, name, outcome } from "./dom.js";
-import { index, isComparison, lineCount, lineOf } from "./data.js";
+import { index, isComparison, linesIn, packCount } from "./data.js";
 import { address, go, link } from "./address.js";
 
 const SPARE = 8; // rows above and below those that are seen
@@ -17,7 +17,7 @@ let rows = [];
 let tests = []; // those of the rows, in order
 let selected = -1; // a place in `rows`
 let opened = ""; // the node id of the test that is open
-let search = { text: "", said: new Set(), isDone: true, run: 0 };
+let search = { text: "", said: new Set(), isDone: true };
 let shownFor = null; // the filters that the rows were made for
 
 /** The height of a row in pixels, which page.css says. */
@@ -106,8 +106,8 @@ function showFilters(now) {
 function find(now) {
   const text = now.q.trim().toLowerCase();
   if (search.text !== text) {
-    search = { text, said: new Set(), isDone: !text || isComparison, run: search.run + 1 };
-    if (!search.isDone) searchSaid(search, candidates(text));
+    search = { text, said: new Set(), isDone: !text };
+    if (text) searchSaid(search);
   }
   const outcomes = new Set(now.outcome.split(",").filter(Boolean));
   const template = numberIn(index.templates, now.template), model = numberIn(index.models ?? [], now.model);
@@ -157,41 +157,53 @@ function byFile(numbers) {
   return [...files].flatMap(([heading, members]) => [{ heading, count: members.length }, ...members.map((test) => ({ test }))]);
 }
 
-/** The tests whose text may hold what is looked for: JSON is looked through before it is read. */
-function* candidates(text) {
-  const written = JSON.stringify(text).slice(1, -1).replaceAll("<", "\\u003c");
-  const pattern = new RegExp(written.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "iu");
-  for (let number = 0; number < lineCount; number += 1) yield pattern.test(lineOf(number)) ? number : null;
+/** Look through what was said, a little at a time, until another search begins. */
+async function searchSaid(own) {
+  await pause(80); // whoever types goes on typing
+  const mayHold = patternOf(own.text);
+  let until = performance.now() + SLICE, before = 0;
+  for (let pack = 0; pack < packCount; pack += 1) {
+    for (const [line, text] of await linesIn(pack)) {
+      if (mayHold.test(text) && holds(JSON.parse(text), own.text)) own.said.add(testOfLine(line));
+      if (performance.now() < until) continue;
+      if (own.said.size !== before) find(address());
+      before = own.said.size;
+      await pause(0);
+      until = performance.now() + SLICE;
+      if (own !== search) return;
+    }
+    if (own !== search) return;
+  }
+  own.isDone = true;
+  find(address());
 }
 
-/** Look through what was said, a little at a time, until another search begins. */
-function searchSaid(own, numbers) {
-  const go_on = () => {
-    if (own !== search) return;
-    const until = performance.now() + SLICE, before = own.said.size;
-    for (;;) {
-      const next = numbers.next();
-      if (next.done) own.isDone = true;
-      else if (next.value !== null && holds(next.value, own.text)) own.said.add(next.value);
-      if (own.isDone || performance.now() > until) break;
-    }
-    if (own.isDone || own.said.size !== before) find(address());
-    if (!own.isDone) setTimeout(go_on);
-  };
-  setTimeout(go_on, 80); // whoever types goes on typing
+const pause = (milliseconds) => new Promise((go) => setTimeout(go, milliseconds));
+
+/** Fits JSON that may hold a text: it is looked through before it is read. */
+function patternOf(text) {
+  const written = JSON.stringify(text).slice(1, -1);
+  return new RegExp(written.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "iu");
 }
 
 /** Whether a test holds a text in what was said, not in the names of fields. */
-function holds(number, text) {
+function holds(test, text) {
   const has = (value) => typeof value === "string"
     ? value.toLowerCase().includes(text)
     : value !== null && typeof value === "object" && Object.values(value).some(has);
-  const test = JSON.parse(lineOf(number));
+  if (isComparison) return test.some((part) => has([part.before, part.after]));
   return has(test.failure?.text ?? "") || test.messages.some((message) => has(SAID.map((key) => message[key])))
     || test.steps.some((step) => step.type === "tool" && has([step.tool, step.arguments, step.result, step.error]));
 }
 
 const SAID = ["content", "thinking", "refusal", "tool_calls"];
+let byLine = null; // of a comparison: unchanged tests have no line
+
+function testOfLine(line) {
+  if (!isComparison) return line;
+  byLine ??= new Map(index.tests.map((test, number) => [test.line, number]));
+  return byLine.get(line);
+}
 
 /** Draw the rows that are seen, and a few more. */
 function draw() {
