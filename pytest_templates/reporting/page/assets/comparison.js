@@ -1,6 +1,6 @@
 // Two runs side by side: what changed, by template and by test.
 import { OUTSIDE, counted, duration, money, moment, percent, whole } from "./text.js";
-import { fill, h, longText, name, outcome, path, setTitle } from "./dom.js";
+import { breakable, fill, h, longText, name, outcome, path, setTitle, testName } from "./dom.js";
 import { index, lineAt, numberOf } from "./data.js";
 import { address, link } from "./address.js";
 import { changedText } from "./difference.js";
@@ -46,16 +46,19 @@ function figures() {
 /** A difference with its sign, and what part of the value before it is. */
 function difference(before, after, shown, isLessBetter = null) {
   if (before === after) return h("span", { class: "dim" }, "0");
-  const by = after - before, share = before ? ` ${by > 0 ? "+" : "−"}${percent(Math.abs(by / before))}` : "";
+  const by = after - before, part = before && shown !== points ? percent(Math.abs(by / before)) : "0%";
+  const share = part === "0%" ? "" : ` ${by > 0 ? "+" : "−"}${part}`;
   const kind = isLessBetter === null ? "" : (by < 0) === isLessBetter ? "better" : "worse";
   return h("span", { class: kind || null }, `${by > 0 ? "+" : "−"}${shown(Math.abs(by))}`, h("span", { class: "dim" }, share));
 }
+
+const points = (part) => `${Math.round(part * 100)} points`;
 
 function outcomes() {
   const changed = index.tests.filter((test) => test.outcomes[0] !== test.outcomes[1]);
   if (!changed.length) return null;
   return part("outcomes", "Outcomes that changed", h("ul", { class: "failures" }, changed.slice(0, MOST).map((test) => h("li", {}, h("a", { href: linkOf(test) }, turn(test),
-    h("span", { class: "grow" }, h("span", { class: "nodeid" }, name(test.nodeid)), test.failures[1] ?? test.failures[0] ? h("span", { class: "why" }, name(test.failures[1] ?? test.failures[0])) : null))))),
+    h("span", { class: "grow" }, testName(test.nodeid), test.failures[1] ?? test.failures[0] ? h("span", { class: "why" }, name(test.failures[1] ?? test.failures[0])) : null))))),
   changed.length > MOST ? h("p", { class: "dim" }, `and ${whole(changed.length - MOST)} more`) : null);
 }
 
@@ -103,10 +106,10 @@ function passRates() {
   if (!changed.length) return null;
   const rate = (value) => value === null ? "" : percent(value);
   return part("rates", "Pass rates that changed", table("Pass rates that changed", [
-    { head: "test", cell: (row) => h("a", { href: linkOf(row) }, name(row.nodeid)) },
+    { head: "test", cell: (row) => h("a", { href: linkOf(row) }, testName(row.nodeid)) },
     { head: "A", isNumber: true, cell: (row) => rate(row.pass_rates[0]) },
     { head: "B", isNumber: true, cell: (row) => rate(row.pass_rates[1]) },
-    { head: "difference", isNumber: true, cell: (row) => row.pass_rates.includes(null) ? "" : difference(row.pass_rates[0], row.pass_rates[1], percent, false) },
+    { head: "difference", isNumber: true, cell: (row) => row.pass_rates.includes(null) ? "" : difference(row.pass_rates[0], row.pass_rates[1], points, false) },
   ], changed));
 }
 
@@ -125,7 +128,7 @@ export async function showChange(content, now) {
   fill(content,
     h("header", { class: "test-head" },
       h("p", { class: "crumbs" }, h("a", { href: link({ test: "", step: "" }) }, "Overview"), h("span", { class: "dim" }, " / ", name(file))),
-      h("h1", {}, turn(row), " ", name(rest.join(" › ") || file)),
+      h("h1", {}, turn(row), " ", h("bdi", {}, breakable(rest.join(" › ") || file))),
       row.outcomes[0] === row.outcomes[1] ? null : h("p", {}, outcome(row.outcomes[0] ?? "absent"), " in A, ", outcome(row.outcomes[1] ?? "absent"), " in B"),
       row.failures.map((failure, place) => failure ? h("p", { class: "note-bad" }, "AB"[place], ": ", name(failure)) : null),
       table("Numbers of this test", [

@@ -1,6 +1,6 @@
 // A test with its conversation: templates as a tree, what was said and asked in them, and where it failed.
 import { bytes, cost, counted, duration, money, pretty, whole } from "./text.js";
-import { fill, folded, h, longText, name, outcome, path, setTitle } from "./dom.js";
+import { breakable, fill, folded, h, longText, name, outcome, path, setTitle } from "./dom.js";
 import { index, lineAt, numberOf, pictureOf } from "./data.js";
 import { address, link } from "./address.js";
 import { failureText } from "./difference.js";
@@ -69,7 +69,7 @@ function head(test) {
   const sum = index.tests[shown.number].sum;
   return h("header", { class: "test-head" },
     h("p", { class: "crumbs" }, h("a", { href: link({ test: "", step: "", view: "" }) }, "Overview"), h("span", { class: "dim", "aria-hidden": "true" }, " / "), name(file, "dim"), test.line ? h("span", { class: "dim" }, `:${test.line}`) : null),
-    h("h1", {}, outcome(test.outcome), " ", name(rest.join(" › ") || file)),
+    h("h1", {}, outcome(test.outcome), " ", h("bdi", {}, breakable(rest.join(" › ") || file))),
     h("dl", { class: "figures small" },
       figure("time", duration(test.seconds)),
       figure("calls", whole(sum.calls)),
@@ -85,7 +85,7 @@ function head(test) {
 }
 
 const failureBox = (failure) => h("section", { class: "failure", "aria-label": "Failure" },
-  h("p", { class: "failure-message" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), name(failure.message)), failureText(failure.text));
+  h("p", { class: "failure-message" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), name(failure.message)), failure.text.trim() === failure.message ? null : failureText(failure.text));
 
 function tree(test) {
   if (!test.steps.length) {
@@ -99,13 +99,15 @@ const steps = (parent) => h("ol", { class: "steps" }, (shown.children.get(parent
 function stepItem(step) {
   const content = KINDS[step.type]?.(step);
   if (!content) return null;
-  const item = h("li", { class: `step of-${step.type}`, id: `step-${step.id}`, tabindex: "-1", "data-step": step.id }, content);
-  if (shown.test.failure?.step === step.id) {
+  const item = h("li", { class: `step of-${step.type}`, id: `step-${step.id}`, tabindex: "-1" }, content, anchor(step));
+  if (hasFailed(step)) {
     item.classList.add("failed-here");
-    item.append(failureBox(shown.test.failure));
+    if (!shown.children.has(step.id)) item.append(failureBox(shown.test.failure));
   }
   return item;
 }
+
+const hasFailed = (step) => shown.test.failure?.step === step.id;
 
 const anchor = (step) => h("a", { class: "anchor", href: link({ step: step.id }), "aria-label": `Link to step ${step.id + 1}`, title: "Link to this step" }, "#");
 
@@ -117,42 +119,42 @@ const KINDS = {
       step.isolation === "unchanged" ? h("span", { class: "outcome passed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✓"), "isolated") : null,
       step.isolation === "changed" ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "not isolated") : null,
       step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "ended early") : null,
-      h("span", { class: "meta" }, step.file ? h("span", { class: "place" }, name(`${step.file}${step.line ? `:${step.line}` : ""}`)) : null, h("span", {}, duration(step.seconds))), anchor(step)];
+      h("span", { class: "meta" }, step.file ? h("span", { class: "place" }, name(`${step.file}${step.line ? `:${step.line}` : ""}`)) : null, h("span", {}, duration(step.seconds)))];
     const notes = [step.violation ? h("p", { class: "note-bad" }, "The parent was changed: ", name(step.violation)) : null,
-      step.error ? h("p", { class: "note-bad" }, name(step.error)) : null];
+      step.error ? h("p", { class: "note-bad" }, name(step.error)) : null,
+      hasFailed(step) && shown.children.has(step.id) ? failureBox(shown.test.failure) : null];
     if (!shown.children.has(step.id)) return [h("div", { class: "template-line" }, line), notes];
     const isOpen = shown.test.steps.length <= MOST_OPEN || shown.onTheWay.has(step.id) || step.parent === null;
     return folded("template-body", h("span", { class: "template-line" }, line), () => [notes, steps(step.id)], isOpen || leadsTo(step.id));
   },
   sample(step) {
-    const line = [outcome(step.passed ? "passed" : "failed", false), h("strong", {}, `Sample ${step.number}`), step.why ? h("span", { class: "dim why" }, name(step.why)) : null, anchor(step)];
-    return folded("sample-body", h("span", { class: "template-line" }, line), () => steps(step.id), !step.passed || leadsTo(step.id));
+    const line = [outcome(step.passed ? "passed" : "failed", false), h("strong", {}, `Sample ${step.number}`), step.why ? h("span", { class: "dim why" }, name(step.why)) : null];
+    return folded("sample-body", h("span", { class: "template-line" }, line), () => [hasFailed(step) ? failureBox(shown.test.failure) : null, steps(step.id)], !step.passed || leadsTo(step.id));
   },
   message(step) {
     const message = shown.test.messages[step.message];
     if (shown.replies.has(step.message)) return null; // the call shows it
     if (message.role === "tool" && shown.results.has(message.tool_call_id)) return null; // so does the step of the tool
-    return messageBlock(message, anchor(step));
+    return messageBlock(message);
   },
   call(step) {
     const call = shown.test.calls[step.call], reply = step.reply === null ? null : shown.test.messages[step.reply];
     return [
       h("div", { class: "call-line" }, h("span", { class: "model" }, name(call.model)),
-        h("span", { class: "dim" }, CHOSEN_BY[call.chosen_by] ?? call.chosen_by), h("span", { class: `tag source ${call.source}` }, call.source),
+        h("span", { class: "dim" }, CHOSEN_BY[call.chosen_by] ?? call.chosen_by, call.served_by && call.served_by !== call.model ? [", served by ", name(call.served_by)] : null), h("span", { class: `tag source ${call.source}` }, call.source),
         call.fault ? h("span", { class: "tag fault" }, "fault: ", name(call.fault)) : null,
         h("span", { class: "meta" },
           h("span", { title: "Tokens in and out" }, `${whole(call.input_tokens)} → ${whole(call.output_tokens)} tokens`),
-          h("span", {}, call.cost === null ? (call.unpriced ? "unknown price" : "") : money(call.cost)), h("span", {}, duration(call.seconds))), anchor(step)),
-      call.served_by && call.served_by !== call.model ? h("p", { class: "small dim" }, "served by ", name(call.served_by)) : null,
+          h("span", {}, call.cost === null ? (call.unpriced ? "unknown price" : "") : money(call.cost)), h("span", {}, duration(call.seconds)))),
       call.inner.length ? h("p", { class: "small dim" }, "asked ", call.inner.map((one, place) => [place ? ", " : "", name(one)])) : null,
       sentTo(step),
       call.error ? h("p", { class: "note-bad" }, name(call.error)) : null,
-      reply ? messageBlock(reply, null) : null];
+      reply ? messageBlock(reply) : null];
   },
   tool(step) {
     return [
       h("div", { class: "call-line" }, h("span", { class: "tool-name" }, "⚙ ", name(step.tool)), step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "failed") : null,
-        h("span", { class: "meta" }, h("span", {}, duration(step.seconds))), anchor(step)),
+        h("span", { class: "meta" }, h("span", {}, duration(step.seconds)))),
       h("div", { class: "labelled" }, h("span", { class: "role" }, "arguments"), longText(pretty(step.arguments), "said code")),
       h("div", { class: "labelled" }, h("span", { class: "role" }, step.error ? "error" : "result"), longText(step.error && step.error !== step.result ? `${step.error}\n${step.result}`.trim() : step.result, "said code"))];
   },
@@ -171,9 +173,9 @@ function leadsTo(id) {
   return false;
 }
 
-function messageBlock(message, link) {
+function messageBlock(message) {
   return h("div", { class: `message ${message.role}` },
-    h("div", { class: "message-head" }, h("span", { class: "role" }, message.role), message.finish_reason && message.finish_reason !== "stop" ? h("span", { class: "tag" }, name(message.finish_reason)) : null, link),
+    h("div", { class: "message-head" }, h("span", { class: "role" }, message.role), message.finish_reason && message.finish_reason !== "stop" ? h("span", { class: "tag" }, name(message.finish_reason)) : null),
     h("div", { class: "message-body" },
       message.thinking ? folded("thinking", ["Thinking ", h("span", { class: "dim" }, `${whole(message.thinking.length)} characters`)], () => longText(message.thinking)) : null,
       message.content || !(message.tool_calls.length || message.refusal || message.attachments.length) ? longText(message.content) : null,
@@ -198,5 +200,5 @@ function sentTo(step) {
   for (const one of chain.reverse()) for (const [first, last] of one.sent) for (let place = first; place <= last; place += 1) places.push(place);
   if (!places.length) return null;
   return folded("sent", h("span", { class: "dim" }, `Sent ${counted(places.length, "message")}`),
-    () => places.map((place) => messageBlock(shown.test.messages[place], null)));
+    () => places.map((place) => messageBlock(shown.test.messages[place])));
 }

@@ -36,9 +36,6 @@ export async function lineAt(number) {
   return JSON.parse(lines[number - index.packs[pack]][1]);
 }
 
-/** How many packs were opened so far. */
-export const openedPacks = () => opened.size;
-
 let pictures = null;
 
 /** The content of a picture as an address, by its digest. */

@@ -1,7 +1,7 @@
 // How two texts differ, word by word; and the differences that pytest printed, with their colours.
 import { h, append, said } from "./dom.js";
 
-const WORDS = /\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu;
+const WORDS = /\s*(?:[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_])|\s+$/gu; // each with the space before it
 const MOST = 4_000_000; // steps of the comparison: beyond, the texts are taken to differ as a whole
 
 /** The pieces of two texts: `[kind, text]` with kind "same", "gone" or "new". */
@@ -36,7 +36,7 @@ function compared(a, b) {
   return [...found, ["gone", a.slice(i).join("")], ["new", b.slice(j).join("")]];
 }
 
-/** Neighbours of one kind in one piece; a single space between two changes belongs to both. */
+/** Neighbours of one kind in one piece, and of a change first what is gone. */
 function merged(found) {
   const result = [];
   let gone = "", fresh = "";
@@ -45,18 +45,16 @@ function merged(found) {
     if (fresh) result.push(["new", fresh]);
     gone = fresh = "";
   };
-  found = found.filter(([, text]) => text);
-  found.forEach(([kind, text], place) => {
-    const next = found[place + 1];
+  for (const [kind, text] of found) {
+    if (!text) continue;
     if (kind === "gone") gone += text;
     else if (kind === "new") fresh += text;
-    else if (!text.trim() && !text.includes("\n") && (gone || fresh) && next && next[0] !== "same") gone += text, fresh += text;
     else {
       flush();
       if (result.at(-1)?.[0] === "same") result.at(-1)[1] += text;
       else result.push(["same", text]);
     }
-  });
+  }
   flush();
   return result;
 }

@@ -56,6 +56,16 @@ export function path(text) {
   return h("bdi", { class: "path" }, cut ? h("span", { class: "dim" }, text.slice(0, cut)) : null, text.slice(cut));
 }
 
+/** A test's name, and after it the file that it stands in. */
+export function testName(nodeid) {
+  const cut = nodeid.indexOf("::");
+  return h("span", { class: "test-name" }, h("bdi", { class: "nodeid" }, breakable(cut < 0 ? nodeid : nodeid.slice(cut + 2))),
+    " ", cut < 0 ? null : h("bdi", { class: "dim small" }, breakable(nodeid.slice(0, cut))));
+}
+
+/** A name that may go on in the next line where a word of it ends. */
+export const breakable = (text) => text.split(/(?<=[_/.-]|::)|(?=\[)/).map((word, place) => [place ? document.createElement("wbr") : null, word]);
+
 /** An outcome: a symbol with its colour, and the word. */
 export function outcome(word, withWord = true) {
   return h("span", { class: `outcome ${word}`, title: withWord ? null : word },

@@ -80,7 +80,11 @@ export function moment(iso) {
   return date.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
 }
 
-/** A value as people read JSON. */
-export const pretty = (value) => JSON.stringify(value, null, 2) ?? "";
+/** A value as people read JSON: on a line where it fits one. */
+export function pretty(value) {
+  const lines = JSON.stringify(value, null, 1) ?? "";
+  const line = lines.replace(/\n */g, " ").replace(/^([[{]) | ([\]}])$/g, "$1$2");
+  return line.length <= 100 ? line : JSON.stringify(value, null, 2);
+}
 
 export const OUTSIDE = "code outside of templates";
