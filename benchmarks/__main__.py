@@ -5,11 +5,12 @@ from __future__ import annotations
 import coverage
 import memory
 import replay
+import report_page
 import scrubbing
 import startup
 import subroutines
 import turns
 
 if __name__ == "__main__":
-    for benchmark in (turns, subroutines, memory, startup, replay, scrubbing, coverage):
+    for benchmark in (turns, subroutines, memory, startup, replay, scrubbing, coverage, report_page):
         benchmark.main()

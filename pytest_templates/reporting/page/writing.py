@@ -28,6 +28,7 @@ _MODULES: Final = (  # each imports from those before it
     "difference",
     "tests",
     "tables",
+    "highlight",
     "overview",
     "conversation",
     "comparison",

@@ -4,6 +4,7 @@ import { breakable, fill, folded, h, longText, name, outcome, path, setTitle } f
 import { index, lineAt, numberOf, pictureOf } from "./data.js";
 import { address, link } from "./address.js";
 import { failureText } from "./difference.js";
+import { mark } from "./highlight.js";
 import { figure } from "./tables.js";
 
 const CHOSEN_BY = {
@@ -31,8 +32,10 @@ export async function showConversation(content, now) {
     fill(content, head(shown.test), tree(shown.test));
     content.scrollTop = 0;
   }
+  const found = mark(content, now.q);
   const step = now.step ? Number(now.step) : shown.test.failure?.step ?? null;
   if (step !== null) showStep(step, !now.step);
+  else found?.startContainer.parentElement.scrollIntoView({ block: "nearest" });
 }
 
 /** Forget what is shown: something else took its place. */
@@ -50,7 +53,8 @@ function read(number, test) {
   for (let step = test.failure?.step ?? null; step !== null && step !== undefined; step = test.steps[step].parent) onTheWay.add(step);
   const replies = new Set(test.steps.filter((step) => step.type === "call" && step.reply !== null).map((step) => step.reply));
   const results = new Set(test.steps.filter((step) => step.type === "tool" && step.tool_call_id).map((step) => step.tool_call_id));
-  return { number, test, children, onTheWay, replies, results };
+  const firstBad = test.steps.find((step) => step.type === "sample" && !step.passed)?.id;
+  return { number, test, children, onTheWay, replies, results, firstBad };
 }
 
 function showStep(step, isFailure) {
@@ -113,13 +117,14 @@ const anchor = (step) => h("a", { class: "anchor", href: link({ step: step.id })
 
 const KINDS = {
   template(step) {
-    const around = parentPath(step), own = step.path.startsWith(`${around}/`) && around ? step.path.slice(around.length + 1) : step.path;
+    const around = parentPath(step), isBelow = around && /^[/@]/.test(step.path.slice(around.length)) && step.path.startsWith(around);
+    const own = isBelow ? step.path.slice(around.length).replace(/^\//, "") : step.path;
     const line = [h("span", { class: "template-name", title: step.path }, path(own)), h("span", { class: "kind" }, name(step.kind)),
       step.subroutine ? h("span", { class: "tag" }, "subroutine") : null,
       step.isolation === "unchanged" ? h("span", { class: "outcome passed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✓"), "isolated") : null,
       step.isolation === "changed" ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "not isolated") : null,
       step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "ended early") : null,
-      h("span", { class: "meta" }, step.file ? h("span", { class: "place" }, name(`${step.file}${step.line ? `:${step.line}` : ""}`)) : null, h("span", {}, duration(step.seconds)))];
+      h("span", { class: "meta" }, step.file ? h("span", { class: "place" }, name(`${step.file}${step.line ? `:${step.line}` : ""}`)) : null, time(step.seconds))];
     const notes = [step.violation ? h("p", { class: "note-bad" }, "The parent was changed: ", name(step.violation)) : null,
       step.error ? h("p", { class: "note-bad" }, name(step.error)) : null,
       hasFailed(step) && shown.children.has(step.id) ? failureBox(shown.test.failure) : null];
@@ -129,7 +134,8 @@ const KINDS = {
   },
   sample(step) {
     const line = [outcome(step.passed ? "passed" : "failed", false), h("strong", {}, `Sample ${step.number}`), step.why ? h("span", { class: "dim why" }, name(step.why)) : null];
-    return folded("sample-body", h("span", { class: "template-line" }, line), () => [hasFailed(step) ? failureBox(shown.test.failure) : null, steps(step.id)], !step.passed || leadsTo(step.id));
+    const isOpen = step.id === shown.firstBad || shown.onTheWay.has(step.id) || leadsTo(step.id);
+    return folded("sample-body", h("span", { class: "template-line" }, line), () => [hasFailed(step) ? failureBox(shown.test.failure) : null, steps(step.id)], isOpen);
   },
   message(step) {
     const message = shown.test.messages[step.message];
@@ -141,11 +147,11 @@ const KINDS = {
     const call = shown.test.calls[step.call], reply = step.reply === null ? null : shown.test.messages[step.reply];
     return [
       h("div", { class: "call-line" }, h("span", { class: "model" }, name(call.model)),
-        h("span", { class: "dim" }, CHOSEN_BY[call.chosen_by] ?? call.chosen_by, call.served_by && call.served_by !== call.model ? [", served by ", name(call.served_by)] : null), h("span", { class: `tag source ${call.source}` }, call.source),
+        h("span", { class: "dim" }, CHOSEN_BY[call.chosen_by] ?? call.chosen_by, call.served_by && !`:${call.model}`.endsWith(`:${call.served_by}`) ? [", served by ", name(call.served_by)] : null), h("span", { class: `tag source ${call.source}` }, call.source),
         call.fault ? h("span", { class: "tag fault" }, "fault: ", name(call.fault)) : null,
         h("span", { class: "meta" },
-          h("span", { title: "Tokens in and out" }, `${whole(call.input_tokens)} → ${whole(call.output_tokens)} tokens`),
-          h("span", {}, call.cost === null ? (call.unpriced ? "unknown price" : "") : money(call.cost)), h("span", {}, duration(call.seconds)))),
+          call.input_tokens || call.output_tokens ? h("span", { title: "Tokens in and out" }, `${whole(call.input_tokens)} → ${whole(call.output_tokens)} tokens`) : null,
+          call.cost !== null ? h("span", {}, money(call.cost)) : call.unpriced ? h("span", {}, "unknown price") : null, time(call.seconds))),
       call.inner.length ? h("p", { class: "small dim" }, "asked ", call.inner.map((one, place) => [place ? ", " : "", name(one)])) : null,
       sentTo(step),
       call.error ? h("p", { class: "note-bad" }, name(call.error)) : null,
@@ -154,11 +160,14 @@ const KINDS = {
   tool(step) {
     return [
       h("div", { class: "call-line" }, h("span", { class: "tool-name" }, "⚙ ", name(step.tool)), step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "failed") : null,
-        h("span", { class: "meta" }, h("span", {}, duration(step.seconds)))),
+        h("span", { class: "meta" }, time(step.seconds))),
       h("div", { class: "labelled" }, h("span", { class: "role" }, "arguments"), longText(pretty(step.arguments), "said code")),
-      h("div", { class: "labelled" }, h("span", { class: "role" }, step.error ? "error" : "result"), longText(step.error && step.error !== step.result ? `${step.error}\n${step.result}`.trim() : step.result, "said code"))];
+      h("div", { class: "labelled" }, h("span", { class: "role" }, step.error ? "error" : "result"), longText(step.error && !step.result.includes(step.error) ? `${step.error}\n${step.result}`.trim() : step.result, "said code"))];
   },
 };
+
+/** A time that is worth telling. */
+const time = (seconds) => seconds >= 0.0005 ? h("span", {}, duration(seconds)) : null;
 
 function parentPath(step) {
   for (let around = step.parent; around !== null; around = shown.test.steps[around].parent) {
@@ -187,9 +196,18 @@ function messageBlock(message) {
 function attachment(one) {
   const facts = [one.media_type ?? one.kind, one.size === null ? null : bytes(one.size), one.digest ? `sha256 ${one.digest.slice(0, 12)}…` : null].filter(Boolean).join(" · ");
   const address = one.kind === "image" && one.digest ? pictureOf(one.digest) : undefined;
-  return h("figure", { class: "attachment" },
-    address ? h("img", { src: address, alt: `Attached picture, ${facts}`, loading: "lazy" }) : null,
-    h("figcaption", { class: "small dim" }, name(facts), one.kind === "image" && !address ? " · the picture is not in this report" : null));
+  const caption = h("figcaption", { class: "small dim" }, name(facts));
+  const figure = h("figure", { class: "attachment" }, caption);
+  const leaveOut = (why) => caption.append(` · ${why}`);
+  if (address) {
+    const picture = h("img", { src: address, alt: `Attached picture, ${facts}`, loading: "lazy" });
+    picture.addEventListener("error", () => {
+      picture.remove();
+      leaveOut("no browser can show it");
+    });
+    figure.prepend(picture);
+  } else if (one.kind === "image") leaveOut("not in this report");
+  return figure;
 }
 
 /** What a call was sent, beyond what an earlier one was. */

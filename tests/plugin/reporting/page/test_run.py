@@ -107,6 +107,13 @@ def test_search_finds_names_first_then_what_was_said(opened: Opened, run_of_desk
     assert listed(page) == [PARCEL, "tests/test_tone.py::test_an_angry_customer_is_answered_kindly"]
 
 
+def test_what_was_searched_for_is_marked_where_it_was_said(opened: Opened, run_of_desk: Path, at: At) -> None:
+    page = opened(run_of_desk, f"{at(REFUND)}&q=WORD by Word")
+
+    marked = page.evaluate("[...CSS.highlights.get('found')].map(range => range.toString())")
+    assert marked == ["word by word"]
+
+
 def test_search_finds_no_names_of_fields(opened: Opened, run_of_desk: Path) -> None:
     page = opened(run_of_desk, "q=input_tokens")
 
@@ -150,6 +157,19 @@ def test_a_picture_is_shown(opened: Opened, run_of_desk: Path, at: At) -> None:
     picture.scroll_into_view_if_needed()
 
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+
+
+def test_a_picture_that_no_browser_can_show_is_said_to_be_one(
+    opened: Opened, made_up: dict[str, Any], tmp_path: Path, at: At
+) -> None:
+    run = made_up["support_desk"]()
+    [picture] = run["pictures"].values()
+    picture["content"] = "AAAA"
+    write_page(Report.model_validate(run), tmp_path / "run.html")
+    page = opened(tmp_path / "run.html", at(PHOTO))
+
+    page.get_by_text("no browser can show it").wait_for()
+    assert page.locator("main img").count() == 0
 
 
 def test_a_failing_test_opens_at_the_message_that_failed(opened: Opened, run_of_desk: Path, at: At) -> None:

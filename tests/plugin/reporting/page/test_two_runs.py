@@ -55,7 +55,8 @@ def test_what_changed_in_a_test_is_marked_word_by_word(opened: Opened, two_runs:
         ["answer", "desk/answer"],
     ]
     assert changes.nth(1).locator("del, ins").all_inner_texts() == ["large", "medium"]
-    assert changes.nth(2).locator(".said").inner_text().startswith("You Yes, you can return them within 30 days, Ada.")
+    assert changes.nth(2).locator("del").all_inner_texts() == ["You", " The", " five working days"]
+    assert changes.nth(2).locator("ins").all_inner_texts() == ["Yes, you", " Your", " a week"]
 
 
 def test_samples_are_compared_by_their_number(opened: Opened, two_runs: Path, at: At) -> None:
