@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypedDict
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict
 
 from pytest_templates.reporting.conversation import CallStep, Message, MessageStep, SampleStep, TemplateStep, ToolStep
 from pytest_templates.reporting.document import Call, Report, Test
-from pytest_templates.reporting.page.sums import model_of, pass_rate, rows_by, sum_of, template_of
+from pytest_templates.reporting.page.sums import has_conversations, model_of, pass_rate, rows_by, sum_of, template_of
 
 What: TypeAlias = Literal["prompt", "answer", "model", "tool", "error"]
-_MOST_SHOWN: Final = 100  # changed prompts of all tests, each with the tests that it changed in
 
 
 class Part(TypedDict):
@@ -88,7 +87,7 @@ def index_of_changes(before: Report, after: Report, tests: Sequence[TestChange])
         "runs": [_run(before), _run(after)],
         "templates": list(_templates(before, after, tests)),
         "prompts": _prompts(tests),
-        "has_conversations": [any(test.steps for test in report.tests) for report in (before, after)],
+        "has_conversations": [has_conversations(report) for report in (before, after)],
         "tests": [_row(one, next(lines) if one.parts else None) for one in tests],
     }
 
@@ -212,19 +211,28 @@ def _templates(before: Report, after: Report, tests: Sequence[TestChange]) -> It
         }
 
 
-def _prompts(tests: Sequence[TestChange]) -> dict[str, Any]:
-    """The prompts that changed, each change once with the tests that it changed in, the most frequent first."""
-    found: dict[tuple[str, str | None, str | None], list[int]] = {}
+def _prompts(tests: Sequence[TestChange]) -> list[dict[str, Any]]:
+    """The templates whose prompts changed, those of most tests first; of each the change that most tests have."""
+    found: dict[str, dict[tuple[str | None, str | None], set[int]]] = {}
     for number, test in enumerate(tests):
         for part in test.parts:
             if part["what"] == "prompt":
-                found.setdefault((part["path"], part["before"], part["after"]), []).append(number)
-    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
-    shown = [
-        {"path": path, "before": before, "after": after, "test": numbers[0], "tests": len(numbers)}
-        for (path, before, after), numbers in ordered[:_MOST_SHOWN]
-    ]
-    return {"total": len(ordered), "shown": shown}
+                texts = found.setdefault(part["path"], {})
+                texts.setdefault((part["before"], part["after"]), set()).add(number)
+    rows = [_prompt(path, texts) for path, texts in found.items()]
+    return sorted(rows, key=lambda row: -row["tests"])
+
+
+def _prompt(path: str, texts: Mapping[tuple[str | None, str | None], set[int]]) -> dict[str, Any]:
+    (before, after), numbers = max(texts.items(), key=lambda item: len(item[1]))
+    return {
+        "path": path,
+        "before": before,
+        "after": after,
+        "test": min(numbers),
+        "tests": len(set().union(*texts.values())),
+        "texts": len(texts),
+    }
 
 
 def _row(one: TestChange, line: int | None) -> dict[str, Any]:

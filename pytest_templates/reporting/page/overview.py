@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from pytest_templates.reporting.document import Reach, Report, Test
-from pytest_templates.reporting.page.sums import Sum, model_of, rows_by, sum_of, template_of
+from pytest_templates.reporting.page.sums import Sum, has_conversations, model_of, rows_by, sum_of, template_of
 
 
 class Listed(TypedDict):
@@ -64,7 +64,7 @@ def index_of_run(report: Report) -> dict[str, Any]:
         "isolation": _isolation(report.tests),
         "coverage": None if report.coverage is None else _coverage(report.coverage),
         "stale": None if report.stale is None else [one.model_dump() for one in report.stale],
-        "has_conversations": any(test.steps for test in report.tests),
+        "has_conversations": has_conversations(report),
         "tests": [_row(test, numbers, numbers_of_models) for test in report.tests],
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TypedDict
 
-from pytest_templates.reporting.document import Call, Test
+from pytest_templates.reporting.document import Call, Report, Test
 
 
 class Sum(TypedDict):
@@ -87,3 +87,8 @@ def model_of(call: Call) -> str:
 def pass_rate(test: Test) -> float | None:
     """Which part of a test's samples passed; ``None`` where it was not run in samples."""
     return None if test.samples is None else test.samples.passed / test.samples.count
+
+
+def has_conversations(report: Report) -> bool:
+    """Whether a report holds what was said, where a model was called: older ones do not."""
+    return any(test.steps for test in report.tests) or not report.calls

@@ -72,11 +72,11 @@ function templates() {
   return part("templates", "Templates", table("Templates", [
     { head: "template", cell: (row) => row.name ? path(row.name) : OUTSIDE },
     { head: "models", cell: models },
+    { head: "answers changed", isNumber: true, cell: (row) => row.answers ? `in ${counted(row.answers, "test")}` : h("span", { class: "dim" }, "0") },
     { head: "calls", isNumber: true, cell: numbers("calls") },
     { head: "tokens in", isNumber: true, cell: numbers("input_tokens") },
     { head: "tokens out", isNumber: true, cell: numbers("output_tokens") },
     { head: "cost", isNumber: true, cell: numbers("cost") },
-    { head: "answers changed", isNumber: true, cell: (row) => row.answers ? counted(row.answers, "test") : h("span", { class: "dim" }, "0") },
   ], changed), rows.length > changed.length ? h("p", { class: "dim" }, `${counted(rows.length - changed.length, "template")} without a change`) : null);
 }
 
@@ -87,12 +87,13 @@ function models(row) {
 }
 
 function prompts() {
-  const { total, shown } = index.prompts;
+  const total = index.prompts.length;
   if (!total) return null;
-  return part("prompts", "Prompts that changed", shown.slice(0, MOST).map((one) => h("article", { class: "change" },
-    h("header", { class: "change-head" }, path(one.path || OUTSIDE), h("span", { class: "dim" }, "in ", h("a", { href: linkOf(index.tests[one.test]) }, counted(one.tests, "test")))),
+  return part("prompts", "Prompts that changed", index.prompts.slice(0, MOST).map((one) => h("article", { class: "change" },
+    h("header", { class: "change-head" }, path(one.path || OUTSIDE), h("span", { class: "dim" }, `in ${counted(one.tests, "test")}`,
+      one.texts > 1 ? [`, ${whole(one.texts)} different texts, such as in `, h("a", { class: "there", href: linkOf(index.tests[one.test]) }, "this test")] : [", ", h("a", { class: "there", href: linkOf(index.tests[one.test]) }, one.tests > 1 ? "such as this" : "this one")])),
     texts(one.before, one.after))),
-  total > MOST ? h("p", { class: "dim" }, `and ${whole(total - MOST)} more, in the tests`) : null);
+  total > MOST ? h("p", { class: "dim" }, `and ${counted(total - MOST, "template")} more, in the tests`) : null);
 }
 
 function texts(before, after) {

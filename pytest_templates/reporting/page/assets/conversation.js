@@ -54,7 +54,7 @@ function read(number, test) {
   const replies = new Set(test.steps.filter((step) => step.type === "call" && step.reply !== null).map((step) => step.reply));
   const results = new Set(test.steps.filter((step) => step.type === "tool" && step.tool_call_id).map((step) => step.tool_call_id));
   const firstBad = test.steps.find((step) => step.type === "sample" && !step.passed)?.id;
-  return { number, test, children, onTheWay, replies, results, firstBad };
+  return { number, test, children, onTheWay, replies, results, firstBad, sent: sentCounts(test.steps) };
 }
 
 function showStep(step, isFailure) {
@@ -210,13 +210,30 @@ function attachment(one) {
   return figure;
 }
 
-/** What a call was sent, beyond what an earlier one was. */
+/** What a call was sent. */
 function sentTo(step) {
-  const places = [];
+  const count = shown.sent.get(step.id);
+  return count ? folded("sent", h("span", { class: "dim" }, `Sent ${counted(count, "message")}`),
+    () => placesSent(step).map((place) => messageBlock(shown.test.messages[place]))) : null;
+}
+
+const sizeOf = (ranges) => ranges.reduce((size, [first, last]) => size + last - first + 1, 0);
+const within = (ranges) => ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, place) => first + place));
+
+/** How many messages each call was sent: a call tells what it was sent beyond an earlier one, and which of that it was not. */
+function sentCounts(steps) {
+  const counts = new Map();
+  for (const { id, type, continues, left_out = 0, before = [], sent } of steps) {
+    if (type === "call") counts.set(id, sizeOf(before) + (continues === null ? 0 : Math.max(0, counts.get(continues) - left_out)) + sizeOf(sent));
+  }
+  return counts;
+}
+
+/** The places of all messages that a call was sent, in order. */
+function placesSent(step) {
   const chain = [step];
   while (chain.at(-1).continues !== null) chain.push(shown.test.steps[chain.at(-1).continues]);
-  for (const one of chain.reverse()) for (const [first, last] of one.sent) for (let place = first; place <= last; place += 1) places.push(place);
-  if (!places.length) return null;
-  return folded("sent", h("span", { class: "dim" }, `Sent ${counted(places.length, "message")}`),
-    () => places.map((place) => messageBlock(shown.test.messages[place])));
+  let places = [];
+  for (const { left_out = 0, before = [], sent } of chain.reverse()) places = [...within(before), ...places.slice(left_out), ...within(sent)];
+  return places;
 }

@@ -53,7 +53,7 @@ export const name = (text, className = "") => h("bdi", { class: className || nul
 /** A path, of which the last part counts. */
 export function path(text) {
   const cut = text.lastIndexOf("/") + 1;
-  return h("bdi", { class: "path" }, cut ? h("span", { class: "dim" }, text.slice(0, cut)) : null, text.slice(cut));
+  return h("bdi", { class: "path" }, cut ? h("span", { class: "dim" }, breakable(text.slice(0, cut))) : null, breakable(text.slice(cut)));
 }
 
 /** A test's name, and after it the file that it stands in. */

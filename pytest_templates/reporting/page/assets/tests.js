@@ -70,6 +70,7 @@ function choice(key, values) {
 function everything() {
   const box = h("input", { type: "checkbox", id: "all", onchange: () => go({ all: box.checked ? "1" : "" }, true) });
   const same = index.tests.filter((test) => !test.is_changed).length;
+  if (!same) return null;
   return h("label", { class: "all" }, box, ` Also ${counted(same, "test")} without a change`);
 }
 
@@ -150,7 +151,7 @@ function titled(heading, numbers) {
 function byFile(numbers) {
   const files = new Map();
   for (const number of numbers) {
-    const file = index.tests[number].nodeid.split("::", 1)[0];
+    const { file } = parts(index.tests[number].nodeid);
     if (!files.has(file)) files.set(file, []);
     files.get(file).push(number);
   }
@@ -216,7 +217,7 @@ function draw() {
   for (let place = first; place < last; place += 1) drawn.push(rowAt(place, height));
   canvas.replaceChildren(...drawn);
   if (focused !== undefined) canvas.querySelector(`[data-place="${focused}"]`)?.focus({ preventScroll: true });
-  if (!rows.length) canvas.append(h("li", { class: "none" }, search.isDone ? "No test fits." : "Searching …"));
+  if (!rows.length) canvas.append(h("li", { class: "none" }, search.isDone ? (index.tests.length ? "No test fits." : "No test has run.") : "Searching …"));
 }
 
 function rowAt(place, height) {
@@ -228,16 +229,22 @@ function rowAt(place, height) {
   return content;
 }
 
+/** The parts of a node id: file and class, function, and what it was given, which tells it from its neighbours. */
+function parts(nodeid) {
+  const bracket = nodeid.endsWith("]") ? nodeid.indexOf("[") : -1;
+  const whole = bracket > 0 ? nodeid.slice(0, bracket) : nodeid, cut = whole.lastIndexOf("::");
+  return { file: cut < 0 ? "" : whole.slice(0, cut), stem: cut < 0 ? whole : whole.slice(cut + 2), parameters: bracket > 0 ? nodeid.slice(bracket) : "" };
+}
+
 function testLink(row, place) {
   const test = index.tests[row.test], isOpen = test.nodeid === opened;
-  const label = row.isFull ? test.nodeid : test.nodeid.slice(test.nodeid.indexOf("::") + 2 || 0);
-  const cut = label.endsWith("]") ? label.indexOf("[") : -1; // what a test was given tells it from its neighbours
-  const stem = cut > 0 ? label.slice(0, cut) : label, parameters = cut > 0 ? label.slice(cut) : "";
+  const { file, stem, parameters } = parts(test.nodeid);
   const isTab = selected >= 0 ? place === selected : place === firstTest();
   return h("a", {
     class: `row${place === selected ? " selected" : ""}`, href: linkOf(test), "data-place": place, tabindex: isTab ? "0" : "-1",
     "aria-current": isOpen ? "page" : null, title: null,
-  }, isComparison ? turn(test) : outcome(test.outcome, false), h("span", { class: "label" }, name(stem), parameters ? name(parameters, "parameters") : null),
+  }, isComparison ? turn(test) : outcome(test.outcome, false), h("span", { class: "label" }, name(stem), parameters ? name(parameters, "parameters") : null,
+    row.isFull ? name(file, "file") : null),
   test.samples ? h("span", { class: "dim" }, `${test.samples[0]}/${test.samples[1]}`) : null,
   isComparison ? kinds(test) : h("span", { class: "number" }, duration(test.seconds)));
 }
