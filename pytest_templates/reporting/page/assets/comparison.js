@@ -1,5 +1,5 @@
 // Two runs side by side: what changed, by template and by test.
-import { OUTSIDE, counted, duration, money, moment, percent, whole } from "./text.js";
+import { OUTSIDE, cost, counted, duration, money, moment, percent, whole } from "./text.js";
 import { breakable, fill, h, longText, name, outcome, path, setTitle, testName } from "./dom.js";
 import { index, lineAt, numberOf } from "./data.js";
 import { address, link } from "./address.js";
@@ -31,7 +31,7 @@ function figures() {
     ["calls", a.sum.calls, b.sum.calls, whole, true],
     ["tokens in", a.sum.input_tokens, b.sum.input_tokens, whole, true],
     ["tokens out", a.sum.output_tokens, b.sum.output_tokens, whole, true],
-    ["cost", Number(a.sum.cost), Number(b.sum.cost), money, true],
+    ["cost", a.sum, b.sum, cost, true],
     ["time of calls", a.sum.seconds, b.sum.seconds, duration, null],
     ["time of the run", a.seconds, b.seconds, duration, null],
   ].map(([head, before, after, shown, isLessBetter]) => ({ head, before, after, shown, isLessBetter }));
@@ -43,13 +43,21 @@ function figures() {
   ], rows));
 }
 
-/** A difference with its sign, and what part of the value before it is. */
-function difference(before, after, shown, isLessBetter = null) {
+/** A difference with its sign and, with `hasShare`, what part of the value before it is; of costs where both are known. */
+function difference(before, after, shown, isLessBetter = null, hasShare = true) {
+  if (shown === cost) {
+    if (before.unpriced || after.unpriced) return h("span", { class: "dim" }, "unknown");
+    return difference(Number(before.cost), Number(after.cost), money, isLessBetter, hasShare);
+  }
   if (before === after) return h("span", { class: "dim" }, "0");
-  const by = after - before, part = before && shown !== points ? percent(Math.abs(by / before)) : "0%";
-  const share = part === "0%" ? "" : ` ${by > 0 ? "+" : "−"}${part}`;
+  const by = after - before, share = !hasShare || !before ? "" : shareOf(by / before);
   const kind = isLessBetter === null ? "" : (by < 0) === isLessBetter ? "better" : "worse";
   return h("span", { class: kind || null }, `${by > 0 ? "+" : "−"}${shown(Math.abs(by))}`, h("span", { class: "dim" }, share));
+}
+
+function shareOf(part) {
+  if (Math.abs(part) < 0.005) return "";
+  return part < 10 ? ` ${part > 0 ? "+" : "−"}${percent(Math.abs(part))}` : ` ×${whole(Math.round(part + 1))}`;
 }
 
 const points = (part) => `${Math.round(part * 100)} points`;
@@ -66,17 +74,17 @@ const nothing = { others: [], calls: 0, input_tokens: 0, output_tokens: 0, cost:
 
 function templates() {
   const rows = index.templates.map((row) => ({ ...row, a: row.runs[0] ?? nothing, b: row.runs[1] ?? nothing }));
-  const numbers = (key) => (row) => difference(Number(row.a[key]), Number(row.b[key]), key === "cost" ? money : whole, true);
+  const numbers = (key) => (row) => difference(row.a[key], row.b[key], whole, true, false);
   const changed = rows.filter((row) => row.answers || ["calls", "input_tokens", "output_tokens", "cost"].some((key) => row.a[key] !== row.b[key]) || row.a.others.join() !== row.b.others.join());
   if (!changed.length) return part("templates", "Templates", h("p", { class: "dim" }, "Every template asked the same models for the same tokens."));
   return part("templates", "Templates", table("Templates", [
     { head: "template", cell: (row) => row.name ? path(row.name) : OUTSIDE },
-    { head: "models", cell: models },
+    { head: "models", cell: models, isWide: true },
     { head: "answers changed", isNumber: true, cell: (row) => row.answers ? `in ${counted(row.answers, "test")}` : h("span", { class: "dim" }, "0") },
     { head: "calls", isNumber: true, cell: numbers("calls") },
     { head: "tokens in", isNumber: true, cell: numbers("input_tokens") },
     { head: "tokens out", isNumber: true, cell: numbers("output_tokens") },
-    { head: "cost", isNumber: true, cell: numbers("cost") },
+    { head: "cost", isNumber: true, cell: (row) => difference(row.a, row.b, cost, true, false) },
   ], changed), rows.length > changed.length ? h("p", { class: "dim" }, `${counted(rows.length - changed.length, "template")} without a change`) : null);
 }
 
@@ -110,7 +118,7 @@ function passRates() {
     { head: "test", cell: (row) => h("a", { href: linkOf(row) }, testName(row.nodeid)) },
     { head: "A", isNumber: true, cell: (row) => rate(row.pass_rates[0]) },
     { head: "B", isNumber: true, cell: (row) => rate(row.pass_rates[1]) },
-    { head: "difference", isNumber: true, cell: (row) => row.pass_rates.includes(null) ? "" : difference(row.pass_rates[0], row.pass_rates[1], points, false) },
+    { head: "difference", isNumber: true, cell: (row) => row.pass_rates.includes(null) ? "" : difference(row.pass_rates[0], row.pass_rates[1], points, false, false) },
   ], changed));
 }
 
@@ -137,8 +145,8 @@ export async function showChange(content, now) {
         { head: "A", isNumber: true, cell: (one) => one.shown(one.a) },
         { head: "B", isNumber: true, cell: (one) => one.shown(one.b) },
         { head: "difference", isNumber: true, cell: (one) => difference(one.a, one.b, one.shown, one.shown === duration ? null : true) },
-      ], [["calls", "calls", whole], ["tokens in", "input_tokens", whole], ["tokens out", "output_tokens", whole], ["cost", "cost", money], ["time of calls", "seconds", duration]]
-        .map(([head, key, shown]) => ({ head, shown, a: Number(a[key]), b: Number(b[key]) })))),
+      ], [["calls", "calls", whole], ["tokens in", "input_tokens", whole], ["tokens out", "output_tokens", whole], ["cost", "", cost], ["time of calls", "seconds", duration]]
+        .map(([head, key, shown]) => ({ head, shown, a: key ? a[key] : a, b: key ? b[key] : b })))),
     part("changes", "What changed", parts.length ? h("ol", { class: "changes" }, parts.map(change)) : h("p", { class: "dim" }, row.outcomes.includes(null) ? "The test ran in one of the runs only." : "Nothing was said or answered in another way.")));
   content.scrollTop = 0;
 }

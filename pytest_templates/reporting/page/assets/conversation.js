@@ -126,7 +126,7 @@ const KINDS = {
       step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "ended early") : null,
       h("span", { class: "meta" }, step.file ? h("span", { class: "place" }, name(`${step.file}${step.line ? `:${step.line}` : ""}`)) : null, time(step.seconds))];
     const notes = [step.violation ? h("p", { class: "note-bad" }, "The parent was changed: ", name(step.violation)) : null,
-      step.error ? h("p", { class: "note-bad" }, name(step.error)) : null,
+      step.error && !isToldBelow(step.error) ? errorNote(step.error) : null,
       hasFailed(step) && shown.children.has(step.id) ? failureBox(shown.test.failure) : null];
     if (!shown.children.has(step.id)) return [h("div", { class: "template-line" }, line), notes];
     const isOpen = shown.test.steps.length <= MOST_OPEN || shown.onTheWay.has(step.id) || step.parent === null;
@@ -154,7 +154,7 @@ const KINDS = {
           call.cost !== null ? h("span", {}, money(call.cost)) : call.unpriced ? h("span", {}, "unknown price") : null, time(call.seconds))),
       call.inner.length ? h("p", { class: "small dim" }, "asked ", call.inner.map((one, place) => [place ? ", " : "", name(one)])) : null,
       sentTo(step),
-      call.error ? h("p", { class: "note-bad" }, name(call.error)) : null,
+      call.error && !(hasFailed(step) && isToldBelow(call.error)) ? errorNote(call.error) : null,
       reply ? messageBlock(reply) : null];
   },
   tool(step) {
@@ -165,6 +165,11 @@ const KINDS = {
       h("div", { class: "labelled" }, h("span", { class: "role" }, step.error ? "error" : "result"), longText(step.error && !step.result.includes(step.error) ? `${step.error}\n${step.result}`.trim() : step.result, "said code"))];
   },
 };
+
+const errorNote = (error) => h("div", { class: "note-bad" }, longText(error));
+
+/** Whether the failure of the test tells an error as well, in full. */
+const isToldBelow = (error) => shown.test.failure?.text.includes(error.split("\n", 1)[0]) ?? false;
 
 /** A time that is worth telling. */
 const time = (seconds) => seconds >= 0.0005 ? h("span", {}, duration(seconds)) : null;

@@ -82,13 +82,19 @@ function same(text, hasBefore, hasAfter) {
   return [text.slice(0, first), button, last ? text.slice(text.length - last) : null];
 }
 
+const MOST_LINES = 150; // a longer text scrolls by itself, from its first line about the error
+
 /** What pytest printed of a failure: what was removed and added in the colours of a difference. */
 export function failureText(text) {
   const lines = text.split("\n").map((line) => {
     const kind = kindOf(line);
     return kind ? h("span", { class: kind }, `${line}\n`) : `${line}\n`;
   });
-  return h("pre", { class: "failure-text", tabindex: "0", role: "region", "aria-label": "What pytest printed" }, lines);
+  const isTall = lines.length > MOST_LINES;
+  const block = h("pre", { class: `failure-text${isTall ? " tall" : ""}`, tabindex: "0", role: "region", "aria-label": "What pytest printed" }, lines);
+  const error = isTall ? block.querySelector(".error") : null;
+  if (error) requestAnimationFrame(() => { block.scrollTop = error.offsetTop - block.offsetTop - 40; });
+  return block;
 }
 
 function kindOf(line) {

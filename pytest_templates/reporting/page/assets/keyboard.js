@@ -4,25 +4,28 @@ import { address, go } from "./address.js";
 import { clearFilters, focusList, linkOf, move } from "./tests.js";
 
 const KEYS = [
-  ["j or ↓, k or ↑", "next and previous: test in the list, step in a conversation"],
-  ["Enter", "open the selected test"],
-  ["J, K", "open the next or the previous test"],
-  ["← →", "fold and unfold a step"],
-  ["/", "search"],
-  ["Escape", "leave the search, the test, the filters"],
-  ["o", "overview"],
-  ["?", "these keys"],
+  [[["j", "↓"], ["k", "↑"]], "next and previous: test in the list, step in a conversation"],
+  [[["Enter"]], "open the selected test"],
+  [[["J"], ["K"]], "open the next or the previous test"],
+  [[["←"], ["→"]], "fold and unfold a step"],
+  [[["/"]], "search"],
+  [[["Escape"]], "leave the search, the test, the filters"],
+  [[["o"]], "overview"],
+  [[["?"]], "these keys"],
 ];
 const dialog = document.getElementById("keys");
 const content = document.getElementById("content");
 
 /** Listen to the keyboard, and list the keys. */
 export function buildKeyboard() {
-  fill(dialog, h("h2", { id: "keys-title" }, "Keyboard"), h("dl", { class: "keys" }, KEYS.map(([keys, what]) => [h("dt", {}, keys.split(" ").map((key) => key === "or" || key.endsWith(",") && key.length > 2 ? ` ${key} ` : [h("kbd", {}, key.replace(",", "")), " "])), h("dd", {}, what)])),
+  fill(dialog, h("h2", { id: "keys-title" }, "Keyboard"), h("dl", { class: "keys" }, KEYS.map(([keys, what]) => [h("dt", {}, spelt(keys)), h("dd", {}, what)])),
     h("button", { type: "button", class: "tool wide", onclick: () => dialog.close() }, "Close"));
   document.getElementById("help").addEventListener("click", () => dialog.showModal());
   document.addEventListener("keydown", pressed);
 }
+
+const joined = (parts, separator) => parts.map((part, place) => [place ? separator : null, part]);
+const spelt = (keys) => joined(keys.map((same) => joined(same.map((key) => h("kbd", {}, key)), " or ")), ", ");
 
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || dialog.open) return;

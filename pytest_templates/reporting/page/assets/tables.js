@@ -8,7 +8,7 @@ export function part(id, title, ...content) {
 }
 
 /**
- * A table: columns are `{head, cell, isNumber, share}`, where `share` gives the part of a row in all, from 0 to 1.
+ * A table: columns are `{head, cell, isNumber, isWide, share}`, where `share` gives the part of a row in all, from 0 to 1.
  * On a narrow window it scrolls by itself.
  */
 export function table(label, columns, rows) {
@@ -18,7 +18,7 @@ export function table(label, columns, rows) {
 }
 
 function cellOf(column, row, place) {
-  const cell = h(place ? "td" : "th", { class: column.isNumber ? "number" : null, scope: place ? null : "row" }, column.cell(row));
+  const cell = h(place ? "td" : "th", { class: column.isNumber ? "number" : column.isWide ? "wide" : null, scope: place ? null : "row" }, column.cell(row));
   const share = column.share?.(row);
   if (share) {
     cell.classList.add("share");

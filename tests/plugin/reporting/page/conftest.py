@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from runpy import run_path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import pytest
 
@@ -76,27 +77,71 @@ class Seen:
         dialog.dismiss()
 
 
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a file in a new window: ``opened(path, "test=…", width=360)``; it runs without an error to the end."""
-    contexts, watched = [], []
+class Windows:
+    """Windows of the browser, each with what happened in it.
 
-    def opened(path: Path, where: str = "", *, width: int = 1280, scheme: str = "light", before: str = "") -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        if before:
-            page.add_init_script(before)
-        watched.append(Seen(page, path.as_uri()))
+    Args:
+        browser: The browser.
+    """
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._kept: dict[object, tuple[Any, Seen]] = {}
+        self._used: list[Seen] = []
+
+    def open(
+        self,
+        path: Path,
+        where: str = "",
+        *,
+        width: int = 1280,
+        scheme: str = "light",
+        fresh: bool = False,
+        before: str = "",
+    ) -> Any:
+        """Show a page; the tests of a module share a window, in which they only look, other than with ``fresh``.
+
+        Args:
+            path: The page.
+            where: The address within it.
+            width: How wide the window is.
+            scheme: The system's theme.
+            fresh: Whether the window is a new one.
+            before: A script that runs before those of the page, in a new window.
+        """
+        key = object() if fresh or before else (path, width, scheme)
+        if key not in self._kept:
+            page = self._browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+            page.set_default_timeout(10_000)
+            if before:
+                page.add_init_script(before)
+            self._kept[key] = page, Seen(page, path.as_uri())
+        page, seen = self._kept[key]
+        self._used.append(seen)
         page.goto(f"{path.as_uri()}#{where}")
-        page.locator("html[data-shown]").wait_for()
+        shown = dict(parse_qsl(where.replace("+", "%2B"))).get("test", "overview")
+        page.wait_for_selector(f"html[data-shown={json.dumps(shown)}]")
         return page
 
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [text for seen in watched for text in seen.happened] == []
+    def happened(self) -> list[str]:
+        """What happened in the windows that were used since the last time."""
+        texts = [text for seen in self._used for text in seen.happened]
+        for seen in self._used:
+            seen.happened.clear()
+        self._used.clear()
+        return texts
+
+
+@pytest.fixture(scope="module")
+def windows(browser: Any) -> Windows:
+    return Windows(browser)
+
+
+@pytest.fixture
+def opened(windows: Windows) -> Iterator[Callable[..., Any]]:
+    """Shows a page: ``opened(path, "test=…", width=360)``; it runs without an error until the test has ended."""
+    yield windows.open
+    assert windows.happened() == []
 
 
 @pytest.fixture(scope="session")

@@ -248,7 +248,7 @@ def test_a_test_that_is_not_in_the_report_is_said_not_to_be(opened: Opened, run_
 
 
 def test_everything_is_reached_by_the_keyboard(opened: Opened, run_of_desk: Path) -> None:
-    page = opened(run_of_desk)
+    page = opened(run_of_desk, fresh=True)
     press, heading = page.keyboard.press, page.locator("h1")
     press("j")
     press("j")
@@ -302,7 +302,7 @@ def test_focus_is_seen(opened: Opened, run_of_desk: Path) -> None:
 def test_the_theme_is_that_of_the_system_until_it_is_changed(
     opened: Opened, run_of_desk: Path, scheme: str, is_dark: bool
 ) -> None:
-    page = opened(run_of_desk, scheme=scheme)
+    page = opened(run_of_desk, scheme=scheme, fresh=True)
     assert looks_dark(page) is is_dark
     page.get_by_role("button", name="Theme").click()
     assert looks_dark(page) is not is_dark
