@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.support.failures import error_text
 from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def row_of(call: ModelCall, source: Source) -> CallRow:
         "unpriced": source != "double" and not _tells_cost(call) and any(map(_is_unpriced, asked_in(call))),
         "seconds": call.seconds,
         "source": source,
-        "error": None if call.error is None else as_text(f"{type(call.error).__name__}: {call.error}"),
+        "error": None if call.error is None else as_text(error_text(call.error)),
         "attachments": [_attachment_row(place, one) for place, one in _attachments_of(call)],
         "inner": [one.model for one in asked_in(call)] if call.inner else [],
     }

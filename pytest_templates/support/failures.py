@@ -14,6 +14,14 @@ def failure_text(errors: Sequence[Exception]) -> str:
     return "\n\n".join(_text(error) for error in errors)
 
 
+def error_text(error: BaseException) -> str:
+    """The class of an error with its text; the class alone where its text cannot be had."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  # a report of what was does not fail
+        return f"{type(error).__name__}, whose text cannot be had"
+
+
 def not_shown_by(error: BaseException, errors: Iterable[Exception]) -> list[Exception]:
     """The errors that the traceback of another one does not show: not as itself, as a cause, or in a group."""
     shown = {id(one) for one in _chain(error)}
@@ -82,7 +90,7 @@ def pruned(traceback: TracebackType | None) -> TracebackType | None:
 
 def _text(error: Exception) -> str:
     notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
-    return f"{type(error).__name__}: {error}{notes}{_place(pruned(error.__traceback__))}"
+    return f"{error_text(error)}{notes}{_place(pruned(error.__traceback__))}"
 
 
 def _place(traceback: TracebackType | None) -> str:

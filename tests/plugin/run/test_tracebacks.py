@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 RAISED = """
@@ -121,3 +123,23 @@ def test_a_cassette_that_cannot_be_written_is_told_without_frames_of_ours(projec
     result.assert_outcomes(failed=1)
     project.says(result, "CassetteError", "test_it.yaml: the cassette cannot be written: Not a directory")
     assert "pytest_templates/" not in str(result.stdout).partition("short test summary")[0]
+
+
+def test_an_error_of_a_model_whose_text_cannot_be_had_leaves_the_run_whole(project):
+    project.tests(
+        """
+        class Mute(Exception):
+            def __str__(self):
+                raise RuntimeError("no")
+
+        def test_it(scripted_model):
+            with pytest.raises(Mute):
+                ask(scripted_model(Mute()))
+        """
+    )
+
+    result = project.run("--templates-json=report.json")
+
+    result.assert_outcomes(passed=1)
+    (test,) = json.loads((project.path / "report.json").read_text(encoding="utf-8"))["tests"]
+    assert test["calls"][0]["error"] == "Mute, whose text cannot be had"
