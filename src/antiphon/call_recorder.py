@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextvars import Token
+from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 from weakref import ref
 
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
-from antiphon.listeners import LISTENERS, tell
+from antiphon.listeners import LISTENERS, Audience, tell
 from antiphon.messages import Message, Reply, ToolCall, Usage, total_usage
 from antiphon.session import RENDERING, Run, Session
 from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay, ChosenBy, ModelCall
@@ -39,6 +40,40 @@ class Asked(Protocol):
     def _recorded(self, call: ModelCall) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelEntered:
+    """A model is about to be asked: by a template, by other code, or by a model that asks it while it answers.
+
+    The same object stands for the call until its ``ModelExited``.
+
+    Attributes:
+        model: The model that is to answer.
+        caller: Who asks.
+        session: What it is to answer.
+        is_streamed: Whether it is listened to while it speaks.
+        depth: How many subroutines deep; 0 outside of any.
+    """
+
+    model: Any
+    caller: Caller
+    session: Session
+    is_streamed: bool
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelExited:
+    """A model has answered, or failed.
+
+    Attributes:
+        entered: What was told when it was asked.
+        call: The call.
+    """
+
+    entered: ModelEntered
+    call: ModelCall
+
+
 class CallRecorder:
     """Records one call of a model; used in a ``with``, at whose end the call is recorded, whatever happened.
 
@@ -49,6 +84,7 @@ class CallRecorder:
     Args:
         model: The model.
         session: What it is to answer.
+        is_streamed: Whether it is listened to while it speaks.
 
     Attributes:
         caller: Who asks.
@@ -63,20 +99,22 @@ class CallRecorder:
 
     __slots__ = (
         *("caller", "chosen_by", "is_in_place", "session"),
-        *("_asked", "_by", "_final", "_heard", "_inner", "_is_over", "_message", "_model", "_outer", "_picture"),
-        *("_reply", "_run", "_started", "_text_after", "_under_way", "__weakref__"),
+        *("_asked", "_audience", "_by", "_entered", "_final", "_heard", "_inner", "_is_over", "_is_streamed"),
+        *("_message", "_model", "_outer", "_picture", "_reply", "_run", "_started", "_text_after", "_under_way"),
+        "__weakref__",
     )
 
     caller: Caller
     chosen_by: ChosenBy
 
-    def __init__(self, model: Asked, session: Session) -> None:
+    def __init__(self, model: Asked, session: Session, *, is_streamed: bool = False) -> None:
         if not isinstance(session, Session):
             raise InvalidType(f"model {model.name!r} answers a Session, not {type(session).__name__}: {session!r}")
         if not session.messages:
             raise InvalidValue(f"model {model.name!r} was given an empty session: there is nothing to answer")
         self.session = session
         self.is_in_place = False
+        self._is_streamed = is_streamed
         self._asked = model
         self._model = model
         self._reply: Reply | None = None
@@ -88,6 +126,7 @@ class CallRecorder:
         self._outer: CallRecorder | None = None
         self._inner: list[tuple[ModelCall, Message | None]] = []
         self._is_over = False
+        self._entered: ModelEntered | None = None
         self._run = session.run
         self._credit(model)
 
@@ -117,12 +156,21 @@ class CallRecorder:
     def __enter__(self) -> Self:
         self._picture = self.session.picture()
         self._under_way = CallUnderWay(self.caller, ref(self))
+        self._audience = audience = LISTENERS.now
         self._started = perf_counter()
+        if audience.follows_models:
+            entered = ModelEntered(self._model, self.caller, self.session, self._is_streamed, self._run.depth)
+            self._entered = entered
+            try:
+                tell(audience.model_enter, entered)
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)  # the others hear pairs
+                raise
         return self
 
     def asking(self) -> _Asking:
-        """Let ``current_caller`` tell who is asking, while the model is at work."""
-        return _Asking(self._under_way)
+        """Let ``current_caller`` tell who is asking, while the model is at work; who listens is told of that."""
+        return _Asking(self._under_way, self._entered, self._audience)
 
     def answered(self, answer: object) -> Message:
         """Take the model's answer; returns it as a message.
@@ -237,9 +285,13 @@ class CallRecorder:
         if self.session.trace is not self._run.trace:
             self.session.trace.calls.append(call)
         self._model._recorded(call)
-        listening = LISTENERS.now.model_call
-        if listening and outer is None:
-            tell(listening, call)
+        now = LISTENERS.now
+        try:
+            if self._entered is not None:
+                tell(now.since(self._audience).model_exit, ModelExited(self._entered, call))
+        finally:
+            if now.model_call and outer is None:
+                tell(now.model_call, call)
 
     def _made(self, error: BaseException | None, seconds: float) -> ModelCall:
         """The call, as it was."""
@@ -276,16 +328,28 @@ class CallRecorder:
 class _Asking:
     """Lets ``current_caller`` tell who is asking, for the length of a ``with``."""
 
-    __slots__ = ("_call", "_token")
+    __slots__ = ("_audience", "_call", "_entered", "_token")
 
-    def __init__(self, call: CallUnderWay) -> None:
+    def __init__(self, call: CallUnderWay, entered: ModelEntered | None, audience: Audience) -> None:
         self._call = call
+        self._entered = entered
+        self._audience = audience
 
     def __enter__(self) -> None:
         self._token: Token[CallUnderWay | None] = CURRENT_CALL.set(self._call)
+        if self._audience.model_resume:
+            try:
+                tell(LISTENERS.now.since(self._audience).model_resume, self._entered)
+            except BaseException:
+                self.__exit__(None, None, None)
+                raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        CURRENT_CALL.reset(self._token)
+        try:
+            if self._audience.model_suspend:
+                tell(LISTENERS.now.since(self._audience).model_suspend, self._entered)
+        finally:
+            CURRENT_CALL.reset(self._token)
 
 
 def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:

@@ -15,6 +15,7 @@ from antiphon.connect import as_model
 from antiphon.errors import RunnerNotSet
 from antiphon.events import Event
 from antiphon.interface import UserInterface
+from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, ToolCall
 from antiphon.model import Model
 from antiphon.request import ANY_TEXT, Request
@@ -102,12 +103,51 @@ class AskUser(Effect):
         return await self.interface.aask(self.session, self.description, self.default)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolEntered:
+    """A tool that a model asked for is about to be run, or cannot be: then it ends at once, with an error.
+
+    The same object stands for the run until its ``ToolExited``.
+
+    Attributes:
+        call: What the model asked for.
+        path: The path of the template that offered the tool.
+        template_id: Its id, or for a template without one its path without iterations.
+        tool: The tool; ``None`` where there is none of that name.
+        session: The conversation.
+    """
+
+    call: ToolCall
+    path: str | None
+    template_id: str
+    tool: Tool[..., Any] | None
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolExited:
+    """A tool has returned, failed, or was stopped; the model was not told yet.
+
+    Attributes:
+        entered: What was told when it was entered.
+        result: What it returned; ``None`` where it did not.
+        error: What it raised, what stopped it, or what kept it from being run; ``None`` when nothing did.
+        seconds: How long it took.
+    """
+
+    entered: ToolEntered
+    result: Any
+    error: BaseException | None
+    seconds: float
+
+
 @dataclass(slots=True)
 class ToolJob:
     """A call of a tool, and what became of it.
 
     Attributes:
         call: The call.
+        tool: The tool; ``None`` where there is none of that name.
         arguments: What the tool's function is given.
         is_begun: Whether it was run, if only in part.
         is_done: Whether there is a result, or an error that the model is told.
@@ -119,6 +159,7 @@ class ToolJob:
     """
 
     call: ToolCall
+    tool: Tool[..., Any] | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     is_begun: bool = False
     is_done: bool = False
@@ -129,9 +170,33 @@ class ToolJob:
     seconds: float = 0.0
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, session: Session) -> Iterator[None]:
         """Take note of what becomes of it in a ``with``: an error is kept, and all that ends a run passes."""
         self.is_begun = True
+        with self.told_of(session), self._noted():
+            yield
+
+    @contextmanager
+    def told_of(self, session: Session) -> Iterator[None]:
+        """Tell who listens that it begins, and at the end of a ``with`` what has become of it."""
+        audience = LISTENERS.now
+        if not audience.follows_tools:
+            yield
+            return
+        run = session.run
+        entered = ToolEntered(self.call, run.path, run.template_key, self.tool, session)
+        try:
+            tell(audience.tool_enter, entered)
+            yield
+        except BaseException as error:
+            self.error = self.error or error
+            raise
+        finally:
+            exited = ToolExited(entered, self.result, self.error, self.seconds)
+            tell(LISTENERS.now.since(audience).tool_exit, exited)
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
         started = perf_counter()
         try:
             yield
@@ -147,8 +212,15 @@ class ToolJob:
 
 @dataclass(frozen=True, slots=True)
 class ToolToRun:
-    """A tool with the job that keeps what becomes of it."""
+    """A tool with the job that keeps what becomes of it.
 
+    Attributes:
+        session: The conversation.
+        tool: The tool.
+        job: What becomes of it.
+    """
+
+    session: Session
     tool: Tool[..., Any]
     job: ToolJob
 
@@ -159,13 +231,13 @@ class ToolToRun:
 
     def run(self) -> None:
         """Run the function, blocking; what has to be awaited in an event loop of its own."""
-        with self.job.running():
+        with self.job.running(self.session):
             result = self._called()
             self.job.result = run_to_end(result) if is_pending(result) else result
 
     async def arun(self) -> None:
         """Run the function without blocking the event loop; a sync one in a thread."""
-        with self.job.running():
+        with self.job.running(self.session):
             self.job.result = await finished(self._called() if self.is_async else await in_thread(self._called))
 
     def _called(self) -> Any:

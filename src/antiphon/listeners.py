@@ -22,11 +22,18 @@ def silent(method: Method) -> Method:
 
 
 class Audience:
-    """A fixed set of observers, with the methods that each of them overrides; immutable."""
+    """A fixed set of observers, with the methods that each of them overrides; immutable.
+
+    Attributes:
+        follows_models: Whether one of them wants to hear when a model is asked, and goes to work or rests.
+        follows_tools: Whether one of them wants to hear when a tool begins or ends.
+    """
 
     __slots__ = (
         *("observers", "template_enter", "template_exit", "subroutine_enter", "subroutine_exit"),
         *("live_call", "model_call", "tool_run", "suspend", "resume"),
+        *("model_enter", "model_exit", "model_suspend", "model_resume", "tool_enter", "tool_exit"),
+        *("follows_models", "follows_tools"),
     )
 
     def __init__(self, observers: tuple[object, ...] = ()) -> None:
@@ -40,6 +47,14 @@ class Audience:
         self.subroutine_exit = self._overriding("on_subroutine_exit")
         self.suspend = self._overriding("on_suspend")
         self.resume = self._overriding("on_resume")
+        self.model_enter = self._overriding("on_model_enter")
+        self.model_exit = self._overriding("on_model_exit")
+        self.model_suspend = self._overriding("on_model_suspend")
+        self.model_resume = self._overriding("on_model_resume")
+        self.tool_enter = self._overriding("on_tool_enter")
+        self.tool_exit = self._overriding("on_tool_exit")
+        self.follows_models = bool(self.model_enter or self.model_exit or self.model_suspend or self.model_resume)
+        self.follows_tools = bool(self.tool_enter or self.tool_exit)
 
     def since(self, earlier: Audience) -> Audience:
         """Those who were there earlier, too: who has not heard of an enter does not hear of its exit."""

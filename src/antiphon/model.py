@@ -166,7 +166,7 @@ class Model(ABC):
         Yields:
             A ``TextDelta`` for every piece of text, and at last the whole answer as a message.
         """
-        recorder, model = self._begun(session)
+        recorder, model = self._begun(session, is_streamed=True)
         with recorder:
             with recorder.asking():
                 pieces = answering(model)._stream(session)
@@ -179,7 +179,7 @@ class Model(ABC):
     @final
     async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
         """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
-        recorder, model = self._begun(session)
+        recorder, model = self._begun(session, is_streamed=True)
         with recorder:
             with recorder.asking():
                 pieces = answering(model)._astream(session)
@@ -210,9 +210,9 @@ class Model(ABC):
         """Answer the session piece by piece without blocking the event loop; by default ``_asend``'s answer in one."""
         yield await self._asend(session)
 
-    def _begun(self, session: Session) -> tuple[CallRecorder, Model]:
+    def _begun(self, session: Session, *, is_streamed: bool = False) -> tuple[CallRecorder, Model]:
         """The record of a call that begins, and the model that is asked in the end."""
-        recorder = CallRecorder(self, session)
+        recorder = CallRecorder(self, session, is_streamed=is_streamed)
         if not (_choosing or _altering):
             return recorder, self
         choice = Choice(self, recorder.chosen_by, recorder.caller, session, recorder.is_in_place)

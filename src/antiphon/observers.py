@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from antiphon.call_recorder import ModelEntered, ModelExited
 from antiphon.connect import LiveCall
 from antiphon.drivers import RunResumed, RunSuspended
+from antiphon.effects import ToolEntered, ToolExited
 from antiphon.listeners import LISTENERS, silent
 from antiphon.parameters import check_kind
 from antiphon.templates.base import TemplateEntered, TemplateExited
@@ -17,6 +19,8 @@ from antiphon.trace import ModelCall, ToolRun
 __all__ = [
     "LISTENERS",
     "LiveCall",
+    "ModelEntered",
+    "ModelExited",
     "Observer",
     "RunResumed",
     "RunSuspended",
@@ -24,6 +28,8 @@ __all__ = [
     "SubroutineExited",
     "TemplateEntered",
     "TemplateExited",
+    "ToolEntered",
+    "ToolExited",
     "observing",
 ]
 
@@ -46,7 +52,23 @@ class Observer:
 
     @silent
     def on_model_call(self, call: ModelCall) -> None:
-        """A model was called; the call is complete, also when it failed."""
+        """A model was called; the call is complete, also when it failed. Calls within it are in its ``inner``."""
+
+    @silent
+    def on_model_enter(self, event: ModelEntered) -> None:
+        """A model is about to be asked; also one that another model asks while it answers."""
+
+    @silent
+    def on_model_resume(self, event: ModelEntered) -> None:
+        """It goes to work: when it is asked, and again for every further piece of its stream."""
+
+    @silent
+    def on_model_suspend(self, event: ModelEntered) -> None:
+        """It rests: it has given a piece of its stream, and whoever listens to it has the word; or it is done."""
+
+    @silent
+    def on_model_exit(self, event: ModelExited) -> None:
+        """A model has answered, or failed."""
 
     @silent
     def on_live_call(self, event: LiveCall) -> None:
@@ -55,6 +77,14 @@ class Observer:
     @silent
     def on_tool_run(self, run: ToolRun) -> None:
         """A tool that a model asked for was run, or could not be; the model was not told yet."""
+
+    @silent
+    def on_tool_enter(self, event: ToolEntered) -> None:
+        """A tool that a model asked for is about to be run, or cannot be."""
+
+    @silent
+    def on_tool_exit(self, event: ToolExited) -> None:
+        """A tool has ended."""
 
     @silent
     def on_subroutine_enter(self, event: SubroutineEntered) -> None:

@@ -17,13 +17,17 @@ from antiphon import (
     LoopTemplate,
     Message,
     Observer,
+    Reply,
     Runner,
     Session,
     SessionInitStrategy,
     SubroutineTemplate,
+    ToolCall,
+    ToolingTemplate,
     UserTemplate,
     observing,
 )
+from antiphon.trace import current_caller
 
 
 class Listening(Observer):
@@ -228,7 +232,10 @@ def test_direct_calls_are_heard(answering):
     assert listening.heard == [("call", None)]
 
 
-METHODS = ["on_template_enter", "on_template_exit", "on_subroutine_enter", "on_subroutine_exit", "on_model_call"]
+METHODS = [
+    *("on_template_enter", "on_template_exit", "on_subroutine_enter", "on_subroutine_exit", "on_model_call"),
+    *("on_model_enter", "on_model_resume", "on_model_suspend", "on_model_exit"),
+]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -294,3 +301,139 @@ def test_an_observer_that_begins_when_another_is_told_of_an_enter_hears_whole_pa
 @pytest.mark.parametrize("method", METHODS)
 def test_an_observers_methods_do_nothing_by_default(method):
     assert getattr(Observer(), method)(object()) is None
+
+
+class Following(Observer):
+    """Keeps what it hears of models and tools: what, and which."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+        self.open: list[object] = []
+
+    def on_model_enter(self, event):
+        self.open.append(event)
+        self.heard.append(("enter", event.model.name))
+
+    def on_model_resume(self, event):
+        assert event in self.open
+        self.heard.append(("resume", event.model.name))
+
+    def on_model_suspend(self, event):
+        assert event in self.open
+        self.heard.append(("suspend", event.model.name))
+
+    def on_model_exit(self, event):
+        self.open.remove(event.entered)
+        self.heard.append(("exit", event.call.model))
+
+    def on_tool_enter(self, event):
+        self.open.append(event)
+        self.heard.append(("tool enter", event.call.name))
+
+    def on_tool_exit(self, event):
+        self.open.remove(event.entered)
+        self.heard.append(("tool exit", f"{event.result} {type(event.error).__name__}"))
+
+
+ASKED = Session(messages=[Message(role="user", content="x")])
+
+
+def test_a_model_that_asks_another_is_followed_with_it(answering):
+    class Asking(answering):
+        def _send(self, session):
+            return self.answers[0].send(session)
+
+    with observing(Following()) as following:
+        Asking(answering(name="inner"), name="outer").send(ASKED)
+
+    assert following.heard == [
+        ("enter", "outer"),
+        ("resume", "outer"),
+        ("enter", "inner"),
+        ("resume", "inner"),
+        ("suspend", "inner"),
+        ("exit", "inner"),
+        ("suspend", "outer"),
+        ("exit", "inner"),  # the one that answered
+    ]
+
+
+def test_a_model_that_streams_rests_while_the_program_has_its_pieces(answering):
+    class Speaking(answering):
+        def _stream(self, session):
+            yield "a"
+            yield "b"
+
+    with observing(Following()) as following:
+        for piece in Speaking(name="m").stream(ASKED):
+            following.heard.append(("piece", getattr(piece, "text", "")))
+
+    assert [what for what, _ in following.heard] == [
+        *("enter", "resume", "suspend", "resume", "suspend", "piece", "resume", "suspend", "piece"),
+        *("resume", "suspend", "exit", "piece"),
+    ]
+
+
+def test_tools_are_followed_also_those_that_cannot_be_run(play, answering):
+    def good() -> str:
+        """Work."""
+        return "fine"
+
+    def bad() -> str:
+        """Fail."""
+        raise RuntimeError("on purpose")
+
+    calls = [ToolCall(id=name, name=name) for name in ("good", "bad", "none")]
+    tree = LinearTemplate([UserTemplate("x"), ToolingTemplate([good, bad])])
+    with observing(Following()) as following:
+        play(Runner(answering(Reply(tool_calls=calls), "done")), template=tree)
+
+    assert following.open == []
+    assert [heard for heard in following.heard if heard[0].startswith("tool")] == [
+        ("tool enter", "good"),
+        ("tool exit", "fine NoneType"),
+        ("tool enter", "bad"),
+        ("tool exit", "None RuntimeError"),
+        ("tool enter", "none"),
+        ("tool exit", "None InvalidValue"),
+    ]
+
+
+@pytest.mark.parametrize("method", ["on_model_enter", "on_model_resume", "on_tool_enter"])
+def test_who_follows_hears_pairs_also_where_another_observer_raises(method, play, answering):
+    def refuse(self, event):
+        raise RuntimeError("no more")
+
+    def good() -> str:
+        """Work."""
+        return "fine"
+
+    tree = LinearTemplate([UserTemplate("x"), ToolingTemplate([good])])
+    model = answering(Reply(tool_calls=[ToolCall(id="1", name="good")]), "done")
+    with (
+        observing(Following()) as before,
+        observing(type("Refusing", (Observer,), {method: refuse})()),
+        observing(Following()) as after,
+        pytest.raises(RuntimeError, match="no more"),
+    ):
+        play(Runner(model), template=tree)
+
+    assert before.open == after.open == []
+    assert before.heard == after.heard
+    heard = [what for what, _ in before.heard]
+    assert heard.count("resume") == heard.count("suspend")
+    assert current_caller() is None
+
+
+def test_who_begins_to_listen_while_a_model_is_asked_hears_nothing_of_that_call(answering):
+    late = Following()
+
+    class Calling(answering):
+        def _send(self, session):
+            stack.enter_context(observing(late))
+            return "ok"
+
+    with ExitStack() as stack, observing(Following()) as early:
+        Calling().send(ASKED)
+
+    assert (late.heard, early.open) == ([], [])

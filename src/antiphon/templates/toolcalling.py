@@ -157,16 +157,16 @@ class ToolingTemplate(TypedTemplate):
             _put_results_first(session.messages, message, before)
 
     def _job(self, session: Session, call: ToolCall, refused: str | None) -> ToolJob:
-        if refused is not None:
-            return ToolJob(call, text=refused, is_done=True)
         tool = self._by_name.get(call.name)
+        if refused is not None:
+            return ToolJob(call, tool, text=refused, is_done=True)
         if tool is None:
             there_are = f"there are {', '.join(self._by_name)}" if self._by_name else "there are none"
             return ToolJob(call, error=InvalidValue(f"there is no tool {call.name!r}; {there_are}"), is_done=True)
         try:
-            return ToolJob(call, tool.checked(call.arguments, session))
+            return ToolJob(call, tool, tool.checked(call.arguments, session))
         except Exception as error:  # noqa: BLE001  # the model is told, and the trace records it
-            return ToolJob(call, error=error, is_done=True)
+            return ToolJob(call, tool, error=error, is_done=True)
 
     def _answered(self, session: Session, jobs: Sequence[ToolJob]) -> Generator[Step, Any, None]:
         """Run what the calls ask for, and say their results in their order; a farewell ends the conversation."""
@@ -197,9 +197,9 @@ class ToolingTemplate(TypedTemplate):
         if subroutine is None:
             waiting = (job for job in jobs if not (job.is_done or job.is_begun))
             functions = [job for job in waiting if job.call.name not in self._subroutines]
-            yield RunTools(session, tuple(ToolToRun(self._by_name[job.call.name], job) for job in functions))
+            yield RunTools(session, tuple(ToolToRun(session, self._by_name[job.call.name], job) for job in functions))
             return
-        with first.running():
+        with first.running(session):
             first.result = yield from self._run_subroutine(subroutine, session, first.arguments["request"])
 
     def _finish(self, session: Session, job: ToolJob) -> Generator[Step, Any, None]:
@@ -208,8 +208,11 @@ class ToolingTemplate(TypedTemplate):
         yield message
 
     def _record(self, session: Session, job: ToolJob) -> None:
-        if job.error is None and not job.is_begun:
-            return
+        if not job.is_begun:
+            if job.error is None:
+                return
+            with job.told_of(session):
+                pass  # it could not be run
         run, call = session.run, job.call
         done = ToolRun(run.template_key, run.path, call.name, call.arguments, job.text, job.error, job.seconds)
         run.trace.tools.append(done)
