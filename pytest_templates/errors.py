@@ -119,9 +119,17 @@ class NotReplayable(CassetteError):
 
 
 class IsolationViolation(TestingError, AssertionError):
-    """A subroutine changed its parent."""
+    """A subroutine changed its parent.
+
+    Attributes:
+        template_path: The path of the subroutine, iterations included; ``None`` where that is not known.
+    """
 
     names_template = True
+
+    def __init__(self, text: str, *, template_path: str | None = None) -> None:
+        super().__init__(text)
+        self.template_path = template_path
 
 
 class NotDeterministic(TestingError):

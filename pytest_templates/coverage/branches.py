@@ -13,7 +13,7 @@ from antiphon import Template, Visit
 from antiphon.observers import Observer, TemplateEntered, TemplateExited
 from antiphon.signals import Leaving
 from pytest_templates.coverage.points import RENDERED, Coverage, Point
-from pytest_templates.support.files import path_within
+from pytest_templates.support.engine import built_at
 from pytest_templates.support.targets import without_iterations
 
 _TURN = re.compile(r"@\d+$")
@@ -99,7 +99,7 @@ class CoverageObserver(Observer):
         while waiting:
             found, path = waiting.pop()
             if found not in self._points:
-                point = self._points[found] = _point(*_built_at(found, self._root), path, found.kind)
+                point = self._points[found] = _point(*built_at(found, self._root), path, found.kind)
                 self.coverage.known.add(point)
                 branches = found.branches
                 if branches:
@@ -113,17 +113,6 @@ def _closed(visit: _OpenVisit, event: TemplateExited) -> Visit:
     called = frozenset(run.tool for run in runs if run.template_path == event.path)
     error = None if isinstance(event.error, Leaving) else event.error
     return Visit(frozenset(visit.children), len(visit.turns), called, error)
-
-
-def _built_at(template: Template, root: Path) -> tuple[str, int]:
-    place = template.built_at
-    return ("", 0) if place is None else (_relative(place.file, root), place.line)
-
-
-@lru_cache
-def _relative(file: str, root: Path) -> str:
-    path = path_within(Path(file), root)
-    return file if path is None else path.as_posix()
 
 
 def _below(template: Template) -> Iterable[tuple[Template, str]]:

@@ -126,14 +126,17 @@ class Guard:
         self.unseen.update(new)
         if new and self._unseen_fails:
             lines = [f"  {place}" for place in sorted(new.values())]
-            self._report(violated(f"the subroutine at {path!r} may change what cannot be compared", *lines, REGISTER))
+            what = f"the subroutine at {path!r} may change what cannot be compared"
+            self._report(violated(what, *lines, REGISTER, path=path))
 
-    def exited(self, event: SubroutineExited) -> None:
-        """Compare the parent's state with what it was."""
+    def exited(self, event: SubroutineExited) -> bool:
+        """Compare the parent's state with what it was; returns whether that was known."""
         comparison = self._taken(event)
-        if comparison is not None:
-            with self._looking_at(event):
-                self._compare(comparison)
+        if comparison is None:
+            return False
+        with self._looking_at(event):
+            self._compare(comparison)
+        return True
 
     def suspended(self, event: RunSuspended) -> None:
         """Compare the parents' states with what they were, before the program does what it likes with them."""
@@ -158,7 +161,8 @@ class Guard:
     def _compare(self, comparison: Comparison) -> None:
         now, event = comparison.now(), comparison.event
         if not comparison.same(now, comparison.before):
-            self._report(violation(changed(event.path), comparison.before, now, REMEDY, _hint(event.template)))
+            said = changed(event.path), comparison.before, now, REMEDY, _hint(event.template)
+            self._report(violation(*said, path=event.path))
 
     def template_entered(self, event: TemplateEntered) -> None:
         """A template begins: for the precise guard."""
@@ -222,11 +226,11 @@ def changed(path: str) -> str:
     return f"the subroutine at {path!r} changed its parent"
 
 
-def violation(what: str, before: State, after: State, *remedy: str) -> IsolationViolation:
+def violation(what: str, before: State, after: State, *remedy: str, path: str | None = None) -> IsolationViolation:
     """The error that names every difference of two states."""
-    return violated(what, *(f"  {line}" for line, _ in lines_of(differences(before, after))), *remedy)
+    return violated(what, *(f"  {line}" for line, _ in lines_of(differences(before, after))), *remedy, path=path)
 
 
-def violated(what: str, *lines: str) -> IsolationViolation:
-    """The error that says what a subroutine did; it holds no secret that is known."""
-    return IsolationViolation(secrets_of().replace("\n".join([f"{what}:", *lines])))
+def violated(what: str, *lines: str, path: str | None = None) -> IsolationViolation:
+    """The error that says what the subroutine at a path did; it holds no secret that is known."""
+    return IsolationViolation(secrets_of().replace("\n".join([f"{what}:", *lines])), template_path=path)

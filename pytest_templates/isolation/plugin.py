@@ -116,8 +116,8 @@ class Isolation:
     def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
         """Let the guard compare the parent's state."""
         guard = self._guard_of(attempt)
-        if guard is not None:
-            guard.exited(event)
+        if guard is not None and guard.exited(event):
+            attempt.hook.subroutine_compared(attempt=attempt, event=event)
 
     @hookimpl
     def run_suspended(self, attempt: Attempt, event: RunSuspended) -> None:

@@ -273,7 +273,7 @@ class PreciseGuard(Guard):
             super()._keep(comparison)
         _go_within(run)
 
-    def exited(self, event: SubroutineExited) -> None:
+    def exited(self, event: SubroutineExited) -> bool:
         """Compare the states, and look for what is outside of the subroutine as well."""
         run = event.parent.run
         with self._looking:  # until it is compared, none may begin that finds none under way and looks around anew
@@ -284,6 +284,7 @@ class PreciseGuard(Guard):
                     self._look_outside(event, comparison)
         if not self._comparisons_of(run):
             _go_outside(run)
+        return comparison is not None
 
     def _look_outside(self, event: SubroutineExited, comparison: PreciseComparison) -> None:
         if event.child is None:
@@ -295,7 +296,7 @@ class PreciseGuard(Guard):
         lines = [f"  {line}" for line in escaped(event.child, outside)]
         if lines:
             what = f"what the subroutine at {event.path!r} writes to its metadata reaches others"
-            self._report(violated(what, *lines, _SHARED))
+            self._report(violated(what, *lines, _SHARED, path=event.path))
 
     def suspended(self, event: RunSuspended) -> None:
         """Compare all states with what they were, before the program does what it likes with them."""
@@ -331,7 +332,7 @@ class PreciseGuard(Guard):
             found = comparison.found(self._around.since(comparison.around))
         if found:
             lines = comparison.blame.lines(found)
-            self._report(violated(f"{changed(path)}, or what lies around it", *lines, REMEDY))
+            self._report(violated(f"{changed(path)}, or what lies around it", *lines, REMEDY, path=path))
 
     def template_entered(self, event: TemplateEntered) -> None:
         """Put changes down to the template that was running; look for what is shared."""
@@ -340,7 +341,7 @@ class PreciseGuard(Guard):
                 shared = comparison.entered(event)
                 if shared is not None:
                     what = f"the subroutine at {comparison.event.path!r} shares with its parent what can change"
-                    self._report(violated(what, shared, _SHARED))
+                    self._report(violated(what, shared, _SHARED, path=comparison.event.path))
 
     def template_exited(self, event: TemplateExited) -> None:
         """Put changes down to the template that was running."""

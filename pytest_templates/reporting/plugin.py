@@ -1,4 +1,4 @@
-"""The reports of a run: its summary, the file of ``--templates-json``, and sections of a project's own."""
+"""The reports of a run: its summary, its page and its file of JSON, and sections of a project's own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_templates.reporting import json_file
+from pytest_templates.reporting.capture import ConversationCapture
+from pytest_templates.reporting.files import ReportFiles, json_file, page_file
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.sections import ReportSections
 from pytest_templates.reporting.terminal import LateSection, TerminalSummary
+from pytest_templates.run.features import join
 from pytest_templates.run.late import late_failures_in
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
@@ -29,6 +31,13 @@ JSON = Option[Path | None](
     "--templates-json",
     metavar="FILE",
     help="write what models did in each test to a file, as JSON",
+    read=lambda given, config: None if given is None else config.invocation_params.dir / given,
+    repeated=None,
+)
+PAGE = Option[Path | None](
+    "--templates-report",
+    metavar="FILE",
+    help="write what was said in each test, and what it took, to a file: a page for a browser",
     read=lambda given, config: None if given is None else config.invocation_params.dir / given,
     repeated=None,
 )
@@ -57,7 +66,7 @@ FAIL_ON = Option["tuple[Rule, ...]"](
     read=_rules,
     repeated=(),
 )
-OPTIONS = Options(SUMMARY, JSON, BASELINE, FAIL_ON)
+OPTIONS = Options(SUMMARY, PAGE, JSON, BASELINE, FAIL_ON)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -66,20 +75,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Report, in the process that receives the reports of all tests.
+    """Report, in the process that receives the reports of all tests; capture conversations in those that run them.
 
     Raises:
-        pytest.UsageError: The JSON file cannot be written.
+        pytest.UsageError: A file cannot be written.
     """
     OPTIONS.read(config)
+    wanted = [(JSON.of(config), json_file), (PAGE.of(config), page_file)]
+    files = [of_path(path) for path, of_path in wanted if path is not None and not config.option.collectonly]
+    if files:
+        join(config, ConversationCapture(config), "conversations")
     if is_worker(config):
         return
     results = RunResults(config)
-    path = JSON.of(config)
-    if path is not None and not config.option.collectonly:
-        json_file.check(path)
+    if files:
+        for file in files:
+            file.check()
         results.is_wanted = True
-        config.pluginmanager.register(json_file.JsonReport(results, path), "templates-json")
+        config.pluginmanager.register(ReportFiles(results, files), "templates-report-files")
     _hold_to_baseline(config, results)
     config.pluginmanager.register(results, "templates-results")
     config.pluginmanager.register(TerminalSummary(config, wants_table=SUMMARY.of(config)), "templates-terminal")

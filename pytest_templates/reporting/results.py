@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_templates.reporting.failing import failure_in, is_of_subtest
+from pytest_templates.reporting.joining import conversation_facts
+from pytest_templates.reporting.rows import CONVERSATION
 from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import manager_of
+from pytest_templates.run.processes import worker_of
 from pytest_templates.run.report_data import brought_by
-from pytest_templates.support.clock import seconds
+from pytest_templates.support.clock import now, seconds
 from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
@@ -33,12 +37,21 @@ class RunResults:
         self._config = config
         self._hook = manager_of(config).hook
         self._tests: dict[str, TestProgress] = {}
+        self._pictures: dict[str, dict[str, Any]] = {}
         self._started = seconds()
+        self._started_at = now()
+        self._session: pytest.Session | None = None
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Know the session, whose exit status is that of the run."""
+        self._session = session
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the report of a phase of a test."""
         if self.is_wanted:
             self._tests.setdefault(report.nodeid, TestProgress(report.nodeid)).add(report)
+            for row in CONVERSATION.all_of(report):
+                self._pictures |= row["pictures"]
 
     def report(self) -> Report:
         """The report of the run so far, without secrets."""
@@ -50,7 +63,12 @@ class RunResults:
         facts: dict[str, Any] = {}
         for some in self._hook.run_facts():
             facts |= some
-        return report_of(ended, seconds() - self._started, redacted_in_run(facts, self._config))
+        facts["title"] = as_text(self._config.rootpath.name)
+        facts = redacted_in_run(facts, self._config)
+        facts |= {"started": self._started_at, "pictures": self._pictures}
+        if self._session is not None:
+            facts["exit_status"] = int(self._session.exitstatus)
+        return report_of(ended, seconds() - self._started, facts)
 
 
 class TestProgress:
@@ -67,11 +85,28 @@ class TestProgress:
         self.outcome: Outcome | None = None
         self._nodeid = nodeid
         self._attempts: list[dict[str, Any]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Another attempt begins."""
+        self._last = len(self._attempts)
+        self._seconds = 0.0
+        self._worker: str | None = None
+        self._location: tuple[str, int | None] = ("", None)
+        self._failures: list[dict[str, str]] = []
 
     def add(self, report: pytest.TestReport) -> None:
         """Take the report of a phase; the first phase of another attempt begins anew."""
+        if report.when == "setup":
+            self._begin()
         self.outcome = _outcome_after(None if report.when == "setup" else self.outcome, report)
         self._attempts += brought_by(report)
+        self._location = report.location[:2]
+        self._worker = worker_of(report)
+        if not is_of_subtest(report):  # it is a part of the call, which has a report, too
+            self._seconds += max(0.0, report.duration)
+        if report.failed:
+            self._failures.append(failure_in(report))
 
     def facts(self, hook: pluggy.HookRelay) -> dict[str, Any]:
         """The fields of the test in the report of the run; features add theirs."""
@@ -81,6 +116,8 @@ class TestProgress:
         for some in hook.test_facts(reports=self._attempts):
             sources |= some.pop("sources", set())
             facts |= some
+        file, line = self._location
+        facts |= self._conversation(facts.get("samples"))
         return {
             "isolation": None,
             **facts,
@@ -88,7 +125,24 @@ class TestProgress:
             "outcome": self.outcome,
             "source": "mixed" if len(sources) > 1 else next(iter(sources), None),
             "calls": calls,
+            "seconds": self._seconds,
+            "file": as_text(file.replace("\\", "/")),
+            "line": 0 if line is None else line + 1,
+            "worker": self._worker,
         }
+
+    def _conversation(self, samples: dict[str, Any] | None) -> dict[str, Any]:
+        """What was said in the last attempt, and why that failed."""
+        why = {} if samples is None else {one["sample"]: one["why"] for one in samples["failed"]}
+        calls = sum(map(len, CALLS.all_within(self._attempts[: self._last])))
+        facts, failed_at = conversation_facts(self._attempts[self._last :], calls, why)
+        if self.outcome in {"failed", "error"} and self._failures:
+            text = "\n\n".join(one["text"] for one in self._failures)
+            facts["failure"] = {"text": text[:_MOST_TEXT], "message": self._failures[0]["message"], "step": failed_at}
+        return facts
+
+
+_MOST_TEXT: Final = 100_000  # characters of a failure
 
 
 def _outcome_after(before: Outcome | None, report: pytest.TestReport) -> Outcome | None:

@@ -34,22 +34,30 @@ class CallSource:
     was_sent: bool = False
 
 
-class AttachmentRow(TypedDict):
-    """An image, an audio or a document of a model call, as plain data without its content.
+class AttachedRow(TypedDict):
+    """An image, an audio or a document, as plain data without its content.
 
     Attributes:
-        message: Which of the messages that were sent holds it, from 0; ``None`` for the answer.
         kind: ``"image"``, ``"audio"`` or ``"document"``.
         media_type: Such as ``"image/png"``; ``None`` where an address does not tell it.
         digest: SHA-256 of the content, or of the address; ``None`` where its file cannot be read any more.
         size: How many bytes the content has; ``None`` where it stands at an address, or cannot be read.
     """
 
-    message: int | None
     kind: str
     media_type: str | None
     digest: str | None
     size: int | None
+
+
+class AttachmentRow(AttachedRow):
+    """An image, an audio or a document of a model call.
+
+    Attributes:
+        message: Which of the messages that were sent holds it, from 0; ``None`` for the answer.
+    """
+
+    message: int | None
 
 
 class CallRow(TypedDict):
@@ -70,6 +78,7 @@ class CallRow(TypedDict):
         error: The type and the text of the error that the call raised; ``None`` where it raised none.
         attachments: What was sent beside text, and answered.
         inner: The names of the models that the model asked while it answered, in order.
+        fault: The fault that a test put in place of the answer, or into it; ``None`` for none.
     """
 
     template_id: str
@@ -86,12 +95,13 @@ class CallRow(TypedDict):
     error: str | None
     attachments: list[AttachmentRow]
     inner: list[str]
+    fault: str | None
 
 
 CALLS: Final = ReportData[list[CallRow]]("calls")
 
 
-def row_of(call: ModelCall, source: Source) -> CallRow:
+def row_of(call: ModelCall, source: Source, fault: str | None = None) -> CallRow:
     """A model call as plain data."""
     usage = call.usage
     cost = None if usage is None else usage.cost
@@ -108,26 +118,28 @@ def row_of(call: ModelCall, source: Source) -> CallRow:
         "seconds": call.seconds,
         "source": source,
         "error": None if call.error is None else as_text(error_text(call.error)),
-        "attachments": [_attachment_row(place, one) for place, one in _attachments_of(call)],
+        "attachments": [{"message": place, **attachment_row(one)} for place, one in _attachments_of(call)],
         "inner": [one.model for one in asked_in(call)] if call.inner else [],
+        "fault": fault,
     }
 
 
 def _attachments_of(call: ModelCall) -> Iterator[tuple[int | None, Attachment]]:
     """What the messages of a call hold beside text, each with the number of its message; the answer has none."""
-    for number, message in enumerate(call.messages):
-        yield from ((number, attachment) for attachment in message.attachments)
+    from antiphon.history import pictured
+
+    yield from pictured(call.messages).attached
     yield from ((None, attachment) for attachment in (() if call.reply is None else call.reply.attachments))
 
 
-def _attachment_row(message: int | None, attachment: Attachment) -> AttachmentRow:
+def attachment_row(attachment: Attachment) -> AttachedRow:
+    """What is attached to a message, as plain data without its content."""
     from antiphon.errors import InvalidValue
 
     digest = size = None
     with suppress(InvalidValue):  # a file that is gone by now: a report of what was does not fail
         digest, size = attachment.digest, attachment.size
     return {
-        "message": message,
         "kind": attachment.kind,
         "media_type": attachment.media_type,
         "digest": digest,

@@ -72,6 +72,10 @@ class Life:
     def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
         """A model call has ended; an error that is raised here reaches the program."""
 
+    @hookspec(firstresult=True)
+    def fault_of(self, attempt: Attempt, call: ModelCall) -> str | None:
+        """The fault that a test put in place of the answer to a call that has just ended, or into it."""
+
     @hookspec
     def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:
         """A subroutine begins."""
@@ -79,6 +83,10 @@ class Life:
     @hookspec
     def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
         """A subroutine has ended."""
+
+    @hookspec
+    def subroutine_compared(self, attempt: Attempt, event: SubroutineExited) -> None:
+        """The parent of a subroutine that has ended was compared with what it was; see ``attempt.failures``."""
 
     @hookspec
     def run_suspended(self, attempt: Attempt, event: RunSuspended) -> None:

@@ -22,6 +22,12 @@ def worker_output(config: pytest.Config) -> dict[str, Any]:
     return getattr(config, "workeroutput", {})
 
 
+def worker_of(report: pytest.TestReport) -> str | None:
+    """The worker that has sent a report to the main process, such as ``"gw0"``; ``None`` for none."""
+    gateway = getattr(getattr(report, "node", None), "gateway", None)
+    return None if gateway is None else str(gateway.id)
+
+
 def fail_run(session: pytest.Session) -> None:
     """Make a run fail that has succeeded so far."""
     if session.exitstatus == pytest.ExitCode.OK:

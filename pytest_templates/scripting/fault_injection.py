@@ -14,6 +14,7 @@ from antiphon.model import Choice, answering, as_said, models_within, replacing
 from antiphon.trace import current_caller
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
+from pytest_templates.scripting.happened import happens
 from pytest_templates.support.targets import is_meant, is_of_program, which_template
 from pytest_templates.support.text import counted
 from pytest_templates.support.virtual_time import VirtualTime, virtual_time
@@ -211,6 +212,7 @@ class FaultyModel(Model):
     def _changed(self, reply: Reply, session: Session) -> Reply:
         if self._fault.change is None:
             raise self._failure()
+        happens(self._fault)
         changed = self._fault.change(reply, session)
         if (changed.content, changed.tool_calls) == (reply.content, reply.tool_calls):
             self._faults.had_no_effect(self._fault, session)
@@ -226,6 +228,7 @@ class FaultyModel(Model):
         yield changed
 
     def _failure(self) -> Exception:
+        happens(self._fault)
         self._faults.time.pass_by(self._fault.seconds)
         return self._fault.raised()
 

@@ -214,6 +214,14 @@ class Scripting:
         return CallSource("script") if is_scripted else None
 
     @hookimpl
+    def fault_of(self, attempt: Attempt, call: ModelCall) -> str | None:
+        """The fault that a step of a script was, or that was placed at the template."""
+        del attempt
+        from pytest_templates.scripting.happened import fault_in
+
+        return fault_in(call)
+
+    @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:
         """Add a failure for every script of which steps are left."""
         left = _scripts_of(attempt).left()

@@ -13,6 +13,7 @@ from antiphon import Message, Reply, Session, ToolCall
 from antiphon.copies import isolated
 from antiphon.errors import InvalidType
 from pytest_templates.faults import Fault
+from pytest_templates.scripting.happened import happens
 from pytest_templates.tool_calls import CallTool
 
 Answer: TypeAlias = Reply | Message | str
@@ -134,6 +135,7 @@ def played(step: ModelStep, session: Session, place: Place) -> Answer | Stream:
         case BaseModel():
             return step.model_dump_json()
         case Fail(fault=Fault() as fault):
+            happens(fault)
             return fault.alone(session)
         case Fail():
             raise cast("BaseException", step.fault)

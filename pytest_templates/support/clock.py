@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timezone
 from time import perf_counter
 
 
@@ -15,3 +16,12 @@ def seconds(clock: Callable[[], float] = perf_counter) -> float:
             module is imported by the plugin before.
     """
     return clock()
+
+
+def now(clock: Callable[[timezone], datetime] = datetime.now) -> str:
+    """This moment in UTC, to the second, as ISO 8601 has it: ``2026-11-29T23:02:33Z``.
+
+    Args:
+        clock: As of `seconds`.
+    """
+    return clock(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

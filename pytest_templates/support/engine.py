@@ -5,14 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import lru_cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from pytest_templates.support.files import path_within
+from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
     from antiphon.model import Model
     from antiphon.observers import Observer
+    from antiphon.templates.base import Template
 
 T = TypeVar("T", bound="Observer")
 
@@ -103,6 +109,25 @@ class EngineListener(Generic[T]):
 
         self.observer = self._make()
         LISTENERS.add(self.observer)
+
+
+def built_at(template: Template, root: Path) -> tuple[str, int]:
+    """Where a template was built: the file, from a folder on where it lies there, and the line from 1.
+
+    ``""`` and 0 where that is not known.
+
+    Args:
+        template: The template.
+        root: The folder.
+    """
+    place = template.built_at
+    return ("", 0) if place is None else (_relative(place.file, root), place.line)
+
+
+@lru_cache
+def _relative(file: str, root: Path) -> str:
+    path = path_within(Path(file), root)
+    return as_text(file if path is None else path.as_posix())
 
 
 _DOUBLES: Final = {"function", "test"}  # the providers of pydantic-ai's own test doubles

@@ -24,7 +24,7 @@ def error_text(error: BaseException) -> str:
 
 def not_shown_by(error: BaseException, errors: Iterable[Exception]) -> list[Exception]:
     """The errors that the traceback of another one does not show: not as itself, as a cause, or in a group."""
-    shown = {id(one) for one in _chain(error)}
+    shown = {id(one) for one in chain_of(error)}
     return [one for one in errors if id(one) not in shown]
 
 
@@ -34,7 +34,7 @@ def prune(error: BaseException) -> None:
     Of more causes than anybody reads the last ones are left out: pytest takes minutes to show thousands of them, and
     cannot show groups that are nested as deeply.
     """
-    found = _chain(error)
+    found = chain_of(error)
     for one in found:
         one.__traceback__ = pruned(one.__traceback__)
     if len(found) > _MOST_SHOWN:
@@ -63,7 +63,7 @@ def in_groups(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def chain_of(error: BaseException) -> list[BaseException]:
     """An error with its causes, contexts and grouped errors, and theirs in turn."""
     found: dict[int, BaseException] = {}
     waiting: list[BaseException | None] = [error]

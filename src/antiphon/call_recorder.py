@@ -14,7 +14,7 @@ from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, Audience, tell
 from antiphon.messages import Message, Reply, ToolCall, Usage, total_usage
-from antiphon.session import RENDERING, Run, Session
+from antiphon.session import Run, Session, run_at_work
 from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay, ChosenBy, ModelCall
 
 
@@ -372,9 +372,8 @@ def used_within() -> Usage | None:
 
 def _rendering(run: Run) -> Run:
     """The run that code works for which asks in a session of another run: its own, or that of the template around."""
-    rendering = RENDERING.get() if run.path is None else None
-    around = None if rendering is None else rendering()
-    return run if around is None or around.path is None else around
+    around = run_at_work() if run.path is None else None
+    return run if around is None else around
 
 
 def _said(answer: Reply | Message) -> tuple[str, tuple[ToolCall, ...]]:

@@ -10,16 +10,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self, SupportsIndex, overload
 
+from antiphon.attachments import Attachment
 from antiphon.messages import Message
 
 
 class _Backing:
     """The list that pictures read: the live one, until it changes other than at its end."""
 
-    __slots__ = ("messages",)
+    __slots__ = ("_attached", "messages")
 
     def __init__(self, messages: list[Message]) -> None:
         self.messages = messages
+        self._attached: tuple[int, list[tuple[int, Attachment]]] = 0, []  # replaced as a whole: threads may read it
+
+    def attached(self, length: int) -> list[tuple[int, Attachment]]:
+        """What is attached to the first messages; each message is looked at once."""
+        read, known = self._attached
+        if read < length:
+            new = [
+                (place, attachment)
+                for place, message in enumerate(self.messages[read:length], read)
+                for attachment in message.attachments
+            ]
+            known = [*known, *new] if new else known
+            self._attached = length, known
+        return [one for one in known if one[0] < length]
 
 
 class Picture(Sequence[Message]):
@@ -34,13 +49,25 @@ class Picture(Sequence[Message]):
     def _messages(self) -> list[Message]:
         return self._backing.messages[: self._length]
 
+    @property
+    def source(self) -> object:
+        """What it is a picture of: of two pictures of the same, the longer one begins with the shorter."""
+        return self._backing
+
+    @property
+    def attached(self) -> list[tuple[int, Attachment]]:
+        """What is attached to the messages, each with the place of its message, from 0."""
+        return self._backing.attached(self._length)
+
     @overload
     def __getitem__(self, index: int) -> Message: ...
     @overload
     def __getitem__(self, index: slice) -> list[Message]: ...
     def __getitem__(self, index: int | slice) -> Message | list[Message]:
         if isinstance(index, slice):
-            return self._messages()[index]
+            start, stop, step = index.indices(self._length)
+            # not by way of a copy of all: those who look at the last messages of a long conversation take only these
+            return self._backing.messages[start:stop:step] if step > 0 else self._messages()[index]
         if not -self._length <= index < self._length:
             raise IndexError(f"there are {self._length} messages, and none at {index}")
         return self._backing.messages[index if index >= 0 else self._length + index]
@@ -63,6 +90,11 @@ class Picture(Sequence[Message]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Picture, (_Backing(self._messages()), self._length)
+
+
+def pictured(messages: Sequence[Message]) -> Picture:
+    """Messages as a picture: themselves where they are one."""
+    return messages if isinstance(messages, Picture) else History(messages).picture()
 
 
 class History(list[Message]):

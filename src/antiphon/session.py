@@ -149,13 +149,14 @@ class Run:
         suspended: Whether whoever goes through the run has stopped at a message or an event.
         has_several_tools: Whether several tools are at work, at the same time.
         context: The context variables of a run that is gone through step by step; ``None`` for those of the caller.
+        outer: The run whose templates, or their tools, have begun this one, referred to weakly; ``None`` for no run.
         is_handed_out: Whether the program gets the messages one by one, and may do something in between.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
         *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
-        *("suspended", "is_handed_out", "has_several_tools", "context", "__weakref__"),
+        *("suspended", "is_handed_out", "has_several_tools", "context", "outer", "__weakref__"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -180,6 +181,7 @@ class Run:
         self.is_handed_out = True
         self.has_several_tools = False
         self.context: Context | None = None
+        self.outer: ref[Run] | None = None
 
     @property
     def template_key(self) -> str:
@@ -295,7 +297,16 @@ def begun(session: Session, max_messages: int | None = None, runner: object = No
             raise error if outer.path is None else naming_template(error)
         if runner is not None:
             session.runner = runner
-        return session.join(Run(outer.trace, session, max_messages))
+        run = session.join(Run(outer.trace, session, max_messages))
+        run.outer = RENDERING.get()
+        return run
+
+
+def run_at_work() -> Run | None:
+    """The run whose templates, or whose tools, are at work in this thread or task; ``None`` for none."""
+    rendering = RENDERING.get()
+    run = None if rendering is None else rendering()
+    return None if run is None or run.path is None else run
 
 
 def joined(session: Session) -> Run:
