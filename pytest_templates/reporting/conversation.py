@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal, TypeAlias, cast
 
 from pydantic import Field, JsonValue
@@ -129,17 +129,22 @@ class CallStep(_Step):
         parent: The step that it happens in; ``null`` for none.
         type: ``"call"``.
         call: Which of the test's calls it is.
-        continues: An earlier step of a call: this one was sent all that that one was, and ``sent`` after it. ``null``
+        continues: An earlier step of a call: what that one was sent stands between ``before`` and ``sent``. ``null``
             where ``sent`` is all. So a conversation of a thousand turns takes a thousand short rows; a program that
             wants all that was sent follows these, the first call first: see ``messages_sent``.
-        sent: The messages that were sent, beyond those of ``continues``: ranges of places among the test's messages,
-            first and last, in order.
+        left_out: How many messages at the beginning of what ``continues`` was sent this one was not, such as those
+            that have left a window.
+        before: The messages that come before those of ``continues``: ranges of places among the test's messages, first
+            and last, in order.
+        sent: The messages that come after them, likewise.
         reply: Which of the test's messages the answer is; ``null`` where the call failed.
     """
 
     type: Literal["call"] = "call"
     call: Place
     continues: Place | None = None
+    left_out: Place = 0
+    before: tuple[tuple[Place, Place], ...] = ()
     sent: tuple[tuple[Place, Place], ...] = ()
     reply: Place | None = None
 
@@ -204,7 +209,7 @@ class Failure(Value):
     step: Place | None = None
 
 
-def messages_sent(steps: Sequence[Step], step: CallStep) -> Iterator[int]:
+def messages_sent(steps: Sequence[Step], step: CallStep) -> list[int]:
     """The places of all messages that a call was sent, in order.
 
     Args:
@@ -214,9 +219,15 @@ def messages_sent(steps: Sequence[Step], step: CallStep) -> Iterator[int]:
     chain = [step]
     while (earlier := chain[-1].continues) is not None:
         chain.append(cast("CallStep", steps[earlier]))  # as check_steps has seen
+    places: list[int] = []
     for call in reversed(chain):
-        for first, last in call.sent:
-            yield from range(first, last + 1)
+        places = [*_within(call.before), *places[call.left_out :], *_within(call.sent)]
+    return places
+
+
+def _within(ranges: Iterable[tuple[int, int]]) -> Iterator[int]:
+    for first, last in ranges:
+        yield from range(first, last + 1)
 
 
 def check_steps(steps: Sequence[Step], *, messages: int, calls: int) -> None:
@@ -245,7 +256,7 @@ def _check_call(step: CallStep, steps: Sequence[Step], messages: int, calls: int
     _check_place(step.id, step.call, calls, "call")
     if step.reply is not None:
         _check_place(step.id, step.reply, messages, "message")
-    for first, last in step.sent:
+    for first, last in (*step.before, *step.sent):
         _check_place(step.id, last, messages, "message")
         if first > last:
             raise ValueError(f"step {step.id}: the range {first} to {last} runs backwards")

@@ -14,7 +14,7 @@ _MOST: Final = 400  # characters of a line
 
 def failure_in(report: pytest.TestReport) -> dict[str, str]:
     """What pytest prints of a phase that has failed, without the output of the program, and the error in a line."""
-    text = report.longreprtext
+    text = str(report.longrepr)  # as in its `longreprtext`, which begins with the worker
     told = [f"{title}\n{said}" for title, said in report.sections if not title.startswith(_OF_PROGRAM)]
     return {"text": as_text("\n\n".join([text, *told])), "message": as_text(cut(_line(report.longrepr, text), _MOST))}
 

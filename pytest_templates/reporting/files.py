@@ -69,7 +69,7 @@ def page_file(path: Path) -> ReportFile:
     """The file of ``--templates-report``."""
 
     def write(report: Report, path: Path) -> None:
-        from pytest_templates.reporting.page import write_page
+        from pytest_templates.reporting.page.writing import write_page
 
         write_page(report, path)
 

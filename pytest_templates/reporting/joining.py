@@ -61,6 +61,7 @@ def _moved(step: Facts, steps: int, messages: int, calls: int, around: int | Non
     for name, before in (("message", messages), ("reply", messages), ("continues", steps), ("call", calls)):
         if moved.get(name) is not None:
             moved[name] += before
-    if "sent" in moved:
-        moved["sent"] = [[first + messages, last + messages] for first, last in moved["sent"]]
+    for name in ("before", "sent"):
+        if name in moved:
+            moved[name] = [[first + messages, last + messages] for first, last in moved[name]]
     return moved

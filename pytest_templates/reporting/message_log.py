@@ -13,15 +13,31 @@ _MOST_READINGS: Final = 1_000  # of conversations that go on at the same time; o
 
 
 class Sent(NamedTuple):
-    """What a call was sent.
+    """What a call was sent: see `conversation.CallStep`.
 
     Attributes:
-        continues: The step of an earlier call: all that that was sent comes first. ``None`` for none.
-        places: The places of the messages that follow.
+        continues: The step of an earlier call; ``None`` for none.
+        left_out: How many messages at the beginning of what that was sent are left out.
+        before: The places of the messages before those.
+        places: The places of the messages behind them.
     """
 
     continues: int | None
+    left_out: int
+    before: list[int]
     places: list[int]
+
+
+class _Call(NamedTuple):
+    """A call that was sent the beginning of a conversation.
+
+    Attributes:
+        call: Its step.
+        count: How many messages it was sent.
+    """
+
+    call: int
+    count: int
 
 
 @dataclass(slots=True)
@@ -30,13 +46,11 @@ class _Reading:
 
     Attributes:
         places: Where its messages stand in the log.
-        call: The step of the call that was sent most of them.
-        sent: How many that was sent.
+        last: The call that was sent most of them; ``None`` for none yet.
     """
 
     places: list[int] = field(default_factory=list)
-    call: int | None = None
-    sent: int = 0
+    last: _Call | None = None
 
 
 class MessageLog:
@@ -55,6 +69,7 @@ class MessageLog:
         self._answers: dict[Hashable, list[int]] = {}  # which nobody has said yet
         self._last_answers: dict[Hashable, int] = {}  # likewise, by their content alone
         self._readings: dict[object, _Reading] = {}  # by what a picture is of
+        self._last_sent: dict[int, tuple[_Reading, _Call]] = {}  # by the last message that was sent
 
     def read(self, picture: Picture, run: Hashable = None, *, before: int | None = None) -> list[int]:
         """Read what is new in a conversation; returns the places of the messages that were said just now.
@@ -95,13 +110,23 @@ class MessageLog:
             call: The step of the call.
         """
         reading, count = self._readings[picture.source], len(picture)
-        if reading.call is None or reading.sent > count:
-            sent = Sent(None, reading.places[:count])
-        else:
-            sent = Sent(reading.call, reading.places[reading.sent : count])
-        if reading.call is None or reading.sent <= count:
-            reading.call, reading.sent = call, count
+        sent = self._after(reading, count)
+        if reading.last is None or reading.last.count <= count:
+            reading.last = _Call(call, count)
+        self._last_sent[reading.places[count - 1]] = reading, _Call(call, count)
         return sent
+
+    def _after(self, reading: _Reading, count: int) -> Sent:
+        """What the first messages of a conversation are beyond those of an earlier call."""
+        places, last = reading.places[:count], reading.last
+        if last is not None:
+            return Sent(last.call, 0, [], places[last.count :]) if last.count <= count else Sent(None, 0, [], places)
+        for end in range(count, 0, -1):  # a copy, or what is left of a conversation, which is read for the first time
+            if places[end - 1] in self._last_sent:
+                known, call = self._last_sent[places[end - 1]]
+                common = _common_end(places, end, known.places, call.count)
+                return Sent(call.call, call.count - common, places[: end - common], places[end:])
+        return Sent(None, 0, [], places)
 
     def answered(self, reply: Reply, path: str | None, model: str, run: Hashable = None) -> int:
         """Add what a model has answered; where it is said afterwards in the same run, it is the same message."""
@@ -165,6 +190,12 @@ class MessageLog:
         self._kept.append(message)
         likeness = self._likenesses[place] = _likeness(message)
         self._alike.setdefault(likeness, place)
+
+
+def _common_end(one: list[int], end: int, other: list[int], other_end: int) -> int:
+    """How many places two lists have in common, back from an end of each."""
+    most = min(end, other_end)
+    return next((n for n in range(most) if one[end - 1 - n] != other[other_end - 1 - n]), most)
 
 
 def ranges(places: Iterable[int]) -> list[list[int]]:

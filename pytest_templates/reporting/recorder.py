@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from antiphon.history import Picture, pictured
-from antiphon.observers import Observer, TemplateEntered, TemplateExited
+from antiphon.observers import Observer, TemplateEntered, TemplateExited, ToolEntered, ToolExited
 from antiphon.session import Run, run_at_work
 from antiphon.signals import Leaving
 from antiphon.templates.subroutine import SubroutineTemplate
@@ -19,7 +20,7 @@ from pytest_templates.reporting.message_log import MessageLog, ranges
 from pytest_templates.reporting.message_rows import json_data, message_row, pictures_of
 from pytest_templates.support.clock import seconds
 from pytest_templates.support.engine import built_at
-from pytest_templates.support.failures import chain_of
+from pytest_templates.support.failures import chain_of, error_text
 from pytest_templates.support.text import as_text, cut
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 StepRow: TypeAlias = dict[str, Any]  # the fields of a step: see `conversation`
 
+# The tool that is at work in a thread or task, and the one around it.
+_TOOL: Final[ContextVar[tuple[Any, StepRow] | None]] = ContextVar("pytest_templates_tool", default=None)
 _MOST_OF_ERROR: Final = 20_000  # characters
 
 
@@ -53,12 +56,24 @@ class ConversationObserver(Observer):
         if recorder is not None:
             recorder.template_exited(event)
 
+    def on_tool_enter(self, event: ToolEntered) -> None:
+        """Pass on the beginning of a tool."""
+        recorder = self._recorder(event.session.run)
+        if recorder is not None:
+            recorder.tool_entered(event)
+
+    def on_tool_exit(self, event: ToolExited) -> None:
+        """Pass on the end of a tool."""
+        recorder = self._recorder(event.entered.session.run)
+        if recorder is not None:
+            recorder.tool_exited(event)
+
     def on_tool_run(self, run: ToolRun) -> None:
-        """Pass on the run of a tool."""
+        """Pass on what the model is told of a tool."""
         around = run_at_work()
         recorder = None if around is None else self._recorder(around)
-        if recorder is not None and around is not None:
-            recorder.tool_run(run, around)
+        if recorder is not None:
+            recorder.tool_told(run)
 
 
 @dataclass(slots=True)
@@ -89,6 +104,8 @@ class ConversationRecorder:
         self._steps: list[StepRow] = []
         self._open: dict[Run, list[_Open]] = {}
         self._calls: list[tuple[StepRow, ModelCall]] = []
+        self._tools: dict[int, tuple[ToolEntered, StepRow]] = {}  # that are at work, by the identity of what was told
+        self._untold: list[tuple[object, StepRow]] = []  # that have ended, by what they were given
         self._raised: dict[int, tuple[BaseException, int]] = {}  # by identity, with the step where each came up
         self._noted: dict[int, int | None] = {}  # errors that fail the test, with the step before them
         self._failures = 0  # how many of these were seen
@@ -133,37 +150,63 @@ class ConversationRecorder:
         with self._lock:
             self._note_failures()
             run = None if call.template_path is None else run_at_work()
-            around = None if run is None else self._around(run)
+            around = self._around(run)
             picture = pictured(call.messages)
             self._read(picture, run, around)
             step = self._add("call", around)
-            continues, places = self._log.sent(picture, step["id"])
-            step |= {"continues": continues, "sent": ranges(places)}
+            sent = self._log.sent(picture, step["id"])
+            step |= {"continues": sent.continues, "left_out": sent.left_out}
+            step |= {"before": ranges(sent.before), "sent": ranges(sent.places)}
             if call.reply is not None:
                 step["reply"] = self._log.answered(call.reply, call.template_path, call.model, run)
             if call.error is not None:
                 self._error(call.error, step["id"])
             self._calls.append((step, call))
 
-    def tool_run(self, tool: ToolRun, run: Run) -> None:
-        """A tool was run, and its result stands in the conversation already, or is about to."""
+    def tool_entered(self, event: ToolEntered) -> None:
+        """A tool begins, in the thread or task in which it is run; or it cannot be run."""
+        call, run = event.call, event.session.run
         with self._lock:
             self._note_failures()
-            around = self._around(run)
-            picture = run.session.picture()
-            told = self._log.unread(picture, lambda one: one.role == "tool" and one.content == tool.result)
-            self._read(picture, run, around, before=told)
+            around, picture = self._around(run), event.session.picture()
+            told = self._log.unread(picture, lambda one: one.role == "tool" and one.tool_call_id == call.id)
+            self._read(picture, run, around, before=told)  # what the model is told comes behind the tool
             step = self._add(
                 "tool",
                 around,
-                tool=as_text(tool.tool),
-                tool_call_id=None if told is None else as_text(picture[told].tool_call_id or ""),
-                arguments=json_data(tool.arguments),
-                result=as_text(tool.result),
-                seconds=max(0.0, tool.seconds),
+                tool=as_text(call.name),
+                tool_call_id=as_text(call.id),
+                arguments=json_data(call.arguments),
             )
+            self._tools[id(event)] = event, step
+            _TOOL.set((_TOOL.get(), step))
+
+    def tool_exited(self, event: ToolExited) -> None:
+        """A tool has ended."""
+        with self._lock:
+            entered, step = self._tools.pop(id(event.entered), (None, None))
+            if entered is None or step is None:
+                return
+            self._note_failures()
+            step["seconds"] = max(0.0, event.seconds)
+            if event.error is not None and not isinstance(event.error, Leaving):
+                step["error"] = self._error(event.error, step["id"])
+            self._untold.append((entered.call.arguments, step))
+            under_way = _TOOL.get()
+            if under_way is not None and under_way[1] is step:
+                _TOOL.set(under_way[0])
+
+    def tool_told(self, tool: ToolRun) -> None:
+        """A model is told of a tool."""
+        with self._lock:
+            found = next((one for one in self._untold if one[0] is tool.arguments), None)
+            if found is None:
+                return
+            self._untold.remove(found)
+            step = found[1]
+            step["result"] = as_text(tool.result)
             if tool.error is not None:
-                step["error"] = self._error(tool.error, step["id"])
+                step.setdefault("error", self._error(tool.error, step["id"]))
 
     def subroutine_compared(self, run: Run, path: str) -> None:
         """The parent of a subroutine that ends was compared with what it was."""
@@ -204,16 +247,23 @@ class ConversationRecorder:
         self._steps.append(step)
         return step
 
-    def _around(self, run: Run) -> int | None:
-        """The step of the template that a run is in; for a run that begins, of the one that has begun it."""
-        while True:
+    def _around(self, run: Run | None) -> int | None:
+        """The step of the template that a run is in, or of its tool that is at work in this thread or task.
+
+        For a run that begins, it is that of the run which has begun it.
+        """
+        while run is not None:
             rendered = self._open.get(run)
             if rendered:
-                return int(rendered[-1].step["id"])
+                around, tool = rendered[-1].step["id"], _TOOL.get()
+                is_tool_of_it = tool is not None and tool[1]["parent"] == around and self._is_at_work(tool[1])
+                return int(tool[1]["id"] if tool is not None and is_tool_of_it else around)
             outer = None if run.outer is None else run.outer()
-            if outer is None or outer is run:
-                return None
-            run = outer
+            run = None if outer is run else outer
+        return None
+
+    def _is_at_work(self, tool: StepRow) -> bool:
+        return any(step is tool for _, step in self._tools.values())
 
     def _taken(self, event: TemplateExited) -> _Open | None:
         run = event.session.run
@@ -246,7 +296,7 @@ class ConversationRecorder:
         is_new = id(error) not in self._raised
         if is_new:
             self._raised[id(error)] = error, step
-        text = as_text(f"{type(error).__name__}: {error}")
+        text = as_text(error_text(error))
         return text[:_MOST_OF_ERROR] if is_new else cut(text.partition("\n")[0])
 
     def _note_failures(self) -> None:
@@ -271,6 +321,11 @@ class ConversationRecorder:
 
     def _step_of(self, error: BaseException) -> int | None:
         errors = [*chain_of(error), *self._attempt.failures.unsettled()]
-        found = [self._raised[id(one)][1] for one in errors if id(one) in self._raised]
-        found += [step for one in errors if (step := self._noted.get(id(one))) is not None]
+        found = [step for one in errors if (step := self._came_up(one)) is not None]
         return found[0] if found else self._last()
+
+    def _came_up(self, error: BaseException) -> int | None:
+        """The step at which an error came up: it is noted before the call that it fails, or raised behind it."""
+        raised, noted = self._raised.get(id(error)), self._noted.get(id(error))
+        steps = [*([] if raised is None else [raised[1]]), *([] if noted is None else [noted])]
+        return max(steps, default=None)

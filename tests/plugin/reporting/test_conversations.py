@@ -1,0 +1,204 @@
+"""What reports tell of a test: its conversation, step by step."""
+
+from __future__ import annotations
+
+TREE = """
+def weather(city: str) -> str:
+    "The weather."
+    return f"fine in {city}"
+
+def tree():
+    look_up = LinearTemplate([UserTemplate("Look."), AssistantTemplate(template_id="summary")], template_id="within")
+    return LinearTemplate(
+        [
+            UserTemplate("Hello."),
+            AssistantTemplate(template_id="first"),
+            SubroutineTemplate(look_up, "research"),
+            LoopTemplate([UserTemplate("More?"), AssistantTemplate()], exit_loop_count=2, template_id="turns"),
+            ToolingTemplate([weather], template_id="tools"),
+        ],
+        template_id="talk",
+    )
+
+def runner(scripted_model):
+    answers = ("Hi.", "Found.", "one", "two", CallTool("weather", city="Rome"), "It is fine.")
+    return Runner(scripted_model(*answers, name="small"), template=tree())
+"""
+
+DRAWN = """\
+talk
+  talk/user-1
+    user: Hello.
+  talk/first
+    small is sent 0, answers 'Hi.'
+    assistant: Hi.
+  talk/research unchanged
+    talk/research/within
+      talk/research/within/user-1
+        user: Look.
+      talk/research/within/summary
+        small is sent 2, answers 'Found.'
+        assistant: Found.
+  talk/turns
+    talk/turns@1/user-1
+      user: More?
+    talk/turns@1/assistant-2
+      small is sent 0 1 3 4, answers 'one'
+      assistant: one
+    talk/turns@2/user-1
+      user: More?
+    talk/turns@2/assistant-2
+      small is sent 0 1 3 4 5 6, answers 'two'
+      assistant: two
+  talk/tools
+    small is sent 0 1 3 4 5 6 7, answers ''
+    assistant:  asks for weather
+    weather {'city': 'Rome'} gives fine in Rome
+    tool: fine in Rome
+    small is sent 0 1 3 4 5 6 7 8 9, answers 'It is fine.'
+    assistant: It is fine."""
+
+
+def test_a_conversation_is_told_step_by_step_however_it_is_run(project, report_of, drawn):
+    project.tests(
+        TREE
+        + """
+import asyncio
+
+def test_run(scripted_model):
+    runner(scripted_model).run()
+
+def test_iter(scripted_model):
+    for _ in runner(scripted_model).iter():
+        pass
+
+def test_stream(scripted_model):
+    for _ in runner(scripted_model).stream():
+        pass
+
+def test_arun(scripted_model):
+    asyncio.run(runner(scripted_model).arun())
+
+def test_aiter(scripted_model):
+    async def main():
+        async for _ in runner(scripted_model).aiter():
+            pass
+    asyncio.run(main())
+
+def test_astream(scripted_model):
+    async def main():
+        async for _ in runner(scripted_model).astream():
+            pass
+    asyncio.run(main())
+"""
+    )
+
+    tests = report_of()["tests"]
+
+    assert len(tests) == 6
+    for test in tests:
+        assert drawn(test) == DRAWN, test["nodeid"]
+        assert len(test["messages"]) == 11  # the subroutine's answer is said once
+    template, said = tests[0]["steps"][:2]
+    assert (template["kind"], template["template_id"], template["subroutine"]) == ("LinearTemplate", "talk", False)
+    assert (template["file"], template["seconds"] >= said["seconds"] > 0) == ("test_it.py", True)
+    assert tests[0]["messages"][1].items() >= {"path": "talk/first", "model": "small", "role": "assistant"}.items()
+    assert (tests[0]["file"], tests[0]["worker"], tests[0]["failure"]) == ("test_it.py", None, None)
+
+
+def test_conversations_at_the_same_time_are_told_apart(project, report_of, drawn):
+    project.tests(
+        TREE
+        + """
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+def test_tasks(scripted_model):
+    async def main():
+        await asyncio.gather(*(runner(scripted_model).arun() for _ in range(3)))
+    asyncio.run(main())
+
+def test_threads(scripted_model):
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda one: one.run(), [runner(scripted_model) for _ in range(3)]))
+"""
+    )
+
+    alone = [line.split(" is sent")[0] for line in DRAWN.splitlines()]
+    for test in report_of()["tests"]:
+        assert len(test["messages"]) == 33
+        lines = drawn(test).splitlines()
+        assert [line.split(" is sent")[0] for line in lines] == alone * 3
+        places = [line.split("is sent ")[1].split(",")[0].split() for line in lines if "is sent" in line]
+        assert [len(one) for one in places] == [1, 1, 4, 6, 7, 9] * 3
+        assert len({place for one in places for place in one}) == 33 - 3  # the last answer is sent to nobody
+
+
+def test_what_a_program_asks_by_itself_is_told(project, report_of, drawn):
+    project.tests(
+        """
+        def test_it(scripted_model):
+            model, session = scripted_model("a", "b", name="m"), Session()
+            for question in ("one", "two"):
+                session.append(Message(role="user", content=question))
+                session.append(model.send(session))
+        """
+    )
+
+    [test] = report_of()["tests"]
+
+    assert drawn(test).splitlines() == [
+        "user: one",
+        "m is sent 0, answers 'a'",
+        "assistant: a",
+        "user: two",
+        "m is sent 0 1 2, answers 'b'",
+    ]
+
+
+def test_templates_and_calls_in_a_tool_are_told_in_it(project, report_of, drawn):
+    project.tests(
+        """
+        import asyncio
+
+        def test_it(scripted_model):
+            judge, inner = scripted_model("9", name="judge"), scripted_model("deep", name="inner")
+
+            async def rate(text: str) -> str:
+                "Rate."
+                return (await judge.asend(Session(messages=[Message(role="user", content=text)]))).content
+
+            async def dig(text: str) -> str:
+                "Dig."
+                await asyncio.sleep(0.01)
+                return (await Runner(inner, template=talk()).arun()).last.content
+
+            model = scripted_model([CallTool("dig", text="x"), CallTool("rate", text="y")], "Done.", name="outer")
+            asyncio.run(Runner(model, template=ToolingTemplate([rate, dig], template_id="tools")).arun(
+                Session(messages=[Message(role="user", content="Go.")])
+            ))
+        """
+    )
+
+    [test] = report_of()["tests"]
+
+    assert drawn(test).splitlines() == [
+        "user: Go.",
+        "tools",
+        "  outer is sent 0, answers ''",
+        "  assistant:  asks for dig asks for rate",
+        "  dig {'text': 'x'} gives deep",
+        "    talk",
+        "      talk/user-1",
+        "        user: Hello.",
+        "      talk/answer",
+        "        inner is sent 4, answers 'deep'",
+        "        assistant: deep",
+        "  rate {'text': 'y'} gives 9",
+        "    user: y",
+        "    judge is sent 2, answers '9'",
+        "  tool: deep",
+        "  tool: 9",
+        "  outer is sent 0 1 6 7, answers 'Done.'",
+        "  assistant: Done.",
+    ]
