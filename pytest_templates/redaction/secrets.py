@@ -157,12 +157,19 @@ class Secrets:
 
     def replace_in(self, value: Any) -> Any:
         """A plain value with a placeholder for every secret in its texts, names included."""
+        return self._replaced_in(value, {})
+
+    def _replaced_in(self, value: Any, known: dict[str, str]) -> Any:
+        """The same; a text that stands in many places, as the names of fields do, is searched once."""
         if isinstance(value, str):
-            return self.replace(value)
+            found = known.get(value)
+            if found is None:
+                found = known[value] = self.replace(value)
+            return found
         if isinstance(value, list | tuple):
-            return [self.replace_in(inner) for inner in value]
+            return [self._replaced_in(inner, known) for inner in value]
         if isinstance(value, dict):
-            return {self.replace_in(name): self.replace_in(inner) for name, inner in value.items()}
+            return {self._replaced_in(name, known): self._replaced_in(inner, known) for name, inner in value.items()}
         return value
 
     def find(self, text: str) -> Leak | None:

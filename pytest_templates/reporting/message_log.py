@@ -33,11 +33,11 @@ class _Call(NamedTuple):
 
     Attributes:
         call: Its step.
-        count: How many messages it was sent.
+        length: How many messages it was sent.
     """
 
     call: int
-    count: int
+    length: int
 
 
 @dataclass(slots=True)
@@ -111,7 +111,7 @@ class MessageLog:
         """
         reading, count = self._readings[picture.source], len(picture)
         sent = self._after(reading, count)
-        if reading.last is None or reading.last.count <= count:
+        if reading.last is None or reading.last.length <= count:
             reading.last = _Call(call, count)
         self._last_sent[reading.places[count - 1]] = reading, _Call(call, count)
         return sent
@@ -120,12 +120,12 @@ class MessageLog:
         """What the first messages of a conversation are beyond those of an earlier call."""
         places, last = reading.places[:count], reading.last
         if last is not None:
-            return Sent(last.call, 0, [], places[last.count :]) if last.count <= count else Sent(None, 0, [], places)
+            return Sent(last.call, 0, [], places[last.length :]) if last.length <= count else Sent(None, 0, [], places)
         for end in range(count, 0, -1):  # a copy, or what is left of a conversation, which is read for the first time
             if places[end - 1] in self._last_sent:
                 known, call = self._last_sent[places[end - 1]]
-                common = _common_end(places, end, known.places, call.count)
-                return Sent(call.call, call.count - common, places[: end - common], places[end:])
+                common = _common_end(places, end, known.places, call.length)
+                return Sent(call.call, call.length - common, places[: end - common], places[end:])
         return Sent(None, 0, [], places)
 
     def answered(self, reply: Reply, path: str | None, model: str, run: Hashable = None) -> int:

@@ -12,6 +12,7 @@ from typing import Final
 
 from antiphon.attachments import KINDS, Attachment
 from antiphon.errors import InvalidConversation, naming_template
+from antiphon.history import pictured
 from antiphon.messages import Message
 from antiphon.rules import Provider, Rule, Violation, by_provider
 from antiphon.session import Session
@@ -167,13 +168,14 @@ def attachment_violations(
     Raises:
         InvalidValue: A file that a text is to be read from cannot be read.
     """
-    for index, message in enumerate(messages):
-        for attachment in message.attachments:
-            for rule in broken_rules(attachment, message):
-                if rule.holds_for(provider):
-                    yield violation_of(rule, attachment, message, index)
-            if attachment.kind not in kinds:
-                yield violation_of(KIND_IS_TAKEN, attachment, message, index)
+    picture = pictured(messages)
+    for index, attachment in picture.attached:
+        message = picture[index]
+        for rule in broken_rules(attachment, message):
+            if rule.holds_for(provider):
+                yield violation_of(rule, attachment, message, index)
+        if attachment.kind not in kinds:
+            yield violation_of(KIND_IS_TAKEN, attachment, message, index)
 
 
 def check_attachments(

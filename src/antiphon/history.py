@@ -92,9 +92,11 @@ class Picture(Sequence[Message]):
         return Picture, (_Backing(self._messages()), self._length)
 
 
-def pictured(messages: Sequence[Message]) -> Picture:
-    """Messages as a picture: themselves where they are one."""
-    return messages if isinstance(messages, Picture) else History(messages).picture()
+def pictured(messages: Iterable[Message]) -> Picture:
+    """Messages as a picture; a session's own and those of a call are not copied for it."""
+    if isinstance(messages, Picture):
+        return messages
+    return (messages if isinstance(messages, History) else History(messages)).picture()
 
 
 class History(list[Message]):

@@ -13,7 +13,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from antiphon import AssistantTemplate, LinearTemplate, LoopTemplate, Message, Model, Runner, Session, UserTemplate
+from antiphon import (
+    AssistantTemplate,
+    Image,
+    LinearTemplate,
+    LoopTemplate,
+    Message,
+    Model,
+    Runner,
+    Session,
+    UserTemplate,
+)
+from antiphon.history import History
 
 INDICES = st.integers(-6, 6)
 SLICES = st.builds(slice, st.none() | INDICES, st.none() | INDICES, st.none() | st.sampled_from([-2, -1, 1, 2]))
@@ -223,3 +234,52 @@ def kept_lists(root: object) -> list[list[object]]:
             if not isinstance(value, Message | Model):
                 waiting.extend(gc.get_referents(value))
     return [one for one in seen.values() if isinstance(one, list)]
+
+
+def test_what_is_attached_is_known_without_looking_at_old_messages_again():
+    image = Image.from_bytes(b"picture", "image/png")
+
+    class Looked:
+        looks = 0
+
+        def __init__(self, *attachments):
+            self._attachments = attachments
+
+        @property
+        def attachments(self):
+            Looked.looks += 1
+            return self._attachments
+
+    history = History([Looked(image), Looked()])
+    before = history.picture()
+    assert before.attached == [(0, image)]
+    for _ in range(100):
+        history.append(Looked(image))
+        assert len(history.picture().attached) == len(history) - 1
+
+    assert Looked.looks == len(history)
+    assert before.attached == [(0, image)]
+    del history[0]
+    assert history.picture().attached[0] == (1, image)
+    assert before.attached == [(0, image)]
+
+
+def test_pictures_of_one_list_have_one_source_until_it_is_rewritten():
+    history = History([message(1), message(2)])
+    before, after = history.picture(), history.picture()
+    history.append(message(3))
+
+    assert before.source is after.source is history.picture().source
+    history[0] = message(4)
+    assert history.picture().source is not before.source
+    assert before.source is after.source
+
+
+@pytest.mark.parametrize("part", [slice(1, None), slice(None, 2), slice(-2, None), slice(None, None, -1), slice(5, 9)])
+def test_a_part_of_a_picture_is_that_of_its_messages(part):
+    messages = [message(number) for number in range(4)]
+    history = History(messages[:3])
+    picture = history.picture()
+    history.append(messages[3])
+
+    assert picture[part] == messages[:3][part]
