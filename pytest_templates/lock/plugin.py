@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -25,6 +27,7 @@ from pytest_templates.support.text import visible_lines
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from pytest_templates.cassettes.storage.store import Store
     from pytest_templates.lock.comparison import Facts
     from pytest_templates.lock.observer import PromptObserver
 
@@ -56,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     join(config, PromptSender(config), "lock-sender")
     collected = collection_of(config)
     if not is_worker(config):
-        config.pluginmanager.register(PromptLock(config, _locked(config), collected), "templates-lock")
+        join(config, PromptLock(config, _locked(config), collected), "lock")
 
 
 def _locked(config: pytest.Config) -> Facts | None:
@@ -167,6 +170,21 @@ class PromptLock:
         for line in self._lines or [self._text]:
             terminalreporter.line(visible_lines(line))
 
+    @hookimpl
+    def run_facts(self) -> dict[str, Any]:
+        """What the changes of templates that were rendered make stale."""
+        from pytest_templates.lock.comparison import changes
+        from pytest_templates.lock.report import stale_files
+
+        if not self._locked:
+            return {"stale": []}  # nothing has changed: all is new
+        found = changes(self._locked, self._observed.facts, whole=False)
+        return {"stale": stale_files(found, self._observed, self._stores, self._config.rootpath)}
+
+    @property
+    def _stores(self) -> Callable[[Path], Store]:
+        return partial(store_with, config=self._config)
+
     @property
     def _is_whole(self) -> bool:
         """Whether every test of the project has run to its end, so that what was not rendered no longer exists."""
@@ -179,8 +197,7 @@ class PromptLock:
         from pytest_templates.lock.report import check_lines, unchanged_line
 
         found = changes(self._locked, self._observed.facts, whole=whole)
-        stores = partial(store_with, config=self._config)
-        self._lines = check_lines(found, self._locked, self._observed, stores, self._config.rootpath)
+        self._lines = check_lines(found, self._locked, self._observed, self._stores, self._config.rootpath)
         self._text = unchanged_line(self._locked, self._observed.facts)
         return not found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 import pytest
 
@@ -22,7 +22,7 @@ from pytest_templates.run.calls import UNBILLED
 from pytest_templates.run.totals import cost_of
 from pytest_templates.support.files import path_within, shown_in
 from pytest_templates.support.targets import without_iterations
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import as_text, counted
 
 Stores: TypeAlias = Callable[[Path], Store]  # the store that a cassette lies in
 
@@ -204,6 +204,53 @@ def _change(change: Change) -> Iterator[str]:
     yield from (f"{change.kind} is  {value}" for value in change.after)
 
 
+class StaleRow(TypedDict):
+    """A file that changed templates make stale, as it stands in the report of the run.
+
+    Attributes:
+        what: ``"cassette"`` or ``"snapshot"``.
+        path: The file, relative to the root directory.
+        why: The templates that changed, in words.
+        cost: What recording it again costs, in words; ``None`` for a snapshot, or where it cannot be read.
+    """
+
+    what: str
+    path: str
+    why: str
+    cost: str | None
+
+
+def stale_files(changes: Sequence[Change], seen: ObservedRun, stores: Stores, root: Path) -> list[StaleRow]:
+    """The cassettes and snapshots that changes make stale, each with the templates for which it is."""
+    keys = {change.key for change in changes}
+    models = _new_models(changes)
+    rows: list[StaleRow] = []
+    for one in stale_cassettes(keys, seen.tests, stores):
+        users = [test for test in seen.tests if test.cassette is not None and Path(test.cassette) == one.path]
+        why = _paths(keys & {key for test in users for key in test.keys})
+        cost = None if one.error else _cost(one.to_record, models)
+        path = as_text(shown_in(root, stores(one.path).place(one.path)))
+        rows.append({"what": "cassette", "path": path, "why": as_text(one.error or why), "cost": cost})
+    for file in stale_snapshots(keys, seen.tests):
+        why = _paths(keys & {key for test in seen.tests if file in test.snapshots for key in test.keys})
+        rows.append({"what": "snapshot", "path": as_text(file), "why": why, "cost": None})
+    return rows
+
+
+def _paths(keys: Iterable[Key]) -> str:
+    return as_text(", ".join(sorted({key.path for key in keys})))
+
+
+def _new_models(changes: Sequence[Change]) -> dict[str, str]:
+    return {change.key.path: change.after[0] for change in changes if change.kind == "model" and change.after}
+
+
+def _cost(interactions: Sequence[Interaction], models: Mapping[str, str]) -> str:
+    cost = recording_cost(interactions, models)
+    money = cost_of(cost.dollars, cost.unpriced)
+    return f"at most {counted(cost.calls, 'call')}, {counted(cost.tokens, 'token')}, {money}, as recorded"
+
+
 def _stale(stale: Sequence[StaleCassette], changes: Sequence[Change], stores: Stores, root: Path) -> Iterator[str]:
     if not stale:
         return
@@ -212,7 +259,5 @@ def _stale(stale: Sequence[StaleCassette], changes: Sequence[Change], stores: St
         place = shown_in(root, stores(one.path).place(one.path))
         calls = f"{len(one.to_record)} of {counted(one.total, 'call')}"
         yield f"  {place}  {one.error or calls}"
-    models = {change.key.path: change.after[0] for change in changes if change.kind == "model" and change.after}
-    cost = recording_cost([interaction for one in stale for interaction in one.to_record], models)
-    money = cost_of(cost.dollars, cost.unpriced)
-    yield f"  that is at most {counted(cost.calls, 'call')}, {counted(cost.tokens, 'token')}, {money}, as recorded"
+    all_of_them = [interaction for one in stale for interaction in one.to_record]
+    yield f"  that is {_cost(all_of_them, _new_models(changes))}"

@@ -109,7 +109,7 @@ def test_a_model_that_the_command_line_names_is_not_locked(
 def test_a_run_tells_what_it_would_cost_to_record_again(desk: Any, chat_server: Any) -> None:
     change(desk, "Answer this.", "Answer that.")
 
-    result = desk.run("--templates-lock=check")
+    result = desk.run("--templates-lock=check", "--templates-json=run.json")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     # 10 tokens in at $2.50 and 3 out at $10 a million
@@ -123,6 +123,15 @@ def test_a_run_tells_what_it_would_cost_to_record_again(desk: Any, chat_server: 
         "these conversations are stale; --snapshot-update writes them:",
         "  __snapshots__/test_it/test_real.chat",
     )
+    assert json.loads((desk.path / "run.json").read_text())["stale"] == [
+        {
+            "what": "cassette",
+            "path": "cassettes/test_it/test_real.yaml",
+            "why": "desk/wish",
+            "cost": "at most 1 call, 13 tokens, $0.000055, as recorded",
+        },
+        {"what": "snapshot", "path": "__snapshots__/test_it/test_real.chat", "why": "desk/wish", "cost": None},
+    ]
     assert chat_server.asked == []
 
     desk.run("--templates-record=changed", "--snapshot-update", "--templates-lock=update").assert_outcomes(passed=2)
