@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--markdown", action="store_true", help="as Markdown, such as for a pull request")
     compare.set_defaults(run=_compare, refuse=compare.error)
+    _add_report(commands)
     coverage = commands.add_parser("coverage", help=_COVERS, description=f"{_COVERS.capitalize()}.")
     coverage.add_argument(
         "files", metavar="FILE.json", nargs="+", type=Path, help="what --templates-json wrote with --templates-coverage"
@@ -90,6 +91,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     coverage.set_defaults(run=_coverage)
     return parser
+
+
+def _add_report(commands: Any) -> None:
+    """Add ``report`` with its commands."""
+    does = "write the reports of several runs as one, or two runs side by side, as a page"
+    parser = commands.add_parser("report", help=does, description=f"{does.capitalize()}.")
+    inner = parser.add_subparsers(metavar="COMMAND", required=True)
+    merges = "write the reports of several runs as one, such as those of the shards of a suite"
+    merge = inner.add_parser("merge", help=merges, description=f"{merges.capitalize()}.")
+    merge.add_argument("files", metavar="FILE.json", nargs="+", type=Path, help="what --templates-json wrote")
+    merge.add_argument(
+        *("-o", "--output"), metavar="FILE", type=Path, required=True, help="FILE.html for a page, or FILE.json"
+    )
+    merge.set_defaults(run=_merge_reports)
+    compares = "write what changed from one run to another as a page, template by template and test by test"
+    compare = inner.add_parser("compare", help=compares, description=f"{compares.capitalize()}.")
+    compare.add_argument("before", metavar="A.json", type=Path, help="what --templates-json wrote")
+    compare.add_argument("after", metavar="B.json", type=Path, help="the same of another run")
+    compare.add_argument("-o", "--output", metavar="FILE.html", type=Path, required=True, help="the page")
+    compare.set_defaults(run=_compare_reports)
+
+
+def _merge_reports(given: Given) -> int:
+    from pytest_templates.commands.report import merge
+
+    return merge(given.files, given.output, _say)
+
+
+def _compare_reports(given: Given) -> int:
+    from pytest_templates.commands.report import compare_on_page
+
+    return compare_on_page(given.before, given.after, given.output, _say)
 
 
 def _coverage(given: argparse.Namespace) -> int:

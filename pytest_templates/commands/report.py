@@ -1,0 +1,119 @@
+"""``report``: reports of several runs as one, or two runs side by side, as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+from pytest_templates.commands.compare import compare
+from pytest_templates.errors import ReportError
+from pytest_templates.reporting.document import Report, Samples, read, write
+from pytest_templates.reporting.merging import merged
+from pytest_templates.reporting.page.changes import changed_tests
+from pytest_templates.reporting.page.writing import write_comparison, write_page
+from pytest_templates.run.calls import CallRow
+from pytest_templates.run.totals import cost_of, line_of, lines_of, table_of
+from pytest_templates.support.targets import without_iterations
+from pytest_templates.support.text import OUTSIDE, counted, table
+
+Say = Callable[[str], None]
+
+_WRITERS: Final = {".html": write_page, ".json": write}
+
+
+def merge(files: Sequence[Path], output: Path, say: Say) -> int:
+    """Write the reports of several runs as one, and print what they are together; returns 0.
+
+    Args:
+        files: What ``--templates-json`` wrote.
+        output: The file to write: a page where it ends in ``.html``, a report like the others in ``.json``.
+        say: Takes the text.
+
+    Raises:
+        ReportError: One of the files is no report, or is given twice; or the output is neither.
+        OSError: The file cannot be written.
+    """
+    write_to = _WRITERS.get(output.suffix.lower())
+    if write_to is None:
+        raise ReportError(f"-o {output}: write a page, FILE.html, or a report for other commands, FILE.json")
+    twice = [file for file, count in Counter(file.resolve() for file in files).items() if count > 1]
+    if twice:
+        raise ReportError(f"{twice[0]} is given twice: its calls would count twice")
+    reports = [read(file) for file in files]
+    report = merged(reports)
+    say("\n\n".join(_summary(report, reports)))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_to(report, output)
+    say(f"\nthe report is in {output}")
+    return 0
+
+
+def compare_on_page(before: Path, after: Path, output: Path, say: Say) -> int:
+    """Write two runs side by side, and print how they differ; returns 0.
+
+    Args:
+        before: What ``--templates-json`` wrote; it is called A.
+        after: The same of another run; it is called B.
+        output: The page to write, ``FILE.html``.
+        say: Takes the text.
+
+    Raises:
+        ReportError: One of the files is no report, or the output is no page.
+        OSError: The file cannot be written.
+    """
+    if output.suffix.lower() != ".html":
+        raise ReportError(f"-o {output}: two runs side by side are a page: FILE.html")
+    a, b = read(before), read(after)
+    compare(before, after, say)
+    for text in _changes(a, b):
+        say(f"\n{text}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_comparison(a, b, output)
+    say(f"\nthe runs are side by side in {output}")
+    return 0
+
+
+def _summary(report: Report, reports: Sequence[Report]) -> list[str]:
+    """What several runs are together."""
+    outcomes = Counter(test.outcome for test in report.tests)
+    counts = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items())
+    parts = [f"{counted(len(reports), 'report')}, {counted(len(report.tests), 'test')}{counts and f': {counts}'}"]
+    again = sum(len(one.tests) for one in reports) - len(report.tests)
+    if again:
+        parts[0] += f"\n{counted(again, 'test')} stood in another report as well, and counts as run again"
+    without = sum(one.coverage is None for one in reports)
+    if report.coverage is not None and without:
+        parts[0] += f"\n{counted(without, 'report')} of these without coverage"
+    rows = [cast("CallRow", call.model_dump()) for call in report.calls]
+    if rows:
+        total = line_of("", "", rows)
+        tokens = counted(total.input_tokens + total.output_tokens, "token")
+        parts[0] += f"\n{counted(total.calls, 'call')}, {tokens}, {cost_of(total.cost, total.unpriced)}"
+        parts.append(table_of(lines_of(rows)))
+    return parts
+
+
+def _changes(a: Report, b: Report) -> list[str]:
+    """Tables of what changed beside sums: in conversations, and in pass rates of samples."""
+    tests = changed_tests(a, b)
+    changed = Counter(
+        (without_iterations(path) or OUTSIDE, what, name)
+        for test in tests
+        for path, what, name in dict.fromkeys((part["path"], part["what"], part["name"]) for part in test.parts)
+    )
+    said = [(path, f"{what} {name}".rstrip(), f"{count:,}") for (path, what, name), count in changed.items()]
+    rates = [
+        (test.nodeid, _passed(test.before.samples), _passed(test.after.samples))
+        for test in tests
+        if test.before is not None and test.after is not None and test.before.samples != test.after.samples
+    ]
+    return [
+        *([table(("template", "what changed", "in tests"), said)] if said else []),
+        *([f"samples that passed:\n{table(('test', 'A', 'B'), rates)}"] if rates else []),
+    ]
+
+
+def _passed(samples: Samples | None) -> str:
+    return "no samples" if samples is None else f"{samples.passed:,} of {samples.count:,}"
