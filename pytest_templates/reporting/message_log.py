@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from antiphon.history import Picture
 from antiphon.messages import Message, Reply, ToolCall
+from pytest_templates.reporting.message_rows import json_data
 
 _MOST_READINGS: Final = 1_000  # of conversations that go on at the same time; of more, some are read anew
 
@@ -237,4 +239,4 @@ def _likeness(message: Message) -> Hashable:
 
 
 def _likeness_of_call(call: ToolCall) -> Hashable:
-    return call.id, call.name, repr(call.arguments)
+    return call.id, call.name, json.dumps(json_data(call.arguments))
