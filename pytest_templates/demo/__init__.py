@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pytest_templates.support.text import command_line, table
+from pytest_templates.support.text import command_line, counted, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,46 +105,51 @@ def plant(folder: Path) -> None:
 
 
 def guide(folder: Path, run_tests: str) -> str:
-    """A table of the faults: where each is planted, how pytest shows it, and how it is mended.
+    """A table of the faults that are left: where each is planted, how pytest shows it, and how it is mended.
 
     Args:
         folder: The copy of the demo.
         run_tests: The command that runs its tests in that folder.
     """
     heads = ("fault", "planted in", "seen above as", "to mend it")
-    rows = [(fault.kind, f"{fault.file}:{_line(folder, fault)}", fault.seen_as, fault.remedy) for fault in FAULTS]
+    left = [(fault, line) for fault in FAULTS if (line := _line(folder, fault)) is not None]
+    rows = [(fault.kind, f"{fault.file}:{line}", fault.seen_as, fault.remedy) for fault, line in left]
     return (
-        f'The program in {folder} has four faults, each below a comment that begins with "Planted fault":\n\n'
-        f"{table(heads, rows)}\n\n"
+        f"The program in {folder} has {counted(len(left), 'fault')}, each below a comment that begins with "
+        f'"Planted fault":\n\n{table(heads, rows)}\n\n'
         f"Mend them one by one, and run `{run_tests}` in {folder} after each: at last all tests pass.\n"
         "One fault may fail several tests, and hide another, which shows when it is mended."
     )
 
 
-def _line(folder: Path, fault: PlantedFault) -> int:
-    """The line below the comment, counted from 1."""
-    before, _, _ = (folder / fault.file).read_text(encoding="utf-8").partition(fault.faulty)
-    return before.count("\n") + 2
+def _line(folder: Path, fault: PlantedFault) -> int | None:
+    """The line below the comment, counted from 1; ``None`` where the fault is not there."""
+    before, found, _ = (folder / fault.file).read_text(encoding="utf-8").partition(fault.faulty)
+    return before.count("\n") + 2 if found else None
 
 
 _DESK = Path(__file__).parent / "desk"
 _MODEL = "smollm2-135m"
 _PORT = 8099  # of the desk's models; the recordings hold the address
+_REPORT: Final = "report.html"
+_REPORTED: Final = f"--templates-report={_REPORT}"
+_OF_COPY: Final = ("pytest.ini", "tests/test_support_desk.py", *sorted({fault.file for fault in FAULTS}))
 _PYTEST = (sys.executable, "-m", "pytest")  # also where no virtual environment is active
 
 
 def run_demo(folder: Path) -> int:
-    """Copy the demo to a new folder and run its tests there, offline.
+    """Copy the demo to a new folder and run its tests there, offline; or run them in a folder that holds it already.
 
     Args:
-        folder: The new folder; it must not exist yet, or be empty.
+        folder: The folder; it does not exist yet, is empty, or holds a copy of the demo, which is left as it is.
 
     Returns:
         The exit status of pytest; 2 where the folder is in use.
     """
-    if not _copied_to(folder):
+    if not _is_copy(folder) and not _copied_to(folder):
         return 2
-    status = _run_tests(folder, "--templates-summary")
+    status = _run_tests(folder, "--templates-summary", _REPORTED)
+    _name_report(folder)
     if status == 0:
         print(f"\nThe program and its tests are in {folder}: see README.md there for things to try.")
         print(f"The tests run again, in that folder, by: {command_line(_PYTEST)}")
@@ -155,15 +160,17 @@ def run_broken_demo(folder: Path) -> int:
     """Copy the demo to a new folder, plant faults in it, run its tests, and print how the faults are mended.
 
     Args:
-        folder: The new folder; it must not exist yet, or be empty.
+        folder: The folder; it does not exist yet, is empty, or holds a copy with faults, which is left as it is.
 
     Returns:
         The exit status of pytest: 1, for the tests that fail; 2 where the folder is in use.
     """
-    if not _copied_to(folder):
-        return 2
-    plant(folder)
-    status = _run_tests(folder)
+    if not (_is_copy(folder) and any(_line(folder, fault) is not None for fault in FAULTS)):
+        if not _copied_to(folder):
+            return 2
+        plant(folder)
+    status = _run_tests(folder, _REPORTED)
+    _name_report(folder)
     print(f"\n{guide(folder, command_line(_PYTEST))}")
     return status
 
@@ -195,6 +202,17 @@ def record_demo(folder: Path) -> int:
     if status == 0:
         print(f"\nThe recordings are in {folder / 'cassettes'}; `{command_line(_PYTEST)}` there replays them.")
     return status
+
+
+def _is_copy(folder: Path) -> bool:
+    """Whether a folder holds the demo already, as it was copied or as somebody has changed it since."""
+    return all((folder / file).is_file() for file in _OF_COPY)
+
+
+def _name_report(folder: Path) -> None:
+    report = folder / _REPORT
+    if report.is_file():
+        print(f"\nWhat was said in each test, and what it took, is in {report}: open it in a browser.")
 
 
 def _copied_to(folder: Path, *left_out: str) -> bool:

@@ -59,7 +59,7 @@ class RunResults:
         from pytest_templates.reporting.document import Test, report_of
 
         facts_of_tests = [one.facts(self._hook) for one in self._tests.values() if one.outcome is not None]
-        ended = [Test.model_validate(redacted_in_run(one, self._config)) for one in facts_of_tests]
+        ended = [Test.model_validate(facts) for facts in redacted_in_run(facts_of_tests, self._config)]
         facts: dict[str, Any] = {}
         for some in self._hook.run_facts():
             facts |= some

