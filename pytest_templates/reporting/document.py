@@ -31,7 +31,10 @@ class CallAttachment(Attached):
 
     Attributes:
         message: Which of the messages that were sent holds it, from 0; ``null`` for the answer.
-        kind: As in ``Attached``; so are ``media_type``, ``digest`` and ``size``.
+        kind: What it is.
+        media_type: As in ``Attached``.
+        digest: As in ``Attached``.
+        size: As in ``Attached``.
     """
 
     message: Count | None

@@ -21,7 +21,7 @@ Place: TypeAlias = Annotated[int, Field(ge=0, le=10**9)]  # in a list
 Rate: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Dollars: TypeAlias = Annotated[
-    Decimal, Field(ge=0, le=10**30), AfterValidator(_written_out), PlainSerializer(lambda dollars: f"{dollars:f}")
+    Decimal, Field(ge=0, le=10**30), AfterValidator(_written_out), PlainSerializer(lambda dollars: f"{dollars:f}", str)
 ]
 
 
