@@ -57,6 +57,7 @@ def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> No
         shutil.copy(ROOT / "fixtures" / name, path)
     if snapshots_of(page).is_dir():
         shutil.copytree(snapshots_of(page), pytester.path / "__snapshots__")
+    copy_reports(pytester.path)
 
     result = pytester.runpytest_inprocess(
         "-q", "-p", "no:cacheprovider", *SETTINGS, f"--templates-cassettes={cassettes_of(page)}"
@@ -70,8 +71,7 @@ def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> No
 def test_the_commands_of_a_page_say_what_it_shows(page: Path, pytester: pytest.Pytester) -> None:
     if cassettes_of(page).is_dir():
         shutil.copytree(cassettes_of(page), pytester.path / "cassettes")
-    for report in (ROOT / "docs" / "reports").iterdir():
-        shutil.copy(report, pytester.path)
+    copy_reports(pytester.path)
     pytester.makeini("[pytest]")
 
     for command, output in commands(page):
@@ -90,6 +90,12 @@ def test_contributors_and_ci_type_the_line_of_the_readme() -> None:
 
 def test_every_page_has_an_example() -> None:
     assert all(list(codes(page)) for page in PAGES)
+
+
+def copy_reports(folder: Path) -> None:
+    """Put the reports of earlier runs, which pages compare, into a folder."""
+    for report in (ROOT / "docs" / "reports").iterdir():
+        shutil.copy(report, folder)
 
 
 def cassettes_of(page: Path) -> Path:
