@@ -22,8 +22,8 @@ _MOST_DIGITS: Final = 300
 
 
 def message_row(message: Message) -> Row:
-    """The fields of a message in a report."""
-    return {
+    """The fields of a message in a report; those that say nothing are left out, as there are many messages."""
+    row = {
         "role": message.role,
         "content": as_text(message.content),
         "path": _text(message.template_path),
@@ -38,6 +38,7 @@ def message_row(message: Message) -> Row:
         "tool_call_id": _text(message.tool_call_id),
         "attachments": [attachment_row(attachment) for attachment in message.attachments],
     }
+    return {name: value for name, value in row.items() if value or name == "content"}
 
 
 def pictures_of(messages: Iterable[Message]) -> dict[str, Row]:

@@ -31,6 +31,9 @@ StepRow: TypeAlias = dict[str, Any]  # the fields of a step: see `conversation`
 
 # The tool that is at work in a thread or task, and the one around it.
 _TOOL: Final[ContextVar[tuple[Any, StepRow] | None]] = ContextVar("pytest_templates_tool", default=None)
+_ALWAYS: Final = frozenset(
+    {"arguments", "kind", "message", "path", "tool"}
+)  # fields of a step; others that say nothing are left out
 _MOST_OF_ERROR: Final = 20_000  # characters
 
 
@@ -155,8 +158,9 @@ class ConversationRecorder:
             self._read(picture, run, around)
             step = self._add("call", around)
             sent = self._log.sent(picture, step["id"])
-            step |= {"continues": sent.continues, "left_out": sent.left_out}
-            step |= {"before": ranges(sent.before), "sent": ranges(sent.places)}
+            step |= {"continues": sent.continues, "sent": ranges(sent.places)}
+            if sent.continues is not None:
+                step |= {"left_out": sent.left_out, "before": ranges(sent.before)}
             if call.reply is not None:
                 step["reply"] = self._log.answered(call.reply, call.template_path, call.model, run)
             if call.error is not None:
@@ -243,7 +247,8 @@ class ConversationRecorder:
             }
 
     def _add(self, what: str, parent: int | None, /, **fields: Any) -> StepRow:
-        step: StepRow = {"id": len(self._steps), "parent": parent, "type": what, **fields}
+        said = {name: value for name, value in fields.items() if value or name in _ALWAYS}
+        step: StepRow = {"id": len(self._steps), "parent": parent, "type": what, **said}
         self._steps.append(step)
         return step
 

@@ -58,8 +58,11 @@ class RunResults:
         from pytest_templates.redaction.reports import redacted_in_run
         from pytest_templates.reporting.document import Test, report_of
 
-        facts_of_tests = [one.facts(self._hook) for one in self._tests.values() if one.outcome is not None]
-        ended = [Test.model_validate(facts) for facts in redacted_in_run(facts_of_tests, self._config)]
+        told = [one for one in self._tests.values() if one.outcome is not None]
+        ended: list[Test] = []
+        for begin in range(0, len(told), _AT_ONCE):
+            facts_of_tests = [one.facts(self._hook) for one in told[begin : begin + _AT_ONCE]]
+            ended += map(Test.model_validate, redacted_in_run(facts_of_tests, self._config))
         facts: dict[str, Any] = {}
         for some in self._hook.run_facts():
             facts |= some
@@ -142,6 +145,7 @@ class TestProgress:
         return facts
 
 
+_AT_ONCE: Final = 200  # tests that are redacted together: what they have in common is looked at once
 _MOST_TEXT: Final = 100_000  # characters of a failure
 
 
