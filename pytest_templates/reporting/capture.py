@@ -53,6 +53,13 @@ class ConversationCapture:
         if recorder is not None:
             recorder.subroutine_compared(event.parent.run, event.path)
 
+    @hookimpl
+    def message_differs(self, attempt: Attempt, path: str | None) -> None:
+        """Record where the test is about to fail."""
+        recorder = self._recorder_of(attempt)
+        if recorder is not None:
+            recorder.message_differs(path)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]

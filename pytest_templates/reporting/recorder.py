@@ -113,6 +113,7 @@ class ConversationRecorder:
         self._noted: dict[int, int | None] = {}  # errors that fail the test, with the step before them
         self._failures = 0  # how many of these were seen
         self._failed_at: int | None = None
+        self._differs_at: int | None = None
         self._lock = RLock()
 
     def template_entered(self, event: TemplateEntered) -> None:
@@ -219,6 +220,14 @@ class ConversationRecorder:
             if place is not None:
                 self._open[run][place].step.setdefault("isolation", "unchanged")
             self._note_failures()
+
+    def message_differs(self, path: str | None) -> None:
+        """A message that a template has said last is not as expected."""
+        with self._lock:
+            self._read_open()
+            said = (step for step in reversed(self._steps) if step["type"] == "message")
+            found = (step["id"] for step in said if self._log.messages[step["message"]].template_path == path)
+            self._differs_at = next(found, None)
 
     def failed(self, error: BaseException) -> None:
         """A phase of the test has failed: find the step at which that was, for the first one that did."""
@@ -327,7 +336,8 @@ class ConversationRecorder:
     def _step_of(self, error: BaseException) -> int | None:
         errors = [*chain_of(error), *self._attempt.failures.unsettled()]
         found = [step for one in errors if (step := self._came_up(one)) is not None]
-        return found[0] if found else self._last()
+        at = found[0] if found else self._differs_at
+        return self._last() if at is None else at
 
     def _came_up(self, error: BaseException) -> int | None:
         """The step at which an error came up: it is noted before the call that it fails, or raised behind it."""

@@ -89,6 +89,10 @@ class Life:
         """The parent of a subroutine that has ended was compared with what it was; see ``attempt.failures``."""
 
     @hookspec
+    def message_differs(self, attempt: Attempt, path: str | None) -> None:
+        """A comparison has failed; the first message that is not as expected was said by the template at this path."""
+
+    @hookspec
     def run_suspended(self, attempt: Attempt, event: RunSuspended) -> None:
         """A run that the program goes through step by step stops at a message or an event."""
 

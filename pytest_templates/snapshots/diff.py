@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -122,6 +123,13 @@ def _moved(before: Sequence[Block], after: Sequence[Block], opcodes: Iterable[Op
 def _title(block: Block) -> str:
     """The title without iterations of loops; a model's name may hold an ``@`` as well."""
     return block.title.replace(block.part("path"), place_of(block), 1)
+
+
+def path_of(block: Block) -> str | None:
+    """The path in the title, as it is; ``None`` outside of templates."""
+    path = block.part("path")
+    found = str(json.loads(path)) if path.startswith('"') else path
+    return None if found in {"", NO_TEMPLATE} else found
 
 
 def place_of(block: Block) -> str:

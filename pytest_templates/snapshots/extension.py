@@ -13,8 +13,10 @@ from pytest_templates.cassettes.http.routing import open_recorders
 from pytest_templates.errors import TestingError
 from pytest_templates.redaction.names import REMEDY
 from pytest_templates.redaction.secrets import secrets_of
+from pytest_templates.run.under_way import current_attempt
+from pytest_templates.snapshots.blocks import from_text
 from pytest_templates.snapshots.conversation import snapshot_text
-from pytest_templates.snapshots.diff import conversation_difference
+from pytest_templates.snapshots.diff import changes_of, conversation_difference, path_of
 from pytest_templates.support.files import atomic_write, safe_name
 
 if TYPE_CHECKING:
@@ -77,7 +79,9 @@ class ConversationExtension(SingleFileSnapshotExtension):
 
     def diff_lines(self, serialized_data: str | bytes, snapshot_data: str | bytes) -> Iterator[str]:
         """What changed, message by message."""
-        yield from conversation_difference(str(snapshot_data), str(serialized_data))
+        before, after = str(snapshot_data), str(serialized_data)
+        _tell(before, after)
+        yield from conversation_difference(before, after)
         yield "if that is right, --snapshot-update writes it"
 
     @classmethod
@@ -120,6 +124,15 @@ class ConversationExtension(SingleFileSnapshotExtension):
         path = Path(snapshot_collection.location)
         [snapshot] = snapshot_collection
         atomic_write(path, str(snapshot.data))
+
+
+def _tell(before: str, after: str) -> None:
+    """Tell other features which message is the first that is not as it was, if it is there."""
+    attempt = current_attempt()
+    changes, _ = changes_of(from_text(before), from_text(after))
+    block = changes[0].new if changes else None
+    if attempt is not None and block is not None:
+        attempt.hook.message_differs(attempt=attempt, path=path_of(block))
 
 
 def _without_secrets(plain: Any) -> Any:

@@ -172,3 +172,21 @@ def test_samples_are_told_one_by_one(project, report_of, drawn):
     ]
     failed_at = test["steps"][test["failure"]["step"]]
     assert test["messages"][failed_at["message"]]["content"] == "answer 1"
+
+
+def test_a_snapshot_that_differs_fails_at_the_first_message_that_does(project, report_of, drawn_step):
+    tests = """
+        def test_it(scripted_model, llm_snapshot):
+            answers = [AssistantTemplate(template_id="first answer".replace(" ", "-")), AssistantTemplate()]
+            tree = LinearTemplate([UserTemplate("Hello."), *answers], template_id="talk")
+            assert Runner(scripted_model("one", "two"), template=tree).run() == llm_snapshot
+        """
+    project.tests(tests)
+    project.run("--snapshot-update")
+    project.tests(tests.replace('"one"', '"1"'))
+
+    [test] = report_of()["tests"]
+
+    assert test["outcome"] == "failed"
+    assert drawn_step(test, test["failure"]["step"]) == "assistant: 1"
+    assert "message 2: [assistant] talk/first-answer · scripted" in test["failure"]["text"]
