@@ -12,6 +12,7 @@ from typing import TypeAlias
 from antiphon import Model, ModelCall, Session, Trace
 from antiphon.errors import InvalidType, shown
 from antiphon.parameters import check_kind
+from pytest_templates.run.under_way import current_attempt
 from pytest_templates.support.targets import OF_THE_TEST, is_glob, is_meant, which_template
 from pytest_templates.support.text import counted, table
 
@@ -48,6 +49,9 @@ def assert_models(used: Trace | Session, expected: Mapping[str, Expected], *, ex
     calls = (used.trace if isinstance(used, Session) else used).calls
     comparison = _Comparison(expectations, calls, exactly=check_kind(exactly, bool, "exactly"))
     if not comparison.holds:
+        attempt, wrong = current_attempt(), comparison.first_wrong
+        if attempt is not None and wrong is not None:
+            attempt.hook.message_differs(attempt=attempt, path=wrong.template_path)
         raise AssertionError(f"models are not as expected\n{comparison}")
 
 
@@ -222,6 +226,15 @@ class _Comparison:
     @property
     def holds(self) -> bool:
         return not self._others and all(self._expected[target].holds(calls) for target, calls in self._named.items())
+
+    @property
+    def first_wrong(self) -> ModelCall | None:
+        """The first call of a model that is not expected; ``None`` where only calls are missing."""
+        others = [
+            [call for call in calls if not self._expected[target].allows(call)] for target, calls in self._named.items()
+        ]
+        wrong = {id(call) for calls in (self._others, *others) for call in calls}
+        return next((call for call in self._calls if id(call) in wrong), None)
 
     def __str__(self) -> str:
         rows = [row for target, calls in self._named.items() for row in self._rows(target, calls)]

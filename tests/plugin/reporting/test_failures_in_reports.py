@@ -11,6 +11,12 @@ def tree(**options):
     answers = [AssistantTemplate(template_id="first"), AssistantTemplate(template_id="second", **options)]
     return LinearTemplate([UserTemplate("Hello."), *answers], template_id="talk")
 
+def test_models(scripted_model):
+    asked = UserTemplate("And?")
+    whole = LinearTemplate([tree(model=scripted_model("two", name="large")), asked, AssistantTemplate()])
+    session = Runner(scripted_model("one", "three", name="small"), template=whole).run()
+    assert_models(session, {"**": "small"})
+
 def test_asserts(scripted_model):
     session = Runner(scripted_model("one", "two"), template=tree()).run()
     assert session.last.content == "three"
@@ -58,6 +64,7 @@ def test_passes(scripted_model):
 """
 
 FAILED_AT = {
+    "models": ("AssertionError: models are not as expected", "assistant: two"),
     "asserts": ("AssertionError: assert 'two' == 'three'", "assistant: two"),
     "raises": ("antiphon.errors.ModelTimeout: no answer came in time", "'talk/second'"),
     "swallows": ("UnscriptedCall: scripted_model 'scripted' was asked by", "'talk/second'"),
