@@ -16,7 +16,7 @@ from pytest_templates.support.engine import EngineListener
 
 if TYPE_CHECKING:
     from antiphon import ModelCall
-    from antiphon.observers import Observer, SubroutineExited
+    from antiphon.observers import Observer, RunSuspended, SubroutineExited
     from antiphon.session import Run
     from pytest_templates.reporting.recorder import ConversationRecorder
     from pytest_templates.run.calls import CallSource
@@ -52,6 +52,13 @@ class ConversationCapture:
         recorder = self._recorder_of(attempt)
         if recorder is not None:
             recorder.subroutine_compared(event.parent.run, event.path)
+
+    @hookimpl
+    def run_suspended(self, attempt: Attempt, event: RunSuspended) -> None:
+        """Record what was said in a run that the program goes through step by step."""
+        recorder = self._recorder_of(attempt)
+        if recorder is not None:
+            recorder.suspended(event.session.run)
 
     @hookimpl
     def message_differs(self, attempt: Attempt, path: str | None) -> None:

@@ -213,6 +213,11 @@ class ConversationRecorder:
             if tool.error is not None:
                 step.setdefault("error", self._error(tool.error, step["id"]))
 
+    def suspended(self, run: Run) -> None:
+        """The program that goes through a run has the word: what it says by itself comes behind what was said."""
+        with self._lock:
+            self._read(run.session.picture(), run, self._around(run))
+
     def subroutine_compared(self, run: Run, path: str) -> None:
         """The parent of a subroutine that ends was compared with what it was."""
         with self._lock:
@@ -248,7 +253,7 @@ class ConversationRecorder:
             messages = self._log.messages
             return {
                 "messages": [message_row(message) for message in messages],
-                "steps": self._steps,
+                "steps": [dict(step) for step in self._steps],  # a run that is left may end in another test
                 "failed_at": self._failed_at,
                 "pictures": pictures_of(messages),
                 "sample": self._attempt.sample if self._attempt.part_of is not None else None,

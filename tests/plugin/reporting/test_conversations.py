@@ -202,3 +202,93 @@ def test_templates_and_calls_in_a_tool_are_told_in_it(project, report_of, drawn)
         "  outer is sent 0 1 6 7, answers 'Done.'",
         "  assistant: Done.",
     ]
+
+
+def test_a_run_that_is_left_in_the_middle_is_told_as_far_as_it_came(project, report_of, drawn):
+    project.tests(
+        TREE
+        + """
+kept = []
+
+def test_left(scripted_model):
+    steps = Runner(scripted_model("Hi.", name="small"), template=tree()).iter()
+    kept.append(steps)
+    assert [next(steps).content for _ in range(3)] == ["Hello.", "Hi.", "Look."]
+    scripted_model("aside", name="other").send(Session(messages=[Message(role="user", content="By the way.")]))
+
+def test_next(scripted_model):
+    for steps in kept:
+        steps.close()
+    ask(scripted_model("fine"))
+"""
+    )
+
+    left, following = report_of()["tests"]
+
+    assert drawn(left).splitlines() == [
+        "talk",
+        *DRAWN.splitlines()[1:6],
+        "  talk/research",
+        "    talk/research/within",
+        "      talk/research/within/user-1",
+        "        user: Look.",
+        "user: By the way.",
+        "other is sent 3, answers 'aside'",
+    ]
+    assert drawn(following).splitlines()[0] == "talk"
+    assert "research" not in drawn(following)
+
+
+def test_subroutines_tell_what_the_guard_saw_of_them(project, report_of):
+    project.tests(
+        """
+        def test_it(scripted_model):
+            notes = []
+            research(scripted_model("one"), lambda child: notes.append("x") or child, {"notes": notes})
+            research(scripted_model("two"))
+        """
+    )
+
+    def seen(*options: str) -> list[tuple[str | None, str | None]]:
+        steps = report_of(*options)["tests"][0]["steps"]
+        return [(step["isolation"], step["violation"]) for step in steps if step.get("subroutine")]
+
+    (changed, text), unchanged = seen()
+    assert (changed, unchanged) == ("changed", ("unchanged", None))
+    assert "the subroutine at 'research' changed its parent:\n  metadata['notes'][0] was added: 'x'" in text
+    assert [what for what, _ in seen("--templates-isolation=precise")] == ["changed", "unchanged"]
+    assert seen("--templates-isolation=off") == [(None, None), (None, None)]
+
+
+def test_what_a_strategy_asks_and_makes_is_told_in_its_subroutine(project, report_of, drawn):
+    project.tests(
+        """
+        from antiphon import SquashStrategy
+
+        class Summary(SquashStrategy):
+            def squash(self, messages):
+                return [Message(role="assistant", content=f"{len(messages)} messages")]
+
+        def test_it(scripted_model):
+            inner = LinearTemplate([UserTemplate("Look."), AssistantTemplate()], template_id="within")
+            looked_up = SubroutineTemplate(inner, "research", squash_strategy=Summary())
+            Runner(scripted_model("one", "two"), template=LinearTemplate([looked_up, AssistantTemplate()])).run()
+        """
+    )
+
+    [test] = report_of()["tests"]
+
+    assert drawn(test).splitlines() == [
+        "linear",
+        "  linear/research unchanged",
+        "    linear/research/within",
+        "      linear/research/within/user-1",
+        "        user: Look.",
+        "      linear/research/within/assistant-2",
+        "        scripted is sent 0, answers 'one'",
+        "        assistant: one",
+        "    assistant: 2 messages",
+        "  linear/assistant-2",
+        "    scripted is sent 2, answers 'two'",
+        "    assistant: two",
+    ]
