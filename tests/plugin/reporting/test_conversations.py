@@ -292,3 +292,42 @@ def test_what_a_strategy_asks_and_makes_is_told_in_its_subroutine(project, repor
         "    scripted is sent 2, answers 'two'",
         "    assistant: two",
     ]
+
+
+def test_tools_that_cannot_be_run_and_faults_are_told(project, report_of, drawn):
+    project.tests(
+        """
+        from pytest_templates import faults
+
+        def look(key: str) -> str:
+            "Look."
+            raise KeyError(key)
+
+        def test_tools(scripted_model):
+            calls = [CallTool("nope"), CallTool("look", key="x"), CallTool("look")]
+            session = Session(messages=[Message(role="user", content="Go.")])
+            Runner(scripted_model(calls, "Done."), template=ToolingTemplate([look], template_id="tools")).run(session)
+
+        def test_faults(scripted_model, llm_faults):
+            llm_faults.at("talk/answer", faults.truncated(after=3))
+            ask(scripted_model("A long answer."))
+            swallow(ask, scripted_model(Fail(faults.empty())))
+            swallow(ask, scripted_model(lambda session: Fail(faults.timeout())))
+            ask(scripted_model("fine"))
+        """
+    )
+
+    tools, faults = report_of()["tests"]
+
+    lines = drawn(tools).splitlines()
+    assert [line.split(" gives ")[0] for line in lines[4:10]] == [
+        "  nope {}",
+        "  tool: Error: InvalidValue: there is no tool 'nope'; there are look",
+        "  look {'key': 'x'}",
+        "  tool: Error: KeyError: 'x'",
+        "  look {}",
+        "  tool: Error: key: Field required",
+    ]
+    errors = [step["error"] for step in tools["steps"] if step["type"] == "tool"]
+    assert [error.partition(":")[0] for error in errors] == ["InvalidValue", "KeyError", "ValidationError"]
+    assert [call["fault"] for call in faults["calls"]] == ["truncated(after=3)", "empty()", "timeout()", None]

@@ -160,8 +160,11 @@ def test_samples_are_told_one_by_one(project, report_of, drawn):
         """
         @pytest.mark.llm_samples(3)
         def test_it(scripted_model, llm_trace):
-            ask(scripted_model(f"answer {len(llm_trace.samples)}"))
-            assert len(llm_trace.samples) != 1
+            number = len(llm_trace.samples)
+            session = ask(scripted_model(f"answer {number}", name=f"m{number}"))
+            session.append(Message(role="user", content="And?"))
+            scripted_model(f"more {number}", name=f"n{number}").send(session)
+            assert number != 1
         """
     )
 
@@ -171,14 +174,17 @@ def test_samples_are_told_one_by_one(project, report_of, drawn):
     samples = [line for line in lines if not line.startswith(" ")]
     assert samples == ["sample 1 passed", samples[1], "sample 3 passed"]
     assert samples[1].startswith("sample 2 test_it.py:")
-    assert samples[1].endswith("AssertionError: assert 1 != 1")
+    assert samples[1].endswith(": assert 1 != 1")
     assert [line.strip() for line in lines if "answers" in line] == [
-        "scripted is sent 0, answers 'answer 0'",
-        "scripted is sent 2, answers 'answer 1'",
-        "scripted is sent 4, answers 'answer 2'",
+        "m0 is sent 0, answers 'answer 0'",
+        "n0 is sent 0 1 2, answers 'more 0'",
+        "m1 is sent 4, answers 'answer 1'",
+        "n1 is sent 4 5 6, answers 'more 1'",
+        "m2 is sent 8, answers 'answer 2'",
+        "n2 is sent 8 9 10, answers 'more 2'",
     ]
     failed_at = test["steps"][test["failure"]["step"]]
-    assert test["messages"][failed_at["message"]]["content"] == "answer 1"
+    assert test["messages"][failed_at["reply"]]["content"] == "more 1"
 
 
 def test_a_snapshot_that_differs_fails_at_the_first_message_that_does(project, report_of, drawn_step):
