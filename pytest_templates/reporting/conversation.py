@@ -47,7 +47,7 @@ class Message(Value):
 
     Attributes:
         role: Who speaks.
-        content: The text.
+        content: The text; of one of more than a million characters the beginning, and how many more there were.
         path: Where in the template tree it was said, iterations included; ``null`` outside of templates.
         model: The name of the model that gave it; ``null`` where none did.
         thinking: What the model thought before it answered, as far as its provider shows it.

@@ -17,6 +17,7 @@ Row: TypeAlias = dict[str, Any]
 
 PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _MOST_BYTES: Final = 1_000_000  # of a picture
+_MOST_TEXT: Final = 1_000_000  # characters
 _DEEPEST: Final = 50  # JSON, as models give it; what is nested deeper is told as text
 _MOST_DIGITS: Final = 300
 
@@ -25,10 +26,10 @@ def message_row(message: Message) -> Row:
     """The fields of a message in a report; those that say nothing are left out, as there are many messages."""
     row = {
         "role": message.role,
-        "content": as_text(message.content),
+        "content": said(message.content),
         "path": _text(message.template_path),
         "model": _text(message.model),
-        "thinking": _text(message.thinking),
+        "thinking": message.thinking and said(message.thinking),
         "refusal": _text(message.refusal),
         "finish_reason": _text(message.finish_reason),
         "tool_calls": [
@@ -39,6 +40,12 @@ def message_row(message: Message) -> Row:
         "attachments": [attachment_row(attachment) for attachment in message.attachments],
     }
     return {name: value for name, value in row.items() if value or name == "content"}
+
+
+def said(text: str) -> str:
+    """A text that anybody may have made, in a length that a report can hold."""
+    left = len(text) - _MOST_TEXT
+    return as_text(text) if left <= 0 else f"{as_text(text[:_MOST_TEXT])}… and {left:,} more characters"
 
 
 def pictures_of(messages: Iterable[Message]) -> dict[str, Row]:

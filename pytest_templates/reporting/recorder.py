@@ -17,7 +17,7 @@ from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.trace import ModelCall, ToolRun
 from pytest_templates.errors import IsolationViolation
 from pytest_templates.reporting.message_log import MessageLog, ranges
-from pytest_templates.reporting.message_rows import json_data, message_row, pictures_of
+from pytest_templates.reporting.message_rows import json_data, message_row, pictures_of, said
 from pytest_templates.support.clock import seconds
 from pytest_templates.support.engine import built_at
 from pytest_templates.support.failures import chain_of, error_text
@@ -209,7 +209,7 @@ class ConversationRecorder:
                 return
             self._untold.remove(found)
             step = found[1]
-            step["result"] = as_text(tool.result)
+            step["result"] = said(tool.result)
             if tool.error is not None:
                 step.setdefault("error", self._error(tool.error, step["id"]))
 
@@ -230,8 +230,8 @@ class ConversationRecorder:
         """A message that a template has said last is not as expected."""
         with self._lock:
             self._read_open()
-            said = (step for step in reversed(self._steps) if step["type"] == "message")
-            found = (step["id"] for step in said if self._log.messages[step["message"]].template_path == path)
+            messages = (step for step in reversed(self._steps) if step["type"] == "message")
+            found = (step["id"] for step in messages if self._log.messages[step["message"]].template_path == path)
             self._differs_at = next(found, None)
 
     def failed(self, error: BaseException) -> None:
@@ -261,8 +261,8 @@ class ConversationRecorder:
             }
 
     def _add(self, what: str, parent: int | None, /, **fields: Any) -> StepRow:
-        said = {name: value for name, value in fields.items() if value or name in _ALWAYS}
-        step: StepRow = {"id": len(self._steps), "parent": parent, "type": what, **said}
+        told = {name: value for name, value in fields.items() if value or name in _ALWAYS}
+        step: StepRow = {"id": len(self._steps), "parent": parent, "type": what, **told}
         self._steps.append(step)
         return step
 

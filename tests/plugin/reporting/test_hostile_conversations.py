@@ -101,3 +101,11 @@ def test_pictures_are_told_once_and_those_that_are_too_large_are_left_out(projec
     assert [one["kind"] for one in asked["attachments"]] == ["image", "image", "image", "document"]
     [digest] = [one["digest"] for one in said["attachments"]]
     assert report["pictures"] == {digest: {"media_type": "image/png", "content": "c21hbGw="}}
+
+
+def test_of_a_text_that_is_longer_than_anybody_reads_the_beginning_is_told(project, report_of):
+    project.tests("def test_it(scripted_model):\n    ask(scripted_model('x' * 1_000_005))\n")
+
+    [test] = report_of()["tests"]
+
+    assert test["messages"][1]["content"] == "x" * 1_000_000 + "… and 5 more characters"
