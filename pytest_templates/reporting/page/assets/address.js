@@ -10,7 +10,7 @@ export function address() {
 }
 
 /** The address with some keys changed; what is filtered stays. */
-export function link(changes) {
+function link(changes) {
   const next = { ...address(), ...changes };
   const parts = KEYS.filter((key) => next[key]).map((key) => `${key}=${encoded(next[key])}`);
   return `#${parts.join("&")}`;
@@ -19,6 +19,9 @@ export function link(changes) {
 function encoded(text) {
   return encodeURIComponent(text).replace(/%(2F|3A|5B|5D|2C|20)/g, (code) => code === "%20" ? code : decodeURIComponent(code));
 }
+
+/** What makes an element `a` lead to the address with some keys changed, whatever is filtered when it is followed. */
+export const to = (changes) => ({ href: link(changes), "data-to": JSON.stringify(changes) });
 
 /** Go to another address; with `replace` the way back leaves it out. */
 export function go(changes, replace = false) {
@@ -38,6 +41,7 @@ export function onAddress(listener) {
 export function tell() {
   const now = address();
   for (const listener of listeners) listener(now);
+  for (const element of document.querySelectorAll("a[data-to]")) element.setAttribute("href", link(JSON.parse(element.dataset.to)));
 }
 
 window.addEventListener("hashchange", tell);

@@ -2,15 +2,16 @@
 import { OUTSIDE, cost, counted, duration, money, moment, percent, whole } from "./text.js";
 import { breakable, fill, h, longText, name, outcome, path, setTitle, testName } from "./dom.js";
 import { index, lineAt, numberOf } from "./data.js";
-import { address, link } from "./address.js";
+import { address, to } from "./address.js";
 import { changedText } from "./difference.js";
 import { part, table } from "./tables.js";
-import { linkOf, turn } from "./tests.js";
+import { toTest, turn } from "./tests.js";
 
 const MOST = 20;
 
 /** Show both runs. */
 export function showComparison(content) {
+  shown = "";
   setTitle("Two runs", index.title);
   const changed = index.tests.filter((test) => test.is_changed).length;
   fill(content,
@@ -65,7 +66,7 @@ const points = (part) => `${Math.round(part * 100)} points`;
 function outcomes() {
   const changed = index.tests.filter((test) => test.outcomes[0] !== test.outcomes[1]);
   if (!changed.length) return null;
-  return part("outcomes", "Outcomes that changed", h("ul", { class: "failures" }, changed.slice(0, MOST).map((test) => h("li", {}, h("a", { href: linkOf(test) }, turn(test),
+  return part("outcomes", "Outcomes that changed", h("ul", { class: "failures" }, changed.slice(0, MOST).map((test) => h("li", {}, h("a", toTest(test), turn(test),
     h("span", { class: "grow" }, testName(test.nodeid), test.failures[1] ?? test.failures[0] ? h("span", { class: "why" }, name(test.failures[1] ?? test.failures[0])) : null))))),
   changed.length > MOST ? h("p", { class: "dim" }, `and ${whole(changed.length - MOST)} more`) : null);
 }
@@ -99,7 +100,7 @@ function prompts() {
   if (!total) return null;
   return part("prompts", "Prompts that changed", index.prompts.slice(0, MOST).map((one) => h("article", { class: "change" },
     h("header", { class: "change-head" }, path(one.path || OUTSIDE), h("span", { class: "dim" }, `in ${counted(one.tests, "test")}`,
-      one.texts > 1 ? [`, ${whole(one.texts)} different texts, such as in `, h("a", { class: "there", href: linkOf(index.tests[one.test]) }, "this test")] : [", ", h("a", { class: "there", href: linkOf(index.tests[one.test]) }, one.tests > 1 ? "such as this" : "this one")])),
+      one.texts > 1 ? [`, ${whole(one.texts)} different texts, such as in `, h("a", { class: "there", ...toTest(index.tests[one.test]) }, "this test")] : [", ", h("a", { class: "there", ...toTest(index.tests[one.test]) }, one.tests > 1 ? "such as this" : "this one")])),
     texts(one.before, one.after))),
   total > MOST ? h("p", { class: "dim" }, `and ${counted(total - MOST, "template")} more, in the tests`) : null);
 }
@@ -115,28 +116,33 @@ function passRates() {
   if (!changed.length) return null;
   const rate = (value) => value === null ? "" : percent(value);
   return part("rates", "Pass rates that changed", table("Pass rates that changed", [
-    { head: "test", cell: (row) => h("a", { href: linkOf(row) }, testName(row.nodeid)) },
+    { head: "test", cell: (row) => h("a", toTest(row), testName(row.nodeid)) },
     { head: "A", isNumber: true, cell: (row) => rate(row.pass_rates[0]) },
     { head: "B", isNumber: true, cell: (row) => rate(row.pass_rates[1]) },
     { head: "difference", isNumber: true, cell: (row) => row.pass_rates.includes(null) ? "" : difference(row.pass_rates[0], row.pass_rates[1], points, false, false) },
   ], changed));
 }
 
+let shown = ""; // the test whose changes are shown
+
 /** Show what changed in a test. */
 export async function showChange(content, now) {
+  if (shown === now.test) return;
   const row = index.tests[numberOf(now.test)];
   if (!row) {
+    shown = now.test;
     setTitle("No such test", index.title);
     fill(content, h("h1", {}, "No such test"), h("p", {}, "Neither run holds a test ", name(now.test), "."));
     return;
   }
   const parts = row.line === null ? [] : await lineAt(row.line);
   if (address().test !== now.test) return; // somebody went on meanwhile
+  shown = now.test;
   const [file, ...rest] = row.nodeid.split("::"), [a, b] = row.sums.map((sum) => sum ?? nothing);
   setTitle(rest.at(-1) ?? file, index.title);
   fill(content,
     h("header", { class: "test-head" },
-      h("p", { class: "crumbs" }, h("a", { href: link({ test: "", step: "" }) }, "Overview"), h("span", { class: "dim" }, " / ", name(file))),
+      h("p", { class: "crumbs" }, h("a", { ...to({ test: "", step: "" }) }, "Overview"), h("span", { class: "dim" }, " / ", name(file))),
       h("h1", {}, turn(row), " ", h("bdi", {}, breakable(rest.join(" › ") || file))),
       row.outcomes[0] === row.outcomes[1] ? null : h("p", {}, outcome(row.outcomes[0] ?? "absent"), " in A, ", outcome(row.outcomes[1] ?? "absent"), " in B"),
       row.failures.map((failure, place) => failure ? h("p", { class: "note-bad" }, "AB"[place], ": ", name(failure)) : null),

@@ -2,7 +2,7 @@
 import { bytes, cost, counted, duration, money, pretty, whole } from "./text.js";
 import { breakable, fill, folded, h, longText, name, outcome, path, setTitle } from "./dom.js";
 import { index, lineAt, numberOf, pictureOf } from "./data.js";
-import { address, link } from "./address.js";
+import { address, to } from "./address.js";
 import { failureText } from "./difference.js";
 import { mark } from "./highlight.js";
 import { figure } from "./tables.js";
@@ -21,10 +21,11 @@ export async function showConversation(content, now) {
   if (number === undefined) {
     shown = null;
     setTitle("No such test", index.title);
-    fill(content, h("h1", {}, "No such test"), h("p", {}, "This report holds no test ", name(now.test), "."), h("p", {}, h("a", { href: link({ test: "", step: "" }) }, "Back to the overview")));
+    fill(content, h("h1", {}, "No such test"), h("p", {}, "This report holds no test ", name(now.test), "."), h("p", {}, h("a", { ...to({ test: "", step: "" }) }, "Back to the overview")));
     return;
   }
-  if (shown?.number !== number) {
+  const isNew = shown?.number !== number;
+  if (isNew) {
     const test = await lineAt(number);
     if (address().test !== now.test) return; // somebody went on meanwhile
     shown = read(number, test);
@@ -33,6 +34,8 @@ export async function showConversation(content, now) {
     content.scrollTop = 0;
   }
   const found = mark(content, now.q);
+  if (!isNew && shown.at === now.step) return; // somebody filters: nothing moves
+  shown.at = now.step;
   const step = now.step ? Number(now.step) : shown.test.failure?.step ?? null;
   if (step !== null) showStep(step, !now.step);
   else found?.startContainer.parentElement.scrollIntoView({ block: "nearest" });
@@ -72,7 +75,7 @@ function head(test) {
   const [file, ...rest] = test.nodeid.split("::"), failure = test.failure;
   const sum = index.tests[shown.number].sum;
   return h("header", { class: "test-head" },
-    h("p", { class: "crumbs" }, h("a", { href: link({ test: "", step: "", view: "" }) }, "Overview"), h("span", { class: "dim", "aria-hidden": "true" }, " / "), name(file, "dim"), test.line ? h("span", { class: "dim" }, `:${test.line}`) : null),
+    h("p", { class: "crumbs" }, h("a", { ...to({ test: "", step: "", view: "" }) }, "Overview"), h("span", { class: "dim", "aria-hidden": "true" }, " / "), name(file, "dim"), test.line ? h("span", { class: "dim" }, `:${test.line}`) : null),
     h("h1", {}, outcome(test.outcome), " ", h("bdi", {}, breakable(rest.join(" › ") || file))),
     h("dl", { class: "figures small" },
       figure("time", duration(test.seconds)),
@@ -84,7 +87,7 @@ function head(test) {
       test.samples ? figure("samples", `${test.samples.passed} of ${test.samples.count}`, `${Math.round(test.samples.pass_rate * 100)}% wanted`) : null,
       test.isolation ? figure("isolation", test.isolation.violations.length ? "changed" : "unchanged", counted(test.isolation.subroutines, "subroutine")) : null,
       test.worker ? figure("worker", name(test.worker)) : null),
-    failure && failure.step !== null ? h("p", { class: "failed-at" }, h("a", { href: link({ step: failure.step }) }, h("strong", {}, "Failed"), " at step ", failure.step + 1, ": ", name(failure.message))) : null,
+    failure && failure.step !== null ? h("p", { class: "failed-at" }, h("a", { ...to({ step: failure.step }) }, h("strong", {}, "Failed"), " at step ", failure.step + 1, ": ", name(failure.message))) : null,
     failure && failure.step === null ? failureBox(failure) : null);
 }
 
@@ -113,7 +116,7 @@ function stepItem(step) {
 
 const hasFailed = (step) => shown.test.failure?.step === step.id;
 
-const anchor = (step) => h("a", { class: "anchor", href: link({ step: step.id }), "aria-label": `Link to step ${step.id + 1}`, title: "Link to this step" }, "#");
+const anchor = (step) => h("a", { class: "anchor", ...to({ step: step.id }), "aria-label": `Link to step ${step.id + 1}`, title: "Link to this step" }, "#");
 
 const KINDS = {
   template(step) {

@@ -1,7 +1,7 @@
 // The keyboard: everything can be reached by it, and the keys are listed by "?".
 import { fill, h } from "./dom.js";
 import { address, go } from "./address.js";
-import { clearFilters, focusList, linkOf, move } from "./tests.js";
+import { clearFilters, focusList, move } from "./tests.js";
 
 const KEYS = [
   [[["j", "↓"], ["k", "↑"]], "next and previous: test in the list, step in a conversation"],
@@ -72,7 +72,7 @@ function next(target, by) {
 }
 
 function open(test) {
-  if (test) location.hash = linkOf(test);
+  if (test) go({ view: "", test: test.nodeid, step: "" });
   return true;
 }
 

@@ -2,7 +2,7 @@
 import { whole } from "./text.js";
 import { fill, h, name } from "./dom.js";
 import { index, isComparison } from "./data.js";
-import { address, link, onAddress, tell } from "./address.js";
+import { onAddress, tell, to } from "./address.js";
 import { buildTests, showTests } from "./tests.js";
 import { showOverview } from "./overview.js";
 import { leaveConversation, showConversation } from "./conversation.js";
@@ -38,10 +38,10 @@ let isOverview = false;
 async function show(now) {
   const view = now.test ? "test" : now.view === "tests" ? "tests" : "overview";
   document.body.dataset.view = view;
-  fill(document.getElementById("places"),
-    h("a", { href: link({ view: "", test: "", step: "" }), "aria-current": view === "overview" ? "page" : null }, "Overview"),
-    h("a", { href: link({ view: "tests", test: "", step: "" }), "aria-current": view === "tests" ? "page" : null }, `Tests ${whole(index.tests.length)}`));
-  document.getElementById("home").href = link({ view: "", test: "", step: "" });
+  for (const place of document.querySelectorAll("#places a")) {
+    if (place.dataset.view === view) place.setAttribute("aria-current", "page");
+    else place.removeAttribute("aria-current");
+  }
   showTests(now);
   if (now.test) {
     isOverview = false;
@@ -55,6 +55,11 @@ async function show(now) {
   document.documentElement.dataset.shown = now.test || "overview"; // for programs that wait for it
 }
 
+const home = { view: "", test: "", step: "" };
+fill(document.getElementById("places"),
+  h("a", { ...to(home), "data-view": "overview" }, "Overview"),
+  h("a", { ...to({ ...home, view: "tests" }), "data-view": "tests" }, `Tests ${whole(index.tests.length)}`));
+document.getElementById("home").dataset.to = JSON.stringify(home);
 fill(document.getElementById("home"), h("span", { class: "mark", "aria-hidden": "true" }), h("strong", {}, name(index.title || "Tests")),
   isComparison ? h("span", { class: "dim when" }, "two runs") : null);
 buildTheme();

@@ -2,9 +2,9 @@
 import { OUTSIDE, cost, counted, duration, moment, percent, whole } from "./text.js";
 import { fill, h, name, outcome, path, setTitle, testName } from "./dom.js";
 import { index } from "./data.js";
-import { link } from "./address.js";
+import { to } from "./address.js";
 import { figure, part, sumColumns, table } from "./tables.js";
-import { linkOf } from "./tests.js";
+import { toTest } from "./tests.js";
 
 const SOURCES = {
   script: "scripts", cassette: "cassettes, replayed", recorded: "models, recorded now", model: "models, live", double: "doubles inside of clients",
@@ -30,7 +30,7 @@ function headline() {
       piece.style.flexGrow = String(outcomes[word]);
       return piece;
     })),
-    h("ul", { class: "legend" }, words.map((word) => h("li", {}, h("a", { href: link({ outcome: word, view: "tests" }) }, outcome(word), " ", whole(outcomes[word]))))),
+    h("ul", { class: "legend" }, words.map((word) => h("li", {}, h("a", { ...to({ outcome: word, view: "tests" }) }, outcome(word), " ", whole(outcomes[word]))))),
     h("dl", { class: "figures" },
       figure("calls of models", whole(sum.calls)),
       figure("tokens in", whole(sum.input_tokens)),
@@ -44,12 +44,12 @@ function failures() {
   const failed = index.tests.filter((test) => test.outcome === "failed" || test.outcome === "error");
   if (!failed.length) return null;
   return part("failures", "Failures", h("ul", { class: "failures" }, failed.slice(0, MOST).map((test) => h("li", {},
-    h("a", { href: linkOf(test) }, outcome(test.outcome, false), h("span", { class: "grow" }, testName(test.nodeid),
+    h("a", toTest(test), outcome(test.outcome, false), h("span", { class: "grow" }, testName(test.nodeid),
       test.failure ? h("span", { class: "why" }, name(test.failure)) : null))))),
-  failed.length > MOST ? h("p", {}, h("a", { href: link({ outcome: "failed,error", view: "tests" }) }, `All ${whole(failed.length)} in the list`)) : null);
+  failed.length > MOST ? h("p", {}, h("a", { ...to({ outcome: "failed,error", view: "tests" }) }, `All ${whole(failed.length)} in the list`)) : null);
 }
 
-const filtered = (key, row) => h("a", { href: link({ [key]: row.name || "\0", view: "tests" }), title: "The tests that called it" }, row.name ? path(row.name) : OUTSIDE);
+const filtered = (key, row) => h("a", { ...to({ [key]: row.name || "\0", view: "tests" }), title: "The tests that called it" }, row.name ? path(row.name) : OUTSIDE);
 const others = (row) => row.others.map((one, place) => [place ? ", " : "", name(one)]);
 
 function templates() {
@@ -81,7 +81,7 @@ function sources() {
 function samples() {
   if (!index.samples.length) return null;
   return part("samples", "Samples", table("Samples", [
-    { head: "test", cell: (row) => h("a", { href: linkOf(index.tests[row.test]) }, outcome(index.tests[row.test].outcome, false), " ", testName(index.tests[row.test].nodeid)) },
+    { head: "test", cell: (row) => h("a", toTest(index.tests[row.test]), outcome(index.tests[row.test].outcome, false), " ", testName(index.tests[row.test].nodeid)) },
     { head: "passed", isNumber: true, cell: (row) => `${row.passed} of ${row.count}` },
     { head: "wanted", isNumber: true, cell: (row) => percent(row.pass_rate) },
     { head: "true rate, 95%", cell: interval },
@@ -103,7 +103,7 @@ function isolation() {
   return part("isolation", "Isolation", h("p", {}, violations.length
     ? [h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), `${counted(violations.length, "violation")}`), ` in ${counted(subroutines, "subroutine")}`]
     : [h("span", { class: "outcome passed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✓"), "unchanged"), ` · ${counted(subroutines, "subroutine")} left their parents as they were`]),
-  violations.length ? h("ul", { class: "plain" }, violations.slice(0, MOST).map((one) => h("li", {}, h("a", { href: linkOf(index.tests[one.test]) }, testName(index.tests[one.test].nodeid)), h("div", { class: "dim" }, name(one.text))))) : null);
+  violations.length ? h("ul", { class: "plain" }, violations.slice(0, MOST).map((one) => h("li", {}, h("a", toTest(index.tests[one.test]), testName(index.tests[one.test].nodeid)), h("div", { class: "dim" }, name(one.text))))) : null);
 }
 
 function stale() {

@@ -2,7 +2,7 @@
 import { counted, duration, money, whole } from "./text.js";
 import { SYMBOLS, fill, h, name, outcome } from "./dom.js";
 import { index, isComparison, linesIn, packCount } from "./data.js";
-import { address, go, link } from "./address.js";
+import { address, go, to } from "./address.js";
 
 const SPARE = 8; // rows above and below those that are seen
 const OUTCOMES = ["failed", "error", "passed", "xpassed", "xfailed", "skipped"];
@@ -241,7 +241,7 @@ function testLink(row, place) {
   const { file, stem, parameters } = parts(test.nodeid);
   const isTab = selected >= 0 ? place === selected : place === firstTest();
   return h("a", {
-    class: `row${place === selected ? " selected" : ""}`, href: linkOf(test), "data-place": place, tabindex: isTab ? "0" : "-1",
+    class: `row${place === selected ? " selected" : ""}`, ...toTest(test), "data-place": place, tabindex: isTab ? "0" : "-1",
     "aria-current": isOpen ? "page" : null, title: null,
   }, isComparison ? turn(test) : outcome(test.outcome, false), h("span", { class: "label" }, name(stem), parameters ? name(parameters, "parameters") : null,
     row.isFull ? name(file, "file") : null),
@@ -252,7 +252,7 @@ function testLink(row, place) {
 const firstTest = () => rows.findIndex((row) => row.test !== undefined);
 
 /** Where a test is shown: one that failed at the step at which it did. */
-export const linkOf = (test) => link({ view: "", test: test.nodeid, step: "" });
+export const toTest = (test) => to({ view: "", test: test.nodeid, step: "" });
 
 /** The outcomes of a test in both runs. */
 export function turn(test) {

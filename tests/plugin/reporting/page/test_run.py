@@ -119,6 +119,17 @@ def test_what_was_searched_for_is_marked_where_it_was_said(opened: Opened, run_o
     assert marked == ["word by word"]
 
 
+def test_nothing_moves_while_somebody_types(opened: Opened, run_of_desk: Path, at: At) -> None:
+    page = opened(run_of_desk, at(PARCEL), fresh=True)
+    page.locator(".crumbs a").focus()
+    page.keyboard.press("/")
+    page.keyboard.type("letter")
+    wait_for_count(page, "3 of 16 tests")
+
+    assert page.get_by_role("searchbox").input_value() == "letter"
+    assert page.locator(".crumbs a").get_attribute("href") == "#q=letter"
+
+
 def test_search_finds_no_names_of_fields(opened: Opened, run_of_desk: Path) -> None:
     page = opened(run_of_desk, "q=input_tokens")
 

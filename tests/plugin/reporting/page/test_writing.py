@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,14 @@ def policy_of(page: str) -> dict[str, list[str]]:
 
 def hash_of(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def lines_in(page: str) -> list[Any]:
+    """What a page knows of each test that is opened."""
+    found = re.search(r'<script type="text/plain" id="tests">(.*?)</script>', page, re.DOTALL)
+    assert found
+    packs = [zlib.decompress(base64.b64decode(pack)).decode() for pack in found[1].split()]
+    return [json.loads(line) for pack in packs for line in pack.split("\n")]
 
 
 def test_a_page_needs_and_allows_nothing_but_itself(run_of_desk: Path, two_runs: Path) -> None:
@@ -57,4 +67,8 @@ def test_reports_of_earlier_versions_are_compared(tmp_path: Path, pytestconfig: 
     a, b = (Report.model_validate_json((reports / name).read_text("utf-8")) for name in ("large.json", "small.json"))
     write_comparison(a, b, tmp_path / "runs.html")
 
-    assert '"has_conversations":[false,false]' in (tmp_path / "runs.html").read_text("utf-8")
+    page = (tmp_path / "runs.html").read_text("utf-8")
+    assert '"has_conversations":[false,false]' in page
+    [part] = lines_in(page)[0]
+    assert (part["path"], part["what"]) == ("support/classify", "model")
+    assert (part["before"], part["after"]) == ("openai:gpt-4o", "openai:gpt-4o-mini")
