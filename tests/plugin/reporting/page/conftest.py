@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from runpy import run_path
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -119,9 +119,16 @@ class Windows:
         page, seen = self._kept[key]
         self._used.append(seen)
         page.goto(f"{path.as_uri()}#{where}")
-        shown = dict(parse_qsl(where.replace("+", "%2B"))).get("test", "overview")
-        page.wait_for_selector(f"html[data-shown={json.dumps(shown)}]")
+        self._wait_for(page, dict(parse_qsl(where)).get("test", "overview"))
         return page
+
+    @staticmethod
+    def _wait_for(page: Any, shown: str) -> None:
+        """Wait until a test is shown; its name may hold what no selector can."""
+        until = monotonic() + 10
+        while page.evaluate("document.documentElement.dataset.shown") != shown:
+            assert monotonic() < until, f"{shown!r} is not shown"
+            page.wait_for_timeout(5)
 
     def happened(self) -> list[str]:
         """What happened in the windows that were used since the last time."""

@@ -150,12 +150,10 @@ def test_nothing_that_anybody_says_runs(opened: Callable[..., Any], tmp_path: Pa
     path = tmp_path / "hostile.html"
     run = report(PAYLOADS)
     write_page(run, path)
-    page = opened(path)
-    assert page.evaluate(STRANGE) == []
+    assert opened(path).evaluate(STRANGE) == []
 
     for test in run.tests:
-        page.goto(f"{path.as_uri()}#{at(test.nodeid)}")
-        page.locator("#step-3").wait_for()
+        page = opened(path, at(test.nodeid))
         page.evaluate(OPEN_ALL)
         assert page.evaluate(STRANGE) == [], test.nodeid
         said = page.locator(".of-message .said").text_content()
@@ -171,12 +169,10 @@ def test_nothing_that_changed_runs(opened: Callable[..., Any], tmp_path: Path, a
     ]
     after = Report.model_validate({**before.model_dump(mode="json"), "tests": shifted})
     write_comparison(before, after, path)
-    page = opened(path)
-    assert page.evaluate(STRANGE) == []
+    assert opened(path).evaluate(STRANGE) == []
 
     for test in before.tests:
-        page.goto(f"{path.as_uri()}#{at(test.nodeid)}")
-        page.locator("#changes").wait_for()
+        page = opened(path, at(test.nodeid))
         page.evaluate(OPEN_ALL)
         assert page.evaluate(STRANGE) == [], test.nodeid
 

@@ -81,17 +81,11 @@ def test_search_finds_what_was_said_in_either_run(opened: Opened, two_runs: Path
 
 @pytest.mark.parametrize("width", [360, 1600])
 def test_nothing_is_wider_than_the_window(opened: Opened, two_runs: Path, at: At, width: int) -> None:
-    page = opened(two_runs, width=width)
     for where in ("", at(REFUND)):
-        page.goto(f"{two_runs.as_uri()}#{where}")
+        page = opened(two_runs, where, width=width)
 
         assert page.evaluate("(({scrollWidth, clientWidth}) => scrollWidth - clientWidth)(content)") == 0
 
 
 def test_nobody_is_left_out(opened: Opened, two_runs: Path, at: At, objections: Callable[..., list[str]]) -> None:
-    page = opened(two_runs)
-    found = objections(page)
-    page.goto(f"{two_runs.as_uri()}#{at(REFUND)}")
-    page.locator("#changes").wait_for()
-
-    assert found + objections(page) == []
+    assert [found for where in ("", at(REFUND)) for found in objections(opened(two_runs, where))] == []
