@@ -174,8 +174,8 @@ const errorNote = (error) => h("div", { class: "note-bad" }, longText(error));
 /** Whether the failure of the test tells an error as well, in full. */
 const isToldBelow = (error) => shown.test.failure?.text.includes(error.split("\n", 1)[0]) ?? false;
 
-/** A time that is worth telling. */
-const time = (seconds) => seconds >= 0.0005 ? h("span", {}, duration(seconds)) : null;
+/** A time that is worth telling, or the room for one: times stand below each other. */
+const time = (seconds) => h("span", { class: "time" }, seconds >= 0.0005 ? duration(seconds) : null);
 
 function parentPath(step) {
   for (let around = step.parent; around !== null; around = shown.test.steps[around].parent) {
@@ -231,7 +231,7 @@ const within = (ranges) => ranges.flatMap(([first, last]) => Array.from({ length
 /** How many messages each call was sent: a call tells what it was sent beyond an earlier one, and which of that it was not. */
 function sentCounts(steps) {
   const counts = new Map();
-  for (const { id, type, continues, left_out = 0, before = [], sent } of steps) {
+  for (const { id, type, continues, left_out, before, sent } of steps) {
     if (type === "call") counts.set(id, sizeOf(before) + (continues === null ? 0 : Math.max(0, counts.get(continues) - left_out)) + sizeOf(sent));
   }
   return counts;
@@ -242,6 +242,6 @@ function placesSent(step) {
   const chain = [step];
   while (chain.at(-1).continues !== null) chain.push(shown.test.steps[chain.at(-1).continues]);
   let places = [];
-  for (const { left_out = 0, before = [], sent } of chain.reverse()) places = [...within(before), ...places.slice(left_out), ...within(sent)];
+  for (const { left_out, before, sent } of chain.reverse()) places = [...within(before), ...places.slice(left_out), ...within(sent)];
   return places;
 }

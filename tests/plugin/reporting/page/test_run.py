@@ -167,6 +167,19 @@ def test_thinking_and_what_was_sent_are_folded(opened: Opened, run_of_desk: Path
     assert call.get_by_text("two weeks is within that").is_visible()
 
 
+def test_a_call_was_sent_what_an_earlier_one_was_without_what_was_left_out(
+    opened: Opened, made_up: dict[str, Any], tmp_path: Path, at: At
+) -> None:
+    run = made_up["support_desk"]()
+    run["tests"][0]["steps"][18] |= {"before": [[4, 4]], "continues": 9, "left_out": 2, "sent": [[3, 3]]}
+    write_page(Report.model_validate(run), tmp_path / "run.html")
+    page = opened(tmp_path / "run.html", at(REFUND))
+    page.locator("#step-18").get_by_text("Sent 3 messages").click()
+
+    said = page.locator("#step-18 .sent .said").all_inner_texts()
+    assert [text.split()[0] for text in said] == ["Find", "Which", "refund"]
+
+
 def test_a_picture_is_shown(opened: Opened, run_of_desk: Path, at: At) -> None:
     page = opened(run_of_desk, at(PHOTO))
     picture = page.get_by_role("img", name="Attached picture").first
