@@ -53,7 +53,7 @@ function difference(before, after, shown, isLessBetter = null, hasShare = true) 
   if (before === after) return h("span", { class: "dim" }, "0");
   const by = after - before, share = !hasShare || !before ? "" : shareOf(by / before);
   const kind = isLessBetter === null ? "" : (by < 0) === isLessBetter ? "better" : "worse";
-  return h("span", { class: kind || null }, `${by > 0 ? "+" : "−"}${shown(Math.abs(by))}`, h("span", { class: "dim" }, share));
+  return h("span", { class: kind || null }, `${by > 0 ? "+" : "−"}${shown(Math.abs(by))}`, h("span", { class: "dim part-of" }, share));
 }
 
 function shareOf(part) {
