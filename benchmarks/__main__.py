@@ -9,8 +9,9 @@ import report_page
 import scrubbing
 import startup
 import subroutines
+import telemetry
 import turns
 
 if __name__ == "__main__":
-    for benchmark in (turns, subroutines, memory, startup, replay, scrubbing, coverage, report_page):
+    for benchmark in (turns, subroutines, memory, startup, replay, scrubbing, coverage, telemetry, report_page):
         benchmark.main()

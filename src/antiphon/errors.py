@@ -11,6 +11,7 @@
     ├── MessageLimitExceeded               a run added more messages than it may, or turns without any
     ├── UserInterfaceMissing               a template asks the user, and there is nobody to ask
     ├── ConnectionNotPossible              a model cannot be connected: an extra or a key is missing
+    ├── PackageMissing (ImportError)       a part of the engine needs a package that is not installed
     └── ModelError                         a model was called and gave no usable answer
         ├── RateLimitError                 too many requests; says how long to wait
         ├── AuthenticationError            the key is wrong or may not do this
@@ -133,6 +134,10 @@ class UserInterfaceMissing(AntiphonError):
 
 class ConnectionNotPossible(AntiphonError):
     """A model cannot be connected; the text says what to install or to set."""
+
+
+class PackageMissing(AntiphonError, ImportError):
+    """A part of the engine needs a package that is not installed; the text says which extra brings it."""
 
 
 class ModelError(AntiphonError):
