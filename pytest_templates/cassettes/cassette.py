@@ -317,6 +317,11 @@ class OpenCassette:
         self._gather()
         return sum(map(self._is_meant, self._player.unsaved().values()))
 
+    @property
+    def left(self) -> dict[Order, Interaction]:
+        """What was asked and waits for the next recording, since it could not be saved; by its place in the test."""
+        return self._player.unsaved() if self.waiting else {}
+
     def as_saved(self, complain: Callable[[Exception], None]) -> OpenCassette:
         """A cassette to be replayed that holds what the file will after `save`, as it is read there.
 

@@ -13,6 +13,7 @@ from _pytest.pathlib import ImportPathMismatchError  # pytest has no public name
 from pytest_templates.cassettes.identity import identity_of, path_for
 from pytest_templates.cassettes.options import MARKER
 from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
+from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.processes import is_worker, worker_output
 from pytest_templates.run.projects import Project, project_at
 from pytest_templates.support.text import cut
@@ -129,7 +130,7 @@ class Collector:
                 tests.setdefault(place, {})[identity_of(item)] = None
         return [
             CollectedPlace(
-                place=place.as_data(),
+                place=place.seen_by(view_of_main(config)).as_data(),
                 owners=owned,
                 tests=[*tests.get(place, ())],
                 modules=sorted(modules.get(place, ())),

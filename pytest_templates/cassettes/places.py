@@ -16,13 +16,14 @@ import pytest
 
 from pytest_templates.cassettes.storage.remote import is_url, store_at
 from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.run.machines import MainView
 from pytest_templates.run.options import Option
 from pytest_templates.run.projects import Project, project_at
 from pytest_templates.support.environment import HOW_TO_REACH
+from pytest_templates.support.files import CACHE_FOLDER
 
 _KEY: Final = "templates_cassettes"
 _FOLDER: Final = "cassettes"
-_CACHE: Final = ".antiphon_cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,17 @@ class Place:
 
     def store(self) -> Store:
         """The store there. Raises `ImportError` where it needs a package that is not installed."""
-        return store_at(self.location, Path(self.root), Path(self.modules, _CACHE))
+        return store_at(self.location, Path(self.root), Path(self.modules, CACHE_FOLDER))
 
     def as_data(self) -> list[str]:
         """The place as plain data; ``Place(*data)`` is the place."""
         return list(astuple(self))
+
+    def seen_by(self, main: MainView) -> Place:
+        """The place as the main process knows it."""
+        path = Path(self.location)
+        location = main.path(path) if path.is_absolute() and not is_url(self.location) else self.location
+        return Place(location, main.path(Path(self.root)), main.path(Path(self.modules)))
 
 
 def _of_run(location: str, config: pytest.Config) -> Place:

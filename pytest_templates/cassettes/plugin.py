@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_templates.cassettes import record_check, rerecorded, unused
+from pytest_templates.cassettes import record_check, rerecorded, sending, unused
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD, CassetteMark
 from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
@@ -17,6 +17,8 @@ from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallSource, asked_in
 from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.late import late_failures_in
+from pytest_templates.run.machines import shares_folder, view_of_main
 from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.environment import placeholder_keys, require_packages
@@ -249,9 +251,11 @@ class Cassettes:
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
             place = place_of(attempt.item.path, attempt.item.config)
-            PLACE.put(report, place.as_data())
+            sending.send(cassette, place, report, attempt.item.config)
+            seen = place.seen_by(view_of_main(attempt.item.config))
+            PLACE.put(report, seen.as_data())
             if row["recorded"] and not is_settled(attempt.item.path, attempt.item.config):
-                UNSETTLED.put(report, place.root)
+                UNSETTLED.put(report, seen.root)
             rerecorded.report(cassette, report, attempt.item.config)
             unused.report(cassette, report, passed=attempt.passed)
         if cassette is not None and report.failed:
@@ -280,9 +284,10 @@ class Summary:
         self._late: list[str] = []
         self._unsettled: set[str] = set()
         self._reported: set[str] = set()
+        self._died: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a report brings."""
+        """Take what a report brings, and keep what a worker has recorded elsewhere."""
         self._reported.add(report.nodeid)  # of a worker that was killed nothing else comes
         row = CASSETTE_USE.of(report)
         self._has_calls = self._has_calls or bool(CALLS.all_of(report))
@@ -296,6 +301,24 @@ class Summary:
         place = PLACE.of(report)
         if place is not None:
             store_in(Place(*place), self._config)
+        self._keep(report)
+
+    def _keep(self, report: pytest.TestReport) -> None:
+        sent = sending.SENT.of(report)
+        if sent is None:
+            return
+        from pytest_templates.errors import CassetteError
+
+        try:
+            sending.receive(sent, self._config)
+        except CassetteError as error:  # the test is over: the run fails
+            late_failures_in(self._config).add(report.nodeid, error, "in what its worker sent")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Note a worker that has died with what it had not sent yet."""
+        if error and RECORD.of(self._config) != "none" and not shares_folder(node, self._config):
+            self._died.append(f"{node.gateway.id} ({node.gateway.spec})")
 
     @hookimpl
     def summary_counts(self) -> list[str]:
@@ -314,7 +337,9 @@ class Summary:
         """What a replay will not find or a cassette not see, what was refused late, and the answers that wait."""
         waiting = [] if RECORD.of(self._config) == "none" else self._waiting()
         about_places = map(_unsettled, sorted(self._unsettled))
-        return [*self._unrecorded, *dict.fromkeys(self._late), *_out_of_reach(self._tests), *about_places, *waiting]
+        late = dict.fromkeys(self._late)
+        lost = _lost(self._died)
+        return [*self._unrecorded, *late, *_out_of_reach(self._tests), *about_places, *lost, *waiting]
 
     def _waiting(self) -> list[str]:
         """What is said of the answers that were paid for and are in no cassette; by name of the tests of this run."""
@@ -351,6 +376,14 @@ def _out_of_reach(tests: list[CassetteUse]) -> list[str]:
         return []
     which = _first([f"{name} ({counted(number, 'test')})" for name, number in sorted(programs.items())])
     return [f"started by tests with a cassette, which does not see what these programs ask of models: {which}"]
+
+
+def _lost(died: list[str]) -> list[str]:
+    """What is said of workers in other folders that have died while tests were recorded."""
+    if not died:
+        return []
+    where = "in .journal of its cassettes"
+    return [f"a worker in another folder died, and the answers of its test stay there, {where}: {', '.join(died)}"]
 
 
 def _unsettled(root: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_templates.cassettes.options import RECORD
 from pytest_templates.cassettes.places import store_with
+from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.files import shown_in
@@ -63,7 +64,7 @@ def report(cassette: OpenCassette, to: pytest.TestReport, config: pytest.Config)
     matcher = Matcher(match_on, ignore)
     kept = [] if cassette.waiting else cassette.requests
     replaced = Replaced(
-        cassette=str(cassette.path),
+        cassette=view_of_main(config).path(cassette.path),
         match_on=list(match_on),
         ignore=list(ignore),
         held=recorded_calls(cassette.file.replaced, matcher),

@@ -17,6 +17,7 @@ from pytest_templates.cassettes.unused import wants_everything
 from pytest_templates.lock.rows import PROMPTS, RecordedFiles
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.under_way import under_way_in
@@ -93,6 +94,7 @@ class PromptSender:
 
     def __init__(self, config: pytest.Config) -> None:
         self._root = config.rootpath
+        self._main = view_of_main(config)
         self._under_way = under_way_in(config)
         self._replays = RECORD.of(config) == "none"
         self._listener: EngineListener[PromptObserver] = EngineListener(self._observer)
@@ -117,7 +119,7 @@ class PromptSender:
         from pytest_templates.lock.report import snapshots_of
 
         cassette = attempt.stash.get(CASSETTE, None)
-        replayed = None if cassette is None or not self._replays else str(cassette.path)
+        replayed = None if cassette is None or not self._replays else self._main.path(cassette.path)
         return {"cassette": replayed, "snapshots": snapshots_of(attempt.item, self._root)}
 
     def pytest_unconfigure(self) -> None:

@@ -88,6 +88,6 @@ class LateSection:
         from pytest_templates.redaction.secrets import secrets_of
 
         terminalreporter.section("failures of tests that were over")
-        for nodeid, text in self._late.found:
-            told = secrets_of().replace(f"{nodeid}, in what it left running: {text}")
+        for nodeid, text, where in self._late.found:
+            told = secrets_of().replace(f"{nodeid}, {where}: {text}")
             terminalreporter.line(visible_lines(told), red=True)

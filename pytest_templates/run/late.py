@@ -24,12 +24,14 @@ class LateFailure(NamedTuple):
     """A failure that came too late, or from elsewhere.
 
     Attributes:
-        nodeid: The test that it belongs to.
+        nodeid: The test that it belongs to, or what else it belongs to.
         text: What went wrong.
+        where: Where it came up, in words.
     """
 
     nodeid: str
     text: str
+    where: str = "in what it left running"
 
 
 class LateFailures:
@@ -53,9 +55,9 @@ class LateFailures:
         """Whether this process was forked from the one that runs the tests."""
         return os.getpid() != self._process
 
-    def add(self, nodeid: str, error: Exception) -> None:
+    def add(self, nodeid: str, error: Exception, where: str = LateFailure._field_defaults["where"]) -> None:
         """Take a failure of a test that is over, or was forked off."""
-        failure = LateFailure(nodeid, failure_text([error]))
+        failure = LateFailure(nodeid, failure_text([error]), where)
         if self.is_forked:
             self._send(failure)
         else:

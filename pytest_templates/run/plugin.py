@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_templates.run import attempt, hookspecs, late, markers, under_way
+from pytest_templates.run import attempt, hookspecs, late, machines, markers, under_way
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.phases import Phases
@@ -39,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         manager.add_hookspecs(specs)
     under_way.listen(config)
     late.collect(config)
+    machines.watch(config)
     config.pluginmanager.register(Opening(), "templates-opening")
 
 

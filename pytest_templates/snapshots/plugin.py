@@ -14,6 +14,8 @@ import pytest
 
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.processes import is_worker
+from pytest_templates.snapshots.sending import SnapshotReceiver, SnapshotSender
 from pytest_templates.support.environment import in_ci, require_packages
 
 if TYPE_CHECKING:
@@ -43,6 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse updates in CI, and in repetitions."""
     config.pluginmanager.register(UpdateGuard(config), "templates-snapshots")
     join(config, Repetitions(), "snapshots-repetitions")
+    if is_worker(config):
+        config.pluginmanager.register(SnapshotSender(config), "templates-snapshots-sender")
+    else:
+        join(config, SnapshotReceiver(config), "snapshots-receiver")
 
 
 class Repetitions:

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Final
 
+CACHE_FOLDER: Final = ".antiphon_cache"  # hidden, in the folder of a project: what runs keep or leave there
 _MAX_STEM_BYTES: Final = 110
 _HASH_BYTES: Final = 4
 _MAX_NAME_BYTES: Final = 200  # file systems take 255, and beside a file there may be one with a longer name

@@ -59,6 +59,21 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a test has added to a cassette, or put in its place.
+
+    Attributes:
+        interactions: The interactions.
+        known: The keys of those that the test knew of before, in its order.
+        is_whole: Whether the cassette is to hold these interactions alone.
+    """
+
+    interactions: list[Interaction]
+    known: list[bytes]
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Merge:
     """What a cassette holds, and what a test adds to it.
 
@@ -125,6 +140,7 @@ class CassetteFile:
         store: Where it lies.
         replaced: What it held before it was recorded anew, or one that tests share was added to; nothing as long as it
             is not.
+        change: What was done to it last; ``None`` as long as nothing was.
     """
 
     def __init__(
@@ -145,6 +161,7 @@ class CassetteFile:
         self._loaded: list[Interaction] = []
         self._held: list[Interaction] = []
         self.replaced: list[Interaction] = []
+        self.change: Change | None = None
 
     def load(self) -> list[Interaction] | None:
         """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
@@ -175,6 +192,8 @@ class CassetteFile:
         if merge.added:
             self.replaced = self._before(merge)
             self._write(merge)
+        if new:
+            self.change = Change(list(new), sorted(self._known.elements()), is_whole=False)
         self._known += self._count(new)
         self._is_replaced = False
 
@@ -197,6 +216,20 @@ class CassetteFile:
         if self.differs_from(interactions):
             self.store.replace(self._path, self._text(interactions))
             self.replaced, self._held = self._held, list(interactions)
+            self.change = Change(list(interactions), [], is_whole=True)
+
+    def repeat(self, change: Change) -> None:
+        """Do what was done to a copy of the file, elsewhere. Needs the store's lock.
+
+        Raises:
+            CassetteError: A secret would reach the disk, or the file is damaged.
+            OSError: It cannot be read or written.
+        """
+        if change.is_whole:
+            self.replace(change.interactions)
+            return
+        self._known = Counter(change.known)
+        self.add(change.interactions)
 
     def differs_from(self, interactions: Sequence[Interaction]) -> bool:
         """Whether it was not these interactions that were loaded, or written last; never so for none."""
