@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if folder is None:
         config.pluginmanager.register(FirstRun(config), "templates-first")
         return
-    config.pluginmanager.register(PlannedTests(folder), "templates-planned")
+    config.pluginmanager.register(PlannedTests(folder, config), "templates-planned")
     if not is_worker(config):
         config.pluginmanager.register(SecondRun(folder), "templates-second")
 

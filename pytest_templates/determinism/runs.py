@@ -14,6 +14,7 @@ from pytest_templates.cassettes.reading.calls import RecordedCall
 from pytest_templates.determinism.rerun import ChangedEnvironment, run_again
 from pytest_templates.determinism.roles import FOLDER, PLAN, RECORDED_CALLS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
+from pytest_templates.run.processes import worker_input
 from pytest_templates.support.text import counted, visible_lines
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ class PlannedTests:
     """Deselects all tests but the planned ones.
 
     Args:
-        folder: The folder with the plan, a list of node ids.
+        folder: The folder with the plan, a list of node ids; the main process reads it, and sends it to its workers.
+        config: Of this process, a worker or not.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: pytest.Config) -> None:
         self._folder = folder
-        self._plan = set(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+        sent = worker_input(config).get(PLAN)
+        self._plan = set(json.loads((folder / PLAN).read_text(encoding="utf-8")) if sent is None else sent)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,8 +43,9 @@ class PlannedTests:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass the folder on to a worker of xdist."""
+        """Pass the folder on to a worker of xdist, and the plan: on another machine there is no such folder."""
         node.workerinput[FOLDER] = str(self._folder)
+        node.workerinput[PLAN] = sorted(self._plan)
 
 
 class SecondRun:

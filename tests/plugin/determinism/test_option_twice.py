@@ -259,3 +259,22 @@ def test_it():
     assert result.ret == pytest.ExitCode.OK
     assert notes()[0] == "False"  # the second run ends within the first
     assert "The first run" in (project.path / "templates.lock").read_text(encoding="utf-8")
+
+
+def test_a_worker_that_does_not_see_the_folder_of_the_plan_runs_the_planned_tests(project, twice):
+    project.file(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.hookimpl(trylast=True)
+        def pytest_configure_node(node):
+            if "_PYTEST_TEMPLATES_SECOND_RUN" in node.workerinput:  # as on another machine
+                node.workerinput["_PYTEST_TEMPLATES_SECOND_RUN"] = "/nowhere"
+        """,
+    )
+
+    result = twice('def test_asks():\n    say("Yes.")\n\ndef test_does_not():\n    pass\n', "-n1")
+
+    result.assert_outcomes(passed=2)
+    project.says(result, "templates: 1 test run twice, 0 not deterministic")
