@@ -19,6 +19,7 @@ import pytest
 from pytest_templates.run.machines import MainView
 
 PROGRAM = """
+import time
 from decimal import Decimal
 
 class Paid(Model):
@@ -43,6 +44,7 @@ def test_own(number, llm_snapshot):
 @pytest.mark.llm_cassette("shared")
 @pytest.mark.parametrize("number", range(3))
 def test_shared(number):
+    time.sleep(0 if number else 0.5)  # the first one is done last, where there are several workers
     talk_about(f"shared {number}")
 
 @pytest.mark.llm_cassette("asked by both")
@@ -147,16 +149,22 @@ def test_it_sees_its_folder(request):
     from pytest_templates.run.machines import view_of_main
     assert "templates_main" in request.config.workerinput
     assert view_of_main(request.config).sees(request.config.rootpath / "cassettes")
+    assert [*request.config.rootpath.glob(".antiphon_cache/run-*/gw0")], "the main process knows that it does"
 """
 
 FAILING = """
 import os
-from pathlib import Path
 
 @pytest.mark.llm_cassette
-def test_fails():
-    talk_about("paid for")
-    assert os.environ.get("NOW_FINE")
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_fails(name):
+    talk_about(f"{name}, paid for")
+    assert name in os.environ["FINE"]
+
+@pytest.mark.llm_cassette
+def test_asks_more_each_time():
+    for _ in os.environ["FINE"].split():
+        talk_about("the same")
 
 def test_other_snapshots(snapshot):
     assert "text" == snapshot
@@ -165,26 +173,33 @@ def test_other_snapshots(snapshot):
 
 def test_answers_of_a_test_that_fails_elsewhere_wait_where_the_run_was_started(project, started, monkeypatch):
     project.tests(PROGRAM + FAILING)
+    monkeypatch.setenv("FINE", "nobody")
 
     result = started("--templates-record=missing", "--snapshot-update", *elsewhere(project))
 
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=2, failed=2)
     project.says(
         result,
         "snapshots of other kinds than llm_snapshot stay in the folders of their workers",
         f"{project.path}/__snapshots__/test_it.ambr",
     )
-    project.says(result, "answers wait for the next recording", "test_it.py::test_fails (1 answer)")
-    assert not (project.path / "cassettes" / "test_it").exists()
+    project.says(result, "answers wait for the next recording", "[first] (1 answer)")
+    project.says(result, "answers wait for the next recording", "[second] (1 answer)")
+    assert [one.name for one in (project.path / "cassettes").rglob("*.yaml")] == ["test_asks_more_each_time.yaml"]
 
-    result = started("--templates-record=missing", *elsewhere(project))  # which asks anew, and knows the answer
-    project.says(result, "test_it.py::test_fails (1 answer)")
+    monkeypatch.setenv("FINE", "the first")
+    result = started("--templates-record=missing", "-k", "fails or more", *elsewhere(project))  # which asks anew
 
-    monkeypatch.setenv("NOW_FINE", "yes")
-    result = started("--templates-record=missing", "--templates-max-cost=0", "-k", "test_fails")
+    result.assert_outcomes(passed=2, failed=1)
+    project.says(result, "answers wait for the next recording", "[second] (1 answer)")
+    assert "[first]" not in str(result.stdout).rpartition("answers wait")[2]
 
-    result.assert_outcomes(passed=1, deselected=1)  # nothing is paid again
-    assert [*written(project)] == ["cassettes/test_it/test_fails.yaml"]
+    monkeypatch.setenv("FINE", "first,second ones")
+    result = started("--templates-record=missing", "--templates-max-cost=0", "-k", "fails or more")
+
+    result.assert_outcomes(passed=3, deselected=1)  # nothing is paid again
+    names = ["test_asks_more_each_time", "test_fails[first]", "test_fails[second]"]
+    assert sorted(written(project)) == [f"cassettes/test_it/{name}.yaml" for name in names]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a file in the place of a folder is told otherwise there")
