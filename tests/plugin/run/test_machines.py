@@ -69,7 +69,7 @@ def started(project: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pyte
 
 def written(project: Any) -> dict[str, str]:
     """What a run has left in the folder of the project, beside its tests and its report."""
-    own = {"run.json", "program.py", "pytest.ini", "test_it.py"}
+    own = {"run.json", "program.py", "pytest.ini", "test_it.py", "stdout", "stderr"}
     files = [path for path in project.path.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     names = {path.relative_to(project.path).as_posix(): path for path in files if "elsewhere" not in path.parts}
     return {name: path.read_text("utf-8") for name, path in names.items() if name not in own}
@@ -340,7 +340,8 @@ def test_two_machines_add_up_and_what_they_record_is_here(project, started):
         addresses = [machines.enter_context(machine(number, folder)) for number, folder in enumerate(folders)]
         specs = [f"--tx=socket={one}//chdir={folder}" for one, folder in zip(addresses, folders, strict=True)]
 
-        result = started(*RECORDING, "-d", *specs)
+        where = ["-Wignore", f"--rsyncdir={project.path}", project.path]
+        result = project.run_alone(*RECORDING, "-d", *specs, *where)  # execnet leaves its sockets open
 
     result.assert_outcomes(passed=8)
     assert told(project)["totals"] == alone["totals"]
