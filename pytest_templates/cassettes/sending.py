@@ -7,6 +7,7 @@ well come to its journal there, for the next recording.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import pytest
 
 from pytest_templates.cassettes.options import RecordMode
-from pytest_templates.cassettes.places import Place, store_in
-from pytest_templates.run.machines import view_of_main
+from pytest_templates.cassettes.places import CASSETTES, Place, store_in
+from pytest_templates.run.machines import is_of_project, view_of_main
 from pytest_templates.run.report_data import ReportData
 
 if TYPE_CHECKING:
@@ -95,13 +96,15 @@ def receive(sent: SentRecording, config: pytest.Config) -> None:
     """Write what a worker has sent to the cassette of the main process, and to its journal.
 
     Raises:
-        CassetteError: It cannot be written, what lies there is damaged, or a secret would reach the disk.
+        CassetteError: It cannot be written, what lies there is damaged, a secret would reach the disk, or that is no
+            place for a cassette of this run.
     """
     from pytest_templates.cassettes.settings import Author, CassetteSettings
     from pytest_templates.cassettes.storage.store import writing
 
     store = store_in(Place(*sent["place"]), config)
     path = store.folder / sent["cassette"]
+    _check_place(path, store, config)
     settings = CassetteSettings(
         path=path,
         mode=sent["mode"],
@@ -115,6 +118,20 @@ def receive(sent: SentRecording, config: pytest.Config) -> None:
             _save(sent, settings, store)
         if sent["left"]:
             _leave(sent, path, store)
+
+
+def _check_place(path: Path, store: Store, config: pytest.Config) -> None:
+    """Refuse what a worker may not ask for: a file that is no cassette, or lies where no cassettes of this run do."""
+    plain = Path(os.path.normpath(path))
+    is_own = is_of_project(store.folder, config) or store.folder == store_in(CASSETTES.of(config), config).folder
+    if is_own and plain.is_relative_to(store.folder) and plain.suffix == ".yaml":
+        return
+    from pytest_templates.errors import CassetteError
+
+    raise CassetteError(
+        f"{plain}: a worker has sent a recording for this place, where no cassettes of this run lie: it is not "
+        "written. Cassettes outside of the project are named by --templates-cassettes, or in the ini file."
+    )
 
 
 def _save(sent: SentRecording, settings: CassetteSettings, store: Store) -> None:

@@ -155,6 +155,12 @@ def may_be_elsewhere(node: Any) -> bool:
     return not spec.popen or bool(spec.chdir or spec.via)
 
 
+def is_of_project(path: Path, config: pytest.Config) -> bool:
+    """Whether a path that a worker has sent lies in the folders of this run: a worker is not to write anywhere else."""
+    plain = Path(os.path.normpath(path))
+    return any(plain.is_relative_to(folder) for folder in (config.rootpath, config.invocation_params.dir))
+
+
 def shares_folder(node: Any, config: pytest.Config) -> bool:
     """Whether a worker is known to write to the folder of the main process."""
     return not may_be_elsewhere(node) or config.stash[_TOKENS].is_seen_by(node)

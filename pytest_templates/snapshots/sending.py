@@ -13,7 +13,7 @@ import pytest
 
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.late import late_failures_in
-from pytest_templates.run.machines import MainView, view_of_main
+from pytest_templates.run.machines import MainView, is_of_project, view_of_main
 from pytest_templates.run.processes import worker_output
 from pytest_templates.support.files import atomic_write
 
@@ -82,17 +82,21 @@ class SnapshotReceiver:
         """Write the conversations of a worker; the run fails where that cannot be done."""
         output = getattr(node, "workeroutput", None) or {}
         for path, text in output.get(_SENT, ()):
+            file = Path(path)
+            if not is_of_project(file, self._config) or file.suffix != _OURS:
+                self._fail(node, path, "a worker has sent it, and it is no snapshot of this project")
+                continue
             try:
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                atomic_write(Path(path), text)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                atomic_write(file, text)
             except OSError as error:
-                self._fail(node, path, error)
+                self._fail(node, path, str(error.strerror or error))
         self._stay += output.get(_STAY, ())
 
-    def _fail(self, node: Any, path: str, error: OSError) -> None:
+    def _fail(self, node: Any, path: str, reason: str) -> None:
         from pytest_templates.errors import TestingError
 
-        problem = TestingError(f"{path}: the snapshot cannot be written: {error.strerror or error}")
+        problem = TestingError(f"{path}: the snapshot cannot be written: {reason}")
         late_failures_in(self._config).add(f"worker {node.gateway.id}", problem, "in what it sent")
 
     @hookimpl

@@ -206,7 +206,7 @@ def test_answers_of_a_test_that_fails_elsewhere_wait_where_the_run_was_started(p
 def test_a_run_fails_where_it_cannot_keep_what_a_worker_sends(project, started):
     project.tests(PROGRAM + TESTS)
     folders = elsewhere(project)
-    project.file("conftest.py", REFUSING)
+    conftest = project.file("conftest.py", REFUSING).read_text("utf-8")
 
     result = started("--templates-record=missing", "--snapshot-update", "-k", "own", *folders)
 
@@ -217,15 +217,41 @@ def test_a_run_fails_where_it_cannot_keep_what_a_worker_sends(project, started):
         result, f"test_own[0], in what its worker sent: CassetteError: {cassette}: the cassette cannot be read"
     )
     project.says(result, f", in what it sent: TestingError: {snapshot}: the snapshot cannot be written")
+    project.says(
+        result, "escaped.yaml: a worker has sent a recording for this place, where no cassettes of this run lie"
+    )
+    project.says(result, "escaped.chat: the snapshot cannot be written: a worker has sent it, and it is no snapshot of")
+    project.says(result, "conftest.py: the snapshot cannot be written: a worker has sent it, and it is no snapshot of")
+    assert not [*project.path.parent.glob("escaped*"), *project.path.glob("escaped*")]
+    assert (project.path / "conftest.py").read_text("utf-8") == conftest
 
 
 CHAT = "__snapshots__/test_it/test_own[0].chat"
 REFUSING = """
 from pathlib import Path
 
+import pytest
+
 def pytest_testnodeready(node):  # the workers have their copies of the folder
     for name in ("cassettes", "__snapshots__"):
         Path(node.config.rootpath, name).write_text("in the way")
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item):  # a worker that wants to write elsewhere
+    report = yield
+    sent = getattr(report, "templates", [{}])[0].get("sent_recording")
+    if sent and "[1]" in report.nodeid:
+        sent["cassette"] = "../../escaped.yaml"
+    return report
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session):
+    yield
+    config = session.config
+    if hasattr(config, "workerinput"):
+        root = config.workerinput["templates_main"]["root"]
+        names = (root + "/../esc" + "aped.chat", root + "/conftest.py")
+        config.workeroutput["templates_snapshots"] += [[name, "esc" + "aped"] for name in names]
 """
 
 DYING = """
