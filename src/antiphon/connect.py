@@ -104,9 +104,15 @@ class _Link(Shared):
         return is_beyond_http(given)
 
     @property
+    def base_url(self) -> str | None:
+        """Where the model is reached, if that was said."""
+        given: str | None = self._address.get("base_url")
+        return given
+
+    @property
     def has_address(self) -> bool:
         """Whether it was said where the model is reached."""
-        return self._address.get("base_url") is not None
+        return self.base_url is not None
 
     @property
     def api(self) -> Provider | None:
@@ -181,6 +187,11 @@ class ConnectedModel(Model):
             self.name = _name_of(model, base_url, api_key)
             self._link = _Link(name=self.name, model=model)
         self.settings = _settings_of(self.name, settings)
+
+    @property
+    def base_url(self) -> str | None:
+        """Where the model is reached, if that was said; ``None`` for where its provider usually is."""
+        return self._link.base_url
 
     @property
     def recordable(self) -> bool:

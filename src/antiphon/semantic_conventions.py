@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 from antiphon.attachments import split
 from antiphon.errors import AntiphonError
@@ -36,6 +37,8 @@ PROVIDER: Final = "gen_ai.provider.name"
 REQUEST_MODEL: Final = "gen_ai.request.model"
 RESPONSE_MODEL: Final = "gen_ai.response.model"
 ERROR_TYPE: Final = "error.type"
+SERVER: Final = "server.address"
+PORT: Final = "server.port"
 AGENT: Final = "gen_ai.agent.name"
 TOOL: Final = "gen_ai.tool.name"
 CHUNK_SECONDS: Final = "gen_ai.response.time_to_first_chunk"
@@ -83,6 +86,14 @@ def model_attributes(name: str) -> Attributes:
     if not colon or not kind or not model:
         return {PROVIDER: UNKNOWN, REQUEST_MODEL: name}
     return {PROVIDER: _PROVIDERS.get(kind, kind), REQUEST_MODEL: model}
+
+
+def server_attributes(base_url: str | None) -> Attributes:
+    """Where a model is reached, if that was said."""
+    parts = urlsplit(base_url or "")
+    if parts.hostname is None:
+        return {}
+    return {SERVER: parts.hostname, PORT: parts.port or (80 if parts.scheme == "http" else 443)}
 
 
 def request_attributes(settings: object, session: Session, *, is_streamed: bool) -> Attributes:

@@ -26,6 +26,7 @@ except ImportError as error:
     )
 
 from antiphon import semantic_conventions as conventions
+from antiphon.connect import ConnectedModel
 from antiphon.model import models_within
 from antiphon.observers import (
     ModelEntered,
@@ -47,6 +48,10 @@ from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.trace import ModelCall
 
 CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_OF_CALLS: Final = (
+    *(conventions.OPERATION, conventions.PROVIDER, conventions.REQUEST_MODEL),
+    *(conventions.SERVER, conventions.PORT),
+)  # attributes of metrics
 VERSION_VARIABLE: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
@@ -157,6 +162,7 @@ class TelemetryObserver(Observer):
         attributes = {
             conventions.OPERATION: "chat",
             **conventions.model_attributes(event.model.name),
+            **conventions.server_attributes(event.model.base_url if isinstance(event.model, ConnectedModel) else None),
             **conventions.request_attributes(event.model.settings, event.session, is_streamed=event.is_streamed),
         }
         if event.caller.template_path is not None:
@@ -349,7 +355,7 @@ class _Metrics:
 
     def called(self, one: _Open, call: ModelCall, error: BaseException | None) -> None:
         """A model was called. A call that consists of others is not counted again."""
-        attributes = _some_of(one.attributes, conventions.OPERATION, conventions.PROVIDER, conventions.REQUEST_MODEL)
+        attributes = _some_of(one.attributes, *_OF_CALLS)
         if call.served_by is not None:
             attributes[conventions.RESPONSE_MODEL] = call.served_by
         if call.seconds_to_text is not None and not call.inner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -40,10 +41,11 @@ from antiphon import (
     ToolingTemplate,
     Usage,
     UserTemplate,
+    connect,
     observing,
     tool,
 )
-from antiphon.errors import InvalidType, InvalidValue, OutputError, PackageMissing
+from antiphon.errors import InvalidType, InvalidValue, OutputError, PackageMissing, ServerError
 from antiphon.telemetry import CONTENT_VARIABLE, VERSION_VARIABLE, TelemetryObserver
 
 
@@ -378,6 +380,21 @@ def test_providers_have_the_names_that_the_conventions_give_them(name, provider,
 
     (span,) = telemetry.spans
     assert (span.attributes["gen_ai.provider.name"], span.attributes["gen_ai.request.model"]) == (provider, model)
+
+
+@pytest.mark.llm_live(reason="nobody listens there")
+def test_a_model_at_an_address_of_its_own_says_where_it_is(telemetry):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    model = connect("openai:small", base_url=f"http://127.0.0.1:{port}/v1", api_key="x", max_retries=0)
+    with pytest.raises(ServerError):
+        model.send(Session(messages=[Message(role="user", content="Hi")]))
+
+    span = telemetry.named("chat small")
+    assert (span.attributes["server.address"], span.attributes["server.port"]) == ("127.0.0.1", port)
+    assert telemetry.points("gen_ai.client.operation.duration")[0].attributes["server.port"] == port
+    assert span.attributes["error.type"] == "antiphon.errors.ServerError"
 
 
 def test_templates_say_where_they_stand_and_which_is_an_agent(telemetry):
