@@ -22,13 +22,13 @@ from pytest_templates.errors import CassetteError
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.projects import project_at
-from pytest_templates.support.environment import in_ci
+from pytest_templates.support.environment import known_ci
 from pytest_templates.support.files import refuse_unportable
 from pytest_templates.support.text import command_line
 
-_CAUTION: Final = (
-    "The environment variable CI is set, so no cassette is begun here, whatever --templates-record says:\n"
-    "record it elsewhere and commit it, or unset CI."
+_NO_BEGINNING: Final = (
+    ", so no cassette is begun here, whatever --templates-record says:\n"
+    "record it elsewhere and commit it, or set CI=false."
 )
 
 
@@ -50,15 +50,15 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
     overrides, wanted = overrides_in(item.config), RECORD.of(item.config)
     own = path_for(item, mark)
     path = overridden_path(own, store.folder, overrides)
-    refused = wanted != "none" and in_ci() and existing_cassette(path, store) is None
+    refusal = known_ci() if wanted != "none" and existing_cassette(path, store) is None else ""
     settings = CassetteSettings(
         path=path,
         base=own if overrides else None,
         overriding=frozenset(override.model for override in overrides),
-        mode="none" if refused else _mode(item, mark, wanted),
+        mode="none" if refusal else _mode(item, mark, wanted),
         ignore=mark.ignore,
         record_command=_record_command(item, overrides),
-        caution="\n".join(filter(None, [_CAUTION if refused else "", _elsewhere(item, mark, own)])),
+        caution="\n".join(filter(None, [_caution(refusal), _elsewhere(item, mark, own)])),
         before_sending=lambda: attempt.hook.before_sending(attempt=attempt),
         complain=complain,
         store=store,
@@ -67,6 +67,11 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return OpenCassette(settings, rules=rules_for(item))
+
+
+def _caution(known_by: str) -> str:
+    """What is said where a cassette would have been begun, were this not continuous integration."""
+    return f"{known_by[0].upper()}{known_by[1:]}{_NO_BEGINNING}" if known_by else ""
 
 
 def _elsewhere(item: pytest.Item, mark: CassetteMark, path: Path) -> str:

@@ -22,7 +22,7 @@ from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
-from pytest_templates.support.environment import in_ci
+from pytest_templates.support.environment import known_ci
 from pytest_templates.support.text import visible_lines
 
 if TYPE_CHECKING:
@@ -68,10 +68,11 @@ def _locked(config: pytest.Config) -> Facts | None:
     from pytest_templates.lock.file import NAME, read_lock
 
     wanted = LOCK.of(config)
-    if wanted == "update" and in_ci():
+    known_by = known_ci() if wanted == "update" else ""
+    if known_by:
         raise pytest.UsageError(
-            f"--templates-lock=update was given where the environment variable CI is set: {NAME} is not written here.\n"
-            "Write it elsewhere and commit it, or unset CI."
+            f"--templates-lock=update was given where {known_by}: {NAME} is not written here.\n"
+            "Write it elsewhere and commit it, or set CI=false."
         )
     try:
         locked = read_lock(config.rootpath / NAME)

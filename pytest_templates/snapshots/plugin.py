@@ -16,7 +16,7 @@ from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import hookimpl, join
 from pytest_templates.run.processes import is_worker
 from pytest_templates.snapshots.sending import SnapshotReceiver, SnapshotSender
-from pytest_templates.support.environment import in_ci, require_packages
+from pytest_templates.support.environment import in_ci, known_ci, require_packages
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -31,7 +31,7 @@ def llm_snapshot(request: pytest.FixtureRequest) -> SnapshotAssertion:
     """Syrupy's assertion for conversations: ``assert session == llm_snapshot``.
 
     A session, a trace, a message or a list of messages is compared with the file of this test below ``__snapshots__``,
-    which ``--snapshot-update`` writes, though not where ``CI`` is set.
+    which ``--snapshot-update`` writes, though not in continuous integration.
     """
     require_packages("the fixture llm_snapshot", "syrupy", "yaml")
     from pytest_templates.snapshots.extension import ConversationExtension
@@ -76,7 +76,7 @@ def _only_compared(config: pytest.Config) -> Iterator[None]:
 
 
 class UpdateGuard:
-    """Disables ``--snapshot-update`` if ``CI`` is set and a test compares conversations.
+    """Disables ``--snapshot-update`` in continuous integration if a test compares conversations.
 
     Args:
         config: The configuration of this process, a worker or not.
@@ -103,8 +103,8 @@ def _refuse_update(config: pytest.Config) -> None:
     _refuse_in_ci(config)  # a test may also request the fixture while it runs
     if config.stash.get(_REFUSED, False):
         pytest.fail(
-            "--snapshot-update was given where the environment variable CI is set: no snapshot is written or removed "
-            "here. Update it elsewhere and commit it, or unset CI.",
+            f"--snapshot-update was given where {known_ci()}: no snapshot is written or removed "
+            "here. Update it elsewhere and commit it, or set CI=false.",
             pytrace=False,
         )
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-HEAVY = {"antiphon", "jinja2", "pydantic", "pydantic_ai", "vcr", "syrupy", "openai", "yaml", "anyio"}
+HEAVY = {"antiphon", "jinja2", "pydantic", "pydantic_ai", "vcr", "syrupy", "openai", "yaml", "anyio", "ci_info"}
 
 
 def test_importing_the_plugin_loads_nothing_heavy(loaded_by: Callable[..., set[str]]) -> None:

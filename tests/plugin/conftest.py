@@ -171,7 +171,8 @@ class ForkedWorker(Popen2IO):
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures_dir: Path) -> Project:
-    for name in ("CI", "BUILD_NUMBER"):  # in CI pytest words its summary in another way
+    # In CI pytest words its summary in another way, and the plugin tells GitHub what it found.
+    for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     # They import trio and all of Hypothesis into each process: a third of the time that an inner run takes to start.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")

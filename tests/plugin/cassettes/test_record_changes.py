@@ -103,6 +103,26 @@ def test_what_makes_a_run_one_in_ci(project, chat_server, monkeypatch, value, is
     project.run("--templates-record=missing").assert_outcomes(failed=is_ci, passed=not is_ci)
 
 
+@pytest.mark.parametrize(
+    ("variables", "server"),
+    [
+        ({"TF_BUILD": "True"}, "Azure Pipelines"),
+        ({"JENKINS_URL": "https://ci.test", "BUILD_ID": "7"}, "Jenkins"),
+        ({"GITHUB_ACTIONS": "true"}, "GitHub Actions"),
+        ({"TF_BUILD": "True", "CI": "false"}, ""),  # CI decides where it is set
+    ],
+)
+def test_servers_that_do_not_set_ci_are_recognised(project, chat_server, monkeypatch, variables, server):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    project.tests(marked("one"))
+
+    result = project.run("--templates-record=missing")
+
+    result.assert_outcomes(failed=bool(server), passed=not server)
+    project.says(result, *([f"{server} is recognised, so no cassette is begun here"] if server else []))
+
+
 def test_in_ci_a_cassette_that_is_there_is_recorded_as_the_mode_says(project, chat_server, monkeypatch, prompts):
     project.tests(marked("one"))
     project.run("--templates-record=missing").assert_outcomes(passed=1)
