@@ -237,7 +237,7 @@ class Agreement:
         return "\n".join(
             [
                 f"{agrees}: accuracy {self.accuracy:.2f}, Cohen's kappa {self.kappa:.2f}",
-                table(("", "passed", "failed"), rows),
+                table(("", "passed", "failed"), rows, numbers={"passed", "failed"}),
                 *self._words(),
             ]
         )

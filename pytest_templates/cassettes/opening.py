@@ -28,7 +28,7 @@ from pytest_templates.support.text import command_line
 
 _NO_BEGINNING: Final = (
     ", so no cassette is begun here, whatever --templates-record says:\n"
-    "record it elsewhere and commit it, or set CI=false."
+    "record it elsewhere and commit it, or run it with CI=false."
 )
 
 

@@ -61,6 +61,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 _HEADS: Final = ("cassette", "interactions", "templates", "models", "tokens in", "tokens out", "age", "size", "tests")
+_NUMBERS: Final = frozenset({"interactions", "tokens in", "tokens out", "age", "size"})
 _SHOWN: Final = 2  # names in a cell
 NO_MODEL: Final = "(no model)"
 
@@ -89,7 +90,7 @@ def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callabl
     without_test = _without_test(survey, complain)
     listed = [cassette for one in survey.stores for cassette in _listed(one, without_test, survey, complain)]
     if listed:
-        say(table(_HEADS, [_cells(cassette) for cassette in listed]))
+        say(table(_HEADS, [_cells(cassette) for cassette in listed], numbers=_NUMBERS))
     say(_totals(listed, len(without_test)))
     return 1 if any(cassette.interactions is None for cassette in listed) else 0
 

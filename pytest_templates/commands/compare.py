@@ -10,9 +10,10 @@ from typing import Final, NamedTuple, TypeAlias, cast
 from pytest_templates.reporting.document import Report, read
 from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections
 from pytest_templates.run.calls import CallRow
-from pytest_templates.run.totals import Line, line_of, lines_of
+from pytest_templates.run.totals import Line, cost_cell, line_of, lines_of
+from pytest_templates.support.markdown import lines, markdown_table
 from pytest_templates.support.money import money
-from pytest_templates.support.text import OUTSIDE, counted, markdown_table, table
+from pytest_templates.support.text import OUTSIDE, counted, table, visible_lines
 
 _NUMBERS: Final = ("calls", "tokens in", "tokens out", "cost", "time of calls")
 _TICK: Final = 0.005  # seconds; less is not shown
@@ -25,11 +26,13 @@ class Table(NamedTuple):
         heads: The heads of its columns.
         rows: Its rows.
         title: What stands above it; ``""`` for nothing.
+        numbers: The heads of columns of numbers.
     """
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
     title: str = ""
+    numbers: frozenset[str] = frozenset()
 
 
 Part: TypeAlias = str | Table
@@ -63,9 +66,10 @@ def compare(
 
 def _written(part: Part, *, markdown: bool) -> str:
     if isinstance(part, str):
-        return "  \n".join(part.split("\n")) if markdown else part
+        return lines(part) if markdown else visible_lines(part)
     title = f"{part.title}\n\n" if markdown else f"{part.title}\n"
-    return f"{title if part.title else ''}{(markdown_table if markdown else table)(part.heads, part.rows)}"
+    written = (markdown_table if markdown else table)(part.heads, part.rows, numbers=part.numbers)
+    return f"{title if part.title else ''}{written}"
 
 
 def _verdicts(findings: Sequence[Finding]) -> list[Part]:
@@ -90,13 +94,13 @@ def _totals(a: Report, b: Report) -> Table:
         *zip(_NUMBERS, _numbers(first), _numbers(second), _differences(first, second), strict=True),
         ("time of run", f"{a.seconds:.2f} s", f"{b.seconds:.2f} s", _seconds(a.seconds, b.seconds)),
     ]
-    return Table(("", "A", "B", "difference"), rows)
+    return Table(("", "A", "B", "difference"), rows, numbers=frozenset({"A", "B", "difference"}))
 
 
 def _by_template(a: list[CallRow], b: list[CallRow]) -> list[Part]:
     templates = dict.fromkeys(row["template_id"] for row in [*a, *b])
     rows = [row for template in templates for row in _of_template(template, a, b)]
-    return [Table(("template", "", "model", *_NUMBERS), rows)] if rows else []
+    return [Table(("template", "", "model", *_NUMBERS), rows, numbers=frozenset(_NUMBERS))] if rows else []
 
 
 def _of_template(template: str, *runs: list[CallRow]) -> Iterator[Sequence[str]]:
@@ -115,7 +119,7 @@ def _numbers(line: Line) -> tuple[str, ...]:
         f"{line.calls:,}",
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
-        f"{money(line.cost)}{' and more' if line.unpriced else ''}" if line.cost or not line.unpriced else "unknown",
+        cost_cell(line),
         f"{line.seconds:.2f} s",
     )
 

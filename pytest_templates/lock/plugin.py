@@ -72,7 +72,7 @@ def _locked(config: pytest.Config) -> Facts | None:
     if known_by:
         raise pytest.UsageError(
             f"--templates-lock=update was given where {known_by}: {NAME} is not written here.\n"
-            "Write it elsewhere and commit it, or set CI=false."
+            "Write it elsewhere and commit it, or run it with CI=false."
         )
     try:
         locked = read_lock(config.rootpath / NAME)

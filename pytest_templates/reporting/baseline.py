@@ -11,6 +11,7 @@ import pytest
 from pytest_templates.reporting.document import read
 from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections, rules_of
 from pytest_templates.reporting.results import RunResults
+from pytest_templates.reporting.terminal import width_of
 from pytest_templates.run.processes import fail_run
 from pytest_templates.support.text import table, visible_lines
 
@@ -54,7 +55,8 @@ class Baseline:
         terminalreporter.section("templates baseline")
         heads = ("rule", "baseline", "this run", "") if self._is_held else ("", "baseline", "this run")
         rows = [self._row(one) for one in self._findings]
-        terminalreporter.line(table(heads, rows))
+        columns = width_of(terminalreporter)
+        terminalreporter.line(table(heads, rows, numbers={"baseline", "this run"}, width=columns))
         terminalreporter.line(visible_lines(f"templates: {self._compared}"))
         for objection in objections(self._findings) if self._is_held else ():
             terminalreporter.line(visible_lines(f"templates: {objection}"))

@@ -41,7 +41,7 @@ class TerminalSummary:
         lines = self._lines()
         if self._wants_table:
             terminalreporter.section("templates")
-            terminalreporter.line(_table(lines) if lines else "no model was called")
+            terminalreporter.line(_table(lines, width_of(terminalreporter)) if lines else "no model was called")
         counts = [*(_called(lines) if lines else []), *chain.from_iterable(self._hook.summary_counts())]
         if counts:  # also of clients that are used without the engine: they make no calls, but are replayed
             terminalreporter.line(visible_lines(f"templates: {', '.join(counts)}"))
@@ -56,10 +56,16 @@ class TerminalSummary:
         return lines_of(self._calls)
 
 
-def _table(lines: list[Line]) -> str:
+def width_of(terminalreporter: TerminalReporter) -> int | None:
+    """How many columns the terminal has; ``None`` where there is none: lines of a file stay lines."""
+    writer = terminalreporter.config.get_terminal_writer()
+    return writer.fullwidth if terminalreporter.isatty() else None
+
+
+def _table(lines: list[Line], width: int | None) -> str:
     from pytest_templates.run.totals import table_of
 
-    return table_of(lines)
+    return table_of(lines, width)
 
 
 def _called(lines: list[Line]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from pytest_templates.run.calls import CallRow
 from pytest_templates.support.money import money
@@ -61,10 +62,13 @@ def line_of(template: str, model: str, calls: list[CallRow]) -> Line:
     )
 
 
-def table_of(lines: Sequence[Line]) -> str:
-    """A table with a row for each line."""
-    heads = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
-    return table(heads, [_cells(line) for line in lines])
+HEADS: Final = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
+NUMBERS: Final = frozenset({"calls", "tokens in", "tokens out", "cost"})  # the heads of columns of numbers
+
+
+def table_of(lines: Sequence[Line], width: int | None = None) -> str:
+    """A table with a row for each line; where there is a width, in so many columns of a terminal."""
+    return table(HEADS, [cells_of(line) for line in lines], numbers=NUMBERS, width=width)
 
 
 def cost_of(dollars: Decimal, unpriced: int) -> str:
@@ -73,18 +77,26 @@ def cost_of(dollars: Decimal, unpriced: int) -> str:
     return f"{known} and {counted(unpriced, 'call')} of unknown price" if unpriced else known
 
 
+def cost_cell(line: Line) -> str:
+    """The cost of a line in a table."""
+    if not line.unpriced:
+        return money(line.cost)
+    return f"{money(line.cost)} and more" if line.cost else "unknown"
+
+
 def template_name(line: Line) -> str:
     """The name of a template in a table."""
     return line.template or OUTSIDE
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def cells_of(line: Line) -> tuple[str, ...]:
+    """A line as a row of a table."""
     return (
         template_name(line),
         line.model,
-        str(line.calls),
+        f"{line.calls:,}",
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
-        "unknown" if line.unpriced else money(line.cost),
+        cost_cell(line),
         ", ".join(line.sources),
     )

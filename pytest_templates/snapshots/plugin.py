@@ -104,7 +104,7 @@ def _refuse_update(config: pytest.Config) -> None:
     if config.stash.get(_REFUSED, False):
         pytest.fail(
             f"--snapshot-update was given where {known_ci()}: no snapshot is written or removed "
-            "here. Update it elsewhere and commit it, or set CI=false.",
+            "here. Update it elsewhere and commit it, or run it with CI=false.",
             pytrace=False,
         )
 

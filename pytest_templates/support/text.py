@@ -3,26 +3,113 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from itertools import zip_longest
 from typing import Final
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table with a line of column heads; columns are as wide as their widest cell, and a cell is one line."""
-    everything = [heads, *([visible(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in everything) for column in range(len(heads))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in everything)
-    return "\n".join(f"  {line}".rstrip() for line in lines)
+def table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: Collection[str] = (),
+    width: int | None = None,
+) -> str:
+    """A table with a line of column heads; columns are as wide as their widest cell, and a cell is one line.
+
+    Args:
+        heads: The heads of the columns.
+        rows: The cells of each row.
+        numbers: The heads of columns of numbers, which end below each other, and are never folded.
+        width: How many columns of a terminal there are: where the table is wider, other cells are folded. ``None`` for
+            any number.
+    """
+    everything = [list(heads), *([visible(cell) for cell in row] for row in rows)]
+    widths = [max(columns_of(row[column]) for row in everything) for column in range(len(heads))]
+    are_numbers = [head in numbers for head in heads]
+    if width is not None:
+        _narrow(widths, are_numbers, width)
+    lines = (line for row in everything for line in _table_lines(row, widths, are_numbers))
+    return "\n".join(f"{_MARGIN}{line}".rstrip() for line in lines)
 
 
-def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same as a table of Markdown; nothing in a cell is markup."""
-    lines = [heads, ["---"] * len(heads), *([_as_markdown(visible(cell)) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+_MARGIN: Final = "  "
+_GAP: Final = "  "
+_NARROWEST: Final = 8  # columns of a terminal, of a cell that is folded
 
 
-def _as_markdown(text: str) -> str:
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", text)
+def _narrow(widths: list[int], are_numbers: Sequence[bool], width: int) -> None:
+    """Take from the widest column of text, again and again, until the table fits, or no column can be narrower."""
+    too_wide = len(_MARGIN) + sum(widths) + len(_GAP) * (len(widths) - 1) - width
+    texts = [column for column, is_number in enumerate(are_numbers) if not is_number]
+    while too_wide > 0 and texts:
+        widest = max(texts, key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
+        too_wide -= 1
+
+
+def _table_lines(row: Sequence[str], widths: Sequence[int], are_numbers: Sequence[bool]) -> Iterator[str]:
+    folded = [list(_folded(cell, width)) for cell, width in zip(row, widths, strict=True)]
+    for parts in zip_longest(*folded, fillvalue=""):
+        cells = zip(parts, widths, are_numbers, strict=True)
+        yield _GAP.join(padded(part, width, right=is_number) for part, width, is_number in cells)
+
+
+_PLACES_TO_FOLD: Final = re.compile(r"[^\s/:@._-]*(?:[\s/:@._-]+|$)")
+
+
+def _folded(text: str, width: int) -> Iterator[str]:
+    """The lines of a text in so many columns of a terminal: folded behind blanks, slashes and the like."""
+    line = ""
+    for part in _PLACES_TO_FOLD.findall(text):
+        if line and columns_of(line + part) > width:
+            yield line.rstrip()
+            line = ""
+        line += part
+        while columns_of(line.rstrip()) > width:
+            head = _beginning(line, width)
+            yield head
+            line = line[len(head) :]
+    yield line.rstrip()
+
+
+def _beginning(text: str, width: int) -> str:
+    """As much of a text as so many columns of a terminal hold; a character at least."""
+    used = 0
+    for place, character in enumerate(text):
+        used += columns_of(character)
+        if used > width and place:
+            return text[:place]
+    return text
+
+
+def columns_of(text: str) -> int:
+    """How many columns a text takes in a terminal: some characters take two, and accents none of their own."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in {"W", "F"})
+        for character in text
+    )
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """A text in so many columns of a terminal, at their left or at their right."""
+    blanks = " " * (width - columns_of(text))
+    return f"{blanks}{text}" if right else f"{text}{blanks}"
+
+
+def folded(text: str, width: int) -> list[str]:
+    """The lines of a text, folded to so many columns of a terminal."""
+    return [part for line in text.splitlines() for part in _folded(line, width)]
+
+
+def in_columns(text: str, width: int) -> str:
+    """A text in so many columns of a terminal: of a longer one the beginning, and ``…``."""
+    return text if columns_of(text) <= width else f"{_beginning(text, width - 1)}…"
 
 
 def counted(number: int, thing: str) -> str:

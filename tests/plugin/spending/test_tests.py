@@ -69,9 +69,9 @@ def test_it(scripted_model):
     project.says(
         result,
         "BudgetExceeded: test_it.py::test_it is beyond its budget (llm_budget): with call 2, by talk/answer",
-        "template  model  calls  tokens in  tokens out  cost     answers from",
-        "answer    small  1      100        20          $0.0100  script",
-        "answer    large  1      100        20          $0.0100  script",
+        "template  model  calls  tokens in  tokens out     cost  answers from",
+        "answer    small      1        100          20  $0.0100  script",
+        "answer    large      1        100          20  $0.0100  script",
     )
 
 

@@ -1,0 +1,38 @@
+"""Tables of the terminal: numbers below numbers, and cells folded where the terminal is narrow."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_templates.support.text import columns_of, table
+
+HEADS = ("template", "model", "calls", "cost", "answers from")
+ROWS = [
+    ("support/conversation/turns/answer", "openai:gpt-4o-mini-2024-07-18", "1,200", "$0.0500", "cassette, recorded"),
+    ("日本語のテンプレート/答え", "small", "3", "$0.1000", "script"),
+]
+
+
+def lines_in(width: int | None) -> list[str]:
+    return table(HEADS, ROWS, numbers={"calls", "cost"}, width=width).splitlines()
+
+
+def test_numbers_end_below_each_other_whatever_stands_before_them():
+    ends = [columns_of(line[: line.index(cost) + len(cost)]) for line, cost in zip(lines_in(None)[1:], ("500", "1000"))]
+
+    assert len({*ends}) == 1
+    assert lines_in(None) == lines_in(200)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_cells_are_folded_and_nothing_of_them_is_lost(width):
+    lines = lines_in(width)
+
+    assert max(map(columns_of, lines)) <= width
+    said = "".join("".join(lines).split())
+    assert sorted(said) == sorted("".join("".join([*HEADS, *ROWS[0], *ROWS[1]]).split()))
+    assert [line for line in lines if "1,200" in line][0].rstrip().count("$0.0500") == 1
+
+
+def test_a_terminal_narrower_than_any_table_gets_it_as_narrow_as_it_can_be():
+    assert max(map(columns_of, lines_in(10))) == max(map(columns_of, lines_in(30)))
