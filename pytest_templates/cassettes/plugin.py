@@ -204,6 +204,12 @@ class Cassettes:
         return CallSource("recorded" if was_sent else "cassette", was_sent)
 
     @hookimpl
+    def redaction_of(self, attempt: Attempt) -> Callable[[str], str] | None:
+        """The cassette knows the secrets that requests have carried."""
+        cassette = attempt.stash.get(CASSETTE, None)
+        return None if cassette is None else cassette.secrets.replace
+
+    @hookimpl
     def answered_outside_of_engine(self, attempt: Attempt) -> bool | None:
         """The cassette knows the requests that no model call has made."""
         cassette = attempt.stash.get(CASSETTE, None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.reporting.capture import ConversationCapture
+from pytest_templates.reporting.conversation_section import ConversationSections
 from pytest_templates.reporting.files import ReportFiles, json_file, page_file
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.sections import ReportSections
@@ -81,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.UsageError: A file cannot be written.
     """
     OPTIONS.read(config)
+    join(config, ConversationSections(config), "conversation-sections")
     wanted = [(JSON.of(config), json_file), (PAGE.of(config), page_file)]
     files = [of_path(path) for path, of_path in wanted if path is not None and not config.option.collectonly]
     if files:

@@ -101,6 +101,10 @@ class Life:
         """It goes on, or is closed."""
 
     @hookspec(firstresult=True)
+    def redaction_of(self, attempt: Attempt) -> Callable[[str], str] | None:
+        """What puts a placeholder in the place of secrets that only this attempt knows, beside the environment's."""
+
+    @hookspec(firstresult=True)
     def answer_order(self, attempt: Attempt) -> ReverseOrder | None:
         """The order of scripted answers that are awaited at the same time; ``None`` for the usual one."""
 

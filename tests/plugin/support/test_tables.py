@@ -18,7 +18,10 @@ def lines_in(width: int | None) -> list[str]:
 
 
 def test_numbers_end_below_each_other_whatever_stands_before_them():
-    ends = [columns_of(line[: line.index(cost) + len(cost)]) for line, cost in zip(lines_in(None)[1:], ("500", "1000"))]
+    ends = [
+        columns_of(line[: line.index(cost) + len(cost)])
+        for line, cost in zip(lines_in(None)[1:], ("500", "1000"), strict=True)
+    ]
 
     assert len({*ends}) == 1
     assert lines_in(None) == lines_in(200)
@@ -31,7 +34,7 @@ def test_cells_are_folded_and_nothing_of_them_is_lost(width):
     assert max(map(columns_of, lines)) <= width
     said = "".join("".join(lines).split())
     assert sorted(said) == sorted("".join("".join([*HEADS, *ROWS[0], *ROWS[1]]).split()))
-    assert [line for line in lines if "1,200" in line][0].rstrip().count("$0.0500") == 1
+    assert next(line for line in lines if "1,200" in line).count("$0.0500") == 1
 
 
 def test_a_terminal_narrower_than_any_table_gets_it_as_narrow_as_it_can_be():

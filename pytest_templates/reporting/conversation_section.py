@@ -1,0 +1,158 @@
+"""What was said last, below a failure: a report section of tests that called models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pytest
+
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.features import hookimpl
+from pytest_templates.run.processes import worker_input
+from pytest_templates.support.text import OUTSIDE, command_line, counted, cut, folded, visible, visible_lines
+
+if TYPE_CHECKING:
+    from antiphon import Message, ModelCall
+
+TITLE: Final = "conversation"
+_COLUMNS: Final = "templates_columns"  # in what the main process sends to workers
+_MOST_MESSAGES: Final = 8
+_FIRST_LINES, _LAST_LINES = 6, 3  # that are shown of a longer message
+_MOST_ARGUMENTS: Final = 400  # characters
+_MARGIN: Final = "│ "  # no line of a message begins a line: there GitHub's runners take "::" for a command
+_LONGEST_MESSAGE: Final = 100_000  # characters of one that are looked at
+
+Redact = Callable[[str], str]
+
+
+class ConversationSections:
+    """Adds to the report of a failure what was said last, in the process that ran the test.
+
+    pytest shows it as it shows what was captured: with ``--show-capture=all``, which is the default, also with ``-q``,
+    and only of tests that fail.
+
+    Args:
+        config: The run.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @property
+    def _columns(self) -> int:
+        """How wide the terminal is, which a worker does not see."""
+        sent: int | None = worker_input(self._config).get(_COLUMNS)
+        if sent is not None:
+            return sent
+        has_terminal = self._config.pluginmanager.has_plugin("terminalreporter")
+        return self._config.get_terminal_writer().fullwidth if has_terminal else 80
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of pytest-xdist how wide the terminal is."""
+        node.workerinput[_COLUMNS] = self._columns
+
+    @hookimpl
+    def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
+        """Add the section to a report that fails, unless another one of this attempt has shown all of it."""
+        calls = attempt.trace.calls if attempt.calls else []
+        if report.failed and len(calls) > attempt.stash.get(_SHOWN, 0):
+            attempt.stash[_SHOWN] = len(calls)
+            redact = redaction_of(attempt)
+            lines = [*_lines(calls, redact, self._columns), "", redact(_more(attempt.item))]
+            report.sections.append((TITLE, "\n".join(lines)))
+
+
+_SHOWN: Final = pytest.StashKey[int]()  # how many calls of an attempt a section has shown
+
+
+def redaction_of(attempt: Attempt) -> Redact:
+    """Puts a placeholder in the place of every secret that an attempt may know."""
+    from pytest_templates.redaction.secrets import secrets_of
+
+    return attempt.hook.redaction_of(attempt=attempt) or secrets_of().replace
+
+
+class Said(NamedTuple):
+    """A message, an answer or an error.
+
+    Attributes:
+        title: Who said it, where in the tree, by which model.
+        text: What was said.
+    """
+
+    title: str
+    text: str
+
+
+def _lines(calls: Sequence[ModelCall], redact: Redact, columns: int) -> Iterator[str]:
+    said = [*chain.from_iterable(_of_call(call, calls[:number]) for number, call in enumerate(calls))]
+    left_out = len(said) - _MOST_MESSAGES
+    if left_out > 0:
+        yield f"… {counted(left_out, 'message')} before"
+    for one in said[-_MOST_MESSAGES:]:
+        yield from folded(visible(redact(one.title)), columns)
+        yield from (f"{_MARGIN}{line}" for line in _shortened(redact(one.text), columns - len(_MARGIN)))
+
+
+def _shortened(text: str, columns: int) -> list[str]:
+    lines = folded(visible_lines(text).expandtabs(4), columns)
+    left_out = len(lines) - _FIRST_LINES - _LAST_LINES
+    if left_out <= 1:  # to say so would take as many lines
+        return lines
+    return [*lines[:_FIRST_LINES], f"… {counted(left_out, 'line')} …", *lines[-_LAST_LINES:]]
+
+
+def _of_call(call: ModelCall, earlier: Sequence[ModelCall]) -> Iterator[Said]:
+    """What a call adds to the conversation of earlier ones, and what came of it."""
+    known = next((len(other.messages) + 1 for other in reversed(earlier) if _goes_on(call, other)), 0)
+    tools = {request.id: request.name for message in call.messages for request in message.tool_calls}
+    for message in call.messages[known:]:
+        yield Said(_title(message, tools), _text(message))
+    place = call.template_path or OUTSIDE
+    if call.reply is None:
+        yield Said(f"[error] {place} · {call.model}", f"{type(call.error).__name__}: {call.error}")
+    else:
+        yield Said(f"[assistant] {place} · {call.model}", _text(call.reply))
+
+
+def _goes_on(call: ModelCall, other: ModelCall) -> bool:
+    """Whether a call begins with what was sent by another one, and answered."""
+    pairs = zip(call.messages, other.messages, strict=False)
+    return len(call.messages) > len(other.messages) and all(one is two or one == two for one, two in pairs)
+
+
+def _title(message: Message, tools: dict[str, str]) -> str:
+    role = f"[{message.role} {tools.get(message.tool_call_id or '', '')}".rstrip()
+    place = [message.template_path] if message.template_path else []
+    return f"{role}] {' · '.join([*place, *([message.model] if message.model else [])])}".rstrip()
+
+
+def _text(said: Any) -> str:
+    """The text of a message or a reply; what is attached, and the tools that are asked for, on lines of their own."""
+    content = said.content or said.refusal or ""
+    attached = (f"+ {one.kind}, {one.media_type or 'of a kind that is not told'}" for one in said.attachments)
+    asked = (f"> {call.name} {cut(_json(call.arguments), _MOST_ARGUMENTS)}" for call in said.tool_calls)
+    return "\n".join([*([content[:_LONGEST_MESSAGE]] if content else []), *attached, *asked]) or "(nothing)"
+
+
+def _json(arguments: Any) -> str:
+    import json
+
+    return json.dumps(arguments, ensure_ascii=False, default=str)
+
+
+def _more(item: pytest.Item) -> str:
+    """The command that shows all of it; where a report is written in this run already, its place."""
+    report = item.config.getoption("templates_report", None)
+    if report:
+        return f"all of it: {report}"
+    started = item.config.invocation_params.dir
+    inside = item.nodeid.partition("::")[2]
+    file = Path(os.path.relpath(item.path, started)).as_posix()
+    words = ["python", "-m", "pytest", f"{file}::{inside}" if inside else file, "--templates-report=report.html"]
+    return f"all of it: {command_line(words)}"

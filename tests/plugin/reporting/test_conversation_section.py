@@ -1,0 +1,200 @@
+"""Below a failure stands what was said last, and how to see all of it."""
+
+from __future__ import annotations
+
+import pytest
+
+SECRET = "kX3f-Zq9-aB7w-Q2m5"
+TALK = """
+    import os
+
+    PROMPT = "Where is it?"
+
+    def talk(model, *more):
+        said = [UserTemplate(PROMPT), AssistantTemplate(template_id="classify")]
+        said += [SystemTemplate("Be kind."), AssistantTemplate(template_id="answer"), *more]
+        return Runner(model, template=LinearTemplate(said, template_id="desk")).run()
+"""
+FAILS = f"""{TALK}
+    def test_fails(scripted_model):
+        talk(scripted_model("parcel", "Soon.", name="small"))
+        assert False
+
+    def test_passes(scripted_model):
+        talk(scripted_model("parcel", "Soon."))
+"""
+SECTION = [
+    "[user] desk/user-1",
+    "│ Where is it?",
+    "[assistant] desk/classify · small",
+    "│ parcel",
+    "[system] desk/system-3",
+    "│ Be kind.",
+    "[assistant] desk/answer · small",
+    "│ Soon.",
+    "",
+    "all of it: python -m pytest test_it.py::test_fails --templates-report=report.html",
+]
+
+
+def sections(result: pytest.RunResult) -> list[list[str]]:
+    """The lines of each section, up to the next rule."""
+    lines, found = result.outlines, []
+    for number, line in enumerate(lines):
+        if line.strip("-") == " conversation ":
+            rest = lines[number + 1 :]
+            end = next(place for place, other in enumerate(rest) if other[:2] in {"==", "__", "--", "te"})
+            found.append(rest[:end])
+    return found
+
+
+@pytest.mark.parametrize("arguments", [(), ("-q",), ("-n1",), ("-v", "--tb=short")])
+def test_a_failure_shows_what_was_said_last_by_whom_and_where(project, arguments):
+    project.tests(FAILS)
+
+    result = project.run(*arguments)
+
+    result.assert_outcomes(failed=1, passed=1)
+    assert sections(result) == [SECTION]
+
+
+@pytest.mark.parametrize("arguments", ["--show-capture=no", "--show-capture=stdout", "--tb=no"])
+def test_it_is_not_shown_where_pytest_shows_nothing_that_was_captured(project, arguments):
+    project.tests(FAILS)
+
+    assert sections(project.run(arguments)) == []
+
+
+def test_only_a_failed_test_that_called_a_model_has_one(project):
+    project.tests(
+        f"""{TALK}
+    def test_no_model():
+        assert False
+
+    def test_passes(scripted_model):
+        talk(scripted_model("parcel", "Soon."))
+
+    @pytest.mark.xfail(strict=True)
+    def test_expected(scripted_model):
+        talk(scripted_model("parcel", "Soon."))
+        assert False
+    """
+    )
+
+    result = project.run("-rxP", "--xfail-tb")
+
+    result.assert_outcomes(failed=1, passed=1, xfailed=1)
+    assert sections(result) == []
+
+
+def test_a_call_that_fails_is_the_last_that_is_shown(project):
+    project.tests(
+        f"{TALK}\n    def test_it(scripted_model):\n        talk(scripted_model('parcel', KeyError('gone')))\n"
+    )
+
+    [section] = sections(project.run())
+
+    assert section[-4:-2] == ["[error] desk/answer · scripted", "│ KeyError: 'gone'"]
+
+
+def test_what_was_shown_is_not_shown_again_by_the_tear_down(project):
+    project.tests(
+        f"""{TALK}
+    @pytest.fixture
+    def broken(scripted_model):
+        yield
+        raise KeyError("gone")
+
+    def test_it(scripted_model, broken):
+        talk(scripted_model("parcel", "Soon."))
+        assert False
+    """
+    )
+
+    result = project.run()
+
+    result.assert_outcomes(failed=1, errors=1)
+    assert len(sections(result)) == 1
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_what_is_long_is_cut_and_what_is_hidden_is_written_out(project, monkeypatch, workers):
+    monkeypatch.setenv("COLUMNS", "60")
+    project.tests(
+        FAILS.replace('"Soon."', r"'\x1b[31m\u202e::error::x\n' + 'line\n' * 30 + 'word ' * 30").replace(
+            '"parcel"', "'::stop-commands::x'"
+        )
+    )
+
+    [section] = sections(project.run(*workers))
+
+    answer = section[section.index("[assistant] desk/answer · small") + 1 :]
+    assert answer[0] == r"│ \x1b[31m\u202e::error::x"
+    assert answer[6] == "│ … 25 lines …"
+    assert len(answer) == 12
+    assert max(map(len, section[:-1])) <= 60
+    assert not [line for line in section if line.lstrip().startswith("::")]
+
+
+def test_of_a_long_conversation_the_last_messages_are_shown(project):
+    project.tests(
+        f"""{TALK}
+    def test_it(scripted_model):
+        talk(scripted_model(*map(str, range(20))), *(AssistantTemplate() for _ in range(18)))
+        assert False
+    """
+    )
+
+    [section] = sections(project.run())
+
+    assert section[0] == "… 14 messages before"
+    assert [line for line in section if line.startswith("│")] == [f"│ {number}" for number in range(12, 20)]
+
+
+def test_tools_that_were_asked_for_and_what_is_attached_are_named(project):
+    project.tests(
+        """
+    @tool
+    def weather(city: str) -> str:
+        "The weather."
+        return "rain in " + city
+
+    def test_it(scripted_model):
+        picture = Image.from_bytes(b"picture", "image/png")
+        tree = LinearTemplate([UserTemplate("See.", attachments=[picture]), ToolingTemplate([weather])])
+        Runner(scripted_model(CallTool("weather", city="Oslo"), "Wet."), template=tree).run()
+        assert False
+    """
+    )
+
+    [section] = sections(project.run())
+
+    assert section[1:3] == ["│ See.", "│ + image, image/png"]
+    assert '│ > weather {"city": "Oslo"}' in section
+    assert section[section.index("│ rain in Oslo") - 1].startswith("[tool weather] ")
+
+
+@pytest.mark.parametrize("mark", ["", "@pytest.mark.llm_cassette"])
+def test_no_secret_is_shown_not_even_half_of_one(project, monkeypatch, mark):
+    monkeypatch.setenv("SITE_KEY", SECRET)
+    monkeypatch.setenv("COLUMNS", "60")
+    project.tests(FAILS.replace("    def test_fails", f"    {mark}\n    def test_fails").replace(
+        '"Where is it?"', '"x" * 45 + os.environ["SITE_KEY"]'
+    ))  # fmt: skip
+
+    result = project.run()
+
+    assert "REDACTED" in str(result.stdout)
+    assert not [part for part in SECRET.split("-") if part in "\n".join(sections(result)[0])]
+
+
+def test_each_failed_sample_shows_its_own(project):
+    project.tests(
+        FAILS.replace("    def test_fails", "    @pytest.mark.llm_samples(2)\n    def test_fails").replace(
+            "assert False", "assert llm_trace.samples == []"
+        ).replace("test_fails(scripted_model)", "test_fails(scripted_model, llm_trace)")
+    )  # fmt: skip
+
+    result = project.run()
+
+    assert str(result.stdout).count("\nconversation:\n[user] desk/user-1\n") == 1
