@@ -122,6 +122,16 @@ def cut(text: str, width: int = 160) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def cut_before(text: str, width: int) -> str:
+    """A text in so many columns of a terminal: of a longer one ``…``, and the end."""
+    if columns_of(text) <= width:
+        return text
+    place = len(text)
+    while place and columns_of(text[place - 1 :]) < width:
+        place -= 1
+    return f"…{text[place:]}"
+
+
 def visible(text: str, *, keep: str = "") -> str:
     r"""A text in which nothing is hidden: ``\x1b``, ``\u202e`` and ``\n`` are written out, ordinary text stays.
 

@@ -1,0 +1,177 @@
+"""While a run records: a line at its start that says so, and one on the terminal that says what it has cost so far."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_templates.cassettes.options import RECORD
+from pytest_templates.cassettes.places import CASSETTES
+from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.calls import CALLS, CallRow, CallSource, row_of
+from pytest_templates.run.features import hookimpl, join
+from pytest_templates.support.clock import seconds
+from pytest_templates.support.files import shown_in
+from pytest_templates.support.money import money
+from pytest_templates.support.text import columns_of, counted, cut_before, visible
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from antiphon import ModelCall
+    from pytest_templates.support.status_line import StatusLine
+
+_GAP: Final = "  "
+_TICK: Final = 0.01  # seconds; nothing is recorded in less
+_LEAST_OF_NAME: Final = 12  # columns, of the name of a test; where there are fewer it is left out
+
+
+def header_of(config: pytest.Config) -> list[str]:
+    """What the header of a run says: that it records, and where; nothing where it does not."""
+    if RECORD.of(config) == "none" or config.option.collectonly:
+        return []
+    from antiphon.printing import public_address
+    from pytest_templates.cassettes.storage.remote import is_url
+
+    place = CASSETTES.of(config)
+    folder = shown_in(config.invocation_params.dir, Path(place.root, place.location))
+    where = public_address(place.location) if is_url(place.location) else folder
+    return [visible(f"templates: records real model calls (--templates-record={RECORD.of(config)}) into {where}")]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What was recorded: a sum of calls.
+
+    Attributes:
+        calls: How many.
+        tokens: Sent and received.
+        cost: US dollars, of the calls whose price is known.
+        unpriced: How many have a price that is not known.
+    """
+
+    calls: int = 0
+    tokens: int = 0
+    cost: Decimal = Decimal(0)
+    unpriced: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[CallRow]) -> Recorded:
+        """The sum of those of some calls that were recorded."""
+        recorded = [row for row in rows if row["source"] == "recorded"]
+        return cls(
+            len(recorded),
+            sum(row["input_tokens"] + row["output_tokens"] for row in recorded),
+            sum((Decimal(row["cost"] or 0) for row in recorded), Decimal(0)),
+            len([row for row in recorded if row["unpriced"]]),
+        )
+
+    def __add__(self, other: Recorded) -> Recorded:
+        return Recorded(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.cost + other.cost,
+            self.unpriced + other.unpriced,
+        )
+
+    @property
+    def cost_so_far(self) -> str:
+        """The cost in words."""
+        if self.unpriced:
+            return f"{money(self.cost)} and more" if self.cost else "cost unknown"
+        return money(self.cost)
+
+
+class RecordingProgress:
+    """Shows, on a terminal, what was recorded so far.
+
+    In a run without workers each call shows as it ends, with workers as their reports arrive.
+
+    Args:
+        line: The line of the terminal.
+    """
+
+    def __init__(self, line: StatusLine) -> None:
+        self._line = line
+        self._test = ""
+        self._reported = Recorded()
+        self._of_test = Recorded()  # of the one under way in this process
+        self._started: float | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Name the test that has begun."""
+        self._test = nodeid
+        self._show()
+
+    @hookimpl(trylast=True)
+    def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
+        """Add a call of the test that is under way in this process."""
+        if attempt.repeats is None:
+            self._of_test += Recorded.of([row_of(call, source.name)])
+            self._show()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the calls that a report brings, from whichever process."""
+        self._reported += Recorded.of(chain.from_iterable(CALLS.all_of(report)))
+        if report.when == "teardown":
+            self._of_test = Recorded()
+        self._test = report.nodeid
+        self._show()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Take the line away: what was recorded stands in the summary."""
+        self._line.end()
+
+    def _show(self) -> None:
+        now = seconds()
+        started = self._started = now if self._started is None else self._started
+        recorded = self._reported + self._of_test
+        self._line.show(lambda columns: line_of(self._test, recorded, now - started, columns))
+
+
+def line_of(test: str, recorded: Recorded, elapsed: float, columns: int) -> str:
+    """The line: the test, calls, tokens, cost and rate; of the test's name as much as there is room for.
+
+    Args:
+        test: The test under way.
+        recorded: What was recorded so far.
+        elapsed: Seconds since the first test began.
+        columns: How wide the terminal is.
+    """
+    rate = f"{recorded.calls * 60 / max(elapsed, _TICK):,.0f} calls/min"
+    numbers = [counted(recorded.calls, "call"), counted(recorded.tokens, "token"), recorded.cost_so_far, rate]
+    rest = ["recording", *(numbers if recorded.calls else [])]
+    room = columns - sum(columns_of(part) + len(_GAP) for part in rest)
+    name = [cut_before(visible(test), room)] if room >= _LEAST_OF_NAME else []
+    return _GAP.join([rest[0], *name, *rest[1:]])
+
+
+def show_on_terminal(config: pytest.Config) -> None:
+    """Show the progress of a run that records, where there is a terminal on which a line can be written anew.
+
+    Not with ``-q``, and not with ``-s``: what programs print is written to the same lines then.
+    """
+    terminal: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    is_wanted = RECORD.of(config) != "none" and not config.option.collectonly and config.option.verbose >= 0
+    is_captured = config.getoption("capture", "no") != "no"
+    if terminal is None or not is_wanted or not is_captured or not _can_rewrite(terminal):
+        return
+    from pytest_templates.support.status_line import StatusLine
+
+    join(config, RecordingProgress(StatusLine(config.get_terminal_writer())), "recording-progress")
+
+
+def _can_rewrite(terminal: TerminalReporter) -> bool:
+    """Whether the output goes to a terminal that knows the sequences for it; pytest takes those of Windows away."""
+    return terminal.isatty() and sys.platform != "win32" and os.environ.get("TERM", "dumb") != "dumb"
