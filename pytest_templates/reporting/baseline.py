@@ -27,6 +27,10 @@ class Baseline:
         path: The file of the earlier run.
         rules: What the run is held to; none to show the comparison alone.
 
+    Attributes:
+        is_held: Whether there are rules.
+        findings: What was found of each rule, or without rules of each metric; none before the run is over.
+
     Raises:
         ReportError: The file is no report.
     """
@@ -36,33 +40,33 @@ class Baseline:
         self._path = path
         self._before = read(path)
         self._rules = rules or rules_of("cost>+0,tokens>+0,calls>+0,pass_rate<-0%,models")
-        self._is_held = bool(rules)
-        self._findings: list[Finding] = []
+        self.is_held = bool(rules)
+        self.findings: list[Finding] = []
         self._compared = ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge; fail the run where a rule does not hold."""
         after = self._results.report()
-        self._findings = judged(self._rules, self._before, after)
+        self.findings = judged(self._rules, self._before, after)
         self._compared = compared_tests(self._before, after)
-        if self._is_held and objections(self._findings):
+        if self.is_held and objections(self.findings):
             fail_run(session)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print what was found."""
         terminalreporter.section("templates baseline")
-        heads = ("rule", "baseline", "this run", "") if self._is_held else ("", "baseline", "this run")
-        rows = [self._row(one) for one in self._findings]
+        heads = ("rule", "baseline", "this run", "") if self.is_held else ("", "baseline", "this run")
+        rows = [self._row(one) for one in self.findings]
         columns = width_of(terminalreporter)
         terminalreporter.line(table(heads, rows, numbers={"baseline", "this run"}, width=columns))
         terminalreporter.line(visible_lines(f"templates: {self._compared}"))
-        for objection in objections(self._findings) if self._is_held else ():
+        for objection in objections(self.findings) if self.is_held else ():
             terminalreporter.line(visible_lines(f"templates: {objection}"))
 
     def _row(self, one: Finding) -> tuple[str, ...]:
-        if self._is_held:
+        if self.is_held:
             return one.rule.text, one.before, one.after, "✗" if one.why else "holds"
         changes = one.why if one.rule.metric == "models" else ""
         return one.rule.metric, one.before, one.after or changes

@@ -37,21 +37,32 @@ class ReportFile:
     says: str
 
     def check(self) -> None:
-        """Check that it can be written, before the tests have run for nothing; a folder that is missing is made.
+        """Check that it can be written, before the tests have run for nothing.
 
         Raises:
             pytest.UsageError: It cannot.
         """
-        try:
-            if self.path.is_dir():
-                raise IsADirectoryError(EISDIR, "it is a folder")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=self.path.parent):
-                pass
-        except OSError as error:
-            raise pytest.UsageError(
-                f"{self.option}={self.path} cannot be written: {error.strerror or error}"
-            ) from error
+        check_writable(self.option, self.path)
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Check that a file can be written; a folder that is missing is made.
+
+    Args:
+        option: The option that names it.
+        path: The file.
+
+    Raises:
+        pytest.UsageError: It cannot.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise pytest.UsageError(f"{option}={path} cannot be written: {error.strerror or error}") from error
 
 
 def json_file(path: Path) -> ReportFile:

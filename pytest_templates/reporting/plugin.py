@@ -1,4 +1,4 @@
-"""The reports of a run: its summary, its page and its file of JSON, and sections of a project's own."""
+"""The reports of a run: its summary, page and files, what GitHub and JUnit are told, a project's own sections."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_templates.reporting import github_annotations
 from pytest_templates.reporting.capture import ConversationCapture
 from pytest_templates.reporting.conversation_section import ConversationSections
 from pytest_templates.reporting.files import ReportFiles, json_file, page_file
+from pytest_templates.reporting.junit import JUnitProperties
+from pytest_templates.reporting.markdown_file import Destination, MarkdownSummary, destination
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.sections import ReportSections
 from pytest_templates.reporting.terminal import LateSection, TerminalSummary
@@ -19,6 +22,7 @@ from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 
 if TYPE_CHECKING:
+    from pytest_templates.reporting.baseline import Baseline
     from pytest_templates.reporting.regression import Rule
 
 SUMMARY = Option[bool](
@@ -67,7 +71,15 @@ FAIL_ON = Option["tuple[Rule, ...]"](
     read=_rules,
     repeated=(),
 )
-OPTIONS = Options(SUMMARY, PAGE, JSON, BASELINE, FAIL_ON)
+MARKDOWN = Option[Destination | None](
+    "--templates-markdown",
+    metavar="FILE",
+    help="write a summary of the run for a pull request to a file, as GitHub's Markdown (default: where "
+    "GITHUB_STEP_SUMMARY says)",
+    read=destination,
+    repeated=None,
+)
+OPTIONS = Options(SUMMARY, PAGE, JSON, BASELINE, FAIL_ON, MARKDOWN)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,6 +95,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     OPTIONS.read(config)
     join(config, ConversationSections(config), "conversation-sections")
+    join(config, JUnitProperties(), "junit-properties")
+    if github_annotations.are_wanted(config):
+        join(config, github_annotations.FailedCalls(config), "failed-calls")
     wanted = [(JSON.of(config), json_file), (PAGE.of(config), page_file)]
     files = [of_path(path) for path, of_path in wanted if path is not None and not config.option.collectonly]
     if files:
@@ -95,15 +110,34 @@ def pytest_configure(config: pytest.Config) -> None:
             file.check()
         results.is_wanted = True
         config.pluginmanager.register(ReportFiles(results, files), "templates-report-files")
-    _hold_to_baseline(config, results)
+    baseline = _hold_to_baseline(config, results)
+    _summarise(config, results, baseline)
+    if github_annotations.are_wanted(config):
+        config.pluginmanager.register(github_annotations.Annotations(config), "templates-annotations")
     config.pluginmanager.register(results, "templates-results")
     config.pluginmanager.register(TerminalSummary(config, wants_table=SUMMARY.of(config)), "templates-terminal")
     config.pluginmanager.register(LateSection(late_failures_in(config)), "templates-late-section")
     config.pluginmanager.register(ReportSections(config, results), "templates-sections")
 
 
-def _hold_to_baseline(config: pytest.Config, results: RunResults) -> None:
+def _summarise(config: pytest.Config, results: RunResults, baseline: Baseline | None) -> None:
+    """Write a summary for a pull request when the run is over, where that is asked for, or GitHub shows it.
+
+    Raises:
+        pytest.UsageError: It cannot be written where the option says.
+    """
+    where = MARKDOWN.of(config)
+    if where is not None and not config.option.collectonly:
+        where.check()
+        results.is_wanted = True
+        config.pluginmanager.register(MarkdownSummary(config, results, where, baseline), "templates-markdown")
+
+
+def _hold_to_baseline(config: pytest.Config, results: RunResults) -> Baseline | None:
     """Compare the run with an earlier one when it is over, where that is asked for.
+
+    Returns:
+        What compares them; ``None`` where that is not asked for.
 
     Raises:
         pytest.UsageError: There are rules and no earlier run, or its file is no report.
@@ -112,9 +146,9 @@ def _hold_to_baseline(config: pytest.Config, results: RunResults) -> None:
     if path is None:
         if rules:
             raise pytest.UsageError("--templates-fail-on compares with an earlier run: add --templates-baseline=FILE")
-        return
+        return None
     if config.option.collectonly:
-        return
+        return None
     from pytest_templates.errors import ReportError
     from pytest_templates.reporting.baseline import Baseline
 
@@ -124,3 +158,4 @@ def _hold_to_baseline(config: pytest.Config, results: RunResults) -> None:
         raise pytest.UsageError(f"--templates-baseline: {error}") from error
     results.is_wanted = True
     config.pluginmanager.register(baseline, "templates-baseline")
+    return baseline

@@ -42,7 +42,7 @@ class TerminalSummary:
         if self._wants_table:
             terminalreporter.section("templates")
             terminalreporter.line(_table(lines, width_of(terminalreporter)) if lines else "no model was called")
-        counts = [*(_called(lines) if lines else []), *chain.from_iterable(self._hook.summary_counts())]
+        counts = [*(called(lines) if lines else []), *chain.from_iterable(self._hook.summary_counts())]
         if counts:  # also of clients that are used without the engine: they make no calls, but are replayed
             terminalreporter.line(visible_lines(f"templates: {', '.join(counts)}"))
         for line in chain.from_iterable(self._hook.summary_lines()):
@@ -68,7 +68,8 @@ def _table(lines: list[Line], width: int | None) -> str:
     return table_of(lines, width)
 
 
-def _called(lines: list[Line]) -> list[str]:
+def called(lines: list[Line]) -> list[str]:
+    """What models did, in words: calls, models, tokens and cost."""
     from pytest_templates.run.totals import cost_of
 
     calls, models = sum(line.calls for line in lines), len({line.model for line in lines})

@@ -1,0 +1,142 @@
+"""The summary of a run for a pull request, in Markdown, and no longer than there is room for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pytest_templates.reporting.document import Report
+from pytest_templates.reporting.regression import Finding, objections
+from pytest_templates.reporting.terminal import called
+from pytest_templates.run.calls import CallRow
+from pytest_templates.run.totals import HEADS, NUMBERS, cells_of, lines_of
+from pytest_templates.support.markdown import block, details, lines, literal, markdown_table
+from pytest_templates.support.text import counted
+
+_MOST_ROWS: Final = 50  # of a table
+_MOST_LINES: Final = 60  # of a failure
+_RESERVED: Final = 200  # bytes, for the line that says what was left out
+_BAD: Final = {"failed": "failed", "error": "had an error", "xpassed": "passed against expectation"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the summary tells beside the report of the run, without secrets.
+
+    Attributes:
+        counts: Parts of the line that sums up, of all rooms.
+        notes: What rooms have to say beside it.
+        failures: What each failed test has said, by its node id.
+        findings: What was found beside an earlier run.
+        is_held: Whether the run is held to rules, rather than merely compared.
+    """
+
+    counts: Sequence[str]
+    notes: Sequence[str]
+    failures: Mapping[str, str]
+    findings: Sequence[Finding]
+    is_held: bool
+
+
+def summary_of(report: Report, facts: Facts, room: int) -> str:
+    """The summary.
+
+    Args:
+        report: The run.
+        facts: What is told beside it.
+        room: How many bytes there is room for; failures that do not fit are counted.
+    """
+    parts = [
+        f"### Prompt templates: {_outcomes(report)}",
+        *_models(report, facts),
+        *_compared(facts),
+        *_samples(report),
+    ]
+    parts += [lines(note) for note in facts.notes]
+    return _fitted(parts, [details(test, block(_shortened(said))) for test, said in facts.failures.items()], room)
+
+
+def _outcomes(report: Report) -> str:
+    counts: Counter[str] = Counter(test.outcome for test in report.tests)
+    bad = [f"{counts[outcome]:,} {words}" for outcome, words in _BAD.items() if counts[outcome]]
+    good = f"{counts['passed']:,} of {counted(len(report.tests), 'test')} passed"
+    return ", ".join([*bad, good])
+
+
+def _models(report: Report, facts: Facts) -> Iterator[str]:
+    rows = lines_of([cast("CallRow", call.model_dump()) for call in report.calls])
+    counts = [*(called(rows) if rows else []), *facts.counts]
+    yield lines(", ".join(counts) or "no model was called")
+    yield from _table(HEADS, [cells_of(row) for row in rows], NUMBERS)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: frozenset[str]) -> Iterator[str]:
+    if rows:
+        yield markdown_table(heads, rows[:_MOST_ROWS], numbers=numbers)
+    if len(rows) > _MOST_ROWS:
+        yield f"… and {counted(len(rows) - _MOST_ROWS, 'more row')}"
+
+
+def _compared(facts: Facts) -> Iterator[str]:
+    """Both runs side by side, with the verdict where there are rules."""
+    if not facts.findings:
+        return
+    heads = ("rule" if facts.is_held else "", "baseline", "this run", "verdict" if facts.is_held else "changes")
+    rows = [
+        (one.rule.text if facts.is_held else one.rule.metric, one.before, one.after, _verdict(one, facts))
+        for one in facts.findings
+    ]
+    yield markdown_table(heads, rows, numbers={"baseline", "this run"})
+    for objection in objections(facts.findings) if facts.is_held else ():
+        yield lines(f"✗ {objection}")
+
+
+def _verdict(one: Finding, facts: Facts) -> str:
+    if facts.is_held:
+        return "✗ does not hold" if one.why else "holds"
+    return one.why if one.rule.metric == "models" else ""
+
+
+def _samples(report: Report) -> Iterator[str]:
+    heads = ("samples of", "passed", "of", "pass rate", "true rate, with 95% confidence")
+    rows = [
+        (
+            test.nodeid,
+            f"{test.samples.passed:,}",
+            f"{test.samples.count:,}",
+            f"{test.samples.pass_rate:.0%}",
+            f"{test.samples.low:.0%} to {test.samples.high:.0%}",
+        )
+        for test in report.tests
+        if test.samples is not None
+    ]
+    yield from _table(heads, rows, frozenset(heads[1:]))
+
+
+def _shortened(text: str) -> str:
+    said = text.splitlines()
+    left_out = len(said) - _MOST_LINES
+    return "\n".join([*said[:_MOST_LINES], f"… {counted(left_out, 'line')} more"] if left_out > 0 else said)
+
+
+def _fitted(parts: Sequence[str], failures: Sequence[str], room: int) -> str:
+    """The parts, then as many failures as there is room for, and how many there are beside these."""
+    text = "\n\n".join(parts) + "\n\n"
+    size, shown = len(text.encode()) + _RESERVED, 0
+    for failure in failures:
+        size += len(failure.encode()) + 2
+        if size > room:
+            break
+        text += f"{failure}\n\n"
+        shown += 1
+    if shown < len(failures):
+        text += f"… and {counted(len(failures) - shown, 'more failure')}: GitHub takes no longer text\n\n"
+    return text if len(text.encode()) <= room else _title_alone(parts[0], room)
+
+
+def _title_alone(title: str, room: int) -> str:
+    """The title, where there is no room for more; nothing where there is none for that."""
+    text = f"{title}\n\n{literal('GitHub takes no longer text.')}\n\n"
+    return text if len(text.encode()) <= room else ""

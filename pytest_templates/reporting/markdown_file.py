@@ -1,0 +1,147 @@
+"""``--templates-markdown``: a summary of the run for a pull request, in GitHub's Markdown."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_templates.reporting.conversation_section import TITLE
+from pytest_templates.reporting.files import check_writable
+from pytest_templates.reporting.results import RunResults
+from pytest_templates.run.features import manager_of
+from pytest_templates.run.processes import fail_run
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from pytest_templates.reporting.baseline import Baseline
+    from pytest_templates.reporting.document import Report
+
+STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the variable that names the file
+_MOST_OF_COMMENT: Final = 65_536  # bytes; GitHub takes as many characters of a comment
+_MOST_OF_STEP: Final = 1024 * 1024  # bytes of a step's summary; more is refused as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the summary is written.
+
+    Attributes:
+        path: The file.
+        is_step_summary: Whether that is the file of GitHub's step summary, which others write to as well.
+        is_asked_for: Whether an option names it; else it is written where models were called.
+    """
+
+    path: Path
+    is_step_summary: bool
+    is_asked_for: bool
+
+    @property
+    def room(self) -> int:
+        """How many bytes there is room for."""
+        if not self.is_step_summary:
+            return _MOST_OF_COMMENT
+        return _MOST_OF_STEP - (self.path.stat().st_size if self.path.exists() else 0)
+
+    def check(self) -> None:
+        """Check that the file can be written, before the tests have run for nothing.
+
+        Raises:
+            pytest.UsageError: An option names it, and it cannot.
+        """
+        if self.is_asked_for:
+            check_writable("--templates-markdown", self.path)
+
+    def write(self, text: str) -> None:
+        """Write the summary; behind what there is in a step summary, else in its place.
+
+        Raises:
+            OSError: The file system refuses.
+        """
+        from pytest_templates.support.files import atomic_write
+
+        if self.is_step_summary:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(text)
+        else:
+            atomic_write(self.path, text)
+
+
+def destination(given: str | None, config: pytest.Config) -> Destination | None:
+    """Where the summary is written: where the option says, or else where GitHub shows it; ``None`` for nowhere."""
+    step = os.environ.get(STEP_SUMMARY)
+    if given is not None:
+        path = config.invocation_params.dir / given
+        return Destination(path, is_step_summary=bool(step) and path == Path(str(step)), is_asked_for=True)
+    return Destination(Path(step), is_step_summary=True, is_asked_for=False) if step else None
+
+
+class MarkdownSummary:
+    """Writes the summary when the run is over.
+
+    Args:
+        config: The run.
+        results: The results of the tests.
+        destination: Where it is written.
+        baseline: What compares the run with an earlier one; ``None`` for nothing.
+    """
+
+    def __init__(
+        self, config: pytest.Config, results: RunResults, destination: Destination, baseline: Baseline | None
+    ) -> None:
+        self._config = config
+        self._results = results
+        self._destination = destination
+        self._baseline = baseline
+        self._failures: dict[str, str] = {}
+        self._text = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a failure; an attempt that is made anew counts alone."""
+        if report.when == "setup":
+            self._failures.pop(report.nodeid, None)
+        if report.failed:
+            from pytest_templates.reporting.failures import error_in
+
+            said = [text for title, text in report.sections if title == TITLE]
+            self._failures.setdefault(report.nodeid, "\n\n".join([error_in(report), *said]))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write it; fail the run where an option asks for it and that is not possible."""
+        report = self._results.report()
+        if not (self._destination.is_asked_for or any(test.source for test in report.tests)):
+            return
+        try:
+            self._destination.write(self._summary(report, self._destination.room))
+        except OSError as error:
+            self._text = f"templates: {self._destination.path} could not be written: {error.strerror or error}"
+            if self._destination.is_asked_for:
+                fail_run(session)
+        else:
+            self._text = f"templates: the summary in Markdown is in {self._destination.path}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Print where the file is."""
+        if self._text:
+            terminalreporter.line(self._text)
+
+    def _summary(self, report: Report, room: int) -> str:
+        from pytest_templates.redaction.reports import redacted_in_run
+        from pytest_templates.reporting.markdown import Facts, summary_of
+
+        hook = manager_of(self._config).hook
+        facts = Facts(
+            counts=tuple(chain.from_iterable(hook.summary_counts())),
+            notes=tuple(redacted_in_run([*chain.from_iterable(hook.summary_lines())], self._config)),
+            failures=redacted_in_run(self._failures, self._config),
+            findings=() if self._baseline is None else tuple(self._baseline.findings),
+            is_held=self._baseline is not None and self._baseline.is_held,
+        )
+        return summary_of(report, facts, room)
