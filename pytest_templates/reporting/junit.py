@@ -21,7 +21,7 @@ class JUnitProperties:
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Add them, for all samples of a test together."""
-        if report.when != "teardown" or attempt.part_of is not None:
+        if report.when != "teardown":
             return
         rows = [*chain.from_iterable(CALLS.all_of(report))]
         if rows:
