@@ -58,6 +58,12 @@ def test_a_failure_shows_what_was_said_last_by_whom_and_where(project, arguments
     assert sections(result) == [SECTION]
 
 
+def test_the_docs_show_it_as_it_is(pytestconfig):
+    page = (pytestconfig.rootpath / "docs" / "testing.md").read_text("utf-8")
+
+    assert f"- conversation {'-' * 33}\n" + "\n".join(SECTION) + "\n```" in page
+
+
 @pytest.mark.parametrize("arguments", ["--show-capture=no", "--show-capture=stdout", "--tb=no"])
 def test_it_is_not_shown_where_pytest_shows_nothing_that_was_captured(project, arguments):
     project.tests(FAILS)
