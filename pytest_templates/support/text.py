@@ -21,34 +21,40 @@ def table(
     Args:
         heads: The heads of the columns.
         rows: The cells of each row.
-        numbers: The heads of columns of numbers, which end below each other, and are never folded.
+        numbers: The heads of columns of numbers, which end below each other, and are never folded; their heads are.
         width: How many columns of a terminal there are: where the table is wider, other cells are folded. ``None`` for
             any number.
     """
     everything = [list(heads), *([visible(cell) for cell in row] for row in rows)]
-    widths = [max(columns_of(row[column]) for row in everything) for column in range(len(heads))]
+    columns = [*zip(*everything, strict=True)]
+    widths = [max(map(columns_of, column)) for column in columns]
     are_numbers = [head in numbers for head in heads]
     if width is not None:
-        _narrow(widths, are_numbers, width)
+        least = [_least(column, is_number=number) for column, number in zip(columns, are_numbers, strict=True)]
+        _narrow(widths, least, width)
     lines = (line for row in everything for line in _table_lines(row, widths, are_numbers))
     return "\n".join(f"{_MARGIN}{line}".rstrip() for line in lines)
 
 
 _MARGIN: Final = "  "
 _GAP: Final = "  "
-_NARROWEST: Final = 8  # columns of a terminal, of a cell that is folded
+_NARROWEST: Final = 7  # columns of a terminal, of a cell that is folded
 
 
-def _narrow(widths: list[int], are_numbers: Sequence[bool], width: int) -> None:
-    """Take from the widest column of text, again and again, until the table fits, or no column can be narrower."""
+def _least(column: Sequence[str], *, is_number: bool) -> int:
+    """How narrow a column of a table may become."""
+    head, *cells = column
+    return max(map(columns_of, [*head.split(), *cells]), default=0) if is_number else _NARROWEST
+
+
+def _narrow(widths: list[int], least: Sequence[int], width: int) -> None:
+    """Take from the widest column, again and again, until the table fits, or no column can be narrower."""
     too_wide = len(_MARGIN) + sum(widths) + len(_GAP) * (len(widths) - 1) - width
-    texts = [column for column, is_number in enumerate(are_numbers) if not is_number]
-    while too_wide > 0 and texts:
-        widest = max(texts, key=widths.__getitem__)
-        if widths[widest] <= _NARROWEST:
+    for _ in range(too_wide):
+        wider = [column for column, minimum in enumerate(least) if widths[column] > minimum]
+        if not wider:
             return
-        widths[widest] -= 1
-        too_wide -= 1
+        widths[max(wider, key=widths.__getitem__)] -= 1
 
 
 def _table_lines(row: Sequence[str], widths: Sequence[int], are_numbers: Sequence[bool]) -> Iterator[str]:

@@ -6,15 +6,23 @@ import pytest
 
 from pytest_templates.support.text import columns_of, table
 
-HEADS = ("template", "model", "calls", "cost", "answers from")
+HEADS = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
 ROWS = [
-    ("support/conversation/turns/answer", "openai:gpt-4o-mini-2024-07-18", "1,200", "$0.0500", "cassette, recorded"),
-    ("日本語のテンプレート/答え", "small", "3", "$0.1000", "script"),
+    (
+        "support/conversation/turns/answer",
+        "openai:gpt-4o-mini-2024-07-18",
+        "1,200",
+        "10",
+        "200",
+        "$0.0500",
+        "cassette, recorded",
+    ),
+    ("日本語のテンプレート/答え", "small", "3", "4", "5", "$0.1000", "script"),
 ]
 
 
 def lines_in(width: int | None) -> list[str]:
-    return table(HEADS, ROWS, numbers={"calls", "cost"}, width=width).splitlines()
+    return table(HEADS, ROWS, numbers={*HEADS[2:6]}, width=width).splitlines()
 
 
 def test_numbers_end_below_each_other_whatever_stands_before_them():
