@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from pytest_templates.reporting.document import Report
-from pytest_templates.reporting.regression import Finding, objections
+from pytest_templates.reporting.regression import Finding
 from pytest_templates.reporting.terminal import called
 from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import HEADS, NUMBERS, cells_of, lines_of
@@ -54,7 +54,7 @@ def summary_of(report: Report, facts: Facts, room: int) -> str:
         *_compared(facts),
         *_samples(report),
     ]
-    parts += [lines(note) for note in facts.notes]
+    parts += ["\n".join(f"- {literal(note)}" for note in facts.notes)] if facts.notes else []
     return _fitted(parts, [details(test, block(_shortened(said))) for test, said in facts.failures.items()], room)
 
 
@@ -89,18 +89,16 @@ def _compared(facts: Facts) -> Iterator[str]:
         for one in facts.findings
     ]
     yield markdown_table(heads, rows, numbers={"baseline", "this run"})
-    for objection in objections(facts.findings) if facts.is_held else ():
-        yield lines(f"✗ {objection}")
 
 
 def _verdict(one: Finding, facts: Facts) -> str:
     if facts.is_held:
-        return "✗ does not hold" if one.why else "holds"
+        return f"✗ {one.why}" if one.why else "holds"
     return one.why if one.rule.metric == "models" else ""
 
 
 def _samples(report: Report) -> Iterator[str]:
-    heads = ("samples of", "passed", "of", "pass rate", "true rate, with 95% confidence")
+    heads = ("samples of", "passed", "of", "to pass", "true rate, with 95% confidence")
     rows = [
         (
             test.nodeid,

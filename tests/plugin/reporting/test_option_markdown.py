@@ -121,8 +121,8 @@ def test_rules_beside_an_earlier_run_have_their_verdict(project):
     project.run("--templates-baseline=main.json", "--templates-fail-on=tokens>+10%,models", "--templates-markdown=s.md")
 
     text = (project.path / "s.md").read_text("utf-8")
-    assert "| tokens\\>+10% | 2,400 | 4,400 | ✗ does not hold |\n| models |  |  | holds |" in text
-    assert "\n✗ tokens\\>+10%: 4,400 after 2,400, at most 2,640\n" in text
+    why = "✗ 4,400 after 2,400, at most 2,640"
+    assert f"| tokens\\>+10% | 2,400 | 4,400 | {why} |\n| models |  |  | holds |" in text
 
 
 def test_samples_have_their_rates(project):
