@@ -204,3 +204,24 @@ def test_each_failed_sample_shows_its_own(project):
     result = project.run()
 
     assert str(result.stdout).count("\nconversation:\n[user] desk/user-1\n") == 1
+
+
+def test_a_secret_that_only_a_request_has_shown_is_hidden_before_lines_are_folded(project, chat_server, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    project.tests(
+        f"""
+        import os
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            key = "{SECRET}"
+            model = connect("openai:m", base_url=os.environ["CHAT_URL"], api_key=key)
+            Runner(model, template=LinearTemplate([UserTemplate("x" * 50 + key), AssistantTemplate()])).run()
+            raise KeyError("gone")
+        """
+    )
+
+    [section] = sections(project.run("--templates-record=missing"))
+
+    assert "[user] linear/user-1" in section
+    assert not [part for part in SECRET.split("-") if part in "\n".join(section)]
