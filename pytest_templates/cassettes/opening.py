@@ -50,7 +50,8 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
     overrides, wanted = overrides_in(item.config), RECORD.of(item.config)
     own = path_for(item, mark)
     path = overridden_path(own, store.folder, overrides)
-    refusal = known_ci() if wanted != "none" and existing_cassette(path, store) is None else ""
+    known_by = known_ci() if wanted != "none" else ""
+    refusal = known_by if known_by and existing_cassette(path, store) is None else ""
     settings = CassetteSettings(
         path=path,
         base=own if overrides else None,

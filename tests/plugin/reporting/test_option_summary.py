@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import pytest
 
 TESTS = """
@@ -34,7 +36,7 @@ def table(result) -> list[list[str]]:
     """The cells of the table, line by line."""
     lines = str(result.stdout).splitlines()
     start = next(number for number, line in enumerate(lines) if line.strip("= ") == "templates")
-    body = lines[start + 1 : lines.index(next(line for line in lines if line.startswith("templates:")))]
+    body = takewhile(lambda line: not line.startswith("templates:"), lines[start + 1 :])
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in body]
 
 
