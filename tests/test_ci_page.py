@@ -217,12 +217,13 @@ def test_shards_add_up(machine: Machine, capsys: pytest.CaptureFixture[str]) -> 
     assert shard["env"] == {"SHARD": "${{ matrix.shard }}"}
     assert gitlab()["shard"]["script"] == [tests]
     assert gitlab()["shard"]["parallel"]["matrix"] == [{"SHARD": names}]
-    assert gitlab()["together"]["script"] == merging
+    assert sorted(gitlab()["together"]["script"]) == sorted(merging)
     for name in names:
         assert machine.type(tests.replace("$SHARD", name)) == 0
     runs = " ".join(sorted(path.name for path in machine.folder.glob("run-*.json")))
     assert [machine.type(command.replace("run-*.json", runs)) for command in merging] == [0] * len(merging)
     assert "7 of 7 templates and branches rendered (100%)" in capsys.readouterr().out
+    assert "test_a_late_parcel_is_about_delivery" in (machine.folder / "report.html").read_text("utf-8")
 
 
 def test_the_commands_of_any_shell_run(machine: Machine) -> None:
