@@ -244,4 +244,4 @@ def test_recording_at_night_is_one_command_everywhere() -> None:
 def test_the_sealed_command_of_any_shell_runs(machine: Machine) -> None:
     [sealed] = [command for command in COMMANDS if not command.startswith("python ")]
 
-    assert "2 passed" in machine.run(sealed)
+    assert "1 passed" in machine.run(f"{sealed} test_triage.py")  # the other workflow runs all of them sealed
