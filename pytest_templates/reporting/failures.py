@@ -1,14 +1,40 @@
-"""What a failure says, from the report of a phase of a test."""
+"""Why a phase of a test has failed, as reports tell it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
+
+from pytest_templates.support.text import as_text, cut
+
+_OF_PROGRAM: Final = ("Captured stdout", "Captured stderr", "Captured log")
+_MOST: Final = 400  # characters of a line
+
+
+def failure_in(report: pytest.TestReport) -> dict[str, str]:
+    """What pytest prints of a phase that has failed, without the output of the program, and the error in a line."""
+    text = str(report.longrepr)  # as in its `longreprtext`, which begins with the worker
+    told = [f"{title}\n{said}" for title, said in report.sections if not title.startswith(_OF_PROGRAM)]
+    return {"text": as_text("\n\n".join([text, *told])), "message": as_text(cut(_line(report.longrepr, text), _MOST))}
+
+
+def is_of_subtest(report: pytest.TestReport) -> bool:
+    """Whether a report is that of a subtest."""
+    return hasattr(report, "context")
 
 
 def error_in(report: pytest.TestReport) -> str:
     """The error, with the comparison that pytest makes of an assertion, and without the traceback."""
-    shown: Any = report.longrepr
+    return _error(report.longrepr, report.longreprtext)
+
+
+def _error(shown: Any, text: str) -> str:
+    """The error as pytest has it, or else all that is shown."""
     crash = getattr(getattr(shown, "reprcrash", None), "message", None)
-    return crash if isinstance(crash, str) and crash.strip() else report.longreprtext
+    return crash if isinstance(crash, str) and crash.strip() else text
+
+
+def _line(shown: Any, text: str) -> str:
+    """The first line of it that says anything."""
+    return next((line.strip() for line in _error(shown, text).splitlines() if line.strip()), "")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_templates.reporting.failing import failure_in, is_of_subtest
+from pytest_templates.reporting.failures import failure_in, is_of_subtest
 from pytest_templates.reporting.joining import conversation_facts
 from pytest_templates.reporting.rows import CONVERSATION
 from pytest_templates.run.calls import CALLS
