@@ -224,7 +224,7 @@ def is_credential_header(name: str) -> bool:
 SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 NO_SECRET_NAME: Final = re.compile(r"TOKENIZ|KEYBOARD", re.IGNORECASE)
 HOST: Final = re.compile(r"https?://[^/?#@\s]+/?")
-# words of eight letters or more, in small letters: to replace them would spoil prompts, answers and the file itself
+# words of eight letters or more, in small letters: to replace them would spoil prompts, answers and the files themselves
 COMMON_VALUES: Final = frozenset(
     [
         *("administrator", "anonymous", "anything", "changeme", "customer", "database", "development", "disabled"),
@@ -234,5 +234,11 @@ COMMON_VALUES: Final = frozenset(
         *("application", "application/json", "arguments", "assistant", "compact-ascii", "content-type", "developer"),
         *("function", "indented", "interactions", "max_tokens", "messages", "reasoning", "response", "spaced-ascii"),
         *("streaming", "temperature", "template", "text/event-stream", "text/plain", "unfinished"),
+        # those of reports
+        *("attachments", "cassette", "chosen_by", "continues", "coverage", "exit_status", "finish_reason", "image/gif"),
+        *("image/jpeg", "image/png", "image/webp", "input_tokens", "isolation", "left_out", "media_type"),
+        *("output_tokens", "override", "pass_rate", "pictures", "recorded", "served_by", "snapshot", "subroutine"),
+        *("subroutine-runner", "subroutines", "template_id", "template_path", "thinking", "tool_call_id", "tool_calls"),
+        *("unchanged", "unpriced", "violation", "violations"),
     ]
 )

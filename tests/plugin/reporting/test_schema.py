@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from pytest_templates.redaction.policy import COMMON_VALUES
 from pytest_templates.reporting.schema import schema
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "report.schema.json"
@@ -80,3 +81,18 @@ def test_every_field_is_described_and_those_that_are_younger_are_not_required():
         assert [field for field, said in fields.items() if "description" not in said] == [], name
     assert made["$defs"]["Test"]["required"] == ["nodeid", "outcome", "source", "calls", "isolation"]
     assert made["required"] == ["version", "totals", "seconds", "tests"]
+
+
+def test_no_word_of_the_format_counts_as_a_secret():
+    words: set[str] = set()
+    waiting: list[object] = [schema()]
+    while waiting:
+        match waiting.pop():
+            case dict() as part:
+                words |= {*part.get("properties", ()), *part.get("enum", ()), part.get("const", "")}
+                waiting += part.values()
+            case list() as parts:
+                waiting += parts
+
+    assert "template" in words
+    assert {word for word in words if isinstance(word, str) and len(word) >= 8} - COMMON_VALUES == set()
