@@ -224,7 +224,7 @@ def is_credential_header(name: str) -> bool:
 SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
 NO_SECRET_NAME: Final = re.compile(r"TOKENIZ|KEYBOARD", re.IGNORECASE)
 HOST: Final = re.compile(r"https?://[^/?#@\s]+/?")
-# words of eight letters or more, in small letters: to replace them would spoil prompts, answers and the files themselves
+# words of eight letters or more, in small letters: to replace them would spoil prompts, answers and the files
 COMMON_VALUES: Final = frozenset(
     [
         *("administrator", "anonymous", "anything", "changeme", "customer", "database", "development", "disabled"),
