@@ -56,7 +56,7 @@ ENVIRON = {
     "HF_HUB_DISABLE_XET": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
-# A process that runs pytest for each line that it gets: what clients import takes most of the time, and is imported once.
+# Runs pytest for each line that it gets: importing the clients takes most of the time, and is done once.
 RUNNER = """
 import json, os, sys, pytest
 for line in sys.stdin:

@@ -180,8 +180,8 @@ def test_what_is_attached_is_refused_as_the_provider_does(project):
     project.says(
         result,
         "_ test_swallowed _",
-        "InvalidConversation: model 'scripted', asked by 'linear/assistant-2': anthropic takes no audio; message 0, of the "
-        "role 'user', said by the template at 'linear/user-1', holds <Audio audio/wav, 4 bytes",
+        "InvalidConversation: model 'scripted', asked by 'linear/assistant-2': anthropic takes no audio; message 0, of "
+        "the role 'user', said by the template at 'linear/user-1', holds <Audio audio/wav, 4 bytes",
         "rule no-sound: There is no sound.",
         "attach what is said as a text",
         "_ test_swallowed_of_all _",
