@@ -224,3 +224,14 @@ def test_a_folder_that_is_closed_is_refused(project):
     (project.path / "closed").mkdir(mode=0o500)
 
     assert project.run("--templates-json=closed/run.json").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_each_test_stands_on_a_line_of_its_own(project):
+    project.tests(TESTS)
+
+    project.run("--templates-json=run.json")
+
+    first, *tests, last = (project.path / "run.json").read_text(encoding="utf-8").splitlines()
+    assert first.startswith('{"version":1,"totals":{')
+    assert [json.loads(line.removesuffix(","))["nodeid"] for line in tests][-1] == "test_it.py::test_no_model"
+    assert last.startswith("]")
