@@ -73,10 +73,9 @@ class ConversationCapture:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Record where the test has failed."""
         report = yield
-        if report.failed and call.excinfo is not None:
-            recorder = self._recorder_of(attempt_of(item))
-            if recorder is not None:
-                recorder.failed(call.excinfo.value)
+        recorder = attempt_of(item).stash.get(_RECORDER, None)
+        if report.failed and call.excinfo is not None and recorder is not None:
+            recorder.failed(call.excinfo.value)
         return report
 
     @hookimpl
@@ -106,9 +105,7 @@ class ConversationCapture:
                 attempt.stash[_RECORDER] = None if attempt.repeats is not None else self._made(attempt)
             return attempt.stash[_RECORDER]
 
-    def _made(self, attempt: Attempt) -> ConversationRecorder | None:
-        if self._listener.observer is None:
-            return None  # the test fails, and no engine is loaded
+    def _made(self, attempt: Attempt) -> ConversationRecorder:
         from pytest_templates.reporting.recorder import ConversationRecorder
 
         return ConversationRecorder(attempt, self._root)
