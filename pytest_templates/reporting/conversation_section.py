@@ -23,7 +23,9 @@ _COLUMNS: Final = "templates_columns"  # in what the main process sends to worke
 _MOST_MESSAGES: Final = 8
 _FIRST_LINES, _LAST_LINES = 6, 3  # that are shown of a longer message
 _MOST_ARGUMENTS: Final = 400  # characters
-_MARGIN: Final = "│ "  # no line of a message begins a line: there GitHub's runners take "::" for a command
+# GitHub's runner takes for a command what begins a line with "::", blanks before it left out, and "##[" anywhere in it.
+_MARGIN: Final = "│ "
+_OLD_COMMAND: Final = "##["
 _LONGEST_MESSAGE: Final = 100_000  # characters of one that are looked at
 
 Redact = Callable[[str], str]
@@ -95,12 +97,16 @@ def _lines(calls: Sequence[ModelCall], redact: Redact, columns: int) -> Iterator
     if left_out > 0:
         yield f"… {counted(left_out, 'message')} before"
     for one in said[-_MOST_MESSAGES:]:
-        yield from folded(visible(redact(one.title)), columns)
+        yield from folded(_harmless(visible(redact(one.title))), columns)
         yield from (f"{_MARGIN}{line}" for line in _shortened(redact(one.text), columns - len(_MARGIN)))
 
 
+def _harmless(text: str) -> str:
+    return text.replace(_OLD_COMMAND, r"##\x5b")
+
+
 def _shortened(text: str, columns: int) -> list[str]:
-    lines = folded(visible_lines(text).expandtabs(4), columns)
+    lines = folded(_harmless(visible_lines(text)).expandtabs(4), columns)
     left_out = len(lines) - _FIRST_LINES - _LAST_LINES
     if left_out <= 1:  # to say so would take as many lines
         return lines

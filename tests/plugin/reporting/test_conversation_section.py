@@ -128,7 +128,7 @@ def test_what_is_long_is_cut_and_what_is_hidden_is_written_out(project, monkeypa
     monkeypatch.setenv("COLUMNS", "60")
     project.tests(
         FAILS.replace('"Soon."', r"'\x1b[31m\u202e::error::x\n' + 'line\n' * 30 + 'word ' * 30").replace(
-            '"parcel"', "'::stop-commands::x'"
+            '"parcel"', "'::stop-commands::x ##[stop-commands]y'"
         )
     )
 
@@ -139,7 +139,8 @@ def test_what_is_long_is_cut_and_what_is_hidden_is_written_out(project, monkeypa
     assert answer[6] == "│ … 25 lines …"
     assert len(answer) == 12
     assert max(map(len, section[:-1])) <= 60
-    assert not [line for line in section if line.lstrip().startswith("::")]
+    assert not [line for line in section if line.lstrip().startswith("::") or "##[" in line]
+    assert r"│ ::stop-commands::x ##\x5bstop-commands]y" in section
 
 
 def test_of_a_long_conversation_the_last_messages_are_shown(project):
