@@ -13,7 +13,7 @@ import pytest
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.processes import worker_input
-from pytest_templates.support.text import OUTSIDE, command_line, counted, cut, folded, visible, visible_lines
+from pytest_templates.support.text import OUTSIDE, command_line, counted, folded, visible, visible_lines
 
 if TYPE_CHECKING:
     from antiphon import Message, ModelCall
@@ -22,11 +22,10 @@ TITLE: Final = "conversation"
 _COLUMNS: Final = "templates_columns"  # in what the main process sends to workers
 _MOST_MESSAGES: Final = 8
 _FIRST_LINES, _LAST_LINES = 6, 3  # that are shown of a longer message
-_MOST_ARGUMENTS: Final = 400  # characters
 # GitHub's runner takes for a command what begins a line with "::", blanks before it left out, and "##[" anywhere in it.
 _MARGIN: Final = "│ "
 _OLD_COMMAND: Final = "##["
-_LONGEST_MESSAGE: Final = 100_000  # characters of one that are looked at
+_LOOKED_AT: Final = 20_000  # characters at either end of a message
 
 Redact = Callable[[str], str]
 
@@ -106,6 +105,9 @@ def _harmless(text: str) -> str:
 
 
 def _shortened(text: str, columns: int) -> list[str]:
+    """The lines of a text, without most of them where they are many; its secrets are gone already."""
+    if len(text) > 2 * _LOOKED_AT:
+        text = f"{text[:_LOOKED_AT]}…{text[-_LOOKED_AT:]}"
     lines = folded(_harmless(visible_lines(text)).expandtabs(4), columns)
     left_out = len(lines) - _FIRST_LINES - _LAST_LINES
     if left_out <= 1:  # to say so would take as many lines
@@ -142,8 +144,8 @@ def _text(said: Any) -> str:
     """The text of a message or a reply; what is attached, and the tools that are asked for, on lines of their own."""
     content = said.content or said.refusal or ""
     attached = (f"+ {one.kind}, {one.media_type or 'of a kind that is not told'}" for one in said.attachments)
-    asked = (f"> {call.name} {cut(_json(call.arguments), _MOST_ARGUMENTS)}" for call in said.tool_calls)
-    return "\n".join([*([content[:_LONGEST_MESSAGE]] if content else []), *attached, *asked]) or "(nothing)"
+    asked = (f"> {call.name} {_json(call.arguments)}" for call in said.tool_calls)
+    return "\n".join([*([content] if content else []), *attached, *asked]) or "(nothing)"
 
 
 def _json(arguments: Any) -> str:
