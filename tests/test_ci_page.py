@@ -145,6 +145,7 @@ def test_the_workflow_of_github_replays_sealed_and_holds_branches_to_main(machin
     assert summary.count("### Prompt templates: 2 of 2 tests passed") == 2
     assert "| models |  |  | holds |" in summary
     assert 'name="templates_models" value="scripted"' in (machine.folder / "junit.xml").read_text("utf-8")
+    assert (machine.folder / "report.html").exists()
 
 
 class Model(BaseHTTPRequestHandler):
