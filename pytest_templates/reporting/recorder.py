@@ -15,7 +15,6 @@ from antiphon.session import Run, run_at_work
 from antiphon.signals import Leaving
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.trace import ModelCall, ToolRun
-from pytest_templates.errors import IsolationViolation
 from pytest_templates.reporting.message_log import MessageLog, ranges
 from pytest_templates.reporting.message_rows import json_data, message_row, pictures_of, said
 from pytest_templates.support.clock import seconds
@@ -24,6 +23,7 @@ from pytest_templates.support.failures import chain_of, error_text
 from pytest_templates.support.text import as_text, cut
 
 if TYPE_CHECKING:
+    from pytest_templates.errors import IsolationViolation
     from pytest_templates.reporting.rows import ConversationRow
     from pytest_templates.run.attempt import Attempt
 
@@ -320,6 +320,8 @@ class ConversationRecorder:
 
     def _note_failures(self) -> None:
         """Put errors that were added to those of the test down to what happened last."""
+        from pytest_templates.errors import IsolationViolation  # not above: that may be loading, and with it this
+
         failures = self._attempt.failures
         for error in failures[self._failures :]:
             self._noted[id(error)] = self._violated_by(error) if isinstance(error, IsolationViolation) else self._last()
