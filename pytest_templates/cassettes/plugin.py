@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_templates.cassettes import progress, record_check, rerecorded, sending, unused
+from pytest_templates.cassettes import record_check, rerecorded, sending, unused
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD, CassetteMark
 from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
@@ -96,14 +96,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say at the start of a run that it records, and where."""
-    return progress.header_of(config)
+    if not _records(config):
+        return []
+    from pytest_templates.cassettes import progress
+
+    return [progress.header_of(config)]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Show what a run records while it does, in the process that users started."""
-    if not is_worker(session.config):
+    if _records(session.config) and not is_worker(session.config):
+        from pytest_templates.cassettes import progress
+
         progress.show_on_terminal(session.config)
+
+
+def _records(config: pytest.Config) -> bool:
+    return RECORD.of(config) != "none" and not config.option.collectonly
 
 
 class Cassettes:

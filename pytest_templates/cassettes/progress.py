@@ -34,17 +34,15 @@ _TICK: Final = 0.01  # seconds; nothing is recorded in less
 _LEAST_OF_NAME: Final = 12  # columns, of the name of a test; where there are fewer it is left out
 
 
-def header_of(config: pytest.Config) -> list[str]:
-    """What the header of a run says: that it records, and where; nothing where it does not."""
-    if RECORD.of(config) == "none" or config.option.collectonly:
-        return []
+def header_of(config: pytest.Config) -> str:
+    """What the header of a run that records says: that it does, and where."""
     from antiphon.printing import public_address
     from pytest_templates.cassettes.storage.remote import is_url
 
     place = CASSETTES.of(config)
     folder = shown_in(config.invocation_params.dir, Path(place.root, place.location))
     where = public_address(place.location) if is_url(place.location) else folder
-    return [visible(f"templates: records real model calls (--templates-record={RECORD.of(config)}) into {where}")]
+    return visible(f"templates: records real model calls (--templates-record={RECORD.of(config)}) into {where}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +161,8 @@ def show_on_terminal(config: pytest.Config) -> None:
     Not with ``-q``, and not with ``-s``: what programs print is written to the same lines then.
     """
     terminal: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
-    is_wanted = RECORD.of(config) != "none" and not config.option.collectonly and config.option.verbose >= 0
     is_captured = config.getoption("capture", "no") != "no"
-    if terminal is None or not is_wanted or not is_captured or not _can_rewrite(terminal):
+    if terminal is None or config.option.verbose < 0 or not is_captured or not _can_rewrite(terminal):
         return
     from pytest_templates.support.status_line import StatusLine
 

@@ -45,11 +45,6 @@ FAILED_CALL: Final = ReportData[FailedCall]("failed_call")
 _BUILT_AT: Final = pytest.StashKey[dict[str, tuple[str, int]]]()  # by the path of the template
 
 
-def are_wanted(config: pytest.Config) -> bool:
-    """Whether this runs in GitHub Actions, which reads the output for annotations."""
-    return os.environ.get("GITHUB_ACTIONS") == "true" and not config.option.collectonly
-
-
 class FailedCalls:
     """Sends with the report of a failure which template asked last, and where that was built.
 

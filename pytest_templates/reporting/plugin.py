@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_templates.reporting import github_annotations
-from pytest_templates.reporting.capture import ConversationCapture
 from pytest_templates.reporting.conversation_section import ConversationSections
-from pytest_templates.reporting.files import ReportFiles, json_file, page_file
 from pytest_templates.reporting.junit import JUnitProperties
-from pytest_templates.reporting.markdown_file import Destination, MarkdownSummary, destination
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.sections import ReportSections
 from pytest_templates.reporting.terminal import LateSection, TerminalSummary
@@ -23,6 +20,7 @@ from pytest_templates.run.processes import is_worker
 
 if TYPE_CHECKING:
     from pytest_templates.reporting.baseline import Baseline
+    from pytest_templates.reporting.markdown_file import Destination
     from pytest_templates.reporting.regression import Rule
 
 SUMMARY = Option[bool](
@@ -71,12 +69,22 @@ FAIL_ON = Option["tuple[Rule, ...]"](
     read=_rules,
     repeated=(),
 )
-MARKDOWN = Option[Destination | None](
+
+
+def _destination(given: str | None, config: pytest.Config) -> Destination | None:
+    if given is None and not os.environ.get("GITHUB_STEP_SUMMARY"):
+        return None
+    from pytest_templates.reporting.markdown_file import destination
+
+    return destination(given, config)
+
+
+MARKDOWN = Option["Destination | None"](
     "--templates-markdown",
     metavar="FILE",
     help="write a summary of the run for a pull request to a file, as GitHub's Markdown (default: where "
     "GITHUB_STEP_SUMMARY says)",
-    read=destination,
+    read=_destination,
     repeated=None,
 )
 OPTIONS = Options(SUMMARY, PAGE, JSON, BASELINE, FAIL_ON, MARKDOWN)
@@ -96,28 +104,51 @@ def pytest_configure(config: pytest.Config) -> None:
     OPTIONS.read(config)
     join(config, ConversationSections(config), "conversation-sections")
     join(config, JUnitProperties(), "junit-properties")
-    if github_annotations.are_wanted(config):
-        join(config, github_annotations.FailedCalls(config), "failed-calls")
-    wanted = [(JSON.of(config), json_file), (PAGE.of(config), page_file)]
-    files = [of_path(path) for path, of_path in wanted if path is not None and not config.option.collectonly]
-    if files:
-        join(config, ConversationCapture(config), "conversations")
-    if is_worker(config):
+    results = None if is_worker(config) else RunResults(config)
+    if not config.option.collectonly:
+        _write_files(config, results)
+        _annotate(config, results)
+    if results is None:
         return
-    results = RunResults(config)
-    if files:
-        for file in files:
-            file.check()
-        results.is_wanted = True
-        config.pluginmanager.register(ReportFiles(results, files), "templates-report-files")
     baseline = _hold_to_baseline(config, results)
     _summarise(config, results, baseline)
-    if github_annotations.are_wanted(config):
-        config.pluginmanager.register(github_annotations.Annotations(config), "templates-annotations")
     config.pluginmanager.register(results, "templates-results")
     config.pluginmanager.register(TerminalSummary(config, wants_table=SUMMARY.of(config)), "templates-terminal")
     config.pluginmanager.register(LateSection(late_failures_in(config)), "templates-late-section")
     config.pluginmanager.register(ReportSections(config, results), "templates-sections")
+
+
+def _write_files(config: pytest.Config, results: RunResults | None) -> None:
+    """Capture conversations, and write them to files when the run is over, where that is asked for.
+
+    Raises:
+        pytest.UsageError: A file cannot be written.
+    """
+    data, page = JSON.of(config), PAGE.of(config)
+    if data is None and page is None:
+        return
+    from pytest_templates.reporting.capture import ConversationCapture
+    from pytest_templates.reporting.files import ReportFiles, json_file, page_file
+
+    join(config, ConversationCapture(config), "conversations")
+    if results is None:
+        return
+    files = [*([] if data is None else [json_file(data)]), *([] if page is None else [page_file(page)])]
+    for file in files:
+        file.check()
+    results.is_wanted = True
+    config.pluginmanager.register(ReportFiles(results, files), "templates-report-files")
+
+
+def _annotate(config: pytest.Config, results: RunResults | None) -> None:
+    """Annotate failures in GitHub Actions, which reads the output for it."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from pytest_templates.reporting.github_annotations import Annotations, FailedCalls
+
+    join(config, FailedCalls(config), "failed-calls")
+    if results is not None:
+        config.pluginmanager.register(Annotations(config), "templates-annotations")
 
 
 def _summarise(config: pytest.Config, results: RunResults, baseline: Baseline | None) -> None:
@@ -128,6 +159,8 @@ def _summarise(config: pytest.Config, results: RunResults, baseline: Baseline | 
     """
     where = MARKDOWN.of(config)
     if where is not None and not config.option.collectonly:
+        from pytest_templates.reporting.markdown_file import MarkdownSummary
+
         where.check()
         results.is_wanted = True
         config.pluginmanager.register(MarkdownSummary(config, results, where, baseline), "templates-markdown")
