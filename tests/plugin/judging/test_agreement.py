@@ -37,8 +37,8 @@ def test_a_judge_is_measured_by_what_people_say():
     assert str(agreement).splitlines() == [
         "the judge agrees with 2 of 4 examples: accuracy 0.50, Cohen's kappa -0.33",
         "           passed  failed",
-        "  to pass  2       1",
-        "  to fail  1       0",
+        "  to pass       2       1",
+        "  to fail       1       0",
         "  to fail, and judged 0.8",
         "    answer   Go away.",
         "    reasons  Reason 2.",
