@@ -6,16 +6,18 @@ from typing import Any, Final
 
 import pytest
 
+from pytest_templates.reporting.conversation_section import TITLE as CONVERSATION
 from pytest_templates.support.text import as_text, cut
 
-_OF_PROGRAM: Final = ("Captured stdout", "Captured stderr", "Captured log")
+# What the program prints is its own, and reports tell conversations apart.
+_LEFT_OUT: Final = ("Captured stdout", "Captured stderr", "Captured log", CONVERSATION)
 _MOST: Final = 400  # characters of a line
 
 
 def failure_in(report: pytest.TestReport) -> dict[str, str]:
-    """What pytest prints of a phase that has failed, without the output of the program, and the error in a line."""
+    """What pytest prints of a phase that has failed, without output and conversation, and the error in a line."""
     text = str(report.longrepr)  # as in its `longreprtext`, which begins with the worker
-    told = [f"{title}\n{said}" for title, said in report.sections if not title.startswith(_OF_PROGRAM)]
+    told = [f"{title}\n{said}" for title, said in report.sections if not title.startswith(_LEFT_OUT)]
     return {"text": as_text("\n\n".join([text, *told])), "message": as_text(cut(_line(report.longrepr, text), _MOST))}
 
 
