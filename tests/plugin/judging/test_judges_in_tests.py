@@ -94,6 +94,6 @@ def test_scripted_file(scripted_model):
 
     result.assert_outcomes(passed=4, failed=2)
     project.says(result, "llm_override('llm_judge', scripted_model(", "LiveCallRefused")
-    project.says(result, "by llm_judge", "llm_judge  scripted  2 ")
+    project.says(result, "by llm_judge", "llm_judge  scripted      2 ")
     project.says(result, "no template was rendered", "templates.lock has 0 templates")
     assert judging_server.asked == []
