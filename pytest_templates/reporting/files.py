@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from errno import EISDIR
 from pathlib import Path
@@ -100,9 +100,10 @@ class ReportFiles:
         self._results = results
         self._lines: list[str] = []
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write the files; fail the run if that is not possible."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Write the files when all others have judged the run; fail it if that is not possible."""
+        yield
         report = self._results.report()
         for file in self._files:
             try:

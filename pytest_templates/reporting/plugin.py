@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.reporting.conversation_section import ConversationSections
-from pytest_templates.reporting.junit import JUnitProperties
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.sections import ReportSections
 from pytest_templates.reporting.terminal import LateSection, TerminalSummary
@@ -103,7 +102,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     OPTIONS.read(config)
     join(config, ConversationSections(config), "conversation-sections")
-    join(config, JUnitProperties(), "junit-properties")
+    if config.getoption("xmlpath", None):  # of pytest's --junitxml
+        from pytest_templates.reporting.junit import JUnitProperties
+
+        join(config, JUnitProperties(), "junit-properties")
     results = None if is_worker(config) else RunResults(config)
     if not config.option.collectonly:
         _write_files(config, results)

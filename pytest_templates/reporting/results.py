@@ -19,7 +19,7 @@ from pytest_templates.support.text import as_text
 if TYPE_CHECKING:
     import pluggy
 
-    from pytest_templates.reporting.document import Outcome, Report
+    from pytest_templates.reporting.document import Outcome, Report, Test
 
 
 class RunResults:
@@ -41,6 +41,8 @@ class RunResults:
         self._started = seconds()
         self._started_at = now()
         self._session: pytest.Session | None = None
+        self._reports = 0
+        self._told: tuple[int, list[Test]] = 0, []  # what was told of tests, after how many reports
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Know the session, whose exit status is that of the run."""
@@ -49,6 +51,7 @@ class RunResults:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the report of a phase of a test."""
         if self.is_wanted:
+            self._reports += 1
             self._tests.setdefault(report.nodeid, TestProgress(report.nodeid)).add(report)
             for row in CONVERSATION.all_of(report):
                 self._pictures |= row["pictures"]
@@ -56,13 +59,10 @@ class RunResults:
     def report(self) -> Report:
         """The report of the run so far, without secrets."""
         from pytest_templates.redaction.reports import redacted_in_run
-        from pytest_templates.reporting.document import Test, report_of
+        from pytest_templates.reporting.document import report_of
 
-        told = [one for one in self._tests.values() if one.outcome is not None]
-        ended: list[Test] = []
-        for begin in range(0, len(told), _AT_ONCE):
-            facts_of_tests = [one.facts(self._hook) for one in told[begin : begin + _AT_ONCE]]
-            ended += map(Test.model_validate, redacted_in_run(facts_of_tests, self._config))
+        if self._told[0] != self._reports:
+            self._told = self._reports, self._ended()
         facts: dict[str, Any] = {}
         for some in self._hook.run_facts():
             facts |= some
@@ -71,7 +71,19 @@ class RunResults:
         facts |= {"started": self._started_at, "pictures": self._pictures}
         if self._session is not None:
             facts["exit_status"] = int(self._session.exitstatus)
-        return report_of(ended, seconds() - self._started, facts)
+        return report_of(self._told[1], seconds() - self._started, facts)
+
+    def _ended(self) -> list[Test]:
+        """The tests that have ended, without secrets."""
+        from pytest_templates.redaction.reports import redacted_in_run
+        from pytest_templates.reporting.document import Test
+
+        told = [one for one in self._tests.values() if one.outcome is not None]
+        ended: list[Test] = []
+        for begin in range(0, len(told), _AT_ONCE):
+            facts_of_tests = [one.facts(self._hook) for one in told[begin : begin + _AT_ONCE]]
+            ended += map(Test.model_validate, redacted_in_run(facts_of_tests, self._config))
+        return ended
 
 
 class TestProgress:

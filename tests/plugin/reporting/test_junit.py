@@ -84,3 +84,16 @@ def test_names_of_models_hold_no_secret_and_nothing_hidden(project, monkeypatch)
     )
 
     assert properties(project)["test_it"]["templates_models"] == r"\x1b[31mREDACTED"
+
+
+def test_without_the_file_reports_have_no_properties(project):
+    project.tests("def test_it(scripted_model):\n    ask(scripted_model('one'))\n")
+    project.file(
+        "conftest.py",
+        """
+        def pytest_runtest_logreport(report):
+            assert report.user_properties == []
+        """,
+    )
+
+    project.run().assert_outcomes(passed=1)

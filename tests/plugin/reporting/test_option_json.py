@@ -235,3 +235,26 @@ def test_each_test_stands_on_a_line_of_its_own(project):
     assert first.startswith('{"version":1,"totals":{')
     assert [json.loads(line.removesuffix(","))["nodeid"] for line in tests][-1] == "test_it.py::test_no_model"
     assert last.startswith("]")
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        ("--templates-baseline=main.json", "--templates-fail-on=calls>+0"),
+        ("--templates-lock=check",),
+        ("--templates-fail-under=100",),
+        ("-otemplates_budget=calls = 1",),
+    ],
+    ids=lambda failing: failing[-1],
+)
+def test_the_exit_status_is_that_of_a_run_that_an_option_fails(project, report_of, failing):
+    one = "def test_it(scripted_model):\n    model = scripted_model('one', 'two', allow_unused=True)\n    ask(model)\n"
+    two = "    branch = IfTemplate(lambda session: True, talk(), UserTemplate('No.'), template_id='branch')\n"
+    project.tests(one)
+    project.run("--templates-json=main.json", "--templates-lock=update").assert_outcomes(passed=1)
+    project.tests(one + two + "    Runner(model, template=branch).run()\n")
+
+    report = report_of(*failing)
+
+    assert [test["outcome"] for test in report["tests"]] == ["passed"]
+    assert report["exit_status"] == pytest.ExitCode.TESTS_FAILED
