@@ -80,11 +80,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(name, files, ids=[file.stem for file in files])
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Type checkers take longest, and begin first: else other workers wait for them in the end."""
-    items.sort(key=lambda item: item.path.parent.name != "typing")
-
-
 def pytest_collection_finish() -> None:
     """What was imported and collected stays until the end: looking at it again and again took half of the time."""
     gc.collect()
