@@ -6,6 +6,7 @@ import multiprocessing.forkserver  # an inner run would take it back, and with i
 import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
 from runpy import run_path
+from tempfile import TemporaryFile
 from textwrap import dedent
 from typing import Any
 
@@ -111,8 +113,8 @@ PRELOADED = [
     *("pydantic_ai.models.openai", "antiphon.providers.local"),
 ]
 
-# What `python -c` does when execnet starts a worker, with the streams and the environment of whoever wants it.
-WORKER = f"""
+# What a process does that is forked: it has the streams and the environment of whoever wants it.
+FORKED = """
 import atexit, gc, os, sys
 from _pytest.assertion.rewrite import AssertionRewritingHook
 AssertionRewritingHook._warn_already_imported = lambda hook, name: None  # that of plugins: they are, on purpose
@@ -124,16 +126,47 @@ sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")
 os.environ.clear()
 os.environ.update(environ)
 try:
-    {popen_bootstrapline}
+    exec(program)
 finally:
     atexit._run_exitfuncs()
 """
+RUN_PYTEST = """
+import runpy
+sys.argv[1:] = arguments
+runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+"""
+
+
+def fork(program: str, *streams: Connection, **scope: Any) -> Any:
+    """A process that runs a program, forked from one that has imported what such programs import.
+
+    That took each of them as long as what it was to do.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    scope |= {"program": program, "streams": streams, "environ": dict(os.environ)}
+    process = context.Process(target=exec, args=(FORKED, scope))
+    process.start()
+    for stream in streams:
+        stream.close()
+    return process
+
+
+def run_survey(command: list[str], run: Any = subprocess.run, **options: Any) -> subprocess.CompletedProcess[str]:
+    """``subprocess.run``, forked where it is the run of pytest by which commands learn what tests there are."""
+    survey = [sys.executable, "-m", "pytest", "-p", "pytest_templates.commands.survey"]
+    if command[: len(survey)] != survey:
+        return run(command, **options)  # type: ignore[no-any-return]
+    with open(os.devnull) as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:  # noqa: PTH123
+        streams = [Connection(os.dup(file.fileno()), writable=file is not stdin) for file in (stdin, stdout, stderr)]
+        process = fork(RUN_PYTEST, *streams, arguments=command[3:])
+        process.join()
+        written = [(file.seek(0), file.read().decode(errors="replace"))[1] for file in (stdout, stderr)]
+    return subprocess.CompletedProcess(command, process.exitcode, *written)
 
 
 class ForkedWorker(Popen2IO):
-    """The process of a worker of pytest-xdist, forked from one that has imported what workers import.
-
-    That took each of them as long as the tests that it was to run.
+    """The process of a worker of pytest-xdist, for execnet: a forked one.
 
     Args:
         command: What would have been started instead.
@@ -144,16 +177,10 @@ class ForkedWorker(Popen2IO):
 
     def __init__(self, command: list[str], execmodel: Any) -> None:
         assert command[0] == sys.executable
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
-        stdin, written = context.Pipe(duplex=False)
-        read, stdout = context.Pipe(duplex=False)
-        streams = (stdin, stdout, Connection(os.dup(2), readable=False))
-        scope = {"streams": streams, "environ": dict(os.environ)}
-        self._process = context.Process(target=exec, args=(WORKER, scope))
-        self._process.start()
-        for stream in streams:
-            stream.close()
+        stdin, written = multiprocessing.Pipe(duplex=False)
+        read, stdout = multiprocessing.Pipe(duplex=False)
+        stderr = Connection(os.dup(2), readable=False)
+        self._process = fork(popen_bootstrapline, stdin, stdout, stderr)
         files = os.fdopen(os.dup(written.fileno()), "wb"), os.fdopen(os.dup(read.fileno()), "rb")
         written.close()
         read.close()
@@ -162,7 +189,7 @@ class ForkedWorker(Popen2IO):
     def wait(self) -> int | None:
         """Wait until it has ended."""
         self._process.join()
-        return self._process.exitcode
+        return self._process.exitcode  # type: ignore[no-any-return]
 
     def kill(self) -> None:
         """End it."""
@@ -181,6 +208,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     if "forkserver" in multiprocessing.get_all_start_methods():  # not on Windows
         monkeypatch.setattr("execnet.gateway_io.Popen2IOMaster", ForkedWorker)
+        monkeypatch.setattr("subprocess.run", run_survey)
     return Project(pytester, fixtures_dir)
 
 
