@@ -231,7 +231,7 @@ def test_a_change_in_a_loop_names_the_iteration(project):
 
     result.assert_outcomes(failed=1)
     project.says(result, "IsolationViolation: the subroutine at 'turns@2/research' changed its parent:")
-    assert "turns@1" not in str(result.stdout)
+    assert "the subroutine at 'turns@1" not in str(result.stdout)
 
 
 def test_subroutines_of_a_test_that_uses_no_fixture_of_ours_are_watched_too(project):

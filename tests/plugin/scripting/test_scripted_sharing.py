@@ -120,7 +120,7 @@ def test_tasks_take_each_step_once(project):
         """
     )
 
-    result = project.run()
+    result = project.run("--show-capture=no")
 
     result.assert_outcomes(passed=1, failed=1)
     assert str(result.stdout).count("UnscriptedCall: scripted_model 'asked in a task' was asked") == 2
