@@ -12,7 +12,7 @@ export function address() {
 /** The address with some keys changed; what is filtered stays. */
 function link(changes) {
   const next = { ...address(), ...changes };
-  const parts = KEYS.filter((key) => next[key]).map((key) => `${key}=${encoded(next[key])}`);
+  const parts = KEYS.filter((key) => next[key] !== "").map((key) => `${key}=${encoded(next[key])}`);
   return `#${parts.join("&")}`;
 }
 

@@ -1,9 +1,10 @@
 // A test with its conversation: templates as a tree, what was said and asked in them, and where it failed.
 import { bytes, cost, counted, duration, money, pretty, whole } from "./text.js";
-import { breakable, fill, folded, h, longText, name, outcome, path, setTitle } from "./dom.js";
+import { append, breakable, fill, folded, h, longText, name, outcome, path, setTitle, unfold } from "./dom.js";
 import { index, lineAt, numberOf, pictureOf } from "./data.js";
 import { address, to } from "./address.js";
 import { failureText } from "./difference.js";
+import { stepSaying } from "./tests.js";
 import { mark } from "./highlight.js";
 import { figure } from "./tables.js";
 
@@ -15,7 +16,7 @@ const MOST_OPEN = 400; // steps: in longer conversations only what is on the way
 
 let shown = null; // what is shown: the test, and what is made of it
 
-/** Show a test; at a step, or at that at which it failed. */
+/** Show a test; at a step, or where what is searched for was said, or where the test failed. */
 export async function showConversation(content, now) {
   const number = numberOf(now.test);
   if (number === undefined) {
@@ -33,12 +34,14 @@ export async function showConversation(content, now) {
     fill(content, head(shown.test), tree(shown.test));
     content.scrollTop = 0;
   }
+  const isMoving = isNew || shown.at !== now.step; // or else somebody filters: nothing moves
+  const said = isMoving && !now.step ? stepSaying(shown.test, now.q) : null;
+  const step = now.step ? drawnAt(Number(now.step)) : said === null ? shown.failedAt : drawnAt(said);
+  if (isMoving && step !== null) showStep(step, said !== null);
   const found = mark(content, now.q);
-  if (!isNew && shown.at === now.step) return; // somebody filters: nothing moves
+  if (isMoving && step === null) found?.startContainer.parentElement.scrollIntoView({ block: "nearest" });
+  else if (isMoving && said !== null) showFound(step, now.q);
   shown.at = now.step;
-  const step = now.step ? Number(now.step) : shown.test.failure?.step ?? null;
-  if (step !== null) showStep(step, !now.step);
-  else found?.startContainer.parentElement.scrollIntoView({ block: "nearest" });
 }
 
 /** Forget what is shown: something else took its place. */
@@ -52,23 +55,62 @@ function read(number, test) {
     if (!children.has(step.parent)) children.set(step.parent, []);
     children.get(step.parent).push(step);
   }
+  const shownBy = shownElsewhere(test);
+  const failed = test.failure?.step ?? null, failedAt = shownBy.get(failed) ?? failed;
   const onTheWay = new Set();
-  for (let step = test.failure?.step ?? null; step !== null && step !== undefined; step = test.steps[step].parent) onTheWay.add(step);
-  const replies = new Set(test.steps.filter((step) => step.type === "call" && step.reply !== null).map((step) => step.reply));
-  const results = new Set(test.steps.filter((step) => step.type === "tool" && step.tool_call_id).map((step) => step.tool_call_id));
+  for (let step = failedAt; step !== null; step = test.steps[step].parent) onTheWay.add(step);
   const firstBad = test.steps.find((step) => step.type === "sample" && !step.passed)?.id;
-  return { number, test, children, onTheWay, replies, results, firstBad, sent: sentCounts(test.steps) };
+  return { number, test, children, shownBy, failedAt, onTheWay, firstBad, sent: sentCounts(test.steps) };
 }
 
-function showStep(step, isFailure) {
-  const element = document.getElementById(`step-${step}`);
+/** The messages that have no place of their own, since the step of a call or a tool shows them: its step, by theirs. */
+function shownElsewhere(test) {
+  const calls = new Map(test.steps.filter((step) => step.type === "call" && step.reply !== null).map((step) => [step.reply, step.id]));
+  const tools = new Map(), shownBy = new Map();
+  for (const step of test.steps) {
+    if (step.type === "tool" && step.tool_call_id) tools.set(step.tool_call_id, step.id);
+    if (step.type !== "message") continue;
+    const message = test.messages[step.message];
+    const by = calls.get(step.message) ?? (message.role === "tool" ? tools.get(message.tool_call_id) : undefined);
+    if (by !== undefined) shownBy.set(step.id, by);
+  }
+  return shownBy;
+}
+
+/** The step that shows a step: most show themselves. */
+const drawnAt = (step) => shown.shownBy.get(step) ?? step;
+
+function showStep(step, isSearch) {
+  const element = revealed(step);
   if (!element) return;
-  for (let around = element.parentElement; around; around = around.parentElement) if (around.tagName === "DETAILS") around.open = true;
   for (const other of document.querySelectorAll(".at")) other.classList.remove("at");
   element.classList.add("at");
-  const isTall = element.offsetHeight > document.getElementById("content").clientHeight * 0.8;
-  element.scrollIntoView({ block: isFailure && !isTall ? "center" : "start" });
+  const failure = step === shown.failedAt && !isSearch ? element.querySelector(".failure") : null;
+  if (!failure) element.scrollIntoView({ block: "start" });
+  else if (fits(element)) element.scrollIntoView({ block: "center" });
+  else failure.scrollIntoView({ block: fits(failure) ? "center" : "start" });
   element.focus({ preventScroll: true });
+}
+
+const fits = (element) => element.offsetHeight <= document.getElementById("content").clientHeight * 0.8;
+
+/** The element of a step; what is folded around it is opened. */
+function revealed(step) {
+  const around = [];
+  for (let one = step; one !== null && one !== undefined; one = shown.test.steps[one]?.parent) around.unshift(one);
+  for (const one of around.slice(0, -1)) document.querySelectorAll(`#step-${one} > details`).forEach(unfold);
+  return document.getElementById(`step-${step}`);
+}
+
+/** Show what was searched for where it is folded within its step, or cut. */
+function showFound(step, text) {
+  const element = document.getElementById(`step-${step}`);
+  if (!mark(element, text)) element.querySelectorAll(":scope .thinking").forEach(unfold);
+  const found = mark(element, text)?.startContainer.parentElement;
+  mark(document.getElementById("content"), text);
+  const cut = found?.closest(".said.cut");
+  if (cut) cut.nextElementSibling.click();
+  found?.scrollIntoView({ block: "center" });
 }
 
 function head(test) {
@@ -87,7 +129,7 @@ function head(test) {
       test.samples ? figure("samples", `${test.samples.passed} of ${test.samples.count}`, `${Math.round(test.samples.pass_rate * 100)}% wanted`) : null,
       test.isolation ? figure("isolation", test.isolation.violations.length ? "changed" : "unchanged", counted(test.isolation.subroutines, "subroutine")) : null,
       test.worker ? figure("worker", name(test.worker)) : null),
-    failure && failure.step !== null ? h("p", { class: "failed-at" }, h("a", { ...to({ step: failure.step }) }, h("strong", {}, "Failed"), " at step ", failure.step + 1, ": ", name(failure.message))) : null,
+    failure && failure.step !== null ? h("p", { class: "failed-at" }, h("a", { ...to({ step: shown.failedAt }) }, h("strong", {}, "Failed"), " at step ", shown.failedAt + 1, ": ", name(failure.message))) : null,
     failure && failure.step === null ? failureBox(failure) : null);
 }
 
@@ -104,17 +146,18 @@ function tree(test) {
 const steps = (parent) => h("ol", { class: "steps" }, (shown.children.get(parent) ?? []).map(stepItem));
 
 function stepItem(step) {
-  const content = KINDS[step.type]?.(step);
-  if (!content) return null;
-  const item = h("li", { class: `step of-${step.type}`, id: `step-${step.id}`, tabindex: "-1" }, content, anchor(step));
-  if (hasFailed(step)) {
-    item.classList.add("failed-here");
-    if (!shown.children.has(step.id)) item.append(failureBox(shown.test.failure));
-  }
+  if (shown.shownBy.has(step.id)) return null;
+  const item = h("li", { class: `step of-${step.type}`, id: `step-${step.id}`, tabindex: "-1" }, KINDS[step.type](step), anchor(step));
+  if (hasFailed(step)) item.classList.add("failed-here");
+  if (!isFolded(step)) append(item, [failureAt(step), shown.children.has(step.id) ? steps(step.id) : null]);
   return item;
 }
 
-const hasFailed = (step) => shown.test.failure?.step === step.id;
+const hasFailed = (step) => shown.failedAt === step.id;
+const failureAt = (step) => hasFailed(step) ? failureBox(shown.test.failure) : null;
+
+/** Whether what happened within a step is folded, with its failure. */
+const isFolded = (step) => step.type === "sample" || step.type === "template" && shown.children.has(step.id);
 
 const anchor = (step) => h("a", { class: "anchor", ...to({ step: step.id }), "aria-label": `Link to step ${step.id + 1}`, title: "Link to this step" }, "#");
 
@@ -129,22 +172,18 @@ const KINDS = {
       step.error ? h("span", { class: "outcome failed" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), "ended early") : null,
       h("span", { class: "meta" }, step.file ? h("span", { class: "place" }, name(`${step.file}${step.line ? `:${step.line}` : ""}`)) : null, time(step.seconds))];
     const notes = [step.violation ? h("p", { class: "note-bad" }, "The parent was changed: ", name(step.violation)) : null,
-      step.error && !isToldBelow(step.error) ? errorNote(step.error) : null,
-      hasFailed(step) && shown.children.has(step.id) ? failureBox(shown.test.failure) : null];
-    if (!shown.children.has(step.id)) return [h("div", { class: "template-line" }, line), notes];
+      step.error && !isToldBelow(step.error) ? errorNote(step.error) : null];
+    if (!isFolded(step)) return [h("div", { class: "template-line" }, line), notes];
     const isOpen = shown.test.steps.length <= MOST_OPEN || shown.onTheWay.has(step.id) || step.parent === null;
-    return folded("template-body", h("span", { class: "template-line" }, line), () => [notes, steps(step.id)], isOpen || leadsTo(step.id));
+    return folded("template-body", h("span", { class: "template-line" }, line), () => [notes, failureAt(step), steps(step.id)], isOpen);
   },
   sample(step) {
     const line = [outcome(step.passed ? "passed" : "failed", false), h("strong", {}, `Sample ${step.number}`), step.why ? h("span", { class: "dim why" }, name(step.why)) : null];
-    const isOpen = step.id === shown.firstBad || shown.onTheWay.has(step.id) || leadsTo(step.id);
-    return folded("sample-body", h("span", { class: "template-line" }, line), () => [hasFailed(step) ? failureBox(shown.test.failure) : null, steps(step.id)], isOpen);
+    const isOpen = step.id === shown.firstBad || shown.onTheWay.has(step.id);
+    return folded("sample-body", h("span", { class: "template-line" }, line), () => [failureAt(step), steps(step.id)], isOpen);
   },
   message(step) {
-    const message = shown.test.messages[step.message];
-    if (shown.replies.has(step.message)) return null; // the call shows it
-    if (message.role === "tool" && shown.results.has(message.tool_call_id)) return null; // so does the step of the tool
-    return messageBlock(message);
+    return messageBlock(shown.test.messages[step.message]);
   },
   call(step) {
     const call = shown.test.calls[step.call], reply = step.reply === null ? null : shown.test.messages[step.reply];
@@ -182,12 +221,6 @@ function parentPath(step) {
     if (shown.test.steps[around].type === "template") return shown.test.steps[around].path;
   }
   return "";
-}
-
-/** Whether the step that the address names lies within one. */
-function leadsTo(id) {
-  for (let step = Number(address().step || -1); step > id; step = shown.test.steps[step]?.parent ?? -1) if (shown.test.steps[step]?.parent === id) return true;
-  return false;
 }
 
 function messageBlock(message) {

@@ -98,6 +98,8 @@ export function longText(text, className = "said") {
   return h("div", { class: "long" }, block, button);
 }
 
+const makers = new WeakMap(); // what makes the content of something folded, by its element
+
 /** Something folded, whose content is made when it is opened first. */
 export function folded(className, summary, content, isOpen = false) {
   const details = h("details", { class: className }, h("summary", {}, summary));
@@ -106,10 +108,17 @@ export function folded(className, summary, content, isOpen = false) {
     if (!isMade && details.open) append(details, [content()]);
     isMade ||= details.open;
   };
+  makers.set(details, make);
   details.addEventListener("toggle", make);
   details.open = isOpen;
   make();
   return details;
+}
+
+/** Open something folded; its content is there at once, and not only when the browser tells that it was opened. */
+export function unfold(details) {
+  details.open = true;
+  makers.get(details)?.();
 }
 
 /** Replace what stands in an element. */

@@ -189,15 +189,32 @@ function patternOf(text) {
 
 /** Whether a test holds a text in what was said, not in the names of fields. */
 function holds(test, text) {
-  const has = (value) => typeof value === "string"
-    ? value.toLowerCase().includes(text)
-    : value !== null && typeof value === "object" && Object.values(value).some(has);
-  if (isComparison) return test.some((part) => has([part.before, part.after]));
-  return has(test.failure?.text ?? "") || test.messages.some((message) => has(SAID.map((key) => message[key])))
-    || test.steps.some((step) => step.type === "tool" && has([step.tool, step.arguments, step.result, step.error]));
+  if (isComparison) return test.some((part) => has([part.before, part.after], text));
+  return has(test.failure?.text, text) || test.messages.some((message) => isSaidIn(message, text))
+    || test.steps.some((step) => isSaidAt(test, step, text));
 }
 
+/** The first step of a test at which a text was said; null where none said it. */
+export function stepSaying(test, text) {
+  const wanted = text.trim().toLowerCase();
+  const failed = has(test.failure?.text, wanted) ? test.failure.step : null;
+  return wanted ? test.steps.find((step) => isSaidAt(test, step, wanted))?.id ?? failed : null;
+}
+
+function isSaidAt(test, step, text) {
+  if (step.type === "message") return isSaidIn(test.messages[step.message], text);
+  if (step.type === "call") return step.reply !== null && isSaidIn(test.messages[step.reply], text);
+  return step.type === "tool" && has([step.tool, step.arguments, step.result, step.error], text);
+}
+
+const isSaidIn = (message, text) => has(SAID.map((key) => message[key]), text);
 const SAID = ["content", "thinking", "refusal", "tool_calls"];
+
+/** Whether a value, or anything within it, holds a text, in whichever case. */
+const has = (value, text) => typeof value === "string"
+  ? value.toLowerCase().includes(text)
+  : value !== null && typeof value === "object" && Object.values(value).some((one) => has(one, text));
+
 let byLine = null; // of a comparison: unchanged tests have no line
 
 function testOfLine(line) {
