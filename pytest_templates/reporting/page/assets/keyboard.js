@@ -1,11 +1,11 @@
 // The keyboard: everything can be reached by it, and the keys are listed by "?".
 import { fill, h } from "./dom.js";
 import { address, go } from "./address.js";
-import { clearFilters, focusList, move } from "./tests.js";
+import { clearFilters, focusList, move, openFirst } from "./tests.js";
 
 const KEYS = [
   [[["j", "↓"], ["k", "↑"]], "next and previous: test in the list, step in a conversation"],
-  [[["Enter"]], "open the selected test"],
+  [[["Enter"]], "open the selected test; in the search, the first that is found"],
   [[["J"], ["K"]], "open the next or the previous test"],
   [[["←"], ["→"]], "fold and unfold a step"],
   [[["/"]], "search"],
@@ -44,7 +44,12 @@ const ACTIONS = {
   ArrowUp: (target) => target.closest("#rows, .step") ? next(target, -1) : false,
   J: () => open(move(1)),
   K: () => open(move(-1)),
-  Enter: (target, isTyping) => isTyping ? next(target, 1) : false,
+  Enter: (target, isTyping) => {
+    if (!isTyping) return false;
+    if (target.value.trim()) openFirst();
+    else move(1);
+    return true;
+  },
   ArrowLeft: (target) => fold(target, false),
   ArrowRight: (target) => fold(target, true),
   "/": () => {

@@ -125,6 +125,19 @@ function find(now) {
   selected = rows.findIndex((row) => row.test !== undefined && index.tests[row.test].nodeid === opened);
   say();
   draw();
+  if (search.isOpening && tests.length) openTest(index.tests[tests[0]]);
+}
+
+/** Open the first test that is found, as soon as there is one. */
+export function openFirst() {
+  search.isOpening = true;
+  find(address());
+}
+
+function openTest(test) {
+  search.isOpening = false;
+  document.getElementById("search").blur();
+  go({ view: "", test: test.nodeid, step: "" });
 }
 
 const numberIn = (list, wanted) => wanted ? list.findIndex((row) => (row.name || "\0") === wanted) : null;

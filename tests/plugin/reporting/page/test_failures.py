@@ -244,3 +244,13 @@ def test_what_was_searched_for_is_unfolded_and_scrolled_to(
     found = page.locator(f"#step-{step}").get_by_text(text).last
     assert found.is_visible()
     assert page.locator(".said.cut").count() == (0 if text == "NEEDLE" else 1)
+
+
+def test_enter_in_the_search_opens_the_first_test_that_is_found(opened: Opened, page_of: Callable[..., Path]) -> None:
+    page = opened(page_of(conversation("test_it.py::test_a", messages=[], steps=[]), conversation()), fresh=True)
+    page.keyboard.press("/")
+    page.keyboard.type("needle")
+    page.keyboard.press("Enter")
+    page.locator('html[data-shown="test_it.py::test_it"]').wait_for()
+
+    assert page.evaluate("document.activeElement.id") == "step-9"
