@@ -86,8 +86,9 @@ const MOST_LINES = 150; // a longer text scrolls by itself, from its first line 
 
 /** What pytest printed of a failure: what was removed and added in the colours of a difference. */
 export function failureText(text) {
-  const lines = text.split("\n").map((line) => {
-    const kind = kindOf(line);
+  const printed = text.split("\n"), differing = differingLines(printed);
+  const lines = printed.map((line, place) => {
+    const kind = differing.get(place) ?? kindOf(line);
     return kind ? h("span", { class: kind }, `${line}\n`) : `${line}\n`;
   });
   const isTall = lines.length > MOST_LINES;
@@ -97,10 +98,53 @@ export function failureText(text) {
   return block;
 }
 
+const isOfError = (line) => /^E( |$)/.test(line);
+
 function kindOf(line) {
-  const error = /^E( |$)/.test(line), rest = line.replace(/^E/, " ").trimStart();
-  if (/^\+( |$)/.test(rest)) return "line new";
-  if (/^-( |$)/.test(rest)) return "line gone";
-  if (error) return "line error";
+  if (isOfError(line)) return "line error";
   return /^>/.test(line) ? "line here" : /^[\w./\\-]+:\d+: /.test(line) ? "line place" : "";
+}
+
+/** The lines that a difference has removed or added: a line of a list begins with the same sign, and is none. */
+function differingLines(lines) {
+  const found = new Map(), hasMarks = lines.some(isOfError); // an error that was swallowed is printed without them
+  for (const paragraph of paragraphs(lines, (line) => !hasMarks || isOfError(line))) {
+    const signed = paragraph.places.map((place) => [place, signOf(lines[place])]).filter(([, sign]) => sign);
+    const columns = new Set(signed.filter(([, { column }]) => paragraph.isDifference || ["-", "+"].every((one) => signed.some(([, sign]) => sign.column === column && sign.text === one))).map(([, { column }]) => column));
+    const first = Math.min(...columns);
+    for (const [place, { column, text }] of signed) if (column === first) found.set(place, text === "-" ? "line gone" : "line new");
+  }
+  return found;
+}
+
+/** The sign of a line and where it stands. pytest says with `+  where` what a value came from. */
+function signOf(line) {
+  const match = /^E?\s*(?=([+-])(?: |$))/.exec(line);
+  return match && !/^\+ {2,}(where|and) /.test(line.slice(match[0].length)) ? { column: match[0].length, text: match[1] } : null;
+}
+
+const BEGINS = /^\s*Full diff:$|^message \d+ is (?:new|gone): /; // a difference, which may have one of the signs only
+const COMPARES = /\bassert .* == /;
+
+/** Lines that follow each other without an empty one, and whether they are known to be a difference. */
+function paragraphs(lines, isPart) {
+  const found = [];
+  let places = [], isDifference = false, isBehindComparison = false;
+  const flush = () => {
+    if (places.length) found.push({ places, isDifference });
+    isBehindComparison = places.some((place) => COMPARES.test(lines[place]));
+    places = [];
+  };
+  lines.forEach((line, place) => {
+    const text = line.replace(/^E( |$)/, "");
+    if (!isPart(line) || !text.trim()) {
+      flush();
+      isDifference = isPart(line) && isBehindComparison;
+    } else if (BEGINS.test(text.trimStart())) {
+      flush();
+      isDifference = true;
+    } else places.push(place);
+  });
+  flush();
+  return found;
 }

@@ -246,6 +246,34 @@ def test_what_was_searched_for_is_unfolded_and_scrolled_to(
     assert page.locator(".said.cut").count() == (0 if text == "NEEDLE" else 1)
 
 
+def test_bullets_of_an_error_are_no_difference(opened: Opened, page_of: Callable[..., Path], at: At) -> None:
+    text = """\
+>       assert answer == wanted
+E       AssertionError: 2 validation errors for Topic
+E         - name: Field required
+E         - size: Input should be greater than 0
+E        +  where 1 = size()
+E
+E         - old words
+E         + new words
+E
+E         Full diff:
+E           [
+E         +     'added',
+E               - a bullet that stays
+E           ]
+E
+E       message 2 is gone: [user] talk
+E         - what it said
+"""
+    failure = {"text": text, "message": "2 validation errors for Topic", "step": None}
+    page = opened(page_of(conversation(failure=failure, outcome="failed")), at("test_it.py::test_it"), fresh=True)
+
+    lines = {kind: page.locator(f".failure-text .{kind}").all_inner_texts() for kind in ("gone", "new")}
+    stripped = {kind: [line[1:].strip() for line in found] for kind, found in lines.items()}
+    assert stripped == {"gone": ["- old words", "- what it said"], "new": ["+ new words", "+     'added',"]}
+
+
 def test_enter_in_the_search_opens_the_first_test_that_is_found(opened: Opened, page_of: Callable[..., Path]) -> None:
     page = opened(page_of(conversation("test_it.py::test_a", messages=[], steps=[]), conversation()), fresh=True)
     page.keyboard.press("/")
