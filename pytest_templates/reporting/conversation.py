@@ -88,7 +88,8 @@ class TemplateStep(_Step):
         file: The file in which it was built, relative to the root directory; ``""`` where that is not known.
         line: The line, from 1; 0 where that is not known.
         seconds: How long it took, what is below it included.
-        error: What ended it early, in words; ``null`` where it ran to its end. A break or an end is no error.
+        error: What ended it early, in words; ``null`` where it ran to its end. A break or an end is no error, and none
+            is that the program left a stream early.
         subroutine: Whether it is a subroutine.
         isolation: Of a subroutine that the isolation guard checked: whether it left its parent as it was.
         violation: What it changed there, in words.
@@ -138,6 +139,8 @@ class CallStep(_Step):
             and last, in order.
         sent: The messages that come after them, likewise.
         reply: Which of the test's messages the answer is; ``null`` where the call failed.
+        left_early: Whether the program left the stream of the answer early; the answer is what it has heard, and
+            ``null`` where that is nothing.
     """
 
     type: Literal["call"] = "call"
@@ -147,6 +150,7 @@ class CallStep(_Step):
     before: tuple[tuple[Place, Place], ...] = ()
     sent: tuple[tuple[Place, Place], ...] = ()
     reply: Place | None = None
+    left_early: bool = False
 
 
 class ToolStep(_Step):

@@ -56,7 +56,7 @@ class Call(Value):
         unpriced: Whether it has a price that is not known: it was a real model's.
         seconds: How long it took; in a replay, how long the replay took.
         source: Where the answer came from: a script, a cassette, a model that was recorded just now, or the model.
-        error: What it raised; ``null`` when it did not.
+        error: What it raised; ``null`` when it did not, and where the program left the stream of the answer early.
         attachments: What was sent beside text, and answered.
         inner: The names of the models that the model asked while it answered, in order.
         fault: The fault that a script or ``llm_faults`` put in place of the answer, or into it; ``null`` for none.

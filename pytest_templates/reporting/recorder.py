@@ -19,7 +19,7 @@ from pytest_templates.reporting.message_log import MessageLog, ranges
 from pytest_templates.reporting.message_rows import json_data, message_row, pictures_of, said
 from pytest_templates.support.clock import seconds
 from pytest_templates.support.engine import built_at
-from pytest_templates.support.failures import chain_of, error_text
+from pytest_templates.support.failures import chain_of, error_text, is_left_early
 from pytest_templates.support.text import as_text, cut
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class ConversationRecorder:
             step = rendered.step
             self._read(event.session.picture(), event.session.run, step["id"])
             step["seconds"] = max(0.0, seconds() - rendered.started)
-            if event.error is not None and not isinstance(event.error, Leaving):
+            if event.error is not None and not _is_no_error(event.error):
                 step["error"] = self._error(event.error, step["id"])
 
     def called(self, call: ModelCall) -> None:
@@ -164,7 +164,9 @@ class ConversationRecorder:
                 step |= {"left_out": sent.left_out, "before": ranges(sent.before)}
             if call.reply is not None:
                 step["reply"] = self._log.answered(call.reply, call.template_path, call.model, run)
-            if call.error is not None:
+            if call.error is not None and is_left_early(call.error):
+                step["left_early"] = True
+            elif call.error is not None:
                 self._error(call.error, step["id"])
             self._calls.append((step, call))
 
@@ -194,7 +196,7 @@ class ConversationRecorder:
                 return
             self._note_failures()
             step["seconds"] = max(0.0, event.seconds)
-            if event.error is not None and not isinstance(event.error, Leaving):
+            if event.error is not None and not _is_no_error(event.error):
                 step["error"] = self._error(event.error, step["id"])
             self._untold.append((entered.call.arguments, step))
             under_way = _TOOL.get()
@@ -351,3 +353,8 @@ class ConversationRecorder:
         raised, noted = self._raised.get(id(error)), self._noted.get(id(error))
         steps = [*([] if raised is None else [raised[1]]), *([] if noted is None else [noted])]
         return max(steps, default=None)
+
+
+def _is_no_error(error: BaseException) -> bool:
+    """Whether something is left on purpose: a template by a break or an end, or a stream by the program."""
+    return isinstance(error, Leaving) or is_left_early(error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
 
 from pytest_templates.run.report_data import ReportData
-from pytest_templates.support.failures import error_text
+from pytest_templates.support.failures import error_text, is_left_early
 from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class CallRow(TypedDict):
         unpriced: Whether the call is billed, and its price is not known.
         seconds: How long the call took, in seconds.
         source: Where the answer came from.
-        error: The type and the text of the error that the call raised; ``None`` where it raised none.
+        error: The type and the text of the error that the call raised; ``None`` where it raised none, and where the
+            program left the stream of the answer early.
         attachments: What was sent beside text, and answered.
         inner: The names of the models that the model asked while it answered, in order.
         fault: The fault that a test put in place of the answer, or into it; ``None`` for none.
@@ -117,7 +118,7 @@ def row_of(call: ModelCall, source: Source, fault: str | None = None) -> CallRow
         "unpriced": source != "double" and not _tells_cost(call) and any(map(_is_unpriced, asked_in(call))),
         "seconds": call.seconds,
         "source": source,
-        "error": None if call.error is None else as_text(error_text(call.error)),
+        "error": None if call.error is None or is_left_early(call.error) else as_text(error_text(call.error)),
         "attachments": [{"message": place, **attachment_row(one)} for place, one in _attachments_of(call)],
         "inner": [one.model for one in asked_in(call)] if call.inner else [],
         "fault": fault,

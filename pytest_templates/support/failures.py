@@ -22,6 +22,11 @@ def error_text(error: BaseException) -> str:
         return f"{type(error).__name__}, whose text cannot be had"
 
 
+def is_left_early(error: BaseException) -> bool:
+    """Whether it is no error: the program has heard enough of a stream, and closes it."""
+    return isinstance(error, GeneratorExit)
+
+
 def not_shown_by(error: BaseException, errors: Iterable[Exception]) -> list[Exception]:
     """The errors that the traceback of another one does not show: not as itself, as a cause, or in a group."""
     shown = {id(one) for one in chain_of(error)}

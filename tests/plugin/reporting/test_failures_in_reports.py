@@ -203,3 +203,41 @@ def test_a_snapshot_that_differs_fails_at_the_first_message_that_does(project, r
     assert test["outcome"] == "failed"
     assert drawn_step(test, test["failure"]["step"]) == "assistant: 1"
     assert "message 2: [assistant] talk/first-answer · scripted" in test["failure"]["text"]
+
+
+def test_a_stream_that_the_program_leaves_is_no_error(project, report_of):
+    project.tests(
+        """
+        import asyncio
+
+        class Speaking(Model):
+            def _send(self, session):
+                return "one two"
+
+            def _stream(self, session):
+                yield "one "
+                yield "two"
+
+        def test_it():
+            stream = Runner(Speaking(), template=talk()).stream()
+            while not isinstance(next(stream), TextDelta):
+                pass
+            stream.close()
+
+        def test_async():
+            async def leave():
+                stream = Runner(Speaking(), template=talk()).astream()
+                while not isinstance(await anext(stream), TextDelta):
+                    pass
+                await stream.aclose()
+            asyncio.run(leave())
+        """
+    )
+
+    tests = report_of()["tests"]
+
+    for test in tests:
+        assert (test["outcome"], [call["error"] for call in test["calls"]]) == ("passed", [None])
+        assert [step["error"] for step in test["steps"] if step["type"] == "template"] == [None] * 3
+        assert [step["left_early"] for step in test["steps"] if step["type"] == "call"] == [True]
+        assert test["messages"][-1]["content"].startswith("one ")

@@ -197,7 +197,8 @@ const KINDS = {
       call.inner.length ? h("p", { class: "small dim" }, "asked ", call.inner.map((one, place) => [place ? ", " : "", name(one)])) : null,
       sentTo(step),
       call.error && !(hasFailed(step) && isToldBelow(call.error)) ? errorNote(call.error) : null,
-      reply ? messageBlock(reply) : null];
+      reply ? messageBlock(reply) : null,
+      step.left_early ? h("p", { class: "small dim left-early" }, "The program left the stream early: it did not hear the answer to its end.") : null];
   },
   tool(step) {
     return [

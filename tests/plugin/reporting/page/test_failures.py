@@ -274,6 +274,18 @@ E         - what it said
     assert stripped == {"gone": ["- old words", "- what it said"], "new": ["+ new words", "+     'added',"]}
 
 
+def test_a_stream_that_was_left_early_has_not_failed(opened: Opened, page_of: Callable[..., Path], at: At) -> None:
+    test = conversation()
+    test["steps"][-2]["left_early"] = True
+    page = opened(page_of(test), at("test_it.py::test_it"), fresh=True)
+    page.locator("#step-1 > details > summary").click()
+
+    assert page.locator(".left-early").all_inner_texts() == [
+        "The program left the stream early: it did not hear the answer to its end."
+    ]
+    assert page.locator(".note-bad").count() == 0
+
+
 def test_enter_in_the_search_opens_the_first_test_that_is_found(opened: Opened, page_of: Callable[..., Path]) -> None:
     page = opened(page_of(conversation("test_it.py::test_a", messages=[], steps=[]), conversation()), fresh=True)
     page.keyboard.press("/")
