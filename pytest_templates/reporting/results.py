@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -80,8 +81,9 @@ class RunResults:
 
         told = [one for one in self._tests.values() if one.outcome is not None]
         ended: list[Test] = []
+        root = f"{self._config.rootpath}{os.sep}"
         for begin in range(0, len(told), _AT_ONCE):
-            facts_of_tests = [one.facts(self._hook) for one in told[begin : begin + _AT_ONCE]]
+            facts_of_tests = [_from_root(one.facts(self._hook), root) for one in told[begin : begin + _AT_ONCE]]
             ended += map(Test.model_validate, redacted_in_run(facts_of_tests, self._config))
         return ended
 
@@ -174,3 +176,20 @@ def _outcome_after(before: Outcome | None, report: pytest.TestReport) -> Outcome
     if report.passed and report.when == "call":
         return "xpassed" if is_expected_to_fail else "passed"
     return before
+
+
+def _from_root(facts: dict[str, Any], root: str) -> dict[str, Any]:
+    """The facts of a test in whose errors files are named from the root directory: two checkouts say the same."""
+
+    def named(row: dict[str, Any]) -> dict[str, Any]:
+        return row | {key: row[key].replace(root, "") for key in _ERRORS if isinstance(row.get(key), str)}
+
+    samples, failure = facts.get("samples"), facts.get("failure")
+    if samples is not None:
+        facts["samples"] = samples | {"failed": [named(one) for one in samples["failed"]]}
+    if failure is not None:
+        facts["failure"] = named(failure)
+    return facts | {key: [named(row) for row in facts[key]] for key in ("calls", "steps")}
+
+
+_ERRORS: Final = ("error", "message", "text", "why")  # texts of errors; the `message` of a step is a number

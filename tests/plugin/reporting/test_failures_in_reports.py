@@ -241,3 +241,28 @@ def test_a_stream_that_the_program_leaves_is_no_error(project, report_of):
         assert [step["error"] for step in test["steps"] if step["type"] == "template"] == [None] * 3
         assert [step["left_early"] for step in test["steps"] if step["type"] == "call"] == [True]
         assert test["messages"][-1]["content"].startswith("one ")
+
+
+def test_files_in_errors_are_named_from_the_root_directory(project, report_of):
+    project.tests(
+        """
+        from pathlib import Path
+
+        def test_it(scripted_model):
+            def fail(session):
+                raise RuntimeError(f"built at {Path(__file__)}:12")
+            said = UserTemplate("Hello.", after_transform=fail)
+            Runner(scripted_model(), template=LinearTemplate([said], template_id="talk")).run()
+
+        @pytest.mark.llm_samples(1)
+        def test_sampled(scripted_model):
+            raise RuntimeError(f"built at {Path(__file__)}:12")
+        """
+    )
+
+    test, sampled = report_of()["tests"]
+
+    assert {step["error"] for step in test["steps"] if step.get("error")} == {"RuntimeError: built at test_it.py:12"}
+    assert test["failure"]["message"] == "RuntimeError: built at test_it.py:12"
+    assert "built at test_it.py:12" in sampled["samples"]["failed"][0]["why"]
+    assert str(project.path) not in str([test["failure"], test["steps"], sampled["failure"], sampled["samples"]])
