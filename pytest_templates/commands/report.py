@@ -11,7 +11,8 @@ from pytest_templates.commands.compare import compare
 from pytest_templates.errors import ReportError
 from pytest_templates.reporting.document import Report, Samples, read, write
 from pytest_templates.reporting.merging import merged
-from pytest_templates.reporting.page.changes import changed_tests
+from pytest_templates.reporting.page.changes import Part, changed_tests
+from pytest_templates.reporting.page.sums import has_conversations
 from pytest_templates.reporting.page.writing import write_comparison, write_page
 from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import cost_of, line_of, lines_of, table_of
@@ -98,11 +99,7 @@ def _summary(report: Report, reports: Sequence[Report]) -> list[str]:
 def _changes(a: Report, b: Report) -> list[str]:
     """Tables of what changed beside sums: in conversations, and in pass rates of samples."""
     tests = changed_tests(a, b)
-    changed = Counter(
-        (without_iterations(path) or OUTSIDE, what, name)
-        for test in tests
-        for path, what, name in dict.fromkeys((part["path"], part["what"], part["name"]) for part in test.parts)
-    )
+    changed = Counter(place for test in tests for place in dict.fromkeys(map(_place, test.parts)))
     said = [(path, f"{what} {name}".rstrip(), f"{count:,}") for (path, what, name), count in changed.items()]
     rates = [
         (test.nodeid, _passed(test.before.samples), _passed(test.after.samples))
@@ -117,3 +114,11 @@ def _changes(a: Report, b: Report) -> list[str]:
 
 def _passed(samples: Samples | None) -> str:
     return "no samples" if samples is None else f"{samples.passed:,} of {samples.count:,}"
+    without = sum(not has_conversations(report) for report in (a, b))
+    which = "both reports were" if without == 2 else "one of the reports was"
+        *([f"prompts and answers are not compared: {which} written without conversations"] if without else []),
+def _place(part: Part) -> tuple[str, str, str]:
+    """What changed, in which template: all turns of a loop are one."""
+    return without_iterations(part["path"]) or OUTSIDE, part["what"], part["name"]
+
+

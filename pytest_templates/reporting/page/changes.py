@@ -106,7 +106,8 @@ def _parts(before: Test | None, after: Test | None) -> Iterator[Part]:
         return
     if (before.messages, before.steps, before.calls) == (after.messages, after.steps, after.calls):
         return
-    a, b = dict(_said(before)), dict(_said(after))
+    are_told = all(test.steps or not test.calls for test in (before, after))  # an older report has no conversations
+    a, b = (dict(_numbered(_texts(test) if are_told else _models(test.calls))) for test in (before, after))
     for key in _merged(list(a), list(b)):
         old, new = a.get(key), b.get(key)
         if old != new:
@@ -127,10 +128,10 @@ def _merged(a: list[_Place], b: list[_Place]) -> Iterator[_Place]:
                 yield key
 
 
-def _said(test: Test) -> Iterator[tuple[_Place, str]]:
-    """Whatever the two runs are compared by, with its place."""
+def _numbered(texts: Iterable[tuple[_Place, str]]) -> Iterator[tuple[_Place, str]]:
+    """Whatever a test is compared by, each at a place of its own."""
     numbers: Counter[_Place] = Counter()
-    for place, text in _texts(test) if test.steps else _models(test.calls):
+    for place, text in texts:
         yield place._replace(number=numbers[place]), text
         numbers[place] += 1
 

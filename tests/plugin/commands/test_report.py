@@ -219,3 +219,54 @@ def test_two_runs_stand_side_by_side_on_a_page_and_differ_in_words(project, run)
     assert "test_it.py::test_samples 2 of 2 1 of 2" in cells
     assert out.endswith("the runs are side by side in changes.html\n")
     assert "test_it.py::test_samples" in (project.path / "changes.html").read_text(encoding="utf-8")
+
+
+CALL = {
+    "template_id": "talk/answer",
+    "template_path": "talk/answer",
+    "model": "m",
+    "served_by": None,
+    "chosen_by": "runner",
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "cost": None,
+    "unpriced": False,
+    "seconds": 0,
+    "source": "script",
+    "error": None,
+}
+
+
+def said(**fields) -> str:
+    """A report of one call, with its conversation."""
+    steps = [{"id": 0, "type": "message", "message": 0}, {"id": 1, "type": "call", "call": 0, "reply": 1}]
+    messages = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Yes."}]
+    return old(calls=[CALL], messages=messages, steps=steps, **fields)
+
+
+def test_conversations_are_compared_only_where_both_reports_have_them(project, run):
+    project.file("a.json", old(calls=[CALL]))
+    project.file("b.json", said())
+
+    status, out, _ = run("compare", "a.json", "b.json", "-o", "changes.html")
+
+    assert status == 0
+    assert "prompts and answers are not compared: one of the reports was written without conversations" in out
+    assert "what changed" not in out
+    assert '"is_changed":false' in (project.path / "changes.html").read_text(encoding="utf-8")
+
+
+def test_turns_of_a_loop_count_once_for_each_test(project, run):
+    calls = [CALL | {"template_path": f"talk@{turn}/answer"} for turn in (1, 2)]
+    templates = [
+        {"id": 2 * n, "type": "template", "path": one["template_path"], "kind": "AssistantTemplate"}
+        for n, one in enumerate(calls)
+    ]
+    asked = [{"id": 2 * n + 1, "parent": 2 * n, "type": "call", "call": n, "reply": n} for n in range(2)]
+    steps = sorted([*templates, *asked], key=lambda step: step["id"])
+    for name, answer in (("a.json", "Yes."), ("b.json", "No.")):
+        project.file(name, old(calls=calls, steps=steps, messages=[{"role": "assistant", "content": answer}] * 2))
+
+    _, out, _ = run("compare", "a.json", "b.json", "-o", "changes.html")
+
+    assert [line.split() for line in out.splitlines() if "answer" in line][-1] == ["talk/answer", "answer", "1"]
