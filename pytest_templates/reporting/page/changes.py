@@ -59,6 +59,20 @@ class TestChange:
         """Whether anything changed but times."""
         return bool(self.parts) or _result(self.before) != _result(self.after)
 
+    @property
+    def failures(self) -> list[str | None]:
+        """What pytest printed of its failure in either run; ``None`` where it did not fail."""
+        return [None if one is None or one.failure is None else one.failure.text for one in (self.before, self.after)]
+
+    @property
+    def has_details(self) -> bool:
+        """Whether there is more to show of it than numbers."""
+        return bool(self.parts) or (self.is_one and any(self.failures))
+
+    def details(self) -> dict[str, Any]:
+        """What the page shows of it when somebody opens it."""
+        return {"parts": self.parts, "failures": self.failures}
+
 
 class _Place(NamedTuple):
     """Where something is said; what is said there is numbered from 0."""
@@ -88,7 +102,7 @@ def index_of_changes(before: Report, after: Report, tests: Sequence[TestChange])
         "templates": list(_templates(before, after, tests)),
         "prompts": _prompts(tests),
         "has_conversations": [has_conversations(report) for report in (before, after)],
-        "tests": [_row(one, next(lines) if one.parts else None) for one in tests],
+        "tests": [_row(one, next(lines) if one.has_details else None) for one in tests],
     }
 
 

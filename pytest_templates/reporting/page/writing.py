@@ -67,7 +67,7 @@ def write_comparison(before: Report, after: Report, path: Path) -> None:
         OSError: The file system refuses; an older file stays as it is.
     """
     changes = changed_tests(before, after)
-    tests = (json.dumps(one.parts, ensure_ascii=False) for one in changes if one.parts)
+    tests = (json.dumps(one.details(), ensure_ascii=False) for one in changes if one.has_details)
     title = f"{_title(before)} and {_title(after)}" if _title(before) != _title(after) else f"{_title(after)}, twice"
     atomic_write(path, _page(title, index_of_changes(before, after, changes), tests, {}))
 

@@ -3,7 +3,7 @@ import { OUTSIDE, cost, counted, duration, money, moment, percent, whole } from 
 import { breakable, fill, h, longText, name, outcome, path, setTitle, testName } from "./dom.js";
 import { index, lineAt, numberOf } from "./data.js";
 import { address, to } from "./address.js";
-import { changedText } from "./difference.js";
+import { changedText, failureText } from "./difference.js";
 import { part, table } from "./tables.js";
 import { toTest, turn } from "./tests.js";
 
@@ -135,7 +135,7 @@ export async function showChange(content, now) {
     fill(content, h("h1", {}, "No such test"), h("p", {}, "Neither run holds a test ", name(now.test), "."));
     return;
   }
-  const parts = row.line === null ? [] : await lineAt(row.line);
+  const { parts, failures } = row.line === null ? { parts: [], failures: [null, null] } : await lineAt(row.line);
   if (address().test !== now.test) return; // somebody went on meanwhile
   shown = now.test;
   const [file, ...rest] = row.nodeid.split("::"), [a, b] = row.sums.map((sum) => sum ?? nothing);
@@ -145,7 +145,7 @@ export async function showChange(content, now) {
       h("p", { class: "crumbs" }, h("a", { ...to({ test: "", step: "" }) }, "Overview"), h("span", { class: "dim" }, " / ", name(file))),
       h("h1", {}, turn(row), " ", h("bdi", {}, breakable(rest.join(" › ") || file))),
       row.outcomes[0] === row.outcomes[1] ? null : h("p", {}, outcome(row.outcomes[0] ?? "absent"), " in A, ", outcome(row.outcomes[1] ?? "absent"), " in B"),
-      row.failures.map((failure, place) => failure ? h("p", { class: "note-bad" }, "AB"[place], ": ", name(failure)) : null),
+      row.failures.map((message, place) => message ? failureOf("AB"[place], message, failures[place] ?? "") : null),
       table("Numbers of this test", [
         { head: "", cell: (one) => one.head },
         { head: "A", isNumber: true, cell: (one) => one.shown(one.a) },
@@ -156,6 +156,10 @@ export async function showChange(content, now) {
     part("changes", "What changed", parts.length ? h("ol", { class: "changes" }, parts.map(change)) : h("p", { class: "dim" }, row.outcomes.includes(null) ? "The test ran in one of the runs only." : "Nothing was said or answered in another way.")));
   content.scrollTop = 0;
 }
+
+const failureOf = (run, message, text) => h("section", { class: "failure", "aria-label": `Failure in ${run}` },
+  h("p", { class: "failure-message" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), h("span", {}, `In ${run}: `, name(message))),
+  text.trim() === message || !text ? null : failureText(text));
 
 function change(one) {
   return h("li", { class: "change" },

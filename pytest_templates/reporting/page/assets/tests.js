@@ -202,7 +202,7 @@ function patternOf(text) {
 
 /** Whether a test holds a text in what was said, not in the names of fields. */
 function holds(test, text) {
-  if (isComparison) return test.some((part) => has([part.before, part.after], text));
+  if (isComparison) return has([test.parts.map((part) => [part.before, part.after]), test.failures], text);
   return has(test.failure?.text, text) || test.messages.some((message) => isSaidIn(message, text))
     || test.steps.some((step) => isSaidAt(test, step, text));
 }

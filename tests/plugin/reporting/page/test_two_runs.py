@@ -89,3 +89,12 @@ def test_nothing_is_wider_than_the_window(opened: Opened, two_runs: Path, at: At
 
 def test_nobody_is_left_out(opened: Opened, two_runs: Path, at: At, objections: Callable[..., list[str]]) -> None:
     assert [found for where in ("", at(REFUND)) for found in objections(opened(two_runs, where))] == []
+
+
+def test_why_a_test_failed_is_told_in_full(opened: Opened, two_runs: Path, at: At) -> None:
+    page = opened(two_runs, at("tests/test_support_desk.py::test_a_lost_parcel_is_sent_again"))
+
+    failure = page.get_by_role("region", name="Failure in A")
+    assert "our prompt changed" in failure.locator(".failure-message").inner_text()
+    assert "tests/test_support_desk.py:41: AssertionError" in failure.locator(".failure-text").inner_text()
+    assert page.get_by_role("region", name="Failure in B").count() == 0

@@ -69,6 +69,6 @@ def test_reports_of_earlier_versions_are_compared(tmp_path: Path, pytestconfig: 
 
     page = (tmp_path / "runs.html").read_text("utf-8")
     assert '"has_conversations":[false,false]' in page
-    [part] = lines_in(page)[0]
+    [part] = lines_in(page)[0]["parts"]
     assert (part["path"], part["what"]) == ("support/classify", "model")
     assert (part["before"], part["after"]) == ("openai:gpt-4o", "openai:gpt-4o-mini")
