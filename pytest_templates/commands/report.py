@@ -83,7 +83,8 @@ def _summary(report: Report, reports: Sequence[Report]) -> list[str]:
     parts = [f"{counted(len(reports), 'report')}, {counted(len(report.tests), 'test')}{counts and f': {counts}'}"]
     again = sum(len(one.tests) for one in reports) - len(report.tests)
     if again:
-        parts[0] += f"\n{counted(again, 'test')} stood in another report as well, and counts as run again"
+        count = "counts" if again == 1 else "count"
+        parts[0] += f"\n{counted(again, 'test')} stood in another report as well, and {count} as run again"
     without = sum(one.coverage is None for one in reports)
     if report.coverage is not None and without:
         parts[0] += f"\n{counted(without, 'report')} of these without coverage"

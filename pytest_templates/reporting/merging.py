@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from pytest_templates.reporting.conversation import CallStep, Step
 from pytest_templates.reporting.document import Isolation, Reach, Report, Test, report_of
 
+_TESTS_FAILED: Final = 1  # pytest's exit status; also where something else of the run failed
 _NO_TESTS: Final = 5  # pytest's exit status of a run without tests, as of a shard that got none
 _T = TypeVar("_T")
 
@@ -27,15 +28,15 @@ def merged(reports: Sequence[Report]) -> Report:
         for test in report.tests:
             tests.setdefault(test.nodeid, []).append(test)
     order = dict.fromkeys(test.nodeid for report in reports for test in report.tests)
+    attempts = [_joined(tests[nodeid]) for nodeid in order]
     facts: dict[str, Any] = {
         "coverage": _all_of([report.coverage for report in reports], _coverage),
         "stale": _all_of([report.stale for report in reports], dict.fromkeys),
         "title": ", ".join(dict.fromkeys(report.title for report in reports if report.title)),
         "started": min((report.started for report in reports if report.started), default=""),
-        "exit_status": _status([report.exit_status for report in reports]),
+        "exit_status": _status(reports, attempts),
         "pictures": {digest: one for report in reports for digest, one in report.pictures.items()},
     }
-    attempts = (_joined(tests[nodeid]) for nodeid in order)
     return report_of(attempts, sum(report.seconds for report in reports), facts)
 
 
@@ -57,10 +58,22 @@ def _coverage(found: Iterable[Reach]) -> Iterable[Reach]:
     return sorted(reached.values(), key=lambda one: (one.file, one.line))
 
 
-def _status(statuses: Iterable[int | None]) -> int | None:
-    """The worst of some exit statuses; of shards that had no tests only where none had."""
-    known = [status for status in statuses if status is not None]
+def _status(reports: Sequence[Report], tests: Sequence[Test]) -> int | None:
+    """The worst of the exit statuses; of shards that had no tests only where none had.
+
+    The status of a run in which tests failed follows from them, and a test that failed there may have passed since.
+    """
+    of_tests = int(_has_failed(tests))
+    known = [
+        of_tests if report.exit_status == _TESTS_FAILED and _has_failed(report.tests) else report.exit_status
+        for report in reports
+        if report.exit_status is not None
+    ]
     return max([status for status in known if status != _NO_TESTS] or known, default=None)
+
+
+def _has_failed(tests: Iterable[Test]) -> bool:
+    return any(test.outcome in {"failed", "error"} for test in tests)
 
 
 def _joined(attempts: Sequence[Test]) -> Test:

@@ -270,3 +270,36 @@ def test_turns_of_a_loop_count_once_for_each_test(project, run):
     _, out, _ = run("compare", "a.json", "b.json", "-o", "changes.html")
 
     assert [line.split() for line in out.splitlines() if "answer" in line][-1] == ["talk/answer", "answer", "1"]
+
+
+def with_status(text: str, status: int) -> str:
+    return json.dumps(json.loads(text) | {"exit_status": status})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "merged"),
+    [
+        (("failed", 1), ("passed", 0), 0),
+        (("failed", 1), ("failed", 1), 1),
+        (("passed", 1), ("passed", 0), 1),  # something else failed in the first run
+        (("failed", 1), ("passed", 2), 2),
+    ],
+)
+def test_the_exit_status_is_that_of_the_tests_as_they_are_together(project, run, first, second, merged):
+    for name, (outcome, status) in (("1.json", first), ("2.json", second)):
+        project.file(name, with_status(old(outcome=outcome), status))
+
+    run("merge", "1.json", "2.json", "-o", "run.json")
+
+    assert read(project.path / "run.json").exit_status == merged
+
+
+def test_several_tests_count_as_run_again(project, run):
+    text = json.loads(old())
+    text["tests"].append(text["tests"][0] | {"nodeid": "test_it.py::test_other"})
+    for name in ("1.json", "2.json"):
+        project.file(name, json.dumps(text))
+
+    _, out, _ = run("merge", "1.json", "2.json", "-o", "run.json")
+
+    assert "2 tests stood in another report as well, and count as run again" in out
