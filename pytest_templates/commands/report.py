@@ -33,8 +33,8 @@ def merge(files: Sequence[Path], output: Path, say: Say) -> int:
         say: Takes the text.
 
     Raises:
-        ReportError: One of the files is no report, or is given twice; or the output is neither.
-        OSError: The file cannot be written.
+        ReportError: One of the files is no report, or is given twice; or the output is neither, would replace one of
+            them, or cannot be written.
     """
     write_to = _WRITERS.get(output.suffix.lower())
     if write_to is None:
@@ -42,11 +42,11 @@ def merge(files: Sequence[Path], output: Path, say: Say) -> int:
     twice = [file for file, count in Counter(file.resolve() for file in files).items() if count > 1]
     if twice:
         raise ReportError(f"{twice[0]} is given twice: its calls would count twice")
+    _refuse_input(output, files)
     reports = [read(file) for file in files]
     report = merged(reports)
     say("\n\n".join(_summary(report, reports)))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_to(report, output)
+    _write(output, lambda: write_to(report, output))
     say(f"\nthe report is in {output}")
     return 0
 
@@ -61,19 +61,34 @@ def compare_on_page(before: Path, after: Path, output: Path, say: Say) -> int:
         say: Takes the text.
 
     Raises:
-        ReportError: One of the files is no report, or the output is no page.
-        OSError: The file cannot be written.
+        ReportError: One of the files is no report; or the output is no page, would replace one of them, or cannot be
+            written.
     """
     if output.suffix.lower() != ".html":
         raise ReportError(f"-o {output}: two runs side by side are a page: FILE.html")
+    _refuse_input(output, [before, after])
     a, b = read(before), read(after)
     compare(before, after, say)
     for text in _changes(a, b):
         say(f"\n{text}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_comparison(a, b, output)
+    _write(output, lambda: write_comparison(a, b, output))
     say(f"\nthe runs are side by side in {output}")
     return 0
+
+
+def _refuse_input(output: Path, files: Sequence[Path]) -> None:
+    """Refuse to write over a report that is read."""
+    if output.resolve() in {file.resolve() for file in files}:
+        raise ReportError(f"-o {output} would replace a report that is read: name another file")
+
+
+def _write(output: Path, write_it: Callable[[], None]) -> None:
+    """Write the output, in a folder that is made where it is missing."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_it()
+    except OSError as error:
+        raise ReportError(f"{output} cannot be written: {error.strerror or error}") from error
 
 
 def _summary(report: Report, reports: Sequence[Report]) -> list[str]:
@@ -107,19 +122,19 @@ def _changes(a: Report, b: Report) -> list[str]:
         for test in tests
         if test.before is not None and test.after is not None and test.before.samples != test.after.samples
     ]
+    without = sum(not has_conversations(report) for report in (a, b))
+    which = "both reports were" if without == 2 else "one of the reports was"
     return [
+        *([f"prompts and answers are not compared: {which} written without conversations"] if without else []),
         *([table(("template", "what changed", "in tests"), said)] if said else []),
         *([f"samples that passed:\n{table(('test', 'A', 'B'), rates)}"] if rates else []),
     ]
 
 
-def _passed(samples: Samples | None) -> str:
-    return "no samples" if samples is None else f"{samples.passed:,} of {samples.count:,}"
-    without = sum(not has_conversations(report) for report in (a, b))
-    which = "both reports were" if without == 2 else "one of the reports was"
-        *([f"prompts and answers are not compared: {which} written without conversations"] if without else []),
 def _place(part: Part) -> tuple[str, str, str]:
     """What changed, in which template: all turns of a loop are one."""
     return without_iterations(part["path"]) or OUTSIDE, part["what"], part["name"]
 
 
+def _passed(samples: Samples | None) -> str:
+    return "no samples" if samples is None else f"{samples.passed:,} of {samples.count:,}"

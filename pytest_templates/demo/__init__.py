@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final
 
 from pytest_templates.support.text import command_line, counted, table
@@ -219,7 +220,14 @@ def _copied_to(folder: Path, *left_out: str) -> bool:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         print(f"{folder} exists and is not empty: name another folder, as in `demo DIR`", file=sys.stderr)
         return False
-    shutil.copytree(_DESK, folder, ignore=shutil.ignore_patterns("__pycache__", *left_out), dirs_exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+        shutil.copytree(_DESK, folder, ignore=shutil.ignore_patterns("__pycache__", *left_out), dirs_exist_ok=True)
+    except OSError as error:
+        print(f"{folder} cannot be written: {error.strerror or error}", file=sys.stderr)
+        return False
     return True
 
 

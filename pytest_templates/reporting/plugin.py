@@ -129,6 +129,10 @@ def _write_files(config: pytest.Config, results: RunResults | None) -> None:
     data, page = JSON.of(config), PAGE.of(config)
     if data is None and page is None:
         return
+    if data is not None and page is not None and data.resolve() == page.resolve():
+        raise pytest.UsageError(
+            f"--templates-report and --templates-json both name {data}: each needs a file of its own"
+        )
     from pytest_templates.reporting.capture import ConversationCapture
     from pytest_templates.reporting.files import ReportFiles, json_file, page_file
 

