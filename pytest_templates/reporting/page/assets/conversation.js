@@ -149,7 +149,7 @@ function stepItem(step) {
   if (shown.shownBy.has(step.id)) return null;
   const item = h("li", { class: `step of-${step.type}`, id: `step-${step.id}`, tabindex: "-1" }, KINDS[step.type](step), anchor(step));
   if (hasFailed(step)) item.classList.add("failed-here");
-  if (!isFolded(step)) append(item, [failureAt(step), shown.children.has(step.id) ? steps(step.id) : null]);
+  if (!isFolded(step)) append(item, [shown.children.has(step.id) ? steps(step.id) : null, failureAt(step)]);
   return item;
 }
 
