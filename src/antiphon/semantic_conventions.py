@@ -66,6 +66,7 @@ _PROVIDERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 UNKNOWN: Final = "_OTHER"
+_DEEPEST: Final = 100  # levels of a value within each other that are told one by one
 
 _SETTINGS: Final[Mapping[str, tuple[str, Any]]] = MappingProxyType(
     {
@@ -181,16 +182,55 @@ def as_json(content: Mapping[str, Any]) -> Attributes:
 
 def json_text(value: object) -> str:
     """A value as JSON; what has no form there is told as ``repr`` has it."""
-    return json.dumps(value, ensure_ascii=False, default=repr)
+    return json.dumps(plain(value), ensure_ascii=False)
 
 
 def result_text(result: object) -> str:
     """What a tool returned, as a model is told it; what cannot be told as ``repr`` has it."""
     try:
         words, _ = split(result)
-        return told(words)
-    except AntiphonError:
-        return repr(result)
+        return encodable(told(words))
+    except (AntiphonError, ValueError, TypeError, RecursionError):
+        return _shown(result)
+
+
+def encodable(text: str) -> str:
+    r"""A text that UTF-8 can encode, which exporters need: a surrogate on its own is written out, as ``\ud800``."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def plain(value: object) -> Any:
+    """A value as exporters can send it, and JSON can hold it, whatever it is.
+
+    Its texts can be encoded, keys of mappings are texts, and numbers have 64 bits. Anything else is told as ``repr``
+    has it.
+    """
+    return _plain(value, frozenset())
+
+
+def _plain(value: object, around: frozenset[int]) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**63 else _shown(value)
+    if not isinstance(value, Mapping | list | tuple) or id(value) in around or len(around) >= _DEEPEST:
+        return _shown(value)
+    within = around | {id(value)}
+    if isinstance(value, Mapping):
+        return {
+            encodable(key) if isinstance(key, str) else _shown(key): _plain(one, within) for key, one in value.items()
+        }
+    return [_plain(one, within) for one in value]
+
+
+def _shown(value: object) -> str:
+    """What ``repr`` tells; where that fails, of which type the value is."""
+    try:
+        return encodable(repr(value))
+    except Exception:  # noqa: BLE001  # code of the program, or a number of more digits than Python writes
+        return f"<{type(value).__qualname__}>"
 
 
 def _as_input(message: Message) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version as version_of
 from time import perf_counter
@@ -40,7 +41,7 @@ from antiphon.observers import (
     ToolExited,
 )
 from antiphon.parameters import check_kind
-from antiphon.semantic_conventions import Attributes, Version
+from antiphon.semantic_conventions import Attributes, Version, encodable, plain
 from antiphon.session import Run, Session
 from antiphon.signals import Leaving
 from antiphon.templates.base import Template
@@ -138,10 +139,10 @@ class TelemetryObserver(Observer):
         else:
             del self._runs[run]
             context.attach(opened.outside)
-        self._failed(one.span, error, is_told=error is opened.told)
-        opened.told = error
-        self._metrics.invoked(one, error)
-        one.span.end()
+        with one.ending():
+            self._failed(one.span, error, is_told=error is opened.told)
+            opened.told = error
+            self._metrics.invoked(one, error)
 
     def on_suspend(self, event: RunSuspended) -> None:
         """Let the program's own span be the current one, while it has the word."""
@@ -190,16 +191,16 @@ class TelemetryObserver(Observer):
             return
         call, session = event.call, event.entered.session
         error = None if isinstance(call.error, GeneratorExit) else call.error  # the program has heard enough
-        if one.span.is_recording():
-            one.span.set_attributes(conventions.response_attributes(call, self._version))
-            one.span.set_attribute("antiphon.model.chosen_by", call.chosen_by)
-            is_told = error is not None and any(inner.error is error for inner in call.inner)
-            self._failed(one.span, error, is_told=is_told)
-        if self._in_spans or self._in_events:
-            self._tell_content(one, call, session)
-        self._note_told(session, error)
-        self._metrics.called(one, call, error)
-        one.span.end()
+        with one.ending():
+            if one.span.is_recording():
+                one.span.set_attributes(plain(conventions.response_attributes(call, self._version)))
+                one.span.set_attribute("antiphon.model.chosen_by", call.chosen_by)
+                is_told = error is not None and any(inner.error is error for inner in call.inner)
+                self._failed(one.span, error, is_told=is_told)
+            if self._in_spans or self._in_events:
+                self._tell_content(one, call, session)
+            self._note_told(session, error)
+            self._metrics.called(one, call, error)
 
     def on_tool_enter(self, event: ToolEntered) -> None:
         """Begin the span of a tool, and make it the current one."""
@@ -224,15 +225,16 @@ class TelemetryObserver(Observer):
             return
         one.detach()
         error = None if isinstance(event.error, GeneratorExit) else event.error
-        self._failed(one.span, error)
-        if self._in_spans and error is None and one.span.is_recording():
-            one.span.set_attribute("gen_ai.tool.call.result", conventions.result_text(event.result))
-        self._note_told(event.entered.session, error)
-        self._metrics.executed(one, event.seconds, error)
-        one.span.end()
+        with one.ending():
+            self._failed(one.span, error)
+            if self._in_spans and error is None and one.span.is_recording():
+                one.span.set_attribute("gen_ai.tool.call.result", conventions.result_text(event.result))
+            self._note_told(event.entered.session, error)
+            self._metrics.executed(one, event.seconds, error)
 
     def _begun(self, name: str, attributes: Attributes, kind: SpanKind = SpanKind.INTERNAL) -> _Open:
-        span = self._tracer.start_span(name, kind=kind, attributes=attributes)
+        attributes = plain(attributes)
+        span = self._tracer.start_span(encodable(name), kind=kind, attributes=attributes)
         return _Open(span, trace.set_span_in_context(span), attributes)
 
     def _failed(self, span: Span, error: BaseException | None, *, is_told: bool = False) -> None:
@@ -241,13 +243,13 @@ class TelemetryObserver(Observer):
             return
         shows_answer = isinstance(error, BadAnswer) and not self._in_spans
         message = "" if shows_answer else _message(error)
-        span.set_status(Status(StatusCode.ERROR, message or None))
+        span.set_status(Status(StatusCode.ERROR, encodable(message) or None))
         span.set_attribute(conventions.ERROR_TYPE, conventions.error_type(error))
         if is_told:
             return
         frames = traceback.format_tb(error.__traceback__) if shows_answer else traceback.format_exception(error)
         said: Attributes = {"exception.type": conventions.error_type(error), "exception.stacktrace": "".join(frames)}
-        span.add_event("exception", {**said, "exception.message": message} if message else said)
+        span.add_event("exception", plain({**said, "exception.message": message} if message else said))
 
     def _note_told(self, session: Session, error: BaseException | None) -> None:
         opened = self._runs.get(session.run)
@@ -261,11 +263,7 @@ class TelemetryObserver(Observer):
         if self._in_events:
             self._logger.emit(
                 event_name="gen_ai.client.inference.operation.details",
-                attributes={
-                    **one.attributes,
-                    **conventions.response_attributes(call, self._version),
-                    **content,
-                },
+                attributes=plain({**one.attributes, **conventions.response_attributes(call, self._version), **content}),
                 context=one.inside,
             )
 
@@ -296,6 +294,14 @@ class _Open:
     def detach(self) -> None:
         """Let what was current before be so again. No token is reset: what nobody finished is closed anywhere."""
         context.attach(self.outside)
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Tell in a block how it went, and end the span, whatever happens there."""
+        try:
+            yield
+        finally:
+            self.span.end()
 
 
 @dataclass(slots=True)
@@ -357,7 +363,7 @@ class _Metrics:
         """A model was called. A call that consists of others is not counted again."""
         attributes = _some_of(one.attributes, *_OF_CALLS)
         if call.served_by is not None:
-            attributes[conventions.RESPONSE_MODEL] = call.served_by
+            attributes[conventions.RESPONSE_MODEL] = encodable(call.served_by)
         if call.seconds_to_text is not None and not call.inner:
             self._first_chunk.record(call.seconds_to_text, attributes, one.inside)
         if conventions.own_usage(call) is not None:

@@ -13,6 +13,9 @@ from typing import Any, Self
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -46,6 +49,7 @@ from antiphon import (
     tool,
 )
 from antiphon.errors import InvalidType, InvalidValue, OutputError, PackageMissing, ServerError
+from antiphon.observers import ToolEntered, ToolExited
 from antiphon.telemetry import CONTENT_VARIABLE, VERSION_VARIABLE, TelemetryObserver
 
 
@@ -95,6 +99,14 @@ class Telemetry:
             if metric.name == name
         ]
         return [point for metric in found for point in metric.data.data_points]
+
+    def export(self) -> None:
+        """Encode all of it as it would be sent to a collector."""
+        encode_spans(self.exporter.get_finished_spans()).SerializeToString()
+        encode_logs(self.logs.get_finished_logs()).SerializeToString()
+        data = self.reader.get_metrics_data()
+        assert data is not None
+        encode_metrics(data).SerializeToString()
 
 
 @pytest.fixture
@@ -619,6 +631,64 @@ def test_events_hold_what_is_said_where_that_is_asked_for(monkeypatch):
     assert [event.span_id for event in events] == [span.context.span_id for span in calls]
     assert events[0].attributes["gen_ai.input.messages"][0]["parts"][0]["content"] == SECRET
     assert events[0].attributes["gen_ai.request.model"] == "gpt-4o-mini"
+
+
+def _circular() -> dict[str, Any]:
+    known: dict[str, Any] = {"list": []}
+    known["list"].append(known["list"])
+    return known
+
+
+class Unsaid:
+    """What cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise OSError("nothing to show")
+
+
+NO_JSON = {
+    "more digits than Python writes": ({"number": 10**5000}, '{"number": "<int>"}'),
+    "more than 64 bits": ({"number": 2**70}, '{"number": "1180591620717411303424"}'),
+    "a key that is a tuple": ({"at": {(1, 2): "here"}}, '{"at": {"(1, 2)": "here"}}'),
+    "a list in itself": (_circular(), '{"list": ["[[...]]"]}'),
+    "an object that cannot be shown": ({"it": Unsaid()}, '{"it": "<Unsaid>"}'),
+    "half a character": ({"at": {"\ud800": "\udfff"}}, '{"at": {"\\\\ud800": "\\\\udfff"}}'),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), NO_JSON.values(), ids=NO_JSON)
+def test_content_that_has_no_form_in_json_ends_no_call_and_no_export(arguments, told, monkeypatch):
+    monkeypatch.setenv(CONTENT_VARIABLE, "SPAN_AND_EVENT")
+    telemetry = Telemetry()
+    wanted = ToolCall(id="1", name="look", arguments=arguments)
+
+    with observing(telemetry.observer):
+        said = Saying(Reply(tool_calls=[wanted])).send(Session(messages=[Message(role="user", content="Go on.")]))
+        entered = ToolEntered(wanted, None, "", None, Session())
+        telemetry.observer.on_tool_enter(entered)
+        telemetry.observer.on_tool_exit(ToolExited(entered, arguments, None, 0.0))
+
+    assert said.tool_calls[0].name == "look"
+    (call, tool) = telemetry.spans
+    assert tool.attributes["gen_ai.tool.call.arguments"] == told
+    (answer,) = json.loads(call.attributes["gen_ai.output.messages"])
+    assert answer["parts"][0]["arguments"] == json.loads(told)
+    telemetry.export()
+
+
+def test_what_utf_8_cannot_encode_is_exported_wherever_it_stands(telemetry):
+    half = "half \ud800"
+
+    with pytest.raises(Broken):
+        Runner(Saying(Broken(half), name=f"openai:{half}")).run(
+            template=LinearTemplate([UserTemplate("Go on."), AssistantTemplate(template_id="answer")])
+        )
+
+    call = telemetry.named("chat half \\ud800")
+    assert call.status.description == "half \\ud800"
+    assert call.attributes["gen_ai.request.model"] == "half \\ud800"
+    assert call.events[0].attributes["exception.message"] == "half \\ud800"
+    telemetry.export()
 
 
 def test_a_content_that_the_conventions_do_not_know_is_refused(monkeypatch):
