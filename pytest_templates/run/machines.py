@@ -21,6 +21,7 @@ from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.support.files import CACHE_FOLDER
 
 _MAIN: Final = "templates_main"  # in what the main process sends to workers
+_IGNORE: Final = ".gitignore"
 _TOKENS: Final = pytest.StashKey["Tokens"]()
 
 
@@ -108,7 +109,6 @@ class Tokens:
         self._config = config
         self._cache = config.rootpath / CACHE_FOLDER
         self._token: Path | None = None
-        self._is_own_cache = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -124,24 +124,24 @@ class Tokens:
         )
 
     def pytest_unconfigure(self) -> None:
-        """Remove the token."""
+        """Remove the token, and the folder around it where nothing else is in there, such as that of another run."""
         if self._token is None:
             return
         shutil.rmtree(self._token, ignore_errors=True)
-        if self._is_own_cache:
-            with suppress(OSError):  # something else has come to lie there
-                (self._cache / ".gitignore").unlink(missing_ok=True)
+        with suppress(OSError):  # another run may do the same, or begin
+            if {path.name for path in self._cache.iterdir()} <= {_IGNORE}:
+                (self._cache / _IGNORE).unlink(missing_ok=True)
                 self._cache.rmdir()
 
     def _make(self) -> None:
         if self._token is not None:
             return
         token = self._cache / f"run-{secrets.token_hex(8)}"
-        self._is_own_cache = not self._cache.exists()
         with suppress(OSError):  # the folder may not be written to: what workers write is refused when it comes
+            self._cache.mkdir(parents=True, exist_ok=True)
+            if not any(self._cache.iterdir()):
+                (self._cache / _IGNORE).write_text("*\n", encoding="utf-8")
             token.mkdir(parents=True)
-            if self._is_own_cache:
-                (self._cache / ".gitignore").write_text("*\n", encoding="utf-8")
             self._token = token
 
     def is_seen_by(self, node: Any) -> bool:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pytest_templates.run.machines import MainView
+from pytest_templates.run.machines import MainView, Tokens
 
 PROGRAM = """
 import time
@@ -142,6 +143,44 @@ def test_a_worker_in_the_same_folder_sends_nothing(project):
     result.assert_outcomes(passed=9)
     assert "cassettes/shared.yaml" in written(project)
     assert not [name for name in written(project) if "antiphon_cache" in name]
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Callable[[], Tokens]:
+    """Begins a run with a worker elsewhere, in one folder."""
+
+    def begin() -> Tokens:
+        config: Any = SimpleNamespace(rootpath=tmp_path, invocation_params=SimpleNamespace(dir=tmp_path))
+        spec = SimpleNamespace(popen=False)
+        tokens = Tokens(config)
+        tokens.pytest_configure_node(SimpleNamespace(gateway=SimpleNamespace(spec=spec, id="gw0"), workerinput={}))
+        return tokens
+
+    return begin
+
+
+def test_the_last_run_in_a_folder_leaves_none_of_it(begun, tmp_path):
+    cache = tmp_path / ".antiphon_cache"
+    first, second = begun(), begun()
+
+    first.pytest_unconfigure()
+    assert (cache / ".gitignore").read_text("utf-8") == "*\n"
+    assert len([*cache.iterdir()]) == 2, "that, and the token of the second one"
+
+    second.pytest_unconfigure()
+    assert not cache.exists()
+
+
+def test_a_run_leaves_what_others_keep_in_the_folder(begun, tmp_path):
+    cache = tmp_path / ".antiphon_cache"
+    tokens = begun()
+    (cache / "remote").mkdir()
+    tokens.pytest_unconfigure()
+    assert {path.name for path in cache.iterdir()} == {".gitignore", "remote"}
+
+    (cache / ".gitignore").unlink()
+    begun().pytest_unconfigure()
+    assert {path.name for path in cache.iterdir()} == {"remote"}
 
 
 SENDS_NOTHING = """
