@@ -66,7 +66,6 @@ class Attempt:
         self.skipped = False
         self.resources = ExitStack()
         self.stash = pytest.Stash()
-        self._faults: dict[int, str] = {}  # by the identity of the call
         self._failed_as_expected = False
         self._is_checked = False
         self._brought: list[dict[str, Any]] = []  # by the reports of samples
@@ -120,9 +119,6 @@ class Attempt:
         self.trace.calls.append(call)
         source = self.hook.source_of(attempt=self, call=call) or _UNKNOWN
         self.calls.append((call, source))
-        fault = self.hook.fault_of(attempt=self, call=call)
-        if fault is not None:
-            self._faults[id(call)] = fault
         if self.failures.is_over:
             return
         try:
@@ -174,7 +170,8 @@ class Attempt:
         if report.when == "teardown":
             report.duration -= self.repeated_for
             if self.calls:
-                rows = [row_of(call, source.name, self._faults.get(id(call))) for call, source in self.calls]
+                fault_of = self.hook.fault_of
+                rows = [row_of(call, source.name, fault_of(attempt=self, call=call)) for call, source in self.calls]
                 CALLS.put(report, rows)
             add_brought(report, self._brought)
         self.hook.attempt_is_reported(attempt=self, report=report)

@@ -74,7 +74,7 @@ class Life:
 
     @hookspec(firstresult=True)
     def fault_of(self, attempt: Attempt, call: ModelCall) -> str | None:
-        """The fault that a test put in place of the answer to a call that has just ended, or into it."""
+        """The fault that a test put in place of the answer to a call that has ended, or into it."""
 
     @hookspec
     def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:

@@ -322,6 +322,7 @@ class CallRecorder:
             origin=self._model.origin if by is None else by.origin,
             asked=self._asked.origin,
             inner=inner,
+            notes=self._under_way.notes,
         )
 
 

@@ -39,10 +39,12 @@ class CallUnderWay:
         caller: Who is asking.
         recorder: What records the call, referred to weakly: nothing of a call is kept by this. ``None`` when it has
             ended.
+        notes: See ``ModelCall``; code notes here what it does to the call, in any thread or task of its own.
     """
 
     caller: Caller
     recorder: ref[Any] | None = None
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 CURRENT_CALL: ContextVar[CallUnderWay | None] = ContextVar("antiphon_call", default=None)
@@ -82,6 +84,7 @@ class ModelCall:
         origin: The model object that answered, for a forked one the model it was first copied from.
         asked: The model object that was asked, likewise: ``origin``, or the model around it.
         inner: The calls that the model made while it answered, in the order in which they ended.
+        notes: What was noted about it while it was under way, by what noted it, such as the fault that a test put in.
     """
 
     template_id: str
@@ -99,6 +102,7 @@ class ModelCall:
     origin: object = field(repr=False, compare=False)
     asked: object = field(default=None, repr=False, compare=False)
     inner: tuple[ModelCall, ...] = field(default=(), repr=False)
+    notes: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

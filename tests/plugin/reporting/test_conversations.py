@@ -331,3 +331,37 @@ def test_tools_that_cannot_be_run_and_faults_are_told(project, report_of, drawn)
     errors = [step["error"] for step in tools["steps"] if step["type"] == "tool"]
     assert [error.partition(":")[0] for error in errors] == ["InvalidValue", "KeyError", "ValidationError"]
     assert [call["fault"] for call in faults["calls"]] == ["truncated(after=3)", "empty()", "timeout()", None]
+
+
+def test_a_fault_is_told_of_the_call_whose_model_met_it_in_a_task_or_thread_of_its_own(project, report_of):
+    project.tests(
+        """
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+        from contextvars import copy_context
+        from pytest_templates import faults
+
+        class Patient(Model):
+            name = "patient"
+
+            def __init__(self, model):
+                self.model = model
+
+            def _send(self, session):
+                with ThreadPoolExecutor() as pool:
+                    return pool.submit(copy_context().run, self.model.send, session).result()
+
+            async def _asend(self, session):
+                return await asyncio.wait_for(asyncio.create_task(self.model.asend(session)), 5)
+
+        def test_it(scripted_model):
+            model = Patient(scripted_model(Fail(faults.empty()), Fail(faults.truncated(after=3)), "fine"))
+            asyncio.run(Runner(model, template=talk()).arun())
+            ask(model)
+            ask(model)
+        """
+    )
+
+    (test,) = report_of()["tests"]
+
+    assert [call["fault"] for call in test["calls"]] == ["empty()", "truncated(after=3)", None]
