@@ -55,7 +55,7 @@ class RunResults:
             self._reports += 1
             self._tests.setdefault(report.nodeid, TestProgress(report.nodeid)).add(report)
             for row in CONVERSATION.all_of(report):
-                self._pictures |= row["pictures"]
+                self._pictures |= row.pop("pictures", {})  # many tests attach the same
 
     def report(self) -> Report:
         """The report of the run so far, without secrets."""

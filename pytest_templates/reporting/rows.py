@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 from pytest_templates.run.report_data import ReportData
 
@@ -14,7 +14,8 @@ class ConversationRow(TypedDict):
         messages: The fields of each of its messages: see `conversation.Message`.
         steps: The fields of each of its steps; its calls are those of the attempt.
         failed_at: The step at which it failed; ``None`` where it did not, or there is none.
-        pictures: The pictures that messages attach, by digest: see `document.Picture`.
+        pictures: The pictures that messages attach, by digest: see `document.Picture`. The main process keeps those of
+            all tests together, and takes them out.
         sample: The number of the sample, from 1; ``None`` for an attempt as a whole.
         passed: Whether the sample passed.
     """
@@ -22,7 +23,7 @@ class ConversationRow(TypedDict):
     messages: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     failed_at: int | None
-    pictures: dict[str, dict[str, Any]]
+    pictures: NotRequired[dict[str, dict[str, Any]]]
     sample: int | None
     passed: bool
 

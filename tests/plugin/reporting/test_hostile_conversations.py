@@ -103,6 +103,36 @@ def test_pictures_are_told_once_and_those_that_are_too_large_are_left_out(projec
     assert report["pictures"] == {digest: {"media_type": "image/png", "content": "c21hbGw="}}
 
 
+def test_a_picture_is_kept_once_however_many_tests_attach_it(project, report_of):
+    project.file("conftest.py", KEEPS_REPORTS)
+    project.tests(
+        """
+        @pytest.mark.parametrize("number", range(2))
+        def test_it(scripted_model, number):
+            said = UserTemplate("See.", attachments=[Image.from_bytes(b"small", "image/png")])
+            Runner(scripted_model("Seen."), template=LinearTemplate([said, AssistantTemplate()])).run()
+        """
+    )
+
+    assert [one["content"] for one in report_of()["pictures"].values()] == ["c21hbGw="]
+    assert (project.path / "kept.txt").read_text("utf-8") == "6 reports, 0 of them with pictures"
+
+
+KEEPS_REPORTS = """
+from pathlib import Path
+
+REPORTS = []
+
+def pytest_runtest_logreport(report):
+    REPORTS.append(report)
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        holding = sum("c21hbGw=" in repr(vars(report)) for report in REPORTS)
+        Path("kept.txt").write_text(f"{len(REPORTS)} reports, {holding} of them with pictures")
+"""
+
+
 def test_of_a_text_that_is_longer_than_anybody_reads_the_beginning_is_told(project, report_of):
     project.tests("def test_it(scripted_model):\n    ask(scripted_model('x' * 1_000_005))\n")
 
