@@ -1,4 +1,9 @@
-"""The messages of a test, each once, however often it is sent; in time and memory linear in what is new."""
+"""The messages of a test, each once, however often it is sent.
+
+A conversation that grows at its end costs time and memory for what is new alone. One that is changed elsewhere, such as
+by a program that replaces its first message at every turn, is read anew as a whole after each change, as the engine
+copies it then.
+"""
 
 from __future__ import annotations
 
