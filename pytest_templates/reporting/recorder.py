@@ -349,7 +349,11 @@ class ConversationRecorder:
         return self._last() if at is None else at
 
     def _came_up(self, error: BaseException) -> int | None:
-        """The step at which an error came up: it is noted before the call that it fails, or raised behind it."""
+        """The step at which an error came up; ``None`` where it was never seen.
+
+        An error may be among those that fail the test before the call that it is about has a step: then the step that
+        was the last one so far is noted for it. The step of the call comes later, and is the one that is meant.
+        """
         raised, noted = self._raised.get(id(error)), self._noted.get(id(error))
         steps = [*([] if raised is None else [raised[1]]), *([] if noted is None else [noted])]
         return max(steps, default=None)

@@ -1,4 +1,9 @@
-"""Failures that come when their test is over, or in a process that it has forked: the run fails for them."""
+"""Failures that no test can report any more, for which the run fails.
+
+A thread or task that a test has left running may fail when that test has its outcome. A process that a test has forked
+has a copy of the test, and no way to fail the one that pytest reports: it writes its failures to files of a temporary
+folder, where the process that runs the tests finds them. A worker of pytest-xdist sends all of it when it ends.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +26,12 @@ _SENT: Final = "templates_late_failures"
 
 
 class LateFailure(NamedTuple):
-    """A failure that came too late, or from elsewhere.
+    """A failure that its test does not report.
 
     Attributes:
-        nodeid: The test that it belongs to, or what else it belongs to.
-        text: What went wrong.
-        where: Where it came up, in words.
+        nodeid: The id of the test, or the name of the worker that it is about.
+        text: The error, as it is printed.
+        where: Where the error came up, as it is printed behind the test.
     """
 
     nodeid: str
@@ -35,13 +40,13 @@ class LateFailure(NamedTuple):
 
 
 class LateFailures:
-    """Collects the failures of tests that are over, in this process and in those that it has forked.
+    """Collects these failures in one process; the main process has those of all workers in the end.
 
     Args:
-        config: The run.
+        config: The configuration of this process.
 
     Attributes:
-        found: Those that are known so far.
+        found: The failures so far.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -56,7 +61,7 @@ class LateFailures:
         return os.getpid() != self._process
 
     def add(self, nodeid: str, error: Exception, where: str = LateFailure._field_defaults["where"]) -> None:
-        """Take a failure of a test that is over, or was forked off."""
+        """Add a failure: here, or in a forked process to the files that the process of the tests reads."""
         failure = LateFailure(nodeid, failure_text([error]), where)
         if self.is_forked:
             self._send(failure)
@@ -70,7 +75,10 @@ class LateFailures:
         written.rename(written.with_suffix(".json"))
 
     def of_forked(self, nodeid: str) -> list[str]:
-        """The texts of what has failed so far in processes that a test has forked, each once."""
+        """Take out the failures that a test's forked processes have written so far, and return their texts.
+
+        The test itself is still under way, and can report them.
+        """
         self._receive()
         of_test = [failure for failure in self.found if failure.nodeid == nodeid]
         self.found = [failure for failure in self.found if failure.nodeid != nodeid]
@@ -84,7 +92,7 @@ class LateFailures:
             file.unlink()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the run; in a worker, tell the main process."""
+        """Fail the run if there are failures; in a worker, send them to the main process, which does."""
         self._receive()
         if not self.is_forked:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -96,27 +104,27 @@ class LateFailures:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what a worker has found."""
+        """Add the failures that a worker has sent."""
         self.found += [LateFailure(*row) for row in getattr(node, "workeroutput", {}).get(_SENT, ())]
 
 
 def collect(config: pytest.Config) -> None:
-    """Collect late failures from now on."""
+    """Begin to collect the late failures of a run."""
     late = config.stash[_LATE] = LateFailures(config)
     config.pluginmanager.register(late, "templates-late-failures")
 
 
 def late_failures_in(config: pytest.Config) -> LateFailures:
-    """What comes too late in a run."""
+    """The collected late failures of a run."""
     return config.stash[_LATE]
 
 
 class Failures(list[Exception]):
-    """The errors that fail a test; those that come too late, or in a forked process, fail the run.
+    """The errors that fail one test. One that is added when the test is over, or in a forked process, is late as well.
 
     Args:
         item: The test.
-        watch: Called with the first of them, before it is added.
+        watch: Called before the first error is added.
 
     Attributes:
         is_over: Whether the test is over.
@@ -144,15 +152,18 @@ class Failures(list[Exception]):
             self.append(error)
 
     def settle(self, error: BaseException) -> None:
-        """Let an error be one that the test expects: where it is one of these, it fails nothing."""
+        """Mark an error as expected by the test, as one that ``pytest.raises`` has caught: it does not fail the test.
+
+        An error that is not in this list is left alone.
+        """
         self._settled.update(id(one) for one in self if one is error)
 
     def unsettled(self, begin: int = 0) -> list[Exception]:
-        """Those that the test does not expect, from one on."""
+        """The errors from a position on that are not marked as expected."""
         return [error for error in self[begin:] if id(error) not in self._settled]
 
     def add_those_of_forked(self) -> None:
-        """Add what has failed so far in processes that the test has forked."""
+        """Add the failures that the test's forked processes have written so far, so that the test reports them."""
         texts = [] if self._late is None else self._late.of_forked(self._nodeid)
         if texts:
             from pytest_templates.errors import TestingError
