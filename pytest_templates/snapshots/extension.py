@@ -17,6 +17,7 @@ from pytest_templates.run.under_way import current_attempt
 from pytest_templates.snapshots.blocks import from_text
 from pytest_templates.snapshots.conversation import snapshot_text
 from pytest_templates.snapshots.diff import changes_of, conversation_difference, path_of
+from pytest_templates.snapshots.sending import note_written
 from pytest_templates.support.files import atomic_write, safe_name
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class ConversationExtension(SingleFileSnapshotExtension):
         path = Path(snapshot_collection.location)
         [snapshot] = snapshot_collection
         atomic_write(path, str(snapshot.data))
+        note_written(path)
 
 
 def _tell(before: str, after: str) -> None:

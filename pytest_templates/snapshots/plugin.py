@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(UpdateGuard(config), "templates-snapshots")
     join(config, Repetitions(), "snapshots-repetitions")
     if is_worker(config):
-        config.pluginmanager.register(SnapshotSender(config), "templates-snapshots-sender")
+        join(config, SnapshotSender(config), "snapshots-sender")
     else:
         join(config, SnapshotReceiver(config), "snapshots-receiver")
 
