@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,7 +18,6 @@ import pytest
 from pytest_templates.run.machines import MainView, Tokens
 
 PROGRAM = """
-import time
 from decimal import Decimal
 
 class Paid(Model):
@@ -35,24 +32,31 @@ def talk_about(text):
     asking = LinearTemplate([UserTemplate(text), AssistantTemplate()])
     return Runner(Paid()).run(template=LinearTemplate([UserTemplate(text), SubroutineTemplate(asking, "asking")]))
 """
-TESTS = """
+SHARED = """
+import os
+import time
+
+@pytest.mark.llm_cassette("shared")
+@pytest.mark.parametrize("number", range(3))
+def test_shared(number):
+    time.sleep(0 if number else float(os.environ.get("FIRST_TAKES", "0")))
+    talk_about(f"shared {number}")
+"""
+TESTS = (
+    SHARED
+    + """
 @pytest.mark.xdist_group("own")
 @pytest.mark.llm_cassette
 @pytest.mark.parametrize("number", range(3))
 def test_own(number, llm_snapshot):
     assert talk_about(f"own {number}") == llm_snapshot
 
-@pytest.mark.llm_cassette("shared")
-@pytest.mark.parametrize("number", range(3))
-def test_shared(number):
-    time.sleep(0 if number else 0.5)  # the first one is done last, where there are several workers
-    talk_about(f"shared {number}")
-
 @pytest.mark.llm_cassette("asked by both")
 @pytest.mark.parametrize("number", range(2))
 def test_both(number):
     talk_about("again")
 """
+)
 RECORDING = ("--templates-record=missing", "--snapshot-update", "--templates-lock=update", "--templates-json=run.json")
 
 
@@ -90,18 +94,32 @@ def clear(project: Any) -> None:
     shutil.rmtree(project.path / "elsewhere", ignore_errors=True)
 
 
-def elsewhere(project: Any) -> list[str]:
-    """The options for two workers in folders of their own."""
-    folders = [project.path.parent / f"elsewhere-{project.path.name}" / name for name in "ab"]
+def elsewhere(project: Any, workers: str = "ab") -> list[str]:
+    """The options for workers in folders of their own, named by a letter each."""
+    folders = [project.path.parent / f"elsewhere-{project.path.name}" / name for name in workers]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     return ["-d", *[f"--tx=popen//chdir={folder}" for folder in folders]]
 
 
-def test_whoever_runs_the_tests_the_run_tells_and_leaves_the_same(project, started):
+_ALONE: list[tuple[dict[str, Any], dict[str, str]]] = []
+
+
+@pytest.fixture
+def alone(project: Any, started: Callable[..., pytest.RunResult]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a run of the tests in one process has told and left: the same in every project, so it is run once."""
+    if not _ALONE:
+        project.tests(PROGRAM + TESTS)
+        started(*RECORDING).assert_outcomes(passed=8)
+        _ALONE.append((told(project), written(project)))
+        clear(project)
+    return _ALONE[0]
+
+
+def test_whoever_runs_the_tests_the_run_tells_and_leaves_the_same(project, started, alone, monkeypatch):
     project.tests(PROGRAM + TESTS)
-    started(*RECORDING).assert_outcomes(passed=8)
-    alone, files = told(project), written(project)
+    alone, files = alone
+    monkeypatch.setenv("FIRST_TAKES", "0.3")  # seconds: of those that share a cassette, the first one is done last
     assert alone["totals"]["calls"] == 8
     assert {*files} >= {"cassettes/shared.yaml", "templates.lock", "__snapshots__/test_it/test_own[2].chat"}
 
@@ -114,7 +132,8 @@ def test_whoever_runs_the_tests_the_run_tells_and_leaves_the_same(project, start
         assert told(project)["totals"] == alone["totals"], options
         assert written(project) == files, options
 
-    replayed = started("--templates-lock=check", "--templates-json=run.json", *elsewhere(project))
+    monkeypatch.delenv("FIRST_TAKES")
+    replayed = started("--templates-lock=check", "--templates-json=run.json", *elsewhere(project, "c"))
     replayed.assert_outcomes(passed=8)
     assert told(project)["totals"] == alone["totals"]
     project.says(replayed, "8 replayed", "3 snapshots passed")
@@ -136,11 +155,11 @@ def test_paths_are_told_as_the_main_process_knows_them(tmp_path):
 
 def test_a_worker_in_the_same_folder_sends_nothing(project):
     project.ini("testpaths = test_it.py")
-    project.tests(PROGRAM + TESTS + SENDS_NOTHING)
+    project.tests(PROGRAM + SHARED + SENDS_NOTHING)
 
     result = project.run("-Wignore", "-d", f"--tx=popen//chdir={project.path}", *RECORDING)
 
-    result.assert_outcomes(passed=9)
+    result.assert_outcomes(passed=4)
     assert "cassettes/shared.yaml" in written(project)
     assert not [name for name in written(project) if "antiphon_cache" in name]
 
@@ -227,7 +246,7 @@ def test_answers_of_a_test_that_fails_elsewhere_wait_where_the_run_was_started(p
     assert [one.name for one in (project.path / "cassettes").rglob("*.yaml")] == ["test_asks_more_each_time.yaml"]
 
     monkeypatch.setenv("FINE", "the first")
-    result = started("--templates-record=missing", "-k", "fails or more", *elsewhere(project))  # which asks anew
+    result = started("--templates-record=missing", "-k", "fails or more", *elsewhere(project, "c"))  # which asks anew
 
     result.assert_outcomes(passed=2, failed=1)
     project.says(result, "answers wait for the next recording", "[second] (1 answer)")
@@ -244,7 +263,7 @@ def test_answers_of_a_test_that_fails_elsewhere_wait_where_the_run_was_started(p
 @pytest.mark.skipif(os.name == "nt", reason="a file in the place of a folder is told otherwise there")
 def test_a_run_fails_where_it_cannot_keep_what_a_worker_sends(project, started):
     project.tests(PROGRAM + TESTS)
-    folders = elsewhere(project)
+    folders = elsewhere(project, "a")
     conftest = project.file("conftest.py", REFUSING).read_text("utf-8")
 
     result = started("--templates-record=missing", "--snapshot-update", "-k", "own", *folders)
@@ -302,11 +321,9 @@ def test_dies():
 
 
 @pytest.mark.parametrize("is_elsewhere", [False, True], ids=["beside", "elsewhere"])
-def test_what_others_did_adds_up_where_a_worker_dies(is_elsewhere, project, started, monkeypatch):
-    project.tests(PROGRAM + TESTS)
-    started(*RECORDING[:2], RECORDING[3]).assert_outcomes(passed=8)
-    alone, files = told(project), written(project)
-    clear(project)
+def test_what_others_did_adds_up_where_a_worker_dies(is_elsewhere, project, started, alone, monkeypatch):
+    alone, files = alone
+    files = {name: text for name, text in files.items() if name != "templates.lock"}
     project.tests(PROGRAM + TESTS + DYING)
     monkeypatch.setenv("DIES", "yes")
 
@@ -356,25 +373,15 @@ def machine(number: int, folder: Path) -> Iterator[str]:
     name, net = f"tpl{os.getpid()}x{number}", f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 250}"
     near, far = (f"{net}.{4 * number + end}" for end in (1, 2))
     with namespace(name, near, far):
-        command = [sys.executable, "-m", "execnet.script.socketserver", f"{far}:8888"]
-        server = subprocess.Popen(["ip", "netns", "exec", name, *command], cwd=folder, stdout=subprocess.DEVNULL)
-        try:
-            end = time.monotonic() + 20
-            while not _answers(far) and time.monotonic() < end:
-                time.sleep(0.05)
-            yield f"{far}:8888"
-        finally:
-            server.kill()
-            server.wait(10)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            return probe.connect_ex((address, 8888)) == 0
-    except OSError:
-        return False
+        command = [sys.executable, "-u", "-m", "execnet.script.socketserver", f"{far}:8888"]
+        entering = ["ip", "netns", "exec", name, *command]
+        with subprocess.Popen(entering, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                assert server.stdout is not None
+                assert "Entering Accept loop" in server.stdout.readline()
+                yield f"{far}:8888"
+            finally:
+                server.kill()
 
 
 def _can_make_namespaces() -> bool:
@@ -388,13 +395,11 @@ def _can_make_namespaces() -> bool:
         return False
 
 
-def test_two_machines_add_up_and_what_they_record_is_here(project, started):
+def test_two_machines_add_up_and_what_they_record_is_here(project, alone):
     if not _can_make_namespaces():
         pytest.skip("network namespaces with a wire between them are not to be had here: Linux, root and iproute2")
     project.tests(PROGRAM + TESTS)
-    started(*RECORDING).assert_outcomes(passed=8)
-    alone, files = told(project), written(project)
-    clear(project)
+    alone, files = alone
     with ExitStack() as machines:
         folders = [project.path.parent / f"machine-{project.path.name}-{number}" for number in (0, 1)]
         for folder in folders:
