@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -16,7 +15,9 @@ from pytest_templates.run.processes import worker_input
 from pytest_templates.support.text import OUTSIDE, command_line, counted, folded, visible, visible_lines
 
 if TYPE_CHECKING:
-    from antiphon import Message, ModelCall
+    from antiphon import Message, ModelCall, Reply
+    from antiphon.observers import SubroutineEntered, SubroutineExited
+    from pytest_templates.reporting.transcript import Moment
 
 TITLE: Final = "conversation"
 _COLUMNS: Final = "templates_columns"  # in what the main process sends to workers
@@ -58,17 +59,36 @@ class ConversationSections:
         node.workerinput[_COLUMNS] = self._columns
 
     @hookimpl
+    def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:
+        """Keep where a subroutine has begun, in case that the test fails."""
+        from pytest_templates.reporting.transcript import SubroutineBegun
+
+        _keep(attempt, SubroutineBegun(event.parent.picture()))
+
+    @hookimpl
+    def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
+        """Keep where it has ended."""
+        from pytest_templates.reporting.transcript import SubroutineEnded
+
+        child = None if event.child is None else event.child.picture()
+        _keep(attempt, SubroutineEnded(event.parent.picture(), child))
+
+    @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Add the section to a report that fails, unless another one of this attempt has shown all of it."""
-        calls = attempt.trace.calls if attempt.calls else []
-        if report.failed and len(calls) > attempt.stash.get(_SHOWN, 0):
-            attempt.stash[_SHOWN] = len(calls)
+        if not report.failed or not attempt.calls:
+            return
+        said = _said_in(attempt)
+        if len(said) > attempt.stash.get(_SHOWN, 0):
+            attempt.stash[_SHOWN] = len(said)
             redact = redaction_of(attempt)
-            lines = [*_lines(calls, redact, self._columns), "", redact(_more(attempt.item))]
+            lines = [*_lines(said, redact, self._columns), "", redact(_more(attempt.item))]
             report.sections.append((TITLE, "\n".join(lines)))
 
 
-_SHOWN: Final = pytest.StashKey[int]()  # how many calls of an attempt a section has shown
+_SHOWN: Final = pytest.StashKey[int]()  # how much of what was said in an attempt a section has shown
+# Where subroutines began and ended: the place among the calls, and what was said; nothing is copied for that.
+_SUBROUTINES: Final[pytest.StashKey[list[tuple[int, Moment]]]] = pytest.StashKey()
 
 
 def redaction_of(attempt: Attempt) -> Redact:
@@ -90,8 +110,32 @@ class Said(NamedTuple):
     text: str
 
 
-def _lines(calls: Sequence[ModelCall], redact: Redact, columns: int) -> Iterator[str]:
-    said = [*chain.from_iterable(_of_call(call, calls[:number]) for number, call in enumerate(calls))]
+def _keep(attempt: Attempt, moment: Moment) -> None:
+    attempt.stash.setdefault(_SUBROUTINES, []).append((len(attempt.calls), moment))
+
+
+def _said_in(attempt: Attempt) -> list[Said]:
+    """What was said in an attempt so far, by calls and around them."""
+    from pytest_templates.reporting.transcript import transcript
+
+    calls = [call for call, _ in attempt.calls]
+    moments: list[Moment] = []
+    done = 0
+    for place, moment in attempt.stash.get(_SUBROUTINES, []):
+        moments += [*calls[done:place], moment]
+        done = place
+    spoken = transcript([*moments, *calls[done:]])
+    answers = [one.call.reply for one in spoken if one.call is not None and one.call.reply is not None]
+    asking = [*(one.message for one in spoken if one.message is not None), *answers]
+    tools = {request.id: request.name for one in asking for request in one.tool_calls}
+    said: list[Said] = []
+    for one in spoken:
+        said += [] if one.message is None else [_of_message(one.message, tools)]
+        said += [] if one.call is None else _of_call(one.call)
+    return said
+
+
+def _lines(said: Sequence[Said], redact: Redact, columns: int) -> Iterator[str]:
     left_out = len(said) - _MOST_MESSAGES
     if left_out > 0:
         yield f"… {counted(left_out, 'message')} before"
@@ -115,29 +159,37 @@ def _shortened(text: str, columns: int) -> list[str]:
     return [*lines[:_FIRST_LINES], f"… {counted(left_out, 'line')} …", *lines[-_LAST_LINES:]]
 
 
-def _of_call(call: ModelCall, earlier: Sequence[ModelCall]) -> Iterator[Said]:
-    """What a call adds to the conversation of earlier ones, and what came of it."""
-    known = next((len(other.messages) + 1 for other in reversed(earlier) if _goes_on(call, other)), 0)
-    tools = {request.id: request.name for message in call.messages for request in message.tool_calls}
-    for message in call.messages[known:]:
-        yield Said(_title(message, tools), _text(message))
-    place = call.template_path or OUTSIDE
-    if call.reply is None:
-        yield Said(f"[error] {place} · {call.model}", f"{type(call.error).__name__}: {call.error}")
-    else:
-        yield Said(f"[assistant] {place} · {call.model}", _text(call.reply))
-
-
-def _goes_on(call: ModelCall, other: ModelCall) -> bool:
-    """Whether a call begins with what was sent by another one, and answered."""
-    pairs = zip(call.messages, other.messages, strict=False)
-    return len(call.messages) > len(other.messages) and all(one is two or one == two for one, two in pairs)
-
-
-def _title(message: Message, tools: dict[str, str]) -> str:
+def _of_message(message: Message, tools: dict[str, str]) -> Said:
     role = f"[{message.role} {tools.get(message.tool_call_id or '', '')}".rstrip()
-    place = [message.template_path] if message.template_path else []
-    return f"{role}] {' · '.join([*place, *([message.model] if message.model else [])])}".rstrip()
+    told = [one for one in (message.template_path, message.model, _ending(message)) if one]
+    return Said(f"{role}] {' · '.join(told)}".rstrip(), _text(message))
+
+
+def _of_call(call: ModelCall) -> Iterator[Said]:
+    """What came of a call: the answer, as far as it came, and the error, where there was one."""
+    asked = f"{call.template_path or OUTSIDE} · {call.model}"
+    is_left = isinstance(call.error, GeneratorExit)  # whoever listened to a stream has stopped
+    if call.reply is not None:
+        ending = _ending(call.reply) or ("left before its end" if is_left else "not to its end" if call.error else "")
+        yield Said(f"[assistant] {asked}{ending and f' · {ending}'}", _text(call.reply))
+    if is_left and call.reply is None:
+        yield Said(f"[assistant] {asked} · left before it said anything", "(nothing)")
+    elif call.error is not None and not is_left:
+        yield Said(f"[error] {asked}", f"{type(call.error).__name__}: {call.error}")
+
+
+def _ending(said: Message | Reply) -> str:
+    """How an answer has ended, where that is not as usual."""
+    if said.refusal:
+        return "refused"
+    return _ENDINGS.get(said.finish_reason or "", "")
+
+
+_ENDINGS: Final = {
+    "length": "cut off: no more tokens",
+    "content_filter": "cut off by a content filter",
+    "error": "cut off by an error",
+}
 
 
 def _text(said: Any) -> str:

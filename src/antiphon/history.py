@@ -55,6 +55,11 @@ class Picture(Sequence[Message]):
         return self._backing
 
     @property
+    def latest(self) -> Picture:
+        """What the same list holds now; of one that has changed other than at its end, what it held until then."""
+        return Picture(self._backing, len(self._backing.messages))
+
+    @property
     def attached(self) -> list[tuple[int, Attachment]]:
         """What is attached to the messages, each with the place of its message, from 0."""
         return self._backing.attached(self._length)

@@ -226,3 +226,157 @@ def test_a_secret_that_only_a_request_has_shown_is_hidden_before_lines_are_folde
 
     assert "[user] linear/user-1" in section
     assert not [part for part in SECRET.split("-") if part in "\n".join(section)]
+
+
+def shown(section: list[str]) -> list[str]:
+    """The messages of a section, each in a line."""
+    text = "\n".join(section[: section.index("")])
+    return [part.replace("\n│ ", " | ") for part in text.split("\n[")]
+
+
+def test_a_question_behind_a_call_that_failed_is_shown(project):
+    project.tests(
+        """
+    def test_it(scripted_model):
+        session = Session()
+        runner = Runner(scripted_model(KeyError("busy"), "Soon.", name="small"))
+        with pytest.raises(KeyError):
+            runner.run(session, template=LinearTemplate([UserTemplate("Where?"), AssistantTemplate()]))
+        runner.run(session, template=LinearTemplate([UserTemplate("And when?"), AssistantTemplate()]))
+        assert False
+    """
+    )
+
+    [section] = sections(project.run())
+
+    assert shown(section) == [
+        "[user] linear/user-1 | Where?",
+        "error] linear/assistant-2 · small | KeyError: 'busy'",
+        "user] linear/user-1 | And when?",
+        "assistant] linear/assistant-2 · small | Soon.",
+    ]
+
+
+@pytest.mark.parametrize("how", ["run", "arun", "stream"])
+def test_what_is_said_behind_the_last_call_is_shown(project, how):
+    ways = {
+        "run": "runner.run(template=tree)",
+        "arun": "asyncio.run(runner.arun(template=tree))",
+        "stream": "list(runner.stream(template=tree))",
+    }
+    project.tests(
+        f"""
+    import asyncio
+
+    def test_it(scripted_model):
+        tree = LinearTemplate([UserTemplate("Where?"), AssistantTemplate(), UserTemplate("Bye.")])
+        runner = Runner(scripted_model("Here.", "Here.", name="small"))
+        for _ in range(2):
+            {ways[how]}
+        assert False
+    """
+    )
+
+    [section] = sections(project.run())
+
+    assert shown(section) == [
+        "[user] linear/user-1 | Where?",
+        "assistant] linear/assistant-2 · small | Here.",
+        "user] linear/user-3 | Bye.",
+        "user] linear/user-1 | Where?",
+        "assistant] linear/assistant-2 · small | Here.",
+        "user] linear/user-3 | Bye.",
+    ]
+
+
+SUBROUTINE = """
+    from antiphon.init_strategies import *
+
+    def test_it(scripted_model):
+        inner = LinearTemplate([UserTemplate("Look it up."), AssistantTemplate(template_id="look")])
+        said = [SystemTemplate("Be kind."), SubroutineTemplate(inner, template_id="research", STRATEGY)]
+        said += [UserTemplate("Now answer."), AssistantTemplate(template_id="answer"), UserTemplate("Bye.")]
+        Runner(scripted_model("found", "Soon.", name="small"), template=LinearTemplate(said, template_id="desk")).run()
+        assert False
+"""
+
+
+@pytest.mark.parametrize(
+    "strategy", ["", "session_init_strategy=InheritSystemStrategy()", "session_init_strategy=LastNMessagesStrategy(1)"]
+)
+def test_a_subroutine_stands_where_it_ran_and_says_everything_once(project, strategy):
+    project.tests(SUBROUTINE.replace("STRATEGY", strategy))
+
+    [section] = sections(project.run())
+
+    assert shown(section) == [
+        "[system] desk/system-1 | Be kind.",
+        "user] desk/research/linear-1/user-1 | Look it up.",
+        "assistant] desk/research/linear-1/look · small | found",
+        "user] desk/user-3 | Now answer.",
+        "assistant] desk/answer · small | Soon.",
+        "user] desk/user-5 | Bye.",
+    ]
+
+
+def test_a_subroutine_that_fails_stands_behind_what_was_said_before(project):
+    project.tests(SUBROUTINE.replace("STRATEGY", "").replace('"found"', 'KeyError("gone")'))
+
+    [section] = sections(project.run())
+
+    assert shown(section)[0] == "[system] desk/system-1 | Be kind."
+    assert shown(section)[-1] == "error] desk/research/linear-1/look · small | KeyError: 'gone'"
+
+
+@pytest.mark.parametrize(
+    ("reply", "title"),
+    [
+        ('Reply("No.", refusal="No.")', "refused"),
+        ('Reply("Soo", finish_reason="length")', "cut off: no more tokens"),
+        ('Reply("Soo", finish_reason="content_filter")', "cut off by a content filter"),
+    ],
+)
+def test_how_an_answer_ended_is_told_where_that_is_not_as_usual(project, reply, title):
+    project.tests(
+        f"{TALK}\n    def test_it(scripted_model):\n        talk(scripted_model('x', {reply}))\n        assert 0\n"
+    )
+
+    [section] = sections(project.run())
+
+    assert section[-4] == f"[assistant] desk/answer · scripted · {title}"
+
+
+def test_a_stream_that_was_left_is_told_so(project):
+    project.tests(
+        """
+    def test_it(scripted_model):
+        tree = LinearTemplate([UserTemplate("Where?"), AssistantTemplate(template_id="answer")], template_id="desk")
+        stream = Runner(scripted_model("Soon, I think.", name="small")).stream(template=tree)
+        next(event for event in stream if isinstance(event, TextDelta))
+        stream.close()
+        assert False
+    """
+    )
+
+    [section] = sections(project.run())
+
+    assert shown(section)[-1].startswith("assistant] desk/answer · small · left before its end | Soon")
+
+
+def test_calls_from_outside_of_templates_are_shown_with_their_questions(project):
+    project.tests(
+        """
+    def test_it(scripted_model):
+        model = scripted_model("one", "two", name="small")
+        for text in ("first", "second"):
+            said = [Message(role="system", content="Be kind."), Message(role="user", content=text)]
+            model.send(Session(messages=said))
+        assert False
+    """
+    )
+
+    [section] = sections(project.run())
+
+    assert [line for line in section if line.startswith("│")] == [
+        "│ Be kind.", "│ first", "│ one", "│ Be kind.", "│ second", "│ two"
+    ]  # fmt: skip
