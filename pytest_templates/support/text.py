@@ -64,13 +64,14 @@ def _table_lines(row: Sequence[str], widths: Sequence[int], are_numbers: Sequenc
         yield _GAP.join(padded(part, width, right=is_number) for part, width, is_number in cells)
 
 
-_PLACES_TO_FOLD: Final = re.compile(r"[^\s/:@._-]*(?:[\s/:@._-]+|$)")
+_PLACES_IN_NAMES: Final = re.compile(r"[^\s/:@._-]*(?:[\s/:@._-]+|$)")
+_BLANKS: Final = re.compile(r"\S*(?:\s+|$)")
 
 
-def _folded(text: str, width: int) -> Iterator[str]:
-    """The lines of a text in so many columns of a terminal: folded behind blanks, slashes and the like."""
+def _folded(text: str, width: int, places: re.Pattern[str] = _PLACES_IN_NAMES) -> Iterator[str]:
+    """The lines of a text in so many columns of a terminal: folded behind blanks, in names behind slashes as well."""
     line = ""
-    for part in _PLACES_TO_FOLD.findall(text):
+    for part in places.findall(text):
         if line and columns_of(line + part) > width:
             yield line.rstrip()
             line = ""
@@ -109,8 +110,8 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
 
 
 def folded(text: str, width: int) -> list[str]:
-    """The lines of a text, folded to so many columns of a terminal."""
-    return [part for line in text.splitlines() for part in _folded(line, width)]
+    """The lines of a text, folded between words to so many columns of a terminal; only a longer word is broken."""
+    return [part for line in text.splitlines() for part in _folded(line, width, _BLANKS)]
 
 
 def in_columns(text: str, width: int) -> str:

@@ -380,3 +380,13 @@ def test_calls_from_outside_of_templates_are_shown_with_their_questions(project)
     assert [line for line in section if line.startswith("│")] == [
         "│ Be kind.", "│ first", "│ one", "│ Be kind.", "│ second", "│ two"
     ]  # fmt: skip
+
+
+def test_a_command_is_not_broken_at_its_hyphens(project, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    error = "not as expected: run python -m pytest --templates-lock=update"
+    project.tests(FAILS.replace('"Soon."', f'KeyError("{error}")'))
+
+    [section] = sections(project.run("-k", "fails"))
+
+    assert "│ --templates-lock=update'" in section
