@@ -216,6 +216,20 @@ class Picture(Value):
     content: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 
 
+class RunError(Value):
+    """What went wrong outside of tests, so that the run failed without one that did.
+
+    Attributes:
+        where: The node id of what could not be collected; ``""`` for pytest itself.
+        text: What pytest printed of it; its first 100,000 characters.
+        message: The error in a line.
+    """
+
+    where: str
+    text: str
+    message: str
+
+
 class Stale(Value):
     """A file that a change of templates made stale.
 
@@ -246,6 +260,7 @@ class Report(Value):
         exit_status: With which status pytest ended; ``null`` where that is not known.
         stale: What a change of templates made stale; ``null`` without ``--templates-lock``.
         pictures: The pictures that messages attach, by their digests; those of more than a million bytes are left out.
+        errors: What went wrong outside of tests: what could not be collected, and errors within pytest.
     """
 
     version: Literal[1]
@@ -258,6 +273,7 @@ class Report(Value):
     exit_status: int | None = None
     stale: tuple[Stale, ...] | None = None
     pictures: dict[Digest, Picture] = Field(default_factory=dict)
+    errors: tuple[RunError, ...] = ()
 
     @property
     def calls(self) -> list[Call]:

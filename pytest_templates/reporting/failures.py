@@ -14,11 +14,11 @@ _LEFT_OUT: Final = ("Captured stdout", "Captured stderr", "Captured log", CONVER
 _MOST: Final = 400  # characters of a line
 
 
-def failure_in(report: pytest.TestReport) -> dict[str, str]:
+def failure_in(report: pytest.TestReport | pytest.CollectReport) -> dict[str, str]:
     """What pytest prints of a phase that has failed, without output and conversation, and the error in a line."""
     text = str(report.longrepr)  # as in its `longreprtext`, which begins with the worker
     told = [f"{title}\n{said}" for title, said in report.sections if not title.startswith(_LEFT_OUT)]
-    return {"text": as_text("\n\n".join([text, *told])), "message": as_text(cut(_line(report.longrepr, text), _MOST))}
+    return {"text": as_text("\n\n".join([text, *told])), "message": line_of(report.longrepr, text)}
 
 
 def is_of_subtest(report: pytest.TestReport) -> bool:
@@ -37,6 +37,12 @@ def _error(shown: Any, text: str) -> str:
     return crash if isinstance(crash, str) and crash.strip() else text
 
 
-def _line(shown: Any, text: str) -> str:
-    """The first line of it that says anything."""
-    return next((line.strip() for line in _error(shown, text).splitlines() if line.strip()), "")
+def line_of(shown: Any, text: str) -> str:
+    """The first line of an error that says anything.
+
+    Args:
+        shown: What represents the failure.
+        text: All that is shown of it.
+    """
+    lines = (line.strip() for line in _error(shown, text).splitlines())
+    return as_text(cut(next((line for line in lines if line), ""), _MOST))

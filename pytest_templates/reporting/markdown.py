@@ -55,14 +55,24 @@ def summary_of(report: Report, facts: Facts, room: int) -> str:
         *_samples(report),
     ]
     parts += ["\n".join(f"- {literal(note)}" for note in facts.notes)] if facts.notes else []
-    return _fitted(parts, [details(test, block(_shortened(said))) for test, said in facts.failures.items()], room)
+    told = [(error.where or "pytest", _ending(error.text)) for error in report.errors]
+    told += [(test, _shortened(said)) for test, said in facts.failures.items()]
+    return _fitted(parts, [details(where, block(said)) for where, said in told], room)
 
 
 def _outcomes(report: Report) -> str:
     counts: Counter[str] = Counter(test.outcome for test in report.tests)
     bad = [f"{counts[outcome]:,} {words}" for outcome, words in _BAD.items() if counts[outcome]]
     good = f"{counts['passed']:,} of {counted(len(report.tests), 'test')} passed"
-    return ", ".join([*bad, good])
+    return ", ".join([*bad, *_outside_of_tests(report, is_told=bool(bad)), good])
+
+
+def _outside_of_tests(report: Report, *, is_told: bool) -> Iterator[str]:
+    """That the run has failed otherwise than by a test, where nothing else tells it."""
+    if report.errors:
+        yield counted(len(report.errors), "error") + " outside of tests"
+    elif report.exit_status and not is_told:
+        yield f"failed with exit status {report.exit_status}"
 
 
 def _models(report: Report, facts: Facts) -> Iterator[str]:
@@ -117,6 +127,13 @@ def _shortened(text: str) -> str:
     said = text.splitlines()
     left_out = len(said) - _MOST_LINES
     return "\n".join([*said[:_MOST_LINES], f"… {counted(left_out, 'line')} more"] if left_out > 0 else said)
+
+
+def _ending(text: str) -> str:
+    """The last lines of a traceback, at whose end the error stands."""
+    said = text.splitlines()
+    left_out = len(said) - _MOST_LINES
+    return "\n".join([f"… {counted(left_out, 'line')} before", *said[-_MOST_LINES:]] if left_out > 0 else said)
 
 
 def _fitted(parts: Sequence[str], failures: Sequence[str], room: int) -> str:

@@ -34,7 +34,8 @@ class Destination:
     Attributes:
         path: The file.
         is_step_summary: Whether that is the file of GitHub's step summary, which others write to as well.
-        is_asked_for: Whether an option names it; else it is written where models were called.
+        is_asked_for: Whether an option names it; else it is written where models were called, or something went wrong
+            outside of tests.
     """
 
     path: Path
@@ -115,7 +116,7 @@ class MarkdownSummary:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write it; fail the run where an option asks for it and that is not possible."""
         report = self._results.report()
-        if not (self._destination.is_asked_for or any(test.source for test in report.tests)):
+        if not (self._destination.is_asked_for or report.errors or any(test.source for test in report.tests)):
             return
         try:
             self._destination.write(self._summary(report, self._destination.room))

@@ -35,6 +35,7 @@ def merged(reports: Sequence[Report]) -> Report:
         "title": ", ".join(dict.fromkeys(report.title for report in reports if report.title)),
         "started": min((report.started for report in reports if report.started), default=""),
         "exit_status": _status(reports, attempts),
+        "errors": tuple(dict.fromkeys(error for report in reports for error in report.errors)),
         "pictures": {digest: one for report in reports for digest, one in report.pictures.items()},
     }
     return report_of(attempts, sum(report.seconds for report in reports), facts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_templates.reporting.failures import failure_in, is_of_subtest
+from pytest_templates.reporting.failures import failure_in, is_of_subtest, line_of
 from pytest_templates.reporting.joining import conversation_facts
 from pytest_templates.reporting.rows import CONVERSATION
 from pytest_templates.run.calls import CALLS
@@ -44,10 +44,23 @@ class RunResults:
         self._session: pytest.Session | None = None
         self._reports = 0
         self._told: tuple[int, list[Test]] = 0, []  # what was told of tests, after how many reports
+        self._errors: dict[str, dict[str, str]] = {}  # outside of tests
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Know the session, whose exit status is that of the run."""
         self._session = session
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Take what could not be collected: no test of it fails."""
+        if self.is_wanted and report.failed:
+            failure = failure_in(report)
+            self._errors[report.nodeid] = {**failure, "where": as_text(report.nodeid)}
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Take an error within pytest, such as one of a plugin."""
+        if self.is_wanted:
+            text = as_text(str(excrepr))
+            self._errors.setdefault("", {"where": "", "text": text, "message": line_of(excrepr, text)})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the report of a phase of a test."""
@@ -68,6 +81,7 @@ class RunResults:
         for some in self._hook.run_facts():
             facts |= some
         facts["title"] = as_text(self._config.rootpath.name)
+        facts["errors"] = [{**error, "text": error["text"][:_MOST_TEXT]} for error in self._errors.values()]
         facts = redacted_in_run(facts, self._config)
         facts |= {"started": self._started_at, "pictures": self._pictures}
         if self._session is not None:

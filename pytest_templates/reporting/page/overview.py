@@ -56,6 +56,7 @@ def index_of_run(report: Report) -> dict[str, Any]:
         "seconds": report.seconds,
         "exit_status": report.exit_status,
         "sum": sum_of(calls),
+        "errors": [error.model_dump() for error in report.errors],
         "outcomes": Counter(test.outcome for test in report.tests),
         "templates": templates,
         "models": models,

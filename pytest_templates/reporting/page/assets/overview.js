@@ -5,6 +5,7 @@ import { index } from "./data.js";
 import { to } from "./address.js";
 import { figure, part, sumColumns, table } from "./tables.js";
 import { toTest } from "./tests.js";
+import { failureText } from "./difference.js";
 
 const SOURCES = {
   script: "scripts", cassette: "cassettes, replayed", recorded: "models, recorded now", model: "models, live", double: "doubles inside of clients",
@@ -15,15 +16,16 @@ const BAR = ["passed", "xpassed", "xfailed", "skipped", "error", "failed"];
 /** Show the run. */
 export function showOverview(content) {
   setTitle(index.title, "antiphon");
-  fill(content, headline(), failures(), templates(), models(), sources(), samples(), isolation(), stale(), coverage());
+  fill(content, headline(), errors(), failures(), templates(), models(), sources(), samples(), isolation(), stale(), coverage());
 }
 
 function headline() {
   const { outcomes, sum } = index, total = index.tests.length, bad = (outcomes.failed ?? 0) + (outcomes.error ?? 0);
   const words = BAR.filter((word) => outcomes[word]).reverse();
   return h("section", { class: "headline", "aria-labelledby": "headline" },
-    h("h1", { id: "headline" }, total === 0 ? "No test has run" : bad ? `${whole(bad)} of ${counted(total, "test")} failed`
-      : outcomes.passed === total ? (total === 1 ? "The test passed" : `All ${whole(total)} tests passed`) : `No test failed`),
+    h("h1", { id: "headline" }, index.errors.length ? `${counted(index.errors.length, "error")} outside of tests${bad ? `, ${counted(bad, "failed test")}` : ""}`
+      : total === 0 ? "No test has run" : bad ? `${whole(bad)} of ${counted(total, "test")} failed`
+      : outcomes.passed === total && !index.exit_status ? (total === 1 ? "The test passed" : `All ${whole(total)} tests passed`) : index.exit_status ? `No test failed, and the run did` : `No test failed`),
     h("p", { class: "dim when" }, [moment(index.started), index.exit_status === null ? null : `exit status ${index.exit_status}`].filter(Boolean).join(" · ")),
     h("div", { class: "bar-of-outcomes", "aria-hidden": "true" }, BAR.filter((word) => outcomes[word]).map((word) => {
       const piece = h("span", { class: word });
@@ -38,6 +40,11 @@ function headline() {
       figure("cost", cost(sum), sum.unpriced ? `${counted(sum.unpriced, "call")} of unknown price` : ""),
       figure("time of calls", duration(sum.seconds)),
       figure("time of the run", duration(index.seconds))));
+}
+
+function errors() {
+  return index.errors.length ? part("errors", "Errors outside of tests", index.errors.map((error) => h("section", { class: "failure" },
+    h("p", { class: "failure-message" }, h("span", { class: "symbol", "aria-hidden": "true" }, "✗"), name(error.where || "pytest")), failureText(error.text)))) : null;
 }
 
 function failures() {
