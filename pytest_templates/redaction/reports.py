@@ -95,14 +95,14 @@ def redacted_in_run(value: Any, config: pytest.Config) -> Any:
 
     learned = config.stash[_REDACTION].learned if _REDACTION in config.stash else ()
     for secrets in (secrets_of(), *learned):
-        value = secrets.replace_in(value)
+        value = secrets.replace_in(value, is_shortened=True)
     return value
 
 
 def redacted(value: Any, secrets: Secrets) -> Any:
     """Plain data, or a representation of a failure, with a placeholder for every secret."""
     if isinstance(value, str):
-        return secrets.replace(value)
+        return secrets.replace(value, is_shortened=True)
     if type(value) in (list, tuple):
         return type(value)(redacted(inner, secrets) for inner in value)
     if isinstance(value, dict):

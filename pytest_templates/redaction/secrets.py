@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from pytest_templates.redaction.addresses import address_spans
 from pytest_templates.redaction.key_patterns import keys_in
 from pytest_templates.redaction.policy import COMMON_VALUES, HOST, NO_SECRET_NAME, SECRET_NAME
+from pytest_templates.redaction.shortened import spans_of_parts
 from pytest_templates.redaction.windows import slices, windows
 
 _RUN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what addresses and JSON leave as it is (RFC 3986, section 2.3)
@@ -143,33 +144,42 @@ class Secrets:
     """
 
     def __init__(self, values: Values) -> None:
-        longest_first = sorted(values, key=len, reverse=True)
+        self._values = longest_first = sorted(values, key=len, reverse=True)
         self._encodings = [encoded for value in longest_first for encoded in encodings_of(value, values[value])]
 
-    def replace(self, text: str) -> str:
-        """The text with a placeholder for every secret."""
+    def replace(self, text: str, *, is_shortened: bool = False) -> str:
+        """The text with a placeholder for every secret.
+
+        Args:
+            text: The text.
+            is_shortened: Whether the middle of a secret may be left out, as pytest does: then for its ends as well.
+        """
         for _ in range(_MAX_PASSES):
             spans = self.spans(text)
             if not spans:
                 break
             text = _cut_out(text, spans)
+        if is_shortened:
+            parts = ((start, end, Source("a part of a secret")) for start, end in spans_of_parts(text, self._values))
+            text = _cut_out(text, merged(sorted(parts)))
         return text
 
-    def replace_in(self, value: Any) -> Any:
-        """A plain value with a placeholder for every secret in its texts, names included."""
-        return self._replaced_in(value, {})
+    def replace_in(self, value: Any, *, is_shortened: bool = False) -> Any:
+        """A plain value with a placeholder for every secret in its texts, names included; see ``replace``."""
+        return self._replaced_in(value, is_shortened, {})
 
-    def _replaced_in(self, value: Any, known: dict[str, str]) -> Any:
+    def _replaced_in(self, value: Any, is_shortened: bool, known: dict[str, str]) -> Any:
         """The same; a text that stands in many places, as the names of fields do, is searched once."""
         if isinstance(value, str):
             found = known.get(value)
             if found is None:
-                found = known[value] = self.replace(value)
+                found = known[value] = self.replace(value, is_shortened=is_shortened)
             return found
         if isinstance(value, list | tuple):
-            return [self._replaced_in(inner, known) for inner in value]
+            return [self._replaced_in(inner, is_shortened, known) for inner in value]
         if isinstance(value, dict):
-            return {self._replaced_in(name, known): self._replaced_in(inner, known) for name, inner in value.items()}
+            both = ((self._replaced_in(one, is_shortened, known) for one in pair) for pair in value.items())
+            return dict(both)
         return value
 
     def find(self, text: str) -> Leak | None:
