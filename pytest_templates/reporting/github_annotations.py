@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import pytest
 
-from pytest_templates.run.attempt import Attempt
+from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
+from pytest_templates.support.failures import chain_of
 from pytest_templates.support.text import OUTSIDE, counted, cut, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class FailedCall(TypedDict):
 
 
 FAILED_CALL: Final = ReportData[FailedCall]("failed_call")
+_ERROR: Final = pytest.StashKey[BaseException | None]()  # that the phase to be reported has raised
 _BUILT_AT: Final = pytest.StashKey[dict[str, tuple[str, int]]]()  # by the path of the template
 
 
@@ -69,11 +71,19 @@ class FailedCalls:
 
         return BuiltAt()
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Know why a phase has failed, before it is reported."""
+        attempt_of(item).stash[_ERROR] = None if call.excinfo is None else call.excinfo.value
+
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send it."""
+        error = attempt.stash.get(_ERROR, None)
+        attempt.stash[_ERROR] = None
         if report.failed and attempt.calls:
-            call = _failing([call for call, _ in attempt.calls])
+            errors = [*([] if error is None else chain_of(error)), *attempt.failures.unsettled()]
+            call = _failing([call for call, _ in attempt.calls], errors)
             file, line = attempt.stash.get(_BUILT_AT, {}).get(call.template_path or "", ("", 0))
             told = FailedCall(template=call.template_path or OUTSIDE, model=call.model, file=file, line=line)
             FAILED_CALL.put(report, told)
@@ -83,9 +93,10 @@ class FailedCalls:
         self._listener.end()
 
 
-def _failing(calls: list[ModelCall]) -> ModelCall:
-    """The last call that raised; the last one where none did."""
-    return next((call for call in reversed(calls) if call.error is not None), calls[-1])
+def _failing(calls: list[ModelCall], errors: list[BaseException]) -> ModelCall:
+    """The last call that raised what fails the test; the last one where none did."""
+    failing = {id(error) for error in errors}
+    return next((call for call in reversed(calls) if call.error is not None and id(call.error) in failing), calls[-1])
 
 
 class Annotations:

@@ -105,6 +105,40 @@ def test_no_text_ends_the_command_or_begins_another(in_actions):
     assert r"desk/answer · a%250A%3A%3Astop-commands%3A%3Ax\r\n%3A%3Aerror%3A%3Ay%2Cline=9%3A\x1b[31m" in found[0]
 
 
+def test_an_error_that_the_program_has_handled_is_not_the_failure(in_actions):
+    in_actions.tests(
+        TESTS.replace(
+            'talk(scripted_model("one", "two", name="small"))',
+            """
+        with pytest.raises(KeyError):
+            talk(scripted_model(KeyError("busy")))
+        talk(scripted_model("one", "two", name="small"))""",
+        )
+    )
+
+    [found] = annotations(in_actions.run("-k", "test_fails"))
+
+    assert f"line={line_of(in_actions, 'answer = Assistant')},title=desk/answer · small::" in found
+
+
+def test_what_a_program_makes_of_the_error_of_a_call_is_shown_at_that_call(in_actions):
+    in_actions.tests(
+        TESTS.replace(
+            'talk(scripted_model(KeyError("gone"), name="small"))',
+            """
+        try:
+            talk(scripted_model(KeyError("gone"), name="small"))
+        except KeyError as error:
+            talk(scripted_model("one", "two"))
+            raise RuntimeError("no answer") from error""",
+        )
+    )
+
+    [found] = annotations(in_actions.run("-k", "test_call_fails"))
+
+    assert f"line={line_of(in_actions, 'classify = Assistant')},title=desk/classify · small::" in found
+
+
 def test_more_than_github_shows_are_counted(in_actions):
     in_actions.tests(
         TESTS.replace(
