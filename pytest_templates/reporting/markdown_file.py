@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -73,13 +74,16 @@ class Destination:
             atomic_write(self.path, text)
 
 
-def destination(given: str | None, config: pytest.Config) -> Destination | None:
-    """Where the summary is written: where the option says, or else where GitHub shows it; ``None`` for nowhere."""
-    step = os.environ.get(STEP_SUMMARY)
-    if given is not None:
-        path = config.invocation_params.dir / given
-        return Destination(path, is_step_summary=bool(step) and path == Path(str(step)), is_asked_for=True)
-    return Destination(Path(step), is_step_summary=True, is_asked_for=False) if step else None
+def destinations(given: str | None, config: pytest.Config) -> tuple[Destination, ...]:
+    """Where the summary is written: where the option says, and where GitHub shows it."""
+    named = os.environ.get(STEP_SUMMARY)
+    step, asked = Path(named) if named else None, None if given is None else config.invocation_params.dir / given
+    found: list[Destination] = []
+    if asked is not None:
+        found.append(Destination(asked, is_step_summary=asked == step, is_asked_for=True))
+    if step is not None and asked != step:
+        found.append(Destination(step, is_step_summary=True, is_asked_for=False))
+    return tuple(found)
 
 
 class MarkdownSummary:
@@ -88,19 +92,23 @@ class MarkdownSummary:
     Args:
         config: The run.
         results: The results of the tests.
-        destination: Where it is written.
+        destinations: Where it is written.
         baseline: What compares the run with an earlier one; ``None`` for nothing.
     """
 
     def __init__(
-        self, config: pytest.Config, results: RunResults, destination: Destination, baseline: Baseline | None
+        self,
+        config: pytest.Config,
+        results: RunResults,
+        destinations: Sequence[Destination],
+        baseline: Baseline | None,
     ) -> None:
         self._config = config
         self._results = results
-        self._destination = destination
+        self._destinations = destinations
         self._baseline = baseline
         self._failures: dict[str, str] = {}
-        self._text = ""
+        self._lines: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a failure; an attempt that is made anew counts alone."""
@@ -116,22 +124,26 @@ class MarkdownSummary:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write it; fail the run where an option asks for it and that is not possible."""
         report = self._results.report()
-        if not (self._destination.is_asked_for or report.errors or any(test.source for test in report.tests)):
-            return
+        tells_something = bool(report.errors) or any(test.source for test in report.tests)
+        for destination in self._destinations:
+            if destination.is_asked_for or tells_something:
+                self._write(report, destination, session)
+
+    def _write(self, report: Report, destination: Destination, session: pytest.Session) -> None:
         try:
-            self._destination.write(self._summary(report, self._destination.room))
+            destination.write(self._summary(report, destination.room))
         except OSError as error:
-            self._text = f"templates: {self._destination.path} could not be written: {error.strerror or error}"
-            if self._destination.is_asked_for:
+            self._lines.append(f"templates: {destination.path} could not be written: {error.strerror or error}")
+            if destination.is_asked_for:
                 fail_run(session)
         else:
-            self._text = f"templates: the summary in Markdown is in {self._destination.path}"
+            self._lines.append(f"templates: the summary in Markdown is in {destination.path}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """Print where the file is."""
-        if self._text:
-            terminalreporter.line(self._text)
+        """Print where it is."""
+        for line in self._lines:
+            terminalreporter.line(line)
 
     def _summary(self, report: Report, room: int) -> str:
         from pytest_templates.redaction.reports import redacted_in_run

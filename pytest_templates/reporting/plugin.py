@@ -70,21 +70,21 @@ FAIL_ON = Option["tuple[Rule, ...]"](
 )
 
 
-def _destination(given: str | None, config: pytest.Config) -> Destination | None:
+def _destinations(given: str | None, config: pytest.Config) -> tuple[Destination, ...]:
     if given is None and not os.environ.get("GITHUB_STEP_SUMMARY"):
-        return None
-    from pytest_templates.reporting.markdown_file import destination
+        return ()
+    from pytest_templates.reporting.markdown_file import destinations
 
-    return destination(given, config)
+    return destinations(given, config)
 
 
-MARKDOWN = Option["Destination | None"](
+MARKDOWN = Option["tuple[Destination, ...]"](
     "--templates-markdown",
     metavar="FILE",
-    help="write a summary of the run for a pull request to a file, as GitHub's Markdown (default: where "
+    help="write a summary of the run for a pull request to a file, as GitHub's Markdown (always: where "
     "GITHUB_STEP_SUMMARY says)",
-    read=_destination,
-    repeated=None,
+    read=_destinations,
+    repeated=(),
 )
 OPTIONS = Options(SUMMARY, PAGE, JSON, BASELINE, FAIL_ON, MARKDOWN)
 
@@ -164,10 +164,11 @@ def _summarise(config: pytest.Config, results: RunResults, baseline: Baseline | 
         pytest.UsageError: It cannot be written where the option says.
     """
     where = MARKDOWN.of(config)
-    if where is not None and not config.option.collectonly:
+    if where and not config.option.collectonly:
         from pytest_templates.reporting.markdown_file import MarkdownSummary
 
-        where.check()
+        for destination in where:
+            destination.check()
         results.is_wanted = True
         config.pluginmanager.register(MarkdownSummary(config, results, where, baseline), "templates-markdown")
 

@@ -113,6 +113,18 @@ def test_the_option_may_name_the_file_of_github_which_others_write_to(project, m
     assert step.read_text("utf-8").startswith("# Build\n\n### Prompt")
 
 
+def test_a_file_does_not_take_the_place_of_what_github_shows(project, monkeypatch):
+    step = project.path / "step.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(step))
+    project.tests(TESTS)
+
+    result = project.run("--templates-markdown=s.md")
+
+    assert step.read_text("utf-8") == (project.path / "s.md").read_text("utf-8")
+    for path in (step, project.path / "s.md"):
+        project.says(result, f"templates: the summary in Markdown is in {path}")
+
+
 def test_rules_beside_an_earlier_run_have_their_verdict(project):
     project.tests(TESTS)
     project.run("--templates-json=main.json")
