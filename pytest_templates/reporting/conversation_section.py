@@ -82,8 +82,14 @@ class ConversationSections:
         if len(said) > attempt.stash.get(_SHOWN, 0):
             attempt.stash[_SHOWN] = len(said)
             redact = redaction_of(attempt)
-            lines = [*_lines(said, redact, self._columns), "", redact(_more(attempt.item))]
+            more = _more(attempt.item)
+            lines = [*_lines(said, redact, self._columns), *(["", redact(more)] if more else [])]
             report.sections.append((TITLE, "\n".join(lines)))
+
+
+def said_in(section: str) -> str:
+    """What a section tells, without the command behind it: no line is empty but the one before that."""
+    return section.partition("\n\n")[0]
 
 
 _SHOWN: Final = pytest.StashKey[int]()  # how much of what was said in an attempt a section has shown
@@ -207,10 +213,9 @@ def _json(arguments: Any) -> str:
 
 
 def _more(item: pytest.Item) -> str:
-    """The command that shows all of it; where a report is written in this run already, its place."""
-    report = item.config.getoption("templates_report", None)
-    if report:
-        return f"all of it: {report}"
+    """The command that shows all of it; ``""`` where this run writes a report, whose place it tells at its end."""
+    if item.config.getoption("templates_report", None):
+        return ""
     started = item.config.invocation_params.dir
     inside = item.nodeid.partition("::")[2]
     file = Path(os.path.relpath(item.path, started)).as_posix()

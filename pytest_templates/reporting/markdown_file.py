@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.reporting.conversation_section import TITLE
+from pytest_templates.reporting.conversation_section import TITLE, said_in
 from pytest_templates.reporting.files import check_writable
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.run.features import manager_of
@@ -117,7 +117,7 @@ class MarkdownSummary:
         if report.failed:
             from pytest_templates.reporting.failures import error_in
 
-            said = [text for title, text in report.sections if title == TITLE]
+            said = [said_in(text) for title, text in report.sections if title == TITLE]
             self._failures.setdefault(report.nodeid, "\n\n".join([error_in(report), *said]))
 
     @pytest.hookimpl(trylast=True)

@@ -390,3 +390,34 @@ def test_a_command_is_not_broken_at_its_hyphens(project, monkeypatch):
     [section] = sections(project.run("-k", "fails"))
 
     assert "│ --templates-lock=update'" in section
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n1",)])
+def test_where_a_report_is_written_no_other_run_is_proposed(project, arguments):
+    project.tests(FAILS.replace("    def test_fails", "    @pytest.mark.llm_samples(2)\n    def test_fails"))
+
+    result = project.run("--templates-report=out/report.html", *arguments)
+
+    assert "│ Soon." in str(result.stdout)
+    assert "all of it" not in str(result.stdout) + (project.path / "out" / "report.html").read_text("utf-8")
+    project.says(result, f"templates: the report is in {project.path / 'out' / 'report.html'}")
+
+
+def test_a_pull_request_is_told_no_command_for_a_terminal(project):
+    project.tests(FAILS)
+
+    project.run("--templates-markdown=s.md")
+
+    text = (project.path / "s.md").read_text("utf-8")
+    assert "│ Soon.\n```" in text
+    assert "all of it" not in text
+
+
+def test_the_command_is_for_the_folder_in_which_pytest_was_started(project):
+    project.file("sub/pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    project.copy("programs/program.py", "sub/program.py")
+    project.tests(FAILS, "sub/test_it.py")
+
+    [section] = sections(project.run("-c", "sub/pytest.ini", "-o", "pythonpath=.", "sub"))
+
+    assert section[-1].startswith("all of it: python -m pytest sub/test_it.py::test_fails ")
