@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -146,6 +147,29 @@ def test_the_workflow_of_github_replays_sealed_and_holds_branches_to_main(machin
     assert "| models |  |  | holds |" in summary
     assert 'name="templates_models" value="scripted"' in (machine.folder / "junit.xml").read_text("utf-8")
     assert (machine.folder / "report.html").exists()
+
+
+def test_what_the_jobs_install_is_what_the_modules_need() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    [line] = files("text")["requirements.txt"].splitlines()
+    name, extras = re.fullmatch(r"(\w+)\[([\w,]+)\]", line).groups()
+
+    assert name == project["name"]
+    assert set(extras.split(",")) == {"pytest", *re.findall(r'connect\("(\w+):', files("python")["test_desk.py"])}
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_commands_are_stopped_while_pytest_runs_and_no_longer(machine: Machine, status: int) -> None:
+    [script] = blocks("bash")
+    script = script.replace("python -m pytest", f"echo ::error::x; (exit {status})")
+
+    stop, hostile, go_on = machine.run(f"bash -e <<'END' || true\n{script}END").splitlines()
+
+    assert hostile == "::error::x"
+    assert stop.startswith("::stop-commands::")
+    assert len(stop.removeprefix("::stop-commands::")) == 36
+    assert go_on == f"::{stop.removeprefix('::stop-commands::')}::"
 
 
 class Model(BaseHTTPRequestHandler):

@@ -178,8 +178,10 @@ class Secrets:
         if isinstance(value, list | tuple):
             return [self._replaced_in(inner, is_shortened, known) for inner in value]
         if isinstance(value, dict):
-            both = ((self._replaced_in(one, is_shortened, known) for one in pair) for pair in value.items())
-            return dict(both)
+            return {
+                self._replaced_in(name, is_shortened, known): self._replaced_in(inner, is_shortened, known)
+                for name, inner in value.items()
+            }
         return value
 
     def find(self, text: str) -> Leak | None:

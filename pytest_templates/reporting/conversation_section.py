@@ -132,7 +132,7 @@ def _said_in(attempt: Attempt) -> list[Said]:
         done = place
     spoken = transcript([*moments, *calls[done:]])
     answers = [one.call.reply for one in spoken if one.call is not None and one.call.reply is not None]
-    asking = [*(one.message for one in spoken if one.message is not None), *answers]
+    asking: list[Message | Reply] = [*(one.message for one in spoken if one.message is not None), *answers]
     tools = {request.id: request.name for one in asking for request in one.tool_calls}
     said: list[Said] = []
     for one in spoken:
