@@ -421,3 +421,35 @@ def test_the_command_is_for_the_folder_in_which_pytest_was_started(project):
     [section] = sections(project.run("-c", "sub/pytest.ini", "-o", "pythonpath=.", "sub"))
 
     assert section[-1].startswith("all of it: python -m pytest sub/test_it.py::test_fails ")
+
+
+def test_loops_and_what_tools_ask_stand_where_they_happened(project):
+    project.tests(
+        """
+    @tool
+    def look(session: Session) -> str:
+        "Look."
+        inner = LinearTemplate([UserTemplate("Look it up."), AssistantTemplate(template_id="look")], template_id="desk")
+        return session.runner.run(template=inner).last.content
+
+    def test_it(scripted_model):
+        leave = IfTemplate(lambda session: len(session.messages) > 5, BreakTemplate())
+        tree = LoopTemplate([UserTemplate("Next?"), ToolingTemplate([look]), leave], template_id="turns")
+        Runner(scripted_model(CallTool("look"), "found", "One.", "Two.", name="small"), template=tree).run()
+        assert False
+    """
+    )
+
+    [section] = sections(project.run())
+
+    assert [line for line in section if line.startswith("│")] == [
+        "│ Next?",
+        "│ > look {}",
+        "│ Look it up.",
+        "│ found",
+        "│ found",
+        "│ One.",
+        "│ Next?",
+        "│ Two.",
+    ]
+    assert section[8].startswith("[tool look] ")
