@@ -107,10 +107,10 @@ def row_of(call: ModelCall, source: Source, fault: str | None = None) -> CallRow
     usage = call.usage
     cost = None if usage is None else usage.cost
     return {
-        "template_id": call.template_id,
-        "template_path": call.template_path,
-        "model": call.model,
-        "served_by": call.served_by,
+        "template_id": as_text(call.template_id),
+        "template_path": None if call.template_path is None else as_text(call.template_path),
+        "model": as_text(call.model),
+        "served_by": None if call.served_by is None else as_text(call.served_by),
         "chosen_by": call.chosen_by,
         "input_tokens": 0 if usage is None else usage.input_tokens,
         "output_tokens": 0 if usage is None else usage.output_tokens,
@@ -120,7 +120,7 @@ def row_of(call: ModelCall, source: Source, fault: str | None = None) -> CallRow
         "source": source,
         "error": None if call.error is None or is_left_early(call.error) else as_text(error_text(call.error)),
         "attachments": [{"message": place, **attachment_row(one)} for place, one in _attachments_of(call)],
-        "inner": [one.model for one in asked_in(call)] if call.inner else [],
+        "inner": [as_text(one.model) for one in asked_in(call)] if call.inner else [],
         "fault": fault,
     }
 

@@ -81,6 +81,25 @@ def test_any_text_and_any_value_is_told(project, report_of):
     assert told["much"] == "a value of the type int"
 
 
+def test_a_model_may_have_any_name(project, report_of):
+    project.tests(
+        """
+        class Odd(Model):
+            name = "m\\ud800"
+
+            def _send(self, session):
+                return Reply("fine")
+
+        def test_it():
+            ask(Odd())
+        """
+    )
+
+    (test,) = report_of("-n1")["tests"]
+
+    assert (test["outcome"], test["calls"][0]["model"]) == ("passed", "m\\ud800")
+
+
 def test_pictures_are_told_once_and_those_that_are_too_large_are_left_out(project, report_of):
     project.tests(
         """
