@@ -12,6 +12,7 @@ import pytest
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.processes import worker_input
+from pytest_templates.support.failures import error_text, is_left_early
 from pytest_templates.support.text import OUTSIDE, command_line, counted, folded, visible, visible_lines
 
 if TYPE_CHECKING:
@@ -174,14 +175,14 @@ def _of_message(message: Message, tools: dict[str, str]) -> Said:
 def _of_call(call: ModelCall) -> Iterator[Said]:
     """What came of a call: the answer, as far as it came, and the error, where there was one."""
     asked = f"{call.template_path or OUTSIDE} · {call.model}"
-    is_left = isinstance(call.error, GeneratorExit)  # whoever listened to a stream has stopped
+    is_left = call.error is not None and is_left_early(call.error)
     if call.reply is not None:
         ending = _ending(call.reply) or ("left before its end" if is_left else "not to its end" if call.error else "")
         yield Said(f"[assistant] {asked}{ending and f' · {ending}'}", _text(call.reply))
     if is_left and call.reply is None:
         yield Said(f"[assistant] {asked} · left before it said anything", "(nothing)")
     elif call.error is not None and not is_left:
-        yield Said(f"[error] {asked}", f"{type(call.error).__name__}: {call.error}")
+        yield Said(f"[error] {asked}", error_text(call.error))
 
 
 def _ending(said: Message | Reply) -> str:
@@ -209,7 +210,9 @@ def _text(said: Any) -> str:
 def _json(arguments: Any) -> str:
     import json
 
-    return json.dumps(arguments, ensure_ascii=False, default=str)
+    from pytest_templates.reporting.message_rows import json_data
+
+    return json.dumps(json_data(arguments), ensure_ascii=False)
 
 
 def _more(item: pytest.Item) -> str:

@@ -66,8 +66,13 @@ def _content(attachment: Attachment) -> bytes | None:
         return None
 
 
-def json_data(value: object, depth: int = 0) -> Any:
-    """A value as JSON that everybody can read; what is no JSON, or nested too deeply, as text."""
+def json_data(value: object, around: tuple[int, ...] = ()) -> Any:
+    """A value as JSON that everybody can read; what is no JSON, nested too deeply, or holds itself, as text.
+
+    Args:
+        value: The value.
+        around: The ids of the values that it stands in.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -76,17 +81,20 @@ def json_data(value: object, depth: int = 0) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    if depth < _DEEPEST and isinstance(value, Mapping):
-        return {as_text(str(name)): json_data(inner, depth + 1) for name, inner in value.items()}
-    if depth < _DEEPEST and isinstance(value, list | tuple):
-        return [json_data(inner, depth + 1) for inner in value]
+    if len(around) >= _DEEPEST or id(value) in around:
+        return _described(value)
+    around = (*around, id(value))
+    if isinstance(value, Mapping):
+        return {_described(name): json_data(inner, around) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_data(inner, around) for inner in value]
     return _described(value)
 
 
 def _described(value: object) -> str:
     try:
         return as_text(str(value))
-    except (RecursionError, ValueError):  # nested as deeply as Python cannot follow, or of too many digits
+    except Exception:  # noqa: BLE001  # of too many digits or levels, or a class of the program's; a report does not fail
         return f"a value of the type {type(value).__name__}"
 
 

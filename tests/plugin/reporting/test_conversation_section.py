@@ -453,3 +453,39 @@ def test_loops_and_what_tools_ask_stand_where_they_happened(project):
         "│ Two.",
     ]
     assert section[8].startswith("[tool look] ")
+
+
+def test_values_that_cannot_be_written_end_no_run(project):
+    project.tests(
+        """
+        class Speechless(Exception):
+            def __str__(self):
+                raise KeyError("text")
+
+            __repr__ = __str__
+
+        around = [1]
+        around += [around, around]
+        HOSTILE = {"digits": 10**5000, "key": {(1, 2): 3}, "around": around, "speechless": Speechless()}
+
+        @tool
+        def look(value: object) -> str:
+            "Look."
+            return "seen"
+
+        @pytest.mark.parametrize("name", HOSTILE)
+        def test_argument(scripted_model, name):
+            model = scripted_model(CallTool("look", value=HOSTILE[name]), "Done.")
+            Runner(model, template=LinearTemplate([UserTemplate("?"), ToolingTemplate([look])])).run()
+            assert not name
+
+        def test_error(scripted_model):
+            swallow(ask, scripted_model(Speechless()))
+            assert 0
+        """
+    )
+
+    result = project.run("--templates-json=run.json")
+
+    result.assert_outcomes(failed=5)
+    project.says(result, "> look", '"(1, 2)": 3', "Speechless, whose text cannot be had")
