@@ -43,6 +43,7 @@ from pydantic import BaseModel
 
 from antiphon import Model
 from antiphon.copies import Shared, is_shared
+from antiphon.history import History
 from pytest_templates.isolation.adapters import UNCHANGING, adapter_of
 from pytest_templates.isolation.static import (
     Layout,
@@ -447,6 +448,7 @@ _BASES: Final[Mapping[int, _Look]] = _by_id(
     {
         dict: lambda value: View("mapping", items=dict(dict.items(value))),
         list: lambda value: View("sequence", items=[*list.__iter__(value)]),
+        History: lambda value: View("sequence", items=[*list.__iter__(value)]),  # less what is kept to read it by
         tuple: lambda value: View("sequence", items=[*tuple.__iter__(value)]),
         set: lambda value: View("set", items=[*set.__iter__(value)]),
         frozenset: lambda value: View("set", items=[*frozenset.__iter__(value)]),
