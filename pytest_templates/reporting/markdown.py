@@ -141,11 +141,11 @@ def _fitted(parts: Sequence[str], failures: Sequence[str], room: int) -> str:
     text = "\n\n".join(parts) + "\n\n"
     size, shown = len(text.encode()) + _RESERVED, 0
     for failure in failures:
-        size += len(failure.encode()) + 2
-        if size > room:
-            break
-        text += f"{failure}\n\n"
-        shown += 1
+        more = len(failure.encode()) + 2
+        if size + more <= room:  # a shorter one behind it may fit
+            text += f"{failure}\n\n"
+            size += more
+            shown += 1
     if shown < len(failures):
         text += f"… and {counted(len(failures) - shown, 'more failure')}: GitHub takes no longer text\n\n"
     return text if len(text.encode()) <= room else _title_alone(parts[0], room)

@@ -228,3 +228,13 @@ def test_a_file_of_github_that_cannot_be_written_is_told_and_fails_nothing(proje
 
     assert result.ret == pytest.ExitCode.OK
     project.says(result, f"templates: {project.path} could not be written: Is a directory")
+
+
+def test_a_failure_that_is_too_long_hides_no_other(project):
+    project.tests("def test_long():\n    assert 0, 'x' * 100_000\n\ndef test_short():\n    assert 0, 'brief'\n")
+
+    project.run("--templates-markdown=summary.md")
+
+    said = (project.path / "summary.md").read_text("utf-8")
+    assert "brief" in said
+    assert "… and 1 more failure: GitHub takes no longer text" in said
