@@ -332,6 +332,15 @@ def encode_response_body(response: RecordedResponse) -> dict[str, Any] | None:
     return node if response.cut is None else node | {"cut": {"at": response.cut.at, "by": response.cut.by}}
 
 
+def as_read(response: RecordedResponse, node: dict[str, Any] | None) -> RecordedResponse:
+    """A response as it is read from the node of its body: unusual JSON loses its style, pieces become whole units."""
+    if node is not None and ("pieces" in node or any(isinstance(value, TextParts) for value in node.values())):
+        arrivals = aligned(response.headers, response.body, response.arrivals) if "pieces" in node else ()
+        return replace(response, arrivals=arrivals)  # nothing of it is lost
+    body, arrivals, cut = decode_response_body(node)
+    return replace(response, body=body, arrivals=arrivals, cut=cut)
+
+
 def decode_response_body(node: dict[str, Any] | None) -> tuple[bytes, tuple[Chunk, ...], Truncation | None]:
     """The bytes of a node that `encode_response_body` made, the pieces in which they came, and where they were cut.
 

@@ -2,7 +2,7 @@
 
 ::
 
-    version: 1
+    version: 2
     interactions:
     - template: support/answer
       model: gpt-4o-mini
@@ -19,43 +19,34 @@
         status: 200
         headers: ...
         body: ...
-    end:
-      interactions: 1
+      checksum: "5d41402abc4b"
+    end: true
 
-An interaction of a test that is run in samples has the number of its ``sample`` behind the model, from the second on.
+`docs/cassette-format.md` describes each part. The lines around the interactions are the same in every file, so that
+branches which add and remove interactions at different places merge cleanly; what was cut off lacks the end mark, and
+what was mixed has a wrong checksum (`pytest_templates.cassettes.format.checksum`). Calls of models that HTTP does not
+reach have the same form: see `pytest_templates.cassettes.format.model_calls`.
 
-A response has a ``reason`` where its reason phrase is an unusual one, an ``http_version``, such as ``HTTP/2``, where it
-did not come by HTTP/1.1, and an ``encoding``, such as ``gzip``, where a program could see that it came compressed.
-
-A body is one of ``json`` (a value, with the ``style`` it was written in), ``text``, ``base64``, and for streams
-``events``, ``lines`` (of JSON) or ``pieces``; there is none where nothing was sent. The parts of a stream carry a time,
-``at``, in seconds since the request was sent; a part without one came together with the part before it. A body that
-ended before its time has a ``cut``, by the ``client`` or by an error of httpx. Calls of models that HTTP does not reach
-have the same form: see `pytest_templates.cassettes.format.model_calls`. A text that ends before the end mark was
-cut off.
-
-::
-
-        body:
-          events:
-          - at: 0.412
-            data: {...}
-          - at: 0.431
-            data: {...}
-          cut:
-            at: 0.44
-            by: client
+Version 1 had no checksums, and its end mark counted the interactions. It is read as ever, and never written.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
-from pytest_templates.cassettes.format.bodies import LONGEST, decode_response_body, encode_body, encode_response_body
+from pytest_templates.cassettes.format.bodies import (
+    LONGEST,
+    as_read,
+    decode_response_body,
+    encode_body,
+    encode_response_body,
+)
+from pytest_templates.cassettes.format.checksum import checksum_of
 from pytest_templates.cassettes.format.decompression import is_known
 from pytest_templates.cassettes.hosts import host_and_port
 from pytest_templates.cassettes.recorded import (
@@ -70,13 +61,21 @@ from pytest_templates.support import yaml_text
 from pytest_templates.support.text import cut
 from pytest_templates.support.yaml_text import Place
 
+Remedy: TypeAlias = Literal["restore", "merge", "accept", "upgrade", "import"]
+
 
 class FaultError(Exception):
-    """What is wrong in a document, and at which place; at its end for ``None``."""
+    """What is wrong in a document.
 
-    def __init__(self, problem: str, place: Place | None = ()) -> None:
+    Attributes:
+        place: At which place; at its end for ``None``.
+        remedy: As of `FormatError`.
+    """
+
+    def __init__(self, problem: str, place: Place | None = (), remedy: Remedy = "restore") -> None:
         super().__init__(problem)
         self.place = place
+        self.remedy: Remedy = remedy
 
 
 def is_long(interaction: Interaction) -> bool:
@@ -85,13 +84,21 @@ def is_long(interaction: Interaction) -> bool:
 
 
 def interaction_node(interaction: Interaction) -> dict[str, Any]:
-    """An interaction as it is written."""
+    """An interaction as it is written.
+
+    Raises:
+        FaultError: The body of its response could not be read again.
+    """
+    body = encode_response_body(interaction.response)
+    with _readable_body(("response",)):
+        read = replace(interaction, response=as_read(interaction.response, body))
     return {
         "template": interaction.template,
         "model": interaction.model,
         **({} if interaction.sample == 1 else {"sample": interaction.sample}),
         "request": _request_node(interaction.request),
-        "response": _response_node(interaction.response),
+        "response": _response_node(interaction.response, body),
+        "checksum": checksum_of(read),
     }
 
 
@@ -109,8 +116,7 @@ def _request_node(request: RecordedRequest) -> dict[str, Any]:
     return node if body is None else {**node, "body": body}
 
 
-def _response_node(response: RecordedResponse) -> dict[str, Any]:
-    body = encode_response_body(response)
+def _response_node(response: RecordedResponse, body: dict[str, Any] | None) -> dict[str, Any]:
     unusual = {"http_version": response.http_version, "reason": response.reason, "encoding": response.encoding}
     shown = {name: value for name, value in unusual.items() if value}
     node = {"status": response.status, **shown, "headers": _header_node(response.headers)}
@@ -124,12 +130,54 @@ def _header_node(headers: Headers) -> dict[str, str | list[str]]:
     return {name: found if len(found) > 1 else found[0] for name, found in values.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An interaction as it stands in a file, sound or not.
+
+    Attributes:
+        interaction: What was read.
+        checksum: What is written there; ``""`` where there is none.
+    """
+
+    interaction: Interaction
+    checksum: str
+
+    @property
+    def problem(self) -> str:
+        """Why it is not what was recorded, in words; ``""`` where it is."""
+        right = checksum_of(self.interaction)
+        if self.checksum == right:
+            return ""
+        has = f"the checksum {self.checksum!r}" if self.checksum else "no checksum"
+        return (
+            f"has an interaction with {has} where its request and response have {right!r}: they were edited, or come "
+            "from different recordings"
+        )
+
+
 def interaction_at(node: Any, place: Place) -> Interaction:
-    """The interaction that stands at a place of a document.
+    """The interaction that stands at a place of a document; a checksum is only looked at where there is one.
+
+    Raises:
+        FaultError: Something is missing, is not what it has to be, or does not belong together.
+    """
+    entry = entry_at(node, place)
+    if entry.checksum and entry.problem:
+        raise FaultError(entry.problem, place, "accept")
+    return entry.interaction
+
+
+def entry_at(node: Any, place: Place) -> Entry:
+    """The interaction that stands at a place of a document, with its checksum, right or not.
 
     Raises:
         FaultError: Something is missing, or is not what it has to be.
     """
+    interaction = _interaction_at(node, place)
+    return Entry(interaction, field({"checksum": "", **node}, "checksum", str, place))
+
+
+def _interaction_at(node: Any, place: Place) -> Interaction:
     request = field(node, "request", dict, place)
     response = field(node, "response", dict, place)
     return Interaction(
@@ -207,8 +255,15 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Chunk, ...], Truncation | None]:
-    try:
+    with _readable_body(place):
         return decode_response_body(node.get("body"))
+
+
+@contextmanager
+def _readable_body(place: Place) -> Iterator[None]:
+    """Raise `FaultError` where a body cannot be read."""
+    try:
+        yield
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise FaultError(
             f"has a body that cannot be read ({type(error).__name__}: {error})", (*place, "body")
@@ -225,28 +280,32 @@ def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> 
 
 
 _MOST_SAID: Final = 500  # characters of what is wrong: it quotes the file
-VERSION: Final = 1
+VERSION: Final = 2
 _BLOCK: Final = 2**16  # characters
 _MOST_KEPT: Final = 64  # blocks
 _BATCH: Final = 2**14  # bytes
 _MOST_KNOWN: Final = 1000
 _ITEM: Final = b"- "
 _END: Final = b"end:"
-_HEAD: Final = f"version: {VERSION}\ninteractions:\n".encode()
-_TAKE_OVER: Final = "`python -m pytest_templates cassettes import` makes one of ours of it"
+_HEAD: Final = re.compile(rb"version: ([12])\n")
+_LONGEST_HEAD: Final = len(b"version: 1\n")
+_LIST: Final = b"interactions:\n"
 _CONFLICT: Final = r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])"  # what is written there is indented
 
 
 class FormatError(ValueError):
-    """A text is no cassette of this version.
+    """A text is no cassette of a version that is read here, or not one as it was recorded.
 
     Attributes:
         line: The line at fault, from 1.
+        remedy: What helps: to ``"restore"`` the file or record it anew, to end a ``"merge"``, to restore the file or to
+            ``"accept"`` it as it is, to ``"upgrade"`` this package, or to ``"import"`` the file.
     """
 
-    def __init__(self, problem: str, line: int) -> None:
+    def __init__(self, problem: str, line: int, remedy: Remedy = "restore") -> None:
         super().__init__(problem)
         self.line = line
+        self.remedy: Remedy = remedy
 
 
 def to_text(interactions: Sequence[Interaction]) -> str:
@@ -288,11 +347,11 @@ def _blocks(interactions: Sequence[Interaction]) -> Iterator[bytes]:
 
 def _parts(interactions: Sequence[Interaction]) -> Iterator[str]:
     """The text in parts; every interaction is taken apart only when it is written."""
-    yield from yaml_text.parts({"version": VERSION} | ({} if interactions else {"interactions": []}))
-    yield "interactions:\n" if interactions else ""
+    yield from yaml_text.parts({"version": VERSION})
+    yield "interactions:\n"  # also before none: every file has these lines, and git merges what is between them
     for interaction in interactions:
         yield from yaml_text.item_parts(interaction_node(interaction))
-    yield from yaml_text.parts({"end": {"interactions": len(interactions)}})
+    yield from yaml_text.parts({"end": True})
 
 
 def from_text(text: str) -> list[Interaction]:
@@ -313,38 +372,83 @@ def from_file(file: BinaryIO) -> list[Interaction]:
     """The interactions of a cassette that lies in a file.
 
     Raises:
+        FormatError: As of `from_text`, or an interaction is not what was recorded.
+        UnicodeDecodeError: It is no UTF-8.
+    """
+    return [entry.interaction for entry in _read(file, _checked)]
+
+
+def entries_from_file(file: BinaryIO) -> list[Entry]:
+    """The same, with the checksums as they stand in the file, right or wrong.
+
+    Raises:
         FormatError: As of `from_text`.
         UnicodeDecodeError: It is no UTF-8.
     """
-    interactions = _as_written(file)
-    if interactions is None:
+    return _read(file, entry_at)
+
+
+_Taking: TypeAlias = Callable[[Any, Place], Entry]  # what reads an interaction of this version
+
+
+def _checked(node: Any, place: Place) -> Entry:
+    entry = entry_at(node, place)
+    if entry.problem:
+        raise FaultError(entry.problem, place, "accept")
+    return entry
+
+
+def _of_version_1(node: Any, place: Place) -> Entry:
+    interaction = interaction_at(node, place)
+    return Entry(interaction, checksum_of(interaction))
+
+
+def _read(file: BinaryIO, take: _Taking) -> list[Entry]:
+    entries = _as_written(file, take)
+    if entries is None:
         file.seek(0)
-        return _from_whole(file.read().decode("utf-8"))
-    return interactions
+        return _from_whole(file.read().decode("utf-8"), take)
+    return entries
 
 
-def _as_written(file: BinaryIO) -> list[Interaction] | None:
+def _as_written(file: BinaryIO, take: _Taking) -> list[Entry] | None:
     """The interactions of a sound cassette in the layout in which they are written; ``None`` for any other text.
 
     They are read in batches: what YAML's reader makes of a text needs many times its memory.
     """
-    if file.read(len(_HEAD)) != _HEAD:
+    head = _HEAD.fullmatch(file.readline(_LONGEST_HEAD))
+    if head is None or file.readline(len(_LIST)) != _LIST:
         return None
+    version = int(head[1])
+    take = take if version == VERSION else _of_version_1
     known: dict[Any, Any] = {}
-    interactions: list[Interaction] = []
+    entries: list[Entry] = []
     batches = _batches(file)
     try:
         for batch in batches:
             if re.search(_CONFLICT.encode(), batch, re.MULTILINE):
                 return None
             if batch.startswith(_END):
-                end = yaml_text.load(batch)
-                is_whole = end == {"end": {"interactions": len(interactions)}} and next(batches, None) is None
-                return interactions if is_whole else None
-            interactions += [_shared(interaction_at(node, ()), known) for node in yaml_text.load(batch)]
+                rest = yaml_text.load(batch)
+                _check_end(rest, version, len(entries))
+                return entries if len(rest) == 1 and next(batches, None) is None else None
+            for node in yaml_text.load(batch):
+                entry = take(node, ())
+                entries.append(Entry(_shared(entry.interaction, known), entry.checksum))
     except (ValueError, TypeError, FaultError, RecursionError):  # a YamlError is one
         pass  # reading it as a whole tells where
     return None
+
+
+def _check_end(document: dict[str, Any], version: int, count: int) -> None:
+    """Raise `FaultError` where a document is not marked as whole."""
+    if version == VERSION:
+        if document["end"] is not True:
+            raise FaultError("has an impossible 'end': the last line is `end: true`", ("end",))
+        return
+    expected = field(document["end"], "interactions", int, ("end",))
+    if expected != count:
+        raise FaultError(f"holds {count} interactions where its end mark says {expected}", ("end",))
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -385,44 +489,46 @@ def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
     )
 
 
-def _from_whole(text: str) -> list[Interaction]:
+def _from_whole(text: str, take: _Taking) -> list[Entry]:
     conflict = re.search(_CONFLICT, text, re.MULTILINE)
     if conflict:
-        raise FormatError("holds the marks of a merge conflict", text.count("\n", 0, conflict.start()) + 1)
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise FormatError("holds the marks of a merge conflict", line, "merge")
     try:
-        return _interactions(yaml_text.load(text))
+        return _entries(yaml_text.load(text), take)
     except yaml_text.YamlError as error:
         raise FormatError(f"is not readable as YAML: {error.problem}", error.line) from error
     except FaultError as fault:
         line = text.rstrip("\n").count("\n") + 1 if fault.place is None else yaml_text.line_of(text, fault.place)
-        raise FormatError(cut(str(fault), _MOST_SAID), line) from None
+        raise FormatError(cut(str(fault), _MOST_SAID), line, fault.remedy) from None
 
 
-def _interactions(document: Any) -> list[Interaction]:
-    nodes = _checked(document)
-    interactions = [interaction_at(node, ("interactions", index)) for index, node in enumerate(nodes)]
-    expected = field(document["end"], "interactions", int, ("end",))
-    if expected != len(interactions):
-        raise FaultError(f"holds {len(interactions)} interactions where its end mark says {expected}", ("end",))
-    return interactions
+def _entries(document: Any, take: _Taking) -> list[Entry]:
+    nodes = _nodes(document)
+    version = document["version"]
+    take = take if version == VERSION else _of_version_1
+    entries = [take(node, ("interactions", index)) for index, node in enumerate(nodes)]
+    _check_end(document, version, len(entries))
+    return entries
 
 
-def _checked(document: Any) -> list[Any]:
-    """The list of interactions of a document that is a whole cassette of this version."""
+def _nodes(document: Any) -> list[Any]:
+    """The list of interactions of a document that is a whole cassette of a known version."""
     if document is None:
         raise FaultError("is empty")
     if not isinstance(document, dict) or "version" not in document:
-        raise FaultError("is no cassette: it does not begin with 'version: 1'")
+        raise FaultError(f"is no cassette: it does not begin with 'version: {VERSION}'")
     version = document["version"]
-    if version != VERSION or isinstance(version, bool):
-        raise FaultError(_version_problem(version), ("version",))
+    if not isinstance(version, int) or isinstance(version, bool) or version not in {1, VERSION}:
+        raise _version_fault(version)
     return _list_of_interactions(document)
 
 
-def _version_problem(version: object) -> str:
+def _version_fault(version: object) -> FaultError:
     if isinstance(version, int) and version > VERSION:
-        return f"has format version {version}, and this release reads version {VERSION}: upgrade antiphon"
-    return f"has the format version {version!r}, which does not exist"
+        problem = f"has format version {version}, and this release reads versions up to {VERSION}"
+        return FaultError(problem, ("version",), "upgrade")
+    return FaultError(f"has the format version {version!r}, which does not exist", ("version",))
 
 
 def _list_of_interactions(document: dict[str, Any]) -> list[Any]:
@@ -437,5 +543,5 @@ def _list_of_interactions(document: dict[str, Any]) -> list[Any]:
 
 def _unended(nodes: list[Any]) -> FaultError:
     if nodes and isinstance(nodes[0], dict) and "template" not in nodes[0]:
-        return FaultError(f"was written by vcrpy, not by this plugin: {_TAKE_OVER}", ("interactions",))
+        return FaultError("was written by vcrpy, not by this plugin", ("interactions",), "import")
     return FaultError(f"is cut off: after {len(nodes)} interactions its end mark is missing", None)

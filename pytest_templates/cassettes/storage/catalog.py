@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.collection import CollectedPlace
 
 
-_BEGINNINGS: Final = (b"version: 1\ninteractions:\n- template:", b"version: 1\ninteractions: []\n")
+_BEGINNINGS: Final = (
+    b"version: 1\ninteractions:\n- template:",
+    b"version: 1\ninteractions: []\n",
+    b"version: 1\ninteractions:\nend: true\n",
+)
 _VERSION: Final = re.compile(rb"\Aversion: *[^\s:]+ *(?=\n|\Z)")
-_OWN_LINES: Final = re.compile(rb"^(?:- template:.*\n  model:|end:\n  interactions:)", re.MULTILINE)
+_OWN_LINES: Final = re.compile(
+    rb"^(?:- template:.*\n  model:|  checksum: \"?[0-9a-f]{12}\"?$|end:\n  interactions:)", re.MULTILINE
+)
 _NOT_ASCII: Final = b"\0\xff\xfe\xef\xbb\xbf"  # what UTF-16 and UTF-32 put between, and the marks of encodings
 
 

@@ -8,23 +8,26 @@ run that was killed; git ignores it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOTDIR, ETIMEDOUT
 from io import BytesIO
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias, TypeVar
 
 from pytest_templates.support.clock import seconds
+from pytest_templates.support.text import command_line
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+    from pytest_templates.cassettes.format.document import Entry, Remedy
     from pytest_templates.cassettes.recorded import Interaction
     from pytest_templates.errors import CassetteError
 
 
+_T = TypeVar("_T")
 Blocks: TypeAlias = "Iterable[bytes]"  # what a file holds, one after the other
 _WORKPLACE: Final = ".journal"
 _IGNORE, _LOCK, _UNFINISHED = ".gitignore", "lock", "unfinished"
@@ -217,9 +220,6 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-_REMEDY: Final = "Restore it from version control, or delete it and record it anew."
-
-
 def load_cassette(path: Path, store: Store | None = None) -> list[Interaction]:
     """The interactions of a cassette; none where it does not exist.
 
@@ -235,7 +235,24 @@ def load_cassette(path: Path, store: Store | None = None) -> list[Interaction]:
 
 def existing_cassette(path: Path, store: Store | None = None) -> list[Interaction] | None:
     """As `load_cassette`, but ``None`` where the cassette does not exist."""
-    from pytest_templates.cassettes.format.document import FormatError, from_file
+    from pytest_templates.cassettes.format.document import from_file
+
+    return _read(path, store, from_file)
+
+
+def entries_of(path: Path, store: Store | None = None) -> list[Entry]:
+    """The interactions of a cassette with their checksums, right or wrong; none where it does not exist.
+
+    Raises:
+        CassetteError: As of `load_cassette`, but not for a wrong checksum.
+    """
+    from pytest_templates.cassettes.format.document import entries_from_file
+
+    return _read(path, store, entries_from_file) or []
+
+
+def _read(path: Path, store: Store | None, read: Callable[[BinaryIO], list[_T]]) -> list[_T] | None:
+    from pytest_templates.cassettes.format.document import FormatError
     from pytest_templates.errors import CassetteError
 
     store = store or Store(path.parent)
@@ -246,13 +263,14 @@ def existing_cassette(path: Path, store: Store | None = None) -> list[Interactio
             return None
         with file:
             if not _READERS_HOLD_FILES:
-                return from_file(file)  # part by part
+                return read(file)  # part by part
             content = BytesIO(file.read())
-        return from_file(content)
+        return read(content)
     except FormatError as error:
-        raise _error(place, error.line, str(error)) from error
+        raise _error(store, path, error.line, str(error), error.remedy) from error
     except UnicodeDecodeError as error:
-        raise _error(place, error.object.count(b"\n", 0, error.start) + 1, "is not UTF-8") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _error(store, path, line, "is not UTF-8", "restore") from error
     except OSError as error:
         raise CassetteError(f"{place}: the cassette cannot be read: {error.strerror or error}") from error
 
@@ -284,7 +302,27 @@ def writing(path: Path, store: Store) -> Iterator[None]:
         raise CassetteError(f"{store.place(path)}: the cassette cannot be written: {problem}") from error
 
 
-def _error(place: str, line: int, problem: str) -> CassetteError:
+def _error(store: Store, path: Path, line: int, problem: str, remedy: Remedy) -> CassetteError:
     from pytest_templates.errors import CassetteError
 
-    return CassetteError(f"{place}:{line}: the cassette {problem}.\n{_REMEDY}")
+    return CassetteError(f"{store.place(path)}:{line}: the cassette {problem}.\n{remedy_for(remedy, path, store)}")
+
+
+def remedy_for(remedy: Remedy, path: Path, store: Store | None = None) -> str:
+    """What helps against what is wrong with a cassette, in words, with the commands."""
+    in_git = store is None or store.is_local
+    if remedy == "merge" and in_git:
+        return f"{_command('merge', str(path))} ends the conflict by whole interactions, and nothing is paid for again."
+    if remedy == "accept":
+        accept = _command("check", "--fix", *([str(path)] if in_git else []))
+        source = f" (`{command_line(['git', 'log', '-p', '--', str(path)])}` shows what changed)" if in_git else ""
+        return f"Restore what was recorded from version control{source}, or accept an edit on purpose by {accept}."
+    if remedy == "upgrade":
+        return "Upgrade antiphon: `pip install --upgrade antiphon`."
+    if remedy == "import":
+        return f"{_command('import')} makes one of ours of it."
+    return "Restore it from version control, or delete it and record it anew."
+
+
+def _command(*words: str) -> str:
+    return f"`{command_line(['python', '-m', 'pytest_templates', 'cassettes', *words])}`"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_templates.cassettes.format.checksum import checksum_of
 from pytest_templates.cassettes.format.document import to_text
-from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.recorded import Chunk, Interaction, RecordedRequest, RecordedResponse, Truncation
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteError
 
@@ -61,7 +64,7 @@ def test_a_damaged_file_is_an_error_with_path_line_and_remedy(damaged: Path) -> 
     with pytest.raises(CassetteError) as caught:
         load_cassette(damaged)
     assert str(caught.value).startswith(f"{damaged}:{said}")
-    assert "\nRestore it from version control" in str(caught.value)
+    assert re.search("\n(?:Restore|`python -m pytest_templates cassettes|Upgrade)", str(caught.value))
 
 
 def test_prompts_that_look_like_conflicts_are_none() -> None:
@@ -77,7 +80,7 @@ def test_the_line_ends_and_the_mark_of_windows_change_nothing() -> None:
 
 
 def test_cassettes_of_others_are_named_as_such(of_vcrpy: Path) -> None:
-    with pytest.raises(CassetteError, match=r"was written by vcrpy, .*`python -m pytest_templates cassettes import`"):
+    with pytest.raises(CassetteError, match=r"was written by vcrpy, .*\n`python -m pytest_templates cassettes import`"):
         load_cassette(of_vcrpy)
 
 
@@ -101,3 +104,65 @@ def test_an_address_that_somebody_has_broken_is_an_error_with_its_line(address: 
         CassetteError, match=rf"one\.yaml:{line}: the cassette has the impossible address '{re.escape(address)}'"
     ):
         loaded(text)
+
+
+OF_BOTH = [Interaction("support/answer", "small", REQUEST, replace(RESPONSE, body=b"data: %d\n\n" % n)) for n in (1, 2)]
+
+
+def test_a_cut_near_the_border_of_an_item_is_found_at_every_byte() -> None:
+    text = to_text(OF_BOTH).encode()
+    first_end = text.index(b"- template", text.index(b"- template") + 1)
+    for end in {*range(first_end - 80, first_end + 80), *range(len(text) - 80, len(text) - 1)}:
+        with pytest.raises(CassetteError):
+            loaded(text[:end])
+    for line in range(text.count(b"\n")):
+        with pytest.raises(CassetteError):
+            loaded(b"".join(text.splitlines(keepends=True)[:line]))
+
+
+def test_answers_that_were_exchanged_are_found_with_the_line_and_both_ways_out() -> None:
+    text = to_text(OF_BOTH)
+    mixed = text.replace('data: "1"', "data: ?").replace('data: "2"', 'data: "1"').replace("data: ?", 'data: "2"')
+    with pytest.raises(CassetteError) as caught:
+        loaded(mixed.encode())
+    said = str(caught.value)
+    assert ".yaml:3: the cassette has an interaction with the checksum" in said
+    assert "git log -p -- " in said
+    assert "python -m pytest_templates cassettes check --fix " in said
+
+
+def test_a_conflict_names_the_command_that_ends_it() -> None:
+    text = to_text(OF_BOTH).replace("end: true", "<<<<<<< HEAD\nend: true")
+    with pytest.raises(CassetteError, match=r"\n`python -m pytest_templates cassettes merge \S+one\.yaml` ends"):
+        loaded(text.encode())
+
+
+def test_another_layout_of_the_same_values_is_no_damage() -> None:
+    text = yaml.safe_dump(yaml.safe_load(WHOLE), sort_keys=False, width=60, indent=6, allow_unicode=True)
+    assert [checksum_of(one) for one in loaded(text.encode())] == [checksum_of(one) for one in INTERACTIONS]
+
+
+def test_labels_do_not_count_for_the_checksum() -> None:
+    renamed = replace(INTERACTIONS[0], template="other/name", model="large", sample=2)
+    assert checksum_of(renamed) == checksum_of(INTERACTIONS[0])
+
+
+CHANGES = {
+    "method": lambda one: replace(one, request=replace(one.request, method="PUT")),
+    "address": lambda one: replace(one, request=replace(one.request, uri="https://host/v2")),
+    "header": lambda one: replace(one, request=replace(one.request, headers=(("a", "b"),))),
+    "prompt": lambda one: replace(one, request=replace(one.request, body=b"{}")),
+    "status": lambda one: replace(one, response=replace(one.response, status=201)),
+    "reason": lambda one: replace(one, response=replace(one.response, reason="So")),
+    "http version": lambda one: replace(one, response=replace(one.response, http_version="HTTP/2")),
+    "encoding": lambda one: replace(one, response=replace(one.response, encoding="gzip")),
+    "header of the answer": lambda one: replace(one, response=replace(one.response, headers=())),
+    "answer": lambda one: replace(one, response=replace(one.response, body=b"x")),
+    "times": lambda one: replace(one, response=replace(one.response, arrivals=(Chunk(len(EVENTS), 0.1),))),
+    "cut": lambda one: replace(one, response=replace(one.response, cut=Truncation(0.1, "client"))),
+}
+
+
+@pytest.mark.parametrize("part", CHANGES)
+def test_everything_that_is_played_counts_for_the_checksum(part: str) -> None:
+    assert checksum_of(CHANGES[part](INTERACTIONS[0])) != checksum_of(INTERACTIONS[0])

@@ -175,7 +175,7 @@ def test_a_cassette_reads_like_a_conversation() -> None:
         b'data: {"a":[1]}\n\ndata: [DONE]\n\n', STREAM_TYPE, json.dumps(prompt).encode(), request_headers=JSON_TYPE
     )
     assert to_text([one]) == (
-        "version: 1\n"
+        "version: 2\n"
         "interactions:\n"
         "- template: support/answer\n"
         "  model: small\n"
@@ -204,8 +204,8 @@ def test_a_cassette_reads_like_a_conversation() -> None:
         "          a:\n"
         "          - 1\n"
         '      - data: "[DONE]"\n'
-        "end:\n"
-        "  interactions: 1\n"
+        "  checksum: c730b044bc19\n"
+        "end: true\n"
     )
 
 
