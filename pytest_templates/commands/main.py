@@ -169,8 +169,14 @@ def _add_cassettes(commands: Any) -> None:
     show.add_argument("name", metavar="NAME", help="a path, a test's node id, a test file, or a part of one")
     show.add_argument("--full", action="store_true", help="do not cut long texts")
 
-    check = _command(inner, "check", "look for damage and secrets; the exit status is 1 where there are some", _check)
+    checks = (
+        "look for damage, for answers under other questions, and for secrets; the exit status is 1 where there are some"
+    )
+    check = _command(inner, "check", checks, _check)
     check.add_argument("files", metavar="FILE", nargs="*", type=Path, help="check these only (default: all)")
+    check.add_argument(
+        "--fix", action="store_true", help="accept interactions that were edited on purpose, and say which"
+    )
 
     unowned = "list what no test has: cassettes, and answers that wait; remove it with --yes"
     prune = _command(inner, "prune", unowned, _prune)
@@ -230,8 +236,8 @@ def _check(given: Given) -> int:
     from pytest_templates.commands.cassettes_check import check_files, check_stores
 
     if given.files:
-        return check_files(given.files, _say)
-    return check_stores([one.store for one in existing_folders(given.folder).stores], _say)
+        return check_files(given.files, _say, fix=given.fix)
+    return check_stores([one.store for one in existing_folders(given.folder).stores], _say, fix=given.fix)
 
 
 def _prune(given: Given) -> int:

@@ -203,7 +203,7 @@ def test_commands_print_nothing_hidden(project, record, capsys: pytest.CaptureFi
     main(["compare", one, report(project.path / "two.json", model=f"other{HIDDEN}")])
     main(["coverage", one])
     main(["cassettes", "show", str(file)])
-    main(["cassettes", "check", str(file)])
+    main(["cassettes", "check", "--fix", str(file)])
     said = "".join(capsys.readouterr())
 
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u200b]", said), ascii(said)

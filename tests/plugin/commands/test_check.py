@@ -8,13 +8,14 @@ SECRET = "correct-horse-battery"
 
 
 @pytest.fixture
-def dirty(desk, record):
+def dirty(desk, record, cassettes):
     """A project of which one cassette holds what no cassette should."""
     path = record("dirty", "Hello.", f"My key is {SECRET}.")
     text = path.read_text().replace(
         "      content-type: application/json\n", "      x-trace: abc\n      content-type: application/json\n", 1
     )
     path.write_text(text)
+    cassettes("check", "--fix", path)
     return desk
 
 
@@ -145,18 +146,72 @@ def test_files_that_a_killed_run_left_are_found(desk, cassettes):
     assert outcome.out.endswith("3 files checked, 1 problem found\n")
 
 
-def test_a_word_that_was_edited_by_hand_is_no_problem(desk, record, cassettes):
+@pytest.fixture
+def edited(record):
+    """A cassette in which a word of an answer was changed by hand."""
     path = record("edited", "Hello.", answer="I am fine.")
     text = path.read_text()
     response = text.rindex("content-type: application/json\n")
     length = "content-length: '147'\n      "
     path.write_text(text[:response] + length + text[response:].replace("I am fine.", "I am very well."))
+    return path
 
+
+def test_a_word_that_was_edited_by_hand_is_a_problem_with_its_line(desk, edited, cassettes):
+    before = edited.read_text()
+    line = before[: before.rindex("- template")].count("\n") + 1
+
+    outcome = cassettes("check", "--folder", "cassettes")
+
+    assert outcome.status == 1
+    assert f"cassettes/edited.yaml:{line}: the cassette has an interaction with the checksum " in outcome.out
+    assert "python -m pytest_templates cassettes check --fix" in outcome.out
+    assert edited.read_text() == before
+
+
+def test_fix_accepts_an_edit_and_shows_the_prompt_with_the_answer(desk, edited, cassettes):
+    fixed = cassettes("check", "--fix", "--folder", "cassettes")
     checked = cassettes("check", "--folder", "cassettes")
     scrubbed = cassettes("scrub", "--folder", "cassettes")
 
+    assert fixed.status == 0
+    [accepted] = [line for line in fixed.out.splitlines() if "accepted" in line]
+    assert accepted.startswith("cassettes/edited.yaml:")
+    assert accepted.endswith(": accepted as it stands: user: Hello. => I am very well.")
     assert (checked.status, checked.out) == (0, "4 files checked, 0 problems found\n")
     assert scrubbed.out == "nothing to change\n"
+
+
+def test_fix_changes_no_sound_file(desk, cassettes):
+    files = {path: path.read_bytes() for path in (desk.path / "cassettes").rglob("*.yaml")}
+
+    assert cassettes("check", "--fix", "--folder", "cassettes").out == "3 files checked, 0 problems found\n"
+
+    assert {path: path.read_bytes() for path in files} == files
+
+
+@pytest.mark.parametrize("damage", ["end-missing", "cut-off", "merge-conflict", "version-3"])
+def test_fix_of_what_is_damaged_is_refused(desk, cassettes, damage):
+    path = desk.copy(f"damaged/{damage}.yaml", "cassettes/both.yaml")
+    before = path.read_bytes()
+
+    outcome = cassettes("check", "--fix", "--folder", "cassettes")
+
+    assert outcome.status == 1
+    assert "cassettes/both.yaml:" in outcome.out
+    assert "accepted" not in outcome.out
+    assert path.read_bytes() == before
+
+
+def test_fix_shows_no_secret(dirty, cassettes, monkeypatch):
+    path = dirty.path / "cassettes/dirty.yaml"
+    path.write_text(path.read_text().replace(f"My key is {SECRET}.", f"The key is {SECRET}."))
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+
+    outcome = cassettes("check", "--fix", path)
+
+    assert "accepted as it stands" in outcome.out
+    assert SECRET not in outcome.out + outcome.err
 
 
 HELD = [

@@ -8,9 +8,10 @@ SECRET = "correct-horse-battery"
 
 
 @pytest.fixture
-def dirty(desk, record, monkeypatch):
+def dirty(desk, record, cassettes, monkeypatch):
     path = record("dirty", "Hello.", f"My key is {SECRET}.")
     path.write_text(path.read_text().replace("chat/completions", "chat/completions?key=abc", 1))
+    cassettes("check", "--fix", path)
     monkeypatch.setenv("SOME_API_KEY", SECRET)
     return path
 
