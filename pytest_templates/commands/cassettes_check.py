@@ -95,7 +95,7 @@ def _problems(paths: Sequence[Path], store: Store | None, accept: Callable[[str]
     for path in paths:
         place = store.place(path) if store else str(path)
         try:
-            entries = entries_of(path, store)
+            entries = entries_of(path, store, refit=accept is not None)
             if accept is not None and any(entry.problem for entry in entries):
                 for line in _edited(shown(place), _text(path, store), entries, secrets):
                     accept(line)

@@ -24,6 +24,7 @@ from pytest_templates.cassettes.format.canonical_json import (
     parse,
     style_of,
 )
+from pytest_templates.cassettes.format.runs import compacted, expanded
 from pytest_templates.cassettes.recorded import Chunk, Headers, RecordedResponse, Truncation, header
 from pytest_templates.support.yaml_text import Items, TextParts
 
@@ -131,28 +132,28 @@ def stamp(nodes: Sequence[dict[str, Any]], sizes: Sequence[int], arrivals: Seque
     return [{"at": times[s].at} | node if s in times else node for node, s in zip(nodes, starts, strict=True)]
 
 
-def pieces_of(nodes: Sequence[dict[str, Any]], units: Sequence[str], tail: str) -> tuple[Chunk, ...]:
-    """The pieces in which units came, each from one that was stamped to the next; none where the first was not.
+def pieces_of(times: Sequence[object], units: Sequence[str], tail: str) -> tuple[Chunk, ...]:
+    """The pieces in which units came, each from one that has a time to the next; none where the first has none.
 
     Args:
-        nodes: The units as they are written.
+        times: Those of the units; ``None`` for one that came together with the one before it.
         units: Their texts.
         tail: What came after the last one.
 
     Raises:
         ValueError: A time is no number of seconds.
     """
-    if not nodes or "at" not in nodes[0]:
+    if not times or times[0] is None:
         return ()
-    times: list[float] = []
+    arrivals: list[float] = []
     sizes: list[int] = []
-    for node, unit in zip(nodes, units, strict=True):
-        if "at" in node:
-            times.append(seconds(node["at"]))
+    for time, unit in zip(times, units, strict=True):
+        if time is not None:
+            arrivals.append(seconds(time))
             sizes.append(0)
         sizes[-1] += len(unit.encode())
     sizes[-1] += len(tail.encode())
-    return tuple(map(Chunk, sizes, times))
+    return tuple(map(Chunk, sizes, arrivals))
 
 
 def seconds(value: object) -> float:
@@ -186,7 +187,7 @@ def encode_lines(text: str, arrivals: Sequence[Chunk] = ()) -> dict[str, Any]:
     nodes = [_encode_line(line, style) for line in lines]
     if arrivals:
         nodes = stamp(nodes, [len(line.encode()) + 1 for line in lines], arrivals)
-    return {"lines": nodes} | _details(style, tail)
+    return {"lines": compacted(nodes)} | _details(style, tail)
 
 
 def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
@@ -195,9 +196,13 @@ def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
     Raises:
         ValueError, TypeError, KeyError, AttributeError: The node is not one that `encode_lines` made.
     """
-    lines = [_decode_line(line, node.get("style", "compact")) + "\n" for line in node["lines"]]
+    lines: list[str] = []
+    times: list[object] = []
+    for line in expanded(node["lines"]):
+        lines.append(_decode_line(line, node.get("style", "compact")) + "\n")
+        times.append(line.get("at"))
     tail = str(node.get("unfinished", ""))
-    return "".join([*lines, tail]), pieces_of(node["lines"], lines, tail)
+    return "".join([*lines, tail]), pieces_of(times, lines, tail)
 
 
 def _details(style: str, tail: str) -> dict[str, str]:
@@ -240,7 +245,7 @@ def encode_stream(text: str, arrivals: Sequence[Chunk] = ()) -> dict[str, Any]:
     events = [_encode_event(block, newline, style) for block in blocks]
     if arrivals:
         events = stamp(events, [len((block + end).encode()) for block in blocks], arrivals)
-    return {"events": events} | ({} if newline == "\n" else {"newline": newline}) | _details(style, tail)
+    return {"events": compacted(events)} | ({} if newline == "\n" else {"newline": newline}) | _details(style, tail)
 
 
 def decode_stream(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
@@ -250,9 +255,13 @@ def decode_stream(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
         ValueError, TypeError, KeyError, AttributeError: The node is not one that `encode_stream` made.
     """
     newline, style = node.get("newline", "\n"), node.get("style", "compact")
-    events = [_decode_event(event, newline, style) + newline * 2 for event in node["events"]]
+    events: list[str] = []
+    times: list[object] = []
+    for event in expanded(node["events"]):
+        events.append(_decode_event(event, newline, style) + newline * 2)
+        times.append(event.get("at"))
     tail = str(node.get("unfinished", ""))
-    return "".join([*events, tail]), pieces_of(node["events"], events, tail)
+    return "".join([*events, tail]), pieces_of(times, events, tail)
 
 
 def _common_style(blocks: list[str], newline: str) -> str:

@@ -5,9 +5,9 @@ version of the format keeps the checksums of an earlier one. Who asked (``templa
 count, so templates may be renamed.
 
 Each part goes into BLAKE2b (RFC 7693) with its length in bytes in front, as ``4:POST``: the method, the address, the
-headers, the body; then the status, the reason, the version of HTTP, the encoding, the headers, the body, the pieces with
-their sizes and times, and where the body was broken off. A list has its number of entries in front. Headers are sorted
-by name, and texts are written in UTF-8.
+headers, the body; then the status, the reason, the version of HTTP, the encoding, the headers, the body, the pieces
+with their sizes and times, and where the body was broken off. A list has its number of entries in front. Headers are
+sorted by name, and texts are written in UTF-8.
 """
 
 from __future__ import annotations

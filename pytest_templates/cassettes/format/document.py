@@ -48,6 +48,7 @@ from pytest_templates.cassettes.format.bodies import (
 )
 from pytest_templates.cassettes.format.checksum import checksum_of
 from pytest_templates.cassettes.format.decompression import is_known
+from pytest_templates.cassettes.format.runs import SizesError, refit_texts
 from pytest_templates.cassettes.hosts import host_and_port
 from pytest_templates.cassettes.recorded import (
     Chunk,
@@ -265,9 +266,9 @@ def _readable_body(place: Place) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise FaultError(
-            f"has a body that cannot be read ({type(error).__name__}: {error})", (*place, "body")
-        ) from error
+        problem = f"has a body that cannot be read ({type(error).__name__}: {error})"
+        remedy: Remedy = "accept" if isinstance(error, SizesError) else "restore"  # a text was edited
+        raise FaultError(problem, (*place, "body"), remedy) from error
 
 
 def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> Any:
@@ -378,14 +379,26 @@ def from_file(file: BinaryIO) -> list[Interaction]:
     return [entry.interaction for entry in _read(file, _checked)]
 
 
-def entries_from_file(file: BinaryIO) -> list[Entry]:
+def entries_from_file(file: BinaryIO, *, refit: bool = False) -> list[Entry]:
     """The same, with the checksums as they stand in the file, right or wrong.
+
+    Args:
+        file: The file.
+        refit: Whether the texts of streams may have been edited: the sizes of their pieces are made to fit.
 
     Raises:
         FormatError: As of `from_text`.
         UnicodeDecodeError: It is no UTF-8.
     """
-    return _read(file, entry_at)
+    return _read(file, _refitted if refit else entry_at)
+
+
+def _refitted(node: Any, place: Place) -> Entry:
+    body = field({"body": {}, **field(node, "response", dict, place)}, "body", dict, (*place, "response"))
+    for name in ("events", "lines"):
+        with _readable_body((*place, "response")):
+            refit_texts(body.get(name, []))
+    return entry_at(node, place)
 
 
 _Taking: TypeAlias = Callable[[Any, Place], Entry]  # what reads an interaction of this version

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, ENOTDIR, ETIMEDOUT
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from time import sleep
@@ -240,15 +241,20 @@ def existing_cassette(path: Path, store: Store | None = None) -> list[Interactio
     return _read(path, store, from_file)
 
 
-def entries_of(path: Path, store: Store | None = None) -> list[Entry]:
+def entries_of(path: Path, store: Store | None = None, *, refit: bool = False) -> list[Entry]:
     """The interactions of a cassette with their checksums, right or wrong; none where it does not exist.
+
+    Args:
+        path: Which cassette.
+        store: Where it lies; ``None`` for a file that belongs to no store.
+        refit: Whether the sizes of pieces are made to fit to texts that were edited.
 
     Raises:
         CassetteError: As of `load_cassette`, but not for a wrong checksum.
     """
     from pytest_templates.cassettes.format.document import entries_from_file
 
-    return _read(path, store, entries_from_file) or []
+    return _read(path, store, partial(entries_from_file, refit=refit)) or []
 
 
 def _read(path: Path, store: Store | None, read: Callable[[BinaryIO], list[_T]]) -> list[_T] | None:

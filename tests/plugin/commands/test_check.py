@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_templates.cassettes.format.document import to_text
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+
 SECRET = "correct-horse-battery"
 
 
@@ -180,6 +183,20 @@ def test_fix_accepts_an_edit_and_shows_the_prompt_with_the_answer(desk, edited, 
     assert accepted.endswith(": accepted as it stands: user: Hello. => I am very well.")
     assert (checked.status, checked.out) == (0, "4 files checked, 0 problems found\n")
     assert scrubbed.out == "nothing to change\n"
+
+
+def test_fix_accepts_an_edit_of_what_was_said_in_pieces(desk, cassettes):
+    said = ["It", "is", "a", "very", "fine", "day"]
+    deltas = [f'data: {{"choices": [{{"delta": {{"content": "{word} "}}}}]}}\n\n' for word in said]
+    request = RecordedRequest("POST", "https://host/v1", (), b"")
+    response = RecordedResponse(200, "", (("content-type", "text/event-stream"),), "".join(deltas).encode())
+    path = desk.file("cassettes/edited.yaml", to_text([Interaction(None, None, request, response)]))
+    path.write_text(path.read_text().replace("a very fine day", "a day"))
+
+    assert "the sizes of 'data/choices/0/delta/content' add up" in cassettes("check", path).out
+    fixed = cassettes("check", "--fix", path)
+    assert fixed.out.splitlines()[0].endswith("=> It is a day")
+    assert cassettes("check", path).status == 0
 
 
 def test_fix_changes_no_sound_file(desk, cassettes):

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from pytest_templates.commands.cassettes_check import check_files
+
 CLIENTS = '''
 import asyncio
 import os
@@ -204,6 +206,7 @@ def recorded(project, tests: str) -> None:
     for path in (project.path / "cassettes").rglob("*.yaml"):
         text, found = re.subn(r"retry-after-ms: .*", "retry-after: '110'", path.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")
+        check_files([path], print, fix=True)
         limits += found
     assert limits
 
