@@ -151,7 +151,7 @@ class Answer:
 
 def answer_of(response: RecordedResponse) -> Answer:
     """The answer in a response."""
-    documents = _documents(response)
+    documents = documents_of(response)
     counts: dict[str, int] = {}
     for document in documents:
         counts |= _counts(document)
@@ -159,7 +159,7 @@ def answer_of(response: RecordedResponse) -> Answer:
     return Answer(text.strip("\n"), _sum(counts, _INPUT, _MORE_INPUT), _sum(counts, _OUTPUT, _MORE_OUTPUT))
 
 
-def _documents(response: RecordedResponse) -> list[dict[str, Json]]:
+def documents_of(response: RecordedResponse) -> list[dict[str, Json]]:
     """The JSON objects of a body: one, those of a list, or those of the events or lines of a stream."""
     text = response.body.decode("utf-8", "replace")
     try:

@@ -7,6 +7,8 @@ New interactions are added to what the file holds at that moment, as if the test
   needs it, whichever of them recorded it.
 - The interactions of one run stand in the order of its tests, whichever was done first.
 - In mode ``"changed"`` it holds afterwards what the test has used, and nothing else.
+- An answer that was recorded anew and means what the old one meant leaves the old one as it is, so that files change
+  where answers do; not where the program has sent an id of the new one back.
 - In mode ``"all"`` a cassette of one test is replaced. In one that tests share, a test replaces the older recordings of
   what it has asked; the others may be needed by tests that do not run, or fail.
 """
@@ -23,7 +25,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from pytest_templates.cassettes.matching import Matcher
-from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.reading.meaning import means_the_same, noise_of
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.storage.store import LEDGER, Blocks, Store, existing_cassette
 from pytest_templates.errors import CassetteError
@@ -125,6 +128,34 @@ def remove_ledgers(store: Store, run: str) -> None:
 def _file(store: Store, path: Path) -> Path:
     name = path.relative_to(store.folder).as_posix()
     return store.workplace / f"{blake2b(name.encode(), digest_size=8).hexdigest()}{LEDGER}"
+
+
+def as_before(new: Sequence[Interaction], old: Sequence[Interaction], matcher: Matcher) -> list[Interaction]:
+    """New recordings, with the old one of the same request in place of each that means the same.
+
+    A new answer stays where one of its ids, or anything else that the old one does not have, is sent in a new request:
+    in replay, the program would send that of the old answer.
+    """
+    waiting: dict[bytes, list[Interaction]] = {}
+    for one in old:
+        waiting.setdefault(matcher.key(one), []).append(one)
+    return [_as_before(one, waiting.get(matcher.key(one), []), new) for one in new]
+
+
+def _as_before(one: Interaction, waiting: list[Interaction], new: Sequence[Interaction]) -> Interaction:
+    if not waiting:
+        return one
+    old = waiting.pop(0)
+    if not means_the_same(old.response, one.response):
+        return one
+    only_new = noise_of(one.response) - noise_of(old.response)
+    if any(value.encode() in part for value in only_new for each in new for part in _sent(each.request)):
+        return one
+    return replace(old, template=one.template, model=one.model)
+
+
+def _sent(request: RecordedRequest) -> tuple[bytes, ...]:
+    return request.uri.encode(), request.body
 
 
 class CassetteFile:
@@ -247,6 +278,14 @@ class CassetteFile:
             return found if self._is_replaced else found[: self._older(found)]
         return []
 
+    def _replaceable(self, current: list[Interaction]) -> list[Interaction]:
+        """The older recordings that new ones take the place of; of a damaged file there are none."""
+        if self._is_renewed:
+            return current[: self._older(current)]
+        with suppress(CassetteError):
+            return (self._found() or []) if self._is_replaced else []
+        return []
+
     def _found(self) -> list[Interaction] | None:
         found = existing_cassette(self._path, self.store)
         return None if found is None else [self._clean(interaction) for interaction in found]
@@ -272,16 +311,19 @@ class CassetteFile:
 
     def _merge(self, new: Sequence[Interaction]) -> Merge:
         current, kept = self._current() or [], self._ledger()
+        before = self._replaceable(current)
         if self._is_renewed:
             older = self._without(current[: self._older(current)], new)
             current = [*older, *current[self._older(current) :]]
             kept = None if kept is None else replace(kept, before=len(older))
-        added = self._unless_recorded_by_others(new, self._count(current))
+        added = as_before(self._unless_recorded_by_others(new, self._count(current)), before, self._matcher)
         if kept is None or kept.total != len(current):
             kept = Ledger(self._author.run, before=len(current))
         return Merge(current, added, kept, self._author.place)
 
     def _write(self, merge: Merge) -> None:
+        if self._is_replaced and merge.interactions == self.replaced:
+            return  # it holds them already
         self.store.replace(self._path, self._text(merge.interactions))
         if self._author.run:
             write_ledger(self.store, self._path, merge.ledger.with_group(self._author.place, len(merge.added)))

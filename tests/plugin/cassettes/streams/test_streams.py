@@ -62,8 +62,6 @@ def test_the_first_word_is_heard_while_the_server_still_speaks(
     assert times == sorted(times)
     assert 0 <= times[0] <= times[-1] - PAUSE / 2
     assert re.search(r"events:\n +- (?:count: \d+\n +)?at: \"?0\.", path.read_text("utf-8"))
-        r'      events:\n(?:      - at: 0\.|      - count: \d+\n        at: "0\.)', path.read_text("utf-8")
-    )
 
 
 def test_a_stream_can_be_left_early_and_no_client_gets_past_that(
