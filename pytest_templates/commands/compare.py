@@ -60,11 +60,12 @@ def compare(
     findings = judged(fail_on, a, b)
     parts = [f"A  {before}\nB  {after}", _totals(a, b), *_by_template(_rows(a), _rows(b)), *_outcomes(a, b)]
     parts += [*_verdicts(findings), *([compared_tests(a, b)] if findings else [])]
-    say("\n\n".join(_written(part, markdown=markdown) for part in parts))
+    say("\n\n".join(written(part, markdown=markdown) for part in parts))
     return 1 if objections(findings) else 0
 
 
-def _written(part: Part, *, markdown: bool) -> str:
+def written(part: Part, *, markdown: bool) -> str:
+    """A part as plain text, or as Markdown; nothing in it is markup."""
     if isinstance(part, str):
         return lines(part) if markdown else visible_lines(part)
     title = f"{part.title}\n\n" if markdown else f"{part.title}\n"
@@ -90,7 +91,7 @@ def _totals(a: Report, b: Report) -> Table:
     passed = [len([test for test in report.tests if test.outcome == "passed"]) for report in (a, b)]
     of_all = [f"{count:,} of {len(report.tests):,}" for count, report in zip(passed, (a, b), strict=True)]
     rows = [
-        ("tests passed", *of_all, _count(*passed)),
+        ("tests passed", *of_all, count_difference(*passed)),
         *zip(_NUMBERS, _numbers(first), _numbers(second), _differences(first, second), strict=True),
         ("time of run", f"{a.seconds:.2f} s", f"{b.seconds:.2f} s", _seconds(a.seconds, b.seconds)),
     ]
@@ -126,19 +127,21 @@ def _numbers(line: Line) -> tuple[str, ...]:
 
 def _differences(a: Line, b: Line) -> tuple[str, ...]:
     return (
-        _count(a.calls, b.calls),
-        _count(a.input_tokens, b.input_tokens),
-        _count(a.output_tokens, b.output_tokens),
-        "unknown" if a.unpriced or b.unpriced else _dollars(a.cost, b.cost),
+        count_difference(a.calls, b.calls),
+        count_difference(a.input_tokens, b.input_tokens),
+        count_difference(a.output_tokens, b.output_tokens),
+        "unknown" if a.unpriced or b.unpriced else dollar_difference(a.cost, b.cost),
         _seconds(a.seconds, b.seconds),
     )
 
 
-def _count(a: int, b: int) -> str:
+def count_difference(a: int, b: int) -> str:
+    """How a number differs from an earlier one, as in ``+2 (+50%)``."""
     return f"{b - a:+,}{_share(a, b)}" if a != b else "0"
 
 
-def _dollars(a: Decimal, b: Decimal) -> str:
+def dollar_difference(a: Decimal, b: Decimal) -> str:
+    """The same of sums of money."""
     return f"{'-' if b < a else '+'}{money(abs(b - a))}{_share(a, b)}" if a != b else "0"
 
 

@@ -13,12 +13,12 @@ from typing import TypeAlias, TypedDict
 import pytest
 
 from pytest_templates.cassettes.reading.llm import answer_of, model_of
+from pytest_templates.cassettes.reading.prices import price_of
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.errors import CassetteError
 from pytest_templates.lock.comparison import Change, Facts, Key, ObservedRun, ObservedTest, keys_of
 from pytest_templates.lock.file import NAME
-from pytest_templates.run.calls import UNBILLED
 from pytest_templates.run.totals import cost_of
 from pytest_templates.support.files import path_within, shown_in
 from pytest_templates.support.targets import without_iterations
@@ -100,7 +100,7 @@ def recording_cost(interactions: Sequence[Interaction], models: Mapping[str, str
     answers = [answer_of(interaction.response) for interaction in interactions]
     tokens = [(answer.input_tokens or 0, answer.output_tokens or 0) for answer in answers]
     names = [models.get(without_iterations(one.template or "")) or model_of(one) for one in interactions]
-    prices = [_price(name, *counts) for name, counts in zip(names, tokens, strict=True)]
+    prices = [price_of(name, *counts) for name, counts in zip(names, tokens, strict=True)]
     dollars = sum((price for price in prices if price is not None), Decimal(0))
     return Cost(len(interactions), sum(map(sum, tokens)), dollars, prices.count(None))
 
@@ -128,21 +128,6 @@ def _from(first: int, test: ObservedTest, interactions: Sequence[Interaction]) -
             before[template] -= 1
         else:
             yield number
-
-
-def _price(model: str, input_tokens: int, output_tokens: int) -> Decimal | None:
-    provider, _, name = model.rpartition(":")
-    if provider in UNBILLED:
-        return Decimal(0)
-    try:
-        from genai_prices import Usage, calc_price
-    except ImportError:  # it comes with the extras that reach real models
-        return None
-    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-    try:
-        return calc_price(usage, name, provider_id=provider.partition("-")[0] or None).total_price
-    except LookupError:
-        return None
 
 
 def check_lines(changes: Sequence[Change], locked: Facts, seen: ObservedRun, stores: Stores, root: Path) -> list[str]:

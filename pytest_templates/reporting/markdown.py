@@ -12,12 +12,11 @@ from pytest_templates.reporting.regression import Finding
 from pytest_templates.reporting.terminal import called
 from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import HEADS, NUMBERS, cells_of, lines_of
-from pytest_templates.support.markdown import block, details, lines, literal, markdown_table
+from pytest_templates.support.markdown import block, details, fitted, lines, literal, markdown_table
 from pytest_templates.support.text import counted
 
 _MOST_ROWS: Final = 50  # of a table
 _MOST_LINES: Final = 60  # of a failure
-_RESERVED: Final = 200  # bytes, for the line that says what was left out
 _BAD: Final = {"failed": "failed", "error": "had an error", "xpassed": "passed against expectation"}
 
 
@@ -57,7 +56,7 @@ def summary_of(report: Report, facts: Facts, room: int) -> str:
     parts += ["\n".join(f"- {literal(note)}" for note in facts.notes)] if facts.notes else []
     told = [(error.where or "pytest", _ending(error.text)) for error in report.errors]
     told += [(test, _shortened(said)) for test, said in facts.failures.items()]
-    return _fitted(parts, [details(where, block(said)) for where, said in told], room)
+    return fitted(parts, [details(where, block(said)) for where, said in told], room, "failure")
 
 
 def _outcomes(report: Report) -> str:
@@ -134,24 +133,3 @@ def _ending(text: str) -> str:
     said = text.splitlines()
     left_out = len(said) - _MOST_LINES
     return "\n".join([f"… {counted(left_out, 'line')} before", *said[-_MOST_LINES:]] if left_out > 0 else said)
-
-
-def _fitted(parts: Sequence[str], failures: Sequence[str], room: int) -> str:
-    """The parts, then as many failures as there is room for, and how many there are beside these."""
-    text = "\n\n".join(parts) + "\n\n"
-    size, shown = len(text.encode()) + _RESERVED, 0
-    for failure in failures:
-        more = len(failure.encode()) + 2
-        if size + more <= room:  # a shorter one behind it may fit
-            text += f"{failure}\n\n"
-            size += more
-            shown += 1
-    if shown < len(failures):
-        text += f"… and {counted(len(failures) - shown, 'more failure')}: GitHub takes no longer text\n\n"
-    return text if len(text.encode()) <= room else _title_alone(parts[0], room)
-
-
-def _title_alone(title: str, room: int) -> str:
-    """The title, where there is no room for more; nothing where there is none for that."""
-    text = f"{title}\n\n{literal('GitHub takes no longer text.')}\n\n"
-    return text if len(text.encode()) <= room else ""

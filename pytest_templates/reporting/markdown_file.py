@@ -16,6 +16,7 @@ from pytest_templates.reporting.files import check_writable
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.processes import fail_run
+from pytest_templates.support.markdown import MOST_OF_COMMENT
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_templates.reporting.document import Report
 
 STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"  # the variable that names the file
-_MOST_OF_COMMENT: Final = 65_536  # bytes; GitHub takes as many characters of a comment
 _MOST_OF_STEP: Final = 1024 * 1024  # bytes of a step's summary; more is refused as a whole
 
 
@@ -47,7 +47,7 @@ class Destination:
     def room(self) -> int:
         """How many bytes there is room for."""
         if not self.is_step_summary:
-            return _MOST_OF_COMMENT
+            return MOST_OF_COMMENT
         return _MOST_OF_STEP - (self.path.stat().st_size if self.path.exists() else 0)
 
     def check(self) -> None:

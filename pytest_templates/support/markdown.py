@@ -7,8 +7,10 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import Final
 
-from pytest_templates.support.text import visible, visible_lines
+from pytest_templates.support.text import counted, visible, visible_lines
 
+MOST_OF_COMMENT: Final = 65_536  # bytes; GitHub takes as many characters of a comment
+_RESERVED: Final = 200  # bytes, for the line that says what was left out
 _MARKUP: Final = re.compile(r"[\\`*_{}\[\]<>|~&$]")
 # What GitHub makes links of, or people who are told: "@name", "#1", addresses. It looks for these in the text between
 # tags, where a backslash is gone already.
@@ -39,10 +41,38 @@ def details(title: str, *parts: str) -> str:
     return "\n\n".join([summary, *parts, "</details>"])
 
 
-def block(text: str) -> str:
-    """Lines that are shown as they are."""
+def block(text: str, language: str = "text") -> str:
+    """Lines that are shown as they are, in the colours of a language."""
     fence = "`" * max([3, *(len(run) + 1 for run in _FENCES.findall(text))])
-    return f"{fence}text\n{visible_lines(text)}\n{fence}"
+    return f"{fence}{language}\n{visible_lines(text)}\n{fence}"
+
+
+def fitted(parts: Sequence[str], more: Sequence[str], room: int, thing: str) -> str:
+    """A text for a pull request, which is no longer than there is room for.
+
+    Args:
+        parts: What it begins with, its title first.
+        more: What comes then as far as there is room; how many others there are is said.
+        room: How many bytes there is room for.
+        thing: What each of these is, as `counted` takes it.
+    """
+    text = "\n\n".join(parts) + "\n\n"
+    size, shown = len(text.encode()) + _RESERVED, 0
+    for one in more:
+        needed = len(one.encode()) + 2
+        if size + needed <= room:  # a shorter one behind it may fit
+            text += f"{one}\n\n"
+            size += needed
+            shown += 1
+    if shown < len(more):
+        text += f"… and {counted(len(more) - shown, f'more {thing}')}: GitHub takes no longer text\n\n"
+    return text if len(text.encode()) <= room else _title_alone(parts[0], room)
+
+
+def _title_alone(title: str, room: int) -> str:
+    """The title, where there is no room for more; nothing where there is none for that."""
+    text = f"{title}\n\n{literal('GitHub takes no longer text.')}\n\n"
+    return text if len(text.encode()) <= room else ""
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[str] = ()) -> str:
