@@ -291,7 +291,7 @@ _END: Final = b"end:"
 _HEAD: Final = re.compile(rb"version: ([12])\n")
 _LONGEST_HEAD: Final = len(b"version: 1\n")
 _LIST: Final = b"interactions:\n"
-_CONFLICT: Final = r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])"  # what is written there is indented
+CONFLICT: Final = r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])"  # what is written there is indented
 
 
 class FormatError(ValueError):
@@ -439,7 +439,7 @@ def _as_written(file: BinaryIO, take: _Taking) -> list[Entry] | None:
     batches = _batches(file)
     try:
         for batch in batches:
-            if re.search(_CONFLICT.encode(), batch, re.MULTILINE):
+            if re.search(CONFLICT.encode(), batch, re.MULTILINE):
                 return None
             if batch.startswith(_END):
                 rest = yaml_text.load(batch)
@@ -503,7 +503,7 @@ def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
 
 
 def _from_whole(text: str, take: _Taking) -> list[Entry]:
-    conflict = re.search(_CONFLICT, text, re.MULTILINE)
+    conflict = re.search(CONFLICT, text, re.MULTILINE)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         raise FormatError("holds the marks of a merge conflict", line, "merge")
