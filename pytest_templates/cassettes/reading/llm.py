@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse
 from pytest_templates.cassettes.format.media import digested, with_short_digests
+from pytest_templates.cassettes.reading.ids import numbered_ids
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.support.text import cut
 
@@ -262,6 +263,11 @@ def model_named(uri: str, body: Json) -> str:
 def prompt_in(interaction: Interaction) -> Prompt | None:
     """The prompt of a request, or ``None`` where there is none."""
     return prompt_of(_json(digested(interaction.request)))
+
+
+def readable_prompt(interaction: Interaction) -> Prompt | None:
+    """The same, with numbers in place of the ids that providers give, which are others in each recording."""
+    return prompt_of(numbered_ids(_json(digested(interaction.request))))
 
 
 def opening_of(interaction: Interaction) -> str:
