@@ -14,6 +14,7 @@ Those marked * are verdicts on what a test asserts, and `AssertionError` as well
         ├── ReportError            a report of an earlier run cannot be read
         ├── LockError              templates.lock cannot be read or written
         ├── SurveyError            a command cannot find out which tests and cassettes there are
+        ├── GitError               git is not there, or cannot do what a command asks of it
         ├── UnknownName            no cassette has the name that a command was given, or several have
         ├── HookError              a hook of the project failed, or returned what it may not
         ├── CassetteError          a cassette cannot be read or written
@@ -80,6 +81,10 @@ class LockError(TestingError):
 
 class SurveyError(TestingError):
     """A command cannot find out which tests there are: pytest does not start, or a folder is not there."""
+
+
+class GitError(TestingError):
+    """Git is not there, or cannot do what a command asks of it; the text says what git says."""
 
 
 class UnknownName(TestingError):

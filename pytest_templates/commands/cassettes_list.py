@@ -7,16 +7,19 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_templates.cassettes.paths import without_overrides
 from pytest_templates.cassettes.reading.llm import answer_of, model_of
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
 from pytest_templates.cassettes.storage.store import Store, load_cassette
-from pytest_templates.commands.survey import Survey, SurveyedStore, shown
 from pytest_templates.errors import CassetteError
+from pytest_templates.support.files import shown_in
 from pytest_templates.support.text import OUTSIDE, counted, table
+
+if TYPE_CHECKING:
+    from pytest_templates.commands.survey import Survey, SurveyedStore
 
 _UNITS: Final = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
 
@@ -105,7 +108,7 @@ def _listed(
         name = path.relative_to(store.folder).as_posix()
         tests = surveyed.tests_of(without_overrides(name))
         yield ListedCassette(
-            name=name if len(survey.stores) == 1 else shown(store.place(path)),
+            name=name if len(survey.stores) == 1 else shown_in(Path.cwd(), store.place(path)),
             interactions=_interactions(path, store, complain),
             tests=["no test"] if path in without_test else tests or ["not known"],
             age=age(now - times[path]) if path in times else "",

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import indent
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_templates.cassettes.paths import cassette_path, without_overrides
-from pytest_templates.cassettes.reading.llm import answer_of, model_of, prompt_in
+from pytest_templates.cassettes.reading.llm import answer_of, model_of, readable_prompt
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import cassettes_in, says_ours
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_list import NO_MODEL, tokens_of
-from pytest_templates.commands.survey import Survey, shown
 from pytest_templates.errors import UnknownName
-from pytest_templates.support.files import safe_part
+from pytest_templates.support.files import safe_part, shown_in
 from pytest_templates.support.text import OUTSIDE, counted, cut, visible
+
+if TYPE_CHECKING:
+    from pytest_templates.commands.survey import Survey
 
 
 def find_cassette(name: str, survey: Survey) -> tuple[Store, Path]:
@@ -104,7 +106,7 @@ def path_of_test(node_id: str, survey: Survey) -> tuple[Store, Path]:
 
 def _named(path: Path, store: Store, *, several: bool) -> str:
     """How a cassette is called: by its path in the folder of the cassettes, by all of it where there are several."""
-    return (shown(store.place(path)) if several else path.relative_to(store.folder).as_posix()).removesuffix(".yaml")
+    return (_shown(store.place(path)) if several else path.relative_to(store.folder).as_posix()).removesuffix(".yaml")
 
 
 def _several(name: str, found: list[str]) -> str:
@@ -115,8 +117,12 @@ def _none(name: str, names: list[str], stores: Sequence[Store]) -> str:
     shorter = {one.rpartition("/")[2]: one for one in names} | {one: one for one in names}
     close = list(dict.fromkeys(shorter[one] for one in get_close_matches(name, shorter, n=3, cutoff=0.5)))
     hint = f"did you mean {' or '.join(close)}?" if close else "`cassettes list` shows what there is"
-    places = " or ".join(shown(store.place(store.folder)).removesuffix("/.") for store in stores)
+    places = " or ".join(_shown(store.place(store.folder)).removesuffix("/.") for store in stores)
     return f"no cassette in {places} is called {name!r}: {hint}"
+
+
+def _shown(place: Path | str) -> str:
+    return shown_in(Path.cwd(), place)
 
 
 _LINES: Final = 6  # of a text that is cut
@@ -126,9 +132,12 @@ _WIDTH: Final = 160  # characters of a line that is cut
 def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: bool) -> int:
     """Print what a cassette holds; returns 0.
 
+    It says nothing that is another one in each recording of the same words, so that git can show what changed by it.
+
     Args:
         path: Which cassette.
-        store: Where it lies; ``None`` for a file that belongs to no store.
+        store: Where it lies; ``None`` for a file that was named by its path, which is not said again: git gives one
+            that it has just made.
         say: Takes the lines.
         full: Whether long texts are not cut.
 
@@ -137,8 +146,8 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
     """
     interactions = load_cassette(path, store)
     sent, received = tokens_of(interactions)
-    place = shown(store.place(path) if store else path)
-    say(f"{place}: {counted(len(interactions), 'interaction')}, {sent:,} tokens in, {received:,} out")
+    place = f"{_shown(store.place(path))}: " if store else ""
+    say(f"{place}{counted(len(interactions), 'interaction')}, {sent:,} tokens in, {received:,} out")
     for number, interaction in enumerate(interactions, 1):
         say("")
         for line in _interaction(number, interaction, full=full):
@@ -147,14 +156,14 @@ def show(path: Path, store: Store | None, say: Callable[[str], None], *, full: b
 
 
 def _interaction(number: int, interaction: Interaction, *, full: bool) -> Iterator[str]:
-    answer, prompt = answer_of(interaction.response), prompt_in(interaction)
+    answer, prompt = answer_of(interaction.response), readable_prompt(interaction)
     sample = "" if interaction.sample == 1 else f"  sample {interaction.sample}"
     yield f"{number}. {interaction.template or OUTSIDE}  {model_of(interaction) or NO_MODEL}{sample}"
     tokens = (
         "" if answer.input_tokens is None else f", {answer.input_tokens:,} tokens in, {answer.output_tokens or 0:,} out"
     )
     request, response = interaction.request, interaction.response
-    cut_off = "" if response.cut is None else f", broken off after {response.cut.at} s by {response.cut.by}"
+    cut_off = "" if response.cut is None else f", broken off by {response.cut.by}"
     yield f"   {request.method} {request.uri}: status {response.status}{tokens}{cut_off}"
     for message in prompt.messages if prompt else ():
         yield from _text(message.role, message.text, full=full)

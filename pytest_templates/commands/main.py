@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pytest_templates.commands.survey import collected, existing_folders, folders
-from pytest_templates.coverage.plugin import percentage
 from pytest_templates.demo import record_demo, run_broken_demo, run_demo
 from pytest_templates.errors import TestingError
 from pytest_templates.support.text import visible_lines
 
 if TYPE_CHECKING:
+    from pytest_templates.commands.survey import Survey
     from pytest_templates.reporting.regression import Rule
 
 _COMPARES: Final = "show how the calls, tokens, cost, time and outcomes of two runs differ, template by template"
@@ -87,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "files", metavar="FILE.json", nargs="+", type=Path, help="what --templates-json wrote with --templates-coverage"
     )
     coverage.add_argument(
-        "--fail-under", metavar="PERCENT", type=percentage, help="exit with 1 where less of it was rendered"
+        "--fail-under", metavar="PERCENT", type=_percentage, help="exit with 1 where less of it was rendered"
     )
     coverage.set_defaults(run=_coverage)
     return parser
@@ -141,6 +140,12 @@ def _compare(given: argparse.Namespace) -> int:
     return compare(before, after, _say, fail_on=given.fail_on, markdown=given.markdown)
 
 
+def _percentage(text: str) -> float:
+    from pytest_templates.coverage.plugin import percentage
+
+    return percentage(text)
+
+
 def _rules(text: str) -> tuple[Rule, ...]:
     from antiphon.errors import InvalidValue
     from pytest_templates.reporting.regression import rules_of
@@ -160,7 +165,7 @@ Given: TypeAlias = argparse.Namespace
 
 def _add_cassettes(commands: Any) -> None:
     """Add ``cassettes`` with its commands."""
-    does = "list, show, check, prune, scrub and import recorded model calls"
+    does = "list, show, compare, merge, check, prune, scrub and import recorded model calls"
     parser = commands.add_parser("cassettes", help=does, description=f"{does.capitalize()}.", epilog=_STATUS)
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
     _command(inner, "list", "say what there is, and which test it belongs to", _list)
@@ -168,6 +173,8 @@ def _add_cassettes(commands: Any) -> None:
     show = _command(inner, "show", "show what was asked and answered", _show)
     show.add_argument("name", metavar="NAME", help="a path, a test's node id, a test file, or a part of one")
     show.add_argument("--full", action="store_true", help="do not cut long texts")
+
+    _add_git(inner)
 
     checks = (
         "look for damage, for answers under other questions, and for secrets; the exit status is 1 where there are some"
@@ -195,6 +202,45 @@ def _add_cassettes(commands: Any) -> None:
     take.add_argument("--yes", action="store_true", help="replace files that exist")
 
 
+def _add_git(commands: Any) -> None:
+    """Add what git runs, or what runs git."""
+    differs = "show what changed from one recording to another: prompts, answers, models, tokens, cost"
+    diff = commands.add_parser("diff", help=differs, description=f"{differs.capitalize()}.", epilog=_STATUS)
+    diff.add_argument("before", metavar="A", help="a file, a folder, or a revision of git, such as main or main:FILE")
+    diff.add_argument("after", metavar="B", nargs="?", help="the same (default: the work tree, where A is a revision)")
+    diff.add_argument("--markdown", action="store_true", help="as Markdown, such as for a pull request")
+    diff.set_defaults(run=_diff)
+    merges = "merge recordings of two branches, call by call; the exit status is 1 where some conflict"
+    how = "merge BASE OURS THEIRS [NAME] writes OURS, as git's merge driver; merge FILE ends git's conflict in FILE"
+    merge = commands.add_parser("merge", help=merges, description=f"{merges.capitalize()}: {how}.", epilog=_STATUS)
+    merge.add_argument("files", metavar="FILE", nargs="+", type=Path, help="one file, or BASE OURS THEIRS [NAME]")
+    merge.set_defaults(run=_merge, refuse=merge.error)
+    _command(commands, "install-git", "let git merge recordings call by call, and show what they say", _install_git)
+
+
+def _diff(given: Given) -> int:
+    from pytest_templates.commands.cassettes_diff import diff
+
+    return diff(given.before, given.after, _say, markdown=given.markdown)
+
+
+def _merge(given: Given) -> int:
+    from pytest_templates.commands.cassettes_merge import end_conflict, merge_files
+
+    if len(given.files) == 1:
+        return end_conflict(given.files[0], _say)
+    if len(given.files) not in {3, 4}:
+        given.refuse("it takes BASE OURS THEIRS [NAME], or one FILE in which git has left a conflict")
+    base, ours, theirs, *name = given.files
+    return merge_files(base, ours, theirs, name[0] if name else ours, _say)
+
+
+def _install_git(given: Given) -> int:
+    from pytest_templates.commands.cassettes_install_git import install
+
+    return install([one.store.folder for one in folders(given.folder).stores if one.store.is_local], _say)
+
+
 def _command(commands: Any, name: str, does: str, run: Callable[[Given], int]) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=does, description=f"{does.capitalize()}.")
     parser.add_argument("--folder", metavar="DIR", help=_FOLDER)
@@ -209,6 +255,30 @@ def _say(text: str) -> None:
 
 def _complain(text: str) -> None:
     print(visible_lines(text), file=sys.stderr)
+
+
+# What asks pytest loads it: not where git runs a command for one file after the other.
+
+
+def collected(location: str | None) -> Survey:
+    """As of `survey`."""
+    from pytest_templates.commands import survey
+
+    return survey.collected(location)
+
+
+def existing_folders(location: str | None) -> Survey:
+    """As of `survey`."""
+    from pytest_templates.commands import survey
+
+    return survey.existing_folders(location)
+
+
+def folders(location: str | None) -> Survey:
+    """As of `survey`."""
+    from pytest_templates.commands import survey
+
+    return survey.folders(location)
 
 
 def _list(given: Given) -> int:

@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from pytest_templates.cassettes.paths import without_overrides
-from pytest_templates.cassettes.places import Place
 from pytest_templates.cassettes.storage.store import Store
 
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ def is_known(module: PurePosixPath, found: CollectedPlace) -> bool:
         module: Its path from the folder of the project, without ``.py``.
         found: What was collected.
     """
+    from pytest_templates.cassettes.places import Place  # loads pytest, which those who only read files do not need
+
     if _key(module.as_posix()) in map(_key, found["modules"]):
         return True
     root = Path(Place(*found["place"]).modules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -29,7 +30,6 @@ cassettes/test_it/test_greets[ada].yaml: 2 interactions, 20 tokens in, 6 out
 @pytest.mark.parametrize(
     "name",
     [
-        "cassettes/test_it/test_greets[ada].yaml",
         "test_it/test_greets[ada].yaml",
         "test_it/test_greets[ada]",
         "test_it.py::test_greets[ada]",
@@ -63,6 +63,35 @@ def test_a_cassette_is_found_by_a_part_of_its_test_s_node_id(desk, cassettes, re
 
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out.startswith(f"cassettes/tests/test_trip/{safe_name(cassette)}.yaml: ")
+
+
+def test_a_file_is_shown_without_its_name_for_git_shows_copies(desk, cassettes, tmp_path):
+    copy = tmp_path / "blob"
+    copy.write_bytes((desk.path / "cassettes/test_it/test_greets[ada].yaml").read_bytes())
+
+    outcome = cassettes("show", copy)
+
+    assert (outcome.status, outcome.out) == (0, GREETS_ADA.partition(".yaml: ")[2])
+
+
+def test_ids_of_providers_are_numbered(desk, cassettes, record):
+    path = record("tools", "Hello.")
+    [one] = load_cassette(path)
+    asked = [
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "call_9f", "function": {"name": "f", "arguments": '{"id": "kept"}'}}],
+        },
+        {"role": "tool", "tool_call_id": "call_9f", "content": "found"},
+    ]
+    body = json.dumps({"model": "small", "messages": asked}).encode()
+    path.write_text(to_text([replace(one, request=replace(one.request, body=body))]))
+
+    out = cassettes("show", "--full", path).out
+
+    assert out.count('"#1"') == 2
+    assert "call_9f" not in out
+    assert "kept" in out
 
 
 def test_a_part_of_several_names_lists_them(desk, cassettes):
@@ -164,4 +193,4 @@ def test_a_stream_that_broke_off_is_told(desk, cassettes, record):
     cut = replace(interaction.response, cut=Truncation(0.5, "ReadError"))
     path.write_text(to_text([replace(interaction, response=cut)]))
 
-    assert "3 out, broken off after 0.5 s by ReadError\n" in cassettes("show", "--folder", "cassettes", "broken").out
+    assert "3 out, broken off by ReadError\n" in cassettes("show", "--folder", "cassettes", "broken").out
