@@ -133,7 +133,7 @@ def on_github(machine: Machine, event: str) -> dict[str, str]:
 
 @needs_namespaces
 def test_the_workflow_of_github_replays_sealed_and_holds_branches_to_main(machine: Machine) -> None:
-    install, check, tests, keep = scripts_of(job_of("tests.yml", "tests"))
+    install, check, _, tests, keep = scripts_of(job_of("tests.yml", "tests"))
 
     machine.run(install, **on_github(machine, "push"))
     assert machine.type(check) == 0
@@ -157,6 +157,22 @@ def test_what_the_jobs_install_is_what_the_modules_need() -> None:
     assert name == project["name"]
     assert set(extras.split(",")) == {"pytest", *re.findall(r'connect\("(\w+):', files("python")["test_desk.py"])}
     assert set(extras.split(",")) <= set(project["optional-dependencies"])
+
+
+def test_the_workflow_of_github_tells_what_a_pull_request_changes_in_recordings(machine: Machine) -> None:
+    job = job_of("tests.yml", "tests")
+    [step] = [step for step in job["steps"] if step.get("name") == "Changed recordings"]
+    cassette = machine.folder / "cassettes/test_desk/test_a_question_is_answered.yaml"
+    commit = "git add *.py cassettes; git -c user.name=a -c user.email=a@b.test commit -qm Recorded"
+    machine.run(f"git init -q -b main; {commit}")
+    moved = cassette.with_name("test_another_question.yaml")
+    machine.run(f"git mv {cassette} {moved}; {commit}")
+
+    machine.run(step["run"], **on_github(machine, "pull_request"))
+
+    assert job["steps"][0]["with"] == {"fetch-depth": 2}
+    assert step["if"] == "github.event_name == 'pull_request'"
+    assert "### Recorded calls: 1 cassette moved\n" in machine.summary.read_text("utf-8")
 
 
 @pytest.mark.parametrize("status", [0, 1])
