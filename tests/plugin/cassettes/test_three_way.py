@@ -49,6 +49,7 @@ def _said(one: Interaction | None) -> str:
         ("a=1 b=1 c=1", "a=1 x=1 b=1 c=1", "c=1 a=1 b=1", "c=1 a=1 x=1 b=1"),
         ("a=1", "a=0 a=1", "a=1 a=2", "a=0 a=1 a=2"),  # the same request, asked again on both sides
         ("a=1 a=2", "a=2", "a=1 a=2 a=3", "a=2 a=3"),
+        ("b=1 a=2", "a=2 b=1", "b=1 a=1 a=2", "a=1 a=2 b=1"),  # those with one request keep their order
         ("a=1 b=1", "a=2 b=1", "a=3 b=1", "a=2|a=3 b=1"),
         ("a=1 b=1", "b=1", "a=3 b=1", "-|a=3 b=1"),
         ("a=1 b=1", "a=3 b=1", "b=1", "a=3|- b=1"),
