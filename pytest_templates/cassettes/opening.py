@@ -11,7 +11,7 @@ import pytest
 
 from pytest_templates.cassettes.cassette import OpenCassette
 from pytest_templates.cassettes.hosts import HostPattern, patterns_of
-from pytest_templates.cassettes.identity import identity_of, inside_of, path_for, path_in, repetition
+from pytest_templates.cassettes.identity import identity_of, inside_of, path_for, path_in
 from pytest_templates.cassettes.options import IGNORE_HOSTS, RECORD, CassetteMark, RecordMode
 from pytest_templates.cassettes.paths import overridden_path
 from pytest_templates.cassettes.places import CASSETTES, is_settled, other_places, place_of, store_in
@@ -21,6 +21,7 @@ from pytest_templates.cassettes.storage.store import existing_cassette
 from pytest_templates.errors import CassetteError
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import manager_of
+from pytest_templates.run.names import repetition
 from pytest_templates.run.projects import project_at
 from pytest_templates.support.environment import known_ci
 from pytest_templates.support.files import refuse_unportable

@@ -13,6 +13,7 @@ from pytest_templates.cassettes.http.routing import open_recorders
 from pytest_templates.errors import TestingError
 from pytest_templates.redaction.names import REMEDY
 from pytest_templates.redaction.secrets import secrets_of
+from pytest_templates.run.names import own_name
 from pytest_templates.run.under_way import current_attempt
 from pytest_templates.snapshots.blocks import from_text
 from pytest_templates.snapshots.conversation import snapshot_text
@@ -92,12 +93,13 @@ class ConversationExtension(SingleFileSnapshotExtension):
         Raises:
             TestingError: The test is named after a secret.
         """
-        leak = secrets_of().find(test_location.snapshot_name)
+        whole_name = _name_of(test_location)
+        leak = secrets_of().find(whole_name)
         if leak:
             raise TestingError(
                 f"the name of this test holds {leak.what}, and its snapshot would be named after it; {REMEDY}"
             )
-        name = safe_name(test_location.snapshot_name)
+        name = safe_name(whole_name)
         if isinstance(index, str):
             return f"{name}~{safe_name(index)}"
         return f"{name}.{index}" if index else name
@@ -105,7 +107,7 @@ class ConversationExtension(SingleFileSnapshotExtension):
     @classmethod
     def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:
         """Whether a file is a test's: by its exact name."""
-        path, name = Path(snapshot_location), safe_name(test_location.snapshot_name)
+        path, name = Path(snapshot_location), safe_name(_name_of(test_location))
         stem = path.name.removesuffix(f".{cls.file_extension}")
         is_test = stem == name or (stem.startswith(name) and stem[len(name)] in ".~")
         return (
@@ -126,6 +128,14 @@ class ConversationExtension(SingleFileSnapshotExtension):
         [snapshot] = snapshot_collection
         atomic_write(path, str(snapshot.data))
         note_written(path)
+
+
+def _name_of(location: PyTestLocation) -> str:
+    """What the snapshots of a test are called by: its name, without what a plugin adds that runs it several times."""
+    name = str(location.snapshot_name)
+    if location.is_doctest:
+        return name
+    return name.removesuffix(location.item.name) + own_name(location.item)
 
 
 def _tell(before: str, after: str) -> None:
