@@ -56,7 +56,7 @@ def run_again(config: pytest.Config, planned: Iterable[str], environment: Change
         folder = Path(name)
         (folder / PLAN).write_text(json.dumps(list(planned)), encoding="utf-8")
         process = subprocess.run(  # noqa: S603 - the command that the user has typed
-            [sys.executable, "-m", "pytest", *config.invocation_params.args],
+            [sys.executable, "-m", "pytest", *config.invocation_params.args, *_own_cache(config, folder)],
             cwd=config.invocation_params.dir,
             env={**os.environ, **environment.variables, FOLDER: name},
             stdin=subprocess.DEVNULL,
@@ -71,6 +71,11 @@ def run_again(config: pytest.Config, planned: Iterable[str], environment: Change
 
     output = secrets_of().replace(process.stdout.decode("utf-8", "replace"))[-_SHOWN:]
     pytest.exit(f"the second run of --templates-twice came to no end; it said:\n{output}", returncode=1)
+
+
+def _own_cache(config: pytest.Config, folder: Path) -> list[str]:
+    """The arguments by which the other process has a cache of its own, where pytest has one."""
+    return ["-o", f"cache_dir={folder / 'cache'}"] if config.pluginmanager.has_plugin("cacheprovider") else []
 
 
 def _day(moment: datetime, hours: int) -> date:

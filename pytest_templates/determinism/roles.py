@@ -1,7 +1,8 @@
 """Which of the two runs of ``--templates-twice`` a process belongs to.
 
 The second run is another pytest with the same arguments. An environment variable names the folder with its plan: the
-tests that are to be run again. It writes their outcomes to the same folder.
+tests that are to be run again. It writes their outcomes to the same folder, and nothing anywhere else: our options that
+make files have another value there (``repeated`` of `run.options.Option`), those of pytest are changed here.
 """
 
 from __future__ import annotations
@@ -29,10 +30,14 @@ _CHANGED: Final = {
     "failedfirst": False,
     "newfirst": False,
     "stepwise": False,
+    "stepwise_skip": False,
+    "stepwise_reset": False,
     "maxfail": 0,
     "usepdb": False,  # its input is closed
     "trace": False,
-    "update_snapshots": False,  # syrupy's
+    **dict.fromkeys(("update_snapshots", "update_new_snapshots_only"), False),  # these would write files: syrupy's
+    **dict.fromkeys(("xmlpath", "pastebin", "basetemp"), None),  # and pytest's own
+    "log_file": os.devnull,
 }
 
 

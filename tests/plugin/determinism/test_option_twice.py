@@ -261,6 +261,56 @@ def test_it():
     assert "The first run" in (project.path / "templates.lock").read_text(encoding="utf-8")
 
 
+WATCHING = """
+import os
+from pathlib import Path
+from prompts import note
+
+def files():
+    return {str(path): path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file() and path.stem != "notes"}
+
+AT_START = files()
+
+def pytest_unconfigure(config):
+    if "PYTHONHASHSEED" in os.environ and not hasattr(config, "workerinput"):
+        now = files()
+        note(["second", *(path for path in {**AT_START, **now} if AT_START.get(path) != now.get(path))])
+"""
+WRITING = [
+    *("--templates-lock=update", "--templates-record=missing", "--snapshot-update", "--templates-coverage"),
+    *("--templates-json=run.json", "--templates-report=run.html", "--templates-markdown=run.md"),
+    *("--junitxml=junit.xml", "--log-file=log.txt", "--basetemp=temporary"),
+]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_the_second_run_writes_nothing(project, twice, notes, monkeypatch, workers):
+    twice("")  # writes the modules
+    project.file("conftest.py", WATCHING)
+    project.file("step.md", "Before.\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "step.md"))
+    project.file(
+        "test_it.py",
+        """
+from prompts import *
+
+def test_it(llm_snapshot, tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert say("Hello.") == llm_snapshot
+
+def test_fails_again():
+    assert say("Hello.") and "PYTHONHASHSEED" not in os.environ
+""",
+    )
+
+    result = project.pytester.runpytest_inprocess("--templates-twice", *WRITING, *workers)
+
+    project.says(result, "2 tests run twice, 1 not deterministic")
+    assert notes() == ["['second']"]
+    names = {path.name for path in project.path.rglob("*")}
+    assert {"templates.lock", "run.json", "run.html", "run.md", "junit.xml", "log.txt", ".pytest_cache"} <= names
+
+
 def test_a_worker_that_does_not_see_the_folder_of_the_plan_runs_the_planned_tests(project, twice):
     project.file(
         "conftest.py",
