@@ -97,15 +97,15 @@ def _order(part: Part) -> tuple[Key, int]:
 
 @dataclass(frozen=True, slots=True)
 class ObservedTest:
-    """What one test rendered, and where its recordings are.
+    """What one test rendered, and its recordings that a change may have made stale.
 
     Attributes:
         keys: The templates.
         calls: The path of each model call, in order; ``""`` for one from outside of templates.
         first: By the path of a template, without iterations, the index of the first call that it made, or that was
             sent its words.
-        cassette: The file of its cassette, if it replays one.
-        snapshots: The files of its conversations, relative to the root directory.
+        cassette: The file of its cassette, if it replays one, and was not answered all from it.
+        snapshots: The files of its conversations that it was not like, relative to the root directory.
     """
 
     keys: frozenset[Key]

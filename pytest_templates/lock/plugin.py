@@ -23,11 +23,13 @@ from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
 from pytest_templates.support.environment import known_ci
+from pytest_templates.support.files import path_within
 from pytest_templates.support.text import visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from pytest_templates.cassettes.cassette import OpenCassette
     from pytest_templates.cassettes.storage.store import Store
     from pytest_templates.lock.comparison import Facts
     from pytest_templates.lock.observer import PromptObserver
@@ -110,18 +112,33 @@ class PromptSender:
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send what the test rendered, and where its cassette and its snapshots are."""
+        """Send what the test rendered, and its files that a change may have made stale."""
         if report.when == "teardown" and self._listener.observer is not None:
             observed = self._listener.observer.take()
             if observed is not None:
                 PROMPTS.put(report, {**observed, **self._files(attempt)})
 
     def _files(self, attempt: Attempt) -> RecordedFiles:
-        from pytest_templates.lock.report import snapshots_of
+        cassette = self._cassette_that_may_be_stale(attempt)
+        return {
+            "cassette": None if cassette is None else self._main.path(cassette.path),
+            "snapshots": [] if attempt.passed else self._unmet_snapshots(attempt.item),
+        }
 
+    def _cassette_that_may_be_stale(self, attempt: Attempt) -> OpenCassette | None:
+        """The cassette that a test replays, unless all of it was played and nothing else was asked for."""
         cassette = attempt.stash.get(CASSETTE, None)
-        replayed = None if cassette is None or not self._replays else self._main.path(cassette.path)
-        return {"cassette": replayed, "snapshots": snapshots_of(attempt.item, self._root)}
+        if cassette is None or not self._replays or attempt.passed:
+            return None
+        return cassette if cassette.misses or cassette.unplayed else None
+
+    def _unmet_snapshots(self, item: pytest.Item) -> list[str]:
+        """The files of a test's ``llm_snapshot`` that its conversations have not met, from the root directory on."""
+        if "llm_snapshot" not in getattr(item, "fixturenames", ()):
+            return []
+        from pytest_templates.snapshots.extension import unmet_snapshots
+
+        return [(path_within(file, self._root) or file).as_posix() for file in unmet_snapshots(item)]
 
     def pytest_unconfigure(self) -> None:
         """Stop observing."""

@@ -10,8 +10,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeAlias, TypedDict
 
-import pytest
-
 from pytest_templates.cassettes.reading.llm import answer_of, model_of
 from pytest_templates.cassettes.reading.prices import price_of
 from pytest_templates.cassettes.recorded import Interaction
@@ -20,25 +18,11 @@ from pytest_templates.errors import CassetteError
 from pytest_templates.lock.comparison import Change, Facts, Key, ObservedRun, ObservedTest, keys_of
 from pytest_templates.lock.file import NAME
 from pytest_templates.run.totals import cost_of
-from pytest_templates.support.files import path_within, shown_in
+from pytest_templates.support.files import shown_in
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import as_text, counted
 
 Stores: TypeAlias = Callable[[Path], Store]  # the store that a cassette lies in
-
-
-def snapshots_of(item: pytest.Item, root: Path) -> list[str]:
-    """The files in which a test keeps what ``llm_snapshot`` compares, relative to the root directory."""
-    if "llm_snapshot" not in getattr(item, "fixturenames", ()):
-        return []
-    from syrupy.location import PyTestLocation
-
-    from pytest_templates.snapshots.extension import ConversationExtension as Kind
-
-    location = PyTestLocation(item)
-    files = sorted(Path(Kind.dirname(test_location=location)).glob(f"*.{Kind.file_extension}"))
-    own = [file for file in files if Kind.matches_test_location(test_location=location, snapshot_location=str(file))]
-    return [(path_within(file, root) or file).as_posix() for file in own]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,11 @@ class ObservedPrompts(TypedDict):
 
 
 class RecordedFiles(TypedDict):
-    """The files in which the cassette and the snapshots of one test are.
+    """The files of one test that a change of its templates may have made stale: not what this very run has met.
 
     Attributes:
-        cassette: The file of its cassette, if it replays one.
-        snapshots: The files of its conversations, relative to the root directory.
+        cassette: The file of its cassette, if it replays one, and was not answered all from it.
+        snapshots: The files of its conversations that it was not like, relative to the root directory.
     """
 
     cassette: str | None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from syrupy.location import PyTestLocation
 
 from pytest_templates.cassettes.http.routing import open_recorders
 from pytest_templates.errors import TestingError
@@ -22,8 +24,9 @@ from pytest_templates.snapshots.sending import note_written
 from pytest_templates.support.files import atomic_write, safe_name
 
 if TYPE_CHECKING:
+    import pytest
+    from syrupy.assertion import AssertionResult, SnapshotAssertion
     from syrupy.data import SnapshotCollection
-    from syrupy.location import PyTestLocation
     from syrupy.types import SnapshotIndex
 
 
@@ -128,6 +131,29 @@ class ConversationExtension(SingleFileSnapshotExtension):
         [snapshot] = snapshot_collection
         atomic_write(path, str(snapshot.data))
         note_written(path)
+
+
+def unmet_snapshots(item: pytest.Item) -> list[Path]:
+    """The files of a test that its conversations were not like, or not compared with, as far as it has run."""
+    location = PyTestLocation(item)
+    suffix = ConversationExtension.file_extension
+    files = sorted(Path(ConversationExtension.dirname(test_location=location)).glob(f"*.{suffix}"))
+    is_met = {Path(result.snapshot_location): result.success for result in _results_of(item)}
+    return [
+        file
+        for file in files
+        if ConversationExtension.matches_test_location(test_location=location, snapshot_location=str(file))
+        and not is_met.get(file, False)
+    ]
+
+
+def _results_of(item: pytest.Item) -> Iterator[AssertionResult]:
+    """What became of the comparisons of a test, in order; it is the one that made the last of all."""
+    session = getattr(item.config, "_syrupy", None)  # syrupy has no other way
+    made: list[SnapshotAssertion] = [] if session is None else session._assertions
+    own = [*takewhile(lambda assertion: assertion.test_location.item is item, reversed(made))]
+    for assertion in reversed(own):
+        yield from assertion.executions.values()
 
 
 def _name_of(location: PyTestLocation) -> str:

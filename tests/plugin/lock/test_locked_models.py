@@ -165,6 +165,33 @@ def test_a_change_that_no_model_hears_of_makes_no_cassette_stale(desk: Any) -> N
     assert "cassettes are stale" not in str(result.stdout)
 
 
+def test_what_was_played_and_met_in_this_run_is_not_stale(desk: Any) -> None:
+    (desk.path / "desk.py").rename(desk.path / "moved.py")
+    desk.tests(TEST.replace("from desk", "from moved"))
+
+    result = desk.run("--templates-lock=check", "--templates-json=run.json")
+
+    result.assert_outcomes(passed=2)
+    desk.says(result, "desk/sort is new  moved.py")
+    assert "are stale" not in str(result.stdout)
+    assert json.loads((desk.path / "run.json").read_text())["stale"] == []
+
+
+def test_of_a_test_that_fails_only_what_it_has_not_met_is_stale(desk: Any) -> None:
+    both = TEST.replace("\n\n    def test_scripted", "\n        assert [] == llm_snapshot\n\n    def test_scripted")
+    desk.tests(both)
+    desk.run("--snapshot-update").assert_outcomes(passed=2)
+    (desk.path / "desk.py").rename(desk.path / "moved.py")
+    desk.tests(both.replace("from desk", "from moved").replace("[] ==", "[desk] =="))
+
+    result = desk.run("--templates-lock=check", "-n1")
+
+    result.assert_outcomes(passed=1, failed=1)
+    desk.says(result, "these conversations are stale", "  __snapshots__/test_it/test_real.1.chat")
+    assert "test_real.chat" not in str(result.stdout)
+    assert "these cassettes are stale" not in str(result.stdout)
+
+
 def test_a_cassette_that_cannot_be_read_is_named(desk: Any) -> None:
     change(desk, "Answer this.", "Answer that.")
     shared = '@pytest.mark.llm_cassette("shared")'
