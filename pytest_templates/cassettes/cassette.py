@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -318,6 +318,16 @@ class OpenCassette:
         return sum(map(self._is_meant, self._player.unsaved().values()))
 
     @property
+    def taken_over(self) -> int:
+        """How many answers of earlier runs, whose recording was not kept, were played instead of asking for them."""
+        return sum(recording.played for recording in self._player.left_by_earlier_runs())
+
+    @property
+    def given_up(self) -> int:
+        """How many answers of earlier runs were not played: they go when what was recorded is saved."""
+        return sum(not recording.played for recording in self._player.left_by_earlier_runs())
+
+    @property
     def left(self) -> dict[Order, Interaction]:
         """What was asked and waits for the next recording, since it could not be saved; by its place in the test."""
         return self._player.unsaved() if self.waiting else {}
@@ -396,7 +406,8 @@ class OpenCassette:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
             self._refused.append(asked)
-            raise as_client_error(self._report(request, caller).miss(self._reason(fingerprint)))
+            report = replace(self._report(request, caller), is_kept=self._is_kept(fingerprint))
+            raise as_client_error(report.miss(self._reason(fingerprint)))
         self._check_writable()
         if self.settings.before_sending is not None:
             self.settings.before_sending()
@@ -463,10 +474,13 @@ class OpenCassette:
         if self.settings.mode == "none":
             return []
         with writing(self.path, self.file.store):
-            if self.settings.mode != "all":
-                return self._journal.take_over(self._kept)
-            self._journal.hold_left()
-        return []
+            return self._journal.take_over(self._kept)
+
+    def _is_kept(self, fingerprint: bytes) -> bool:
+        """Whether the answer to a request waits for the next recording; a journal that cannot be read says nothing."""
+        with suppress(OSError, CassetteError):  # `cassettes check` tells of damage; this is about a missing recording
+            return any(self._fingerprint(self._kept(one)) == fingerprint for one in self._journal.waiting())
+        return False
 
     def _held_by_base(self) -> list[Interaction]:
         held = existing_cassette(self.settings.base, self.file.store) if self.settings.base else None

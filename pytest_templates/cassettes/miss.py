@@ -33,6 +33,7 @@ _WORD: Final = re.compile(rb"\w+")
 _IN_ROWS: Final = {"method", "uri", "scheme", "host", "port", "path", "query", "headers"}
 _OF_ADDRESS: Final = {"uri", "host", "port", "path", "query"}
 _OF_BODY: Final = {"body", "raw_body", "messages"}
+_KEPT: Final = "Its answer is kept in the journal: this test was recorded, and did not go well or was interrupted then."
 _WHY: Final = {
     "no-cassette": "the file does not exist",
     "no-match": "no recording equals this request",
@@ -53,6 +54,7 @@ class MissReport:
         caller: Who asked.
         recordings: What the cassette holds.
         secrets: What the text may not hold.
+        is_kept: Whether the answer is kept in the journal, as the recording of the test has not come to its end.
     """
 
     settings: CassetteSettings
@@ -61,6 +63,7 @@ class MissReport:
     caller: Caller | None
     recordings: Sequence[Recording]
     secrets: Secrets
+    is_kept: bool = False
 
     def miss(self, reason: str) -> CassetteMiss:
         """The error for this reason: one of `CassetteMiss.reason`."""
@@ -72,6 +75,8 @@ class MissReport:
     def _remedy(self, reason: str) -> str:
         mode = {"no-match": "changed", "left-early": "all"}.get(reason, "missing")
         undo = "Take the change back, or record it with:" if reason == "no-match" else "Record it with:"
+        if self.is_kept:
+            mode, undo = "missing", f"{_KEPT}\nSave it, without asking for it again, with:"
         remedy = f"{undo}\n  {self.settings.record_command} --templates-record={mode}"
         return "\n".join(filter(None, [remedy, self.settings.caution, self._about_host()]))
 

@@ -160,6 +160,10 @@ class Player:
                 for number, interaction in enumerate(self._loaded, 1)
             ]
 
+    def left_by_earlier_runs(self) -> list[Recording]:
+        """The answers that earlier runs have left, as they stand."""
+        return [one for one in self.recordings()[self._kept :] if not one.interaction.response.is_refusal]
+
     def unsaved(self) -> dict[Order, Interaction]:
         """What the cassette does not hold yet, in the order in which it was sent, by keys for `mark_saved`."""
         with self._agreed():

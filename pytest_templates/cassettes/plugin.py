@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.processes.messages import Messages
 
 _NAMED: Final = 5  # how many tests or programs a line of the summary names
+_KEPT: Final = (
+    "answers are kept for the next recording, which does not ask for them again "
+    "(to ask anew: python -m pytest_templates cassettes prune --kept --yes)"
+)
 _RUN_ID: Final = "templates_run"  # in what the main process sends to workers
 PLACE: Final = ReportData[list[str]]("place")  # where the cassette lies, as `Place` takes it
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
@@ -47,6 +51,8 @@ class CassetteUse(TypedDict):
         without_engine: How many of both no model of the engine asked for: they are no model calls.
         waiting: How many answers wait for the next recording, because the test failed or was skipped.
         held_back: How many stay in the journal, since the test went otherwise when it was played from them.
+        taken_over: How many answers of earlier runs, which had not been saved, are saved now.
+        given_up: How many answers of earlier runs were dropped then, since nothing has asked for them any more.
         skipped: Whether the test was skipped.
         programs: The names of programs that the test has started, and that neither a cassette nor a guard reaches.
         unanswered: Of a test that went well: the paths of the templates whose calls ended before their answer came;
@@ -59,6 +65,8 @@ class CassetteUse(TypedDict):
     without_engine: int
     waiting: int
     held_back: int
+    taken_over: int
+    given_up: int
     skipped: bool
     programs: list[str]
     unanswered: list[str | None]
@@ -264,7 +272,7 @@ class Cassettes:
         if cassette is not None and attempt.part_of is None and report.when == "teardown":
             from pytest_templates.cassettes.http.routing import take_late
 
-            is_kept = not (cassette.waiting or cassette.held_back)
+            is_kept = not cassette.unsaved
             row = CassetteUse(
                 test=cassette.test,
                 played=cassette.played,
@@ -272,6 +280,8 @@ class Cassettes:
                 without_engine=cassette.asked_without_engine if is_kept else 0,
                 waiting=cassette.waiting,
                 held_back=cassette.held_back,
+                taken_over=cassette.taken_over if is_kept and not cassette.waiting else 0,
+                given_up=0 if cassette.waiting else cassette.given_up,
                 skipped=attempt.skipped,
                 programs=sorted({name for told in attempt.stash[_MESSAGES] for name in told.programs}),
                 unanswered=cassette.sent_requests.unanswered if attempt.went_well else [],
@@ -367,7 +377,8 @@ class Summary:
         about_places = map(_unsettled, sorted(self._unsettled))
         late = dict.fromkeys(self._late)
         lost = _lost(self._died)
-        return [*self._unrecorded, *late, *_out_of_reach(self._tests), *about_places, *lost, *waiting]
+        kept = [*_taken_over(self._tests), *_given_up(self._tests), *waiting]
+        return [*self._unrecorded, *late, *_out_of_reach(self._tests), *about_places, *lost, *kept]
 
     def _waiting(self) -> list[str]:
         """What is said of the answers that were paid for and are in no cassette; by name of the tests of this run."""
@@ -377,8 +388,9 @@ class Summary:
         own = [f"{test} ({counted(answers, 'answer')})" for test, answers in waiting if test in self._reported]
         others = sum(answers for test, answers in waiting if test not in self._reported)
         which = [*([_first(own)] if own else []), *([f"{counted(others, 'answer')} of other tests"] if others else [])]
-        how = "(--templates-record=all asks anew)"
-        return [f"answers wait for the next recording, which plays them {how}: {', and '.join(which)}"] if which else []
+        if not which:
+            return []
+        return [f"{_KEPT}: {', and '.join(which)}"]
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -395,6 +407,18 @@ def _unrecorded(row: CassetteUse) -> Iterator[str]:
         yield f"{asked} ended before its answer came: it is not recorded, and a replay will miss it"
     if row["skipped"] and row["waiting"]:
         yield "the test was skipped after it had asked: nothing is recorded, and a replay will miss it; skip it before"
+
+
+def _taken_over(tests: list[CassetteUse]) -> list[str]:
+    """What is said of answers that were kept, and are in cassettes now."""
+    which = [f"{test['test']} ({counted(test['taken_over'], 'answer')})" for test in tests if test["taken_over"]]
+    return [f"kept answers were taken, and not asked for again: {_first(which)}"] if which else []
+
+
+def _given_up(tests: list[CassetteUse]) -> list[str]:
+    """What is said of answers that were kept for nothing."""
+    which = [f"{test['test']} ({counted(test['given_up'], 'answer')})" for test in tests if test["given_up"]]
+    return [f"kept answers are dropped, as nothing asks for them any more: {_first(which)}"] if which else []
 
 
 def _out_of_reach(tests: list[CassetteUse]) -> list[str]:

@@ -14,6 +14,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 # the requests of the parent: (3, 0) is its first request, and comes between (2,) and (4,) of the parent.
 Order: TypeAlias = tuple[int, ...]
 USUAL_VERSION: Final = "HTTP/1.1"
+CLIENT: Final = "client"  # who has broken a body off, where that was the program
 
 
 def header(headers: Headers, name: str) -> str:
@@ -98,6 +99,11 @@ class RecordedResponse:
     cut: Truncation | None = None
     http_version: str = ""
     encoding: str = ""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is no answer: the server has refused or failed, or the connection broke before its end."""
+        return self.status >= HTTPStatus.BAD_REQUEST or (self.cut is not None and self.cut.by != CLIENT)
 
     @property
     def pieces(self) -> list[bytes]:

@@ -1,15 +1,15 @@
-"""``cassettes prune``: remove the cassettes that no test has, and the answers that wait for a test that is gone."""
+"""``cassettes prune``: remove cassettes that no test has, and answers that are kept for nothing, or are to be new."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from pytest_templates.cassettes.storage.catalog import is_known, orphans
 from pytest_templates.cassettes.storage.journal import LeftJournal, left_journals, remove_journal
 from pytest_templates.commands.survey import Survey, SurveyedStore, shown
-from pytest_templates.errors import SurveyError
+from pytest_templates.errors import SurveyError, UnknownName
 from pytest_templates.support.text import counted
 
 
@@ -40,6 +40,40 @@ def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
         say(f"{journal.waiting} for a recording of this test, which is gone")
     say(_summary(len(left), sum(journal.answers for _, journal in journals), remove=remove))
     return 0
+
+
+def drop_kept(survey: Survey, tests: Sequence[str], say: Callable[[str], None], *, remove: bool) -> int:
+    """Say which answers are kept for the next recording, and remove them if `remove`, to ask anew; returns 0.
+
+    Args:
+        survey: Where the cassettes lie.
+        tests: Node ids of tests, or of what holds some; none for all tests.
+        say: Prints a line.
+        remove: Whether they are removed.
+
+    Raises:
+        UnknownName: Nothing is kept of one of the tests.
+    """
+    kept = [(one.store, journal) for one in survey.stores for journal in left_journals(one.store) if journal.answers]
+    for test in tests:
+        if not any(_is_of(journal.test, test) for _, journal in kept):
+            there = ", ".join(sorted({journal.test for _, journal in kept})) or "no test"
+            raise UnknownName(f"no answers are kept of {test}; there are some of {there}")
+    chosen = [pair for pair in kept if not tests or any(_is_of(pair[1].test, test) for test in tests)]
+    for store, journal in chosen:
+        if remove:
+            with store.lock():
+                remove_journal(journal.path)
+        say(f"{counted(journal.answers, 'answer')} of {journal.test}")
+    answers = sum(journal.answers for _, journal in chosen)
+    what = f"{counted(answers, 'answer')} kept for the next recording"
+    say("no answers are kept" if not chosen else f"{what} removed" if remove else f"{what}: --yes removes them")
+    return 0
+
+
+def _is_of(test: str, given: str) -> bool:
+    """Whether a test is meant by a node id, which may be that of its module, its class or all of its parameters."""
+    return test == given or test.startswith((f"{given}::", f"{given}["))
 
 
 def _journals_of_none(surveyed: SurveyedStore) -> Iterator[LeftJournal]:

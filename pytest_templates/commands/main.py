@@ -187,6 +187,12 @@ def _add_cassettes(commands: Any) -> None:
 
     unowned = "list what no test has: cassettes, and answers that wait; remove it with --yes"
     prune = _command(inner, "prune", unowned, _prune)
+    prune.add_argument(
+        "--kept",
+        metavar="TEST",
+        nargs="*",
+        help="instead, list the answers that are kept for the next recording (default: of all tests), to ask anew",
+    )
     prune.add_argument("--yes", action="store_true", help="remove them")
 
     scrub = _command(inner, "scrub", "list what today's rules would not keep; change it with --yes", _scrub)
@@ -311,8 +317,10 @@ def _check(given: Given) -> int:
 
 
 def _prune(given: Given) -> int:
-    from pytest_templates.commands.cassettes_prune import prune
+    from pytest_templates.commands.cassettes_prune import drop_kept, prune
 
+    if given.kept is not None:
+        return drop_kept(existing_folders(given.folder), given.kept, _say, remove=given.yes)
     return prune(collected(given.folder), _say, remove=given.yes)
 
 

@@ -10,10 +10,9 @@ from typing import Final
 
 from pytest_templates.cassettes.format.bodies import CHECKSUMS, LAST_EVENT, is_over, is_stream
 from pytest_templates.cassettes.format.decompression import ChunkDecoder, encoded, encoded_pieces
-from pytest_templates.cassettes.recorded import Chunk, RecordedResponse, Truncation, header
+from pytest_templates.cassettes.recorded import CLIENT, Chunk, RecordedResponse, Truncation, header
 from pytest_templates.support.clock import seconds
 
-CLIENT: Final = "client"  # who cut a response short
 _DECIMALS: Final = 3  # of seconds
 
 

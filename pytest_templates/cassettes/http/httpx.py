@@ -14,10 +14,11 @@ from threading import Event, current_thread, main_thread
 from types import ModuleType
 from typing import Any, Final
 
-from pytest_templates.cassettes.http.capture import CLIENT, ResponseCapture, as_sent
+from pytest_templates.cassettes.http.capture import ResponseCapture, as_sent
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noting, recorder_for
 from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
 from pytest_templates.cassettes.recorded import (
+    CLIENT,
     USUAL_VERSION,
     RecordedRequest,
     RecordedResponse,

@@ -9,8 +9,10 @@ handed to the operating system at once, so that nothing which kills the process 
 - It is removed when the cassette holds what the test has asked, and by nothing else: not where the test fails, is
   skipped or interrupted, and not where its cassette cannot be written. A kill between the writing of the cassette and
   the removal leaves both, which doubles nothing: what the cassette holds is played before the journal.
-- The next recording of the same test into the same cassette plays what was left instead of asking the model, and goes
-  on in the same file under a new heading. Recording everything anew plays nothing of it.
+- The next recording of the same test into the same cassette, in any mode, plays what was left instead of asking the
+  model, and goes on in the same file under a new heading. Really new answers are given when the file was removed.
+- What a server has refused, such as a rate limit or a wrong key, is played where the same request was answered behind
+  it in the same run, as a client that tried again has seen it. Else it is asked again: it was not paid for.
 - Processes that are forked write to the file of their parent, each line in one piece. What they are answered after the
   end of the test lies in a file of its own, and is left.
 - Whoever writes a journal holds a lock on its file; the system lets go of it when the process dies, however it dies. So
@@ -24,7 +26,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOENT
@@ -93,14 +95,28 @@ class Journal:
         try:
             for file in self._others:
                 runs, end = _contents(file)
-                taken += [clean(interaction) for run in runs for interaction in _in_order(run)]
+                taken += [clean(interaction) for run in runs for interaction in _worth_playing(run)]
                 file.truncate(end)
         except BaseException:
             self.leave()
             raise
         self._file = self._others.pop(0) if self._others else None
-        self.answers = len(taken)
+        self.answers = _answers_in(taken)
         return taken
+
+    def waiting(self) -> list[Interaction]:
+        """What the next recording would play; the files stay where they are, and nothing is locked.
+
+        Raises:
+            OSError: The file system refuses, or another process has locked it (on Windows).
+            CassetteError: A journal is damaged.
+        """
+        found: list[Interaction] = []
+        for path in self._paths():
+            with FileIO(path) as file:
+                runs, _ = _contents(file)
+            found += [interaction for run in runs for interaction in _worth_playing(run)]
+        return found
 
     def hold_left(self) -> None:
         """Take what earlier runs of the test have left: it goes when the cassette is written. Raises `OSError`."""
@@ -123,11 +139,11 @@ class Journal:
         """
         line = _line({"order": order, "interaction": interaction_node(interaction)})
         for _ in range(2):  # where this process was forked, its parent may have removed the journal meanwhile
-            if self._has_appended(line, secrets):
+            if self._has_appended(line, secrets, _answers_in([interaction])):
                 return
         raise FileNotFoundError(ENOENT, "the journal of its recordings is removed as soon as it is made")
 
-    def _has_appended(self, line: memoryview, secrets: Secrets) -> bool:
+    def _has_appended(self, line: memoryview, secrets: Secrets, answers: int) -> bool:
         """Append a line, unless the journal is closed; gives whether the file is still there."""
         self._open()
         with self._writing:
@@ -135,7 +151,7 @@ class Journal:
                 return True  # closed meanwhile
             self._write(line, secrets)
             if os.fstat(self._file.fileno()).st_nlink:
-                self.answers += 1
+                self.answers += answers
                 return True
             for file in self._let_go():
                 file.close()
@@ -184,7 +200,7 @@ class Journal:
                 return []
             [run], self._shared_from = _contents(self._file, self._shared_from)
             added = [(order, interaction) for order, interaction in run if len(order) > 1]
-            self.answers += len(added)
+            self.answers += _answers_in([interaction for _, interaction in added])
             return added
 
     def _open(self) -> None:
@@ -205,7 +221,7 @@ class Journal:
 
     def leave(self) -> None:
         """Leave what was recorded to the next recording of the test. Raises `OSError`."""
-        if self._file is not None and not self.answers:  # made for a fork
+        if self._file is not None and not self.answers:  # made for a fork, or of refusals alone
             with self._store.lock():
                 self.remove()
         with self._writing:
@@ -319,8 +335,22 @@ def _contents(file: FileIO, start: int = 0) -> tuple[list[Run], int]:
     return runs, start + size
 
 
-def _in_order(run: Run) -> list[Interaction]:
-    return [interaction for _, interaction in sorted(run, key=itemgetter(0))]
+def _worth_playing(run: Run) -> list[Interaction]:
+    """What a run was answered, in the order in which it asked; of refusals those that an answer has followed."""
+    kept: list[Interaction] = []
+    answered: set[tuple[object, ...]] = set()
+    for _, interaction in sorted(run, key=itemgetter(0), reverse=True):
+        request = interaction.request
+        asked = (interaction.sample, request.method, request.uri, request.body)
+        if not interaction.response.is_refusal:
+            answered.add(asked)
+        if asked in answered:
+            kept.append(interaction)
+    return kept[::-1]
+
+
+def _answers_in(interactions: Iterable[Interaction]) -> int:
+    return sum(not interaction.response.is_refusal for interaction in interactions)
 
 
 def _take(node: dict[str, Any], runs: list[Run]) -> None:
@@ -346,7 +376,7 @@ class LeftJournal:
     Attributes:
         path: The file.
         test: The test that it belongs to; ``""`` where that cannot be read.
-        answers: How many whole answers it holds.
+        answers: How many whole answers it holds; refusals are none.
     """
 
     path: Path
@@ -391,13 +421,16 @@ def remove_journal(path: Path) -> None:
 
 
 def _left_journal(path: Path) -> LeftJournal:
-    test, answers = "", 0
-    with suppress(OSError, ValueError, TypeError, LookupError):  # Windows does not let others read what is locked
-        for line in _whole_lines(path.read_bytes()):
+    test, answers, lines = "", 0, list[bytes]()
+    with suppress(OSError):  # Windows does not let others read what is locked
+        lines = _whole_lines(path.read_bytes())
+    for line in lines:
+        with suppress(ValueError, TypeError, LookupError, FaultError, RecursionError):  # `check_journal` tells of these
+            node = json.loads(line)
             if line.startswith(_HEADING):
-                test = str(json.loads(line)["test"])
+                test = str(node["test"])
             elif test:
-                answers += 1
+                answers += _answers_in([interaction_at(node["interaction"], ())])
     return LeftJournal(path, test, answers)
 
 

@@ -16,7 +16,7 @@ import pytest
 from pytest_templates.cassettes.format.bodies import LONGEST
 from pytest_templates.cassettes.recorded import Chunk, RecordedRequest, RecordedResponse, Truncation
 from pytest_templates.cassettes.storage.journal import Journal, waiting_answers
-from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.errors import CassetteError
 
 
@@ -202,25 +202,80 @@ def test_a_test_that_fails_again_and_again_pays_once(killed: Any, tester: Any, p
     assert last.cassette.waiting == 0
 
 
-def test_recording_anew_that_fails_takes_nothing_away(killed: Any, tester: Any, workplace: Path) -> None:
-    killed("one")
-    anew = tester(mode="all")
-    assert anew.asks("two") == "fine"
-    anew.cassette.leave()
-    assert len([*workplace.glob("*.jsonl")]) == 2
-    again = tester()
-    assert [again.asks(content, "asked again") for content in ("one", "two")] == ["one, before the kill", "fine"]
-    again.cassette.save()
+def test_recording_anew_goes_on_where_it_was_interrupted(tester: Any, asked: Any, workplace: Path) -> None:
+    recording = tester()
+    [recording.asks(content, "old") for content in ("one", "two")]
+    recording.cassette.save()
+    interrupted = tester(mode="all")
+    interrupted.asks("one", "one, before the kill")
+    interrupted.cassette.leave()
+    for answer in ("asked now", "asked again"):
+        anew = tester(mode="all")
+        assert [anew.asks(content, answer) for content in ("one", "two")] == ["one, before the kill", "asked now"]
+        anew.cassette.leave()
+    assert asked() == ["one: old", "two: old"]
+    last = tester(mode="all")
+    [last.asks(content) for content in ("one", "two")]
+    assert (last.cassette.taken_over, last.cassette.given_up) == (2, 0)
+    last.cassette.save()
+    assert asked() == ["one: one, before the kill", "two: asked now"]
     assert not workplace.exists()
 
 
-def test_recording_anew_plays_nothing_of_it(killed: Any, tester: Any, asked: Any) -> None:
-    killed("one")
-    anew = tester(mode="all")
-    assert anew.asks("one") == "fine"
-    anew.cassette.save()
-    assert asked() == ["one"]
-    assert tester().cassette.unused == 1
+SLOW_DOWN = RecordedResponse(429, "", (), b"slow down")
+
+
+def refuse(tester: Any, content: str, response: RecordedResponse = SLOW_DOWN) -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": content}]}).encode()
+    request = RecordedRequest("POST", "https://host/v1", (("content-type", "application/json"),), body)
+    decision = tester.cassette.decide(request)
+    assert decision.replay is None
+    tester.cassette.record(decision, response)
+
+
+REFUSALS = {
+    "rate limit": SLOW_DOWN,
+    "wrong key": RecordedResponse(401, "", (), b"who are you?"),
+    "overloaded": RecordedResponse(529, "", (), b""),
+    "broken off": RecordedResponse(200, "", (), b"so far", cut=Truncation(1.0, "RemoteProtocolError")),
+}
+
+
+@pytest.mark.parametrize("mode", ["missing", "changed", "all"])
+@pytest.mark.parametrize("response", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_is_asked_again_and_not_played_in_the_place_of_an_answer(
+    tester: Any, asked: Any, path: Path, workplace: Path, response: RecordedResponse, mode: str
+) -> None:
+    refused = tester()
+    refused.asks("one", "paid for")
+    refuse(refused, "two", response)
+    refused.cassette.leave()
+    assert refused.cassette.waiting == 1
+    assert waiting_answers(Store(path.parent.parent)) == {"test_it": 1}
+    again = tester(mode=mode)
+    assert [again.asks(content, "now") for content in ("one", "two")] == ["paid for", "now"]
+    again.cassette.save()
+    assert asked() == ["one: paid for", "two: now"]
+    assert not workplace.exists()
+
+
+def test_a_refusal_that_was_answered_at_the_next_try_is_kept_before_the_answer(tester: Any, path: Path) -> None:
+    retried = tester()
+    refuse(retried, "one")
+    retried.asks("one", "at last")
+    retried.cassette.leave()
+    again = tester()
+    assert again.asks("one") == "slow down"
+    assert again.asks("one") == "at last"
+    again.cassette.save()
+    assert [one.response.status for one in load_cassette(path)] == [429, 200]
+
+
+def test_of_refusals_alone_nothing_is_left(tester: Any, workplace: Path) -> None:
+    refused = tester()
+    refuse(refused, "one")
+    refused.cassette.leave()
+    assert (refused.cassette.waiting, workplace.exists()) == (0, False)
 
 
 def test_replaying_leaves_it_where_it_is(killed: Any, tester: Any) -> None:

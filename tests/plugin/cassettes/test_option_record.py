@@ -81,7 +81,8 @@ def test_another_mode_is_refused_with_the_valid_ones(project, mode):
     )
 
 
-WAITING = "templates: answers wait for the next recording, which plays them (--templates-record=all asks anew)"
+DROP = "python -m pytest_templates cassettes prune --kept --yes"
+WAITING = f"templates: answers are kept for the next recording, which does not ask for them again (to ask anew: {DROP})"
 FAILING = {
     "the test": "def test_it():\n    ask(real())\n    assert False",
     "its teardown": "@pytest.fixture\ndef broken():\n    yield\n    assert False\n\n"
@@ -105,10 +106,62 @@ def test_what_a_failing_test_recorded_waits_for_its_next_recording(project, chat
     assert chat_server.asked == ["Hello."]
     assert [file.name for file in (project.path / "cassettes").iterdir()] == [".journal"]
     assert re.search(rf"\n{re.escape(WAITING)}: test_it\.py::(TestIt::)?test_it \(1 answer\)\n", str(result.stdout))
-    project.run("--templates-record=missing")
+    for mode in ("missing", "changed", "all"):
+        project.run(f"--templates-record={mode}")
     assert chat_server.asked == ["Hello."]  # it still fails, and pays nothing
+
+
+@pytest.mark.parametrize("mode", ["missing", "changed", "all"])
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_what_was_kept_is_taken_when_the_test_is_mended_and_the_run_says_so(project, chat_server, files, mode, workers):
+    test = (
+        "@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n    ask(real(temperature=1))\n    assert False\n"
+    )
+    head = REAL.partition("@pytest")[0]
+    project.tests(head + test)
     project.run("--templates-record=all")
-    assert chat_server.asked == ["Hello.", "Hello."]
+    project.tests(head + test.replace("    ask(real(temperature=1))\n    assert False\n", ""))
+
+    result = project.run(f"--templates-record={mode}", *workers)
+
+    result.assert_outcomes(passed=1)
+    project.says(
+        result,
+        "templates: kept answers were taken, and not asked for again: test_it.py::test_it (1 answer)\n",
+        "templates: kept answers are dropped, as nothing asks for them any more: test_it.py::test_it (1 answer)\n",
+    )
+    assert len(chat_server.asked) == 2
+    assert not (project.path / "cassettes/.journal").exists()
+    project.run().assert_outcomes(passed=1)
+
+
+INTERRUPTIONS = {
+    "the keyboard": "raise KeyboardInterrupt",
+    "a kill": "__import__('os').kill(__import__('os').getpid(), 9)",
+    "an exit": "pytest.exit('enough')",
+}
+
+
+@pytest.mark.parametrize("interruption", INTERRUPTIONS.values(), ids=INTERRUPTIONS)
+def test_what_an_interrupted_run_was_answered_is_kept(project, chat_server, interruption):
+    test = f"{REAL.partition('@pytest')[0]}@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n    {{}}\n"
+    project.tests(test.format(interruption))
+    run = project.run_alone if "kill" in interruption else project.run
+    run("--templates-record=all", *(["-p", "no:faulthandler"] if "kill" in interruption else []))
+    project.tests(test.format("pass"))
+
+    replay = project.run()
+    result = project.run("--templates-record=all")
+
+    replay.assert_outcomes(failed=1)
+    project.says(
+        replay,
+        "Its answer is kept in the journal: this test was recorded, and did not go well or was interrupted then.",
+        "Save it, without asking for it again, with:",
+        "  pytest test_it.py::test_it --templates-record=missing",
+    )
+    result.assert_outcomes(passed=1)
+    assert chat_server.asked == ["Hello."]
 
 
 @pytest.mark.parametrize("workers", [(), ("-n1",)])

@@ -59,6 +59,39 @@ def test_answers_that_may_wait_for_a_test_that_was_not_collected_stay(desk, wait
     assert journal.exists()
 
 
+def test_answers_that_are_kept_are_listed_and_removed_to_ask_anew(desk, waiting, cassettes, files):
+    before = files()
+    one, two = waiting("test_it.py::test_one", answers=2), waiting("test_it.py::test_two")
+    ada = waiting("test_it.py::test_greets[ada]", "test_it/test_greets[ada]")
+
+    listed = cassettes("prune", "--kept")
+    there = [path.exists() for path in (one, two, ada)]
+    chosen = cassettes("prune", "--yes", "--kept", "test_it.py::test_one", "test_it.py::test_greets")
+    rest = cassettes("prune", "--kept", "--yes")
+
+    assert "2 answers of test_it.py::test_one\n" in listed.out
+    assert listed.out.endswith("4 answers kept for the next recording: --yes removes them\n")
+    assert there == [True] * 3
+    assert "test_two" not in chosen.out
+    assert chosen.out.endswith("3 answers kept for the next recording removed\n")
+    assert rest.out == "1 answer of test_it.py::test_two\n1 answer kept for the next recording removed\n"
+    assert not any(path.exists() for path in (one, two, ada))
+    assert cassettes("prune", "--kept").out == "no answers are kept\n"
+    assert files() == before
+
+
+def test_a_test_of_which_nothing_is_kept_is_refused(desk, waiting, cassettes):
+    journal = waiting("test_it.py::test_one")
+
+    outcome = cassettes("prune", "--kept", "test_it.py::test_on", "--yes")
+
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == (
+        "error: no answers are kept of test_it.py::test_on; there are some of test_it.py::test_one\n"
+    )
+    assert journal.exists()
+
+
 def test_the_journal_of_a_run_that_records_now_stays(desk, waiting, cassettes):
     journal = waiting("test_it.py::test_gone")
     with journal.open("a+") as file:

@@ -120,3 +120,36 @@ def test_it(real, text):
     [name] = before
     assert name.endswith("/shared/desk.yaml")
     assert files() == before
+
+
+def test_the_answers_of_a_test_that_asserts_the_old_model_are_kept(project, tests, reached, files):
+    asserts_old = DESK_OF_OLD_MODEL.replace("EXPECTED", "openai:large")
+    tests(asserts_old)
+    project.run("--templates-record=missing").assert_outcomes(passed=1)
+    before, option = files(), "--templates-model=answer=openai:small"
+    del reached.asked[:]
+
+    trial = project.run("--templates-record=missing", option)
+    replay = project.run(option)
+    again = project.run("--templates-record=all", option)
+    tests(asserts_old.replace("openai:large", "openai:small"))
+    mended = project.run("--templates-record=missing", option)
+
+    for result in (trial, replay, again):
+        result.assert_outcomes(failed=1)
+    project.says(trial, "answers are kept for the next recording", "test_it.py::test_desk (1 answer)")
+    project.says(
+        replay, "Its answer is kept in the journal", f"pytest test_it.py::test_desk {option} --templates-record=missing"
+    )
+    mended.assert_outcomes(passed=1)
+    project.says(mended, "kept answers were taken, and not asked for again: test_it.py::test_desk (1 answer)")
+    assert len(reached.asked) == 1
+    assert files().items() > before.items()
+
+
+DESK_OF_OLD_MODEL = """
+@pytest.mark.llm_cassette
+def test_desk(real, llm_trace):
+    desk(real()).run()
+    assert llm_trace.calls[-1].model == "EXPECTED"
+"""

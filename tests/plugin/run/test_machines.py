@@ -241,16 +241,16 @@ def test_answers_of_a_test_that_fails_elsewhere_wait_where_the_run_was_started(p
         "snapshots of other kinds than llm_snapshot stay in the folders of their workers",
         f"{project.path}/__snapshots__/test_it.ambr",
     )
-    project.says(result, "answers wait for the next recording", "[first] (1 answer)")
-    project.says(result, "answers wait for the next recording", "[second] (1 answer)")
+    project.says(result, "answers are kept for the next recording", "[first] (1 answer)")
+    project.says(result, "answers are kept for the next recording", "[second] (1 answer)")
     assert [one.name for one in (project.path / "cassettes").rglob("*.yaml")] == ["test_asks_more_each_time.yaml"]
 
     monkeypatch.setenv("FINE", "the first")
     result = started("--templates-record=missing", "-k", "fails or more", *elsewhere(project, "c"))  # which asks anew
 
     result.assert_outcomes(passed=2, failed=1)
-    project.says(result, "answers wait for the next recording", "[second] (1 answer)")
-    assert "[first]" not in str(result.stdout).rpartition("answers wait")[2]
+    project.says(result, "answers are kept for the next recording", "[second] (1 answer)")
+    assert "[first]" not in str(result.stdout).rpartition("answers are kept")[2]
 
     monkeypatch.setenv("FINE", "first,second ones")
     result = started("--templates-record=missing", "--templates-max-cost=0", "-k", "fails or more")
@@ -340,7 +340,7 @@ def test_what_others_did_adds_up_where_a_worker_dies(is_elsewhere, project, star
             result, "a worker in another folder died", "stay there, in .journal of its cassettes: gw", "chdir="
         )
         return
-    project.says(result, "answers wait for the next recording", "test_it.py::test_dies (1 answer)")
+    project.says(result, "answers are kept for the next recording", "test_it.py::test_dies (1 answer)")
     monkeypatch.delenv("DIES")
     started("--templates-record=missing", "--templates-max-cost=0").assert_outcomes(passed=9)  # nothing is paid again
 
