@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -82,6 +83,7 @@ class OpenCassette:
         path: The file; that of its copy on this machine where the cassette lies behind a URL.
         misses: What was wrong with every request that could be neither replayed nor sent, also where the program
             swallowed the error: mostly that it has no recording.
+        orphans: The cassettes without a test that hold what was missed, and how many such requests.
         captures: The responses that are being recorded now.
         waiting: How many answers wait for the next recording, since they could not be saved.
         held_back: How many stay in the journal, since the test did not go well when it was played from them.
@@ -100,6 +102,7 @@ class OpenCassette:
         self.settings = settings
         self.path: Path = settings.path
         self.misses: list[CassetteError] = []
+        self.orphans: Counter[Path] = Counter()
         self.captures = ResponseCaptures()
         self.waiting = 0
         self.held_back = 0
@@ -342,7 +345,9 @@ class OpenCassette:
             CassetteError: As `save`.
         """
         test = Author(self.settings.author.test)
-        settings = replace(self.settings, mode="none", complain=complain, before_sending=None, author=test)
+        settings = replace(
+            self.settings, mode="none", complain=complain, before_sending=None, author=test, orphans=None
+        )
         saved = OpenCassette(settings, self._environ, self._rules, self._to_be_saved())
         saved._sample = self._sample
         return saved
@@ -406,8 +411,7 @@ class OpenCassette:
             return Decision(request, caller, replay)
         if self.settings.mode == "none":
             self._refused.append(asked)
-            report = replace(self._report(request, caller), is_kept=self._is_kept(fingerprint))
-            raise as_client_error(report.miss(self._reason(fingerprint)))
+            raise as_client_error(self._missing(request, caller, fingerprint))
         self._check_writable()
         if self.settings.before_sending is not None:
             self.settings.before_sending()
@@ -475,6 +479,16 @@ class OpenCassette:
             return []
         with writing(self.path, self.file.store):
             return self._journal.take_over(self._kept)
+
+    def _missing(self, request: RecordedRequest, caller: Caller | None, fingerprint: bytes) -> CassetteMiss:
+        """The error for a request without a recording; says where the answer is, where it is anywhere."""
+        is_kept, advice = self._is_kept(fingerprint), ""
+        if self.settings.orphans is not None and not is_kept:
+            found = self.settings.orphans.holding(fingerprint, self._matcher, self._kept)
+            self.orphans.update(found)
+            advice = self.settings.orphans.advice(found)
+        report = replace(self._report(request, caller), is_kept=is_kept, advice=advice)
+        return report.miss(self._reason(fingerprint))
 
     def _is_kept(self, fingerprint: bytes) -> bool:
         """Whether the answer to a request waits for the next recording; a journal that cannot be read says nothing."""

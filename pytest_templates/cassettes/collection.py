@@ -168,6 +168,11 @@ class RunCollection:
         self._sent.append(getattr(node, "workeroutput", {}).get(_SENT))
 
     @property
+    def of_this_process(self) -> CollectedTests | None:
+        """What this process has collected; ``None`` where that is another's, or nothing is noted."""
+        return self._collector.found
+
+    @property
     def found(self) -> CollectedTests | None:
         """What was collected; ``None`` where not all of it is to run, or a worker died."""
         collected = self._sent or [self._collector.found]

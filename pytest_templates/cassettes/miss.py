@@ -54,6 +54,7 @@ class MissReport:
         caller: Who asked.
         recordings: What the cassette holds.
         secrets: What the text may not hold.
+        advice: What is said of other cassettes that hold the request.
         is_kept: Whether the answer is kept in the journal, as the recording of the test has not come to its end.
     """
 
@@ -63,12 +64,14 @@ class MissReport:
     caller: Caller | None
     recordings: Sequence[Recording]
     secrets: Secrets
+    advice: str = ""
     is_kept: bool = False
 
     def miss(self, reason: str) -> CassetteMiss:
         """The error for this reason: one of `CassetteMiss.reason`."""
         nearest = [] if reason == "left-early" else self._nearest()
-        parts = [self._heading(reason, {} if nearest else self._asked()), *nearest, self._remedy(reason)]
+        heading = self._heading(reason, {} if nearest else self._asked())
+        parts = filter(None, [heading, *nearest, self.advice, self._remedy(reason)])
         template = self.caller.template_path if self.caller else None
         return CassetteMiss(self.secrets.replace("\n\n".join(parts)), reason=reason, template_path=template)
 

@@ -13,6 +13,7 @@ from pytest_templates.cassettes.cassette import OpenCassette
 from pytest_templates.cassettes.hosts import HostPattern, patterns_of
 from pytest_templates.cassettes.identity import identity_of, inside_of, path_for, path_in
 from pytest_templates.cassettes.options import IGNORE_HOSTS, RECORD, CassetteMark, RecordMode
+from pytest_templates.cassettes.orphans import Orphans
 from pytest_templates.cassettes.paths import overridden_path
 from pytest_templates.cassettes.places import CASSETTES, is_settled, other_places, place_of, store_in
 from pytest_templates.cassettes.project_rules import rules_for
@@ -66,6 +67,7 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         store=store,
         author=_author(item, mark, run_id),
         ignore_hosts=(*mark.ignore_hosts, *_ignored_by_project(item)),
+        orphans=Orphans(item, path),
         **({} if mark.match_on is None else {"match_on": mark.match_on}),
     )
     return OpenCassette(settings, rules=rules_for(item))

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from pytest_templates.cassettes import record_check, rerecorded, sending, unused
+from pytest_templates.cassettes.collection import collection_of
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD, CassetteMark
 from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
 from pytest_templates.redaction.logs import redacted_logs
@@ -74,6 +75,7 @@ class CassetteUse(TypedDict):
 
 CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
 UNSETTLED: Final = ReportData[str]("unsettled")  # the root of a test that recorded, where no ini file settles it
+ORPHANS: Final = ReportData[dict[str, int]]("orphans")  # the cassettes without a test that hold what was missed
 LATE: Final = ReportData[list[str]]("late")  # what threads and tasks asked whose test was over
 
 
@@ -96,6 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     MARKER.register(config)
     join(config, Cassettes(config), "cassettes")
     record_check.watch(config, CASSETTE)
+    collection_of(config)  # also tells a missing recording which tests are gone
     unused.watch(config)
     rerecorded.watch(config)
     if not is_worker(config):
@@ -288,6 +291,8 @@ class Cassettes:
             )
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
+            if cassette.orphans:
+                ORPHANS.put(report, {str(path): missed for path, missed in cassette.orphans.items()})
             place = place_of(attempt.item.path, attempt.item.config)
             sending.send(cassette, place, report, attempt.item.config)
             seen = place.seen_by(view_of_main(attempt.item.config))

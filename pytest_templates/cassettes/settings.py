@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pytest_templates.cassettes.hosts import HostPattern
-from pytest_templates.cassettes.matching import DEFAULT_MATCH_ON
+from pytest_templates.cassettes.matching import DEFAULT_MATCH_ON, Matcher
 from pytest_templates.cassettes.options import RecordMode
+from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.store import Store
 
 
@@ -48,6 +50,18 @@ class Author:
     place: int = 0
 
 
+class OtherCassettes(Protocol):
+    """The cassettes that are searched for what a test misses."""
+
+    def holding(self, request: bytes, matcher: Matcher, clean: Callable[[Interaction], Interaction]) -> list[Path]:
+        """Those that hold a request, by its key."""
+        ...
+
+    def advice(self, found: Sequence[Path]) -> str:
+        """What is said of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class CassetteSettings:
     """How one cassette is to be used.
@@ -63,6 +77,7 @@ class CassetteSettings:
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
         ignore_hosts: The hosts whose requests are neither recorded nor replayed.
+        orphans: The cassettes that may be an earlier one of the test; ``None`` where that is not looked for.
         record_command: The command that runs the test, shown with a record mode when a recording is missing.
         caution: What else the error says then; ``""`` for nothing.
         before_sending: Called before a request is sent, where given; what it raises keeps it from being sent.
@@ -84,6 +99,7 @@ class CassetteSettings:
     base: Path | None = None
     overriding: frozenset[str] = frozenset()
     ignore_hosts: tuple[HostPattern, ...] = ()
+    orphans: OtherCassettes | None = None
 
     @property
     def home(self) -> Store:

@@ -30,7 +30,7 @@ def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
         if remove:
             with store.lock():
                 store.remove(path)
-            _remove_empty(path.parent, store.folder)
+            remove_empty(path.parent, store.folder)
         say(shown(store.place(path)))
     journals = [(one.store, journal) for one in survey.stores for journal in _journals_of_none(one)]
     for store, journal in journals:
@@ -86,7 +86,8 @@ def _journals_of_none(surveyed: SurveyedStore) -> Iterator[LeftJournal]:
             yield journal
 
 
-def _remove_empty(folder: Path, top: Path) -> None:
+def remove_empty(folder: Path, top: Path) -> None:
+    """Remove a folder, and those around it below the top one, as far as they are empty."""
     with suppress(OSError):  # it is not empty
         while folder != top:
             folder.rmdir()

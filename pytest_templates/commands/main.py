@@ -165,7 +165,7 @@ Given: TypeAlias = argparse.Namespace
 
 def _add_cassettes(commands: Any) -> None:
     """Add ``cassettes`` with its commands."""
-    does = "list, show, compare, merge, check, prune, scrub and import recorded model calls"
+    does = "list, show, compare, merge, check, prune, adopt, scrub and import recorded model calls"
     parser = commands.add_parser("cassettes", help=does, description=f"{does.capitalize()}.", epilog=_STATUS)
     inner = parser.add_subparsers(metavar="COMMAND", required=True)
     _command(inner, "list", "say what there is, and which test it belongs to", _list)
@@ -194,6 +194,15 @@ def _add_cassettes(commands: Any) -> None:
         help="instead, list the answers that are kept for the next recording (default: of all tests), to ask anew",
     )
     prune.add_argument("--yes", action="store_true", help="remove them")
+
+    given_to = "give a test that was renamed or moved its recording, which lies there under the old name"
+    adopt = _command(inner, "adopt", given_to, _adopt)
+    adopt.add_argument(
+        "old", metavar="OLD", nargs="?", help="the cassette that no test has: a path, or the old node id"
+    )
+    adopt.add_argument("new", metavar="NODEID", nargs="?", help="the test (default: list every test that misses one)")
+    adopt.add_argument("--yes", action="store_true", help="move what is listed; with OLD, replace what the test has")
+    adopt.set_defaults(refuse=adopt.error)
 
     scrub = _command(inner, "scrub", "list what today's rules would not keep; change it with --yes", _scrub)
     scrub.add_argument("--yes", action="store_true", help="change the files")
@@ -322,6 +331,19 @@ def _prune(given: Given) -> int:
     if given.kept is not None:
         return drop_kept(existing_folders(given.folder), given.kept, _say, remove=given.yes)
     return prune(collected(given.folder), _say, remove=given.yes)
+
+
+def _adopt(given: Given) -> int:
+    from pytest_templates.commands.cassettes_adopt import adopt, adopt_all
+
+    if given.old is None:
+        options = [] if given.folder is None else [f"--templates-cassettes={given.folder}"]
+        return adopt_all(collected(given.folder), options, _say, move=given.yes)
+    new: str | None = given.new
+    if new is None:
+        given.refuse("it takes the cassette and the test, or neither: adopt OLD NODEID")
+        return 2
+    return adopt(given.old, new, collected(given.folder), _say, overwrite=given.yes)
 
 
 def _import(given: Given) -> int:

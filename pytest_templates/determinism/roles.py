@@ -62,6 +62,11 @@ def enter(config: pytest.Config) -> None:
     if given is None:
         return
     config.stash[_SECOND] = Path(given)
+    write_nothing(config)
+
+
+def write_nothing(config: pytest.Config) -> None:
+    """Let a run repeat what another has done: it selects what it is given, records nothing and writes no files."""
     config.stash[REPEATED] = True
     for name, value in _CHANGED.items():
         if hasattr(config.option, name):

@@ -58,11 +58,11 @@ def orphans(found: Sequence[CollectedPlace], store: Store) -> list[Path]:
     Raises:
         OSError: The store cannot be read.
     """
-    owned = {_key(name) for place in found for name in place["owners"]}
+    owned = {key_of_name(name) for place in found for name in place["owners"]}
     return [
         path
         for path in store.paths()
-        if _key(name := without_overrides(path.relative_to(store.folder).as_posix())) not in owned
+        if key_of_name(name := without_overrides(path.relative_to(store.folder).as_posix())) not in owned
         and all(is_known(PurePosixPath(name).parent, place) for place in found)
         and _is_cassette(path, store)
     ]
@@ -77,7 +77,7 @@ def is_known(module: PurePosixPath, found: CollectedPlace) -> bool:
     """
     from pytest_templates.cassettes.places import Place  # loads pytest, which those who only read files do not need
 
-    if _key(module.as_posix()) in map(_key, found["modules"]):
+    if key_of_name(module.as_posix()) in map(key_of_name, found["modules"]):
         return True
     root = Path(Place(*found["place"]).modules)
     exists = (root / f"{module}.py").is_file() or (root / module).is_file()
@@ -88,6 +88,6 @@ def _is_cassette(path: Path, store: Store) -> bool:
     return says_ours(store.read(path) or b"")
 
 
-def _key(name: str) -> str:
+def key_of_name(name: str) -> str:
     """A name as the most forgiving file system sees it."""
     return unicodedata.normalize("NFC", name).casefold()

@@ -1,0 +1,325 @@
+"""``cassettes adopt``: give a test that was renamed or moved the recording that lies there under its old name.
+
+Which tests miss what, pytest is asked: the tests that have no cassette are run, in replay, in a process of its own that
+writes nothing. That process loads this module as a plugin.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from pytest_templates.cassettes.identity import path_for
+from pytest_templates.cassettes.options import MARKER
+from pytest_templates.cassettes.paths import without_overrides
+from pytest_templates.cassettes.places import place_of, store_in
+from pytest_templates.cassettes.plugin import ORPHANS
+from pytest_templates.cassettes.storage.store import Store, load_cassette
+from pytest_templates.commands.cassettes_prune import remove_empty
+from pytest_templates.commands.cassettes_show import find_cassette, path_of_test
+from pytest_templates.commands.survey import Survey, SurveyedStore, shown
+from pytest_templates.determinism.roles import write_nothing
+from pytest_templates.errors import SurveyError, UnknownName
+from pytest_templates.run.projects import project_of_run
+from pytest_templates.support.text import counted
+
+_FILE: Final = "--templates-adoption"
+_SNAPSHOTS: Final = "__snapshots__"
+
+
+def adopt(old: str, new: str, survey: Survey, say: Callable[[str], None], *, overwrite: bool) -> int:
+    """Move a cassette without a test, and its snapshots, to where a test looks for them; returns 0.
+
+    Args:
+        old: The cassette: a path, the node id of the test that is gone, or a part of either.
+        new: The node id of the test; it may be given from the current folder.
+        survey: Which tests there are.
+        say: Prints a line.
+        overwrite: Whether a cassette of the test that holds recordings is replaced.
+
+    Raises:
+        UnknownName: There is no such cassette, or no such test with a cassette.
+        SurveyError: The cassette has a test, or the test has recordings already.
+    """
+    surveyed, source = _cassette_named(old, survey)
+    tests = surveyed.tests_of(_own_name(source, surveyed.store))
+    if tests:
+        raise SurveyError(f"{shown(source)} is the cassette of {', '.join(tests)}: it is moved when no test has it")
+    move = _Move(surveyed, _base(source, surveyed.store), _cassette_of(new, survey, surveyed))
+    if move.new == move.old:
+        raise SurveyError(f"{shown(source)} is where {new} looks for it already")
+    if not overwrite:
+        move.refuse_to_overwrite()
+    for line in move.make():
+        say(line)
+    return 0
+
+
+def adopt_all(survey: Survey, arguments: Sequence[str], say: Callable[[str], None], *, move: bool) -> int:
+    """Say which cassettes without a test hold what tests without a cassette ask, and move them if `move`; returns 0.
+
+    Args:
+        survey: Which tests there are.
+        arguments: What else pytest is given, such as where the cassettes lie.
+        say: Prints a line.
+        move: Whether they are moved.
+
+    Raises:
+        SurveyError: pytest does not start here.
+    """
+    adopted = 0
+    for test, old, new in _chosen(_missed(arguments), say):
+        surveyed = next((one for one in survey.stores if new.is_relative_to(one.store.folder)), None)
+        if surveyed is None or surveyed.tests_of(_own_name(old, surveyed.store)):
+            continue
+        adopted += 1
+        say(f"{shown(old)} -> {shown(new)}  {test}")
+        if move:
+            for line in [*_Move(surveyed, _base(old, surveyed.store), new).make()][1:]:
+                say(f"  {line}")
+    what = f"{counted(adopted, 'cassette')} of a test that was renamed or moved"
+    say("no test misses what a cassette without a test holds" if not adopted else what if move else f"{what}: {_YES}")
+    return 0
+
+
+_YES: Final = "--yes moves what is listed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A test's cassette, with what it has recorded with other models, and its snapshots, under another name.
+
+    Attributes:
+        surveyed: Where the cassettes lie.
+        old: Where the cassette is, or would be if it were not one of another model.
+        new: Where it is to be.
+    """
+
+    surveyed: SurveyedStore
+    old: Path
+    new: Path
+
+    def refuse_to_overwrite(self) -> None:
+        """Raise where a recording would be lost.
+
+        Raises:
+            SurveyError: The text says what to do.
+        """
+        for _, new in self._pairs():
+            held = load_cassette(new, self.surveyed.store)
+            if held:
+                raise SurveyError(
+                    f"{shown(new)} holds {counted(len(held), 'recording')} already: nothing is moved; --yes replaces it"
+                )
+
+    def make(self) -> list[str]:
+        """Move the files, and say where they were and are."""
+        store = self.surveyed.store
+        pairs, lines = self._pairs(), []
+        with store.lock():
+            for old, new in pairs:
+                if store.is_local:
+                    _rename(old, new)
+                else:
+                    store.replace(new, [store.read(old) or b""])
+                    store.remove(old)
+                lines.append(f"{shown(store.place(old))} -> {shown(store.place(new))}")
+        for old, new in self._snapshots():
+            _rename(old, new)
+            remove_empty(old.parent, old.parents[2])
+            lines.append(f"{shown(old)} -> {shown(new)}")
+        for old, _ in pairs:
+            remove_empty(old.parent, store.folder)
+        return lines
+
+    def _pairs(self) -> list[tuple[Path, Path]]:
+        """The cassette, and those that were recorded with other models, with their new names."""
+        store = self.surveyed.store
+        name, new = (path.relative_to(store.folder) for path in (self.old, self.new))
+        own = [path for path in store.paths() if _own_name(path, store) == name.as_posix()]
+        return [(path, path.parents[len(name.parts) - 1] / new) for path in own]
+
+    def _snapshots(self) -> list[tuple[Path, Path]]:
+        """The conversations of the old test that lie there, with the new names, unless these are taken."""
+        root = Path(self.surveyed.places[0].modules)
+        folder = self.surveyed.store.folder
+        old, new = (root / path.relative_to(folder).with_suffix("") for path in (self.old, self.new))
+        source, target = (one.parents[1] / _SNAPSHOTS / one.parent.name for one in (old, new))
+        pairs = []
+        for file in sorted(source.glob(f"{escape(old.name)}*.chat")):
+            rest = file.name.removeprefix(old.name)
+            if rest[0] in ".~" and not (target / f"{new.name}{rest}").exists():
+                pairs.append((file, target / f"{new.name}{rest}"))
+        return pairs
+
+
+def _rename(old: Path, new: Path) -> None:
+    """Rename a file, in git where that knows it. Raises `OSError`."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    command = ["git", "mv", "--force", "--", str(old), str(new)]
+    try:
+        run = subprocess.run(command, cwd=old.parent, capture_output=True, check=False)  # noqa: S603 - git that the user has
+    except OSError:  # there is no git
+        run = None
+    if run is None or run.returncode:
+        old.replace(new)
+
+
+def _cassette_named(name: str, survey: Survey) -> tuple[SurveyedStore, Path]:
+    """The cassette of a name, and where it lies."""
+    path = Path(name).resolve()
+    for one in survey.stores:
+        if one.store.is_local and path.is_file() and path.is_relative_to(one.store.folder.resolve()):
+            return one, one.store.folder / path.relative_to(one.store.folder.resolve())
+    store, found = find_cassette(name, survey)
+    return next(one for one in survey.stores if one.store is store), found
+
+
+def _cassette_of(test: str, survey: Survey, surveyed: SurveyedStore) -> Path:
+    """Where a test looks for its cassette."""
+    module, separator, inside = test.partition("::")
+    if not separator:
+        raise UnknownName(f"{test!r} is no node id of a test, such as tests/test_it.py::test_it")
+    from_root = Path(os.path.relpath(Path(module).resolve(), survey.root.resolve())).as_posix()
+    wanted = {test, f"{from_root}::{inside}"}
+    for place in surveyed.found:
+        for name, tests in place["owners"].items():
+            if wanted.intersection(tests):
+                return surveyed.store.folder / name
+    _, path = path_of_test(f"{from_root}::{inside}", survey)
+    raise UnknownName(
+        f"no test that is marked llm_cassette is called {test}: nothing is moved to {shown(path)}; "
+        "`cassettes list` says which tests there are"
+    )
+
+
+def _own_name(path: Path, store: Store) -> str:
+    return without_overrides(path.relative_to(store.folder).as_posix())
+
+
+def _base(path: Path, store: Store) -> Path:
+    """The cassette without the folder of other models."""
+    return store.folder / _own_name(path, store)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """What a test without a cassette has missed.
+
+    Attributes:
+        test: Its node id.
+        cassette: Where it looks for its cassette.
+        orphans: The cassettes without a test that hold something of it, with how many of the missed requests.
+    """
+
+    test: str
+    cassette: str
+    orphans: dict[str, int]
+
+
+def _missed(arguments: Sequence[str]) -> list[_Missed]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "missed.json")
+        words = ["-p", __name__, _FILE, str(file), "-q", "-k", "", "-m", "", "-o", f"cache_dir={folder}", *arguments]
+        run = subprocess.run(  # noqa: S603 - pytest
+            [sys.executable, "-m", "pytest", *words], capture_output=True, text=True, errors="replace", check=False
+        )
+        if not file.exists():
+            last = [line for line in (run.stderr + run.stdout).splitlines() if line.strip()][-1:]
+            raise SurveyError(f"pytest does not start here: {''.join(last)}")
+        return [_Missed(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def _chosen(missed: Sequence[_Missed], say: Callable[[str], None]) -> list[tuple[str, Path, Path]]:
+    """Which test gets which cassette: one that no other test has a better claim to; others are told."""
+    chosen = []
+    for one in missed:
+        best = _best(one)
+        rivals = [other.test for other in missed if other is not one and _best(other) == best]
+        if len(best) > 1 or rivals:
+            say(f"{one.test}: several fit: {', '.join(map(shown, sorted(best)))}; name one: adopt OLD {one.test}")
+        else:
+            chosen.append((one.test, Path(*best), Path(one.cassette)))
+    return chosen
+
+
+def _best(missed: _Missed) -> frozenset[str]:
+    """The cassettes that fit best: called as the test is, else in the same folder, else any that hold the most."""
+    own = Path(missed.cassette)
+
+    def claim(path: str) -> tuple[bool, bool, int]:
+        return Path(path).name == own.name, Path(path).parent == own.parent, missed.orphans[path]
+
+    most = max(map(claim, missed.orphans))
+    return frozenset(path for path in missed.orphans if claim(path) == most)
+
+
+# In the process that is asked:
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of this plugin."""
+    parser.getgroup("templates-adoption").addoption(_FILE, metavar="FILE", help="where the answer is written")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """See to it that nothing is recorded, and nothing written."""
+    write_nothing(config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect from the whole project, wherever pytest was started."""
+    config.args[:] = map(str, project_of_run(config).places_of_tests(config))
+    config.pluginmanager.register(MissedTests(config), "templates-adoption")
+
+
+class MissedTests:
+    """Runs the tests that have no cassette, and writes what they have missed.
+
+    Args:
+        config: Where the options stand.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._cassettes: dict[str, str] = {}
+        self._orphans: dict[str, Counter[str]] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Deselect the tests that have one, or want none."""
+        for item in items:
+            mark = MARKER.read(item)
+            if mark is not None:
+                store, path = store_in(place_of(item.path, self._config), self._config), path_for(item, mark)
+                if store.read(path) is None:
+                    self._cassettes[item.nodeid] = str(path)
+        others = [item for item in items if item.nodeid not in self._cassettes]
+        items[:] = [item for item in items if item.nodeid in self._cassettes]
+        self._config.hook.pytest_deselected(items=others)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a test has missed."""
+        for found in ORPHANS.all_of(report):
+            self._orphans.setdefault(report.nodeid, Counter()).update(found)
+
+    def pytest_sessionfinish(self) -> None:
+        """Write it."""
+        rows = [
+            {"test": test, "cassette": self._cassettes[test], "orphans": found}
+            for test, found in self._orphans.items()
+            if test in self._cassettes
+        ]
+        Path(str(self._config.getoption(_FILE))).write_text(json.dumps(rows), encoding="utf-8")

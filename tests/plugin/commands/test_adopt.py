@@ -1,0 +1,184 @@
+"""`cassettes adopt`: a test that was renamed or moved gets its recording, and a miss says which that is."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+TESTS = """
+import os
+
+@pytest.mark.llm_cassette
+def test_old(llm_snapshot):
+    model = connect("openai:small", base_url=os.environ["CHAT_URL"], api_key="x")
+    assert ask(model, "Hello.") == llm_snapshot
+
+@pytest.mark.llm_cassette
+@pytest.mark.parametrize("name", ["ada", "bob"])
+def test_greets(name):
+    ask(connect("openai:small", base_url=os.environ["CHAT_URL"], api_key="x"), name)
+"""
+PROGRAM = """
+from antiphon import *
+
+def ask(model, text):
+    return Runner(model, template=LinearTemplate([UserTemplate(text), AssistantTemplate()])).run()
+"""
+
+
+@pytest.fixture
+def renamed(project, chat_server, monkeypatch):
+    """A project with recordings and a snapshot, whose test module is written anew: ``renamed(text, name)``."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # syrupy sums nothing up in a worker
+    project.file("asking.py", PROGRAM)
+    head = "from asking import ask\n"
+    project.tests(head + TESTS)
+    project.run("--templates-record=missing", "--snapshot-update").assert_outcomes(passed=3)
+    chat_server.asked.clear()
+
+    def rewrite(text: str, name: str = "test_it.py"):
+        project.path.joinpath("test_it.py").unlink()
+        project.tests(head + text, name)
+        return project
+
+    yield rewrite
+    assert chat_server.asked == []
+
+
+def files(project) -> list[str]:
+    found = [*project.path.rglob("*.yaml"), *project.path.rglob("*.chat")]
+    return sorted(path.relative_to(project.path).as_posix() for path in found)
+
+
+NEW = {
+    "the test": (TESTS.replace("test_old", "test_new"), "test_it.py", "test_it/test_old", "test_it.py::test_new"),
+    "the module": (TESTS, "test_moved.py", "test_it/test_old", "test_moved.py::test_old"),
+    "a parameter": (TESTS.replace('"bob"]', 'pytest.param("bob", id="rob")]'), "test_it.py", "test_it/test_greets[bob]",
+                    "test_it.py::test_greets[rob]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+@pytest.mark.parametrize(("text", "module", "old", "new"), NEW.values(), ids=NEW)
+def test_a_miss_names_the_cassette_and_the_command_moves_it(renamed, cassettes, text, module, old, new, workers):
+    project = renamed(text, module)
+    replay = project.run(*workers)
+    quoted = f"'cassettes/{old}.yaml' '{new}'" if "[" in new else f"cassettes/{old}.yaml {new}"
+
+    project.says(
+        replay,
+        f"cassettes/{old}.yaml holds this request, and no test of that name is there any more.",
+        f"python -m pytest_templates cassettes adopt {quoted}",
+    )
+    outcome = cassettes("adopt", f"cassettes/{old}.yaml", new)
+
+    assert (outcome.status, outcome.err) == (0, "")
+    stem = f"{module.removesuffix('.py')}/{new.partition('::')[2]}"
+    assert f"cassettes/{old}.yaml -> cassettes/{stem}.yaml\n" in outcome.out
+    project.run(new).assert_outcomes(passed=1)
+
+
+def test_all_are_found_by_what_their_tests_ask(renamed, cassettes):
+    project = renamed(TESTS.replace("test_old", "test_new"), "sub/test_moved.py")
+    before = files(project)
+
+    listed = cassettes("adopt")
+    there = files(project)
+    moved = cassettes("adopt", "--yes")
+
+    assert listed.out.endswith("3 cassettes of a test that was renamed or moved: --yes moves what is listed\n")
+    assert (
+        "cassettes/test_it/test_old.yaml -> cassettes/sub/test_moved/test_new.yaml  sub/test_moved.py::" in listed.out
+    )
+    assert there == before
+    assert (moved.status, moved.err) == (0, "")
+    assert files(project) == [
+        "cassettes/sub/test_moved/test_greets[ada].yaml",
+        "cassettes/sub/test_moved/test_greets[bob].yaml",
+        "cassettes/sub/test_moved/test_new.yaml",
+        "sub/__snapshots__/test_moved/test_new.chat",
+    ]
+    assert not (project.path / "cassettes/test_it").exists()
+    project.run().assert_outcomes(passed=3)
+    assert cassettes("adopt").out == "no test misses what a cassette without a test holds\n"
+
+
+def test_files_that_git_knows_are_moved_in_git(renamed, cassettes):
+    project = renamed(TESTS, "test_moved.py")
+
+    def git(*words):
+        command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *words]
+        return subprocess.run(command, cwd=project.path, capture_output=True, text=True, check=True).stdout
+
+    git("init", "-q")
+    git("add", "cassettes", "__snapshots__")
+    git("commit", "-qm", "before")
+
+    cassettes("adopt", "--yes")
+
+    changes = [line.split("\t") for line in git("diff", "--cached", "-M", "--name-status").splitlines()]
+    assert [kind for kind, *_ in changes] == ["R100"] * 4
+    assert changes[0][2] == "__snapshots__/test_moved/test_old.chat"
+
+
+def test_a_cassette_that_holds_something_is_not_overwritten(renamed, cassettes, record):
+    project = renamed(TESTS.replace("test_old", "test_new"))
+    other = record("test_it/test_new", "Another question.")
+    content = other.read_bytes()
+
+    refused = cassettes("adopt", "test_it.py::test_old", "test_it.py::test_new")
+    stays = other.read_bytes()
+    replaced = cassettes("adopt", "test_it.py::test_old", "test_it.py::test_new", "--yes")
+
+    assert refused.status == 2
+    assert "test_new.yaml holds 1 recording already: nothing is moved; --yes replaces it" in refused.err
+    assert stays == content
+    assert replaced.status == 0
+    project.run("-k", "test_new").assert_outcomes(passed=1, deselected=2)
+
+
+def test_a_cassette_that_has_a_test_and_a_test_that_is_none_are_refused(renamed, cassettes):
+    project = renamed(TESTS.replace("test_old", "test_new"))
+    before = files(project)
+
+    owned = cassettes("adopt", "test_it/test_greets[ada]", "test_it.py::test_new")
+    unknown = cassettes("adopt", "test_it/test_old", "test_it.py::test_knew")
+
+    assert owned.status == unknown.status == 2
+    assert "is the cassette of test_it.py::test_greets[ada]" in owned.err
+    assert "no test that is marked llm_cassette is called test_it.py::test_knew" in unknown.err
+    assert files(project) == before
+
+
+STAY = {
+    "a test that was not asked for": ("", "test_it.py::test_new"),
+    "a marker elsewhere": (
+        '@pytest.mark.llm_cassette("test_it/test_old")\ndef test_other():\n    pass\n',
+        "test_it.py",
+    ),
+}
+
+
+@pytest.mark.parametrize(("elsewhere", "asked"), STAY.values(), ids=STAY)
+def test_a_cassette_that_another_test_may_have_is_not_offered(renamed, elsewhere, asked):
+    both = TESTS if not elsewhere else TESTS.replace("test_old", "test_new")
+    copy = TESTS.partition("@pytest.mark.parametrize")[0].replace("test_old", "test_new")
+    copy = copy.rpartition("@pytest.mark.llm_cassette")[0]
+    project = renamed(both if elsewhere else both + copy)
+    if elsewhere:
+        project.tests(elsewhere, "test_elsewhere.py")
+
+    replay = project.run(asked, "-k", "test_new")
+
+    project.says(replay, "No recording for POST")
+    assert "no test of that name is there any more" not in str(replay.stdout)
+
+
+def test_of_a_module_that_was_not_collected_the_source_is_asked(renamed):
+    project = renamed(TESTS.replace("test_old", "test_new"))
+    project.tests("from asking import ask\n" + TESTS.replace("test_old", "test_elsewhere"), "test_elsewhere.py")
+
+    replay = project.run("test_elsewhere.py", "-k", "test_elsewhere")
+
+    project.says(replay, "cassettes/test_it/test_old.yaml holds this request, and no test of that name")
