@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_templates.cassettes import record_check, rerecorded, sending, unused
+from pytest_templates.cassettes import record_check, rerecorded, sending, shared, unused
 from pytest_templates.cassettes.collection import collection_of
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD, CassetteMark
 from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
@@ -100,6 +100,7 @@ def pytest_configure(config: pytest.Config) -> None:
     record_check.watch(config, CASSETTE)
     collection_of(config)  # also tells a missing recording which tests are gone
     unused.watch(config)
+    shared.watch(config)
     rerecorded.watch(config)
     if not is_worker(config):
         join(config, Summary(config), "cassettes-summary")
@@ -301,6 +302,7 @@ class Cassettes:
                 UNSETTLED.put(report, seen.root)
             rerecorded.report(cassette, report, attempt.item.config)
             unused.report(cassette, report, passed=attempt.passed)
+            shared.report(cassette, attempt, report)
         if cassette is not None and report.failed:
             from pytest_templates.cassettes.reading.causes import about_secrets
 

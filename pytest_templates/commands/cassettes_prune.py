@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
+from pytest_templates.cassettes.reading.llm import opening_of
+from pytest_templates.cassettes.shared import drop, unplayed_by_all
 from pytest_templates.cassettes.storage.catalog import is_known, orphans
 from pytest_templates.cassettes.storage.journal import LeftJournal, left_journals, remove_journal
 from pytest_templates.commands.survey import Survey, SurveyedStore, shown
 from pytest_templates.errors import SurveyError, UnknownName
-from pytest_templates.support.text import counted
+from pytest_templates.reporting.document import Report, Test, read
+from pytest_templates.support.files import shown_in
+from pytest_templates.support.text import OUTSIDE, counted
 
 
 def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
@@ -40,6 +47,76 @@ def prune(survey: Survey, say: Callable[[str], None], *, remove: bool) -> int:
         say(f"{journal.waiting} for a recording of this test, which is gone")
     say(_summary(len(left), sum(journal.answers for _, journal in journals), remove=remove))
     return 0
+
+
+def drop_unplayed(survey: Survey, reports: Sequence[Report], say: Callable[[str], None], *, remove: bool) -> int:
+    """Say which recordings of cassettes that have a name no test of a full run has played; remove them if `remove`.
+
+    Args:
+        survey: Which tests there are.
+        reports: Of that run, or of its shards.
+        say: Prints a line.
+        remove: Whether they are removed.
+
+    Returns:
+        The exit status, 0.
+
+    Raises:
+        SurveyError: Not every test of the cassettes has passed in these reports, or not all tests are known.
+    """
+    found = survey.found
+    if found is None or found["errors"] or any(place["left_out"] for place in found["places"]):
+        raise SurveyError("nothing is removed, as not every test could be collected: see `cassettes list`")
+    told = {test.nodeid: test for report in reports for test in report.tests}
+    total = 0
+    for one in survey.stores:
+        for name in sorted({name for place in one.found for name in place["owners"]}):
+            path, tests = one.store.folder / name, one.tests_of(name)
+            place = shown_in(survey.root, one.store.place(path)).replace("\\", "/")
+            if not any(_left(told.get(test), place) is not None for test in tests):
+                continue  # it has one test, and `changed` does it
+            unknown = [test for test in tests if _left(told.get(test), place) is None]
+            if unknown:
+                raise SurveyError(
+                    f"nothing is removed: {unknown[0]} has not passed in these reports, and plays {place}"
+                )
+            unplayed = unplayed_by_all(_left(told.get(test), place) or () for test in tests)
+            dropped = drop(path, one.store, unplayed, write=False)
+            total += len(dropped)
+            for interaction in dropped:
+                asked = f"{interaction.template or OUTSIDE}  {opening_of(interaction)}"
+                say(f"{shown(one.store.place(path))}  {asked}".rstrip())
+            if remove:
+                drop(path, one.store, unplayed, write=True)
+    what = f"{counted(total, 'recording')} that no test has played"
+    say("every recording was played" if not total else f"{what} removed" if remove else f"{what}: --yes removes them")
+    return 0
+
+
+def _left(test: Test | None, cassette: str) -> tuple[str, ...] | None:
+    """What a test has left of a cassette; ``None`` where that is not known."""
+    shared = None if test is None or test.outcome != "passed" else test.shared_cassette
+    return None if shared is None or shared.file != cassette else shared.unplayed
+
+
+def replayed(arguments: Sequence[str]) -> Report:
+    """The report of a replay of all tests, in a process of its own.
+
+    Args:
+        arguments: What else pytest is given, such as where the cassettes lie.
+
+    Raises:
+        SurveyError: pytest does not start here.
+    """
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "run.json")
+        words = ["--templates-record=none", f"--templates-json={file}", "-q", "-k", "", "-m", "", *arguments]
+        command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={folder}", *words]
+        run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - pytest
+        if not file.exists():
+            last = [line for line in (run.stderr + run.stdout).splitlines() if line.strip()][-1:]
+            raise SurveyError(f"pytest does not start here: {''.join(last)}")
+        return read(file)
 
 
 def drop_kept(survey: Survey, tests: Sequence[str], say: Callable[[str], None], *, remove: bool) -> int:

@@ -188,12 +188,26 @@ def _add_cassettes(commands: Any) -> None:
     unowned = "list what no test has: cassettes, and answers that wait; remove it with --yes"
     prune = _command(inner, "prune", unowned, _prune)
     prune.add_argument(
+        "--interactions",
+        action="store_true",
+        help="instead, list the recordings that no test plays, of cassettes that tests share; runs all tests in replay",
+    )
+    prune.add_argument(
+        "--from",
+        dest="reports",
+        metavar="FILE.json",
+        nargs="+",
+        type=Path,
+        help="with --interactions: what --templates-json wrote of a full run, or of its shards, instead of a new run",
+    )
+    prune.add_argument(
         "--kept",
         metavar="TEST",
         nargs="*",
         help="instead, list the answers that are kept for the next recording (default: of all tests), to ask anew",
     )
     prune.add_argument("--yes", action="store_true", help="remove them")
+    prune.set_defaults(refuse=prune.error)
 
     given_to = "give a test that was renamed or moved its recording, which lies there under the old name"
     adopt = _command(inner, "adopt", given_to, _adopt)
@@ -326,8 +340,15 @@ def _check(given: Given) -> int:
 
 
 def _prune(given: Given) -> int:
-    from pytest_templates.commands.cassettes_prune import drop_kept, prune
+    from pytest_templates.commands.cassettes_prune import drop_kept, drop_unplayed, prune, replayed
+    from pytest_templates.reporting.document import read
 
+    if given.reports is not None and not given.interactions:
+        given.refuse("--from belongs to --interactions")
+    if given.interactions:
+        options = [] if given.folder is None else [f"--templates-cassettes={given.folder}"]
+        reports = [replayed(options)] if given.reports is None else list(map(read, given.reports))
+        return drop_unplayed(collected(given.folder), reports, _say, remove=given.yes)
     if given.kept is not None:
         return drop_kept(existing_folders(given.folder), given.kept, _say, remove=given.yes)
     return prune(collected(given.folder), _say, remove=given.yes)

@@ -123,6 +123,18 @@ class Samples(Value):
     failed: tuple[FailedSample, ...]
 
 
+class SharedCassette(Value):
+    """What a test that has passed left of a cassette that others may share.
+
+    Attributes:
+        file: The cassette, relative to the root directory; a URL where it lies behind one.
+        unplayed: The recordings that were there and that the test did not play, each by a digest of what it holds.
+    """
+
+    file: str
+    unplayed: tuple[str, ...]
+
+
 class Test(Value):
     """A test that has ended.
 
@@ -141,6 +153,7 @@ class Test(Value):
         messages: What was said in the last attempt: each message once, in the order in which it was said or first
             sent.
         steps: The conversations of the last attempt as a tree, in the order in which the steps began.
+        shared_cassette: What it left of its cassette, where that has a name of its own and the test has passed.
     """
 
     __test__ = False  # pytest collects classes called Test…; this is none
@@ -158,6 +171,7 @@ class Test(Value):
     failure: Failure | None = None
     messages: tuple[Message, ...] = ()
     steps: tuple[Step, ...] = ()
+    shared_cassette: SharedCassette | None = None
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:
