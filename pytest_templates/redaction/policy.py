@@ -237,7 +237,8 @@ COMMON_VALUES: Final = frozenset(
         # those of reports
         *("attachments", "cassette", "chosen_by", "continues", "coverage", "exit_status", "finish_reason", "image/gif"),
         *("image/jpeg", "image/png", "image/webp", "input_tokens", "isolation", "left_early", "left_out", "media_type"),
-        *("output_tokens", "override", "pass_rate", "pictures", "recorded", "served_by", "snapshot", "subroutine"),
+        *("output_tokens", "override", "pass_rate", "pictures", "recorded", "served_by"),
+        *("shared_cassette", "snapshot", "subroutine", "unplayed"),
         *("subroutine-runner", "subroutines", "template_id", "template_path", "thinking", "tool_call_id", "tool_calls"),
         *("unchanged", "unpriced", "violation", "violations"),
     ]
