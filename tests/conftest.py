@@ -29,8 +29,7 @@ for _module in walk_packages(pytest_templates.__path__, "pytest_templates."):
     import_module(_module.name)
 
 # No server here speaks TLS: clients need not read the world's certificate authorities, which takes each of them 25 ms.
-os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
-os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parents[1] / "fixtures" / "authority.pem")
 
 
 class Installed:

@@ -56,6 +56,7 @@ ENVIRON = {
     "HF_HUB_DISABLE_XET": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+RECORDING = ("--templates-record=all", "--templates-record-check=off")  # the run in replay is the check
 # Runs pytest for each line that it gets: importing the clients takes most of the time, and is done once.
 RUNNER = """
 import json, os, sys, pytest
@@ -200,7 +201,7 @@ def test_what_the_page_says_of_clients_is_true(name: str, tmp_path: Path, fixtur
     others = keys("p4Zs8RepJ5uHq1WfGt3KoBaE")
     with running(tmp_path, fixtures_dir, run.clients) as project:
         with serving(fixtures_dir, run.servers) as addresses:
-            recorded = project.run({**addresses, **keys("k7Qw3RecX9xLr2TzVb6NmYcD")}, "--templates-record=all")
+            recorded = project.run({**addresses, **keys("k7Qw3RecX9xLr2TzVb6NmYcD")}, *RECORDING)
             replayed = project.run({**addresses, **others}) if run.reachable else {}
         replayed = replayed or project.run({**addresses, **others})
 
