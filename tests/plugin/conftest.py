@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
+from pkgutil import walk_packages
 from runpy import run_path
 from tempfile import TemporaryFile
 from textwrap import dedent
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from _pytest.config import default_plugins
 from _pytest.fixtures import FixtureManager
 from execnet.gateway_base import Popen2IO
 from execnet.gateway_io import popen_bootstrapline
@@ -106,6 +108,11 @@ class Project:
             assert start >= 0, f"{text!r} is not said{where}"
             end = start + len(text)
 
+    def run_forked(self, *arguments: object) -> pytest.RunResult:
+        """Run the tests in a process of their own, which has imported already what others import when they start."""
+        done = run_forked([*PYTEST, "-pno:cacheprovider", *map(str, arguments)], text=True)
+        return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0.0)
+
     def outcomes(self, *arguments: object) -> dict[str, int]:
         return self.run(*arguments).parseoutcomes()
 
@@ -136,11 +143,13 @@ FixtureManager.parsefactories = parse_fixtures  # type: ignore[method-assign]
 PRELOADED = [
     *("xdist.remote", "pytest_asyncio.plugin", "syrupy", "vcr"),
     *("pydantic_ai.models.openai", "antiphon.providers.local"),
+    *(f"_pytest.{name}" for name in default_plugins),
+    *(module.name for module in walk_packages(pytest_templates.__path__, "pytest_templates.")),
 ]
 
 # What a process does that is forked: it has the streams and the environment of whoever wants it.
 FORKED = """
-import atexit, gc, os, sys
+import atexit, gc, os, sys, time
 from _pytest.assertion.rewrite import AssertionRewritingHook
 AssertionRewritingHook._warn_already_imported = lambda hook, name: None  # that of plugins: they are, on purpose
 gc.freeze()  # what was imported is not looked at again and again
@@ -150,11 +159,14 @@ for number, stream in enumerate(streams):
 sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")
 os.environ.clear()
 os.environ.update(environ)
+time.tzset()
 try:
     exec(program)
 finally:
     atexit._run_exitfuncs()
 """
+PYTEST = [sys.executable, "-m", "pytest"]
+STARTED = subprocess.run
 RUN_PYTEST = """
 import runpy
 sys.argv[1:] = arguments
@@ -162,14 +174,18 @@ runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 """
 
 
-def fork(program: str, *streams: Connection, **scope: Any) -> Any:
+def fork(program: str, *streams: Connection, environ: dict[str, str] | None = None, **scope: Any) -> Any:
     """A process that runs a program, forked from one that has imported what such programs import.
 
-    That took each of them as long as what it was to do.
+    That took each of them as long as what it was to do. It has the hash seed of that process, whatever its environment
+    says: another one than this process.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    scope |= {"program": program, "streams": streams, "environ": dict(os.environ)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONHASHSEED", raising=False)
+        multiprocessing.forkserver.ensure_running()
+    scope |= {"program": program, "streams": streams, "environ": environ or dict(os.environ)}
     process = context.Process(target=exec, args=(FORKED, scope))
     process.start()
     for stream in streams:
@@ -177,17 +193,27 @@ def fork(program: str, *streams: Connection, **scope: Any) -> Any:
     return process
 
 
-def run_survey(command: list[str], run: Any = subprocess.run, **options: Any) -> subprocess.CompletedProcess[str]:
-    """``subprocess.run``, forked where it is the run of pytest by which commands learn what tests there are."""
-    survey = [sys.executable, "-m", "pytest", "-p", "pytest_templates.commands.survey"]
-    if command[: len(survey)] != survey:
-        return run(command, **options)  # type: ignore[no-any-return]
-    with open(os.devnull) as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:  # noqa: PTH123
-        streams = [Connection(os.dup(file.fileno()), writable=file is not stdin) for file in (stdin, stdout, stderr)]
-        process = fork(RUN_PYTEST, *streams, arguments=command[3:])
+def run_forked(
+    command: list[str],
+    *,
+    run: Any = STARTED,
+    env: dict[str, str] | None = None,
+    text: bool = False,
+    stderr: int | None = None,
+    **options: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """``subprocess.run``, forked where it is a run of pytest, whose output is captured: a second run, or a survey."""
+    if command[: len(PYTEST)] != PYTEST:
+        return run(command, env=env, text=text, stderr=stderr, **options)  # type: ignore[no-any-return]
+    together = stderr == subprocess.STDOUT
+    with open(os.devnull) as stdin, TemporaryFile() as out, TemporaryFile() as err:  # noqa: PTH123
+        files = [stdin, out, out if together else err]
+        streams = [Connection(os.dup(file.fileno()), writable=file is not stdin) for file in files]
+        process = fork(RUN_PYTEST, *streams, environ=env, arguments=command[len(PYTEST) :])
         process.join()
-        written = [(file.seek(0), file.read().decode(errors="replace"))[1] for file in (stdout, stderr)]
-    return subprocess.CompletedProcess(command, process.exitcode, *written)
+        written = [(file.seek(0), file.read())[1] for file in (out, err)]
+    said = [one.decode(errors="replace") if text else one for one in written]
+    return subprocess.CompletedProcess(command, process.exitcode, *said)
 
 
 class ForkedWorker(Popen2IO):
@@ -233,8 +259,14 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     if "forkserver" in multiprocessing.get_all_start_methods():  # not on Windows
         monkeypatch.setattr("execnet.gateway_io.Popen2IOMaster", ForkedWorker)
-        monkeypatch.setattr("subprocess.run", run_survey)
+        monkeypatch.setattr("subprocess.run", run_forked)
     return Project(pytester, fixtures_dir)
+
+
+@pytest.fixture
+def unforked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands and second runs start is started as for a user, in place of being forked."""
+    monkeypatch.setattr("subprocess.run", STARTED)
 
 
 @pytest.fixture

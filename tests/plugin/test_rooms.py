@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -18,7 +16,13 @@ BUILT_UPON = {  # features that need another one's code
     "pytest_templates.scripting.plugin": ("lock",),
 }
 # An import of what was taken away fails, as if its files were gone. A finder would not do: that of pytest comes first.
-TAKEN_AWAY = "import sys\n\nsys.modules.update(dict.fromkeys({gone!r}))\n"
+TAKEN_AWAY = """
+import sys
+
+for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_templates"]:
+    del sys.modules[name]
+sys.modules.update(dict.fromkeys({gone!r}))
+"""
 TESTS = {
     "samples": "@pytest.mark.llm_samples(2)\ndef test_samples():\n    ask(Echo())\n",
     "scripting": "def test_script(scripted_model):\n    assert ask(scripted_model('Hi.')).last.content == 'Hi.'\n",
@@ -69,16 +73,12 @@ def without(project, record, monkeypatch: pytest.MonkeyPatch) -> Callable[..., p
         project.file("test_it.py", ECHO + "\n".join(TESTS[name] for name in left))
         record("yes", "Hello.")
         gone = [f"pytest_templates.{name}" for name in rooms]
-        project.file("away/sitecustomize.py", TAKEN_AWAY.format(gone=gone))  # the second run has a process of its own
-        monkeypatch.setenv("PYTHONPATH", str(project.path / "away"), prepend=os.pathsep)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_templates"]:
-            monkeypatch.delitem(sys.modules, name)
-        for name in gone:
-            monkeypatch.setitem(sys.modules, name, None)
+        project.file("away/taken_away.py", TAKEN_AWAY.format(gone=gone))
+        monkeypatch.syspath_prepend(project.path / "away")
         monkeypatch.setattr(LISTENERS, "now", Audience())  # the suite's own would miss the rooms, too
         blocked = [f"-pno:{plugin}" for plugin in ROOMS if plugin.split(".")[1] in rooms]
         options = [option for name, given in OPTIONS.items() if name not in rooms for option in given]
-        return project.run(*blocked, *options, "--snapshot-update", "--strict-markers")
+        return project.run("-ptaken_away", *blocked, *options, "--snapshot-update", "--strict-markers")
 
     return run
 

@@ -71,13 +71,6 @@ def test_a_run_that_ends_early_is_not_repeated(project, twice):
     project.says(result, "templates: no test was run twice: the run has ended early")
 
 
-def test_without_the_option_a_test_runs_once(project, twice, notes):
-    twice("def test_it():\n    note('ran')\n    say('{{ id }}', id=uuid.uuid4())\n")
-    project.run().assert_outcomes(passed=1)
-
-    assert notes() == ["ran"] * 3
-
-
 def test_fixtures_are_fresh_and_those_of_a_session_are_made_once_a_run(twice, notes):
     result = twice(
         """
@@ -106,8 +99,20 @@ def test_two(session, fresh):
 
 
 @pytest.mark.usefixtures("all_plugins")
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["here", "in a worker that does not see the plan"])
 def test_every_kind_of_test_is_run_again(project, twice, workers):
+    project.file(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.hookimpl(trylast=True, optionalhook=True)
+        def pytest_configure_node(node):
+            if "_PYTEST_TEMPLATES_SECOND_RUN" in node.workerinput:  # as on another machine
+                node.workerinput["_PYTEST_TEMPLATES_SECOND_RUN"] = "/nowhere"
+        """,
+    )
+
     result = twice(
         f"""
 import unittest
@@ -137,11 +142,14 @@ def test_stream():
 
 def test_steady():
     say("Hello.")
+
+def test_asks_nobody():
+    assert "PYTHONHASHSEED" not in os.environ
 """,
         *workers,
     )
 
-    assert result.parseoutcomes() == {"passed": 7, "errors": 6}
+    assert result.parseoutcomes() == {"passed": 8, "errors": 6}
     project.says(result, "7 tests run twice, 6 not deterministic")
 
 
@@ -192,8 +200,7 @@ def test_it():
     project.says(result, "the second run of --templates-twice came to no end; it said:", "I break down here")
 
 
-@pytest.mark.parametrize("option", ["-x", "--lf", "--pdb"])
-def test_the_second_run_goes_on_where_the_first_would_stop(project, twice, option):
+def test_the_second_run_goes_on_where_the_first_would_stop(project, twice):
     result = twice(
         f"""
 def test_one():
@@ -203,8 +210,7 @@ def test_one():
 def test_two():
 {UNSTEADY}
 """,
-        option,
-        "-pcacheprovider",
+        *("-x", "--lf", "--pdb", "-pcacheprovider"),
     )
 
     assert result.parseoutcomes().items() >= {"passed": 2, "errors": 2}.items()
@@ -217,8 +223,8 @@ def test_a_run_of_pytest_inside_of_a_test_is_none_of_it(project, twice):
 pytest_plugins = ["pytester"]
 
 def test_it(pytester):
-    pytester.makepyfile("def test_inside(): pass")
-    pytester.runpytest_subprocess("--templates-twice").assert_outcomes(passed=1)
+    pytester.makepyfile(test_inside="def test_inside(): pass")
+    pytester.runpytest_inprocess("-pno:asyncio", "--templates-twice").assert_outcomes(passed=1)
     say("Hello.")
 """
     )
@@ -309,22 +315,3 @@ def test_fails_again():
     assert notes() == ["['second']"]
     names = {path.name for path in project.path.rglob("*")}
     assert {"templates.lock", "run.json", "run.html", "run.md", "junit.xml", "log.txt", ".pytest_cache"} <= names
-
-
-def test_a_worker_that_does_not_see_the_folder_of_the_plan_runs_the_planned_tests(project, twice):
-    project.file(
-        "conftest.py",
-        """
-        import pytest
-
-        @pytest.hookimpl(trylast=True)
-        def pytest_configure_node(node):
-            if "_PYTEST_TEMPLATES_SECOND_RUN" in node.workerinput:  # as on another machine
-                node.workerinput["_PYTEST_TEMPLATES_SECOND_RUN"] = "/nowhere"
-        """,
-    )
-
-    result = twice('def test_asks():\n    say("Yes.")\n\ndef test_does_not():\n    pass\n', "-n1")
-
-    result.assert_outcomes(passed=2)
-    project.says(result, "templates: 1 test run twice, 0 not deterministic")

@@ -19,6 +19,7 @@ REMEDIES = {
 }
 
 
+@pytest.mark.usefixtures("unforked")
 def test_a_prompt_that_is_not_deterministic_is_named_with_its_remedy(project, twice):
     result = twice("".join(f"def test_{place}():\n    {call}\n\n" for place, call in enumerate(REMEDIES)))
 

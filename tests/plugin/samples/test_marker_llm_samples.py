@@ -353,7 +353,7 @@ def test_it(name, scripted_model):
 """
     )
 
-    result = project.run_alone("-n2")
+    result = project.run("-n2")
 
     result.assert_outcomes(passed=2)
     project.says(result, "8 calls of 1 model", "8 samples of 2 tests (2 failed)", "test_it[a]: 3 of 4")

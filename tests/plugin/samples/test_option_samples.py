@@ -37,7 +37,7 @@ def test_what_is_no_number_of_samples_is_refused(project, given):
 def test_workers_run_as_many(project):
     project.tests(TESTS)
 
-    result = project.run_alone("-n2", "--templates-samples=3")
+    result = project.run("-n2", "--templates-samples=3")
 
     result.assert_outcomes(passed=3)
     project.says(result, "7 calls of 1 model", "6 samples of 2 tests")

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from pytest_templates.cassettes.format.document import from_text
+from pytest_templates.commands.main import main
 
 TEST = """
 @pytest.mark.llm_cassette
@@ -95,7 +96,7 @@ def test_a_changed_prompt_is_compared_with_the_recording_of_the_same_sample(samp
     program = (sampled.path / "program.py").read_text(encoding="utf-8")
     sampled.file("program.py", program.replace('UserTemplate("Hello.")', 'UserTemplate("Hello again.")'))
 
-    result = sampled.run_alone()
+    result = sampled.run()
 
     result.assert_outcomes(failed=1)
     sampled.says(result, "no-match", "Nearest is recording 1", "Hello[ again].", "in sample 1 of 4")
@@ -192,7 +193,7 @@ def test_three():
     sampled.run().assert_outcomes(passed=3)
 
 
-def test_rules_of_the_project_match_within_a_sample_and_keep_its_number(sampled, chat_server):
+def test_rules_of_the_project_match_within_a_sample_and_keep_its_number(sampled, chat_server, monkeypatch):
     sampled.file(
         "conftest.py",
         """
@@ -208,21 +209,21 @@ def test_rules_of_the_project_match_within_a_sample_and_keep_its_number(sampled,
     )
     sampled.tests(
         """
-import sys
-
-ASKED = ["m"] if "--templates-record=missing" in sys.argv else ["other", "another"]
+import os
 
 @pytest.mark.llm_cassette
 @pytest.mark.llm_samples(2)
 def test_it():
-    for name in ASKED:
+    for name in os.environ["MODELS"].split():
         ask(real(name))
 """
     )
-    sampled.run_alone("--templates-record=missing").assert_outcomes(passed=1)
+    monkeypatch.setenv("MODELS", "m")
+    sampled.run("--templates-record=missing").assert_outcomes(passed=1)
     assert samples(sampled) == [1, 2]
+    monkeypatch.setenv("MODELS", "other another")
 
-    result = sampled.run_alone()
+    result = sampled.run()
 
     result.assert_outcomes(failed=1)
     sampled.says(
@@ -245,23 +246,22 @@ def test_the_whole_costs_what_all_samples_do(sampled, chat_server):
 def test_a_repeated_recording_finds_what_other_samples_have_asked(sampled, chat_server):
     sampled.run("--templates-record=missing").assert_outcomes(passed=1)
 
-    result = sampled.run_alone("--templates-twice")
+    result = sampled.run("--templates-twice")
 
     result.assert_outcomes(passed=1)
     sampled.says(result, "1 test run twice, 0 not deterministic")
 
 
-def test_samples_are_shown_and_a_damaged_number_is_told(sampled, chat_server):
+def test_samples_are_shown_and_a_damaged_number_is_told(sampled, chat_server, capsys):
     sampled.run("--templates-record=missing").assert_outcomes(passed=1)
     path = sampled.path / "cassettes/test_it/test_it.yaml"
 
-    shown = sampled.pytester.runpython_c(
-        f"from pytest_templates.commands.main import main\nmain(['cassettes', 'show', {str(path)!r}])"
-    )
+    assert main(["cassettes", "show", str(path)]) == 0
+    shown = capsys.readouterr().out
     path.write_text(re.sub("sample: 3", "sample: 0", path.read_text(encoding="utf-8")), encoding="utf-8")
     damaged = sampled.run()
 
-    sampled.says(shown, "2. talk/answer  openai:m  sample 2")
+    assert "2. talk/answer  openai:m  sample 2" in shown
     damaged.assert_outcomes(failed=1)
     sampled.says(damaged, "has the impossible sample 0")
 
