@@ -81,7 +81,7 @@ def test_it():
     talk_about("three")
 """
     )
-    project.run_alone("--templates-record=missing")
+    project.run_forked("--templates-record=missing")
     assert chat_server.asked == ["one", "two"]
     assert not (project.path / "cassettes/test_it").exists()
 
@@ -105,7 +105,7 @@ def test_it():
         raise KeyboardInterrupt
 """
     )
-    assert project.run_alone("--templates-record=missing").ret == pytest.ExitCode.INTERRUPTED
+    assert project.run_forked("--templates-record=missing").ret == pytest.ExitCode.INTERRUPTED
 
     project.run("--templates-record=missing").assert_outcomes(passed=1)
 
@@ -129,7 +129,7 @@ def test_it(ending):
     talk_about("one")
 """
     )
-    assert project.run_alone("--templates-record=missing").ret != 0
+    assert project.run_forked("--templates-record=missing").ret != 0
 
     project.run("--templates-record=missing").assert_outcomes(passed=1)
 

@@ -106,7 +106,7 @@ def test_in_replay_sockets_reach_a_host_by_its_name_and_address(project):
     project.file("conftest.py", NETWORK)
     project.tests(REACHING)
 
-    result = project.run_alone()
+    result = project.run_forked()
 
     result.assert_outcomes(failed=1)  # for the last one alone, which the test expects in vain
     project.says(result, "test_it.py::test_it reaches for 192.0.2.7:80", "name its host in templates_ignore_hosts")

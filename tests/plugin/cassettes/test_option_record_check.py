@@ -454,7 +454,7 @@ def test_an_interrupted_check_leaves_what_was_recorded_in_the_journal(project, c
 
     project.file("helpers.py", HELPERS)
     project.tests("from helpers import *\npytestmark = pytest.mark.llm_cassette\n\n" + text)
-    project.run_alone("--templates-record=missing").stdout.fnmatch_lines(["*KeyboardInterrupt*"])
+    project.run_forked("--templates-record=missing").stdout.fnmatch_lines(["*KeyboardInterrupt*"])
 
     assert cassettes() == []
     records("def test_it():\n    say('Hi.')\n").assert_outcomes(passed=1)

@@ -197,7 +197,7 @@ def test_a_hook_with_an_argument_that_does_not_exist_is_refused(asking):
     project = asking("one")
     conftest(project, "    def pytest_templates_scrub(cassette):\n        pass")
 
-    assert "cassette" in str(project.run_alone().stderr)
+    assert "cassette" in str(project.run_forked().stderr)
 
 
 MATCH = "    def pytest_templates_match(request, recorded):\n        "

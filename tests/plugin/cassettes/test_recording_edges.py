@@ -53,7 +53,7 @@ def test_a_library_that_is_imported_while_a_cassette_is_open_is_stopped_at_once(
     """
     )
 
-    result = project.run_alone("--templates-record=missing")
+    result = project.run_forked("--templates-record=missing")
 
     result.assert_outcomes(failed=2)
     assert chat_server.asked == []
@@ -94,7 +94,7 @@ def test_an_interrupted_run_leaves_nothing_patched_and_what_was_recorded_to_the_
     )
     project.tests(text.replace("END", end))
 
-    project.run_alone("--templates-record=missing")
+    project.run_forked("--templates-record=missing")
     if "exit" in end:  # an interrupt would come through to this test
         project.run("--templates-record=missing")
 
@@ -157,7 +157,7 @@ def test_a_test_that_is_over_is_let_go(project):
         """
     )
 
-    project.run_alone("--templates-record=missing").assert_outcomes(passed=5)
+    project.run_forked("--templates-record=missing").assert_outcomes(passed=5)
 
 
 def take_turns(folder: Path, rounds: int) -> None:

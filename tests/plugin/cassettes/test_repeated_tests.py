@@ -80,11 +80,11 @@ def test_repetitions_in_several_workers_record_into_one_cassette(project, chat_s
 def test_what_a_killed_run_has_left_is_found_under_the_other_name(project, chat_server):
     project.tests("import os\n" + TESTS.replace('ask(Plain("other"))', "os.environ.get('STAYS') or os._exit(1)"))
     project.file("conftest.py", REPEATING)
-    project.run_alone("--templates-record=missing", "-k", "plain")
+    project.run_forked("--templates-record=missing", "-k", "plain")
     assert list((project.path / "cassettes/.journal").glob("*.jsonl"))
     project.file("conftest.py", "import os\nos.environ['STAYS'] = 'yes'\n")
 
-    result = project.run_alone("--templates-record=missing", "-k", "plain")
+    result = project.run_forked("--templates-record=missing", "-k", "plain")
 
     result.assert_outcomes(passed=1, deselected=2)
     assert len(chat_server.asked) == 1

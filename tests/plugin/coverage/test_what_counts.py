@@ -23,7 +23,7 @@ def test_templates_that_a_conftest_builds_have_their_lines(project: Any) -> None
     )
     project.tests("def test_it(conftest_tree):\n    list(conftest_tree.render(Session()))\n")
 
-    result = project.run_alone("--templates-coverage")
+    result = project.run_forked("--templates-coverage")
 
     result.stdout.fnmatch_lines(["  never rendered  which/user-2 (user)  conftest.py:5"])
 

@@ -661,7 +661,7 @@ def told():
             project.file("helpers.py", HELPERS)
             cases = {name: code for name, (code, *_) in WAYS.items()}
             project.tests(_module([*cases.values(), *INNOCENT.values()]))
-            result = project.run_alone(f"--templates-isolation={mode}", "-p", "no:randomly")
+            result = project.run_forked(f"--templates-isolation={mode}", "-p", "no:randomly")
             output = str(result.stdout)
             failures = output.partition("short test summary")[0]
             sections = {}
@@ -756,4 +756,4 @@ def test_a_program_that_holds_a_part_of_a_large_table_costs_no_more(project):
     project.file("helpers.py", HELPERS)
     project.tests(PROGRAM + LOOKED_UP)
 
-    project.run_alone("--templates-isolation=precise").assert_outcomes(passed=1)
+    project.run_forked("--templates-isolation=precise").assert_outcomes(passed=1)

@@ -66,7 +66,7 @@ def test_the_run_fails_in_the_name_of_the_test_that_left_it(project, workers, mo
     monkeypatch.setenv("DESK_API_KEY", "correct-horse-battery")
     project.tests(LATE)
 
-    result = project.run_alone(*workers)
+    result = project.run_forked(*workers)
 
     assert result.parseoutcomes() == {"passed": 4}
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -131,7 +131,7 @@ def test_forked_processes_fail_the_test_that_waits_for_them_and_else_the_run(pro
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     project.tests(FORKED)
 
-    result = project.run_alone()
+    result = project.run_forked()
 
     assert result.parseoutcomes() == {"passed": 4, "errors": 2}
     told = str(result.stdout)

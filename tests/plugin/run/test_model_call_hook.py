@@ -132,4 +132,4 @@ def test_a_hook_with_an_argument_that_does_not_exist_is_refused(hook, project):
     project.file("conftest.py", f"def {hook}(cal):\n    pass\n")
     project.file("test_it.py", "def test_it():\n    pass\n")
 
-    assert "'cal'" in str(project.run_alone().stderr)
+    assert "'cal'" in str(project.run_forked().stderr)

@@ -177,7 +177,7 @@ def test_after(scripted_model):
 def test_a_run_inside_of_a_test_is_not_held_against_it(project):
     project.tests(NESTED)
 
-    result = project.run_alone("-ppytester", "-rf")
+    result = project.run_forked("-ppytester", "-rf")
 
     result.assert_outcomes(passed=1, failed=1)
     project.says(result, "FAILED test_it.py::test_after - Failed: UnscriptedCall: ")
@@ -203,7 +203,7 @@ def test_tests_after_a_run_inside_of_a_test_that_was_first_to_load_the_engine_ar
         """,
     )
 
-    result = project.run_alone("test_it.py")
+    result = project.run_forked("test_it.py")
 
     result.assert_outcomes(passed=1, failed=1)
     project.says(result, "IsolationViolation: ")

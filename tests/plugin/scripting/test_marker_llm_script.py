@@ -161,7 +161,7 @@ def test_scripts_are_the_same_under_xdist(project):
     project.tests(TESTS)
     project.tests(TESTS, "test_again.py")
 
-    assert project.run_alone("-n1").parseoutcomes() == {"passed": 2}
+    assert project.run_forked("-n1").parseoutcomes() == {"passed": 2}
 
 
 @pytest.mark.parametrize(

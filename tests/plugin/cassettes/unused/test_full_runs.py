@@ -88,7 +88,7 @@ def test_a_plugin_that_takes_tests_away_makes_a_run_partial(recorded, bob_is_gon
 def test_an_interrupted_run_says_nothing(recorded, bye_is_gone):
     recorded.file("test_last.py", "def test_it():\n    raise KeyboardInterrupt\n")
 
-    result = recorded.run_alone()
+    result = recorded.run_forked()
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert NEWS not in str(result.stdout)
