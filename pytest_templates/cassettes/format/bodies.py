@@ -7,7 +7,7 @@ import re
 from array import array
 from bisect import bisect_right
 from codecs import getincrementaldecoder
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -196,13 +196,29 @@ def decode_lines(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
     Raises:
         ValueError, TypeError, KeyError, AttributeError: The node is not one that `encode_lines` made.
     """
-    lines: list[str] = []
-    times: list[object] = []
-    for line in expanded(node["lines"]):
-        lines.append(_decode_line(line, node.get("style", "compact")) + "\n")
-        times.append(line.get("at"))
+    style = node.get("style", "compact")
+    lines, times = _units(node["lines"], lambda line: _decode_line(line, style) + "\n")
     tail = str(node.get("unfinished", ""))
     return "".join([*lines, tail]), pieces_of(times, lines, tail)
+
+
+def _units(rows: list[dict[str, Any]], text_of: Callable[[dict[str, Any]], str]) -> tuple[list[str], list[object]]:
+    """The texts of units, and their times.
+
+    Raises:
+        ValueError: Tables make more of them than were ever written as tables.
+    """
+    are_compact = any("frame" in row or "said" in row for row in rows)
+    units: list[str] = []
+    times: list[object] = []
+    size = 0
+    for row in expanded(rows):
+        units.append(text_of(row))
+        times.append(row.get("at"))
+        size += len(units[-1])
+        if are_compact and size > LONGEST:
+            raise ValueError(f"its tables make more than {LONGEST} characters")
+    return units, times
 
 
 def _details(style: str, tail: str) -> dict[str, str]:
@@ -255,11 +271,7 @@ def decode_stream(node: dict[str, Any]) -> tuple[str, tuple[Chunk, ...]]:
         ValueError, TypeError, KeyError, AttributeError: The node is not one that `encode_stream` made.
     """
     newline, style = node.get("newline", "\n"), node.get("style", "compact")
-    events: list[str] = []
-    times: list[object] = []
-    for event in expanded(node["events"]):
-        events.append(_decode_event(event, newline, style) + newline * 2)
-        times.append(event.get("at"))
+    events, times = _units(node["events"], lambda event: _decode_event(event, newline, style) + newline * 2)
     tail = str(node.get("unfinished", ""))
     return "".join([*events, tail]), pieces_of(times, events, tail)
 

@@ -4,7 +4,7 @@ A streamed answer of two hundred words is two hundred events that differ in a wo
 ``frame``, an event with ``…`` for whatever differs, and ``columns``, what stands there in event after event::
 
     - count: 4
-      at: 0.412 0.431 - 0.475
+      at: 0.412 19 - 44
       frame:
         data:
           type: response.output_text.delta
@@ -25,7 +25,19 @@ A column is named by the way to its place: names and indices between slashes, wh
 and ``~0`` for a tilde, as in JSON pointers (RFC 6901). ``text`` is what was said, with the sizes of its pieces in
 characters; ``strings`` are words without a meaning to people, with what they have in common ``before`` and ``after``
 them; ``values`` are numbers and the like in JSON; numbers that count have a ``start`` and a ``step``. Of the times,
-``at``, there is a ``-`` for an event that came together with the one before it.
+``at``, the first is in seconds, and the others are milliseconds since the one before; a ``-`` is an event that came
+together with the one before it.
+
+At the end, providers send once more what was said in pieces. Such an event has ``…`` for it, and names the column::
+
+    - at: 0.482
+      data:
+        type: response.output_text.done
+        text: …
+      said:
+        data/text: data/delta
+
+That is the column of this name in the closest table before it.
 """
 
 from __future__ import annotations
@@ -47,6 +59,7 @@ _LONGEST_WAY: Final = 120  # characters; YAML allows 1024 written ones
 _BESIDE: Final = 6  # lines of a table beside its frame and its columns
 _OF_COLUMN: Final = 3  # lines
 _GAP: Final = "…"
+_NOWHERE: Final = object()
 _TOGETHER: Final = "-"
 _UNSHAPED: Final = frozenset({"raw", "text"})  # fields of what is kept as it came
 _WORD: Final = re.compile(r"[!-~]+")
@@ -54,6 +67,8 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:?\d\d)?")
 _NOISE: Final = "obfuscation"  # what OpenAI sends so that sizes tell nothing
 _LEAST_ID: Final = 16  # characters of strings of one length that are taken for ids
 _LEAST_COMMON: Final = 4  # characters
+_LEAST_SAID: Final = 40  # characters of a text that is not written again
+_STEP: Final = re.compile(r"[0-9]+")  # milliseconds
 
 
 class SizesError(ValueError):
@@ -63,10 +78,17 @@ class SizesError(ValueError):
 def compacted(rows: Sequence[Row]) -> list[Row]:
     """The same rows, with tables in place of runs that are shorter so; `expanded` gives them back exactly."""
     found: list[Row] = []
+    said: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for shape, run in groupby(rows, _shape_of_row):
         same = list(run)
         table = None if shape is None else _table(same)
-        found += same if table is None else [table]
+        if table is None:
+            found += [_referring(row, said, columns) for row in same]
+        else:
+            found.append(table)
+            said |= _texts(table)
+            columns |= {text: name for name, text in _texts(table).items() if len(text) >= _LEAST_SAID}
     return found
 
 
@@ -76,11 +98,54 @@ def expanded(rows: Iterable[Row]) -> Iterator[Row]:
     Raises:
         ValueError, TypeError, KeyError, AttributeError: A table is not one that `compacted` made.
     """
+    said: dict[str, str] = {}
     for row in rows:
         if "frame" in row:
             yield from _rows(row)
+            said |= _texts(row)
         else:
-            yield row
+            yield _referred(row, said) if "said" in row else row
+
+
+def _texts(table: Row) -> dict[str, str]:
+    """What was said in pieces, by the names of the columns."""
+    return {name: column["text"] for name, column in table["columns"].items() if "text" in column}
+
+
+def _referring(row: Row, said: dict[str, str], columns: dict[str, str]) -> Row:
+    """A row without the texts that stand in a column before it.
+
+    Args:
+        row: The row.
+        said: The texts by the names of their columns, of each name the last one.
+        columns: The names by the texts, also by those that are not the last of their name.
+    """
+    if not columns or _UNSHAPED & row.keys():
+        return row
+    texts = ((way, value) for way, value in _leaves(_without_time(row)) if isinstance(value, str) and value in columns)
+    found = {way: columns[text] for way, text in texts if said[columns[text]] == text}
+    names = {_name(way): column for way, column in found.items()}
+    if not names or any(len(name) > _LONGEST_WAY for name in names):
+        return row
+    short = deepcopy(row)
+    for way in found:
+        _put(short, way, _GAP)
+    return {**short, "said": names}
+
+
+def _referred(row: Row, said: dict[str, str]) -> Row:
+    """The row with these texts.
+
+    Raises:
+        ValueError: There is no such column, or no such place in the row.
+    """
+    full = deepcopy({name: value for name, value in row.items() if name != "said"})
+    for name, column in row["said"].items():
+        if column not in said:
+            raise ValueError(f"no table before has a text {column!r}")
+        holder, step = _place(full, name)
+        holder[step] = said[column]
+    return full
 
 
 def refit_texts(rows: Iterable[Row]) -> None:
@@ -124,10 +189,17 @@ Way: TypeAlias = tuple[str | int, ...]
 def _leaves(value: Json, way: Way = ()) -> Iterator[tuple[Way, Json]]:
     """What is no list and no mapping, or is an empty one, with the way to it."""
     if value and isinstance(value, (dict, list)):
-        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        for step, inner in _steps(value):
             yield from _leaves(inner, (*way, step))
     else:
         yield way, value
+
+
+def _steps(value: Json) -> Iterable[tuple[str | int, Json]]:
+    """What a list or mapping holds, by index or name; nothing of other values."""
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()
 
 
 def _table(rows: Sequence[Row]) -> Row | None:
@@ -145,13 +217,32 @@ def _table(rows: Sequence[Row]) -> Row | None:
     frame = deepcopy(frame)
     for way in varying:
         _put(frame, way, _GAP)
-    times = [repr(row["at"]) if "at" in row else _TOGETHER for row in rows]
     return {
         "count": len(rows),
-        **({"at": _packed(times)} if any(time != _TOGETHER for time in times) else {}),
+        **({"at": _packed(_written_times(rows))} if any("at" in row for row in rows) else {}),
         "frame": frame,
         "columns": {name: _column(way, varying[way]) for name, way in names.items()},
     }
+
+
+def _written_times(rows: Sequence[Row]) -> Iterator[str]:
+    last: float | None = None
+    for row in rows:
+        at = row.get("at")
+        yield _TOGETHER if at is None else _written_time(at, last)
+        last = last if at is None else at
+
+
+def _written_time(at: float, last: float | None) -> str:
+    step = "" if last is None else str(round((at - last) * 1000))
+    return step if _STEP.fullmatch(step) and repr(_time(step, last)) == repr(at) else repr(at)
+
+
+def _time(word: str, last: float | None) -> float:
+    """A time as it is written: in milliseconds since the last one, where there is one, or in seconds."""
+    if last is None or not _STEP.fullmatch(word):
+        return float(word)
+    return round(last + float(word) / 1000, 3)
 
 
 def _values(row: Row) -> list[Json]:
@@ -233,33 +324,38 @@ def _rows(table: Row) -> Iterator[Row]:
         raise ValueError(f"a run of {count!r} events is none")
     frame = deepcopy(table["frame"])
     places = [(*_place(frame, name), _unpacked(name, column, count)) for name, column in table["columns"].items()]
+    last: float | None = None
     for number, time in enumerate(_times(table, count)):
         for holder, step, values in places:
             holder[step] = values[number]
-        yield frame if time == _TOGETHER else {"at": float(time), **frame}
+        if time == _TOGETHER:
+            yield frame
+        else:
+            last = _time(time, last)
+            yield {"at": last, **frame}
 
 
 def _times(table: Row, count: int) -> list[str]:
     return _words(table["at"], "at", count) if "at" in table else [_TOGETHER] * count
 
 
-def _place(frame: Row, name: str) -> tuple[Any, str | int]:
+def _place(row: Row, name: str) -> tuple[Any, str | int]:
     """The list or mapping that a column belongs to, and where in it.
 
     Raises:
-        ValueError: The frame has no such place.
+        ValueError: The row has no such place.
     """
-    holder: Any = frame
-    way: Way = ()
-    for step in name.split("/"):
-        holder = holder if not way else holder[way[-1]]
-        key = int(step) if isinstance(holder, list) and step.isdecimal() else _unescaped(step)
-        if not isinstance(holder, (dict, list)) or key not in (
-            holder if isinstance(holder, dict) else range(len(holder))
-        ):
-            raise ValueError(f"the frame has no place {name!r}")
-        way = (*way, key)
-    return holder, way[-1]
+    holder: Any = None
+    inner: Any = row
+    step: str | int = ""
+    for written in name.split("/"):
+        holder = inner
+        is_index = isinstance(holder, list) and written.isdecimal()
+        step = int(written) if is_index else _unescaped(written)
+        inner = dict(_steps(holder)).get(step, _NOWHERE)
+        if inner is _NOWHERE:
+            raise ValueError(f"the event has no place {name!r}")
+    return holder, step
 
 
 def _unescaped(step: str) -> str:
