@@ -244,7 +244,7 @@ def _value(text: str) -> Json:
     return value if fits_yaml(value) else None
 
 
-_FIELDS: Final = ("event", "id", "retry", "data")
+EVENT_FIELDS: Final = ("event", "id", "retry", "data")
 
 
 def encode_stream(text: str, arrivals: Sequence[Chunk] = ()) -> dict[str, Any]:
@@ -299,7 +299,7 @@ def _decode_event(node: dict[str, Json], newline: str, style: str) -> str:
 
 
 def _lines(name: str, value: Json, style: str) -> list[str]:
-    if name not in _FIELDS:
+    if name not in EVENT_FIELDS:
         raise ValueError(f"an event has no field {name!r}")
     text = value if isinstance(value, str) else dumps(value, style)
     return [f"{name}: {line}" for line in text.split("\n")]
@@ -310,7 +310,7 @@ def _fields(block: str, newline: str) -> dict[str, str]:
     fields: dict[str, str] = {}
     for line in block.split(newline):
         name, colon, value = line.partition(": ")
-        if colon and name in _FIELDS:
+        if colon and name in EVENT_FIELDS:
             fields[name] = f"{fields[name]}\n{value}" if name in fields else value
     return fields
 
