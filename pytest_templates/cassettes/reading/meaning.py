@@ -2,17 +2,18 @@
 
 That is ids, times, fingerprints and signatures; in which pieces a stream came, and when; and how the tokens are made
 up, such as how many of them were cached. Other counts of tokens are another answer: budgets and costs change with them.
+What is neither JSON nor a stream of JSON means the same where it is equal.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
 from pytest_templates.cassettes.format.bodies import LONGEST, is_stream
-from pytest_templates.cassettes.format.canonical_json import Json
+from pytest_templates.cassettes.format.canonical_json import Json, JsonError, parse
 from pytest_templates.cassettes.reading.llm import answer_of, documents_of
 from pytest_templates.cassettes.recorded import RecordedResponse, header
 
@@ -21,6 +22,9 @@ _NOISE: Final = re.compile(
     r"|signature|thought_?[sS]ignature|encrypted_content"
 )
 _COUNTED: Final = frozenset({"usage", "usageMetadata"})  # compared by what they add up to
+_PIECES: Final = frozenset({"delta", "message", "parts"})  # what is said stands in these, a piece at a time
+_ALIKE: Final = frozenset({"type", "role", "object"})  # in each piece anew
+_BESIDE_DATA: Final = re.compile(r"(?:event|id|retry)?:")  # what lines of a stream begin with that say nothing more
 _LEAST: Final = 4  # characters of an id
 
 Leaf: TypeAlias = "tuple[tuple[str | int, ...], Json]"
@@ -32,9 +36,9 @@ def means_the_same(old: RecordedResponse, new: RecordedResponse) -> bool:
         return False
     if old.body == new.body:
         return True
-    if max(len(old.body), len(new.body)) > LONGEST or not (documents_of(old) and documents_of(new)):
+    if max(len(old.body), len(new.body)) > LONGEST or None in (meanings := (_meaning(old), _meaning(new))):
         return False
-    return answer_of(old) == answer_of(new) and _meaning(old) == _meaning(new)
+    return answer_of(old) == answer_of(new) and meanings[0] == meanings[1]
 
 
 def noise_of(response: RecordedResponse) -> set[str]:
@@ -53,31 +57,50 @@ def _head(response: RecordedResponse) -> tuple[Any, ...]:
 
 
 def _meaning(response: RecordedResponse) -> Any:
-    documents = [_said(document) for document in documents_of(response)]
-    return _joined(documents) if is_stream(response.headers) else documents
+    """What is compared; ``None`` where it is not known what there is to compare."""
+    if is_stream(response.headers):
+        documents = documents_of(response)
+        return (_joined(map(_said, documents)), _other_lines(response)) if documents else None
+    try:
+        return _said(parse(response.body))
+    except JsonError:
+        return None
 
 
-def _said(document: dict[str, Json]) -> list[Leaf]:
-    return [(way, value) for way, value in _leaves(document) if not _is_noise(way) and not _COUNTED.intersection(way)]
+def _other_lines(response: RecordedResponse) -> list[str]:
+    """The lines of a stream that are no JSON objects, and say something."""
+    lines = (line for line in response.body.decode("utf-8", "replace").splitlines() if line.strip())
+    return [line for line in lines if not _BESIDE_DATA.match(line) and not _is_object(line.removeprefix("data:"))]
 
 
-def _joined(documents: list[list[Leaf]]) -> dict[Any, Any]:
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(parse(text), dict)
+    except JsonError:
+        return False
+
+
+def _said(value: Json) -> list[Leaf]:
+    return [(way, leaf) for way, leaf in _leaves(value) if not _is_noise(way) and not _COUNTED.intersection(way)]
+
+
+def _joined(documents: Iterable[list[Leaf]]) -> dict[Any, Any]:
     """What stands at each place of the events of a kind, one after the other, whatever the pieces were."""
     places: dict[Any, list[Json]] = defaultdict(list)
     for leaves in documents:
-        kind = next((value for way, value in leaves if way == ("type",)), None)
+        kind = tuple((way, value) for way, value in leaves if way == ("type",) or _name(way).endswith("index"))
         for way, value in leaves:
             if value not in ("", None):
                 places[kind, way].append(value)
-    return {place: _one(values) for place, values in places.items()}
+    return {place: _one(place[1], values) for place, values in places.items()}
 
 
-def _one(values: list[Json]) -> Json:
-    """The value where it is the same each time, else the text that they make together, or the values in order."""
+def _one(way: tuple[str | int, ...], values: list[Json]) -> Any:
+    """The text that pieces make together; of other values the one that it is each time, or all of them in order."""
+    if _PIECES.intersection(way) and way[-1] not in _ALIKE and all(isinstance(value, str) for value in values):
+        return "".join(map(str, values))
     distinct = list(dict.fromkeys(map(repr, values)))
-    if len(distinct) == 1:
-        return values[0]
-    return "".join(values) if all(isinstance(value, str) for value in values) else distinct
+    return values[0] if len(distinct) == 1 else distinct
 
 
 def _leaves(value: Json, way: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
@@ -89,5 +112,9 @@ def _leaves(value: Json, way: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
 
 
 def _is_noise(way: tuple[str | int, ...]) -> bool:
-    name = next((step for step in reversed(way) if isinstance(step, str)), "")
-    return bool(_NOISE.fullmatch(name))
+    return bool(_NOISE.fullmatch(_name(way)))
+
+
+def _name(way: tuple[str | int, ...]) -> str:
+    """The name of a place, or of the list that it is in."""
+    return next((step for step in reversed(way) if isinstance(step, str)), "")

@@ -41,6 +41,30 @@ def streamed(number: int, *pieces: str) -> RecordedResponse:
     return RecordedResponse(200, "", EVENTS, b"".join(units), arrivals)
 
 
+def events(*units: Any) -> RecordedResponse:
+    said = [unit if isinstance(unit, str) else json.dumps(unit) for unit in units]
+    return RecordedResponse(200, "", EVENTS, "".join(f"data: {one}\n\n" for one in said).encode())
+
+
+def thinking(*pieces: str) -> RecordedResponse:
+    deltas = [{"role": "assistant", "reasoning_content": piece} for piece in pieces]
+    return events(*({"choices": [{"index": 0, "delta": delta}]} for delta in deltas), "[DONE]")
+
+
+def blocks(*pieces: tuple[int, str]) -> RecordedResponse:
+    deltas = [(index, {"type": "text_delta", "text": piece}) for index, piece in pieces]
+    return events(*({"type": "content_block_delta", "index": index, "delta": delta} for index, delta in deltas))
+
+
+def ordered(arguments: dict[str, str]) -> RecordedResponse:
+    call = {"type": "tool_use", "id": "toolu_1", "name": "order", "input": arguments}
+    return RecordedResponse(200, "", JSON, json.dumps({"role": "assistant", "content": [call]}).encode())
+
+
+def plain(kind: str, text: str) -> RecordedResponse:
+    return RecordedResponse(200, "", (("content-type", kind),), text.encode())
+
+
 def recorded(cassette: Any, answers: dict[str, RecordedResponse]) -> None:
     with cassette("all") as opened:
         for text, answer in answers.items():
@@ -51,6 +75,8 @@ def recorded(cassette: Any, answers: dict[str, RecordedResponse]) -> None:
 SAME = {
     "ids and times": (whole(1, "Oslo."), whole(2, "Oslo.")),
     "pieces": (streamed(1, "It ", "is ", "Oslo."), streamed(2, "It is ", "Os", "", "lo.")),
+    "pieces of a thought": (thinking("no ", "no "), thinking("no no ")),
+    "pieces of blocks": (blocks((0, "a"), (0, "b"), (1, "c")), blocks((0, "ab"), (1, "c"))),
 }
 DIFFERENT = {
     "a word": (whole(1, "Oslo."), whole(2, "Bergen.")),
@@ -59,6 +85,14 @@ DIFFERENT = {
     "tokens": (whole(1, "Oslo."), whole(1, "Oslo.", usage={"prompt_tokens": 9, "completion_tokens": 3})),
     "a status": (whole(1, "Oslo."), replace(whole(2, "Oslo."), status=201)),
     "a word of a stream": (streamed(1, "It ", "is ", "Oslo."), streamed(1, "It ", "is ", "Oslo!")),
+    "a word of a thought twice": (thinking("no ", "no "), thinking("no ")),
+    "the block of a word": (blocks((0, "ab"), (1, "c")), blocks((0, "a"), (1, "bc"))),
+    "an id that the model gives a tool": (ordered({"order_id": "A1"}), ordered({"order_id": "B2"})),
+    "the end of a stream": (events({"a": 1}, "[DONE]"), events({"a": 1})),
+    "an event that is no JSON": (events({"a": 1}, "fine"), events({"a": 1}, "bad")),
+    "a value beside an object": (plain("application/json", '[{"a":1},2]'), plain("application/json", '[{"a":1},3]')),
+    "a line beside an object": (plain("text/plain", 'Warm\n{"a":1}'), plain("text/plain", 'Cold\n{"a":1}')),
+    "bytes": (plain("text/plain", "Warm"), plain("text/plain", "Cold")),
     "streamed": (whole(1, "Oslo."), streamed(1, "Oslo.")),
 }
 
