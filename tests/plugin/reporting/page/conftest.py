@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from runpy import run_path
 from time import monotonic
@@ -38,36 +40,43 @@ def two_runs(made_up: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     return path
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium; of a module, since other modules could run no event loop while it is there."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM))
-        yield browser
-        browser.close()
-
-
-class Seen:
-    """What a page did that it must not do.
+class Window:
+    """A window of the browser, and what happened in it that must not.
 
     Attributes:
+        page: The window, as Playwright knows it.
+        shown: The file of the page that it shows, if any.
+        used: Whether somebody does more in it than look.
         happened: Errors, dialogs, windows, and requests for anything but the page itself.
     """
 
-    def __init__(self, page: Any, url: str) -> None:
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.shown: Path | None = None
+        self.used = False
         self.happened: list[str] = []
+        page.set_default_timeout(10_000)
         page.on("console", lambda message: self._add("console", message.text))
         page.on("pageerror", lambda error: self._add("error", error))
         page.on("dialog", self._dismiss)
         page.on("popup", lambda popup: self._add("window", popup.url))
         page.on("download", lambda download: self._add("download", download.url))
-        page.on(
-            "request", lambda request: request.url.startswith((url, "data:image/")) or self._add("request", request.url)
-        )
+        page.on("request", self._requested)
+
+    def show(self, path: Path, where: str, fresh: bool) -> None:
+        if self.shown and (fresh or self.used):
+            self.page.evaluate("localStorage.clear()")
+            self.page.goto("about:blank")
+        self.shown, self.used = path, fresh
+        self.page.goto(f"{path.as_uri()}#{where}")
+        self._wait_for(dict(parse_qsl(where)).get("test", "overview"))
+
+    def _wait_for(self, shown: str) -> None:
+        """Wait until a test is shown; its name may hold what no selector can."""
+        until = monotonic() + 10
+        while self.page.evaluate("document.documentElement.dataset.shown") != shown:
+            assert monotonic() < until, f"{shown!r} is not shown"
+            self.page.wait_for_timeout(5)
 
     def _add(self, what: str, text: object) -> None:
         self.happened.append(f"{what}: {text}")
@@ -76,18 +85,24 @@ class Seen:
         self._add("dialog", dialog.message)
         dialog.dismiss()
 
+    def _requested(self, request: Any) -> None:
+        assert self.shown
+        if not request.url.startswith((self.shown.as_uri(), "data:image/")):
+            self._add("request", request.url)
 
-class Windows:
-    """Windows of the browser, each with what happened in it.
+
+class Browser:
+    """A browser with a window, in which all tests look, one after the other.
 
     Args:
-        browser: The browser.
+        chromium: The browser, as Playwright knows it.
     """
 
-    def __init__(self, browser: Any) -> None:
-        self._browser = browser
-        self._kept: dict[object, tuple[Any, Seen]] = {}
-        self._used: list[Seen] = []
+    def __init__(self, chromium: Any) -> None:
+        self._chromium = chromium
+        self._loop = asyncio.get_running_loop()
+        self._window = Window(chromium.new_page())
+        self._used: list[Window] = []
 
     def open(
         self,
@@ -99,56 +114,73 @@ class Windows:
         fresh: bool = False,
         before: str = "",
     ) -> Any:
-        """Show a page; the tests of a module share a window, in which they only look, other than with ``fresh``.
+        """Show a page.
 
         Args:
             path: The page.
             where: The address within it.
             width: How wide the window is.
             scheme: The system's theme.
-            fresh: Whether the window is a new one.
-            before: A script that runs before those of the page, in a new window.
+            fresh: Whether it is loaded anew, for a test that does more than look; what that leaves is gone thereafter.
+            before: A script that runs before those of the page, in a window of its own.
         """
-        key = object() if fresh or before else (path, width, scheme)
-        if key not in self._kept:
-            page = self._browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-            page.set_default_timeout(10_000)
-            if before:
-                page.add_init_script(before)
-            self._kept[key] = page, Seen(page, path.as_uri())
-        page, seen = self._kept[key]
-        self._used.append(seen)
-        page.goto(f"{path.as_uri()}#{where}")
-        self._wait_for(page, dict(parse_qsl(where)).get("test", "overview"))
-        return page
+        window = self._window
+        if before:
+            window = Window(self._chromium.new_page())
+            window.page.add_init_script(before)
+        self._used.append(window)
+        if window.page.viewport_size != (size := {"width": width, "height": 800}):
+            window.page.set_viewport_size(size)
+        window.page.emulate_media(color_scheme=scheme)
+        window.show(path, where, fresh)
+        return window.page
 
-    @staticmethod
-    def _wait_for(page: Any, shown: str) -> None:
-        """Wait until a test is shown; its name may hold what no selector can."""
-        until = monotonic() + 10
-        while page.evaluate("document.documentElement.dataset.shown") != shown:
-            assert monotonic() < until, f"{shown!r} is not shown"
-            page.wait_for_timeout(5)
+    @contextmanager
+    def put_away(self) -> Iterator[None]:
+        """Without a running event loop, so that others may run theirs: Playwright's is one between its calls, too."""
+        asyncio._set_running_loop(None)
+        yield
+        asyncio._set_running_loop(self._loop)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """With the running event loop that Playwright leaves between its calls."""
+        asyncio._set_running_loop(self._loop)
+        yield
+        asyncio._set_running_loop(None)
+
+    def close(self) -> None:
+        self._chromium.close()
 
     def happened(self) -> list[str]:
         """What happened in the windows that were used since the last time."""
-        texts = [text for seen in self._used for text in seen.happened]
-        for seen in self._used:
-            seen.happened.clear()
+        texts = [text for window in self._used for text in window.happened]
+        for window in self._used:
+            window.happened.clear()
         self._used.clear()
         return texts
 
 
-@pytest.fixture(scope="module")
-def windows(browser: Any) -> Windows:
-    return Windows(browser)
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, which takes as long to start as ten tests take."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = Browser(playwright.chromium.launch(executable_path=str(CHROMIUM)))
+        with browser.put_away():
+            yield browser
+        browser.close()
 
 
 @pytest.fixture
-def opened(windows: Windows) -> Iterator[Callable[..., Any]]:
+def opened(browser: Browser) -> Iterator[Callable[..., Any]]:
     """Shows a page: ``opened(path, "test=…", width=360)``; it runs without an error until the test has ended."""
-    yield windows.open
-    assert windows.happened() == []
+    with browser.in_use():
+        yield browser.open
+    assert browser.happened() == []
 
 
 @pytest.fixture(scope="session")
@@ -163,7 +195,7 @@ def at() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def objections() -> Callable[..., list[str]]:
-    """What axe-core objects to in a page, other than small things: ``objections(page)``, or by some rules only."""
+    """What axe-core objects to in a page, other than small things: ``objections(page)``, or by some rules or tags."""
     from axe_playwright_python.base import AXE_SCRIPT
 
     def objections(page: Any, *rules: str) -> list[str]:
