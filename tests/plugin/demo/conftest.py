@@ -15,8 +15,9 @@ DESK = Path(pytest_templates.demo.__file__).parent / "desk"
 
 
 @pytest.fixture
-def command(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``python -m pytest_templates`` in an empty folder."""
+def command(tmp_path, monkeypatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``python -m pytest_templates`` in an empty folder; its tests need no plugins of anyio and Hypothesis."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         given = [sys.executable, "-m", "pytest_templates", *map(str, arguments)]

@@ -81,13 +81,14 @@ def test_faults_are_not_planted_in_a_demo_that_is_there(command, desk):
 
 
 @pytest.mark.parametrize("kind", [[], ["--broken"]])
-def test_a_folder_that_is_in_use_is_refused_and_left_alone(command, tmp_path, kind):
+def test_a_folder_that_is_in_use_is_refused_and_left_alone(monkeypatch, tmp_path, kind):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "antiphon-demo").mkdir()
     (tmp_path / "antiphon-demo/mine.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
 
-    assert command("demo", *kind).returncode == 2
-    assert command("demo", *kind, "file").returncode == 2
+    assert main(["demo", *kind]) == 2
+    assert main(["demo", *kind, "file"]) == 2
 
     assert [file.name for file in (tmp_path / "antiphon-demo").iterdir()] == ["mine.txt"]
     assert (tmp_path / "file").read_text() == "mine"
