@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Thread
 from typing import Any
 
@@ -67,7 +68,14 @@ class Machine:
         self.tools = pytester.mkdir(".tools")
         self.log = self.tools / "log"
         self.summary = self.tools / "summary.md"
-        self._tool("python", f'case "$*" in "-m pip "*) echo "$*" >> {self.log};; *) exec {sys.executable} "$@";; esac')
+        self._tool(
+            "python",
+            f"""case "$*" in
+                "-m pip "*) echo "$*" >> {self.log};;
+                "-m pytest"*) {{ printf "%q " "$@"; echo; }} >&"$ASKED"; read -r status <&"$ANSWERED"; exit "$status";;
+                *) exec {sys.executable} "$@";;
+            esac""",
+        )
         self._tool("sudo", 'while [ "$1" = -E ] || [ "$1" = -u ]; do [ "$1" = -u ] && shift; shift; done; exec "$@"')
         for name in ("gh", "curl"):
             self._tool(name, f'echo "{name} $*" >> {self.log}')
@@ -76,27 +84,60 @@ class Machine:
         shutil.copytree(ROOT / "docs" / "cassettes" / "ci", self.folder / "cassettes")
 
     def _tool(self, name: str, script: str) -> None:
-        (self.tools / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (self.tools / name).write_text(f"#!/usr/bin/env bash\n{script}\n", encoding="utf-8")
         (self.tools / name).chmod(0o755)
 
     def type(self, command: str) -> int:
         """Do in this process what a command does that is no more than the call of a module."""
-        python, flag, module, *words = shlex.split(command)
-        assert (python, flag) == ("python", "-m")
+        python, *words = shlex.split(command)
+        assert python == "python"
+        return self._call(words)[0]
+
+    def _call(self, words: list[str]) -> tuple[int, str]:
+        """What ``python`` does with these words: its exit status, and what pytest says."""
+        flag, module, *arguments = words
+        assert flag == "-m"
         if module == "pytest_templates":
-            return main(words)
+            return main(arguments), ""
         assert module == "pytest"
-        return int(self._pytester.runpytest_inprocess(*words).ret)
+        result = self._pytester.runpytest_inprocess(*arguments)
+        return int(result.ret), f"{result.stdout}{result.stderr}"
 
     def run(self, script: str, **environment: str) -> str:
-        """Run a script as GitHub's runner does."""
+        """Run a script as GitHub's runner does; the modules that its ``python`` is to call are called in this process.
+
+        Returns:
+            What the script has said, and below that what pytest has.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "GITHUB", "PYTEST"))}
         paths = {"PATH": f"{self.tools}:{kept['PATH']}", "PYTHONPATH": os.pathsep.join(sys.path), "USER": "runner"}
         bash = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]
-        env = {**kept, **paths, **environment}
-        run = subprocess.run(bash, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
-        assert run.returncode == 0, f"{script}\n{run.stdout}{run.stderr}"
-        return run.stdout
+        (asked, asks), (hears, answers) = os.pipe(), os.pipe()
+        pipes = {"ASKED": str(asks), "ANSWERED": str(hears)}
+        env = {**kept, **paths, **pipes, **environment}
+        with (
+            TemporaryFile("w+", encoding="utf-8") as said,
+            os.fdopen(asked, encoding="utf-8") as calls,
+            os.fdopen(answers, "w", encoding="utf-8") as statuses,
+            pytest.MonkeyPatch.context() as patch,
+            subprocess.Popen(
+                bash, cwd=self.folder, env=env, stdout=said, stderr=subprocess.STDOUT, pass_fds=(asks, hears)
+            ) as running,
+        ):
+            os.close(asks)
+            os.close(hears)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            texts = []
+            for call in calls:
+                status, text = self._call(shlex.split(call))
+                print(status, file=statuses, flush=True)
+                texts.append(text)
+            running.wait()
+            said.seek(0)
+            whole = "".join([said.read(), *texts])
+        assert running.returncode == 0, f"{script}\n{whole}"
+        return whole
 
 
 @pytest.fixture
@@ -285,4 +326,4 @@ def test_recording_at_night_is_one_command_everywhere() -> None:
 def test_the_sealed_command_of_any_shell_runs(machine: Machine) -> None:
     [sealed] = [command for command in COMMANDS if not command.startswith("python ")]
 
-    assert "1 passed" in machine.run(f"{sealed} test_triage.py")  # the other workflow runs all of them sealed
+    assert "1 passed" in machine.run(f"{sealed.replace('python', sys.executable)} test_triage.py")
