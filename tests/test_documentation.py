@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+
+from pytest_templates.commands.main import main
 
 ROOT = Path(__file__).parents[1]
 # Pages without examples. test_map.py and test_client_matrix.py hold them to what there is.
@@ -68,16 +69,20 @@ def test_the_examples_of_a_page_run(page: Path, pytester: pytest.Pytester) -> No
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
-def test_the_commands_of_a_page_say_what_it_shows(page: Path, pytester: pytest.Pytester) -> None:
+def test_the_commands_of_a_page_say_what_it_shows(
+    page: Path, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
     if cassettes_of(page).is_dir():
         shutil.copytree(cassettes_of(page), pytester.path / "cassettes")
     copy_reports(pytester.path)
     pytester.makeini("[pytest]")
 
     for command, output in commands(page):
-        result = pytester.run(sys.executable, *shlex.split(command)[1:])
+        python, flag, module, *words = shlex.split(command)
+        assert (python, flag, module) == ("python", "-m", "pytest_templates")
+        main(words)
 
-        assert f"{result.stdout}\n" == output
+        assert capsys.readouterr().out == output
 
 
 def test_contributors_and_ci_type_the_line_of_the_readme() -> None:
@@ -142,7 +147,7 @@ def test_a_page_shows_the_lock_of_its_example(pytester: pytest.Pytester, monkeyp
     for code in codes(page):
         (pytester.path / name_of(code)).write_text(code, encoding="utf-8")
 
-    pytester.runpytest_subprocess("-pno:cacheprovider", "-o", "pythonpath=.", "--templates-lock=update")
+    pytester.runpytest_inprocess("-p", "no:cacheprovider", *SETTINGS, "--templates-lock=update")
 
     assert f"```toml\n{(pytester.path / 'templates.lock').read_text('utf-8')}```" in page.read_text("utf-8")
 
@@ -153,7 +158,7 @@ def test_a_page_shows_what_the_precise_guard_says_of_its_example(pytester: pytes
     (pytester.path / name_of(code)).write_text(code, encoding="utf-8")
     [shown] = re.findall(r"^```text\n(IsolationViolation: .*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--templates-isolation=precise")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *SETTINGS, "--templates-isolation=precise")
 
     assert shown in str(result.stdout).replace(f"{pytester.path}/", "")
 
