@@ -45,11 +45,10 @@ def line_of(project, text: str, file: str = "test_it.py") -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-@pytest.mark.parametrize("arguments", [(), ("-q", "-n1")])
-def test_a_failure_is_shown_where_the_template_was_built(in_actions, arguments):
+def test_a_failure_is_shown_where_the_template_was_built(in_actions):
     in_actions.tests(TESTS)
 
-    failed, call_failed = sorted(annotations(in_actions.run(*arguments)), key=lambda line: "KeyError" in line)
+    failed, call_failed = sorted(annotations(in_actions.run("-q", "-n1")), key=lambda line: "KeyError" in line)
 
     built = line_of(in_actions, "answer = Assistant")
     assert failed.startswith(

@@ -48,7 +48,7 @@ def sections(result: pytest.RunResult) -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("arguments", [(), ("-q",), ("-n1",), ("-v", "--tb=short")])
+@pytest.mark.parametrize("arguments", [("-q",), ("-n1", "-v", "--tb=short")])
 def test_a_failure_shows_what_was_said_last_by_whom_and_where(project, arguments):
     project.tests(FAILS)
 
@@ -123,8 +123,7 @@ def test_what_was_shown_is_not_shown_again_by_the_tear_down(project):
     assert len(sections(result)) == 1
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
-def test_what_is_long_is_cut_and_what_is_hidden_is_written_out(project, monkeypatch, workers):
+def test_what_is_long_is_cut_and_what_is_hidden_is_written_out(project, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     project.tests(
         FAILS.replace('"Soon."', r"'\x1b[31m\u202e::error::x\n' + 'line\n' * 30 + 'word ' * 30").replace(
@@ -132,7 +131,7 @@ def test_what_is_long_is_cut_and_what_is_hidden_is_written_out(project, monkeypa
         )
     )
 
-    [section] = sections(project.run(*workers))
+    [section] = sections(project.run("-n1"))
 
     answer = section[section.index("[assistant] desk/answer · small") + 1 :]
     assert answer[0] == r"│ \x1b[31m\u202e::error::x"
@@ -392,11 +391,10 @@ def test_a_command_is_not_broken_at_its_hyphens(project, monkeypatch):
     assert "│ --templates-lock=update'" in section
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n1",)])
-def test_where_a_report_is_written_no_other_run_is_proposed(project, arguments):
+def test_where_a_report_is_written_no_other_run_is_proposed(project):
     project.tests(FAILS.replace("    def test_fails", "    @pytest.mark.llm_samples(2)\n    def test_fails"))
 
-    result = project.run("--templates-report=out/report.html", *arguments)
+    result = project.run("--templates-report=out/report.html", "-n1")
 
     assert "│ Soon." in str(result.stdout)
     assert "all of it" not in str(result.stdout) + (project.path / "out" / "report.html").read_text("utf-8")

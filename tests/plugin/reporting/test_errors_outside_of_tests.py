@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 GOOD = "def test_good(scripted_model):\n    ask(scripted_model('one'))\n"
 BROKEN = "import no_such_module\n"
 SECRET = "kX3f-Zq9-aB7w-Q2m5"
 CONTINUE = "--continue-on-collection-errors"
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
-def test_a_file_that_cannot_be_collected_is_told_with_its_error(project, report_of, monkeypatch, workers):
+def test_a_file_that_cannot_be_collected_is_told_with_its_error(project, report_of, monkeypatch):
     step = project.path / "step.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(step))
     project.tests(GOOD)
     project.file("test_broken.py", BROKEN)
 
-    report = report_of(CONTINUE, *workers)
+    report = report_of(CONTINUE, "-n1")
 
     text = step.read_text("utf-8")
     assert text.startswith("### Prompt templates: 1 error outside of tests, 1 of 1 test passed\n")

@@ -76,7 +76,7 @@ FAILED_AT = {
 }
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
 def test_a_failure_is_told_with_the_step_at_which_it_came_up(project, report_of, drawn_step, workers):
     project.tests(FAILING)
 

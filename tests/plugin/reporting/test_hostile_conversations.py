@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 SECRET = "kX3f-Zq9-aB7w-Q2m5"
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["alone", "worker"])
-def test_no_secret_is_told_wherever_it_was_said(project, report_of, monkeypatch, workers):
+def test_no_secret_is_told_wherever_it_was_said(project, report_of, monkeypatch):
     monkeypatch.setenv("SITE_KEY", SECRET)
     project.tests(
         """
@@ -31,7 +28,7 @@ def test_no_secret_is_told_wherever_it_was_said(project, report_of, monkeypatch,
         """
     )
 
-    report = report_of(*workers)
+    report = report_of("-n1")
 
     [test] = report["tests"]
     assert SECRET not in json.dumps(report)

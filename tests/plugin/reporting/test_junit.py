@@ -40,8 +40,7 @@ def properties(project, *arguments: str) -> dict[str, dict[str, str]]:
     }
 
 
-@pytest.mark.parametrize("family", ["xunit1", "xunit2"])
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
+@pytest.mark.parametrize(("family", "workers"), [("xunit1", ()), ("xunit2", ("-n1",))])
 def test_each_test_that_called_models_tells_how_often_which_and_for_how_much(project, family, workers):
     project.ini(f"junit_family = {family}\nfilterwarnings = ignore:record_property")
     project.tests(TESTS)

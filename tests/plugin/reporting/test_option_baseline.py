@@ -21,11 +21,10 @@ def earlier(project):
     return project
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
-def test_the_run_is_shown_beside_the_earlier_one(earlier, workers):
+def test_the_run_is_shown_beside_the_earlier_one(earlier):
     earlier.tests(TESTS.format(tokens=200, model="small"))
 
-    result = earlier.run("--templates-baseline=main.json", *workers)
+    result = earlier.run("--templates-baseline=main.json", "-n1")
 
     assert result.ret == 0
     shown = [" ".join(line.split()) for line in result.outlines]

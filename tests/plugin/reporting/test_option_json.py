@@ -184,7 +184,7 @@ def test_a_cassette_that_a_client_uses_without_the_engine_is_a_source(project, c
     assert [report["tests"][0]["source"] for report in (recorded, replayed)] == ["recorded", "cassette"]
 
 
-@pytest.mark.parametrize(("mark", "workers"), [("@pytest.mark.llm_cassette", ()), ("", ()), ("", ("-n1",))])
+@pytest.mark.parametrize(("mark", "workers"), [("@pytest.mark.llm_cassette", ()), ("", ("-n1",))])
 def test_the_file_holds_no_secret(project, monkeypatch, mark, workers, report_of):
     monkeypatch.setenv("SITE_KEY", SECRET)
     project.tests(

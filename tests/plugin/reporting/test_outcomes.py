@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 OUTCOMES = """
 @pytest.fixture
 def broken():
@@ -49,11 +47,10 @@ def test_error_3(scripted_model):
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
-def test_the_outcome_of_a_test_is_that_of_its_phases(project, workers, report_of):
+def test_the_outcome_of_a_test_is_that_of_its_phases(project, report_of):
     project.tests(OUTCOMES)
 
-    report = report_of(*workers)
+    report = report_of("-n1")
 
     outcomes = {test["nodeid"].partition("test_it.py::test_")[2]: test["outcome"] for test in report["tests"]}
     assert outcomes == {name: name.partition("_")[0] for name in outcomes}

@@ -40,12 +40,11 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
-def test_a_hook_is_asked_once_and_told_of_the_whole_run(workers, project):
+def test_a_hook_is_asked_once_and_told_of_the_whole_run(project):
     project.file("conftest.py", SECTION)
     project.tests(TESTS)
 
-    result = project.run(*workers)
+    result = project.run("-n2")
 
     project.says(result, *SAID)
     assert str(result.stdout).count("who asked whom") == 1
