@@ -113,6 +113,11 @@ class Project:
         done = run_forked([*PYTEST, "-pno:cacheprovider", *map(str, arguments)], text=True)
         return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0.0)
 
+    def start_forked(self, terminal: int, *arguments: object, environ: dict[str, str]) -> Any:
+        """Start to run the tests in such a process, with a terminal for its streams; its exit code is that of pytest."""
+        streams = [Connection(os.dup(terminal)) for _ in range(3)]
+        return fork(RUN_PYTEST, *streams, environ=environ, arguments=["-pno:cacheprovider", *map(str, arguments)])
+
     def outcomes(self, *arguments: object) -> dict[str, int]:
         return self.run(*arguments).parseoutcomes()
 

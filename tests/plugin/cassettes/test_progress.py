@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-import subprocess
 import sys
 from decimal import Decimal
 
@@ -69,10 +68,9 @@ def on_terminal(project, *arguments: str, columns: int = 80, **environment: str)
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    words = [sys.executable, "-m", "pytest", "-pno:cacheprovider", *arguments]
     environ = {**os.environ, "TERM": "xterm", **environment}
     environ.pop("COLUMNS", None)
-    run = subprocess.Popen(words, cwd=project.path, stdout=theirs, stderr=theirs, stdin=theirs, env=environ)
+    run = project.start_forked(theirs, *arguments, environ=environ)
     os.close(theirs)
     said = b""
     try:
@@ -81,7 +79,8 @@ def on_terminal(project, *arguments: str, columns: int = 80, **environment: str)
     except OSError:  # it has ended
         pass
     os.close(ours)
-    assert run.wait() == 0, said.decode()
+    run.join()
+    assert run.exitcode == 0, said.decode()
     return said.decode()
 
 
