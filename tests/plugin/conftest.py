@@ -114,7 +114,7 @@ class Project:
         return pytest.RunResult(done.returncode, done.stdout.splitlines(), done.stderr.splitlines(), 0.0)
 
     def start_forked(self, terminal: int, *arguments: object, environ: dict[str, str]) -> Any:
-        """Start to run the tests in such a process, with a terminal for its streams; its exit code is that of pytest."""
+        """Start to run the tests in such a process, with a terminal for its streams."""
         streams = [Connection(os.dup(terminal)) for _ in range(3)]
         return fork(RUN_PYTEST, *streams, environ=environ, arguments=["-pno:cacheprovider", *map(str, arguments)])
 

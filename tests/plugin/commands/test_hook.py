@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 import yaml
+
+from pytest_templates.commands.main import main
 
 
 @pytest.fixture
@@ -17,18 +17,14 @@ def hook(request):
     return hook
 
 
-def test_the_hook_checks_the_files_that_it_is_given(desk, hook):
-    python, *words = shlex.split(hook["entry"])
+def test_the_hook_checks_the_files_that_it_is_given(desk, hook, capsys):
+    python, flag, module, *words = shlex.split(hook["entry"])
     desk.copy("damaged/empty.yaml", "cassettes/bad.yaml")
 
-    runs = [
-        subprocess.run([sys.executable, *words, *files], cwd=desk.path, capture_output=True, text=True, check=False)
-        for files in (["cassettes/both.yaml"], ["cassettes/both.yaml", "cassettes/bad.yaml"])
-    ]
-
-    assert python == "python"
-    assert [run.returncode for run in runs] == [0, 1]
-    assert "cassettes/bad.yaml:1: the cassette is empty" in runs[1].stdout
+    assert (python, flag, module) == ("python", "-m", "pytest_templates")
+    assert main([*words, "cassettes/both.yaml"]) == 0
+    assert main([*words, "cassettes/both.yaml", "cassettes/bad.yaml"]) == 1
+    assert "cassettes/bad.yaml:1: the cassette is empty" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -408,7 +408,7 @@ def test_two_machines_add_up_and_what_they_record_is_here(project, alone):
         specs = [f"--tx=socket={one}//chdir={folder}" for one, folder in zip(addresses, folders, strict=True)]
 
         where = ["-Wignore", f"--rsyncdir={project.path}", project.path]
-        result = project.run_alone(*RECORDING, "-d", *specs, *where)  # execnet leaves its sockets open
+        result = project.run_forked(*RECORDING, "-d", *specs, *where)  # execnet leaves its sockets open
 
     result.assert_outcomes(passed=8)
     assert told(project)["totals"] == alone["totals"]

@@ -72,7 +72,7 @@ def test_a_run_in_which_something_went_wrong_says_nothing(recorded, bye_is_gone,
     assert NEWS not in str(result.stdout)
 
 
-@pytest.mark.parametrize("workers", [[], ["-n2"]], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["alone", "worker"])
 @pytest.mark.parametrize(
     "tells", ["config.hook.pytest_deselected(items=items[1:])", "pass"], ids=["tells", "is silent"]
 )

@@ -62,7 +62,7 @@ def test_workers_add_up(recorded, change):
 
 
 def test_workers_see_cassettes_without_a_test(recorded, bob_is_gone):
-    recorded.says(recorded.run("-n2"), "without a test:\n  cassettes/test_it/test_greets[bob].yaml")
+    recorded.says(recorded.run("-n1"), "without a test:\n  cassettes/test_it/test_greets[bob].yaml")
 
 
 def test_a_file_of_another_program_is_no_cassette(recorded):
