@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from pytest_templates.run.report_data import ATTRIBUTE
 
 if TYPE_CHECKING:
     from pytest_templates.redaction.secrets import Secrets
+    from pytest_templates.run.attempt import Attempt
 
 _PARTS = ("longrepr", "sections", "user_properties", "wasxfail", ATTRIBUTE)
 _REDACTION = pytest.StashKey["Redaction"]()
@@ -87,6 +89,13 @@ def redact(report: pytest.TestReport, secrets: Secrets, config: pytest.Config) -
     for name in _PARTS:
         if hasattr(report, name):
             setattr(report, name, redacted(getattr(report, name), secrets))
+
+
+def redaction_of(attempt: Attempt) -> Callable[[str], str]:
+    """Puts a placeholder in the place of every secret that an attempt may know."""
+    from pytest_templates.redaction.secrets import secrets_of
+
+    return attempt.hook.redaction_of(attempt=attempt) or secrets_of().replace
 
 
 def redacted_in_run(value: Any, config: pytest.Config) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.reporting.rows import CONVERSATION
+from pytest_templates.reporting.conversation_rows import CONVERSATION
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.under_way import under_way_in

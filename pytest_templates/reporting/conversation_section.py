@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
+from pytest_templates.redaction.reports import redaction_of
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import hookimpl
 from pytest_templates.run.processes import worker_input
@@ -96,13 +97,6 @@ def said_in(section: str) -> str:
 _SHOWN: Final = pytest.StashKey[int]()  # how much of what was said in an attempt a section has shown
 # Where subroutines began and ended: the place among the calls, and what was said; nothing is copied for that.
 _SUBROUTINES: Final[pytest.StashKey[list[tuple[int, Moment]]]] = pytest.StashKey()
-
-
-def redaction_of(attempt: Attempt) -> Redact:
-    """Puts a placeholder in the place of every secret that an attempt may know."""
-    from pytest_templates.redaction.secrets import secrets_of
-
-    return attempt.hook.redaction_of(attempt=attempt) or secrets_of().replace
 
 
 class Said(NamedTuple):

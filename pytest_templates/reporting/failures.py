@@ -23,7 +23,7 @@ def failure_in(report: pytest.TestReport | pytest.CollectReport) -> dict[str, st
 
 def is_of_subtest(report: pytest.TestReport) -> bool:
     """Whether a report is that of a subtest."""
-    return hasattr(report, "context")
+    return isinstance(report, pytest.SubtestReport)
 
 
 def error_in(report: pytest.TestReport) -> str:

@@ -24,7 +24,7 @@ from pytest_templates.support.text import as_text, cut
 
 if TYPE_CHECKING:
     from pytest_templates.errors import IsolationViolation
-    from pytest_templates.reporting.rows import ConversationRow
+    from pytest_templates.reporting.conversation_rows import ConversationRow
     from pytest_templates.run.attempt import Attempt
 
 StepRow: TypeAlias = dict[str, Any]  # the fields of a step: see `conversation`
