@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,9 +16,9 @@ from pytest_templates.cassettes.places import CASSETTES
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallRow, CallSource, row_of
 from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.totals import Sum, cost_cell, sum_of
 from pytest_templates.support.clock import seconds
 from pytest_templates.support.files import shown_in
-from pytest_templates.support.money import money
 from pytest_templates.support.text import columns_of, counted, cut_before, visible
 
 if TYPE_CHECKING:
@@ -45,47 +43,9 @@ def header_of(config: pytest.Config) -> str:
     return visible(f"templates: records real model calls (--templates-record={RECORD.of(config)}) into {where}")
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What was recorded: a sum of calls.
-
-    Attributes:
-        calls: How many.
-        tokens: Sent and received.
-        cost: US dollars, of the calls whose price is known.
-        unpriced: How many have a price that is not known.
-    """
-
-    calls: int = 0
-    tokens: int = 0
-    cost: Decimal = Decimal(0)
-    unpriced: int = 0
-
-    @classmethod
-    def of(cls, rows: Iterable[CallRow]) -> Recorded:
-        """The sum of those of some calls that were recorded."""
-        recorded = [row for row in rows if row["source"] == "recorded"]
-        return cls(
-            len(recorded),
-            sum(row["input_tokens"] + row["output_tokens"] for row in recorded),
-            sum((Decimal(row["cost"] or 0) for row in recorded), Decimal(0)),
-            len([row for row in recorded if row["unpriced"]]),
-        )
-
-    def __add__(self, other: Recorded) -> Recorded:
-        return Recorded(
-            self.calls + other.calls,
-            self.tokens + other.tokens,
-            self.cost + other.cost,
-            self.unpriced + other.unpriced,
-        )
-
-    @property
-    def cost_so_far(self) -> str:
-        """The cost in words."""
-        if self.unpriced:
-            return f"{money(self.cost)} and more" if self.cost else "cost unknown"
-        return money(self.cost)
+def recorded(rows: Iterable[CallRow]) -> Sum:
+    """Those of some calls that were recorded, added up."""
+    return sum_of(row for row in rows if row["source"] == "recorded")
 
 
 class RecordingProgress:
@@ -100,8 +60,8 @@ class RecordingProgress:
     def __init__(self, line: StatusLine) -> None:
         self._line = line
         self._test = ""
-        self._reported = Recorded()
-        self._of_test = Recorded()  # of the one under way in this process
+        self._reported = Sum()
+        self._of_test = Sum()  # of the one under way in this process
         self._started: float | None = None
 
     @pytest.hookimpl(trylast=True)
@@ -114,15 +74,15 @@ class RecordingProgress:
     def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
         """Add a call of the test that is under way in this process."""
         if attempt.repeats is None:
-            self._of_test += Recorded.of([row_of(call, source.name)])
+            self._of_test += recorded([row_of(call, source.name)])
             self._show()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add the calls that a report brings, from whichever process."""
-        self._reported += Recorded.of(chain.from_iterable(CALLS.all_of(report)))
+        self._reported += recorded(chain.from_iterable(CALLS.all_of(report)))
         if report.when == "teardown":
-            self._of_test = Recorded()
+            self._of_test = Sum()
         self._test = report.nodeid
         self._show()
 
@@ -134,22 +94,23 @@ class RecordingProgress:
     def _show(self) -> None:
         now = seconds()
         started = self._started = now if self._started is None else self._started
-        recorded = self._reported + self._of_test
-        self._line.show(lambda columns: line_of(self._test, recorded, now - started, columns))
+        total = self._reported + self._of_test
+        self._line.show(lambda columns: line_of(self._test, total, now - started, columns))
 
 
-def line_of(test: str, recorded: Recorded, elapsed: float, columns: int) -> str:
+def line_of(test: str, total: Sum, elapsed: float, columns: int) -> str:
     """The line: the test, calls, tokens, cost and rate; of the test's name as much as there is room for.
 
     Args:
         test: The test under way.
-        recorded: What was recorded so far.
+        total: What was recorded so far.
         elapsed: Seconds since the first test began.
         columns: How wide the terminal is.
     """
-    rate = f"{recorded.calls * 60 / max(elapsed, _TICK):,.0f} calls/min"
-    numbers = [counted(recorded.calls, "call"), counted(recorded.tokens, "token"), recorded.cost_so_far, rate]
-    rest = ["recording", *(numbers if recorded.calls else [])]
+    cost = cost_cell(total) if total.cost or not total.unpriced else "cost unknown"
+    rate = f"{total.calls * 60 / max(elapsed, _TICK):,.0f} calls/min"
+    numbers = [counted(total.calls, "call"), counted(total.tokens, "token"), cost, rate]
+    rest = ["recording", *(numbers if total.calls else [])]
     room = columns - sum(columns_of(part) + len(_GAP) for part in rest)
     name = [cut_before(visible(test), room)] if room >= _LEAST_OF_NAME else []
     return _GAP.join([rest[0], *name, *rest[1:]])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias
 
 from pytest_templates.reporting.document import Report, read
 from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections
 from pytest_templates.run.calls import CallRow
-from pytest_templates.run.totals import Line, cost_cell, line_of, lines_of
+from pytest_templates.run.totals import Line, Sum, cost_cell, lines_of, sum_of
 from pytest_templates.support.markdown import lines, markdown_table
 from pytest_templates.support.money import money
 from pytest_templates.support.text import OUTSIDE, counted, table, visible_lines
@@ -58,7 +58,7 @@ def compare(
     """
     a, b = read(before), read(after)
     findings = judged(fail_on, a, b)
-    parts = [f"A  {before}\nB  {after}", _totals(a, b), *_by_template(_rows(a), _rows(b)), *_outcomes(a, b)]
+    parts = [f"A  {before}\nB  {after}", _totals(a, b), *_by_template(a.rows, b.rows), *_outcomes(a, b)]
     parts += [*_verdicts(findings), *([compared_tests(a, b)] if findings else [])]
     say("\n\n".join(written(part, markdown=markdown) for part in parts))
     return 1 if objections(findings) else 0
@@ -82,12 +82,8 @@ def _verdicts(findings: Sequence[Finding]) -> list[Part]:
     return [Table(("rule", "A", "B", ""), rows), *(["\n".join(objecting)] if objecting else [])]
 
 
-def _rows(report: Report) -> list[CallRow]:
-    return [cast("CallRow", call.model_dump()) for call in report.calls]
-
-
 def _totals(a: Report, b: Report) -> Table:
-    first, second = line_of("", "", _rows(a)), line_of("", "", _rows(b))
+    first, second = sum_of(a.rows), sum_of(b.rows)
     passed = [len([test for test in report.tests if test.outcome == "passed"]) for report in (a, b)]
     of_all = [f"{count:,} of {len(report.tests):,}" for count, report in zip(passed, (a, b), strict=True)]
     rows = [
@@ -109,23 +105,23 @@ def _of_template(template: str, *runs: list[CallRow]) -> Iterator[Sequence[str]]
     name = template or OUTSIDE
     mine = [[row for row in run if row["template_id"] == template] for run in runs]
     for run, rows in zip("AB", mine, strict=True):
-        for line in lines_of(rows) or [line_of(template, "(not called)", [])]:
+        for line in lines_of(rows) or [Line(template=template, model="(not called)", sources=())]:
             yield name, run, line.model, *_numbers(line)
             name = ""
-    yield "", "", "difference", *_differences(*(line_of(template, "", rows) for rows in mine))
+    yield "", "", "difference", *_differences(*map(sum_of, mine))
 
 
-def _numbers(line: Line) -> tuple[str, ...]:
+def _numbers(calls: Sum) -> tuple[str, ...]:
     return (
-        f"{line.calls:,}",
-        f"{line.input_tokens:,}",
-        f"{line.output_tokens:,}",
-        cost_cell(line),
-        f"{line.seconds:.2f} s",
+        f"{calls.calls:,}",
+        f"{calls.input_tokens:,}",
+        f"{calls.output_tokens:,}",
+        cost_cell(calls),
+        f"{calls.seconds:.2f} s",
     )
 
 
-def _differences(a: Line, b: Line) -> tuple[str, ...]:
+def _differences(a: Sum, b: Sum) -> tuple[str, ...]:
     return (
         count_difference(a.calls, b.calls),
         count_difference(a.input_tokens, b.input_tokens),

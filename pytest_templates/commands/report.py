@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from pytest_templates.commands.compare import compare
 from pytest_templates.errors import ReportError
@@ -14,8 +14,7 @@ from pytest_templates.reporting.merging import merged
 from pytest_templates.reporting.page.changes import Part, changed_tests
 from pytest_templates.reporting.page.sums import has_conversations
 from pytest_templates.reporting.page.writing import write_comparison, write_page
-from pytest_templates.run.calls import CallRow
-from pytest_templates.run.totals import cost_of, line_of, lines_of, table_of
+from pytest_templates.run.totals import cost_of, lines_of, sum_of, table_of
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import OUTSIDE, counted, table
 
@@ -103,10 +102,10 @@ def _summary(report: Report, reports: Sequence[Report]) -> list[str]:
     without = sum(one.coverage is None for one in reports)
     if report.coverage is not None and without:
         parts[0] += f"\n{counted(without, 'report')} of these without coverage"
-    rows = [cast("CallRow", call.model_dump()) for call in report.calls]
+    rows = report.rows
     if rows:
-        total = line_of("", "", rows)
-        tokens = counted(total.input_tokens + total.output_tokens, "token")
+        total = sum_of(rows)
+        tokens = counted(total.tokens, "token")
         parts[0] += f"\n{counted(total.calls, 'call')}, {tokens}, {cost_of(total.cost, total.unpriced)}"
         parts.append(table_of(lines_of(rows)))
     return parts

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -14,7 +13,8 @@ from antiphon.trace import ChosenBy
 from pytest_templates.errors import ReportError
 from pytest_templates.reporting.conversation import Attached, Failure, Message, Step, check_steps
 from pytest_templates.reporting.values import Count, Dollars, Rate, Seconds, Value
-from pytest_templates.run.calls import Source
+from pytest_templates.run.calls import CallRow, Source
+from pytest_templates.run.totals import sum_of
 from pytest_templates.support import json_text
 from pytest_templates.support.files import atomic_write
 
@@ -77,6 +77,11 @@ class Call(Value):
     attachments: tuple[CallAttachment, ...] = ()
     inner: tuple[str, ...] = ()
     fault: str | None = None
+
+    @property
+    def row(self) -> CallRow:
+        """The call as rooms pass it on."""
+        return cast("CallRow", self.model_dump())
 
 
 class Isolation(Value):
@@ -294,6 +299,11 @@ class Report(Value):
         """The calls of all tests."""
         return [call for test in self.tests for call in test.calls]
 
+    @property
+    def rows(self) -> list[CallRow]:
+        """The same as rooms pass them on."""
+        return [call.row for call in self.calls]
+
 
 def report_of(tests: Iterable[Test], seconds: float, facts: Mapping[str, Any]) -> Report:
     """The report of a run.
@@ -304,12 +314,9 @@ def report_of(tests: Iterable[Test], seconds: float, facts: Mapping[str, Any]) -
         facts: Further fields.
     """
     ended = tuple(tests)
-    calls = [call for test in ended for call in test.calls]
+    calls = sum_of(call.row for test in ended for call in test.calls)
     totals = Totals(
-        calls=len(calls),
-        input_tokens=sum(call.input_tokens for call in calls),
-        output_tokens=sum(call.output_tokens for call in calls),
-        cost=sum((call.cost for call in calls if call.cost is not None), Decimal(0)),
+        calls=calls.calls, input_tokens=calls.input_tokens, output_tokens=calls.output_tokens, cost=calls.cost
     )
     return Report.model_validate({**facts, "version": VERSION, "totals": totals, "seconds": seconds, "tests": ended})
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from itertools import chain
 
 import pytest
 
-from pytest_templates.reporting.conversation_section import redaction_of
+from pytest_templates.redaction.reports import redaction_of
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import hookimpl
+from pytest_templates.run.totals import sum_of
 from pytest_templates.support.text import visible
 
 
@@ -31,10 +31,9 @@ class JUnitProperties:
 
 def properties_of(rows: Sequence[CallRow]) -> list[tuple[str, str]]:
     """The names and values of the properties; the cost, in US dollars, is left out where a price is not known."""
-    cost = sum((Decimal(row["cost"] or 0) for row in rows), Decimal(0))
-    is_known = not any(row["unpriced"] for row in rows)
+    total = sum_of(rows)
     return [
-        ("templates_calls", str(len(rows))),
-        *([("templates_cost", f"{cost:f}")] if is_known else []),
+        ("templates_calls", str(total.calls)),
+        *([("templates_cost", f"{total.cost:f}")] if not total.unpriced else []),
         ("templates_models", visible(", ".join(dict.fromkeys(row["model"] for row in rows)))),
     ]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from pytest_templates.reporting.document import Report
 from pytest_templates.reporting.regression import Finding
 from pytest_templates.reporting.terminal import called
-from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import HEADS, NUMBERS, cells_of, lines_of
 from pytest_templates.support.markdown import block, details, fitted, lines, literal, markdown_table
 from pytest_templates.support.text import counted
@@ -75,7 +74,7 @@ def _outside_of_tests(report: Report, *, is_told: bool) -> Iterator[str]:
 
 
 def _models(report: Report, facts: Facts) -> Iterator[str]:
-    rows = lines_of([cast("CallRow", call.model_dump()) for call in report.calls])
+    rows = lines_of(report.rows)
     counts = [*(called(rows) if rows else []), *facts.counts]
     yield lines(", ".join(counts) or "no model was called")
     yield from _table(HEADS, [cells_of(row) for row in rows], NUMBERS)

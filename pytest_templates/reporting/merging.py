@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from pytest_templates.reporting.conversation import CallStep, Step
 from pytest_templates.reporting.document import Isolation, Reach, Report, Test, report_of
+from pytest_templates.run.calls import source_of
 
 _TESTS_FAILED: Final = 1  # pytest's exit status; also where something else of the run failed
 _NO_TESTS: Final = 5  # pytest's exit status of a run without tests, as of a shard that got none
@@ -85,12 +86,11 @@ def _joined(attempts: Sequence[Test]) -> Test:
     last = ran[-1]
     others = [test for test in attempts if test is not last]
     calls = [call for test in others for call in test.calls]
-    sources = {test.source for test in attempts if test.source is not None}
     return Test.model_validate(
         {
             **dict(last),
             "calls": (*calls, *last.calls),
-            "source": "mixed" if len(sources) > 1 else next(iter(sources), None),
+            "source": source_of(test.source for test in attempts),
             "isolation": _isolation([*others, last]),
             "steps": tuple(_behind(step, len(calls)) for step in last.steps),
         }

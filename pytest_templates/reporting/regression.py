@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 from antiphon.errors import InvalidValue
 from pytest_templates.reporting.document import Report, Test
 from pytest_templates.run.calls import CallRow
-from pytest_templates.run.totals import Line, line_of
+from pytest_templates.run.totals import Sum, sum_of
 from pytest_templates.support.money import money
 from pytest_templates.support.targets import did_you_mean
 from pytest_templates.support.text import OUTSIDE, counted
@@ -54,13 +54,13 @@ class Finding:
     why: str
 
 
-_SUMS: Final[dict[str, Callable[[Line], Number]]] = {
-    "cost": lambda line: line.cost,
-    "tokens": lambda line: line.input_tokens + line.output_tokens,
-    "input_tokens": lambda line: line.input_tokens,
-    "output_tokens": lambda line: line.output_tokens,
-    "calls": lambda line: line.calls,
-    "seconds": lambda line: line.seconds,
+_SUMS: Final[dict[str, Callable[[Sum], Number]]] = {
+    "cost": lambda calls: calls.cost,
+    "tokens": lambda calls: calls.tokens,
+    "input_tokens": lambda calls: calls.input_tokens,
+    "output_tokens": lambda calls: calls.output_tokens,
+    "calls": lambda calls: calls.calls,
+    "seconds": lambda calls: calls.seconds,
 }
 METRICS: Final = (*_SUMS, "pass_rate", "models")
 _RULE: Final = re.compile(
@@ -141,10 +141,10 @@ def _finding(rule: Rule, before: Sequence[Test], after: Sequence[Test]) -> Findi
         return Finding(rule, "", "", "; ".join(changes))
     if rule.metric == "pass_rate":
         return _passing(rule, before, after)
-    lines = [line_of("", "", _rows(tests)) for tests in (before, after)]
-    a, b = (Decimal(_SUMS[rule.metric](line)) for line in lines)
+    sums = [sum_of(_rows(tests)) for tests in (before, after)]
+    a, b = (Decimal(_SUMS[rule.metric](calls)) for calls in sums)
     first, second = _shown(rule.metric, a), _shown(rule.metric, b)
-    unpriced = sum(line.unpriced for line in lines)
+    unpriced = sum(calls.unpriced for calls in sums)
     most = a * (1 + rule.limit) if rule.is_share else a + rule.limit
     why = f"{second} after {first}, at most {_shown(rule.metric, most)}" if b > most else ""
     if rule.metric == "cost" and unpriced:
@@ -188,7 +188,7 @@ def _models(tests: Sequence[Test]) -> dict[str, set[str]]:
 
 
 def _rows(tests: Sequence[Test]) -> list[CallRow]:
-    return [cast("CallRow", call.model_dump()) for test in tests for call in test.calls]
+    return [call.row for test in tests for call in test.calls]
 
 
 def _shown(metric: str, value: Decimal) -> str:

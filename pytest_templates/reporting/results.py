@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_templates.reporting.conversation_rows import CONVERSATION, conversation_facts
 from pytest_templates.reporting.failures import failure_in, is_of_subtest, line_of
-from pytest_templates.reporting.joining import conversation_facts
-from pytest_templates.reporting.rows import CONVERSATION
-from pytest_templates.run.calls import CALLS
+from pytest_templates.run.calls import CALLS, Source, source_of
 from pytest_templates.run.features import manager_of
 from pytest_templates.run.processes import worker_of
 from pytest_templates.run.report_data import brought_by
@@ -142,7 +141,7 @@ class TestProgress:
     def facts(self, hook: pluggy.HookRelay) -> dict[str, Any]:
         """The fields of the test in the report of the run; features add theirs."""
         calls = [call for calls in CALLS.all_within(self._attempts) for call in calls]
-        sources: set[str] = {call["source"] for call in calls}
+        sources: set[Source] = {call["source"] for call in calls}
         facts: dict[str, Any] = {}
         for some in hook.test_facts(reports=self._attempts):
             sources |= some.pop("sources", set())
@@ -154,7 +153,7 @@ class TestProgress:
             **facts,
             "nodeid": as_text(self._nodeid),
             "outcome": self.outcome,
-            "source": "mixed" if len(sources) > 1 else next(iter(sources), None),
+            "source": source_of(sources),
             "calls": calls,
             "seconds": self._seconds,
             "file": as_text(file.replace("\\", "/")),

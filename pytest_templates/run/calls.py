@@ -1,8 +1,8 @@
-"""Model calls as plain data that reports carry between processes, and their sums by template and model."""
+"""Model calls as plain data that reports carry between processes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
@@ -171,3 +171,9 @@ def _is_billed(call: ModelCall) -> bool:
     from antiphon.connect import ConnectedModel
 
     return isinstance(call.origin, ConnectedModel) and call.model.partition(":")[0] not in UNBILLED
+
+
+def source_of(sources: Iterable[Source | Literal["mixed"] | None]) -> Source | Literal["mixed"] | None:
+    """Where the answers of a test came from, by the sources of its parts; ``None`` is one without answers."""
+    found = {source for source in sources if source is not None}
+    return "mixed" if len(found) > 1 else next(iter(found), None)

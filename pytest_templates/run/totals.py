@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -13,29 +13,66 @@ from pytest_templates.support.text import OUTSIDE, counted, table
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Sum:
+    """Calls of models, added up.
+
+    Attributes:
+        calls: How many.
+        input_tokens: Tokens sent.
+        output_tokens: Tokens received.
+        cost: US dollars, of the calls whose price is known.
+        unpriced: How many billed calls there are whose price is not known.
+        seconds: How long they took together, in seconds.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: Decimal = Decimal(0)
+    unpriced: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Sent and received."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost + other.cost,
+            self.unpriced + other.unpriced,
+            self.seconds + other.seconds,
+        )
+
+
+def sum_of(rows: Iterable[CallRow]) -> Sum:
+    """Calls added up."""
+    calls = tuple(rows)
+    return Sum(
+        calls=len(calls),
+        input_tokens=sum(call["input_tokens"] for call in calls),
+        output_tokens=sum(call["output_tokens"] for call in calls),
+        cost=sum((Decimal(call["cost"]) for call in calls if call["cost"] is not None), Decimal(0)),
+        unpriced=sum(1 for call in calls if call["unpriced"]),
+        seconds=sum(call["seconds"] for call in calls),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line(Sum):
     """The calls of one model by one template, added up.
 
     Attributes:
         template: The template's id or path; ``""`` for calls from outside of templates.
         model: The model's name.
-        calls: The number of calls.
-        input_tokens: Tokens sent.
-        output_tokens: Tokens received.
-        cost: US dollars, of the calls whose price is known.
-        unpriced: The number of billed calls whose price is not known.
-        seconds: How long the calls took together, in seconds.
         sources: Where the answers came from.
     """
 
     template: str
     model: str
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost: Decimal
-    unpriced: int
-    seconds: float
     sources: tuple[str, ...]
 
 
@@ -44,22 +81,12 @@ def lines_of(calls: Iterable[CallRow]) -> list[Line]:
     groups: dict[tuple[str, str], list[CallRow]] = {}
     for call in calls:
         groups.setdefault((call["template_id"], call["model"]), []).append(call)
-    return [line_of(template, model, group) for (template, model), group in groups.items()]
+    return [_line(template, model, group) for (template, model), group in groups.items()]
 
 
-def line_of(template: str, model: str, calls: list[CallRow]) -> Line:
-    """Calls added up, as those of one model by one template."""
-    return Line(
-        template=template,
-        model=model,
-        calls=len(calls),
-        input_tokens=sum(call["input_tokens"] for call in calls),
-        output_tokens=sum(call["output_tokens"] for call in calls),
-        cost=sum((Decimal(call["cost"]) for call in calls if call["cost"] is not None), Decimal(0)),
-        unpriced=sum(1 for call in calls if call["unpriced"]),
-        seconds=sum(call["seconds"] for call in calls),
-        sources=tuple(sorted({call["source"] for call in calls})),
-    )
+def _line(template: str, model: str, calls: list[CallRow]) -> Line:
+    sources = tuple(sorted({call["source"] for call in calls}))
+    return Line(template=template, model=model, sources=sources, **asdict(sum_of(calls)))
 
 
 HEADS: Final = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
@@ -77,11 +104,11 @@ def cost_of(dollars: Decimal, unpriced: int) -> str:
     return f"{known} and {counted(unpriced, 'call')} of unknown price" if unpriced else known
 
 
-def cost_cell(line: Line) -> str:
-    """The cost of a line in a table."""
-    if not line.unpriced:
-        return money(line.cost)
-    return f"{money(line.cost)} and more" if line.cost else "unknown"
+def cost_cell(calls: Sum) -> str:
+    """The cost of calls in a table."""
+    if not calls.unpriced:
+        return money(calls.cost)
+    return f"{money(calls.cost)} and more" if calls.cost else "unknown"
 
 
 def template_name(line: Line) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import TypedDict
 
 from pytest_templates.reporting.document import Call, Report, Test
+from pytest_templates.run import totals
 
 
 class Sum(TypedDict):
@@ -43,15 +43,14 @@ class Row(Sum):
 
 def sum_of(calls: Iterable[Call]) -> Sum:
     """Calls added up."""
-    summed = tuple(calls)
-    cost = sum((call.cost for call in summed if call.cost is not None), Decimal(0))
+    total = totals.sum_of(call.row for call in calls)
     return {
-        "calls": len(summed),
-        "input_tokens": sum(call.input_tokens for call in summed),
-        "output_tokens": sum(call.output_tokens for call in summed),
-        "cost": f"{cost:f}",
-        "unpriced": sum(1 for call in summed if call.unpriced),
-        "seconds": round(sum(call.seconds for call in summed), 6),
+        "calls": total.calls,
+        "input_tokens": total.input_tokens,
+        "output_tokens": total.output_tokens,
+        "cost": f"{total.cost:f}",
+        "unpriced": total.unpriced,
+        "seconds": round(total.seconds, 6),
     }
 
 

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_templates.cassettes.progress import Recorded, line_of
+from pytest_templates.cassettes.progress import line_of
+from pytest_templates.run.totals import Sum
 from pytest_templates.support.text import columns_of
 
 TESTS = """
@@ -111,7 +112,7 @@ def test_a_quiet_run_and_one_that_lets_programs_print_show_none(project, argumen
 
 
 NAME = "tests/deep/down/test_support.py::TestDesk::test_a_parcel_that_is_late[日本]"
-MUCH = Recorded(123, 23_456, Decimal("12.5"))
+MUCH = Sum(123, 23_456, 0, Decimal("12.5"))
 
 
 @pytest.mark.parametrize("columns", [60, 80, 140, 200])
@@ -126,9 +127,9 @@ def test_the_line_fits_the_terminal_and_keeps_its_numbers(columns):
 @pytest.mark.parametrize(
     ("recorded", "said"),
     [
-        (Recorded(1, 10, Decimal(0), 1), "recording  t  1 call  10 tokens  cost unknown  6 calls/min"),
-        (Recorded(2, 10, Decimal("0.5"), 1), "recording  t  2 calls  10 tokens  $0.5000 and more  12 calls/min"),
-        (Recorded(), "recording  t"),
+        (Sum(1, 10, 0, Decimal(0), 1), "recording  t  1 call  10 tokens  cost unknown  6 calls/min"),
+        (Sum(2, 10, 0, Decimal("0.5"), 1), "recording  t  2 calls  10 tokens  $0.5000 and more  12 calls/min"),
+        (Sum(), "recording  t"),
     ],
 )
 def test_a_price_that_is_not_known_is_not_called_nothing(recorded, said):
@@ -136,4 +137,4 @@ def test_a_price_that_is_not_known_is_not_called_nothing(recorded, said):
 
 
 def test_what_a_name_holds_does_nothing_to_the_terminal():
-    assert line_of("t[\x1b[2J\u202e]", Recorded(), 1.0, 80) == r"recording  t[\x1b[2J\u202e]"
+    assert line_of("t[\x1b[2J\u202e]", Sum(), 1.0, 80) == r"recording  t[\x1b[2J\u202e]"
