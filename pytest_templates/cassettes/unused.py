@@ -160,7 +160,7 @@ class Unused:
             for path, numbers in self._leftovers.unplayed.items():
                 yield f"  {self._shown(path)}"
                 yield from (f"    {line}" for line in _interactions(path, numbers, self._store_of(path)))
-            yield "  To drop these, record their tests with --templates-record=changed (delete a named one first)"
+            yield "  To drop these, record their tests with --templates-record=changed (all tests for a named one)"
         if self._leftovers.orphans:
             yield "without a test:"
             yield from (f"  {self._shown(path)}" for path in self._leftovers.orphans)

@@ -146,7 +146,7 @@ INTERRUPTIONS = {
 def test_what_an_interrupted_run_was_answered_is_kept(project, chat_server, interruption):
     test = f"{REAL.partition('@pytest')[0]}@pytest.mark.llm_cassette\ndef test_it():\n    ask(real())\n    {{}}\n"
     project.tests(test.format(interruption))
-    run = project.run_alone if "kill" in interruption else project.run
+    run = project.run if "exit" in interruption else project.run_forked
     run("--templates-record=all", *(["-p", "no:faulthandler"] if "kill" in interruption else []))
     project.tests(test.format("pass"))
 
