@@ -13,7 +13,7 @@ from antiphon.trace import ChosenBy
 from pytest_templates.errors import ReportError
 from pytest_templates.reporting.conversation import Attached, Failure, Message, Step, check_steps
 from pytest_templates.reporting.values import Count, Dollars, Rate, Seconds, Value
-from pytest_templates.run.calls import CallRow, Source
+from pytest_templates.run.calls import CallRow, Source, SourceOfTest
 from pytest_templates.run.totals import sum_of
 from pytest_templates.support import json_text
 from pytest_templates.support.files import atomic_write
@@ -165,7 +165,7 @@ class Test(Value):
 
     nodeid: str
     outcome: Outcome
-    source: Source | Literal["mixed"] | None
+    source: SourceOfTest | None
     calls: tuple[Call, ...]
     isolation: Isolation | None
     samples: Samples | None = None

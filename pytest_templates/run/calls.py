@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 Source: TypeAlias = Literal["script", "cassette", "recorded", "model", "double"]
+SourceOfTest: TypeAlias = Source | Literal["mixed"]
 
 UNBILLED: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
 
@@ -173,7 +174,7 @@ def _is_billed(call: ModelCall) -> bool:
     return isinstance(call.origin, ConnectedModel) and call.model.partition(":")[0] not in UNBILLED
 
 
-def source_of(sources: Iterable[Source | Literal["mixed"] | None]) -> Source | Literal["mixed"] | None:
+def source_of(sources: Iterable[SourceOfTest | None]) -> SourceOfTest | None:
     """Where the answers of a test came from, by the sources of its parts; ``None`` is one without answers."""
-    found = {source for source in sources if source is not None}
+    found: set[SourceOfTest] = {source for source in sources if source is not None}
     return "mixed" if len(found) > 1 else next(iter(found), None)
