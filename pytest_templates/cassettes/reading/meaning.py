@@ -2,7 +2,8 @@
 
 That is ids, times, fingerprints and signatures; in which pieces a stream came, and when; and how the tokens are made
 up, such as how many of them were cached. Other counts of tokens are another answer: budgets and costs change with them.
-What is neither JSON nor a stream of JSON means the same where it is equal.
+What is no answer of a model means the same where it is equal: of documents that were searched for, the id may be the
+answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _NOISE: Final = re.compile(
     r"id|.*(?:_id|Id|_at|At|_duration)|created|time|timestamp|date|.*fingerprint|obfuscation|sequence_number"
     r"|signature|thought_?[sS]ignature|encrypted_content"
 )
+_OF_MODELS: Final = frozenset({"choices", "candidates", "delta", "usage", "usageMetadata"})  # what only these have
 _COUNTED: Final = frozenset({"usage", "usageMetadata"})  # compared by what they add up to
 _PIECES: Final = frozenset({"delta", "message", "parts"})  # what is said stands in these, a piece at a time
 _ALIKE: Final = frozenset({"type", "role", "object"})  # in each piece anew
@@ -36,9 +38,14 @@ def means_the_same(old: RecordedResponse, new: RecordedResponse) -> bool:
         return False
     if old.body == new.body:
         return True
-    if max(len(old.body), len(new.body)) > LONGEST or None in (meanings := (_meaning(old), _meaning(new))):
+    if max(len(old.body), len(new.body)) > LONGEST:
         return False
-    return answer_of(old) == answer_of(new) and meanings[0] == meanings[1]
+    answer = answer_of(old)
+    is_of_model = answer.text or any(_OF_MODELS & document.keys() for document in documents_of(old))
+    if not is_of_model or answer != answer_of(new):
+        return False
+    meaning = _meaning(old)
+    return meaning is not None and meaning == _meaning(new)
 
 
 def noise_of(response: RecordedResponse) -> set[str]:

@@ -92,6 +92,10 @@ DIFFERENT = {
     "an event that is no JSON": (events({"a": 1}, "fine"), events({"a": 1}, "bad")),
     "a value beside an object": (plain("application/json", '[{"a":1},2]'), plain("application/json", '[{"a":1},3]')),
     "a line beside an object": (plain("text/plain", 'Warm\n{"a":1}'), plain("text/plain", 'Cold\n{"a":1}')),
+    "a document that was found": (
+        plain("application/json", '{"data":[{"id":"doc1"}]}'),
+        plain("application/json", '{"data":[{"id":"doc2"}]}'),
+    ),
     "bytes": (plain("text/plain", "Warm"), plain("text/plain", "Cold")),
     "streamed": (whole(1, "Oslo."), streamed(1, "Oslo.")),
 }
