@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -29,7 +28,6 @@ from pytest_templates.cassettes.reading.meaning import means_the_same, noise_of
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.storage.store import LEDGER, Blocks, Store, existing_cassette
-from pytest_templates.errors import CassetteError
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +196,11 @@ class CassetteFile:
         """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
 
         Raises:
-            CassetteError: It cannot be read, or is damaged.
+            CassetteError: It cannot be read, is damaged or of a newer version: nothing is recorded over that.
         """
+        if self._is_replaced:
+            self._found()
+            return None
         found = self._current()
         if found and self._is_renewed:
             found = found[self._older(found) :]
@@ -270,21 +271,17 @@ class CassetteFile:
         return None if self._is_replaced else self._found()
 
     def _before(self, merge: Merge) -> list[Interaction]:
-        """What it holds that this run has not recorded; of a damaged file that is not known."""
+        """What it holds that this run has not recorded."""
         if not (self._is_replaced or self._is_renewed):
             return merge.current[: merge.ledger.before] if self._author.run else self.replaced
-        with suppress(CassetteError):
-            found = self._found() or []
-            return found if self._is_replaced else found[: self._older(found)]
-        return []
+        found = self._found() or []
+        return found if self._is_replaced else found[: self._older(found)]
 
     def _replaceable(self, current: list[Interaction]) -> list[Interaction]:
-        """The older recordings that new ones take the place of; of a damaged file there are none."""
+        """The older recordings that new ones take the place of."""
         if self._is_renewed:
             return current[: self._older(current)]
-        with suppress(CassetteError):
-            return (self._found() or []) if self._is_replaced else []
-        return []
+        return (self._found() or []) if self._is_replaced else []
 
     def _found(self) -> list[Interaction] | None:
         found = existing_cassette(self._path, self.store)

@@ -65,7 +65,7 @@ class Store:
 
         try:
             return read_file(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def opened(self, path: Path) -> BinaryIO | None:
@@ -74,7 +74,7 @@ class Store:
 
         try:
             return opened(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def check_writable(self, path: Path) -> None:

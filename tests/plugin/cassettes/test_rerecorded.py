@@ -94,14 +94,28 @@ def test_nothing_is_said_of_a_first_recording_and_of_one_that_fails(project, cha
     assert HEADING not in f"{first.stdout}{failed.stdout}"
 
 
-def test_a_damaged_cassette_is_replaced_without_a_word(project, chat_server, record_again):
-    record_again("all", ["one"], ["one"])
-    project.copy("damaged/no-mapping.yaml", "cassettes/test_it/test_it.yaml")
+UNREADABLE = {
+    "damaged": ("request:", "request: ["),
+    "of a newer version": ("version: 2", "version: 3"),
+    "cut off": ("end: true\n", ""),
+    "with a conflict": ("interactions:\n", "interactions:\n<<<<<<< ours\n=======\n>>>>>>> theirs\n"),
+}
 
-    result = project.run("--templates-record=all")
 
-    result.assert_outcomes(passed=1)
-    assert HEADING not in str(result.stdout)
+@pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("mode", ["missing", "changed", "all"])
+def test_nothing_is_recorded_over_what_cannot_be_read(project, chat_server, record, mode, damage):
+    path = record("test_it/test_it", "one")
+    text = path.read_text(encoding="utf-8").replace(*damage)
+    path.write_text(text, encoding="utf-8")
+    project.tests("@pytest.mark.llm_cassette\ndef test_it():\n    Plain().send(Session([Message('user', 'one')]))\n")
+
+    result = project.run(f"--templates-record={mode}")
+
+    result.assert_outcomes(errors=1)
+    project.says(result, "CassetteError: ", "cassettes/test_it/test_it.yaml:")
+    assert path.read_text(encoding="utf-8") == text
+    assert chat_server.asked == []
 
 
 @pytest.mark.parametrize("mode", ["changed", "all"])
