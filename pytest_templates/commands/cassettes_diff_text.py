@@ -106,6 +106,9 @@ def _pair(old: ReadCall, new: ReadCall) -> Iterator[str]:
     if old.address != new.address:
         yield from (f"  - {old.address}", f"  + {new.address}")
     yield from (f"  {line}" for line in _request(old, new))
+    if old.prompt and new.prompt and old.prompt.messages == new.prompt.messages:
+        last = new.prompt.messages[-1]
+        yield f"    {last.role}: {cut(' '.join(last.text.split()))}"
     if old.answer != new.answer:
         yield "  answer:"
         yield from (f"    {line}" for line in word_difference(old.answer, new.answer))
@@ -173,7 +176,8 @@ def _sums(changes: Sequence[CassetteChange], told: Sequence[CassetteChange]) -> 
         return [f"nothing changed: {rewritten}" if same else _SAME]
     kinds = Counter(map(_kind, told))
     counts = [f"{counted(kinds[kind], 'cassette')} {kind}" for kind in _KINDS if kinds[kind]]
-    return [", ".join([*counts, *([rewritten] if same else [])]), _totals(told)]
+    compared = [change for change in told if not change.problem]
+    return [", ".join([*counts, *([rewritten] if same else [])]), *([_totals(compared)] if compared else [])]
 
 
 _KINDS: Final = ("changed", "added", "removed", "moved", "not readable")

@@ -318,10 +318,15 @@ def remedy_for(remedy: Remedy, path: Path, store: Store | None = None) -> str:
     """What helps against what is wrong with a cassette, in words, with the commands."""
     in_git = store is None or store.is_local
     if remedy == "merge" and in_git:
-        return f"{_command('merge', str(path))} ends the conflict by whole interactions, and nothing is paid for again."
+        sides = command_line(["git", "checkout", "--ours", "--", str(path)])
+        return (
+            f"{_command('merge', str(path))} ends the conflict by whole interactions, and nothing is paid for again. "
+            f"Where both sides answer one request, keep one: by hand, or all of it by `{sides}` or `--theirs`."
+        )
     if remedy == "accept":
         accept = _command("check", "--fix", *([str(path)] if in_git else []))
-        source = f" (`{command_line(['git', 'log', '-p', '--', str(path)])}` shows what changed)" if in_git else ""
+        log = f"`{command_line(['git', 'log', '-p', '--', str(path)])}` shows what changed"
+        source = f" ({log}; in a merge, {_command('merge', str(path))} takes both sides anew)" if in_git else ""
         return f"Restore what was recorded from version control{source}, or accept an edit on purpose by {accept}."
     if remedy == "upgrade":
         return "Upgrade antiphon: `pip install --upgrade antiphon`."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -245,6 +246,8 @@ def test_a_damaged_cassette_hides_no_other(cassettes, write):
     assert outcome.status == 1
     assert "torn.yaml: cannot be compared\n  after: line " in outcome.out
     assert "sound.yaml: 1 changed of 1 call\n" in outcome.out
+    assert "      user: One.\n    answer:\n" in outcome.out
+    assert re.search(r"calls +1 +1 +0\n", outcome.out)  # of what can be compared
 
 
 def test_an_edited_call_is_shown_and_said_to_be_edited(cassettes, write):
