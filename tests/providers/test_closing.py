@@ -22,6 +22,14 @@ from antiphon import Message, Session, connect
 from antiphon.model import ModelSettings
 from antiphon.providers.connection import Connection
 
+
+@pytest.fixture(scope="module", autouse=True)
+def _left_by_other_tests() -> None:
+    """What is there already is not looked at by each `gc.collect` of these tests: that took seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 # In a process of its own: here the plugin's trace holds the models that a test asks.
 PROGRAM = dedent(
     """

@@ -63,9 +63,7 @@ def test_changed_drops_nothing_in_a_test_that_did_not_pass(project, chat_server,
     assert prompts() == kept == ["one", "two"]
 
 
-def test_changed_drops_from_a_shared_cassette_what_no_test_of_a_full_run_played(
-    project, chat_server, prompts
-):
+def test_changed_drops_from_a_shared_cassette_what_no_test_of_a_full_run_played(project, chat_server, prompts):
     shared = "@pytest.mark.llm_cassette('shared')\ndef test_{}():\n    say('{}')\n"
     project.tests(REAL + shared.format("one", "one") + shared.format("two", "two"))
     project.run("--templates-record=missing").assert_outcomes(passed=2)
