@@ -59,8 +59,9 @@ def adopt(old: str, new: str, survey: Survey, say: Callable[[str], None], *, ove
     move = _Move(surveyed, _base(source, surveyed.store), _cassette_of(new, survey, surveyed))
     if move.new == move.old:
         raise SurveyError(f"{shown(source)} is where {new} looks for it already")
-    if not overwrite:
-        move.refuse_to_overwrite()
+    taken = [] if overwrite else move.taken()
+    if taken:
+        raise SurveyError(f"{', '.join(taken)}: nothing is moved; --yes replaces what is there")
     for line in move.make():
         say(line)
     return 0
@@ -83,11 +84,15 @@ def adopt_all(survey: Survey, arguments: Sequence[str], say: Callable[[str], Non
         surveyed = next((one for one in survey.stores if new.is_relative_to(one.store.folder)), None)
         if surveyed is None or surveyed.tests_of(_own_name(old, surveyed.store)):
             continue
+        one = _Move(surveyed, _base(old, surveyed.store), new)
+        taken = one.taken()
+        if taken:
+            say(f"{test}: {shown(old)} fits, and {', '.join(taken)}: adopt {shown(old)} {test} --yes replaces that")
+            continue
         adopted += 1
-        say(f"{shown(old)} -> {shown(new)}  {test}")
-        if move:
-            for line in [*_Move(surveyed, _base(old, surveyed.store), new).make()][1:]:
-                say(f"  {line}")
+        say(test)
+        for line in one.make() if move else one.lines():
+            say(f"  {line}")
     what = f"{counted(adopted, 'cassette')} of a test that was renamed or moved"
     say("no test misses what a cassette without a test holds" if not adopted else what if move else f"{what}: {_YES}")
     return 0
@@ -110,23 +115,22 @@ class _Move:
     old: Path
     new: Path
 
-    def refuse_to_overwrite(self) -> None:
-        """Raise where a recording would be lost.
+    def taken(self) -> list[str]:
+        """What is there already under the new names, and would be lost."""
+        found = [(new, len(load_cassette(new, self.surveyed.store))) for _, new in self._pairs()]
+        held = [f"{shown(new)} holds {counted(count, 'recording')} already" for new, count in found if count]
+        return [*held, *(f"{shown(new)} is there already" for _, new in self._snapshots() if new.exists())]
 
-        Raises:
-            SurveyError: The text says what to do.
-        """
-        for _, new in self._pairs():
-            held = load_cassette(new, self.surveyed.store)
-            if held:
-                raise SurveyError(
-                    f"{shown(new)} holds {counted(len(held), 'recording')} already: nothing is moved; --yes replaces it"
-                )
+    def lines(self) -> list[str]:
+        """What moves where."""
+        store = self.surveyed.store
+        pairs = [(store.place(old), store.place(new)) for old, new in self._pairs()]
+        return [f"{shown(old)} -> {shown(new)}" for old, new in [*pairs, *self._snapshots()]]
 
     def make(self) -> list[str]:
-        """Move the files, and say where they were and are."""
+        """Move the files, in the place of those that are there, and say where they were and are."""
         store = self.surveyed.store
-        pairs, lines = self._pairs(), []
+        pairs, snapshots, lines = self._pairs(), self._snapshots(), self.lines()
         with store.lock():
             for old, new in pairs:
                 if store.is_local:
@@ -134,11 +138,9 @@ class _Move:
                 else:
                     store.replace(new, [store.read(old) or b""])
                     store.remove(old)
-                lines.append(f"{shown(store.place(old))} -> {shown(store.place(new))}")
-        for old, new in self._snapshots():
+        for old, new in snapshots:
             _rename(old, new)
             remove_empty(old.parent, old.parents[2])
-            lines.append(f"{shown(old)} -> {shown(new)}")
         for old, _ in pairs:
             remove_empty(old.parent, store.folder)
         return lines
@@ -147,19 +149,21 @@ class _Move:
         """The cassette, and those that were recorded with other models, with their new names."""
         store = self.surveyed.store
         name, new = (path.relative_to(store.folder) for path in (self.old, self.new))
-        own = [path for path in store.paths() if _own_name(path, store) == name.as_posix()]
+        own = sorted(path for path in store.paths() if _own_name(path, store) == name.as_posix())
         return [(path, path.parents[len(name.parts) - 1] / new) for path in own]
 
     def _snapshots(self) -> list[tuple[Path, Path]]:
-        """The conversations of the old test that lie there, with the new names, unless these are taken."""
+        """The conversations of the old test that lie there, with the new names; none of a named cassette."""
         root = Path(self.surveyed.places[0].modules)
         folder = self.surveyed.store.folder
         old, new = (root / path.relative_to(folder).with_suffix("") for path in (self.old, self.new))
+        if old.parent == root or not new.parent.with_suffix(".py").is_file():
+            return []
         source, target = (one.parents[1] / _SNAPSHOTS / one.parent.name for one in (old, new))
         pairs = []
         for file in sorted(source.glob(f"{escape(old.name)}*.chat")):
             rest = file.name.removeprefix(old.name)
-            if rest[0] in ".~" and not (target / f"{new.name}{rest}").exists():
+            if rest[0] in ".~":
                 pairs.append((file, target / f"{new.name}{rest}"))
         return pairs
 
@@ -275,8 +279,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """See to it that nothing is recorded, and nothing written."""
+    """See to it that nothing is recorded, and nothing written, and that the tests run here: they are few."""
     write_nothing(config)
+    config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []  # of pytest-xdist
 
 
 def pytest_configure(config: pytest.Config) -> None:
