@@ -11,7 +11,7 @@ import pytest
 from _pytest.pathlib import ImportPathMismatchError  # pytest has no public name for it
 
 from pytest_templates.cassettes.identity import identity_of, path_for
-from pytest_templates.cassettes.options import MARKER
+from pytest_templates.cassettes.options import MARKER, CassetteMark
 from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
 from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.processes import is_worker, worker_output
@@ -29,6 +29,7 @@ class CollectedPlace(TypedDict):
     Attributes:
         place: The place, as `Place` takes it.
         owners: The node ids of the tests of each cassette, by its path in the folder of the cassettes.
+        named: The cassettes among them that a marker names, which several tests may share.
         tests: The tests that have one, named from the folder of the project.
         modules: The modules that were collected, without ``.py``, from the folder of the project.
         left_out: Whether there may be others, whose tests are not known: the run did not ask for all of them, or they
@@ -37,6 +38,7 @@ class CollectedPlace(TypedDict):
 
     place: list[str]
     owners: dict[str, list[str]]
+    named: list[str]
     tests: list[str]
     modules: list[str]
     left_out: bool
@@ -121,17 +123,21 @@ class Collector:
             place = place_of(path, config)
             modules.setdefault(place, set()).add(_folder(place.name_of(path)))
         owners: dict[Place, dict[str, list[str]]] = {place: {} for place in modules}
+        named: dict[Place, set[str]] = {}
         tests: dict[Place, dict[str, None]] = {}
         for item in self._items:
-            name = self._cassette(item)
-            if name is not None:
+            mark = self._mark(item)
+            if mark is not None:
                 place = place_of(item.path, config)
+                name = path_for(item, mark).relative_to(store_in(place, config).folder).as_posix()
                 owners.setdefault(place, {}).setdefault(name, []).append(item.nodeid)
+                named.setdefault(place, set()).update([name] if mark.name is not None else ())
                 tests.setdefault(place, {})[identity_of(item)] = None
         return [
             CollectedPlace(
                 place=place.seen_by(view_of_main(config)).as_data(),
                 owners=owned,
+                named=sorted(named.get(place, ())),
                 tests=[*tests.get(place, ())],
                 modules=sorted(modules.get(place, ())),
                 left_out=self._left_out or not _is_covered(place, config),
@@ -139,16 +145,12 @@ class Collector:
             for place, owned in owners.items()
         ]
 
-    def _cassette(self, item: pytest.Item) -> str | None:
+    def _mark(self, item: pytest.Item) -> CassetteMark | None:
         try:
-            mark = MARKER.read(item)
+            return MARKER.read(item)
         except pytest.Collector.CollectError as error:
             self._errors[item.nodeid] = str(error)
             return None
-        if mark is None:
-            return None
-        folder = store_in(place_of(item.path, item.config), item.config).folder
-        return path_for(item, mark).relative_to(folder).as_posix()
 
 
 class RunCollection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from pytest_templates.cassettes.reading.llm import opening_of
 from pytest_templates.cassettes.shared import drop, unplayed_by_all
 from pytest_templates.cassettes.storage.catalog import is_known, orphans
 from pytest_templates.cassettes.storage.journal import LeftJournal, left_journals, remove_journal
+from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.survey import Survey, SurveyedStore, shown
 from pytest_templates.errors import SurveyError, UnknownName
 from pytest_templates.reporting.document import Report, Test, read
@@ -68,35 +70,46 @@ def drop_unplayed(survey: Survey, reports: Sequence[Report], say: Callable[[str]
     if found is None or found["errors"] or any(place["left_out"] for place in found["places"]):
         raise SurveyError("nothing is removed, as not every test could be collected: see `cassettes list`")
     told = {test.nodeid: test for report in reports for test in report.tests}
-    total = 0
-    for one in survey.stores:
-        for name in sorted({name for place in one.found for name in place["owners"]}):
-            path, tests = one.store.folder / name, one.tests_of(name)
-            place = shown_in(survey.root, one.store.place(path)).replace("\\", "/")
-            if not any(_left(told.get(test), place) is not None for test in tests):
-                continue  # it has one test, and `changed` does it
-            unknown = [test for test in tests if _left(told.get(test), place) is None]
-            if unknown:
-                raise SurveyError(
-                    f"nothing is removed: {unknown[0]} has not passed in these reports, and plays {place}"
-                )
-            unplayed = unplayed_by_all(_left(told.get(test), place) or () for test in tests)
-            dropped = drop(path, one.store, unplayed, write=False)
-            total += len(dropped)
-            for interaction in dropped:
-                asked = f"{interaction.template or OUTSIDE}  {opening_of(interaction)}"
-                say(f"{shown(one.store.place(path))}  {asked}".rstrip())
-            if remove:
-                drop(path, one.store, unplayed, write=True)
+    named = [
+        (one.store, one.store.folder / name, one.tests_of(name))
+        for one in survey.stores
+        for name in sorted({name for place in one.found for name in place["named"]})
+    ]
+    unplayed: list[tuple[Store, Path, Counter[str]]] = []
+    unknown: list[str] = []
+    for store, path, tests in named:
+        if not load_cassette(path, store):
+            continue  # there is nothing to remove
+        place = shown_in(survey.root, store.place(path)).replace("\\", "/")
+        left = {test: _left(told.get(test), place) for test in tests}
+        unknown += [f"{test} {reason}, and plays {place}" for test, reason in left.items() if isinstance(reason, str)]
+        known = [one for one in left.values() if not isinstance(one, str)]
+        unplayed += [(store, path, unplayed_by_all(known))] if len(known) == len(left) else []
+    if unknown:
+        raise SurveyError("\n  ".join(["nothing is removed, as what some tests need is not known:", *unknown]))
+    dropped = [(store, path, drop(path, store, digests, write=False)) for store, path, digests in unplayed]
+    for store, path, interactions in dropped:
+        for interaction in interactions:
+            say(f"{shown(store.place(path))}  {interaction.template or OUTSIDE}  {opening_of(interaction)}".rstrip())
+    if remove:
+        for store, path, digests in unplayed:
+            drop(path, store, digests, write=True)
+    total = sum(len(interactions) for *_, interactions in dropped)
     what = f"{counted(total, 'recording')} that no test has played"
     say("every recording was played" if not total else f"{what} removed" if remove else f"{what}: --yes removes them")
     return 0
 
 
-def _left(test: Test | None, cassette: str) -> tuple[str, ...] | None:
-    """What a test has left of a cassette; ``None`` where that is not known."""
-    shared = None if test is None or test.outcome != "passed" else test.shared_cassette
-    return None if shared is None or shared.file != cassette else shared.unplayed
+def _left(test: Test | None, cassette: str) -> tuple[str, ...] | str:
+    """What a test has left of a cassette; where that is not known, why, in words."""
+    if test is None:
+        return "is not in these reports"
+    if test.outcome != "passed":
+        return "has not passed in these reports"
+    shared = test.shared_cassette
+    if shared is None:
+        return "says in these reports nothing of a cassette that it shares"
+    return shared.unplayed if shared.file == cassette else f"has played {shared.file} in these reports"
 
 
 def replayed(arguments: Sequence[str]) -> Report:

@@ -49,7 +49,8 @@ def test_the_reports_of_shards_make_one_run(recorded, holds, capsys):
     both = prune("--yes", "--from", "a.json", "b.json")
 
     assert (alone, both) == (2, 0)
-    assert "nothing is removed: test_it.py::test_two has not passed in these reports" in refusal
+    assert "nothing is removed" in refusal
+    assert "test_it.py::test_two is not in these reports, and plays cassettes/both.yaml\n" in refusal
     assert there == ["One.", "Old.", "Two.", "Older."]
     assert holds() == ["One.", "Two."]
 
@@ -69,6 +70,76 @@ def test_a_test_that_failed_is_refused_as_what_it_needs_is_not_known(recorded, h
     assert prune("--yes") == 2
 
     assert "test_two has not passed" in capsys.readouterr().err
+    assert holds() == ["One.", "Old.", "Two.", "Older."]
+
+
+OTHERS = """
+@pytest.mark.llm_cassette("two/more")
+def test_three():
+    say("Three.")
+
+@pytest.mark.llm_cassette("two/more")
+def test_four():
+    say("Four.")
+    assert False
+"""
+
+
+def test_nothing_is_removed_where_a_later_cassette_is_refused(recorded, holds, record, change, capsys):
+    record("two/more", "Three.", "Four.")
+    change(
+        '@pytest.mark.llm_cassette("both")\ndef test_one', f"{OTHERS}\n@pytest.mark.llm_cassette('both')\ndef test_one"
+    )
+
+    outcome = prune("--yes")
+
+    assert outcome == 2
+    assert "test_it.py::test_four has not passed in these reports, and plays cassettes/two/more.yaml\n" in (
+        capsys.readouterr().err
+    )
+    assert holds() == ["One.", "Old.", "Two.", "Older."]
+
+
+def test_nothing_is_removed_where_a_later_cassette_is_damaged(recorded, holds, record):
+    recorded.run("--templates-json=a.json").assert_outcomes(passed=4)
+    path = record("two/more", "Three.")
+    path.write_text(path.read_text().replace("end: true\n", ""))
+    recorded.file("test_more.py", "import pytest\n@pytest.mark.llm_cassette('two/more')\ndef test_more(): pass\n")
+
+    assert prune("--yes", "--from", "a.json") == 2
+
+    assert holds() == ["One.", "Old.", "Two.", "Older."]
+
+
+UNKNOWN = {
+    "missing": (lambda test: [], "is not in these reports"),
+    "failed": (lambda test: [{**test, "outcome": "failed"}], "has not passed in these reports"),
+    "skipped": (lambda test: [{**test, "outcome": "skipped"}], "has not passed in these reports"),
+    "silent": (lambda test: [{**test, "shared_cassette": None}], "says in these reports nothing of a cassette"),
+    "elsewhere": (
+        lambda test: [{**test, "shared_cassette": {"file": "there/both.yaml", "unplayed": []}}],
+        "has played there/both.yaml in these reports",
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "reason"), UNKNOWN.values(), ids=UNKNOWN)
+def test_a_cassette_of_which_no_test_is_known_is_refused_with_their_names(recorded, holds, capsys, told, reason):
+    recorded.run("--templates-json=a.json").assert_outcomes(passed=4)
+    report = json.loads(Path(recorded.path, "a.json").read_text(encoding="utf-8"))
+    shared = [test for test in report["tests"] if test.get("shared_cassette")]
+    report["tests"] = [one for test in report["tests"] for one in (told(test) if test in shared else [test])]
+    recorded.file("a.json", json.dumps(report))
+    capsys.readouterr()
+
+    outcome = prune("--yes", "--from", "a.json")
+
+    assert outcome == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: nothing is removed, as what some tests need is not known:\n")
+    for name in ("test_one", "test_two"):
+        assert f"  test_it.py::{name} {reason}" in said.err
     assert holds() == ["One.", "Old.", "Two.", "Older."]
 
 
