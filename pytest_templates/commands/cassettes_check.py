@@ -14,9 +14,10 @@ from pytest_templates.cassettes.scrubbing.leaks import find_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.storage.catalog import says_ours
 from pytest_templates.cassettes.storage.journal import check_journal, left_journals
-from pytest_templates.cassettes.storage.store import Store, entries_of, remedy_for, write_cassette
+from pytest_templates.cassettes.storage.remote import is_url
+from pytest_templates.cassettes.storage.store import Store, entries_of, remedy_for, writing
 from pytest_templates.commands.cassettes_scrub import changes
-from pytest_templates.commands.survey import shown
+from pytest_templates.commands.survey import Survey, shown
 from pytest_templates.errors import CassetteError
 from pytest_templates.redaction.secrets import Secrets, secrets_of
 from pytest_templates.support import yaml_text
@@ -26,16 +27,10 @@ _SCRUB: Final = "python -m pytest_templates cassettes scrub"
 _ANSWER: Final = 80  # characters of an answer that is shown
 
 
-def check_stores(stores: Sequence[Store], say: Callable[[str], None], *, fix: bool = False) -> int:
-    """Check every file of some stores; returns 1 where something was found, else 0.
-
-    Args:
-        stores: Where the files lie.
-        say: Takes the lines.
-        fix: Whether interactions with a wrong checksum are accepted as they stand.
-    """
+def check_stores(stores: Sequence[Store], say: Callable[[str], None]) -> int:
+    """Check every file of some stores, and say what is wrong; returns 1 where something was found, else 0."""
     found = [(store, *_sorted_out(store.paths(), store)) for store in stores]
-    problems = [problem for store, files, _ in found for problem in _problems(files, store, say if fix else None)]
+    problems = [problem for store, files, _ in found for problem in _problems(files, store)]
     left = [_problem_left(path, store, say) for store in stores for path in store.left_behind()]
     checked, others = sum(len(files) for _, files, _ in found), sum(count for *_, count in found)
     return _report([*problems, *filter(None, left)], checked, others, say)
@@ -54,17 +49,57 @@ def _problem_left(path: Path, store: Store, say: Callable[[str], None]) -> str:
     return f"{shown(path)}: was left by a run that was killed while it recorded. Remove it."
 
 
-def check_files(paths: Sequence[Path], say: Callable[[str], None], *, fix: bool = False) -> int:
-    """Check some files; arguments and result are those of `check_stores`.
+def check_files(paths: Sequence[Path], say: Callable[[str], None]) -> int:
+    """Check some files, as `check_stores`.
 
     Raises:
         CassetteError: One of them does not exist.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
-        raise CassetteError(f"{missing[0]}: there is no such file")
+        raise _missing(missing[0])
     files, others = _sorted_out(paths, None)
-    return _report(list(_problems(files, None, say if fix else None)), len(files), others, say)
+    return _report(list(_problems(files, None)), len(files), others, say)
+
+
+def fix_files(names: Sequence[str], survey: Survey, say: Callable[[str], None]) -> int:
+    """Accept the interactions of some files as they stand, where they have a wrong checksum, and check the files.
+
+    Args:
+        names: Paths, or the URLs of cassettes in remote stores.
+        survey: Where cassettes lie: a file is changed under the lock of its store, which recordings take as well.
+        say: Takes the lines.
+
+    Returns:
+        1 where something is still wrong, else 0.
+
+    Raises:
+        CassetteError: One of the files does not exist.
+    """
+    given = [_file_named(name, survey) for name in names]
+    sorted_out = [(store, *_sorted_out([path], store)) for store, path in given]
+    problems = [problem for store, files, _ in sorted_out for problem in _problems(files, store, say)]
+    checked, others = sum(len(files) for _, files, _ in sorted_out), sum(count for *_, count in sorted_out)
+    return _report(problems, checked, others, say)
+
+
+def _file_named(name: str, survey: Survey) -> tuple[Store, Path]:
+    """A file, and the store that it lies in; one that lies in none has its folder for that."""
+    stores = [one.store for one in survey.stores]
+    if is_url(name):
+        places = {store.place(path): (store, path) for store in stores if not store.is_local for path in store.paths()}
+        if name not in places:
+            raise _missing(name)
+        return places[name]
+    path = Path(name)
+    if not path.is_file():
+        raise _missing(path)
+    around = [store for store in stores if store.is_local and path.resolve().is_relative_to(store.folder.resolve())]
+    return max(around, key=lambda store: len(store.folder.resolve().parts), default=Store(path.parent)), path
+
+
+def _missing(name: Path | str) -> CassetteError:
+    return CassetteError(f"{name}: there is no such file")
 
 
 def _sorted_out(paths: Sequence[Path], store: Store | None) -> tuple[list[Path], int]:
@@ -89,17 +124,16 @@ def _report(problems: Sequence[str], files: int, others: int, say: Callable[[str
     return 1 if problems else 0
 
 
-def _problems(paths: Sequence[Path], store: Store | None, accept: Callable[[str], None] | None) -> Iterator[str]:
-    """What is wrong with some files; what is accepted instead is said to `accept`."""
+def _problems(paths: Sequence[Path], store: Store | None, accept: Callable[[str], None] | None = None) -> Iterator[str]:
+    """What is wrong with some files; wrong checksums are accepted instead, and said, where `accept` is given."""
     secrets = secrets_of(os.environ)
     for path in paths:
         place = store.place(path) if store else str(path)
         try:
             entries = entries_of(path, store, refit=accept is not None)
             if accept is not None and any(entry.problem for entry in entries):
-                for line in _edited(shown(place), _text(path, store), entries, secrets):
+                for line in _accepted(path, store or Store(path.parent), secrets):
                     accept(line)
-                write_cassette(path, to_text([entry.interaction for entry in entries]), store)
                 entries = entries_of(path, store)
         except CassetteError as error:
             yield str(error).replace(place, shown(place), 1).replace("\n", " ")
@@ -115,6 +149,18 @@ def _mixed(file: str, text: str, entries: Sequence[Entry], remedy: str) -> Itera
     lines = yaml_text.lines_of(text, [("interactions", index) for index, _ in wrong]) if wrong else []
     for line, (_, problem) in zip(lines, wrong, strict=True):
         yield f"{file}:{line}: the cassette {problem}. {remedy}"
+
+
+def _accepted(path: Path, store: Store, secrets: Secrets) -> list[str]:
+    """Write a file with the checksums of what it holds, and say what was accepted.
+
+    It is read again under the lock: what another process has added meanwhile stays.
+    """
+    with writing(path, store), store.lock():
+        entries = entries_of(path, store, refit=True)
+        lines = list(_edited(shown(store.place(path)), _text(path, store), entries, secrets))
+        store.replace(path, [to_text([entry.interaction for entry in entries]).encode("utf-8")])
+    return lines
 
 
 def _edited(file: str, text: str, entries: Sequence[Entry], secrets: Secrets) -> Iterator[str]:

@@ -180,10 +180,11 @@ def _add_cassettes(commands: Any) -> None:
         "look for damage, for answers under other questions, and for secrets; the exit status is 1 where there are some"
     )
     check = _command(inner, "check", checks, _check)
-    check.add_argument("files", metavar="FILE", nargs="*", type=Path, help="check these only (default: all)")
+    check.add_argument("files", metavar="FILE", nargs="*", help="check these only (default: all)")
     check.add_argument(
-        "--fix", action="store_true", help="accept interactions that were edited on purpose, and say which"
+        "--fix", action="store_true", help="accept interactions of FILE that were edited on purpose, and say which"
     )
+    check.set_defaults(refuse=check.error)
 
     unowned = "list what no test has: cassettes, and answers that wait; remove it with --yes"
     prune = _command(inner, "prune", unowned, _prune)
@@ -332,11 +333,15 @@ def _show(given: Given) -> int:
 
 
 def _check(given: Given) -> int:
-    from pytest_templates.commands.cassettes_check import check_files, check_stores
+    from pytest_templates.commands.cassettes_check import check_files, check_stores, fix_files
 
+    if given.fix:
+        if not given.files:
+            given.refuse("--fix accepts what stands in the files that it is given: check --fix FILE")
+        return fix_files(given.files, folders(given.folder), _say)
     if given.files:
-        return check_files(given.files, _say, fix=given.fix)
-    return check_stores([one.store for one in existing_folders(given.folder).stores], _say, fix=given.fix)
+        return check_files(list(map(Path, given.files)), _say)
+    return check_stores([one.store for one in existing_folders(given.folder).stores], _say)
 
 
 def _prune(given: Given) -> int:

@@ -316,6 +316,7 @@ def _error(store: Store, path: Path, line: int, problem: str, remedy: Remedy) ->
 
 def remedy_for(remedy: Remedy, path: Path, store: Store | None = None) -> str:
     """What helps against what is wrong with a cassette, in words, with the commands."""
+    place = str(path) if store is None else store.place(path)
     in_git = store is None or store.is_local
     if remedy == "merge" and in_git:
         sides = command_line(["git", "checkout", "--ours", "--", str(path)])
@@ -324,7 +325,7 @@ def remedy_for(remedy: Remedy, path: Path, store: Store | None = None) -> str:
             f"Where both sides answer one request, keep one: by hand, or all of it by `{sides}` or `--theirs`."
         )
     if remedy == "accept":
-        accept = _command("check", "--fix", *([str(path)] if in_git else []))
+        accept = _command("check", "--fix", place)
         log = f"`{command_line(['git', 'log', '-p', '--', str(path)])}` shows what changed"
         source = f" ({log}; in a merge, {_command('merge', str(path))} takes both sides anew)" if in_git else ""
         return f"Restore what was recorded from version control{source}, or accept an edit on purpose by {accept}."

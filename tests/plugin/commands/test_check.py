@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Event, Thread
+from time import sleep
+
 import pytest
 
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.storage.store import Store, load_cassette
 
 SECRET = "correct-horse-battery"
 
@@ -18,7 +22,7 @@ def dirty(desk, record, cassettes):
         "      content-type: application/json\n", "      x-trace: abc\n      content-type: application/json\n", 1
     )
     path.write_text(text)
-    cassettes("check", "--fix", path)
+    cassettes("check", "--fix", "--folder", "cassettes", path)
     return desk
 
 
@@ -173,7 +177,7 @@ def test_a_word_that_was_edited_by_hand_is_a_problem_with_its_line(desk, edited,
 
 
 def test_fix_accepts_an_edit_and_shows_the_prompt_with_the_answer(desk, edited, cassettes):
-    fixed = cassettes("check", "--fix", "--folder", "cassettes")
+    fixed = cassettes("check", "--fix", "--folder", "cassettes", edited)
     checked = cassettes("check", "--folder", "cassettes")
     scrubbed = cassettes("scrub", "--folder", "cassettes")
 
@@ -194,15 +198,59 @@ def test_fix_accepts_an_edit_of_what_was_said_in_pieces(desk, cassettes):
     path.write_text(path.read_text().replace("a very fine day", "a day"))
 
     assert "the sizes of 'data/choices/0/delta/content' add up" in cassettes("check", path).out
-    fixed = cassettes("check", "--fix", path)
+    fixed = cassettes("check", "--fix", "--folder", "cassettes", path)
     assert fixed.out.splitlines()[0].endswith("=> It is a day")
     assert cassettes("check", path).status == 0
+
+
+def test_fix_without_a_file_is_refused(desk, edited, cassettes, capsys):
+    before = edited.read_bytes()
+
+    with pytest.raises(SystemExit) as refusal:
+        cassettes("check", "--fix", "--folder", "cassettes")
+
+    assert refusal.value.code == 2
+    assert "--fix accepts what stands in the files that it is given: check --fix FILE" in capsys.readouterr().err
+    assert edited.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["edited", "deep/edited"])
+def test_fix_loses_nothing_that_is_recorded_meanwhile(desk, edited, cassettes, name):
+    """A recording holds the lock of the store, and adds a call before it lets go."""
+    store, held = Store(desk.path / "cassettes"), Event()
+    path = edited.rename(desk.file(f"cassettes/{name}.yaml", edited.read_text()))
+    fine = RecordedResponse(200, "", (), b"fine")
+    added = to_text([Interaction(None, None, RecordedRequest("GET", "https://host/new", (), b""), fine)])
+    item = added[added.index("- template") : added.index("end: true")]
+
+    def record() -> None:
+        with store.lock():
+            content = path.read_bytes()
+            held.set()
+            sleep(0.3)
+            store.replace(path, [content.replace(b"end: true", f"{item}end: true".encode())])
+
+    recording = Thread(target=record)
+    recording.start()
+    held.wait()
+    outcome = cassettes("check", "--fix", "--folder", "cassettes", path)
+    recording.join()
+
+    assert outcome.status == 0
+    assert load_cassette(path)[-1].request.uri == "https://host/new"
+
+
+def test_fix_of_a_file_that_does_not_exist_is_an_error(desk, cassettes):
+    for name in "cassettes/gone.yaml", "memory://bucket/tapes/gone.yaml":
+        outcome = cassettes("check", "--fix", "--folder", "cassettes", name)
+
+        assert (outcome.status, outcome.out, outcome.err) == (2, "", f"error: {name}: there is no such file\n")
 
 
 def test_fix_changes_no_sound_file(desk, cassettes):
     files = {path: path.read_bytes() for path in (desk.path / "cassettes").rglob("*.yaml")}
 
-    assert cassettes("check", "--fix", "--folder", "cassettes").out == "3 files checked, 0 problems found\n"
+    assert cassettes("check", "--fix", "--folder", "cassettes", *files).out == "3 files checked, 0 problems found\n"
 
     assert {path: path.read_bytes() for path in files} == files
 
@@ -212,7 +260,7 @@ def test_fix_of_what_is_damaged_is_refused(desk, cassettes, damage):
     path = desk.copy(f"damaged/{damage}.yaml", "cassettes/both.yaml")
     before = path.read_bytes()
 
-    outcome = cassettes("check", "--fix", "--folder", "cassettes")
+    outcome = cassettes("check", "--fix", "--folder", "cassettes", path)
 
     assert outcome.status == 1
     assert "cassettes/both.yaml:" in outcome.out
@@ -225,7 +273,7 @@ def test_fix_shows_no_secret(dirty, cassettes, monkeypatch):
     path.write_text(path.read_text().replace(f"My key is {SECRET}.", f"The key is {SECRET}."))
     monkeypatch.setenv("SOME_API_KEY", SECRET)
 
-    outcome = cassettes("check", "--fix", path)
+    outcome = cassettes("check", "--fix", "--folder", "cassettes", path)
 
     assert "accepted as it stands" in outcome.out
     assert SECRET not in outcome.out + outcome.err

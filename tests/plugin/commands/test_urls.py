@@ -42,6 +42,15 @@ def test_another_url_may_be_given(desk, files, cassettes):
     assert cassettes("check", "--folder", URL).out == "4 files checked, 0 problems found\n"
 
 
+def test_an_edit_is_accepted_by_the_command_that_the_check_names(files, cassettes):
+    remote = MemoryFileSystem()
+    remote.pipe_file("/bucket/tapes/both.yaml", remote.cat("/bucket/tapes/both.yaml").replace(b"Yes.", b"No."))
+
+    assert f"python -m pytest_templates cassettes check --fix {URL}/both.yaml`" in cassettes("check").out
+    assert cassettes("check", "--fix", f"{URL}/both.yaml").status == 0
+    assert cassettes("check").status == 0
+
+
 def test_cassettes_are_pruned(files, cassettes):
     assert cassettes("prune").out.startswith(f"{URL}/test_it/test_gone.yaml\n")
     assert len(files()) == 4
