@@ -7,9 +7,15 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pytest_templates.errors import GitError
+
+# Whatever the settings of the user are, such as `diff.relative`, `diff.renames` or `diff.orderFile`:
+_DIFF: Final = (
+    *("diff", "--raw", "-z", "--no-abbrev", "--no-renames", "--no-relative", "--no-color", "--no-ext-diff"),
+    *("--no-textconv", "-O/dev/null"),
+)
 
 
 class GitObject(NamedTuple):
@@ -83,7 +89,7 @@ class Repository:
         """
         where = ["--", f":(top,glob){pattern}"]
         revisions = [before, *([after] if after else [])]
-        fields = _fields(_run(self.folder, "diff", "--raw", "--no-abbrev", "--no-renames", "-z", *revisions, *where))
+        fields = _fields(_run(self.folder, *_DIFF, *revisions, *where))
         changes = [_change(about, path, in_work_tree=after is None) for about, path in zip(fields, fields, strict=True)]
         if after is not None:
             return changes

@@ -186,6 +186,32 @@ def test_revisions_and_the_work_tree_are_compared(cassettes, write, git):
     assert "kept" not in now.out
 
 
+SETTINGS = {
+    "diff.relative": "true",
+    "diff.noprefix": "true",
+    "diff.renames": "copies",
+    "diff.external": "false",
+    "color.ui": "always",
+    "core.quotePath": "true",
+    "status.relativePaths": "false",
+}
+
+
+def test_no_setting_of_git_hides_a_change(cassettes, write, git, project, monkeypatch):
+    write("cassettes/f\xfcnf.yaml", chat("Is it open?"))
+    write("sub/other.yaml", chat("Is it open?"))
+    commit(git)
+    write("cassettes/f\xfcnf.yaml", chat("Is it closed?"))
+    for name, value in SETTINGS.items():
+        git("config", name, value)
+    monkeypatch.chdir(project.path / "sub")
+
+    outcome = cassettes("diff", "HEAD")
+
+    assert outcome.status == 0
+    assert "f\xfcnf.yaml: 1 removed, 1 added" in outcome.out or "f\xfcnf.yaml: 1 changed" in outcome.out
+
+
 def test_a_file_and_a_folder_of_a_revision_are_compared(cassettes, write, git):
     write("cassettes/test_it.yaml", chat("One."))
     commit(git)
