@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -69,13 +70,13 @@ def _escaped(found: re.Match[str]) -> str:
 
 def _add_lines(path: Path, lines: Sequence[str]) -> list[str]:
     """Add what a file lacks; gives what was added."""
-    text = path.read_bytes().decode("utf-8") if path.exists() else ""
-    there = text.splitlines()
-    new = [line for line in dict.fromkeys(lines) if line not in there]
+    content = path.read_bytes() if path.exists() else b""  # others may have written it in any encoding
+    there = content.splitlines()
+    new = [line for line in dict.fromkeys(lines) if os.fsencode(line) not in there]
     if new:
-        end = "\r\n" if "\r\n" in text else "\n"
-        start = text if not text or text.endswith("\n") else f"{text}{end}"
-        atomic_write(path, start + "".join(f"{line}{end}" for line in new))
+        end = b"\r\n" if b"\r\n" in content else b"\n"
+        start = content if not content or content.endswith(b"\n") else content + end
+        atomic_write(path, start + b"".join(os.fsencode(line) + end for line in new))
     return new
 
 

@@ -285,6 +285,17 @@ def test_git_is_told_once_and_foreign_lines_stay(clone, cassettes):
     assert attributes.count("merge: antiphon-cassette") == 2
 
 
+def test_lines_in_any_encoding_stay(clone, cassettes):
+    (clone.path / ".gitattributes").write_bytes("f\xfcr/*.png binary\n".encode("latin-1"))
+
+    outcome = cassettes("install-git", "--folder", "cassettes")
+
+    assert (outcome.status, outcome.err) == (0, "")
+    first, second = (clone.path / ".gitattributes").read_bytes().splitlines()
+    assert first == b"f\xfcr/*.png binary"
+    assert second.startswith(b"cassettes/**/*.yaml merge=")
+
+
 @pytest.mark.parametrize("folder", ["my recordings", "re[c]ordings", "#x/*y", 'a "b"'])
 @pytest.mark.skipif(sys.platform == "win32", reason="these are no names of folders there")
 def test_folders_of_any_name_are_known_to_git(clone, cassettes, folder):
