@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from pytest_templates.cassettes.reading.llm import answer_of, model_of, opening_
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.three_way import OURS, THEIRS, Conflict, conflicts_in, merge, text_of
 from pytest_templates.errors import CassetteError, GitError
+from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.support.files import atomic_write
 from pytest_templates.support.git import Repository
 from pytest_templates.support.text import OUTSIDE, command_line, counted, cut
@@ -39,7 +41,10 @@ def merge_files(base: Path, ours: Path, theirs: Path, name: Path, say: Callable[
         OSError: The file system refuses.
     """
     before = base.read_bytes() if base.exists() else b""
-    return _merge(before, ours.read_bytes(), theirs.read_bytes(), ours, name, say, who={})
+    try:
+        return _merge(before, ours.read_bytes(), theirs.read_bytes(), ours, name, say, who={})
+    except CassetteError as error:
+        raise (error if name == ours else CassetteError(f"{error}\n{_left_by_git(name)}")) from error
 
 
 def end_conflict(path: Path, say: Callable[[str], None]) -> int:
@@ -81,7 +86,7 @@ def _merge(
     atomic_write(target, text_of(merged))
     conflicts = conflicts_in(merged)
     if conflicts:
-        say("\n".join(_told(conflicts, name, who)))
+        say(secrets_of(os.environ).replace("\n".join(_told(conflicts, name, who))))
     return 1 if conflicts else 0
 
 
@@ -100,6 +105,16 @@ def _read(content: bytes, side: str, name: Path, who: dict[str, str]) -> list[In
         remedy = "`git checkout --ours` or `--theirs` takes one version as a whole, without paying"
     raise CassetteError(
         f"{name}: the version of {_called(side, who)} is damaged, and nothing is merged: {problem}.\n{remedy}."
+    )
+
+
+def _left_by_git(name: Path) -> str:
+    """What git leaves of a file that its driver could not merge, and the way out."""
+    base, theirs = (command_line(["git", "show", f":{stage}:{name.as_posix()}"]) for stage in (1, 3))
+    return (
+        f"The file in the work tree holds ours alone, without conflict marks. `{theirs}` shows theirs, and `{base}` "
+        f"{_BASE}: save both, repair what is damaged, and end the conflict by "
+        f"`python -m pytest_templates cassettes merge BASE {_word(name)} THEIRS`."
     )
 
 

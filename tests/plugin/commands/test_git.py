@@ -194,6 +194,37 @@ def test_the_driver_leaves_a_conflict_to_people_and_names_the_file(installed):
     assert installed.git("status", "--short") == f"UU {FILE}\n"
 
 
+def test_a_conflict_tells_no_secret(project, cassettes, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", "correct-horse-battery")
+    for name, answer in ("base", "1"), ("ours", "ours"), ("theirs", "correct-horse-battery"):
+        project.file(name, to_text([call(f"one={answer}")]))
+
+    outcome = cassettes("merge", "base", "ours", "theirs")
+
+    assert outcome.status == 1
+    assert "    ours: ours\n    theirs: " in outcome.out
+    assert "correct-horse-battery" not in outcome.out + outcome.err
+
+
+def test_a_damaged_side_leaves_ours_in_the_work_tree_and_the_way_out_is_told(installed, cassettes):
+    installed.branch("theirs", BASE + " six=6")
+    theirs = installed.path / FILE
+    theirs.write_bytes(theirs.read_bytes().replace(b"\nend: true", b""))
+    installed.git("commit", "-qam", "damaged")
+    installed.branch("ours", f"zero=0 {BASE}")
+
+    told = installed.git("merge", "theirs", status=1)
+
+    assert installed.holds() == f"zero=0 {BASE}"
+    assert "The file in the work tree holds ours alone, without conflict marks." in told
+    assert f"`git show :3:{FILE}` shows theirs, and `git show :1:{FILE}` the common base" in told
+    assert f"cassettes merge BASE {FILE} THEIRS`" in told
+    (installed.path / "base").write_text(installed.git("show", f":1:{FILE}"))
+    (installed.path / "theirs").write_text(installed.git("show", f":3:{FILE}") + "end: true\n")
+    assert cassettes("merge", "base", FILE, "theirs").status == 0
+    assert installed.holds() == f"zero=0 {BASE} six=6"
+
+
 def test_a_driver_writes_what_git_calls_ours(project, cassettes):
     for name, calls in ("ours", "one=1 two=2"), ("theirs", "one=1 three=3"):
         project.file(name, to_text([call(one) for one in calls.split()]))
