@@ -43,9 +43,10 @@ def age(seconds: float) -> str:
 def _committed(folder: Path) -> dict[Path, float]:
     """When files were last committed, of those that were not changed since."""
     top = _git(folder, "rev-parse", "--show-toplevel").strip()
-    changed = set(_git(folder, "diff", "--name-only", "-z", "HEAD", "--", ".").split("\0"))
+    changed = set(_git(folder, "diff", "--name-only", "--no-relative", "-z", "HEAD", "--", ".").split("\0"))
     times: dict[Path, float] = {}
-    for commit in _git(folder, "log", "--format=%x01%ct", "--name-only", "-z", "--no-renames", "--", ".").split("\1"):
+    form = ("--format=%x01%ct", "--name-only", "-z", "--no-renames", "--no-relative", "--no-show-signature")
+    for commit in _git(folder, "log", *form, "--", ".").split("\1"):
         time, *names = commit.replace("\n", "\0").split("\0")
         for name in names:
             if name and name not in changed:

@@ -121,6 +121,19 @@ def test_what_cannot_be_collected_is_named_with_its_whole_reason(desk, cassettes
     assert KEY not in line
 
 
+def test_the_age_is_that_of_the_commit_whatever_the_settings_of_git_are(desk, cassettes, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2001-02-03T04:05:06Z")
+    names = ("-c", "user.name=a", "-c", "user.email=a@b.test", "-c", "commit.gpgsign=false")
+    for words in ("init", "-q"), ("add", "-A"), ("commit", "-qm", "old"), ("config", "diff.relative", "true"):
+        subprocess.run(["git", *names, *words], cwd=desk.path, check=True, capture_output=True)
+
+    outcome = cassettes("list", "--folder", "cassettes")
+
+    assert "now" not in [cell for row in cells(outcome.out) for cell in row]
+
+
 def test_a_damaged_file_is_listed_as_such(desk, cassettes):
     desk.copy("damaged/cut-off.yaml", "cassettes/both.yaml")
 
