@@ -124,8 +124,8 @@ class _Move:
     def lines(self) -> list[str]:
         """What moves where."""
         store = self.surveyed.store
-        pairs = [(store.place(old), store.place(new)) for old, new in self._pairs()]
-        return [f"{shown(old)} -> {shown(new)}" for old, new in [*pairs, *self._snapshots()]]
+        cassettes = [f"{shown(store.place(old))} -> {shown(store.place(new))}" for old, new in self._pairs()]
+        return [*cassettes, *(f"{shown(old)} -> {shown(new)}" for old, new in self._snapshots())]
 
     def make(self) -> list[str]:
         """Move the files, in the place of those that are there, and say where they were and are."""
