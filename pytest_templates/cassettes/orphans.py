@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 
-from pytest_templates.cassettes.collection import CollectedTests, collection_of
+from pytest_templates.cassettes.collection import CollectedPlace, CollectedTests, collection_of
 from pytest_templates.cassettes.identity import inside_of
 from pytest_templates.cassettes.matching import Matcher
 from pytest_templates.cassettes.paths import without_overrides
@@ -133,20 +133,32 @@ class _Collected:
     """
 
     def __init__(self, found: CollectedTests | None, config: pytest.Config) -> None:
-        self._places = found["places"] if found else []
+        self._by_folder: dict[Path, list[CollectedPlace]] = {}
+        for place in found["places"] if found else []:
+            self._by_folder.setdefault(store_in(Place(*place["place"]), config).folder, []).append(place)
+        self._owned = {
+            folder: {key_of_name(name) for place in places for name in place["owners"]}
+            for folder, places in self._by_folder.items()
+        }
         # of a module whose tests are asked for one by one, the others are not known
         self._is_by_module = not any("::" in word for word in config.args) and not getattr(config.option, "lf", False)
-        self._config = config
+        self._known: dict[tuple[Path, PurePosixPath], bool] = {}
 
     def has_no_test(self, name: str, folder: Path) -> bool:
         """Whether no test has the cassette of this name, unless it is named by a marker."""
-        places = [place for place in self._places if store_in(Place(*place["place"]), self._config).folder == folder]
-        if not places or any(key_of_name(name) in map(key_of_name, place["owners"]) for place in places):
+        places = self._by_folder.get(folder, [])
+        if not places or key_of_name(name) in self._owned[folder]:
             return False
         module, test = PurePosixPath(name).parent, PurePosixPath(name).stem
-        if self._is_by_module and all(is_known(module, place) for place in places):
+        if self._is_by_module and self._is_known(module, folder):
             return True
         return not any(_may_have(Path(Place(*place["place"]).modules), module, test) for place in places)
+
+    def _is_known(self, module: PurePosixPath, folder: Path) -> bool:
+        """Whether all tests of a module are known; asked once for each."""
+        if (folder, module) not in self._known:
+            self._known[folder, module] = all(is_known(module, place) for place in self._by_folder[folder])
+        return self._known[folder, module]
 
 
 def _may_have(root: Path, module: PurePosixPath, test: str) -> bool:
