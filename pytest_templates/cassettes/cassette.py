@@ -84,6 +84,7 @@ class OpenCassette:
         misses: What was wrong with every request that could be neither replayed nor sent, also where the program
             swallowed the error: mostly that it has no recording.
         orphans: The cassettes without a test that hold what was missed, and how many such requests.
+        sought_in_orphans: How many requests were looked for in them.
         captures: The responses that are being recorded now.
         waiting: How many answers wait for the next recording, since they could not be saved.
         held_back: How many stay in the journal, since the test did not go well when it was played from them.
@@ -103,6 +104,7 @@ class OpenCassette:
         self.path: Path = settings.path
         self.misses: list[CassetteError] = []
         self.orphans: Counter[Path] = Counter()
+        self.sought_in_orphans = 0
         self.captures = ResponseCaptures()
         self.waiting = 0
         self.held_back = 0
@@ -486,6 +488,7 @@ class OpenCassette:
         if self.settings.orphans is not None and not is_kept:
             found = self.settings.orphans.holding(fingerprint, self._matcher, self._kept)
             self.orphans.update(found)
+            self.sought_in_orphans += 1
             advice = self.settings.orphans.advice(found)
         report = replace(self._report(request, caller), is_kept=is_kept, advice=advice)
         return report.miss(self._reason(fingerprint))

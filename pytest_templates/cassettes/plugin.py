@@ -73,9 +73,21 @@ class CassetteUse(TypedDict):
     unanswered: list[str | None]
 
 
+class OrphansFound(TypedDict):
+    """The cassettes without a test that hold what a test has missed.
+
+    Attributes:
+        missed: How many requests were missed.
+        held: How many of these each cassette holds.
+    """
+
+    missed: int
+    held: dict[str, int]
+
+
 CASSETTE_USE: Final = ReportData[CassetteUse]("recordings")
 UNSETTLED: Final = ReportData[str]("unsettled")  # the root of a test that recorded, where no ini file settles it
-ORPHANS: Final = ReportData[dict[str, int]]("orphans")  # the cassettes without a test that hold what was missed
+ORPHANS: Final = ReportData[OrphansFound]("orphans")
 LATE: Final = ReportData[list[str]]("late")  # what threads and tasks asked whose test was over
 
 
@@ -293,7 +305,8 @@ class Cassettes:
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
             if cassette.orphans:
-                ORPHANS.put(report, {str(path): missed for path, missed in cassette.orphans.items()})
+                held = {str(path): count for path, count in cassette.orphans.items()}
+                ORPHANS.put(report, {"missed": cassette.sought_in_orphans, "held": held})
             place = place_of(attempt.item.path, attempt.item.config)
             sending.send(cassette, place, report, attempt.item.config)
             seen = place.seen_by(view_of_main(attempt.item.config))

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from glob import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pytest
@@ -32,10 +32,11 @@ from pytest_templates.commands.survey import Survey, SurveyedStore, shown
 from pytest_templates.determinism.roles import write_nothing
 from pytest_templates.errors import SurveyError, UnknownName
 from pytest_templates.run.projects import project_of_run
-from pytest_templates.support.text import counted
+from pytest_templates.support.text import command_line, counted
 
 _FILE: Final = "--templates-adoption"
 _SNAPSHOTS: Final = "__snapshots__"
+_CERTAIN: Final = 20  # characters of a test's name that stand in that of its cassette, however much is cut
 
 
 def adopt(old: str, new: str, survey: Survey, say: Callable[[str], None], *, overwrite: bool) -> int:
@@ -56,13 +57,14 @@ def adopt(old: str, new: str, survey: Survey, say: Callable[[str], None], *, ove
     tests = surveyed.tests_of(_own_name(source, surveyed.store))
     if tests:
         raise SurveyError(f"{shown(source)} is the cassette of {', '.join(tests)}: it is moved when no test has it")
-    move = _Move(surveyed, _base(source, surveyed.store), _cassette_of(new, survey, surveyed))
+    move = _Move(surveyed, _base(source, surveyed.store), _cassette_of(new, survey, surveyed), new)
     if move.new == move.old:
         raise SurveyError(f"{shown(source)} is where {new} looks for it already")
-    taken = [] if overwrite else move.taken()
-    if taken:
-        raise SurveyError(f"{', '.join(taken)}: nothing is moved; --yes replaces what is there")
-    for line in move.make():
+    if not overwrite:
+        move.refuse_to_overwrite()
+    lines = move.lines()
+    move.make()
+    for line in lines:
         say(line)
     return 0
 
@@ -80,18 +82,22 @@ def adopt_all(survey: Survey, arguments: Sequence[str], say: Callable[[str], Non
         SurveyError: pytest does not start here.
     """
     adopted = 0
-    for test, old, new in _chosen(_missed(arguments), say):
+    for test, old, new, holds in _chosen(_missed(arguments), say):
         surveyed = next((one for one in survey.stores if new.is_relative_to(one.store.folder)), None)
         if surveyed is None or surveyed.tests_of(_own_name(old, surveyed.store)):
             continue
-        one = _Move(surveyed, _base(old, surveyed.store), new)
-        taken = one.taken()
-        if taken:
-            say(f"{test}: {shown(old)} fits, and {', '.join(taken)}: adopt {shown(old)} {test} --yes replaces that")
+        it = _Move(surveyed, _base(old, surveyed.store), new, test)
+        try:
+            it.refuse_to_overwrite()
+        except SurveyError as error:
+            say(f"{test}: {str(error).partition(';')[0]}; {_decide(old, test)}")
             continue
         adopted += 1
-        say(test)
-        for line in one.make() if move else one.lines():
+        first, *others = it.lines()
+        if move:
+            it.make()
+        say(f"{first}  {test}: {holds}")
+        for line in others:
             say(f"  {line}")
     what = f"{counted(adopted, 'cassette')} of a test that was renamed or moved"
     say("no test misses what a cassette without a test holds" if not adopted else what if move else f"{what}: {_YES}")
@@ -109,28 +115,44 @@ class _Move:
         surveyed: Where the cassettes lie.
         old: Where the cassette is, or would be if it were not one of another model.
         new: Where it is to be.
+        test: The node id of the test that gets it.
     """
 
     surveyed: SurveyedStore
     old: Path
     new: Path
+    test: str
 
-    def taken(self) -> list[str]:
-        """What is there already under the new names, and would be lost."""
-        found = [(new, len(load_cassette(new, self.surveyed.store))) for _, new in self._pairs()]
-        held = [f"{shown(new)} holds {counted(count, 'recording')} already" for new, count in found if count]
-        return [*held, *(f"{shown(new)} is there already" for _, new in self._snapshots() if new.exists())]
+    def refuse_to_overwrite(self) -> None:
+        """Raise where a recording would be lost.
+
+        Raises:
+            SurveyError: The text says what to do.
+        """
+        for _, new in self._pairs():
+            held = load_cassette(new, self.surveyed.store)
+            if held:
+                raise SurveyError(
+                    f"{shown(new)} holds {counted(len(held), 'recording')} already: nothing is moved; --yes replaces it"
+                )
+        for _, new in self._snapshots():
+            if new.exists():
+                raise SurveyError(f"{shown(new)} is there already: nothing is moved; --yes replaces it")
 
     def lines(self) -> list[str]:
-        """What moves where."""
+        """What is moved, the test's own cassette first."""
         store = self.surveyed.store
-        cassettes = [f"{shown(store.place(old))} -> {shown(store.place(new))}" for old, new in self._pairs()]
-        return [*cassettes, *(f"{shown(old)} -> {shown(new)}" for old, new in self._snapshots())]
+        pairs = [(store.place(old), store.place(new)) for old, new in self._pairs()]
+        taken = " (replaced)"
+        return [
+            *(f"{shown(old)} -> {shown(new)}" for old, new in pairs),
+            *(f"{shown(old)} -> {shown(new)}{taken if new.exists() else ''}" for old, new in self._snapshots()),
+        ]
 
-    def make(self) -> list[str]:
-        """Move the files, in the place of those that are there, and say where they were and are."""
+    def make(self) -> None:
+        """Move the files."""
         store = self.surveyed.store
-        pairs, snapshots, lines = self._pairs(), self._snapshots(), self.lines()
+        pairs, snapshots = self._pairs(), self._snapshots()
         with store.lock():
             for old, new in pairs:
                 if store.is_local:
@@ -143,22 +165,23 @@ class _Move:
             remove_empty(old.parent, old.parents[2])
         for old, _ in pairs:
             remove_empty(old.parent, store.folder)
-        return lines
 
     def _pairs(self) -> list[tuple[Path, Path]]:
         """The cassette, and those that were recorded with other models, with their new names."""
         store = self.surveyed.store
         name, new = (path.relative_to(store.folder) for path in (self.old, self.new))
-        own = sorted(path for path in store.paths() if _own_name(path, store) == name.as_posix())
+        own = [path for path in store.paths() if _own_name(path, store) == name.as_posix()]
+        own.sort(key=lambda path: path != self.old)
         return [(path, path.parents[len(name.parts) - 1] / new) for path in own]
 
     def _snapshots(self) -> list[tuple[Path, Path]]:
-        """The conversations of the old test that lie there, with the new names; none of a named cassette."""
+        """The conversations of the old test, with the new names; none where a cassette has a name of its own."""
         root = Path(self.surveyed.places[0].modules)
         folder = self.surveyed.store.folder
-        old, new = (root / path.relative_to(folder).with_suffix("") for path in (self.old, self.new))
-        if old.parent == root or not new.parent.with_suffix(".py").is_file():
+        old, new = (path.relative_to(folder).with_suffix("") for path in (self.old, self.new))
+        if len(old.parts) == 1 or not self._is_called_after(self.test):
             return []
+        old, new = root / old, root / new
         source, target = (one.parents[1] / _SNAPSHOTS / one.parent.name for one in (old, new))
         pairs = []
         for file in sorted(source.glob(f"{escape(old.name)}*.chat")):
@@ -166,6 +189,13 @@ class _Move:
             if rest[0] in ".~":
                 pairs.append((file, target / f"{new.name}{rest}"))
         return pairs
+
+    def _is_called_after(self, test: str) -> bool:
+        """Whether the new cassette is called after the test, and not by a marker."""
+        module, _, inside = test.partition("::")
+        parts = self.new.relative_to(self.surveyed.store.folder).with_suffix("").parts
+        function = inside.partition("[")[0].replace("::", ".")
+        return parts[-2:-1] == (PurePosixPath(module).stem,) and parts[-1].startswith(function[:_CERTAIN])
 
 
 def _rename(old: Path, new: Path) -> None:
@@ -224,11 +254,13 @@ class _Missed:
     Attributes:
         test: Its node id.
         cassette: Where it looks for its cassette.
+        requests: How many requests it has missed.
         orphans: The cassettes without a test that hold something of it, with how many of the missed requests.
     """
 
     test: str
     cassette: str
+    requests: int
     orphans: dict[str, int]
 
 
@@ -245,17 +277,37 @@ def _missed(arguments: Sequence[str]) -> list[_Missed]:
         return [_Missed(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
 
 
-def _chosen(missed: Sequence[_Missed], say: Callable[[str], None]) -> list[tuple[str, Path, Path]]:
-    """Which test gets which cassette: one that no other test has a better claim to; others are told."""
+def _chosen(missed: Sequence[_Missed], say: Callable[[str], None]) -> list[tuple[str, Path, Path, str]]:
+    """Which test gets which cassette, and how much that holds; what is not certain is told, with the command for it."""
     chosen = []
     for one in missed:
         best = _best(one)
         rivals = [other.test for other in missed if other is not one and _best(other) == best]
-        if len(best) > 1 or rivals:
-            say(f"{one.test}: several fit: {', '.join(map(shown, sorted(best)))}; name one: adopt OLD {one.test}")
-        else:
-            chosen.append((one.test, Path(*best), Path(one.cassette)))
+        if len(best) == 1 and not rivals and _is_certain(one, *best, missed):
+            chosen.append((one.test, Path(*best), Path(one.cassette), _holds(one, *best)))
+            continue
+        say(f"{one.test}: not certain whose recording it is:")
+        for path in sorted(best):
+            say(f"  {shown(Path(path))} {_holds(one, path)}; {_decide(Path(path), one.test)}")
     return chosen
+
+
+def _is_certain(one: _Missed, path: str, missed: Sequence[_Missed]) -> bool:
+    """Whether a cassette holds all that was missed, and is called like the test or fits no other, nor another it."""
+    own, found = Path(one.cassette), Path(path)
+    is_alike = own.name == found.name or own.parent == found.parent
+    is_only = len(one.orphans) == 1 and not any(path in other.orphans for other in missed if other is not one)
+    return one.orphans[path] == one.requests and (is_alike or is_only)
+
+
+def _holds(one: _Missed, path: str) -> str:
+    return f"holds {one.orphans[path]} of {counted(one.requests, 'request')} that it asks"
+
+
+def _decide(old: Path, test: str) -> str:
+    """The command that gives a test a cassette."""
+    words = ["python", "-m", "pytest_templates", "cassettes", "adopt", shown(old), test]
+    return f"to give it that: {command_line(words)}"
 
 
 def _best(missed: _Missed) -> frozenset[str]:
@@ -279,9 +331,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """See to it that nothing is recorded, and nothing written, and that the tests run here: they are few."""
+    """See to it that nothing is recorded, nothing written, and no test run in another process."""
     write_nothing(config)
-    config.option.numprocesses, config.option.dist, config.option.tx = 0, "no", []  # of pytest-xdist
+    for name, value in (("numprocesses", 0), ("distload", False), ("dist", "no"), ("tx", [])):  # of pytest-xdist
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -300,6 +354,7 @@ class MissedTests:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._cassettes: dict[str, str] = {}
+        self._requests = Counter[str]()
         self._orphans: dict[str, Counter[str]] = {}
 
     @pytest.hookimpl(trylast=True)
@@ -318,12 +373,13 @@ class MissedTests:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take what a test has missed."""
         for found in ORPHANS.all_of(report):
-            self._orphans.setdefault(report.nodeid, Counter()).update(found)
+            self._orphans.setdefault(report.nodeid, Counter()).update(found["held"])
+            self._requests[report.nodeid] += found["missed"]
 
     def pytest_sessionfinish(self) -> None:
         """Write it."""
         rows = [
-            {"test": test, "cassette": self._cassettes[test], "orphans": found}
+            {"test": test, "cassette": self._cassettes[test], "requests": self._requests[test], "orphans": found}
             for test, found in self._orphans.items()
             if test in self._cassettes
         ]

@@ -22,6 +22,18 @@ def test_old(llm_snapshot):
 def test_greets(name):
     ask(connect("openai:small", base_url=os.environ["CHAT_URL"], api_key="x"), name)
 """
+TWO_QUESTIONS = """
+import os
+
+@pytest.mark.llm_cassette
+def test_one():
+    model = connect("openai:small", base_url=os.environ["CHAT_URL"], api_key="x")
+    for text in ("Nobody asked this.", "Hello."):
+        try:
+            ask(model, text)
+        except Exception:
+            pass
+"""
 PROGRAM = """
 from antiphon import *
 
@@ -105,6 +117,71 @@ def test_all_are_found_by_what_their_tests_ask(renamed, cassettes):
     assert not (project.path / "cassettes/test_it").exists()
     project.run().assert_outcomes(passed=3)
     assert cassettes("adopt").out == "no test misses what a cassette without a test holds\n"
+
+
+def test_recordings_of_another_model_are_not_overwritten_unasked(renamed, cassettes):
+    project = renamed(TESTS.replace("test_old", "test_new"))
+    folder = project.path / "cassettes"
+    other = folder / "a=m_x-01234567/test_it"
+    other.mkdir(parents=True)
+    content = (folder / "test_it/test_greets[ada].yaml").read_bytes()
+    for name in ("test_old", "test_new"):
+        (other / f"{name}.yaml").write_bytes(content)
+    before = files(project)
+
+    outcome = cassettes("adopt", "--yes")
+
+    assert "a=m_x-01234567/test_it/test_new.yaml holds 1 recording already: nothing is moved" in outcome.out
+    assert files(project) == before
+    (other / "test_new.yaml").unlink()
+    moved = cassettes("adopt", "--yes").out
+    assert moved.count("test_it/test_old.yaml -> cassettes/test_it/test_new.yaml") == 1
+    assert moved.count("a=m_x-01234567/test_it/test_old.yaml -> ") == 1
+
+
+def test_all_are_found_where_tests_are_distributed(renamed, cassettes):
+    project = renamed(TESTS.replace("test_old", "test_new"))
+    project.path.joinpath("pytest.ini").write_text("[pytest]\naddopts = -n 2 --dist loadfile\n")
+
+    assert "holds 1 of 1 request that it asks" in cassettes("adopt").out
+
+
+def test_a_snapshot_that_is_there_is_replaced_only_when_that_is_asked_for(renamed, cassettes):
+    project = renamed(TESTS.replace("test_old", "test_new"))
+    taken = project.path / "__snapshots__/test_it/test_new.chat"
+    taken.write_text("mine")
+
+    refused = cassettes("adopt", "test_it/test_old", "test_it.py::test_new")
+    stays = taken.read_text()
+    replaced = cassettes("adopt", "test_it/test_old", "test_it.py::test_new", "--yes")
+
+    assert (refused.status, stays) == (2, "mine")
+    assert "test_new.chat is there already: nothing is moved; --yes replaces it" in refused.err
+    assert "test_new.chat (replaced)" in replaced.out
+    assert taken.read_text() != "mine"
+
+
+def test_snapshots_stay_where_the_cassette_has_a_name_of_its_own(renamed, cassettes):
+    named = TESTS.replace("llm_cassette\ndef test_old", 'llm_cassette("shared")\ndef test_new')
+    project = renamed(named)
+
+    outcome = cassettes("adopt", "test_it/test_old", "test_it.py::test_new")
+
+    assert outcome.status == 0
+    assert "__snapshots__/test_it/test_old.chat" in files(project)
+    assert ".chat" not in outcome.out
+
+
+def test_one_question_in_common_is_no_proof(renamed, cassettes):
+    project = renamed(TWO_QUESTIONS, "test_else.py")
+    before = files(project)
+
+    outcome = cassettes("adopt", "--yes")
+
+    assert (
+        "test_old.yaml holds 1 of 2 requests that it asks; to give it that: python -m pytest_templates" in outcome.out
+    )
+    assert files(project) == before
 
 
 def test_files_that_git_knows_are_moved_in_git(renamed, cassettes):
