@@ -283,8 +283,9 @@ def _chosen(missed: Sequence[_Missed], say: Callable[[str], None]) -> list[tuple
     for one in missed:
         best = _best(one)
         rivals = [other.test for other in missed if other is not one and _best(other) == best]
-        if len(best) == 1 and not rivals and _is_certain(one, *best, missed):
-            chosen.append((one.test, Path(*best), Path(one.cassette), _holds(one, *best)))
+        [path, *others] = best
+        if not others and not rivals and _is_certain(one, path, missed):
+            chosen.append((one.test, Path(path), Path(one.cassette), _holds(one, path)))
             continue
         say(f"{one.test}: not certain whose recording it is:")
         for path in sorted(best):
