@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_templates.cassettes.format.media import LEAST
-from pytest_templates.commands.cassettes_check import check_files
+from pytest_templates.commands.main import main
 from pytest_templates.errors import CassetteMiss
 
 CONTENT = bytes(range(256)) * 2
@@ -42,7 +42,7 @@ def test_a_picture_is_kept_as_its_digest_and_found_by_it(project, chat_server):
     project.run().assert_outcomes(passed=1)
 
     cassette.write_text(text.replace(KEPT, b64encode(CONTENT).decode()), "utf-8")  # as it was written before
-    check_files([cassette], print, fix=True)
+    main(["cassettes", "check", "--fix", "--folder", str(cassette.parent), str(cassette)])
     project.run().assert_outcomes(passed=1)
 
     (project.path / "picture").write_bytes(CONTENT[::-1])

@@ -83,11 +83,12 @@ def test_all_keeps_nothing_but_what_this_run_recorded(cassette: Any, server: Any
     assert prompts(path) == ["two", "three"]
 
 
-def test_all_replaces_a_damaged_file(cassette: Any, server: Any, path: Path) -> None:
+def test_all_replaces_no_damaged_file(cassette: Any, server: Any, path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("damaged")
-    record(cassette, server, "one", mode="all")
-    assert prompts(path) == ["one"]
+    with pytest.raises(CassetteError, match="is no cassette"):
+        record(cassette, server, "one", mode="all")
+    assert path.read_text() == "damaged"
 
 
 def test_a_run_that_recorded_nothing_writes_nothing(cassette: Any, server: Any, path: Path) -> None:

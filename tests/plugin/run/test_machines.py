@@ -272,7 +272,7 @@ def test_a_run_fails_where_it_cannot_keep_what_a_worker_sends(project, started):
     result.assert_outcomes(passed=3, deselected=0)
     cassette, snapshot = (f"{project.path}/{one}" for one in ("cassettes/test_it/test_own[0].yaml", CHAT))
     project.says(
-        result, f"test_own[0], in what its worker sent: CassetteError: {cassette}: the cassette cannot be read"
+        result, f"test_own[0], in what its worker sent: CassetteError: {cassette}: the cassette cannot be written"
     )
     project.says(
         result, f"test_own[0], in what its worker sent: TestingError: {snapshot}: the snapshot cannot be written"

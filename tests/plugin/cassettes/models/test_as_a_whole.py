@@ -35,7 +35,7 @@ from pytest_templates import CassetteError, CassetteMiss, Fail, Stream, assert_m
 from pytest_templates.cassettes.cassette import open_cassette
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.storage.store import load_cassette
-from pytest_templates.commands.cassettes_check import check_files
+from pytest_templates.commands.main import main
 from pytest_templates.scripting.model import ScriptedModel
 
 
@@ -503,7 +503,7 @@ def test_a_recording_that_was_edited_into_nonsense_is_said(damage: str, own: Any
         own().send(session)
         opened.save()
     path.write_text(path.read_text("utf-8").replace("content: Paris.", damage), "utf-8")
-    check_files([path], print, fix=True)
+    main(["cassettes", "check", "--fix", "--folder", str(path.parent), str(path)])
 
     with cassette("none"), pytest.raises(CassetteError, match="the recorded answer of model 'test:own' cannot be read"):
         own().send(session)

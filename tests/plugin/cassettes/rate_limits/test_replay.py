@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pytest_templates.commands.cassettes_check import check_files
+from pytest_templates.commands.main import main
 
 CLIENTS = '''
 import asyncio
@@ -206,7 +206,7 @@ def recorded(project, tests: str) -> None:
     for path in (project.path / "cassettes").rglob("*.yaml"):
         text, found = re.subn(r"retry-after-ms: .*", "retry-after: '110'", path.read_text(encoding="utf-8"))
         path.write_text(text, encoding="utf-8")
-        check_files([path], print, fix=True)
+        main(["cassettes", "check", "--fix", "--folder", str(path.parent), str(path)])
         limits += found
     assert limits
 
