@@ -32,8 +32,6 @@ ROOMS = [  # in the order of their parts of the summary
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the hooks that projects may implement, and the rooms."""
     pluginmanager.add_hookspecs(hooks)
-    for (
-        room
-    ) in ROOMS:  # not as `pytest_plugins`: that searches all installed packages for each name, and rewrites asserts
+    for room in ROOMS:  # not `pytest_plugins`, which would search all that is installed for each, and rewrite asserts
         if not pluginmanager.is_blocked(room):
             pluginmanager.register(import_module(room), room)
