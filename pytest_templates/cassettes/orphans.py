@@ -21,7 +21,7 @@ import pytest
 from pytest_templates.cassettes.collection import CollectedPlace, CollectedTests, collection_of
 from pytest_templates.cassettes.identity import inside_of
 from pytest_templates.cassettes.matching import Matcher
-from pytest_templates.cassettes.paths import without_overrides
+from pytest_templates.cassettes.paths import own_name
 from pytest_templates.cassettes.places import Place, place_of, store_in
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import is_known, key_of_name
@@ -110,12 +110,12 @@ class Orphans:
         """The cassettes whose tests are gone, as far as their modules tell."""
         collected = _Collected(collection_of(self._config).of_this_process, self._config)
         with suppress(OSError):  # what cannot be read is found by `cassettes check`; this is about a missing recording
-            return [path for path in store.paths() if collected.has_no_test(_own_name(path, store), store.folder)]
+            return [path for path in store.paths() if collected.has_no_test(own_name(path, store.folder), store.folder)]
         return []
 
     def _is_named(self, path: Path, store: Store) -> bool:
         """Whether a marker in a module that was not collected may name a cassette."""
-        return _own_name(path, store).removesuffix(".yaml") in _named_in(Path(self._place.modules), self._config)
+        return own_name(path, store.folder).removesuffix(".yaml") in _named_in(Path(self._place.modules), self._config)
 
 
 _NOT_SEARCHED: Final = (
@@ -230,7 +230,3 @@ def _index(paths: Sequence[Path], store: Store, key: Callable[[Interaction], byt
             for request in dict.fromkeys(map(key, load_cassette(path, store))):
                 index.setdefault(request, []).append(path)
     return index
-
-
-def _own_name(path: Path, store: Store) -> str:
-    return without_overrides(path.relative_to(store.folder).as_posix())

@@ -39,6 +39,11 @@ def overridden_path(path: Path, root: Path, overrides: Sequence[object]) -> Path
     return root / safe_name(",".join(sorted(map(str, overrides)))) / path.relative_to(root)
 
 
+def own_name(path: Path, root: Path) -> str:
+    """The path of a test's own cassette in the folder of all, for the file of any of its cassettes."""
+    return without_overrides(path.relative_to(root).as_posix())
+
+
 def without_overrides(name: str) -> str:
     """The path of a test's own cassette, for the path of any of its cassettes in the folder of all."""
     first, _, rest = name.partition("/")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -22,13 +21,13 @@ import pytest
 
 from pytest_templates.cassettes.identity import path_for
 from pytest_templates.cassettes.options import MARKER
-from pytest_templates.cassettes.paths import without_overrides
+from pytest_templates.cassettes.paths import own_name
 from pytest_templates.cassettes.places import place_of, store_in
 from pytest_templates.cassettes.plugin import ORPHANS
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.commands.cassettes_prune import remove_empty
 from pytest_templates.commands.cassettes_show import find_cassette, path_of_test
-from pytest_templates.commands.survey import Survey, SurveyedStore, shown
+from pytest_templates.commands.survey import Survey, SurveyedStore, ask_pytest, shown
 from pytest_templates.determinism.roles import write_nothing
 from pytest_templates.errors import SurveyError, UnknownName
 from pytest_templates.run.projects import project_of_run
@@ -54,7 +53,7 @@ def adopt(old: str, new: str, survey: Survey, say: Callable[[str], None], *, ove
         SurveyError: The cassette has a test, or the test has recordings already.
     """
     surveyed, source = _cassette_named(old, survey)
-    tests = surveyed.tests_of(_own_name(source, surveyed.store))
+    tests = surveyed.tests_of(own_name(source, surveyed.store.folder))
     if tests:
         raise SurveyError(f"{shown(source)} is the cassette of {', '.join(tests)}: it is moved when no test has it")
     move = _Move(surveyed, _base(source, surveyed.store), _cassette_of(new, survey, surveyed), new)
@@ -84,7 +83,7 @@ def adopt_all(survey: Survey, arguments: Sequence[str], say: Callable[[str], Non
     adopted = 0
     for test, old, new, holds in _chosen(_missed(arguments), say):
         surveyed = next((one for one in survey.stores if new.is_relative_to(one.store.folder)), None)
-        if surveyed is None or surveyed.tests_of(_own_name(old, surveyed.store)):
+        if surveyed is None or surveyed.tests_of(own_name(old, surveyed.store.folder)):
             continue
         it = _Move(surveyed, _base(old, surveyed.store), new, test)
         try:
@@ -170,7 +169,7 @@ class _Move:
         """The cassette, and those that were recorded with other models, with their new names."""
         store = self.surveyed.store
         name, new = (path.relative_to(store.folder) for path in (self.old, self.new))
-        own = [path for path in store.paths() if _own_name(path, store) == name.as_posix()]
+        own = [path for path in store.paths() if own_name(path, store.folder) == name.as_posix()]
         own.sort(key=lambda path: path != self.old)
         return [(path, path.parents[len(name.parts) - 1] / new) for path in own]
 
@@ -238,13 +237,9 @@ def _cassette_of(test: str, survey: Survey, surveyed: SurveyedStore) -> Path:
     )
 
 
-def _own_name(path: Path, store: Store) -> str:
-    return without_overrides(path.relative_to(store.folder).as_posix())
-
-
 def _base(path: Path, store: Store) -> Path:
     """The cassette without the folder of other models."""
-    return store.folder / _own_name(path, store)
+    return store.folder / own_name(path, store.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +263,7 @@ def _missed(arguments: Sequence[str]) -> list[_Missed]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "missed.json")
         words = ["-p", __name__, _FILE, str(file), "-q", "-k", "", "-m", "", "-o", f"cache_dir={folder}", *arguments]
-        run = subprocess.run(  # noqa: S603 - pytest
-            [sys.executable, "-m", "pytest", *words], capture_output=True, text=True, errors="replace", check=False
-        )
-        if not file.exists():
-            last = [line for line in (run.stderr + run.stdout).splitlines() if line.strip()][-1:]
-            raise SurveyError(f"pytest does not start here: {''.join(last)}")
+        ask_pytest(words, file)
         return [_Missed(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
 
 

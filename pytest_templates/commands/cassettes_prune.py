@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -15,7 +13,7 @@ from pytest_templates.cassettes.shared import drop, unplayed_by_all
 from pytest_templates.cassettes.storage.catalog import is_known, orphans
 from pytest_templates.cassettes.storage.journal import LeftJournal, left_journals, remove_journal
 from pytest_templates.cassettes.storage.store import Store, load_cassette
-from pytest_templates.commands.survey import Survey, SurveyedStore, shown
+from pytest_templates.commands.survey import Survey, SurveyedStore, ask_pytest, shown
 from pytest_templates.errors import SurveyError, UnknownName
 from pytest_templates.reporting.document import Report, Test, read
 from pytest_templates.support.files import shown_in
@@ -124,11 +122,7 @@ def replayed(arguments: Sequence[str]) -> Report:
     with TemporaryDirectory() as folder:
         file = Path(folder, "run.json")
         words = ["--templates-record=none", f"--templates-json={file}", "-q", "-k", "", "-m", "", *arguments]
-        command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={folder}", *words]
-        run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - pytest
-        if not file.exists():
-            last = [line for line in (run.stderr + run.stdout).splitlines() if line.strip()][-1:]
-            raise SurveyError(f"pytest does not start here: {''.join(last)}")
+        ask_pytest(["-o", f"cache_dir={folder}", *words], file)
         return read(file)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
-from pytest_templates.cassettes.paths import cassette_path, without_overrides
+from pytest_templates.cassettes.paths import cassette_path, own_name
 from pytest_templates.cassettes.reading.llm import answer_of, model_of, readable_prompt
 from pytest_templates.cassettes.recorded import Interaction
 from pytest_templates.cassettes.storage.catalog import cassettes_in, says_ours
@@ -59,16 +59,12 @@ def cassettes_of_module(module: Path, survey: Survey) -> list[tuple[Store, Path]
         (one.store, path)
         for one in survey.stores
         for path in cassettes_in(one.store)
-        if any(test.startswith(f"{name}::") for test in one.tests_of(_own_name(path, one.store)))
+        if any(test.startswith(f"{name}::") for test in one.tests_of(own_name(path, one.store.folder)))
     ]
     if not found:
         error = survey.found["errors"].get(name, "") if survey.found else ""
         raise UnknownName(f"{module}: {error or 'no test in it has a cassette yet'}")
     return found
-
-
-def _own_name(path: Path, store: Store) -> str:
-    return without_overrides(path.relative_to(store.folder).as_posix())
 
 
 def check_is_cassette(path: Path) -> None:

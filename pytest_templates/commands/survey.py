@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypedDict
@@ -156,12 +156,21 @@ def _checked(survey: Survey) -> Survey:
 def _surveyed(*arguments: str) -> Survey:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "survey.json")
-        command = [sys.executable, "-m", "pytest", "-p", __name__, _FILE, str(file), *arguments]
-        run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - pytest
-        if not file.exists():
-            raise SurveyError(f"pytest does not start here: {_reason(run)}")
+        ask_pytest(["-p", __name__, _FILE, str(file), *arguments], file)
         answer: Answer = json.loads(file.read_text(encoding="utf-8"))
     return Survey(Path(answer["root"]), tuple(_by_store(answer)), answer["found"])
+
+
+def ask_pytest(arguments: Sequence[str], file: Path) -> None:
+    """Run pytest in a process of its own, which writes its answer to a file.
+
+    Raises:
+        SurveyError: It has written none: it does not start here.
+    """
+    command = [sys.executable, "-m", "pytest", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - pytest
+    if not file.exists():
+        raise SurveyError(f"pytest does not start here: {_reason(run)}")
 
 
 def _by_store(answer: Answer) -> Iterable[SurveyedStore]:
