@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias, cast
 
@@ -78,7 +79,7 @@ class Call(Value):
     inner: tuple[str, ...] = ()
     fault: str | None = None
 
-    @property
+    @cached_property  # a page adds up each call five times
     def row(self) -> CallRow:
         """The call as rooms pass it on."""
         return cast("CallRow", self.model_dump())
