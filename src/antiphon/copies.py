@@ -84,37 +84,22 @@ class Copier:
 
     def __call__(self, value: T) -> T:
         """The copy of a value."""
-        kind = type(value)
+        kind: Any = type(value)
         if kind in ATOMS:
             return value
         known = self._memo.get(id(value))
         if known is not None:
-            return cast("T", known[1])
-        copy_container = _CONTAINERS.get(kind)
-        if copy_container is not None:
-            return cast("T", copy_container(self, value))
-        if isinstance(value, self._sharing):
-            return value
-        return cast("T", self._copy_object(value))
+            copy: T = known[1]
+        elif kind in _CONTAINERS:
+            copy = _CONTAINERS[kind](self, value)
+        else:
+            copy = value if isinstance(value, self._sharing) else _way_to_copy(kind)(self, value)
+        return copy
 
     def remember(self, value: Any, copy: T) -> T:
         """Let ``copy`` stand for ``value`` wherever it is met from now on."""
         self._memo[id(value)] = (value, copy)
         return copy
-
-    def _copy_object(self, value: Any) -> Any:
-        kind = type(value)
-        if hasattr(kind, "__isolate__"):
-            return value.__isolate__(self)
-        if kind is types.MethodType:
-            return self._copy_method(value)
-        if is_shared(cast("Hashable", kind)):
-            return value
-        if isinstance(value, BaseModel):
-            return self.copy_pydantic(value)
-        if hasattr(kind, "__deepcopy__"):
-            return self._copy_by_its_own_means(value)
-        return self._rebuild(value)
 
     def copy_pydantic(self, value: M) -> M:
         """A copy of a pydantic object, and of everything it holds; the one object of its class is shared."""
@@ -131,17 +116,41 @@ class Copier:
             if type(item) not in ATOMS:
                 values[name] = self(item)
 
-    def _copy_method(self, method: types.MethodType) -> Any:
+    def isolate(self, value: Any) -> Any:
+        """What an object says is its copy."""
+        return value.__isolate__(self)
+
+    def share(self, value: Any) -> Any:
+        """The object itself."""
+        return value
+
+    def copy_method(self, method: types.MethodType) -> Any:
+        """The method of a copy."""
         owner = self(method.__self__)
         return method if owner is method.__self__ else types.MethodType(method.__func__, owner)
 
-    def _copy_by_its_own_means(self, value: Any) -> Any:
+    def copy_by_its_own_means(self, value: Any) -> Any:
+        """The copy that an object makes of itself."""
         try:
             return self.remember(value, value.__deepcopy__({}))
         except Exception:  # noqa: BLE001  # an object that cannot be copied is shared
             return value
 
-    def _rebuild(self, value: Any) -> Any:
+    def copy_plain(self, value: Any) -> Any:
+        """The copy of an object that is no more than its attributes."""
+        copy = self.remember(value, object.__new__(type(value)))
+        try:
+            held = vars(copy)
+            held.update(vars(value))
+            self._copy_values(held)
+        except RecursionError:
+            raise
+        except Exception:  # noqa: BLE001  # an object that cannot be copied is shared
+            return self.remember(value, value)
+        return copy
+
+    def rebuild(self, value: Any) -> Any:
+        """The copy of an object by what it tells ``pickle`` of itself."""
         try:
             reduced = value.__reduce_ex__(4)
         except Exception:  # noqa: BLE001  # an object that cannot be copied is shared
@@ -322,6 +331,34 @@ _CONCURRENCY = frozenset({
     *("threading", "_thread", "queue", "_queue", "asyncio", "_asyncio", "concurrent", "multiprocessing"),
     *("contextvars", "_contextvars", "weakref", "socket", "_socket", "ssl", "_ssl", "select", "anyio", "trio"),
 })  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _way_to_copy(kind: type[Any]) -> Callable[[Copier, Any], Any]:
+    """How objects of a class are copied, which is no container."""
+    if hasattr(kind, "__isolate__"):
+        return Copier.isolate
+    if kind is types.MethodType:
+        return Copier.copy_method
+    if is_shared(cast("Hashable", kind)):
+        return Copier.share
+    if issubclass(kind, BaseModel):
+        return Copier.copy_pydantic
+    if hasattr(kind, "__deepcopy__"):
+        return Copier.copy_by_its_own_means
+    return Copier.copy_plain if _is_plain(kind) else Copier.rebuild
+
+
+_HOW_OBJECTS_ARE_MADE = (
+    *("__new__", "__getattribute__", "__reduce__", "__reduce_ex__"),
+    *("__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__"),
+)
+
+
+def _is_plain(kind: type[Any]) -> bool:
+    """Whether the objects of a class are no more than their attributes, as far as it does not say otherwise."""
+    says_nothing = all(getattr(kind, name, None) is getattr(object, name, None) for name in _HOW_OBJECTS_ARE_MADE)
+    return says_nothing and kind.__dictoffset__ != 0 and not any(vars(base).get("__slots__") for base in kind.__mro__)
 
 
 @lru_cache(maxsize=1024)

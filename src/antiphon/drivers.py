@@ -30,12 +30,16 @@ def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Mes
         streaming: Whether models are listened to while they speak.
     """
     steps = _Steps(script, run)
+    hands_out = steps.hands_out
     try:
         for step in steps:
-            if not isinstance(step, Effect):
-                if steps.say(step):
+            if type(step) is Message or not isinstance(step, Effect):
+                if not steps.say(step):
+                    continue
+                if hands_out:
                     steps.suspend()
-                    yield step
+                yield step
+                if hands_out:
                     steps.resume()
             elif streaming:
                 yield from steps.listen(step)
@@ -58,13 +62,17 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
         streaming: Whether models are listened to while they speak.
     """
     steps = _Steps(script, run)
+    hands_out = steps.hands_out
     listening: AsyncGenerator[Event] | None = None
     try:
         for step in steps:
-            if not isinstance(step, Effect):
-                if steps.say(step):
+            if type(step) is Message or not isinstance(step, Effect):
+                if not steps.say(step):
+                    continue
+                if hands_out:
                     steps.suspend()
-                    yield step
+                yield step
+                if hands_out:
                     steps.resume()
             elif streaming:
                 listening = steps.alisten(step)
@@ -86,9 +94,11 @@ class _Steps:
 
     Attributes:
         session: The session that the script returned; not set before its end.
+        hands_out: Whether somebody may do something between two steps: the program, or a template that goes through
+            another one by itself.
     """
 
-    __slots__ = ("_call", "_do", "_is_outermost", "_resume", "_run", "_script", "_value", "session")
+    __slots__ = ("_call", "_do", "_is_outermost", "_resume", "_run", "_script", "_value", "hands_out", "session")
 
     session: Session
 
@@ -96,10 +106,12 @@ class _Steps:
         self._script = script
         self._run = run
         self._is_outermost = run.path is None  # not one that a template goes through to render another by itself
+        self.hands_out = run.is_handed_out or not self._is_outermost
         context = run.context if self._is_outermost else None  # within another the script runs there already
         self._call: Callable[..., Any] = _here if context is None else context.run
-        # Where nothing is handed out, the templates are at work from end to end.
-        self._do: Callable[..., Any] = self._called_at_work if run.is_handed_out else self._call
+        self._do: Callable[..., Any] = self._call
+        if run.is_handed_out:  # else the templates are at work from end to end
+            self._do = self._at_work if context is None else self._at_work_there
         self._resume: Callable[[Any], Step] = script.send
         self._value: Any = None
 
@@ -138,7 +150,7 @@ class _Steps:
 
     def say(self, step: object) -> bool:
         """Count a message, and let an event pass; returns whether it may be yielded."""
-        if isinstance(step, Event):
+        if type(step) is not Message and isinstance(step, Event):
             return True
         if not isinstance(step, Message):
             self._fail(
@@ -203,7 +215,7 @@ class _Steps:
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
 
-    def _called_at_work(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _at_work_there(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return self._call(self._at_work, function, *arguments)
 
     def _at_work(self, function: Callable[..., Any], *arguments: Any) -> Any:

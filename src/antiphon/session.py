@@ -190,16 +190,9 @@ class Run:
             return self.template.template_id
         return _ITERATION.sub("", self.path or "")
 
-    @contextmanager
-    def asking(self, model: object, chosen_by: ChosenBy, request: Request) -> Iterator[None]:
-        """Put a question to a model: whose choice it was, and what is asked for beside the messages."""
-        self.asked = (model, chosen_by)
-        self.request = request
-        try:
-            yield
-        finally:
-            self.asked = None
-            self.request = ANY_TEXT
+    def asking(self, model: object, chosen_by: ChosenBy, request: Request) -> Question:
+        """Put a question to a model in a ``with``: whose choice it was, and what is asked for beside the messages."""
+        return Question(self, model, chosen_by, request)
 
     @contextmanager
     def several_tools(self) -> Iterator[None]:
@@ -240,6 +233,8 @@ class Run:
 
     def adopt_calls(self, trace: Trace) -> None:
         """Keep the calls that another session recorded on its own."""
+        if not (trace.calls or trace.tools):
+            return
         known = {id(one) for one in (*self.trace.calls, *self.trace.tools)}
         self.trace.calls.extend(call for call in trace.calls if id(call) not in known)
         self.trace.tools.extend(run for run in trace.tools if id(run) not in known)
@@ -267,6 +262,23 @@ class Run:
         self.silent_turns += 1
         if self.max_messages is not None and self.silent_turns >= _MOST_SILENT_TURNS:
             raise MessageLimitExceeded(self.root, self.max_messages, silent_turns=self.silent_turns)
+
+
+class Question:
+    """A question that is put to a model, for the length of a ``with``."""
+
+    __slots__ = ("_asked", "_request", "_run")
+
+    def __init__(self, run: Run, model: object, chosen_by: ChosenBy, request: Request) -> None:
+        self._run = run
+        self._asked = model, chosen_by
+        self._request = request
+
+    def __enter__(self) -> None:
+        self._run.asked, self._run.request = self._asked, self._request
+
+    def __exit__(self, *_: object) -> None:
+        self._run.asked, self._run.request = None, ANY_TEXT
 
 
 # The run whose templates are at work: referred to weakly, since what has copied the context may be kept for long.

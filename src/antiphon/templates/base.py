@@ -292,6 +292,8 @@ class Template(Shared, ABC):
         return tuple(child.template_id or f"{child.kind}-{place}" for place, child in enumerate(self.children, 1))
 
     def _place_of(self, child: Template) -> str:
+        if child is self:
+            return self.template_id or self.kind
         for other, place in zip(self.children, self.places, strict=True):
             if other is child:
                 return place
