@@ -12,7 +12,7 @@ from pytest_templates.redaction.names import refuse_secret_name
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.markers import Marker, reason_of
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.engine import is_name_of_double
@@ -93,7 +93,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"calls real models ({reason}), in runs with --templates-live"))
 
 
-class LiveCalls:
+class LiveCalls(Feature):
     """Refuses calls of real models, except in tests that are marked for them."""
 
     @hookimpl(tryfirst=True)

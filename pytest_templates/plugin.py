@@ -7,6 +7,7 @@ load nothing heavy: what a room works with is imported when an option, a marker 
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 
 import pytest
 
@@ -34,4 +35,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hooks)
     for room in ROOMS:  # not `pytest_plugins`, which would search all that is installed for each, and rewrite asserts
         if not pluginmanager.is_blocked(room):
-            pluginmanager.register(import_module(room), room)
+            pluginmanager.register(_for_pytest(import_module(room)), room)
+
+
+def _for_pytest(room: ModuleType) -> ModuleType:
+    """A room with its hooks and fixtures alone: pytest looks at every name of a plugin, and a module imports many."""
+    part = ModuleType(room.__name__, room.__doc__)
+    vars(part).update(
+        (name, found) for name, found in vars(room).items() if name.startswith("pytest_") or isinstance(found, _FIXTURE)
+    )
+    return part
+
+
+_FIXTURE = type(pytest.fixture(lambda: None))

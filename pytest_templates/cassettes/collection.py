@@ -13,6 +13,7 @@ from _pytest.pathlib import ImportPathMismatchError  # pytest has no public name
 from pytest_templates.cassettes.identity import identity_of, path_for
 from pytest_templates.cassettes.options import MARKER, CassetteMark
 from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
+from pytest_templates.run.features import Feature
 from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.processes import is_worker, worker_output
 from pytest_templates.run.projects import Project, project_at
@@ -62,7 +63,7 @@ class CollectedTests(TypedDict):
     errors: dict[str, str]
 
 
-class Collector:
+class Collector(Feature):
     """Notes what pytest collects in this process.
 
     Tests count from the moment they are collected: one that is deselected afterwards has its cassette all the same.
@@ -153,7 +154,7 @@ class Collector:
             return None
 
 
-class RunCollection:
+class RunCollection(Feature):
     """What all processes of a run have collected.
 
     Args:
@@ -181,7 +182,7 @@ class RunCollection:
         return collected[0] if all(one is not None and one["whole"] for one in collected) else None
 
 
-class Worker:
+class Worker(Feature):
     """Sends what a worker of pytest-xdist collected."""
 
     def __init__(self, collector: Collector) -> None:

@@ -17,7 +17,7 @@ from pytest_templates.redaction.logs import redacted_logs
 from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallSource, asked_in
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.late import late_failures_in
 from pytest_templates.run.machines import shares_folder, view_of_main
 from pytest_templates.run.processes import is_worker, worker_input
@@ -140,7 +140,7 @@ def _records(config: pytest.Config) -> bool:
     return RECORD.of(config) != "none" and not config.option.collectonly
 
 
-class Cassettes:
+class Cassettes(Feature):
     """Opens the cassettes of marked tests, and keeps what went well.
 
     The run has an id, the same in all of its processes, by which its recordings are known from older ones.
@@ -327,7 +327,7 @@ class Cassettes:
             redact(report, secrets_of() if cassette is None else cassette.secrets, attempt.item.config)
 
 
-class Summary:
+class Summary(Feature):
     """Adds up what became of the cassettes of all tests.
 
     Args:

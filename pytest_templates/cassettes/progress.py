@@ -15,7 +15,7 @@ from pytest_templates.cassettes.options import RECORD
 from pytest_templates.cassettes.places import CASSETTES
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallRow, CallSource, row_of
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.totals import Sum, cost_cell, sum_of
 from pytest_templates.support.clock import seconds
 from pytest_templates.support.files import shown_in
@@ -48,7 +48,7 @@ def recorded(rows: Iterable[CallRow]) -> Sum:
     return sum_of(row for row in rows if row["source"] == "recorded")
 
 
-class RecordingProgress:
+class RecordingProgress(Feature):
     """Shows, on a terminal, what was recorded so far.
 
     In a run without workers each call shows as it ends, with workers as their reports arrive.

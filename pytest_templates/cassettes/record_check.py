@@ -18,7 +18,7 @@ import pytest
 
 from pytest_templates.cassettes.options import RECORD, RECORD_CHECK
 from pytest_templates.run.attempt import Attempt, attempt_of
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import under_way_in
@@ -49,7 +49,7 @@ def watch(config: pytest.Config, key: pytest.StashKey[OpenCassette]) -> None:
             join(config, Summary(), "record-check-summary")
 
 
-class RecordCheck:
+class RecordCheck(Feature):
     """Plays tests that have recorded once more.
 
     Args:
@@ -113,7 +113,7 @@ class RecordCheck:
             UNCHECKED.put(report, why)
 
 
-class Summary:
+class Summary(Feature):
     """Counts the recordings that were not checked."""
 
     def __init__(self) -> None:

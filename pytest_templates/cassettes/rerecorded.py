@@ -10,6 +10,7 @@ import pytest
 
 from pytest_templates.cassettes.options import RECORD
 from pytest_templates.cassettes.places import store_with
+from pytest_templates.run.features import Feature
 from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
@@ -73,7 +74,7 @@ def report(cassette: OpenCassette, to: pytest.TestReport, config: pytest.Config)
     REPLACED.put(to, replaced)
 
 
-class Rerecorded:
+class Rerecorded(Feature):
     """Collects from every process what cassettes held, and reports what they hold instead.
 
     Args:

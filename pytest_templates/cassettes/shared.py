@@ -21,7 +21,7 @@ from pytest_templates.cassettes.options import MARKER, RECORD
 from pytest_templates.cassettes.places import Place, store_in, store_with
 from pytest_templates.cassettes.unused import wants_everything
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
@@ -114,7 +114,7 @@ def _parted(held: Sequence[Interaction], unplayed: Counter[str]) -> tuple[list[I
     return kept[::-1], dropped[::-1]
 
 
-class SharedCassettes:
+class SharedCassettes(Feature):
     """Knows what the tests of a run have left of each cassette; ``changed`` drops it when all tests have run.
 
     Args:

@@ -12,7 +12,7 @@ import pytest
 from pytest_templates.cassettes.collection import CollectedPlace, CollectedTests, RunCollection, collection_of, covers
 from pytest_templates.cassettes.options import RECORD, UNUSED
 from pytest_templates.cassettes.places import Place, store_in, store_with
-from pytest_templates.run.features import manager_of
+from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.projects import project_of_run
 from pytest_templates.run.report_data import ReportData
@@ -75,7 +75,7 @@ class Leftovers:
         return bool(self.unplayed or self.orphans)
 
 
-class Unused:
+class Unused(Feature):
     """Adds up what the tests of a run played, and reports what is left over.
 
     Args:

@@ -23,6 +23,7 @@ from pytest_templates.cassettes.places import Place
 from pytest_templates.cassettes.storage.remote import is_url
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import SurveyError
+from pytest_templates.run.features import Feature
 from pytest_templates.run.projects import project_of_run
 from pytest_templates.support.files import shown_in
 
@@ -219,7 +220,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(AnswerWriter(config, collector), "templates-survey-answer")
 
 
-class AnswerWriter:
+class AnswerWriter(Feature):
     """Writes the answer when everything is collected.
 
     Args:

@@ -12,7 +12,7 @@ import pytest
 from pytest_templates.coverage.points import RENDERED, TOOL, Coverage, ModelsByTemplate, Point, PointRow, from_rows
 from pytest_templates.run.attempt import attempt_of
 from pytest_templates.run.calls import CALLS
-from pytest_templates.run.features import hookimpl
+from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.processes import fail_run
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import under_way_in
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 POINTS: Final = ReportData[list[PointRow]]("coverage")  # those that the process has not sent before
 
 
-class CoverageSender:
+class CoverageSender(Feature):
     """Observes this process from when the engine is loaded, and sends what is new with the reports of its tests.
 
     Args:
@@ -67,7 +67,7 @@ class CoverageSender:
         self._listener.end()
 
 
-class CoverageReport:
+class CoverageReport(Feature):
     """Adds up what every process sends, and reports it at the end.
 
     Args:

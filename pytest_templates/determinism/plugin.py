@@ -6,7 +6,7 @@ import pytest
 
 from pytest_templates.determinism import roles
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SecondRun(folder), "templates-second")
 
 
-class CallSender:
+class CallSender(Feature):
     """Sends the calls of a test's models with its last report."""
 
     @hookimpl

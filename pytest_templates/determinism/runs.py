@@ -14,6 +14,7 @@ from pytest_templates.cassettes.reading.calls import RecordedCall
 from pytest_templates.determinism.rerun import ChangedEnvironment, run_again
 from pytest_templates.determinism.roles import FOLDER, PLAN, RECORDED_CALLS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
+from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import worker_input
 from pytest_templates.support.text import counted, visible_lines
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 
-class PlannedTests:
+class PlannedTests(Feature):
     """Deselects all tests but the planned ones.
 
     Args:
@@ -48,7 +49,7 @@ class PlannedTests:
         node.workerinput[PLAN] = sorted(self._plan)
 
 
-class SecondRun:
+class SecondRun(Feature):
     """Collects the outcomes of the tests, from every process, and writes them.
 
     Args:
@@ -75,7 +76,7 @@ class SecondRun:
         (self._folder / RESULT).write_text(text, encoding="utf-8")
 
 
-class FirstRun:
+class FirstRun(Feature):
     """Collects the calls of all tests, runs the tests again, and fails those whose calls are not the same.
 
     Args:

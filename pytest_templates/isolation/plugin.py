@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, get
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.markers import Marker, reason_of
 from pytest_templates.run.options import REPEATED, Option, Options
 from pytest_templates.run.processes import is_worker
@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         join(config, Summary(), "isolation-summary")
 
 
-class Isolation:
+class Isolation(Feature):
     """Lets a guard watch the subroutines of every test.
 
     Args:
@@ -183,7 +183,7 @@ class Isolation:
 GUARD: Final = pytest.StashKey["Guard | None"]()
 
 
-class TemplateEvents:
+class TemplateEvents(Feature):
     """Passes the templates that begin and end to the precise guard of the test under way.
 
     Args:
@@ -208,7 +208,7 @@ class TemplateEvents:
         return None if attempt is None else attempt.stash.get(GUARD, None)
 
 
-class Summary:
+class Summary(Feature):
     """Adds up what the guards of all tests found."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from pytest_templates.cassettes.plugin import CASSETTE
 from pytest_templates.cassettes.unused import wants_everything
 from pytest_templates.lock.rows import PROMPTS, RecordedFiles
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import fail_run, is_worker
@@ -88,7 +88,7 @@ def _locked(config: pytest.Config) -> Facts | None:
     return locked
 
 
-class PromptSender:
+class PromptSender(Feature):
     """Observes this process from when the engine is loaded, and sends what it saw with the last report of each test.
 
     Args:
@@ -145,7 +145,7 @@ class PromptSender:
         self._listener.end()
 
 
-class PromptLock:
+class PromptLock(Feature):
     """Adds up what every process sends, and compares it with the file or writes it at the end.
 
     Args:

@@ -12,7 +12,7 @@ import pytest
 from pytest_templates.cassettes.options import RECORD
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallRow
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 from pytest_templates.support.environment import placeholder_keys
@@ -94,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
             join(config, Summary(overrides), "model-overrides-summary")
 
 
-class ModelsInPlace:
+class ModelsInPlace(Feature):
     """Lets programs connect to models in tests that put others in place, and makes those fail that use none of them."""
 
     @hookimpl
@@ -119,7 +119,7 @@ class ModelsInPlace:
             attempt.failures.append(UnusedSteps(overrides.unused))
 
 
-class ModelOverrides:
+class ModelOverrides(Feature):
     """Lets templates call other models in tests of real models.
 
     Args:
@@ -143,7 +143,7 @@ class ModelOverrides:
             attempt.resources.enter_context(replacing_models(self._overrides))
 
 
-class Summary:
+class Summary(Feature):
     """Reports the overrides that have replaced no model.
 
     Args:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.junitxml import xml_key  # fixtures write to what it leads to, past the reports
 
+from pytest_templates.run.features import Feature
 from pytest_templates.run.report_data import ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _PARTS = ("longrepr", "sections", "user_properties", "wasxfail", ATTRIBUTE)
 _REDACTION = pytest.StashKey["Redaction"]()
 
 
-class Redaction:
+class Redaction(Feature):
     """Redacts what is said beside the reports of tests: warnings, headings of subtests, and properties in JUnit's file.
 
     Args:

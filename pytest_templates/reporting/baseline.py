@@ -12,6 +12,7 @@ from pytest_templates.reporting.document import read
 from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections, rules_of
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.reporting.terminal import width_of
+from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import fail_run
 from pytest_templates.support.text import table, visible_lines
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 
-class Baseline:
+class Baseline(Feature):
     """Compares the results with those of an earlier run when the run is over.
 
     Args:

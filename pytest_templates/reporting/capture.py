@@ -10,7 +10,7 @@ import pytest
 
 from pytest_templates.reporting.conversation_rows import CONVERSATION
 from pytest_templates.run.attempt import Attempt, attempt_of
-from pytest_templates.run.features import hookimpl
+from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _RECORDER: Final[pytest.StashKey[ConversationRecorder | None]] = pytest.StashKey()
 
 
-class ConversationCapture:
+class ConversationCapture(Feature):
     """Records what the engine tells, in the process that runs the tests, and sends it with their reports.
 
     Args:

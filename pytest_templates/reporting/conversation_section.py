@@ -11,7 +11,7 @@ import pytest
 
 from pytest_templates.redaction.reports import redaction_of
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl
+from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.processes import worker_input
 from pytest_templates.support.failures import error_text, is_left_early
 from pytest_templates.support.text import OUTSIDE, command_line, counted, folded, visible, visible_lines
@@ -33,7 +33,7 @@ _LOOKED_AT: Final = 20_000  # characters at either end of a message
 Redact = Callable[[str], str]
 
 
-class ConversationSections:
+class ConversationSections(Feature):
     """Adds to the report of a failure what was said last, in the process that ran the test.
 
     pytest shows it as it shows what was captured: with ``--show-capture=all``, which is the default, also with ``-q``,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.reporting.results import RunResults
+from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import fail_run
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def page_file(path: Path) -> ReportFile:
     return ReportFile("--templates-report", path, write, "the report is in")
 
 
-class ReportFiles:
+class ReportFiles(Feature):
     """Writes the results when the run is over.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import pytest
 
 from pytest_templates.run.attempt import Attempt, attempt_of
-from pytest_templates.run.features import hookimpl
+from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
@@ -47,7 +47,7 @@ _ERROR: Final = pytest.StashKey[BaseException | None]()  # that the phase to be 
 _BUILT_AT: Final = pytest.StashKey[dict[str, tuple[str, int]]]()  # by the path of the template
 
 
-class FailedCalls:
+class FailedCalls(Feature):
     """Sends with the report of a failure which template asked last, and where that was built.
 
     Args:
@@ -99,7 +99,7 @@ def _failing(calls: list[ModelCall], errors: list[BaseException]) -> ModelCall:
     return next((call for call in reversed(calls) if call.error is not None and id(call.error) in failing), calls[-1])
 
 
-class Annotations:
+class Annotations(Feature):
     """Prints the annotations when all tests were run, in the process that receives their reports.
 
     Args:

@@ -10,12 +10,12 @@ import pytest
 from pytest_templates.redaction.reports import redaction_of
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallRow
-from pytest_templates.run.features import hookimpl
+from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.totals import sum_of
 from pytest_templates.support.text import visible
 
 
-class JUnitProperties:
+class JUnitProperties(Feature):
     """Adds properties to the last report of a test that called models; pytest writes those of any report."""
 
     @hookimpl

@@ -14,7 +14,7 @@ import pytest
 from pytest_templates.reporting.conversation_section import TITLE, said_in
 from pytest_templates.reporting.files import check_writable
 from pytest_templates.reporting.results import RunResults
-from pytest_templates.run.features import manager_of
+from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.processes import fail_run
 from pytest_templates.support.markdown import MOST_OF_COMMENT
 
@@ -86,7 +86,7 @@ def destinations(given: str | None, config: pytest.Config) -> tuple[Destination,
     return tuple(found)
 
 
-class MarkdownSummary:
+class MarkdownSummary(Feature):
     """Writes the summary when the run is over.
 
     Args:

@@ -8,6 +8,7 @@ import pluggy
 import pytest
 
 from pytest_templates.reporting.results import RunResults
+from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import fail_run
 from pytest_templates.support.failures import failure_text
 from pytest_templates.support.project_hooks import answer_of, implementations_of, kind_of, nonsense
@@ -60,7 +61,7 @@ def _checked(implementation: pluggy.HookImpl, answer: Any) -> tuple[str, str] | 
     return answer
 
 
-class ReportSections:
+class ReportSections(Feature):
     """Calls the hook when all tests were run, and prints what it returns.
 
     Args:

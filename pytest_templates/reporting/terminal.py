@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.run.calls import CALLS, CallRow
-from pytest_templates.run.features import manager_of
+from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.support.text import counted, visible_lines
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_templates.run.totals import Line
 
 
-class TerminalSummary:
+class TerminalSummary(Feature):
     """Collects the calls of all tests, from every process, and prints their sums.
 
     Args:
@@ -78,7 +78,7 @@ def called(lines: list[Line]) -> list[str]:
     return [f"{counted(calls, 'call')} of {counted(models, 'model')}", counted(tokens, "token"), cost]
 
 
-class LateSection:
+class LateSection(Feature):
     """Says whose failures they are.
 
     Args:

@@ -14,6 +14,16 @@ hookspec = pluggy.HookspecMarker(_PROJECT)
 hookimpl = pluggy.HookimplMarker(_PROJECT)
 
 
+class Feature:
+    """Base of plugin objects.
+
+    Pytest and pluggy look at every name of a plugin, so it has no other names than its own.
+    """
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(type(self)) if not name.startswith("_")]
+
+
 def manager_of(config: pytest.Config) -> pluggy.PluginManager:
     """The plugin manager of the private hooks; each run of pytest has its own."""
     if _MANAGER not in config.stash:

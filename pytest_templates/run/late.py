@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.support.failures import failure_text
 
@@ -39,7 +40,7 @@ class LateFailure(NamedTuple):
     where: str = "in what it left running"
 
 
-class LateFailures:
+class LateFailures(Feature):
     """Collects these failures in one process; the main process has those of all workers in the end.
 
     Args:

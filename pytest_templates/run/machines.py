@@ -17,6 +17,7 @@ from typing import Any, Final, TypedDict
 
 import pytest
 
+from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.support.files import CACHE_FOLDER
 
@@ -98,7 +99,7 @@ def watch(config: pytest.Config) -> None:
             (config.rootpath / CACHE_FOLDER / name / worker_input(config)["workerid"]).touch()
 
 
-class Tokens:
+class Tokens(Feature):
     """Makes the token of a run for the workers that may be elsewhere, and removes it in the end.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_templates.run import attempt, hookspecs, late, machines, markers, under_way
 from pytest_templates.run.attempt import Attempt, attempt_of
-from pytest_templates.run.features import manager_of
+from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.phases import Phases
 from pytest_templates.run.repetition import running_in_samples, wider_fixtures_last
 
@@ -116,7 +116,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-class Opening:
+class Opening(Feature):
     """Prepares what a test's markers ask for: after pytest has checked for skips, before fixtures are set up."""
 
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
         join(config, Summary(), "samples-summary")
 
 
-class Samples:
+class Samples(Feature):
     """Runs marked tests in samples."""
 
     @hookimpl
@@ -109,7 +109,7 @@ class Samples:
             SAMPLES.put(report, row)
 
 
-class Summary:
+class Summary(Feature):
     """Says how the samples of all tests went."""
 
     def __init__(self) -> None:

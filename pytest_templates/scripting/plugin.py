@@ -11,7 +11,7 @@ import pytest
 
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource, asked_in
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
@@ -181,7 +181,7 @@ def pytest_configure(config: pytest.Config) -> None:
     join(config, Scripting(), "scripting")
 
 
-class Scripting:
+class Scripting(Feature):
     """Loads script files, and makes tests fail that leave steps unused."""
 
     @hookimpl

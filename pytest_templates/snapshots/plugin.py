@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.processes import is_worker
 from pytest_templates.snapshots.sending import SnapshotReceiver, SnapshotSender
 from pytest_templates.support.environment import in_ci, known_ci, require_packages
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         join(config, SnapshotReceiver(config), "snapshots-receiver")
 
 
-class Repetitions:
+class Repetitions(Feature):
     """In an attempt that only repeats another one, snapshots are compared, and neither written nor counted."""
 
     @hookimpl
@@ -75,7 +75,7 @@ def _only_compared(config: pytest.Config) -> Iterator[None]:
         del counted[end:]
 
 
-class UpdateGuard:
+class UpdateGuard(Feature):
     """Disables ``--snapshot-update`` in continuous integration if a test compares conversations.
 
     Args:

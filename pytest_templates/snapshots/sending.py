@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.features import hookimpl
+from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.late import late_failures_in
 from pytest_templates.run.machines import MainView, is_of_project, view_of_main
 from pytest_templates.run.processes import worker_output
@@ -35,7 +35,7 @@ def note_written(path: Path) -> None:
         attempt.stash.setdefault(_FILES, []).append(path)
 
 
-class SnapshotSender:
+class SnapshotSender(Feature):
     """Sends what a worker has written.
 
     Args:
@@ -87,7 +87,7 @@ def _seen_by(main: MainView, report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class SnapshotReceiver:
+class SnapshotReceiver(Feature):
     """Writes what workers have sent.
 
     Args:

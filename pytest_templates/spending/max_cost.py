@@ -12,7 +12,7 @@ import pytest
 
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource
-from pytest_templates.run.features import hookimpl
+from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.processes import worker_input
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.money import money
@@ -27,7 +27,7 @@ _SHARED: Final = "templates_costs"
 UNPRICED: Final = ReportData[list[str]]("unpriced")  # models of a test whose price is not known
 
 
-class CostLimit:
+class CostLimit(Feature):
     """Refuses requests once the calls of a run have reached the limit.
 
     All processes of the run share a file to which each adds a line for the cost of a call.

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource
-from pytest_templates.run.features import hookimpl, join
+from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
@@ -95,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(RunBudget(config, budget), "templates-run-budget")
 
 
-class TestBudgets:
+class TestBudgets(Feature):
     """Checks the budgets of marked tests."""
 
     __test__ = False  # pytest collects classes whose names begin with Test

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_templates.run.calls import CALLS, CallRow
+from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import fail_run
 from pytest_templates.run.totals import Line, lines_of, table_of
 from pytest_templates.spending.limits import Entry, Limits, Tally, compared, table_of_limits
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 5  # templates
 
 
-class RunBudget:
+class RunBudget(Feature):
     """Adds up the calls of all tests, from every process, and makes a run fail that exceeds its budget.
 
     Args:

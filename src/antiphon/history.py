@@ -104,6 +104,14 @@ def pictured(messages: Iterable[Message]) -> Picture:
     return (messages if isinstance(messages, History) else History(messages)).picture()
 
 
+def as_history(messages: Iterable[Message] = ()) -> History:
+    """The messages as a list of a session's own.
+
+    A function, since pydantic reads the signature of a class derived from ``list`` with a tokenizer, which takes time.
+    """
+    return History(messages)
+
+
 class History(list[Message]):
     """A list of messages; ``picture()`` costs the same however long it is.
 

@@ -13,7 +13,7 @@ from weakref import ref
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.errors import InvalidValue, MessageLimitExceeded, naming_template
-from antiphon.history import History, Picture
+from antiphon.history import History, Picture, as_history
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
 from antiphon.request import ANY_TEXT, Request
@@ -46,7 +46,7 @@ class Session(GivenToTools, BaseModel):
     if TYPE_CHECKING:
         _run: ClassVar[Run]  # a slot, set by join(); as a ClassVar it is no field to type checkers
 
-    messages: Annotated[list[Message], AfterValidator(History)] = Field(default_factory=History)
+    messages: Annotated[list[Message], AfterValidator(as_history)] = Field(default_factory=as_history)
     metadata: dict[str, Any] = Field(default_factory=dict)
     runner: Any = Field(default=None, exclude=True, repr=False)
 
