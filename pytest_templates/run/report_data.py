@@ -36,7 +36,8 @@ class ReportData(Generic[T]):
 
     def of(self, report: pytest.TestReport) -> T | None:
         """What the attempt as a whole has brought; ``None`` where it has brought nothing."""
-        return next((self.within(brought) for brought in brought_by(report)[:1]), None)
+        brought = brought_by(report)
+        return self.within(brought[0]) if brought else None
 
     def all_of(self, report: pytest.TestReport) -> list[T]:
         """What the attempt and its samples have brought."""
