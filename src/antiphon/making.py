@@ -379,7 +379,8 @@ def _pay_links(text: Any, *arguments: Any, **options: Any) -> None:
 
 
 def _pay_json(value: Any, indent: Any = None, *_: Any, **__: Any) -> None:
-    spend(text_length(value, {}) * (1 + _size(indent) * _depth(value, {})))
+    width = len(indent) if isinstance(indent, str) else _size(indent)
+    spend(text_length(value, {}) * (1 + width * _depth(value, {})))
 
 
 def _pay_places(_value: Any, precision: Any = 0, *_: Any, **__: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections import Counter, OrderedDict, deque
 from functools import partial
@@ -11,6 +12,8 @@ from time import process_time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from antiphon import (
@@ -92,6 +95,7 @@ BOMBS = {
     "round": "{{ 1 | round(-10**9) }}",
     "round up": "{{ 1 | round(10**9, 'ceil') }}",
     "tojson": "{{ [[1]] | tojson(indent=10**10) }}",
+    "tojson, indented by a text": "{{ ([[1]] * 10**5) | tojson(indent='x' * 10**6) }}",
     "urlize": "{{ ('http://a.b ' * 10**5) | urlize(target='x' * 10**5) }}",
     "sum": "{{ ([[0] * 10**5] * 10**4) | sum(start=[]) }}",
     "to_bytes": "{{ (1).to_bytes(10**10, 'big') }}",
@@ -434,6 +438,84 @@ def test_what_acts_is_out_of_a_texts_reach(text):
     assert repr(held) == before
     assert Silent.asked == 0
     assert "label-of-the-model" not in str(caught.value)
+
+
+REACHING = [
+    "{{ session.%s }}",
+    "{{ session['%s'] }}",
+    "{{ session | attr('%s') }}",
+    "{{ '{0.%s}'.format(session) }}",
+    "{{ '{a.%s}'.format_map({'a': session}) }}",
+    "{{ [session] | map(attribute='%s') | join }}",
+    "{{ [session] | map('attr', '%s') | join }}",
+    "{{ [session] | selectattr('%s') | list }}",
+    "{{ [session, session] | sort(attribute='%s') }}",
+    "{{ [session, session] | groupby('%s') }}",
+    "{{ [session] | join(attribute='%s') }}",
+    "{{ [session] | sum(attribute='%s') }}",
+]
+
+
+@pytest.mark.parametrize("text", REACHING)
+def test_no_way_to_read_an_attribute_reaches_what_a_session_has_beside_what_was_said(text):
+    for name in ("runner", "run", "_run", "join", "trace", "history", "__dict__", "model_dump"):
+        with pytest.raises(RenderingError) as caught:
+            said(text % name)
+        assert "label-of-the-model" not in str(caught.value)
+
+
+GOING_OVER = [
+    "{% for part in session %}{{ part }}{% endfor %}",
+    "{{ session | list }}",
+    "{{ session | map('last') | list }}",
+    "{{ session | batch(9) | list }}",
+    "{{ session | sort }}",
+    "{{ session | string }}",
+    "{{ session | pprint }}",
+    "{{ session ~ '' }}",
+    "{{ '%r' % session }}",
+    "{{ dict(session) }}",
+    "{{ namespace(session).runner is defined }}",
+    "{% set kept = namespace(s=session) %}{{ kept.s }}",
+]
+
+
+@pytest.mark.parametrize("text", GOING_OVER)
+def test_going_over_a_session_meets_no_runner(text):
+    given = said(text)
+
+    assert "Hi" in given or given == "False"
+    assert "runner" not in given.lower()
+    assert "Silent" not in given
+
+
+@pytest.mark.parametrize("text", ["{{ session | tojson }}", "{{ session | items | list }}", "{{ session | xmlattr }}"])
+def test_a_session_is_no_dict(text):
+    with pytest.raises(RenderingError):
+        said(text)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 10**20) | st.text(max_size=5) | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(value=JSON, indent=st.none() | st.integers(0, 3))
+def test_json_is_the_plain_json_of_a_value(value, indent):
+    text = said("{{ value | tojson(indent=indent) }}", value=value, indent=indent)
+
+    assert text == json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent)
+
+
+def test_json_is_written_for_models_and_not_for_html():
+    value = {"name": "Zo\u00eb \u65e5\u672c \U0001f600", "says": "<b>'Tom' & \"Jerry\"</b>"}
+
+    expected = '{"name": "Zo\u00eb \u65e5\u672c \U0001f600", "says": "<b>\'Tom\' & \\"Jerry\\"</b>"}'
+    assert said("{{ value | tojson }}", value=value) == expected
+    assert said("{{ (value | tojson) ~ '<' }}{{ (value | tojson) + '<' }}", value=value) == f"{expected}<" * 2
 
 
 def test_python_goes_over_a_session_without_its_runner_as_well():
