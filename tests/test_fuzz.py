@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from antiphon import LinearTemplate, Message, Model, Runner, Session, SystemTemplate
 from antiphon.errors import AntiphonError
 from antiphon.saving import resumed, save
-from antiphon.sources import ENVIRONMENT
+from antiphon.texts import ENVIRONMENT
 from pytest_templates.cassettes.format.vcr_import import load_vcr
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.commands.cassettes_show import show

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from errno import EFBIG, EINVAL, EISDIR
+from errno import EFBIG, EINVAL, EIO, EISDIR, ENOENT
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -54,7 +55,7 @@ def _check(about: os.stat_result, path: Path) -> None:
         raise _too_large(path)
 
 
-def _too_large(path: Path) -> OSError:
+def _too_large(path: Path | str) -> OSError:
     return OSError(EFBIG, f"it holds more than {MOST_BYTES // 1024**2} MB", str(path))
 
 
@@ -70,11 +71,30 @@ def _content(descriptor: int, expected: int) -> bytes:
     return b"".join(parts)
 
 
-def read_text(path: Path) -> str:
-    """What a file of text in UTF-8 holds, with line feeds as its line breaks.
+def read_resource(file: Traversable) -> bytes:
+    """What a file holds that need not be one of the file system: a part of a package, or of a zip archive.
+
+    Raises:
+        OSError: It cannot be read, for whatever reason its container has, or holds more than 100 MB.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(ENOENT, "there is no such file", file.name)
+    try:
+        with file.open("rb") as opened_file:
+            content: bytes = opened_file.read(MOST_BYTES + 1)  # an archive may say that it holds less than it does
+    except Exception as error:  # damaged archives, unknown compressions: each container has errors of its own
+        raise OSError(EIO, f"{type(error).__name__}: {error}", file.name) from error
+    if len(content) > MOST_BYTES:
+        raise _too_large(file.name)
+    return content
+
+
+def read_text(file: Path | Traversable) -> str:
+    """What a file of text in UTF-8 holds, with line feeds as its line breaks and without a byte order mark.
 
     Raises:
         OSError: As `read_file`.
         UnicodeDecodeError: It is not UTF-8.
     """
-    return read_file(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    content = read_file(file) if isinstance(file, Path) else read_resource(file)
+    return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")

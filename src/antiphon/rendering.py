@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TypeAlias
 
 from jinja2 import TemplateSyntaxError
 
-from antiphon.errors import InvalidType, RenderingError, naming_template
+from antiphon.errors import RenderingError, naming_template
 from antiphon.facts import Fact
 from antiphon.session import Session
-from antiphon.sources import ENVIRONMENT, Content, Filling, Source
+from antiphon.sources import Filling, Source, path_of
+from antiphon.texts import ENVIRONMENT, Content, check_content, source_of
 
 Place: TypeAlias = tuple[str, int | None]  # the name of a text, and a line from 1
 
@@ -31,8 +31,7 @@ class Text:
     """
 
     def __init__(self, content: Content, *, disable_jinja: bool = False, template_id: str | None = None) -> None:
-        if not isinstance(content, str | Path):
-            raise InvalidType(f"content is text or a pathlib.Path to a file, not {type(content).__name__}: {content!r}")
+        check_content(content, "content")
         self.content = content
         self._source = _read(content, template_id)
         self._fill_in = None if disable_jinja or "{" not in self._source.text else self._compiled(template_id)
@@ -81,7 +80,7 @@ class Text:
 
     def _compiled(self, template_id: str | None) -> Filling:
         try:
-            return self._source.compiled()
+            return self._source.filling
         except Exception as error:
             place = _place_of(error, self._source.name)
             raise self._failure(error, template_id, place, "") from error
@@ -113,11 +112,12 @@ def _reason(error: Exception) -> str:
 
 def _read(content: Content, template_id: str | None) -> Source:
     try:
-        return Source(content)
+        return source_of(content)
     except (OSError, UnicodeDecodeError) as error:
         place = f"template {template_id!r}" if template_id else "a template without an id"
-        text = f"the content of {place} cannot be read from {content}: {error}"
-        raise RenderingError(text, where=template_id, source=str(content)) from error
+        file = content if isinstance(content, str) else path_of(content)
+        text = f"the content of {place} cannot be read from {file}: {error}"
+        raise RenderingError(text, where=template_id, source=file) from error
 
 
 def _place_of(error: Exception, source: str) -> Place:

@@ -1,49 +1,71 @@
-"""The sources of texts: a literal, or a file with its includes, in one sandboxed environment of jinja2."""
+"""The sources of texts: a literal, or a file with its includes, compiled in a sandboxed environment of jinja2."""
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from jinja2 import (
-    Environment,
-    FileSystemLoader,
-    StrictUndefined,
-    Template,
-    TemplateNotFound,
-    TemplateSyntaxError,
-    nodes,
-)
+from jinja2 import BaseLoader, Environment, Template, TemplateNotFound, TemplateSyntaxError, nodes
+from jinja2.loaders import split_template_path
 from jinja2.meta import find_undeclared_variables
 
 from antiphon.making import budget
 from antiphon.reading import read_text
 from antiphon.sandbox import Sandbox, filled_in, only_fills_in, rendered
 
-Content: TypeAlias = str | Path
+File: TypeAlias = Path | Traversable  # of the file system; or of a package, or a zip archive
 Filling: TypeAlias = Callable[[dict[str, Any]], str]  # makes a text of the values of its variables
 Reference: TypeAlias = nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends
 
 LITERAL = "literal"  # the name of a text that stands in the program
 
 
-class _Folder(FileSystemLoader):
-    """The files beside a text, and below it; one line break at the end of a file is dropped."""
+class Beside(BaseLoader):
+    """The files beside a text, and below it.
 
-    def get_source(self, environment: Environment, template: str) -> Any:
-        source, path, is_current = super().get_source(environment, template)
-        return _without_last_break(source), path, is_current
+    Attributes:
+        texts: What was read, by the paths that jinja2 knows the files by.
+    """
+
+    def __init__(self, folder: File) -> None:
+        self._folder = folder
+        self.texts: dict[str, str] = {}
+
+    def get_source(self, environment: Environment, template: str) -> Any:  # noqa: ARG002 - as jinja2 has it
+        """The text of a file, its path, and a function of jinja2's that nobody calls."""
+        file = self._file(split_template_path(template))  # refuses to go upwards
+        if not file.is_file():
+            raise TemplateNotFound(template)
+        path = path_of(file)
+        self.texts[path] = read_source(file)
+        return self.texts[path], path, None
+
+    def _file(self, parts: list[str]) -> File:
+        if isinstance(self._folder, Path):
+            return Path(posixpath.join(self._folder, *parts))  # joinpath("C:x") would leave the folder on Windows
+        return self._folder.joinpath(*parts)
 
 
-ENVIRONMENT = Sandbox(
-    undefined=StrictUndefined,
-    autoescape=False,  # prompts are text, not HTML: quotes and angle brackets arrive as they are
-    keep_trailing_newline=True,
-    cache_size=0,
-)
+def path_of(file: File) -> str:
+    """The path of a file as errors name it."""
+    try:
+        return str(file)
+    except TypeError:  # a zipfile.Path of an archive that lies in memory has none
+        return file.name
+
+
+def read_source(file: File) -> str:
+    """The text in a file; one line break at its end is dropped.
+
+    Raises:
+        OSError, UnicodeDecodeError: The file cannot be read.
+    """
+    return read_text(file).removesuffix("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +86,25 @@ class Part:
 
 
 class Source:
-    """A text as it was read, and the files it is made of.
+    """A text as it was read, and the files it is made of; it does not change, and any number of templates may have it.
 
     Args:
-        content: The text, or the path of its file. What a file includes lies beside it, or below.
-
-    Raises:
-        OSError, UnicodeDecodeError: The file cannot be read.
+        name: What errors call it: ``LITERAL``, or the path of its file.
+        text: The text.
+        environment: What compiles it.
+        beside: The files that it may include; ``None`` for none.
     """
 
-    def __init__(self, content: Content) -> None:
-        self.environment: Environment = ENVIRONMENT
-        if isinstance(content, str):
-            self.name, self.text = LITERAL, content
-        else:
-            self.name, self.text = str(content), _without_last_break(read_text(content))
-            loader = _Folder(content.parent.absolute())
-            self.environment = ENVIRONMENT.overlay(loader=loader, cache_size=-1, auto_reload=False)
+    def __init__(self, name: str, text: str, environment: Sandbox, beside: Beside | None = None) -> None:
+        self.name = name
+        self.text = text
+        self.environment: Environment = environment
+        self._beside = beside
+        if beside is not None:
+            self.environment = environment.overlay(loader=beside, cache_size=-1, auto_reload=False)
 
-    def compiled(self) -> Filling:
+    @cached_property
+    def filling(self) -> Filling:
         """What fills in the text; what it includes by name is read and compiled, too.
 
         Raises:
@@ -116,7 +138,9 @@ class Source:
 
     def text_of(self, name: str) -> str:
         """The text that jinja2 knows by a name: this one, or that of an included file, by its path."""
-        return self.text if name == self.name else _without_last_break(read_text(Path(name)))
+        if name == self.name or self._beside is None:
+            return self.text
+        return self._beside.texts.get(name, "")
 
     def _tree(self) -> nodes.Template:
         return self.environment.parse(self.text, self.name, self.name)
@@ -137,15 +161,16 @@ class Source:
 
     def _loaded(self, name: str, line: int, place: str) -> tuple[str, str]:
         """The text and the path of a file that is included in a line of another."""
-        loader = self.environment.loader
         problem = f"{name!r} is not found: only a text in a file, content=Path(...), includes others"
-        if loader is not None:
+        if self._beside is None and self.name != LITERAL:
+            problem = f"{name!r} is not found: {self.name} does not tell in which folder it lies"
+        if self._beside is not None:
             try:
-                text, path, _ = loader.get_source(self.environment, name)
+                text, path, _ = self._beside.get_source(self.environment, name)
             except TemplateNotFound:
                 problem = f"{name!r} is not found: what a file includes lies beside the first one, or below"
             else:
-                return text, path or name
+                return text, path
         missing = TemplateSyntaxError(problem, line, place, place)
         missing.translated = True  # jinja2 adds nothing to its text
         raise missing
@@ -158,7 +183,3 @@ def _named_in(tree: nodes.Template) -> Iterator[tuple[nodes.Node, str]]:
         optional = isinstance(node, nodes.Include) and node.ignore_missing
         if isinstance(node.template, nodes.Const) and isinstance(node.template.value, str) and not optional:
             yield node, node.template.value
-
-
-def _without_last_break(text: str) -> str:
-    return text.removesuffix("\n")

@@ -6,7 +6,9 @@ Every ``type: ignore`` marks something that must be an error; one that is not ne
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -262,6 +264,8 @@ def every_template_takes_the_common_options(child: Template) -> None:
     EndTemplate("Bye", template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
     SubroutineTemplate(child, "t", before_transform=quiet, after_transform=quiet, enable_logging=False)
     MessageTemplate(Path("prompt.jinja"), "system", disable_jinja=True)
+    UserTemplate(files("shop") / "prompt.jinja")
+    EndTemplate(zipfile.Path("shop.zip", "prompt.jinja"))
 
     MessageTemplate("x", "user", template="t")  # type: ignore[call-arg]
     LinearTemplate([child], template_id=1)  # type: ignore[arg-type]

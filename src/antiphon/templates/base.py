@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from types import GeneratorType
 from typing import Any, ClassVar, TypedDict, cast
 
@@ -28,6 +27,7 @@ from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Run, Session, ended, joined
 from antiphon.signals import Leaving
 from antiphon.source_locations import SourceLocation, location_that_makes
+from antiphon.texts import file_of
 from antiphon.transforms import Transforms, as_transforms, transformed
 
 logger = logging.getLogger("antiphon")
@@ -117,9 +117,9 @@ class Template(Shared, ABC):
         By default that is what it says by a text of its own, and what attributes called ``content``, ``model`` and
         ``output_type`` tell.
         """
-        content = getattr(self, "content", None)
-        if isinstance(content, Path):
-            yield Fact("text", f"says {content.name}")
+        file = file_of(getattr(self, "content", None))
+        if file is not None:
+            yield Fact("text", f"says {file.name}")
         if not self.children and self.variables:
             yield Fact("text", f"needs {', '.join(sorted(self.variables))}")
         if isinstance(self._text, Text):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from inspect import signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
 
 from antiphon.drivers import Script
@@ -15,9 +14,9 @@ from antiphon.parameters import check_count
 from antiphon.rendering import Text
 from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
-from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions, parameter_of
 from antiphon.templates.checks import check_child, check_children, check_ids
+from antiphon.texts import Content, check_content
 from antiphon.threads import is_async, is_plain_function
 
 _TURNS: Final = ("0 turns", "1 turn", "many turns")
@@ -216,7 +215,7 @@ class EndTemplate(ControlTemplate):
     """Ends the whole conversation.
 
     Args:
-        farewell_message: What the assistant says before that: Jinja text, or a path to a file; ``None`` for nothing.
+        farewell_message: What the assistant says before that, as with ``MessageTemplate``; ``None`` for nothing.
         disable_jinja: Whether the farewell is said as it stands.
         **options: See ``TemplateOptions``.
     """
@@ -229,8 +228,8 @@ class EndTemplate(ControlTemplate):
         **options: Unpack[TemplateOptions],
     ) -> None:
         super().__init__(**options)
-        if not isinstance(farewell_message, str | Path | None):
-            raise InvalidType(f"farewell_message is text or a pathlib.Path to a file, not {shown(farewell_message)}")
+        if farewell_message is not None:
+            check_content(farewell_message, "farewell_message")
         self.farewell_message = farewell_message
         self._text = (
             None

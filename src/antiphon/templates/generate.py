@@ -14,10 +14,10 @@ from antiphon.model import Model
 from antiphon.parameters import check_role
 from antiphon.request import Request
 from antiphon.session import Session
-from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.message import Attached, MessageTemplate
 from antiphon.templates.typed import TypedTemplate
+from antiphon.texts import Content
 from antiphon.transforms import Transforms
 
 

@@ -14,8 +14,8 @@ from antiphon.messages import Role
 from antiphon.parameters import check_role, check_text
 from antiphon.rendering import Text
 from antiphon.session import Session
-from antiphon.sources import Content
 from antiphon.templates.base import Template, TemplateOptions
+from antiphon.texts import Content
 
 
 class Attached:
@@ -81,8 +81,9 @@ class MessageTemplate(Template):
     """Says a message.
 
     Args:
-        content: Jinja text, or a ``pathlib.Path`` to a file that holds some. Its variables are the session's metadata,
-            and ``session``. Undefined names are errors, and nothing is escaped.
+        content: Jinja text, or the file that holds some: a ``pathlib.Path``, a resource of a package, a path in a zip
+            archive. Its variables are the session's metadata, and ``session``. Undefined names are errors, and nothing
+            is escaped.
         role: Who says it.
         disable_jinja: Whether the text is said as it stands.
         attachments: What is sent beside the text: attachments, or names of metadata values that each are one or a list
@@ -116,7 +117,7 @@ class MessageTemplate(Template):
 
     @property
     def content(self) -> Content | None:
-        """The text as it was given, or the path of its file; ``None`` where a model is asked."""
+        """The text or the file as it was given; ``None`` where a model is asked."""
         return None if self._text is None else self._text.content
 
     def facts(self) -> Iterator[Fact]:
