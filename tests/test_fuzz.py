@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from antiphon import LinearTemplate, Message, Model, Runner, Session, SystemTemplate
 from antiphon.errors import AntiphonError
 from antiphon.saving import resumed, save
-from antiphon.texts import ENVIRONMENT
+from antiphon.texts import DEFAULT
 from pytest_templates.cassettes.format.vcr_import import load_vcr
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.commands.cassettes_show import show
@@ -282,8 +282,8 @@ LEAVES = st.sampled_from(
         *("range", "dict", "namespace", "joiner", "cycler", "lipsum", "f", "loop", "text", "number", "nothing"),
     ]
 )
-FILTERS = sorted(set(ENVIRONMENT.filters) - {"random"})
-TESTS = sorted(set(ENVIRONMENT.tests) - {"filter", "test"})
+FILTERS = sorted(set(DEFAULT.sandbox.filters) - {"random"})
+TESTS = sorted(set(DEFAULT.sandbox.tests) - {"filter", "test"})
 METHODS = sorted(
     {name for kind in (str, bytes, int, list, dict, tuple) for name in dir(kind) if not name.startswith("_")}
     | {"content", "metadata"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from jinja2 import TemplateSyntaxError
 
@@ -12,7 +12,7 @@ from antiphon.errors import RenderingError, naming_template
 from antiphon.facts import Fact
 from antiphon.session import Session
 from antiphon.sources import Filling, Source, path_of
-from antiphon.texts import ENVIRONMENT, Content, check_content, source_of
+from antiphon.texts import DEFAULT, Content, JinjaText, check_content
 
 Place: TypeAlias = tuple[str, int | None]  # the name of a text, and a line from 1
 
@@ -21,7 +21,8 @@ class Text:
     """A template's text: compiled once, rendered for every session.
 
     Args:
-        content: Jinja text, or the path of a file that holds some; one line break at the end of a file is dropped.
+        content: Jinja text, or the path of a file that holds some, or either of an environment's own; one line break at
+            the end of a file is dropped.
         disable_jinja: Whether the text is sent as it stands.
         template_id: The template's id, for errors before a path exists.
 
@@ -33,7 +34,9 @@ class Text:
     def __init__(self, content: Content, *, disable_jinja: bool = False, template_id: str | None = None) -> None:
         check_content(content, "content")
         self.content = content
-        self._source = _read(content, template_id)
+        given = content if isinstance(content, JinjaText) else JinjaText(content, DEFAULT)
+        self._environment = given.environment
+        self._source = _read(given, template_id)
         self._fill_in = None if disable_jinja or "{" not in self._source.text else self._compiled(template_id)
 
     def render(self, session: Session) -> str:
@@ -44,7 +47,7 @@ class Text:
         """
         if self._fill_in is None:
             return self._source.text
-        variables = {**ENVIRONMENT.globals, **session.metadata, "session": session}
+        variables = {**self._environment.sandbox.globals, **session.metadata, "session": session}
         try:
             return self._fill_in(variables)
         except Exception as error:
@@ -74,8 +77,10 @@ class Text:
 
     def facts(self, role: str) -> Iterator[Fact]:
         """What a model is sent when a role says this text, before anything is filled in."""
-        kept_as_it_is = "{" in self.written and not self.is_filled_in
-        yield Fact("text", name=role, text=self.written, details=("as it stands",) if kept_as_it_is else ())
+        details: tuple[Any, ...] = ("as it stands",) if "{" in self.written else ()
+        if self.is_filled_in:
+            details = self._environment.details(self._source)
+        yield Fact("text", name=role, text=self.written, details=details)
         yield from (Fact("include", name=name, text=written) for name, written in self.included.items())
 
     def _compiled(self, template_id: str | None) -> Filling:
@@ -110,12 +115,12 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _read(content: Content, template_id: str | None) -> Source:
+def _read(given: JinjaText, template_id: str | None) -> Source:
     try:
-        return source_of(content)
+        return given.environment.source(given.content)
     except (OSError, UnicodeDecodeError) as error:
         place = f"template {template_id!r}" if template_id else "a template without an id"
-        file = content if isinstance(content, str) else path_of(content)
+        file = given.content if isinstance(given.content, str) else path_of(given.content)
         text = f"the content of {place} cannot be read from {file}: {error}"
         raise RenderingError(text, where=template_id, source=file) from error
 

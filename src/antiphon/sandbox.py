@@ -15,7 +15,7 @@ from inspect import getattr_static
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final
 
-from jinja2 import Template, nodes
+from jinja2 import Template, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import make_attrgetter
@@ -214,6 +214,23 @@ def _lorem_ipsum(n: int = 5, html: bool = True, min: int = 20, max: int = 100) -
     return generate_lorem_ipsum(n, html, min, max)
 
 
+def _asked_anew(given: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter or a test of a program, which is asked whenever a text is rendered.
+
+    What has nothing but constants to work on jinja2 would ask when it compiles the text, and never again.
+    """
+    passed: Any = getattr(given, "jinja_pass_arg", None)
+
+    @wraps(given)
+    def asked(context: Context, *arguments: Any, **options: Any) -> Any:
+        if passed is None:
+            return given(*arguments, **options)
+        held = {"context": context, "eval_context": context.eval_ctx, "environment": context.environment}
+        return given(held[passed.name], *arguments, **options)
+
+    return pass_context(asked)
+
+
 # What tests pay
 
 _COMPARISONS: Final[Mapping[str, tuple[str, ...]]] = {  # by their names in jinja2's syntax tree
@@ -308,7 +325,14 @@ def _asking(name: str, given: nodes.Node, *more: nodes.Expr) -> nodes.Call:
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """The environment in which texts are compiled and rendered."""
+    """The environment in which texts are compiled and rendered.
+
+    Args:
+        filters: Filters of the program's own, by name, beside the built-in ones.
+        tests: Tests, likewise.
+        variables: What every text may name, likewise.
+        **options: Those of jinja2.
+    """
 
     code_generator_class = _Compiler
     intercepted_binops = frozenset({"+", "*", "**", "%"})
@@ -325,14 +349,21 @@ class Sandbox(ImmutableSandboxedEnvironment):
         spend(sum(len(one) for one in values if isinstance(_said(one), str)))
         return values
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self,
+        filters: Mapping[str, Callable[..., Any]],
+        tests: Mapping[str, Callable[..., Any]],
+        variables: Mapping[str, Any],
+        **options: Any,
+    ) -> None:
         super().__init__(finalize=_said, **options)
-        known = {**self.filters, "tojson": _as_json}
+        own_filters = {name: _asked_anew(given) for name, given in filters.items()}
+        known = {**self.filters, "tojson": _as_json, **own_filters}
         self.filters = {name: _paying(name, given) for name, given in known.items()}
         self.filters["join"] = _joining(self.filters["join"])
         self.filters["format"] = _formatting
-        self.tests = {**self.tests, **_tests()}
-        self.globals["lipsum"] = _lorem_ipsum
+        self.tests = {**self.tests, **_tests(), **{name: _asked_anew(given) for name, given in tests.items()}}
+        self.globals.update({"lipsum": _lorem_ipsum, **variables})
         self.binop_table.update({"+": plus, "*": times, "**": power, "%": _percent})
 
     def getattr(self, obj: Any, attribute: str) -> Any:

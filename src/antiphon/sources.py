@@ -132,6 +132,12 @@ class Source:
         return frozenset(find_undeclared_variables(trees[0]) | (included - set_here)) - {"session"}
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """All names that it and the files that it includes by name say, whatever they stand for."""
+        trees = [self._tree(), *(part.tree for part in self._parts())]
+        return frozenset(name.name for tree in trees for name in tree.find_all(nodes.Name))
+
+    @cached_property
     def included(self) -> dict[str, str]:
         """The texts of the files that it includes, imports or extends by name, themselves and each other's, by name."""
         return {part.name: part.text for part in self._parts()}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from antiphon import AssistantTemplate, EndTemplate, Runner, Session, SystemTemplate, UserTemplate
 from antiphon.drawing import as_text
 from antiphon.errors import RenderingError
+from antiphon.texts import environment
 
 FILES = {
     "shop/main.jinja": "You sell {{ goods }}.\n{% include 'parts/tone.jinja' %}\n",
@@ -79,6 +80,12 @@ def test_what_lies_at_the_top_of_an_archive_has_neighbours_where_the_archive_has
     assert said(archive(tmp_path / "prompts.zip") / "top.jinja") == "secret!"
     with pytest.raises(RenderingError, match=r"top\.jinja does not tell in which folder it lies"):
         SystemTemplate(archive(io.BytesIO()) / "top.jinja")
+
+
+def test_an_environment_takes_such_a_file(root, said):
+    prompts = environment(trim_blocks=True)
+
+    assert said(prompts(root / "shop" / "main.jinja"), goods="tea", tone="kind") == "You sell tea.\nBe KIND."
 
 
 @pytest.mark.parametrize("name", ["upwards", "absolute", "missing", "folder"])

@@ -55,6 +55,7 @@ from antiphon import (
     observing,
 )
 from antiphon.errors import MessageLimitExceeded, RateLimitError
+from antiphon.texts import Content, Environment, JinjaText, environment
 
 
 class Echo(Model):
@@ -264,14 +265,57 @@ def every_template_takes_the_common_options(child: Template) -> None:
     EndTemplate("Bye", template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
     SubroutineTemplate(child, "t", before_transform=quiet, after_transform=quiet, enable_logging=False)
     MessageTemplate(Path("prompt.jinja"), "system", disable_jinja=True)
-    UserTemplate(files("shop") / "prompt.jinja")
-    EndTemplate(zipfile.Path("shop.zip", "prompt.jinja"))
 
     MessageTemplate("x", "user", template="t")  # type: ignore[call-arg]
     LinearTemplate([child], template_id=1)  # type: ignore[arg-type]
     SystemTemplate("x", after_transform="upper")  # type: ignore[arg-type]
     LoopTemplate(["text"])  # type: ignore[list-item]
     IfTemplate(quiet_condition, child)  # type: ignore[arg-type]
+
+
+def shout(text: str, times: int = 1) -> str:
+    """Be a filter of one's own."""
+    return text.upper() * times
+
+
+def texts(runner: Runner) -> None:
+    """Environments, and what templates take as their content."""
+    prompts = environment(
+        filters={"shout": shout},
+        tests={"loud": str.isupper},
+        globals={"shop": "Fruit & Co", "shout": shout},
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    assert_type(prompts, Environment)
+    assert_type(prompts("{{ shop | shout }}"), JinjaText)
+    contents: list[Content] = [
+        "text",
+        Path("prompt.jinja"),
+        files("shop") / "prompt.jinja",
+        zipfile.Path("shop.zip", "prompt.jinja"),
+        prompts("text"),
+        prompts(Path("prompt.jinja")),
+        prompts(files("shop") / "prompt.jinja"),
+        prompts(zipfile.Path("shop.zip", "prompt.jinja")),
+    ]
+    for content in contents:
+        LinearTemplate(
+            [
+                SystemTemplate(content),
+                MessageTemplate(content, "tool"),
+                UserTemplate(content),
+                AssistantTemplate(content),
+                EndTemplate(content),
+            ]
+        )
+    assert_type(SystemTemplate("text").content, Content | None)
+    SystemTemplate(b"text")  # type: ignore[arg-type]
+    prompts(prompts("text"))  # type: ignore[arg-type]
+    prompts(42)  # type: ignore[arg-type]
+    environment(filters={"shout": 42})  # type: ignore[dict-item]
+    environment({"shout": shout})  # type: ignore[call-arg]
+    environment(autoescape=True)  # type: ignore[call-arg]
 
 
 def asked(session: Session) -> bool:

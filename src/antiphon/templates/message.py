@@ -83,7 +83,7 @@ class MessageTemplate(Template):
     Args:
         content: Jinja text, or the file that holds some: a ``pathlib.Path``, a resource of a package, a path in a zip
             archive. Its variables are the session's metadata, and ``session``. Undefined names are errors, and nothing
-            is escaped.
+            is escaped. Filters of your own come by ``antiphon.texts.environment``.
         role: Who says it.
         disable_jinja: Whether the text is said as it stands.
         attachments: What is sent beside the text: attachments, or names of metadata values that each are one or a list

@@ -1,0 +1,238 @@
+"""Filters, tests and globals of a program's own."""
+
+from __future__ import annotations
+
+import jinja2
+import pytest
+
+from antiphon import (
+    AssistantTemplate,
+    EndTemplate,
+    LinearTemplate,
+    MessageTemplate,
+    Runner,
+    Session,
+    SubroutineTemplate,
+    SystemTemplate,
+    UserTemplate,
+)
+from antiphon.drawing import as_text
+from antiphon.errors import InvalidType, InvalidValue, RenderingError
+from antiphon.texts import environment
+
+
+def euros(cents: int, sign: str = "€") -> str:
+    return f"{cents / 100:.2f} {sign}"
+
+
+PROMPTS = environment(
+    filters={"euros": euros},
+    tests={"dear": lambda cents: cents > 1000},
+    globals={"shop": "Fruit & Co", "twice": lambda text: text * 2},
+)
+
+
+@pytest.fixture
+def said(play, answering):
+    """What a text says, given some metadata."""
+    return lambda content, **metadata: (
+        play(Runner(answering()), Session(metadata=metadata), template=SystemTemplate(content)).last.content
+    )
+
+
+def test_a_text_uses_what_its_environment_knows(said):
+    text = PROMPTS("{{ shop }}: {{ price | euros }}{% if price is dear %}!{% endif %} {{ twice('ab') }}")
+
+    assert said(text, price=1250) == "Fruit & Co: 12.50 €! abab"
+
+
+def test_own_functions_work_wherever_built_in_ones_do(said):
+    text = PROMPTS("{{ prices | map('euros', sign='EUR') | join(', ') }} {{ prices | select('dear') | list }}")
+
+    assert said(text, prices=[100, 2000]) == "1.00 EUR, 20.00 EUR [2000]"
+
+
+WITH_CONTENT = [
+    SystemTemplate,
+    UserTemplate,
+    AssistantTemplate,
+    EndTemplate,
+    lambda content: MessageTemplate(content, "tool"),
+    lambda content: SubroutineTemplate(SystemTemplate(content)),
+]
+
+
+@pytest.mark.parametrize("kind", WITH_CONTENT)
+def test_every_template_with_a_content_takes_it(kind, play, answering):
+    session = Session(metadata={"price": 199})
+
+    assert play(Runner(answering()), session, template=kind(PROMPTS("{{ price | euros }}"))).last.content == "1.99 €"
+
+
+def test_files_and_what_they_include_and_import_use_it_too(said, tmp_path):
+    (tmp_path / "main.jinja").write_text(
+        "{% from 'macros.jinja' import listed %}{{ listed(prices) }}{% include 'part.jinja' %}", encoding="utf-8"
+    )
+    (tmp_path / "part.jinja").write_text("at {{ shop }}", encoding="utf-8")
+    macros = "{% macro listed(prices) %}{% for one in prices %}{{ one | euros }} {{ shop }}, {% endfor %}{% endmacro %}"
+    (tmp_path / "macros.jinja").write_text(macros, encoding="utf-8")
+
+    assert said(PROMPTS(tmp_path / "main.jinja"), prices=[100]) == "1.00 € Fruit & Co, at Fruit & Co"
+
+
+def test_metadata_go_before_globals(said):
+    assert said(PROMPTS("{{ shop }}"), shop="Tea House") == "Tea House"
+
+
+def test_globals_are_no_variables_that_a_template_needs():
+    assert SystemTemplate(PROMPTS("{{ shop }} {{ name }} {{ twice(word) }}")).variables == {"name", "word"}
+
+
+def test_block_tags_leave_no_line_breaks_and_no_spaces_where_that_is_wished(said):
+    text = "Fruit:\n  {% for one in fruit %}\n- {{ one }}\n  {% endfor %}\nBye"
+
+    assert said(text, fruit=["fig"]) == "Fruit:\n  \n- fig\n  \nBye"
+    assert said(environment(trim_blocks=True)(text), fruit=["fig"]) == "Fruit:\n  - fig\n  Bye"
+    assert said(environment(trim_blocks=True, lstrip_blocks=True)(text), fruit=["fig"]) == "Fruit:\n- fig\nBye"
+
+
+def test_what_one_environment_knows_no_other_does(said):
+    greeting = environment(filters={"greeting": lambda name: f"Hello {name}"}, globals={"shop": "Tea House"})
+
+    assert said(greeting("{{ shop }} {{ 'Ada' | greeting }}")) == "Tea House Hello Ada"
+    for text in (PROMPTS("{{ 'Ada' | greeting }}"), "{{ 'Ada' | greeting }}"):
+        with pytest.raises(RenderingError, match="No filter named 'greeting'"):
+            SystemTemplate(text)
+    with pytest.raises(RenderingError, match="'shop' is undefined"):
+        said("{{ shop }}")
+
+
+def test_an_environment_does_not_change_with_what_it_was_made_of(said):
+    filters = {"loud": str.upper}
+    prompts = environment(filters=filters)
+    filters["loud"] = str.lower
+    filters["late"] = str.lower
+
+    assert said(prompts("{{ 'Ab' | loud }}")) == "AB"
+    with pytest.raises(RenderingError, match="No filter named 'late'"):
+        SystemTemplate(prompts("{{ 'Ab' | late }}"))
+
+
+def test_an_own_function_that_has_only_constants_to_work_on_is_asked_whenever_the_text_is_said(said):
+    asked: list[str] = []
+
+    @jinja2.pass_context
+    def noted(context: jinja2.runtime.Context, word: str) -> str:
+        asked.append(word)
+        return f"{word}{len(asked)} of {context['name']}"
+
+    text = environment(filters={"noted": noted}, tests={"new": lambda _: len(asked) > 1})(
+        "{{ 'a' | noted }}{{ 1 is new }}"
+    )
+
+    assert [said(text, name="Ada"), said(text, name="Bob")] == ["a1 of AdaFalse", "a2 of BobTrue"]
+
+
+def test_an_error_of_an_own_function_names_the_template_and_the_line(play, answering):
+    def upset(value: object) -> str:
+        raise KeyError(f"no price of {value}")
+
+    prompts = environment(filters={"upset": upset}, tests={"upset": upset}, globals={"upset": upset})
+    for line in ("{{ 'figs' | upset }}", "{% if 'figs' is upset %}{% endif %}", "{{ upset('figs') }}"):
+        tree = LinearTemplate([SystemTemplate(prompts(f"first\n{line}"), template_id="rules")], template_id="shop")
+        with pytest.raises(RenderingError, match="'shop/rules' cannot be rendered: 'no price of figs'") as caught:
+            play(Runner(answering()), template=tree)
+
+        assert (caught.value.line, caught.value.source) == (2, "literal")
+        assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_own_functions_are_in_the_sandbox(said, answering):
+    prompts = environment(filters={"runner_of": lambda session: session.runner, "much": lambda _: "x" * 60_000_000})
+
+    for text in ("{{ (session | runner_of).model }}", "{{ session | runner_of }}", "{{ 1 | much }}{{ 2 | much }}"):
+        with pytest.raises(RenderingError):
+            said(prompts(text))
+    with pytest.raises(RenderingError):
+        said(prompts("{{ session.runner }}"))
+
+
+def nothing(value: object) -> object:
+    return value
+
+
+async def waiting(value: object) -> object:
+    return value
+
+
+class AsyncCallable:
+    async def __call__(self, value: object) -> object:
+        return value
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"filters": {"upper": nothing}}, r"filters\['upper'\] has a meaning in every text already"),
+        ({"tests": {"defined": nothing}}, r"tests\['defined'\] has a meaning"),
+        ({"tests": {"==": nothing}}, r"tests\['=='\] has a meaning"),
+        ({"globals": {"session": 1}}, r"globals\['session'\] has a meaning"),
+        ({"globals": {"range": nothing}}, r"globals\['range'\] has a meaning"),
+        ({"globals": {"loop": nothing}}, r"globals\['loop'\] has a meaning"),
+        ({"globals": {"true": nothing}}, r"globals\['true'\] is no name that a text can say"),
+        ({"globals": {"a.b": nothing}}, r"globals\['a\.b'\] is no name"),
+        ({"filters": {"in euros": nothing}}, r"filters\['in euros'\] is no name"),
+        ({"filters": {"": nothing}}, r"filters\[''\] is no name"),
+        ({"tests": {"a(1)": nothing}}, r"tests\['a\(1\)'\] is no name"),
+    ],
+)
+def test_a_name_that_no_text_can_say_or_that_means_something_is_refused(options, reason):
+    with pytest.raises(InvalidValue, match=reason):
+        environment(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"filters": {"euros": "12"}}, r"filters\['euros'\] takes a function, not str: '12'"),
+        ({"tests": {"dear": None}}, r"tests\['dear'\] takes a function, not NoneType"),
+        ({"filters": {"euros": waiting}}, r"filters\['euros'\] takes a plain function, since no text waits"),
+        ({"tests": {"dear": AsyncCallable()}}, r"tests\['dear'\] takes a plain function"),
+        ({"globals": {"rate": waiting}}, r"globals\['rate'\] takes a plain function"),
+        ({"filters": [nothing]}, "filters takes a dict, from names to what they mean, not list"),
+        ({"globals": {1: nothing}}, "globals are given by name, and 1 is no text"),
+        ({"trim_blocks": "yes"}, "trim_blocks is true or false, not str: 'yes'"),
+    ],
+)
+def test_what_is_no_plain_function_is_refused(options, reason):
+    with pytest.raises(InvalidType, match=reason):
+        environment(**options)
+
+
+@pytest.mark.parametrize("wrong", [42, None, b"bytes", ["text"], PROMPTS("x")])
+def test_an_environment_takes_texts_and_files(wrong):
+    with pytest.raises(InvalidType, match="content "):
+        PROMPTS(wrong)
+
+
+def test_the_content_is_kept_as_it_was_given_and_drawn_by_its_file(tmp_path):
+    path = tmp_path / "offer.jinja"
+    path.write_text("{{ price | euros }}", encoding="utf-8")
+    content = PROMPTS(path)
+
+    assert SystemTemplate(content).content == content == PROMPTS(path)
+    assert UserTemplate(content).content == content
+    assert as_text(SystemTemplate(content)) == "system (system)  says offer.jinja · needs price"
+
+
+def details(template: SystemTemplate) -> tuple[object, ...]:
+    return next(fact.details for fact in template.facts() if fact.text is not None)
+
+
+def test_the_lock_is_told_what_an_environment_brings_into_a_text():
+    trimming = environment(globals={"shop": "Fruit & Co", "sum_of": sum}, trim_blocks=True)
+
+    assert details(SystemTemplate(PROMPTS("{{ price | euros }}"))) == ()
+    assert details(SystemTemplate(PROMPTS("{{ shop }}{{ twice('a') }}"))) == ({"shop": "Fruit & Co"},)
+    assert details(SystemTemplate(trimming("{{ sum_of(list) }}"))) == ("trim_blocks",)
+    assert details(SystemTemplate(trimming("plain"))) == ()
