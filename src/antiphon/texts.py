@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -73,7 +74,10 @@ def environment(
 
 
 class Environment(Shared):
-    """What renders texts; `environment` makes one, which does not change afterwards."""
+    """What renders texts; `environment` makes one, which does not change afterwards.
+
+    Texts that are equal are compiled once, whichever templates say them, as trees that are built anew in every test do.
+    """
 
     def __init__(
         self,
@@ -94,6 +98,7 @@ class Environment(Shared):
         )
         self._variables = variables
         self._options = tuple(name for name, is_on in options.items() if is_on)
+        self._kept = lru_cache(maxsize=512)(partial(Source, environment=self.sandbox))
 
     def __call__(self, content: str | Path | Traversable) -> JinjaText:
         """A content that this environment renders.
@@ -116,10 +121,15 @@ class Environment(Shared):
             OSError, UnicodeDecodeError: The file cannot be read.
         """
         if isinstance(content, str):
-            return Source(LITERAL, content, self.sandbox)
-        folder = _folder_of(content)
-        beside = None if folder is None else Beside(folder)
-        return Source(path_of(content), read_source(content), self.sandbox, beside)
+            return self._source(LITERAL, str.__str__(content))
+        name, text = path_of(content), read_source(content)
+        folder = _folder_of(content) if any(word in text for word in _REFERRING) else None
+        if folder is None:
+            return self._source(name, text)
+        return Source(name, text, self.sandbox, Beside(folder))  # not kept: what lies beside it may change
+
+    def _source(self, name: str, text: str) -> Source:
+        return self._kept(name, text) if len(text) <= _LONGEST_KEPT else Source(name, text, self.sandbox)
 
     def details(self, source: Source) -> tuple[Any, ...]:
         """What models are sent of the environment itself, beside a text as it is written: for the prompt lock."""
@@ -130,6 +140,8 @@ class Environment(Shared):
 
 DEFAULT: Final = Environment({}, {}, {})
 
+_LONGEST_KEPT: Final = 20_000  # characters; what is longer is rarely written in many places
+_REFERRING: Final = ("include", "import", "extends")
 _RESERVED: Final = dict.fromkeys(("session", "self", "super", "loop", "caller", "varargs", "kwargs"))
 
 

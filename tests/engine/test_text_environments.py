@@ -1,9 +1,15 @@
-"""Filters, tests and globals of a program's own."""
+"""Filters, tests and globals of a program's own; and texts that are written in many places, which are compiled once."""
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from time import process_time
+
 import jinja2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from antiphon import (
     AssistantTemplate,
@@ -236,3 +242,99 @@ def test_the_lock_is_told_what_an_environment_brings_into_a_text():
     assert details(SystemTemplate(PROMPTS("{{ shop }}{{ twice('a') }}"))) == ({"shop": "Fruit & Co"},)
     assert details(SystemTemplate(trimming("{{ sum_of(list) }}"))) == ("trim_blocks",)
     assert details(SystemTemplate(trimming("plain"))) == ()
+
+
+# Compiled once
+
+
+def test_equal_texts_of_an_environment_are_compiled_once():
+    text = "".join(f"{{% for a in b{n} %}}{{{{ a.x | upper }}}}{{% endfor %}}" for n in range(60))
+    begun = process_time()
+    SystemTemplate(text)
+    first = process_time() - begun
+    begun = process_time()
+    for _ in range(100):
+        UserTemplate(str(text))
+
+    assert process_time() - begun < first * 20
+
+
+def test_a_text_that_is_said_by_several_templates_belongs_to_none_of_them(play, answering):
+    text = "{{ nope }}"
+    trees = [LinearTemplate([SystemTemplate(text, template_id=name)], template_id="t") for name in ("one", "two")]
+
+    for name, tree in zip(("one", "two"), trees, strict=True):
+        with pytest.raises(
+            RenderingError, match=f"template 't/{name}' cannot be rendered: 'nope' is undefined"
+        ) as caught:
+            play(Runner(answering()), Session(metadata={name: 1}), template=tree)
+        assert str(caught.value).endswith(f"names at hand: {name}, session")
+
+
+def test_a_mistake_in_a_text_shows_itself_in_every_template_that_says_it():
+    for name in ("one", "two"):
+        with pytest.raises(RenderingError, match=f"template '{name}' cannot be rendered"):
+            SystemTemplate("{% for %}", template_id=name)
+
+
+def test_equal_texts_of_two_environments_stay_apart(said):
+    shops = [environment(globals={"shop": name}) for name in ("one", "two")]
+
+    assert [said(shop("{{ shop }}")) for shop in shops] == ["one", "two"]
+
+
+def test_a_file_that_changes_is_compiled_anew_and_its_errors_name_it(said, tmp_path):
+    one, other = tmp_path / "one.jinja", tmp_path / "other.jinja"
+    one.write_text("{{ a }}", encoding="utf-8")
+    other.write_text("{{ a }}", encoding="utf-8")
+    assert said(one, a=1) == "1"
+
+    for path in (one, other):
+        with pytest.raises(RenderingError, match="'a' is undefined") as caught:
+            said(path)
+        assert caught.value.source == str(path)
+    one.write_text("{{ a }}!", encoding="utf-8")
+
+    assert said(one, a=1) == "1!"
+
+
+def test_a_subclass_of_text_is_taken_for_what_it_holds(said):
+    class Sly(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "sly"
+
+    assert said(Sly("{{ 1 + 1 }}")) == "2"
+    assert said("{{ 1 + 1 }}") == "2"
+
+
+def test_threads_and_tasks_share_texts(answering):
+    def built_and_said(number: int) -> str:
+        tree = LinearTemplate([UserTemplate(PROMPTS("No. {{ n }}: {{ n | euros }}"))])
+        return Runner(answering()).run(Session(metadata={"n": number}), template=tree).last.content
+
+    async def all_said() -> list[str]:
+        tree = LinearTemplate([UserTemplate(PROMPTS("No. {{ n }}: {{ n | euros }}"))])
+        sessions = [Session(metadata={"n": number}) for number in range(20)]
+        done = await asyncio.gather(*(Runner(answering()).arun(session, template=tree) for session in sessions))
+        return [session.last.content for session in done]
+
+    expected = [f"No. {number}: {number / 100:.2f} €" for number in range(20)]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(built_and_said, range(20))) == expected
+    assert asyncio.run(all_said()) == expected
+
+
+@given(words=st.lists(st.text(alphabet="ab{}%# \n", max_size=8), max_size=4))
+def test_a_text_says_the_same_the_first_time_and_later(words):
+    text = "{{ a }}".join(words)
+
+    def outcome() -> str:
+        try:
+            session = Runner("openai:none").run(Session(metadata={"a": "x"}), template=SystemTemplate(text))
+        except RenderingError as error:
+            return str(error)
+        return session.last.content
+
+    assert outcome() == outcome()
