@@ -47,9 +47,8 @@ class Text:
         """
         if self._fill_in is None:
             return self._source.text
-        variables = {**self._environment.sandbox.globals, **session.metadata, "session": session}
         try:
-            return self._fill_in(variables)
+            return self._fill_in(session.metadata, session)
         except Exception as error:
             place = _place_of(error, self._source.name)
             failure = self._failure(error, session.template_path, place, _names_at_hand(session))

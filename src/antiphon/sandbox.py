@@ -30,6 +30,7 @@ from antiphon.making import (
     CONTAINERS,
     FILTER_COSTS,
     METHOD_COSTS,
+    MOST,
     STEP,
     budget,
     compare,
@@ -73,6 +74,39 @@ def only_fills_in(tree: nodes.Template) -> bool:
 
 
 _FILLING_IN: Final = frozenset({nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.If})
+
+RESERVED: Final = frozenset({"session", "self", "super", "loop", "caller", "varargs", "kwargs"})  # no names of metadata
+
+
+def pieces_of(tree: nodes.Template) -> list[str] | None:
+    """Texts and names of metadata in turn, where that is all that a text is made of; it begins and ends with a text."""
+    pieces = [""]
+    for output in tree.body:
+        for node in output.nodes if isinstance(output, nodes.Output) else (output,):
+            if isinstance(node, nodes.TemplateData):
+                pieces[-1] += node.data
+            elif isinstance(node, nodes.Name) and node.name not in RESERVED:
+                pieces += [node.name, ""]
+            else:
+                return None
+    return pieces
+
+
+def pieced_together(pieces: list[str], metadata: Mapping[str, Any]) -> str | None:
+    """What jinja2 would make of the pieces, at a quarter of the cost; ``None`` where one of the values needs jinja2."""
+    filled = pieces.copy()
+    for place in range(1, len(pieces), 2):
+        value = metadata.get(pieces[place])
+        if type(value) is int and abs(value) < _LONG_NUMBER:
+            value = str(value)
+        elif type(value) is not str:
+            return None
+        filled[place] = value
+    text = "".join(filled)
+    return text if len(text) <= MOST else None
+
+
+_LONG_NUMBER: Final = 10**1000  # of more digits than these Python may refuse to make a text
 
 
 # What may be reached

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.resources.abc import Traversable
@@ -16,10 +16,9 @@ from jinja2.meta import find_undeclared_variables
 
 from antiphon.making import budget
 from antiphon.reading import read_text
-from antiphon.sandbox import Sandbox, filled_in, only_fills_in, rendered
+from antiphon.sandbox import Sandbox, filled_in, only_fills_in, pieced_together, pieces_of, rendered
 
 File: TypeAlias = Path | Traversable  # of the file system; or of a package, or a zip archive
-Filling: TypeAlias = Callable[[dict[str, Any]], str]  # makes a text of the values of its variables
 Reference: TypeAlias = nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends
 
 LITERAL = "literal"  # the name of a text that stands in the program
@@ -85,6 +84,33 @@ class Part:
     sees_variables: bool
 
 
+class Filling:
+    """Fills in a text.
+
+    Args:
+        tree: What the text says, as jinja2 reads it.
+        compiled: Compiles it.
+    """
+
+    def __init__(self, tree: nodes.Template, compiled: Callable[[nodes.Template], Template]) -> None:
+        self._pieces = pieces_of(tree)
+        self._fill_in = filled_in if only_fills_in(tree) else rendered
+        self._compiled = partial(compiled, tree)
+        if self._pieces is None:
+            _ = self._template  # a mistake in it is told now
+
+    @cached_property
+    def _template(self) -> Template:
+        return self._compiled()
+
+    def __call__(self, metadata: Mapping[str, Any], session: object) -> str:
+        """The text for the metadata of a session, and the session itself."""
+        text = None if self._pieces is None else pieced_together(self._pieces, metadata)
+        if text is not None:
+            return text
+        return self._fill_in(self._template, {**self._template.environment.globals, **metadata, "session": session})
+
+
 class Source:
     """A text as it was read, and the files it is made of; it does not change, and any number of templates may have it.
 
@@ -110,14 +136,15 @@ class Source:
         Raises:
             TemplateError: The text or one that it includes has a mistake, or is not there.
         """
+        return Filling(self._tree(), self._compiled)
+
+    def _compiled(self, tree: nodes.Template) -> Template:
         environment = self.environment
         with budget():
-            tree = self._tree()
-            fill_in = filled_in if only_fills_in(tree) else rendered
             code = environment.compile(tree, self.name, self.name)
             for part in self._parts():
                 environment.get_template(part.name)
-        return partial(fill_in, Template.from_code(environment, code, environment.make_globals(None)))
+        return Template.from_code(environment, code, environment.make_globals(None))
 
     @cached_property
     def variables(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.resources.abc import Traversable
@@ -13,7 +13,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 
 from antiphon.copies import Shared
 from antiphon.errors import InvalidType, InvalidValue, shown
-from antiphon.sandbox import Sandbox
+from antiphon.sandbox import RESERVED, Sandbox
 from antiphon.sources import LITERAL, Beside, File, Source, path_of, read_source
 from antiphon.threads import is_async
 
@@ -67,7 +67,7 @@ def environment(
     return Environment(
         _functions("filters", {} if filters is None else filters, taken=DEFAULT.sandbox.filters),
         _functions("tests", {} if tests is None else tests, taken=DEFAULT.sandbox.tests),
-        _named("globals", {} if globals is None else globals, taken={**DEFAULT.sandbox.globals, **_RESERVED}),
+        _named("globals", {} if globals is None else globals, taken={*DEFAULT.sandbox.globals, *RESERVED}),
         trim_blocks=trim_blocks,
         lstrip_blocks=lstrip_blocks,
     )
@@ -142,7 +142,6 @@ DEFAULT: Final = Environment({}, {}, {})
 
 _LONGEST_KEPT: Final = 20_000  # characters; what is longer is rarely written in many places
 _REFERRING: Final = ("include", "import", "extends")
-_RESERVED: Final = dict.fromkeys(("session", "self", "super", "loop", "caller", "varargs", "kwargs"))
 
 
 def check_content(given: object, parameter: str) -> None:
@@ -172,7 +171,7 @@ def _folder_of(file: File) -> File | None:
         return None
 
 
-def _named(parameter: str, given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Any]:
+def _named(parameter: str, given: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
     """What is given by name, where texts can say all names and none has a meaning already."""
     if not isinstance(given, Mapping):
         raise InvalidType(f"{parameter} takes a dict, from names to what they mean, not {shown(given)}")
@@ -191,7 +190,7 @@ def _named(parameter: str, given: Mapping[str, Any], taken: Mapping[str, Any]) -
     return dict(given)
 
 
-def _functions(parameter: str, given: Mapping[str, Any], taken: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+def _functions(parameter: str, given: Mapping[str, Any], taken: Collection[str]) -> dict[str, Callable[..., Any]]:
     functions = _named(parameter, given, taken)
     for name, value in functions.items():
         if not callable(value):

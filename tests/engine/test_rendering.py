@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-import pytest
+from decimal import Decimal
 
-from antiphon import AssistantTemplate, EndTemplate, LinearTemplate, Message, Runner, Session, SystemTemplate
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from antiphon import (
+    AssistantTemplate,
+    EndTemplate,
+    LinearTemplate,
+    Message,
+    Runner,
+    Session,
+    SystemTemplate,
+    UserTemplate,
+)
 from antiphon.errors import RenderingError
 
 
@@ -221,3 +234,25 @@ def test_an_error_in_an_end_template_says_where(play, answering):
 
 def test_text_without_any_brace_is_said_as_it_is(said):
     assert said("100 % # plain") == "100 % # plain"
+
+
+_VALUES = st.one_of(
+    st.text(max_size=8),
+    st.integers(),
+    st.sampled_from([10**1001, 10**5000, True, None, 1.5, [1, "a"], {"a": 1}, Decimal(3)]),
+)
+_PIECES = st.one_of(st.sampled_from(["{{ one }}", "{{ other }}", "{# note #}"]), st.text("ab \n<'é", max_size=3))
+
+
+@settings(max_examples=60, deadline=None)
+@example(["\n", "{{ one }}"], {"one": 10**5000})
+@given(st.lists(_PIECES, max_size=6), st.dictionaries(st.sampled_from(["one", "other"]), _VALUES, max_size=2))
+def test_a_text_of_names_alone_is_filled_in_as_jinja2_does_it(pieces, metadata):
+    text = "".join(pieces)
+    outcomes = []
+    for written in (text, "{% if true %}" + text + "{% endif %}"):  # the second is left to jinja2
+        try:
+            outcomes.append([message.content for message in UserTemplate(written).render(Session(metadata=metadata))])
+        except RenderingError as error:
+            outcomes.append((str(error).splitlines()[0], error.line))
+    assert outcomes[0] == outcomes[1]
