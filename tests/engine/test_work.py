@@ -1,0 +1,98 @@
+"""How much the engine does, in calls of functions: the same in every run, where times are not.
+
+The limits are a little above what is needed now, with the observer of this test run.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    LoopTemplate,
+    Message,
+    Model,
+    Runner,
+    Session,
+    SubroutineTemplate,
+    UserTemplate,
+)
+from antiphon.drawing import as_text
+
+
+class Echo(Model):
+    """Answers at once."""
+
+    def _send(self, session):
+        return "Yes."
+
+
+def calls_of(work) -> int:
+    """How many functions are called in a piece of work, those of C included; it is done once before."""
+    work()
+    counted = 0
+
+    def count(frame, event, argument):
+        nonlocal counted
+        counted += event in {"call", "c_call"}
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return counted
+
+
+def conversation(turns: int):
+    tree = LoopTemplate([UserTemplate("{{ name }} asks."), AssistantTemplate()], exit_loop_count=turns)
+    runner = Runner(Echo(), template=tree)
+    return lambda: runner.run(Session(metadata={"name": "Ada"}))
+
+
+def test_a_turn_takes_the_same_however_long_the_conversation_is():
+    early = calls_of(conversation(20)) - calls_of(conversation(10))
+    late = calls_of(conversation(1010)) - calls_of(conversation(1000))
+
+    assert late == early
+    assert early / 10 < 250
+
+
+@pytest.mark.llm_isolation("off", reason="counts what the engine does, without the guard")
+@pytest.mark.parametrize(("messages", "templates", "earlier"), [(1000, 1, 0), (1, 1000, 0), (1, 1, 300)])
+def test_a_subroutine_takes_the_same_in_whatever_parent(messages, templates, earlier):
+    routine = SubroutineTemplate(LinearTemplate([UserTemplate("{{ name }} asks."), AssistantTemplate()]))
+
+    def subroutine(messages, templates, earlier):
+        tree = LinearTemplate([*(UserTemplate("Hi") for _ in range(templates)), routine])
+        said = [Message(role="user", content="Hi") for _ in range(messages)]
+        session = Session(messages=said, metadata={"name": "Ada"})
+        runner = Runner(Echo(), template=tree)
+        for _ in range(earlier):
+            runner.run(session, template=routine)
+        return calls_of(lambda: runner.run(session, template=routine))
+
+    least = subroutine(1, 1, 0)
+
+    assert subroutine(messages, templates, earlier) == least
+    assert least < 650
+
+
+@pytest.mark.parametrize("work", [as_text, lambda tree: list(tree.walk()), lambda tree: tree.variables])
+def test_looking_at_a_tree_takes_time_in_proportion(work):
+    def tree(size):
+        return LinearTemplate([LinearTemplate([UserTemplate("Hi {{ name }}")]) for _ in range(size)])
+
+    small, large = tree(50), tree(500)
+
+    assert calls_of(lambda: work(large)) < 11 * calls_of(lambda: work(small))
+
+
+def test_a_text_that_was_compiled_is_not_compiled_again():
+    def build():
+        return UserTemplate("Hi {{ name | upper }}")
+
+    assert calls_of(build) < 100
