@@ -1,17 +1,8 @@
-"""Runs every benchmark, one after another."""
+"""Prints the table of everything; each script of this folder says more about its part."""
 
 from __future__ import annotations
 
-import coverage
-import memory
-import replay
-import report_page
-import scrubbing
-import startup
-import subroutines
-import telemetry
-import turns
+import table
 
 if __name__ == "__main__":
-    for benchmark in (turns, subroutines, memory, startup, replay, scrubbing, coverage, telemetry, report_page):
-        benchmark.main()
+    table.main()

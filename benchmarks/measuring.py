@@ -30,20 +30,20 @@ class Measured:
     spread: tuple[float, float]
 
 
-def compared(things: Mapping[str, Callable[[], object]]) -> dict[str, Measured]:
+def compared(things: Mapping[str, Callable[[], object]], samples: int = SAMPLES) -> dict[str, Measured]:
     """Measure things in turns, so that each sample of one stands beside a sample of every other.
 
     The first is the floor. A machine that slows down slows all of them, and the ratios stay.
     """
     calls = {name: _calls_a_sample(thing) for name, thing in things.items()}
-    samples: dict[str, list[float]] = {name: [] for name in things}
-    for _ in range(SAMPLES):
+    taken: dict[str, list[float]] = {name: [] for name in things}
+    for _ in range(samples):
         for name, thing in things.items():
             before = yardstick()
             seconds = sample(thing, calls[name])
-            samples[name].append(seconds / (before + yardstick()) * 2 * _YARDSTICK_SECONDS)
-    floor = samples[next(iter(things))]
-    return {name: _measured(own, floor) for name, own in samples.items()}
+            taken[name].append(seconds / (before + yardstick()) * 2 * _YARDSTICK_SECONDS)
+    floor = taken[next(iter(things))]
+    return {name: _measured(own, floor) for name, own in taken.items()}
 
 
 def yardstick() -> float:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from time import process_time
 
 import httpx2
+import yaml
 from measuring import exponent, show
 
 from pytest_templates.cassettes.cassette import open_cassette
@@ -60,6 +61,35 @@ def seconds_a_request(path: Path, size: int) -> tuple[float, float]:
             asking += process_time() - started
             assert opened.played == size
     return asking / (REQUESTS // size) / (size - 1), opening / (REQUESTS // size)
+
+
+def seconds_without_cassette(size: int) -> float:
+    """Processor seconds of a request that a transport in memory answers."""
+    numbers = random.Random(1).sample(range(size), size)
+    answers = {json.dumps(body(number)["messages"]): number for number in numbers}
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={"answer": answers[json.dumps(json.loads(request.content)["messages"])]})
+
+    asking = 0.0
+    for _ in range(REQUESTS // size):
+        with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
+            client.post(URL, json=body(numbers[0]))
+            started = process_time()
+            for number in numbers[1:]:
+                client.post(URL, json=body(number)).json()
+            asking += process_time() - started
+    return asking / (REQUESTS // size) / (size - 1)
+
+
+def seconds_to_read_as_json(path: Path) -> float:
+    """Processor seconds to read what a cassette holds from a file of JSON: the floor of opening it."""
+    as_json = path.with_suffix(".json")
+    if not as_json.exists():
+        as_json.write_text(json.dumps(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)))
+    started = process_time()
+    json.loads(as_json.read_text(encoding="utf-8"))
+    return process_time() - started
 
 
 def main() -> None:

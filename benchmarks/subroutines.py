@@ -6,13 +6,15 @@ from collections.abc import Callable
 from copy import copy
 from itertools import product
 
+from jinja2 import Environment
 from measuring import compared, exponent, show, show_compared
-from turns import ANSWER, ConstantModel
+from turns import ANSWER, ConstantModel, Line
 
 from antiphon import AssistantTemplate, LinearTemplate, Message, Runner, Session, SubroutineTemplate, SystemTemplate
 
 MESSAGES = (10, 10_000)
 TEMPLATES = (10, 1000)
+TEXT = "Say it in a line, about {{ topic }}."
 
 
 def parent(messages: int, templates: int) -> tuple[Runner, Session]:
@@ -26,7 +28,7 @@ def parent(messages: int, templates: int) -> tuple[Runner, Session]:
 def called(messages: int = 10, templates: int = 10) -> Callable[[], object]:
     """A call of a subroutine that asks its model once; the parent is put back to its size afterwards."""
     runner, session = parent(messages, templates)
-    routine = SubroutineTemplate(LinearTemplate([SystemTemplate("Say it in a line."), AssistantTemplate()]))
+    routine = SubroutineTemplate(LinearTemplate([SystemTemplate(TEXT), AssistantTemplate()]))
 
     def call() -> str:
         runner.run(session, template=routine)
@@ -41,7 +43,7 @@ def called(messages: int = 10, templates: int = 10) -> Callable[[], object]:
 def inlined(messages: int = 10, templates: int = 10) -> Callable[[], object]:
     """The same templates without a subroutine around them."""
     runner, session = parent(messages, templates)
-    group = LinearTemplate([SystemTemplate("Say it in a line."), AssistantTemplate()])
+    group = LinearTemplate([SystemTemplate(TEXT), AssistantTemplate()])
 
     def call() -> None:
         runner.run(session, template=group)
@@ -59,6 +61,23 @@ def floor(messages: int = 10, templates: int = 10) -> Callable[[], object]:
         twin = copy(runner)
         twin.model = copy(runner.model)
         return twin
+
+    return call
+
+
+def shallow() -> Callable[[], object]:
+    """The floor of a whole subroutine: shallow copies, a list of its own, a compiled text and an answer."""
+    text = Environment().from_string(TEXT)
+    runner, _ = parent(10, 10)
+    lines: list[Line] = []
+
+    def call() -> str:
+        twin = copy(runner)
+        twin.model = copy(runner.model)
+        said = [Line("system", text.render(topic="parcels"))]
+        said.append(Line("assistant", ANSWER))
+        lines.append(said[-1])
+        return lines.pop().content
 
     return call
 
