@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -115,6 +115,7 @@ def contents(one: Any) -> Any:
 
 
 @pytest.mark.parametrize("make", MAKERS)
+@settings(max_examples=20)
 @given(around=st.sampled_from(AROUND), value=VALUES)
 def test_the_one_object_of_a_class_is_shared_and_stays_as_it_is(make, around, value):
     one = make()
