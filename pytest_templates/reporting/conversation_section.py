@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
 import pytest
 
@@ -13,6 +13,7 @@ from pytest_templates.redaction.reports import redaction_of
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.processes import worker_input
+from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.failures import error_text, is_left_early
 from pytest_templates.support.text import OUTSIDE, command_line, counted, folded, visible, visible_lines
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from antiphon.observers import SubroutineEntered, SubroutineExited
     from pytest_templates.reporting.transcript import Moment
 
-TITLE: Final = "conversation"
 _COLUMNS: Final = "templates_columns"  # in what the main process sends to workers
 _MOST_MESSAGES: Final = 8
 _FIRST_LINES, _LAST_LINES = 6, 3  # that are shown of a longer message
@@ -33,6 +33,26 @@ _LOOKED_AT: Final = 20_000  # characters at either end of a message
 Redact = Callable[[str], str]
 
 
+class ConversationSection(TypedDict):
+    """What was said last before a failure.
+
+    Attributes:
+        said: That, in lines as wide as the terminal.
+        more: The command that shows all of it; ``""`` where the run writes a report that does.
+    """
+
+    said: str
+    more: str
+
+
+SECTION: Final = ReportData[ConversationSection]("conversation_section")
+
+
+def as_section(section: ConversationSection) -> tuple[str, str]:
+    """The section as pytest has it: its title and its text."""
+    return "conversation", "\n\n".join(filter(None, [section["said"], section["more"]]))
+
+
 class ConversationSections(Feature):
     """Adds to the report of a failure what was said last, in the process that ran the test.
 
@@ -41,10 +61,12 @@ class ConversationSections(Feature):
 
     Args:
         config: The run.
+        has_page: Whether the run writes a report that shows all of it.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, *, has_page: bool) -> None:
         self._config = config
+        self._has_page = has_page
 
     @property
     def _columns(self) -> int:
@@ -84,14 +106,11 @@ class ConversationSections(Feature):
         if len(said) > attempt.stash.get(_SHOWN, 0):
             attempt.stash[_SHOWN] = len(said)
             redact = redaction_of(attempt)
-            more = _more(attempt.item)
-            lines = [*_lines(said, redact, self._columns), *(["", redact(more)] if more else [])]
-            report.sections.append((TITLE, "\n".join(lines)))
-
-
-def said_in(section: str) -> str:
-    """What a section tells, without the command behind it: no line is empty but the one before that."""
-    return section.partition("\n\n")[0]
+            lines = _lines(said, redact, self._columns)
+            more = "" if self._has_page else redact(_more(attempt.item))
+            section = ConversationSection(said="\n".join(lines), more=more)
+            SECTION.put(report, section)
+            report.sections.append(as_section(section))
 
 
 _SHOWN: Final = pytest.StashKey[int]()  # how much of what was said in an attempt a section has shown
@@ -210,9 +229,7 @@ def _json(arguments: Any) -> str:
 
 
 def _more(item: pytest.Item) -> str:
-    """The command that shows all of it; ``""`` where this run writes a report, whose place it tells at its end."""
-    if item.config.getoption("templates_report", None):
-        return ""
+    """The command that shows all of it."""
     started = item.config.invocation_params.dir
     inside = item.nodeid.partition("::")[2]
     file = Path(os.path.relpath(item.path, started)).as_posix()

@@ -6,18 +6,20 @@ from typing import Any, Final
 
 import pytest
 
-from pytest_templates.reporting.conversation_section import TITLE as CONVERSATION
+from pytest_templates.reporting.conversation_section import SECTION, as_section
 from pytest_templates.support.text import as_text, cut
 
-# What the program prints is its own, and reports tell conversations apart.
-_LEFT_OUT: Final = ("Captured stdout", "Captured stderr", "Captured log", CONVERSATION)
+_PRINTED: Final = ("Captured stdout", "Captured stderr", "Captured log")  # what the program prints is its own
 _MOST: Final = 400  # characters of a line
 
 
 def failure_in(report: pytest.TestReport | pytest.CollectReport) -> dict[str, str]:
     """What pytest prints of a phase that has failed, without output and conversation, and the error in a line."""
     text = str(report.longrepr)  # as in its `longreprtext`, which begins with the worker
-    told = [f"{title}\n{said}" for title, said in report.sections if not title.startswith(_LEFT_OUT)]
+    conversation = SECTION.of(report) if isinstance(report, pytest.TestReport) else None  # which reports tell apart
+    left_out = None if conversation is None else as_section(conversation)
+    sections = [(title, said) for title, said in report.sections if not title.startswith(_PRINTED)]
+    told = [f"{title}\n{said}" for title, said in sections if (title, said) != left_out]
     return {"text": as_text("\n\n".join([text, *told])), "message": line_of(report.longrepr, text)}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.reporting.conversation_section import TITLE, said_in
+from pytest_templates.reporting.conversation_section import SECTION
 from pytest_templates.reporting.files import check_writable
 from pytest_templates.reporting.results import RunResults
 from pytest_templates.run.features import Feature, manager_of
@@ -117,7 +117,8 @@ class MarkdownSummary(Feature):
         if report.failed:
             from pytest_templates.reporting.failures import error_in
 
-            said = [said_in(text) for title, text in report.sections if title == TITLE]
+            section = SECTION.of(report)
+            said = [] if section is None else [section["said"]]
             self._failures.setdefault(report.nodeid, "\n\n".join([error_in(report), *said]))
 
     @pytest.hookimpl(trylast=True)

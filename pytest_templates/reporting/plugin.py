@@ -101,7 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.UsageError: A file cannot be written.
     """
     OPTIONS.read(config)
-    join(config, ConversationSections(config), "conversation-sections")
+    join(config, ConversationSections(config, has_page=PAGE.of(config) is not None), "conversation-sections")
     if config.getoption("xmlpath", None):  # of pytest's --junitxml
         from pytest_templates.reporting.junit import JUnitProperties
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -59,6 +60,39 @@ def test_the_summary_tells_models_and_failures_with_what_was_said(project):
     assert "[assistant] talk/answer · small\n│ two\n" in text
     project.says(result, f"templates: the summary in Markdown is in {path}")
     assert html(text).count("</details>") == 1
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_a_section_of_a_project_s_own_is_taken_for_no_conversation(project, workers):
+    project.file(
+        "conftest.py",
+        """
+        import pytest
+
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtest_makereport():
+            report = yield
+            report.sections.append(("conversation", "with a colleague"))
+            return report
+        """,
+    )
+    project.tests(
+        """
+        def test_fails(scripted_model):
+            tree = LinearTemplate([UserTemplate("Hello"), AssistantTemplate()])
+            assert Runner(scripted_model("two"), template=tree).run().last.content == "three"
+        """
+    )
+
+    project.run("--templates-markdown=summary.md", "--templates-json=report.json", *workers)
+
+    summary = (project.path / "summary.md").read_text("utf-8")
+    assert "│ Hello\n" in summary
+    assert "colleague" not in summary
+    assert "all of it" not in summary
+    failure = json.loads((project.path / "report.json").read_text("utf-8"))["tests"][0]["failure"]["text"]
+    assert "with a colleague" in failure
+    assert "│ Hello" not in failure
 
 
 def test_workers_add_up(project):
