@@ -1,4 +1,4 @@
-"""Captures the conversations of tests for the reports of a run; only where one is asked for."""
+"""Captures conversations for reports, as pytest captures output: only where a report is asked for."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from antiphon import ModelCall
     from antiphon.observers import Observer, RunSuspended, SubroutineExited
     from antiphon.session import Run
-    from pytest_templates.reporting.recorder import ConversationRecorder
+    from pytest_templates.reporting.conversation_log import ConversationLog
     from pytest_templates.run.calls import CallSource
 
 
-_RECORDER: Final[pytest.StashKey[ConversationRecorder | None]] = pytest.StashKey()
+_LOG: Final[pytest.StashKey[ConversationLog | None]] = pytest.StashKey()
 
 
 class ConversationCapture(Feature):
-    """Records what the engine tells, in the process that runs the tests, and sends it with their reports.
+    """Logs what the engine tells, in the process that runs the tests, and sends it with their reports.
 
     Args:
         config: The run.
@@ -40,72 +40,72 @@ class ConversationCapture(Feature):
 
     @hookimpl(tryfirst=True)  # before a feature that adds a failure for the call
     def model_called(self, attempt: Attempt, call: ModelCall, source: CallSource) -> None:
-        """Record the call."""
+        """Log the call."""
         del source
-        recorder = self._recorder_of(attempt)
-        if recorder is not None:
-            recorder.called(call)
+        log = self._log_of(attempt)
+        if log is not None:
+            log.called(call)
 
     @hookimpl
     def subroutine_compared(self, attempt: Attempt, event: SubroutineExited) -> None:
-        """Record that the isolation guard has looked at a subroutine."""
-        recorder = self._recorder_of(attempt)
-        if recorder is not None:
-            recorder.subroutine_compared(event.parent.run, event.path)
+        """Log that the isolation guard has looked at a subroutine."""
+        log = self._log_of(attempt)
+        if log is not None:
+            log.subroutine_compared(event.parent.run, event.path)
 
     @hookimpl
     def run_suspended(self, attempt: Attempt, event: RunSuspended) -> None:
-        """Record what was said in a run that the program goes through step by step."""
-        recorder = self._recorder_of(attempt)
-        if recorder is not None:
-            recorder.suspended(event.session.run)
+        """Log what was said in a run that the program goes through step by step."""
+        log = self._log_of(attempt)
+        if log is not None:
+            log.suspended(event.session.run)
 
     @hookimpl
     def message_differs(self, attempt: Attempt, path: str | None) -> None:
-        """Record where the test is about to fail."""
-        recorder = self._recorder_of(attempt)
-        if recorder is not None:
-            recorder.message_differs(path)
+        """Log where the test is about to fail."""
+        log = self._log_of(attempt)
+        if log is not None:
+            log.message_differs(path)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Record where the test has failed."""
+        """Log where the test has failed."""
         report = yield
-        recorder = attempt_of(item).stash.get(_RECORDER, None)
-        if report.failed and call.excinfo is not None and recorder is not None:
-            recorder.failed(call.excinfo.value)
+        log = attempt_of(item).stash.get(_LOG, None)
+        if report.failed and call.excinfo is not None and log is not None:
+            log.failed(call.excinfo.value)
         return report
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
-        """Send what was recorded along with the last report."""
-        recorder = attempt.stash.get(_RECORDER, None)
-        if report.when == "teardown" and recorder is not None:
-            CONVERSATION.put(report, recorder.row())
+        """Send the log along with the last report."""
+        log = attempt.stash.get(_LOG, None)
+        if report.when == "teardown" and log is not None:
+            CONVERSATION.put(report, log.row())
 
     def pytest_unconfigure(self) -> None:
         """Stop listening."""
         self._listener.end()
 
     def _observer(self) -> Observer:
-        from pytest_templates.reporting.recorder import ConversationObserver
+        from pytest_templates.reporting.conversation_log import ConversationObserver
 
-        return ConversationObserver(self._recorder_of_run)
+        return ConversationObserver(self._log_of_run)
 
-    def _recorder_of_run(self, run: Run) -> ConversationRecorder | None:
+    def _log_of_run(self, run: Run) -> ConversationLog | None:
         attempt = self._under_way.attempt_of_run(run)
-        return None if attempt is None else self._recorder_of(attempt)
+        return None if attempt is None else self._log_of(attempt)
 
-    def _recorder_of(self, attempt: Attempt) -> ConversationRecorder | None:
-        """The recorder of an attempt, made when something happens in it; ``None`` for one that is not reported."""
+    def _log_of(self, attempt: Attempt) -> ConversationLog | None:
+        """The log of an attempt, made when something happens in it; ``None`` for one that is not reported."""
         with self._making:
-            if _RECORDER not in attempt.stash:
-                attempt.stash[_RECORDER] = None if attempt.repeats is not None else self._made(attempt)
-            return attempt.stash[_RECORDER]
+            if _LOG not in attempt.stash:
+                attempt.stash[_LOG] = None if attempt.repeats is not None else self._made(attempt)
+            return attempt.stash[_LOG]
 
-    def _made(self, attempt: Attempt) -> ConversationRecorder:
-        from pytest_templates.reporting.recorder import ConversationRecorder
+    def _made(self, attempt: Attempt) -> ConversationLog:
+        from pytest_templates.reporting.conversation_log import ConversationLog
 
-        return ConversationRecorder(attempt, self._root)
+        return ConversationLog(attempt, self._root)

@@ -1,4 +1,4 @@
-"""Records the conversations of an attempt of a test, step by step, as plain data for its report."""
+"""The conversations of an attempt of a test, logged step by step as plain data for its report."""
 
 from __future__ import annotations
 
@@ -38,45 +38,45 @@ _MOST_OF_ERROR: Final = 20_000  # characters
 
 
 class ConversationObserver(Observer):
-    """Passes what the engine tells of templates and tools to the recorder of the test that it belongs to.
+    """Passes what the engine tells of templates and tools to the log of the test that it belongs to.
 
     Args:
-        recorder: Returns that of the test in which a run has begun; ``None`` for none.
+        log_of: Returns that of the test in which a run has begun; ``None`` for none.
     """
 
-    def __init__(self, recorder: Callable[[Run], ConversationRecorder | None]) -> None:
-        self._recorder = recorder
+    def __init__(self, log_of: Callable[[Run], ConversationLog | None]) -> None:
+        self._log_of = log_of
 
     def on_template_enter(self, event: TemplateEntered) -> None:
         """Pass on the beginning of a template."""
-        recorder = self._recorder(event.session.run)
-        if recorder is not None:
-            recorder.template_entered(event)
+        log = self._log_of(event.session.run)
+        if log is not None:
+            log.template_entered(event)
 
     def on_template_exit(self, event: TemplateExited) -> None:
         """Pass on the end of a template."""
-        recorder = self._recorder(event.session.run)
-        if recorder is not None:
-            recorder.template_exited(event)
+        log = self._log_of(event.session.run)
+        if log is not None:
+            log.template_exited(event)
 
     def on_tool_enter(self, event: ToolEntered) -> None:
         """Pass on the beginning of a tool."""
-        recorder = self._recorder(event.session.run)
-        if recorder is not None:
-            recorder.tool_entered(event)
+        log = self._log_of(event.session.run)
+        if log is not None:
+            log.tool_entered(event)
 
     def on_tool_exit(self, event: ToolExited) -> None:
         """Pass on the end of a tool."""
-        recorder = self._recorder(event.entered.session.run)
-        if recorder is not None:
-            recorder.tool_exited(event)
+        log = self._log_of(event.entered.session.run)
+        if log is not None:
+            log.tool_exited(event)
 
     def on_tool_run(self, run: ToolRun) -> None:
         """Pass on what the model is told of a tool."""
         around = run_at_work()
-        recorder = None if around is None else self._recorder(around)
-        if recorder is not None:
-            recorder.tool_told(run)
+        log = None if around is None else self._log_of(around)
+        if log is not None:
+            log.tool_told(run)
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class _Open:
     started: float
 
 
-class ConversationRecorder:
+class ConversationLog:
     """The conversations of one attempt, from all of its threads and tasks.
 
     Args:
@@ -103,7 +103,7 @@ class ConversationRecorder:
     def __init__(self, attempt: Attempt, root: Path) -> None:
         self._attempt = attempt
         self._root = root
-        self._log = MessageLog()
+        self._message_log = MessageLog()
         self._steps: list[StepRow] = []
         self._open: dict[Run, list[_Open]] = {}
         self._calls: list[tuple[StepRow, ModelCall]] = []
@@ -158,12 +158,12 @@ class ConversationRecorder:
             picture = pictured(call.messages)
             self._read(picture, run, around)
             step = self._add("call", around)
-            sent = self._log.sent(picture, step["id"])
+            sent = self._message_log.sent(picture, step["id"])
             step |= {"continues": sent.continues, "sent": ranges(sent.places)}
             if sent.continues is not None:
                 step |= {"left_out": sent.left_out, "before": ranges(sent.before)}
             if call.reply is not None:
-                step["reply"] = self._log.answered(call.reply, call.template_path, call.model, run)
+                step["reply"] = self._message_log.answered(call.reply, call.template_path, call.model, run)
             if call.error is not None and is_left_early(call.error):
                 step["left_early"] = True
             elif call.error is not None:
@@ -176,7 +176,7 @@ class ConversationRecorder:
         with self._lock:
             self._note_failures()
             around, picture = self._around(run), event.session.picture()
-            told = self._log.unread(picture, lambda one: one.role == "tool" and one.tool_call_id == call.id)
+            told = self._message_log.unread(picture, lambda one: one.role == "tool" and one.tool_call_id == call.id)
             self._read(picture, run, around, before=told)  # what the model is told comes behind the tool
             step = self._add(
                 "tool",
@@ -233,7 +233,9 @@ class ConversationRecorder:
         with self._lock:
             self._read_open()
             messages = (step for step in reversed(self._steps) if step["type"] == "message")
-            found = (step["id"] for step in messages if self._log.messages[step["message"]].template_path == path)
+            found = (
+                step["id"] for step in messages if self._message_log.messages[step["message"]].template_path == path
+            )
             self._differs_at = next(found, None)
 
     def failed(self, error: BaseException) -> None:
@@ -245,14 +247,14 @@ class ConversationRecorder:
                 self._failed_at = self._step_of(error)
 
     def row(self) -> ConversationRow:
-        """What was recorded, as plain data."""
+        """What was logged, as plain data."""
         with self._lock:
             self._read_open()
             self._note_failures()
             numbers = {id(call): number for number, (call, _) in enumerate(self._attempt.calls)}
             for step, call in self._calls:
                 step["call"] = numbers[id(call)]
-            messages = self._log.messages
+            messages = self._message_log.messages
             return {
                 "messages": [message_row(message) for message in messages],
                 "steps": [dict(step) for step in self._steps],  # a run that is left may end in another test
@@ -304,7 +306,7 @@ class ConversationRecorder:
         return next((at for at in reversed(range(len(rendered))) if rendered[at].step["path"] == shown), None)
 
     def _read(self, picture: Picture, run: Run | None, around: int | None, *, before: int | None = None) -> None:
-        for place in self._log.read(picture, run, before=before):
+        for place in self._message_log.read(picture, run, before=before):
             self._add("message", around, message=place)
 
     def _read_open(self) -> None:
