@@ -44,6 +44,11 @@ class Destination:
     is_asked_for: bool
 
     @property
+    def named_by(self) -> str:
+        """The option or the variable that names the file."""
+        return "--templates-markdown" if self.is_asked_for else STEP_SUMMARY
+
+    @property
     def room(self) -> int:
         """How many bytes there is room for."""
         if not self.is_step_summary:
@@ -57,7 +62,7 @@ class Destination:
             pytest.UsageError: An option names it, and it cannot.
         """
         if self.is_asked_for:
-            check_writable("--templates-markdown", self.path)
+            check_writable(self.named_by, self.path)
 
     def write(self, text: str) -> None:
         """Write the summary; behind what there is in a step summary, else in its place.

@@ -101,6 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.UsageError: A file cannot be written.
     """
     OPTIONS.read(config)
+    _check_apart(config)
     join(config, ConversationSections(config, has_page=PAGE.of(config) is not None), "conversation-sections")
     if config.getoption("xmlpath", None):  # of pytest's --junitxml
         from pytest_templates.reporting.junit import JUnitProperties
@@ -120,6 +121,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ReportSections(config, results), "templates-sections")
 
 
+def _check_apart(config: pytest.Config) -> None:
+    """Check that nothing is written over what is written or read under another name.
+
+    Raises:
+        pytest.UsageError: Two options name one file.
+    """
+    named = [
+        ("--templates-report", PAGE.of(config)),
+        ("--templates-json", JSON.of(config)),
+        ("--templates-baseline", BASELINE.of(config)),
+        *((one.named_by, one.path) for one in MARKDOWN.of(config)),
+    ]
+    names: dict[Path, str] = {}
+    for name, path in named:
+        other = name if path is None else names.setdefault(path.resolve(), name)
+        if other != name:
+            raise pytest.UsageError(f"{other} and {name} both name {path}: each needs a file of its own")
+
+
 def _write_files(config: pytest.Config, results: RunResults | None) -> None:
     """Capture conversations, and write them to files when the run is over, where that is asked for.
 
@@ -129,10 +149,6 @@ def _write_files(config: pytest.Config, results: RunResults | None) -> None:
     data, page = JSON.of(config), PAGE.of(config)
     if data is None and page is None:
         return
-    if data is not None and page is not None and data.resolve() == page.resolve():
-        raise pytest.UsageError(
-            f"--templates-report and --templates-json both name {data}: each needs a file of its own"
-        )
     from pytest_templates.reporting.capture import ConversationCapture
     from pytest_templates.reporting.files import ReportFiles, json_file, page_file
 

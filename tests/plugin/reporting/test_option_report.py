@@ -114,12 +114,27 @@ def test_a_page_that_cannot_be_written_in_the_end_fails_the_run(project):
     project.says(result, f"templates: --templates-report={project.path / 'report.html'} could not be written: ")
 
 
-def test_the_file_of_the_json_is_refused(project):
-    project.tests(TESTS)
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("--templates-report", "--templates-json"),
+        ("--templates-report", "--templates-markdown"),
+        ("--templates-json", "--templates-markdown"),
+        ("--templates-json", "--templates-baseline"),
+        ("--templates-baseline", "--templates-markdown"),
+        ("--templates-json", "GITHUB_STEP_SUMMARY"),
+    ],
+)
+def test_a_file_is_named_once(project, monkeypatch, first, second):
+    project.tests("def test_it():\n    print('it ran')\n")
+    (project.path / "link").symlink_to(project.path, target_is_directory=True)
+    is_option = second.startswith("--")
+    if not is_option:
+        monkeypatch.setenv(second, str(project.path / "link" / "run.html"))
 
-    result = project.run("--templates-report=run.html", "--templates-json=./run.html")
+    result = project.run(f"{first}=run.html", "-s", *([f"{second}=link/run.html"] if is_option else []))
 
     assert result.ret == 4
-    result.stderr.fnmatch_lines(
-        ["*--templates-report and --templates-json both name *run.html: each needs a file of its own"]
-    )
+    result.stderr.fnmatch_lines([f"ERROR: {first} and {second} both name *run.html: each needs a file of its own"])
+    result.stdout.no_fnmatch_line("*it ran*")
+    assert not (project.path / "run.html").exists()
