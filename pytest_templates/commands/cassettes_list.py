@@ -76,41 +76,46 @@ class ListedCassette:
 
     Attributes:
         name: Its path in the folder of the cassettes; where it is one of several, from the current folder on.
-        interactions: What it holds; ``None`` where it cannot be read.
+        interactions: What it holds.
+        damage: Why it cannot be read; ``""`` where it can.
         tests: The node ids of its tests, or why there are none.
         age: How old it is; ``""`` where that is not known.
         size: In bytes.
     """
 
     name: str
-    interactions: Sequence[Interaction] | None
+    interactions: Sequence[Interaction]
+    damage: str
     tests: Sequence[str]
     age: str
     size: int
 
 
 def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
-    """Print a table of the cassettes; returns 1 where a file cannot be read, else 0."""
+    """Print a table of the cassettes, and below it why files cannot be read; returns 1 where there are any, else 0."""
     without_test = _without_test(survey, complain)
-    listed = [cassette for one in survey.stores for cassette in _listed(one, without_test, survey, complain)]
+    listed = [cassette for one in survey.stores for cassette in _listed(one, without_test, survey)]
     if listed:
         say(table(_HEADS, [_cells(cassette) for cassette in listed], numbers=_NUMBERS))
     say(_totals(listed, len(without_test)))
-    return 1 if any(cassette.interactions is None for cassette in listed) else 0
+    damaged = [cassette.damage for cassette in listed if cassette.damage]
+    for damage in damaged:
+        complain(damage)
+    return 1 if damaged else 0
 
 
-def _listed(
-    surveyed: SurveyedStore, without_test: Container[Path], survey: Survey, complain: Callable[[str], None]
-) -> Iterator[ListedCassette]:
+def _listed(surveyed: SurveyedStore, without_test: Container[Path], survey: Survey) -> Iterator[ListedCassette]:
     store = surveyed.store
     paths = cassettes_in(store)
     times, now = times_of(paths, store), time.time()
     for path in paths:
         name = path.relative_to(store.folder).as_posix()
         tests = surveyed.tests_of(without_overrides(name))
+        interactions, damage = _read(path, store)
         yield ListedCassette(
             name=name if len(survey.stores) == 1 else shown_in(Path.cwd(), store.place(path)),
-            interactions=_interactions(path, store, complain),
+            interactions=interactions,
+            damage=damage,
             tests=["no test"] if path in without_test else tests or ["not known"],
             age=age(now - times[path]) if path in times else "",
             size=len(store.read(path) or b""),
@@ -127,17 +132,17 @@ def _without_test(survey: Survey, complain: Callable[[str], None]) -> set[Path]:
     return {path for one in survey.stores for path in orphans(one.found, one.store)}
 
 
-def _interactions(path: Path, store: Store, complain: Callable[[str], None]) -> Sequence[Interaction] | None:
+def _read(path: Path, store: Store) -> tuple[Sequence[Interaction], str]:
+    """What a cassette holds, or why it cannot be read."""
     try:
-        return load_cassette(path, store)
+        return load_cassette(path, store), ""
     except CassetteError as error:
-        complain(str(error))
-        return None
+        return (), str(error)
 
 
 def _cells(cassette: ListedCassette) -> tuple[str, ...]:
     about = (cassette.age, _size(cassette.size), _first_names(cassette.tests))
-    if cassette.interactions is None:
+    if cassette.damage:
         return (cassette.name, "damaged", "", "", "", "", *about)
     count = str(len(cassette.interactions))
     templates = _first_names([interaction.template or OUTSIDE for interaction in cassette.interactions])
@@ -153,10 +158,12 @@ def tokens_of(interactions: Iterable[Interaction]) -> tuple[int, int]:
 
 
 def _totals(cassettes: Sequence[ListedCassette], without_test: int) -> str:
-    interactions = [interaction for cassette in cassettes for interaction in cassette.interactions or ()]
+    interactions = [interaction for cassette in cassettes for interaction in cassette.interactions]
+    damaged = sum(bool(cassette.damage) for cassette in cassettes)
     parts = [
         counted(len(cassettes), "cassette"),
         *([f"{without_test} without a test"] if without_test else []),
+        *([f"{damaged} damaged"] if damaged else []),
         counted(len(interactions), "interaction"),
         counted(sum(tokens_of(interactions)), "token"),
         _size(sum(cassette.size for cassette in cassettes)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -143,6 +144,17 @@ def test_a_damaged_file_is_listed_as_such(desk, cassettes):
     assert [row[:2] for row in cells(outcome.out)][1] == ["both.yaml", "damaged"]
     assert "both.yaml:" in outcome.err
     assert "is cut off" in outcome.err
+
+
+def test_why_files_are_damaged_stands_below_the_list(desk, cassettes, monkeypatch):
+    desk.copy("damaged/cut-off.yaml", "cassettes/both.yaml")
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+
+    *_, totals, reason, remedy = cassettes("list").out.splitlines()
+
+    assert totals.startswith("3 cassettes, 1 damaged, 4 interactions")
+    assert "both.yaml:" in reason
+    assert remedy == "Restore it from version control, or delete it and record it anew."
 
 
 def test_deselected_and_skipped_tests_have_their_cassettes(desk, cassettes):
