@@ -107,7 +107,7 @@ def line_of(test: str, total: Sum, elapsed: float, columns: int) -> str:
         elapsed: Seconds since the first test began.
         columns: How wide the terminal is.
     """
-    cost = cost_cell(total) if total.cost or not total.unpriced else "cost unknown"
+    cost = cost_cell(total.cost, total.unpriced) if total.cost or not total.unpriced else "cost unknown"
     rate = f"{total.calls * 60 / max(elapsed, _TICK):,.0f} calls/min"
     numbers = [counted(total.calls, "call"), counted(total.tokens, "token"), cost, rate]
     rest = ["recording", *(numbers if total.calls else [])]

@@ -12,6 +12,7 @@ from pytest_templates.cassettes.reading.diff import Sides, prompt_difference
 from pytest_templates.cassettes.reading.llm import Prompt
 from pytest_templates.commands.cassettes_list import NO_MODEL
 from pytest_templates.commands.compare import Table, count_difference, dollar_difference, written
+from pytest_templates.run.totals import cost_cell
 from pytest_templates.support.diff import common_start, text_difference, word_difference
 from pytest_templates.support.markdown import MOST_OF_COMMENT, block, details, fitted, lines
 from pytest_templates.support.money import money
@@ -202,13 +203,9 @@ def _totals(told: Sequence[CassetteChange]) -> Table:
         rows.append((name, f"{was:,}", f"{now:,}", count_difference(was, now)))
     costs = [sum((call.cost for call in side if call.cost), Decimal(0)) for side in (a, b)]
     unpriced = [sum(1 for call in side if call.cost is None) for side in (a, b)]
-    cells = [_cost(*pair) for pair in zip(costs, unpriced, strict=True)]
+    cells = [cost_cell(*pair) for pair in zip(costs, unpriced, strict=True)]
     rows.append(("cost", *cells, "unknown" if any(unpriced) else dollar_difference(*costs)))
     return Table(("recorded in these", "A", "B", "difference"), rows, numbers=frozenset({"A", "B", "difference"}))
-
-
-def _cost(dollars: Decimal, unpriced: int) -> str:
-    return f"{money(dollars)} and more" if unpriced and dollars else "unknown" if unpriced else money(dollars)
 
 
 def _old(change: CassetteChange) -> Sequence[ReadCall]:

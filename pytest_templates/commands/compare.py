@@ -116,7 +116,7 @@ def _numbers(calls: Sum) -> tuple[str, ...]:
         f"{calls.calls:,}",
         f"{calls.input_tokens:,}",
         f"{calls.output_tokens:,}",
-        cost_cell(calls),
+        cost_cell(calls.cost, calls.unpriced),
         f"{calls.seconds:.2f} s",
     )
 

@@ -99,16 +99,23 @@ def table_of(lines: Sequence[Line], width: int | None = None) -> str:
 
 
 def cost_of(dollars: Decimal, unpriced: int) -> str:
-    """A sum of money, and the number of calls that are not in it because their price is not known."""
-    known = money(dollars)
-    return f"{known} and {counted(unpriced, 'call')} of unknown price" if unpriced else known
+    """What calls cost, in a sentence; nothing that is unknown reads as if it were free.
+
+    Args:
+        dollars: The sum of the prices that are known.
+        unpriced: How many calls are not in it because their price is not known.
+    """
+    if not unpriced:
+        return money(dollars)
+    unknown = f"cost of {counted(unpriced, 'call')} unknown"
+    return f"{cost_cell(dollars, unpriced)} ({unknown})" if dollars else unknown
 
 
-def cost_cell(calls: Sum) -> str:
-    """The cost of calls in a table."""
-    if not calls.unpriced:
-        return money(calls.cost)
-    return f"{money(calls.cost)} and more" if calls.cost else "unknown"
+def cost_cell(dollars: Decimal, unpriced: int) -> str:
+    """The same in a table, under a head that says cost."""
+    if not unpriced:
+        return money(dollars)
+    return f"{money(dollars)} and more" if dollars else "unknown"
 
 
 def template_name(line: Line) -> str:
@@ -124,6 +131,6 @@ def cells_of(line: Line) -> tuple[str, ...]:
         f"{line.calls:,}",
         f"{line.input_tokens:,}",
         f"{line.output_tokens:,}",
-        cost_cell(line),
+        cost_cell(line.cost, line.unpriced),
         ", ".join(line.sources),
     )

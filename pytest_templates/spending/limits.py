@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_templates.run.calls import CallRow
+from pytest_templates.run.totals import cost_cell
 from pytest_templates.support.money import dollars, money
 from pytest_templates.support.text import table
 
@@ -191,7 +192,7 @@ def _number_entry(kind: str, spent: int, limit: int | None) -> Entry:
 
 
 def _cost_entry(tally: Tally, limit: Decimal | None) -> Entry:
-    spent = money(tally.cost) + (" and more" if tally.unpriced else "")
+    spent = cost_cell(tally.cost, len(tally.unpriced))
     if limit is None:
         return Entry("cost", spent, "")
     unknown = f"no price is known for {', '.join(sorted(tally.unpriced))}" if tally.unpriced else ""

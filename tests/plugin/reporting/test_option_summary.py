@@ -135,7 +135,7 @@ def test_an_unknown_price_of_a_real_model_is_said(project, chat_server):
     recorded = project.run("--templates-record=missing", "--templates-summary")
     replayed = project.run("--templates-summary")
 
-    line = "templates: 1 call of 1 model, 13 tokens, $0.0000 and 1 call of unknown price, 1"
+    line = "templates: 1 call of 1 model, 13 tokens, cost of 1 call unknown, 1"
     project.says(recorded, f"{line} recorded")
     project.says(replayed, f"{line} replayed")
     assert table(recorded)[1] == ["answer", "openai:m", "1", "10", "3", "unknown", "recorded"]
