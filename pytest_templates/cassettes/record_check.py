@@ -19,7 +19,7 @@ import pytest
 from pytest_templates.cassettes.options import RECORD, RECORD_CHECK
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import Feature, hookimpl, join
-from pytest_templates.run.processes import is_worker
+from pytest_templates.run.processes import is_worker, print_line
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.environment import is_users_module
@@ -170,10 +170,8 @@ def problem_of(attempt: Attempt, cassette: OpenCassette) -> NotReplayable | None
 
 def _mark_what_is_printed(item: pytest.Item) -> None:
     """Say whose output follows, where pytest shows it as it comes (``-s``)."""
-    terminal: Any = item.config.pluginmanager.get_plugin("terminalreporter")  # none in a worker of xdist
-    if terminal is not None and item.config.getoption("capture") == "no":
-        terminal.ensure_newline()
-        terminal.write_line("templates: played once more from the recording, to check it:")
+    if item.config.getoption("capture") == "no":
+        print_line(item.config, "templates: played once more from the recording, to check it:")
 
 
 def _asked_by_what_lasts(attempt: Attempt) -> list[Interaction]:

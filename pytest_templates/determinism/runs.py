@@ -15,7 +15,7 @@ from pytest_templates.determinism.rerun import ChangedEnvironment, run_again
 from pytest_templates.determinism.roles import FOLDER, PLAN, RECORDED_CALLS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.features import Feature
-from pytest_templates.run.processes import worker_input
+from pytest_templates.run.processes import print_line, worker_input
 from pytest_templates.support.text import counted, visible_lines
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ class FirstRun(Feature):
     def _run_again(self, planned: list[str]) -> None:
         from pytest_templates.determinism.compare import verdict
 
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None:
-            terminal.ensure_newline()
-            terminal.write_line(f"templates: running {counted(len(planned), 'test')} a second time")
+        print_line(self._config, f"templates: running {counted(len(planned), 'test')} a second time")
         environment = ChangedEnvironment.choose()
         outcomes = run_again(self._config, planned, environment)
         verdicts = {test: verdict(self._calls[test], outcomes.get(test), environment.description) for test in planned}

@@ -55,6 +55,12 @@ def test_seeded(city):
     project.says(result, "templates: running 3 tests a second time", "3 tests run twice, 0 not deterministic")
 
 
+def test_what_is_said_in_between_has_a_line_of_its_own(project, twice):
+    result = twice("def test_it():\n    say('Hello.')\n", "-q")
+
+    assert "templates: running 1 test a second time" in result.outlines
+
+
 def test_the_words_that_differ_are_marked(project, twice):
     result = twice("def test_it():\n    say(f'You are on {date.today():%A}, are you not?')\n")
 
