@@ -31,10 +31,8 @@ if TYPE_CHECKING:
     from pytest_templates.cassettes.processes.messages import Messages
 
 _NAMED: Final = 5  # how many tests or programs a line of the summary names
-_KEPT: Final = (
-    "answers are kept for the next recording, which does not ask for them again "
-    "(to ask anew: python -m pytest_templates cassettes prune --kept --yes)"
-)
+_KEPT: Final = "answers are kept for the next recording, which does not ask for them again"
+_ASK_ANEW: Final = "to ask anew: python -m pytest_templates cassettes prune --kept --yes"
 _RUN_ID: Final = "templates_run"  # in what the main process sends to workers
 PLACE: Final = ReportData[list[str]]("place")  # where the cassette lies, as `Place` takes it
 CASSETTE: Final = pytest.StashKey["OpenCassette"]()  # of an attempt
@@ -410,7 +408,7 @@ class Summary(Feature):
         which = [*([_first(own)] if own else []), *([f"{counted(others, 'answer')} of other tests"] if others else [])]
         if not which:
             return []
-        return [f"{_KEPT}: {', and '.join(which)}"]
+        return [f"{_KEPT}: {', and '.join(which)}; {_ASK_ANEW}"]
 
     @hookimpl
     def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,8 +19,9 @@ import pytest
 from pytest_templates.cassettes.options import RECORD, RECORD_CHECK
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import Feature, hookimpl, join
-from pytest_templates.run.processes import is_worker, print_line
+from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.run.terminal import print_line
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.environment import is_users_module
 from pytest_templates.support.text import OUTSIDE, counted, cut

@@ -15,6 +15,7 @@ from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.processes import fail_run
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.run.terminal import width_of
 from pytest_templates.run.under_way import under_way_in
 from pytest_templates.support.engine import EngineListener
 from pytest_templates.support.text import table, visible_lines
@@ -94,7 +95,7 @@ class CoverageReport(Feature):
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print what was missed."""
         terminalreporter.section("templates coverage")
-        for line in lines_of(self._coverage, self._models):
+        for line in lines_of(self._coverage, self._models, width_of(terminalreporter)):
             terminalreporter.line(visible_lines(line))
         if self._is_too_little:
             terminalreporter.line(f"--templates-fail-under={self._least:g} wants more", red=True)
@@ -110,12 +111,13 @@ class CoverageReport(Feature):
         return self._coverage.is_under(self._least)
 
 
-def lines_of(coverage: Coverage, models: ModelsByTemplate) -> Iterator[str]:
+def lines_of(coverage: Coverage, models: ModelsByTemplate, width: int | None = None) -> Iterator[str]:
     """The lines of the report.
 
     Args:
         coverage: What was collected.
         models: The models that answered each template.
+        width: How many columns of a terminal there are; ``None`` for any number.
     """
     if not coverage.known:
         yield "no template was rendered"
@@ -123,9 +125,9 @@ def lines_of(coverage: Coverage, models: ModelsByTemplate) -> Iterator[str]:
     yield summary(coverage)
     rows = [(_missing(point), f"{point.path} ({point.kind})", _place(point)) for point in _worth_listing(coverage)]
     if rows:
-        yield table(("missing", "template", "built at"), rows)
+        yield table(("missing", "template", "built at"), rows, width=width)
     if models.rows():
-        yield table(("template", "answered by"), models.rows())
+        yield table(("template", "answered by"), models.rows(), width=width)
 
 
 def summary(coverage: Coverage) -> str:

@@ -15,7 +15,8 @@ from pytest_templates.determinism.rerun import ChangedEnvironment, run_again
 from pytest_templates.determinism.roles import FOLDER, PLAN, RECORDED_CALLS, RESULT, Outcome
 from pytest_templates.redaction.secrets import secrets_of
 from pytest_templates.run.features import Feature
-from pytest_templates.run.processes import print_line, worker_input
+from pytest_templates.run.processes import worker_input
+from pytest_templates.run.terminal import print_line
 from pytest_templates.support.text import counted, visible_lines
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pytest
 from pytest_templates.reporting.document import read
 from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections, rules_of
 from pytest_templates.reporting.results import RunResults
-from pytest_templates.reporting.terminal import width_of
 from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import fail_run
+from pytest_templates.run.terminal import width_of
 from pytest_templates.support.text import table, visible_lines
 
 if TYPE_CHECKING:

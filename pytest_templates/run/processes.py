@@ -32,13 +32,3 @@ def fail_run(session: pytest.Session) -> None:
     """Make a run fail that has succeeded so far."""
     if session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def print_line(config: pytest.Config, text: str) -> None:
-    """Print a line of its own while tests run; the main process does, where it has a terminal reporter."""
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None:
-        terminal.ensure_newline()
-        if config.get_terminal_writer().width_of_current_line:  # dots: with -q pytest keeps no account of them
-            terminal.line("")
-        terminal.line(text)

@@ -44,7 +44,8 @@ _NARROWEST: Final = 7  # columns of a terminal, of a cell that is folded
 def _least(column: Sequence[str], *, is_number: bool) -> int:
     """How narrow a column of a table may become."""
     head, *cells = column
-    return max(map(columns_of, [*head.split(), *cells]), default=0) if is_number else _NARROWEST
+    words = max(map(columns_of, head.split()), default=0)
+    return max(words, *map(columns_of, cells), 0) if is_number else max(words, _NARROWEST)
 
 
 def _narrow(widths: list[int], least: Sequence[int], width: int) -> None:

@@ -82,7 +82,8 @@ def test_another_mode_is_refused_with_the_valid_ones(project, mode):
 
 
 DROP = "python -m pytest_templates cassettes prune --kept --yes"
-WAITING = f"templates: answers are kept for the next recording, which does not ask for them again (to ask anew: {DROP})"
+WAITING = "templates: answers are kept for the next recording, which does not ask for them again"
+ANEW = f"; to ask anew: {DROP}"
 FAILING = {
     "the test": "def test_it():\n    ask(real())\n    assert False",
     "its teardown": "@pytest.fixture\ndef broken():\n    yield\n    assert False\n\n"
@@ -105,7 +106,9 @@ def test_what_a_failing_test_recorded_waits_for_its_next_recording(project, chat
     assert outcomes.get("failed", 0) + outcomes.get("errors", 0) == 1
     assert chat_server.asked == ["Hello."]
     assert [file.name for file in (project.path / "cassettes").iterdir()] == [".journal"]
-    assert re.search(rf"\n{re.escape(WAITING)}: test_it\.py::(TestIt::)?test_it \(1 answer\)\n", str(result.stdout))
+    assert re.search(
+        rf"\n{re.escape(WAITING)}: test_it\.py::(TestIt::)?test_it \(1 answer\){re.escape(ANEW)}\n", str(result.stdout)
+    )
     for mode in ("missing", "changed", "all"):
         project.run(f"--templates-record={mode}")
     assert chat_server.asked == ["Hello."]  # it still fails, and pays nothing
@@ -175,8 +178,8 @@ def test_what_waits_is_named_of_the_tests_of_this_run_and_counted_of_others(proj
     project.tests(test.format("it").replace("assert False", "pass"))
     passes = project.run("--templates-record=missing", *workers)
 
-    assert f"\n{WAITING}: test_it.py::test_it (1 answer), and 2 answers of other tests\n" in str(fails.stdout)
-    assert f"\n{WAITING}: 2 answers of other tests\n" in str(passes.stdout)
+    assert f"\n{WAITING}: test_it.py::test_it (1 answer), and 2 answers of other tests{ANEW}\n" in str(fails.stdout)
+    assert f"\n{WAITING}: 2 answers of other tests{ANEW}\n" in str(passes.stdout)
 
 
 EXPECTED = {
