@@ -151,7 +151,7 @@ def _said_in(attempt: Attempt) -> list[Said]:
     said: list[Said] = []
     for one in spoken:
         said += [] if one.message is None else [_of_message(one.message, tools)]
-        said += [] if one.call is None else _of_call(one.call)
+        said += [] if one.call is None else _of_call(one.call, attempt.failures)
     return said
 
 
@@ -185,8 +185,11 @@ def _of_message(message: Message, tools: dict[str, str]) -> Said:
     return Said(f"{role}] {' · '.join(told)}".rstrip(), _text(message))
 
 
-def _of_call(call: ModelCall) -> Iterator[Said]:
-    """What came of a call: the answer, as far as it came, and the error, where there was one."""
+def _of_call(call: ModelCall, failures: Sequence[Exception]) -> Iterator[Said]:
+    """What came of a call: the answer, as far as it came, and the error, where there was one.
+
+    Of an error that fails the test itself a line is enough: pytest shows it above.
+    """
     asked = f"{call.template_path or OUTSIDE} · {call.model}"
     is_left = call.error is not None and is_left_early(call.error)
     if call.reply is not None:
@@ -195,7 +198,9 @@ def _of_call(call: ModelCall) -> Iterator[Said]:
     if is_left and call.reply is None:
         yield Said(f"[assistant] {asked} · left before it said anything", "(nothing)")
     elif call.error is not None and not is_left:
-        yield Said(f"[error] {asked}", error_text(call.error))
+        text = error_text(call.error)
+        is_shown = any(call.error is failure for failure in failures)
+        yield Said(f"[error] {asked}", text.partition("\n")[0] if is_shown else text)
 
 
 def _ending(said: Message | Reply) -> str:

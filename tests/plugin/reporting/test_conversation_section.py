@@ -103,6 +103,25 @@ def test_a_call_that_fails_is_the_last_that_is_shown(project):
     assert section[-4:-2] == ["[error] desk/answer · scripted", "│ KeyError: 'gone'"]
 
 
+def test_an_error_that_fails_the_test_is_told_as_a_whole_once(project):
+    project.tests(
+        f"""{TALK}
+    def test_it(scripted_model):
+        talk(scripted_model("parcel"))
+    """
+    )
+
+    result = project.run()
+
+    [section] = sections(result)
+    assert section[-5:-2] == [
+        "[error] desk/answer · scripted",
+        "│ UnscriptedCall: scripted_model 'scripted' was asked by the template at",
+        "│ 'desk/answer' and its script is over, with 1 step played",
+    ]
+    assert str(result.stdout).count("add a step, or find out why") == 1
+
+
 def test_what_was_shown_is_not_shown_again_by_the_tear_down(project):
     project.tests(
         f"""{TALK}
