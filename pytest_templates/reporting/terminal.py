@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import pytest
 from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.terminal import width_of
-from pytest_templates.support.text import columns_of, counted, visible_lines
+from pytest_templates.support.text import counted, listed, visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -46,7 +45,7 @@ class TerminalSummary(Feature):
             terminalreporter.line(_table(lines, width_of(terminalreporter)) if lines else "no model was called")
         counts = [*(called(lines) if lines else []), *chain.from_iterable(self._hook.summary_counts())]
         if counts:  # also of clients that are used without the engine: they make no calls, but are replayed
-            for line in _in_lines(f"templates: {counts[0]}", counts[1:], width_of(terminalreporter)):
+            for line in listed([f"templates: {counts[0]}", *counts[1:]], width_of(terminalreporter)):
                 terminalreporter.line(visible_lines(line))
         for line in chain.from_iterable(self._hook.summary_lines()):
             terminalreporter.line(visible_lines(f"templates: {line}"))
@@ -57,18 +56,6 @@ class TerminalSummary(Feature):
         from pytest_templates.run.totals import lines_of
 
         return lines_of(self._calls)
-
-
-def _in_lines(first: str, others: Sequence[str], width: int | None) -> Iterator[str]:
-    """Parts of an enumeration, in lines of a terminal with so many columns; ``None`` for one line."""
-    line = first
-    for part in others:
-        if width is not None and columns_of(f"{line}, {part},") > width:
-            yield f"{line},"
-            line = part
-        else:
-            line = f"{line}, {part}"
-    yield line
 
 
 def _table(lines: list[Line], width: int | None) -> str:

@@ -115,6 +115,22 @@ def folded(text: str, width: int) -> list[str]:
     return [part for line in text.splitlines() for part in _folded(line, width, _BLANKS)]
 
 
+def listed(parts: Sequence[str], width: int | None = None) -> list[str]:
+    """Parts with commas between them, in lines of so many columns of a terminal; ``None`` for one line.
+
+    A part stands on one line, also where that is too long.
+    """
+    lines: list[str] = []
+    for part in parts:
+        line = f"{lines[-1]}, {part}" if lines else part
+        if lines and width is not None and columns_of(f"{line},") > width:
+            lines[-1] += ","
+            lines.append(part)
+        else:
+            lines[-1:] = [line]
+    return lines
+
+
 def in_columns(text: str, width: int) -> str:
     """A text in so many columns of a terminal: of a longer one the beginning, and ``…``."""
     return text if columns_of(text) <= width else f"{_beginning(text, width - 1)}…"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pytest_templates.support.text import columns_of, table
+from pytest_templates.support.text import columns_of, listed, table
 
 HEADS = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
 ROWS = [
@@ -47,3 +49,16 @@ def test_cells_are_folded_and_nothing_of_them_is_lost(width):
 
 def test_a_terminal_narrower_than_any_table_gets_it_as_narrow_as_it_can_be():
     assert max(map(columns_of, lines_in(10))) == max(map(columns_of, lines_in(30)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(parts=st.lists(st.text(alphabet="ab 日", min_size=1, max_size=9), max_size=6), width=st.integers(3, 30))
+def test_a_list_is_broken_between_its_parts_and_only_where_it_has_to_be(parts, width):
+    lines = listed(parts, width)
+
+    held = [line.removesuffix(",").split(", ") for line in lines]
+    assert [part for line in held for part in line] == parts
+    assert listed(parts) == [", ".join(parts)][: len(parts)]
+    assert all(columns_of(line) <= width or len(inside) == 1 for line, inside in zip(lines, held, strict=True))
+    for line, (first, *_) in zip(lines, held[1:], strict=False):
+        assert columns_of(f"{line} {first},") > width
