@@ -4,6 +4,7 @@ Everything public can be imported from here; ``antiphon.errors`` holds the error
 """
 
 from antiphon.attachments import Attachment, Audio, Document, Image
+from antiphon.attempts import FallbackModel, RetryingModel
 from antiphon.connect import connect
 from antiphon.drivers import Script
 from antiphon.events import Event, TextDelta
@@ -62,6 +63,7 @@ __all__ = [
     "Event",
     "ExtractCodeBlock",
     "Fact",
+    "FallbackModel",
     "Farewell",
     "FilterByRoleStrategy",
     "FilteredInheritStrategy",
@@ -85,6 +87,7 @@ __all__ = [
     "Reply",
     "Request",
     "ResetMetadata",
+    "RetryingModel",
     "Role",
     "Runner",
     "Sample",

@@ -299,9 +299,11 @@ class CallRecorder:
         if reply is None and self._heard:
             reply = Reply("".join(self._heard))
         inner: tuple[ModelCall, ...] = ()
+        waited = self._under_way.waited
         usage = None if reply is None else reply.usage
         if self._inner:
             inner = tuple([call for call, _ in self._inner])
+            waited += sum([call.waited for call in inner])
             usage = usage or total_usage(call.usage for call in inner if call.usage is not None)
             if error is not None and not self._model.recordable:
                 by = next((call for call in inner if call.error is error), None)
@@ -323,6 +325,7 @@ class CallRecorder:
             asked=self._asked.origin,
             inner=inner,
             notes=self._under_way.notes,
+            waited=waited,
         )
 
 
@@ -357,6 +360,12 @@ def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:
     """What records a call; ``None`` where there is none, or where it has ended."""
     recorder = None if call is None or call.recorder is None else call.recorder()
     return recorder if isinstance(recorder, CallRecorder) else None
+
+
+def calls_within() -> tuple[ModelCall, ...]:
+    """The calls that have ended so far within the one under way in this thread or task, without those around it."""
+    call = _recorder_of(CURRENT_CALL.get())
+    return () if call is None else tuple([inner for inner, _ in call._inner])
 
 
 def used_within() -> Usage | None:

@@ -33,6 +33,14 @@ async def pause() -> None:
         await asyncio.sleep(0)
 
 
+async def sleep(seconds: float) -> None:
+    """Wait, and let the event loop go on meanwhile; whoever is cancelled ends here."""
+    if in_trio():
+        await sys.modules["trio"].sleep(seconds)
+    else:
+        await asyncio.sleep(seconds)
+
+
 class Enough(Exception):
     """Raised by one of several that run at once: the others are cancelled."""
 

@@ -40,11 +40,14 @@ class CallUnderWay:
         recorder: What records the call, referred to weakly: nothing of a call is kept by this. ``None`` when it has
             ended.
         notes: See ``ModelCall``; code notes here what it does to the call, in any thread or task of its own.
+        waited: See ``ModelCall``; what makes several attempts adds the seconds in between, without those of calls
+            within.
     """
 
     caller: Caller
     recorder: ref[Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    waited: float = 0.0
 
 
 CURRENT_CALL: ContextVar[CallUnderWay | None] = ContextVar("antiphon_call", default=None)
@@ -85,6 +88,8 @@ class ModelCall:
         asked: The model object that was asked, likewise: ``origin``, or the model around it.
         inner: The calls that the model made while it answered, in the order in which they ended.
         notes: What was noted about it while it was under way, by what noted it, such as the fault that a test put in.
+        waited: How many seconds were waited between attempts, those of ``inner`` included; also seconds that passed in
+            the virtual time of a test, and are not in ``seconds``.
     """
 
     template_id: str
@@ -103,6 +108,7 @@ class ModelCall:
     asked: object = field(default=None, repr=False, compare=False)
     inner: tuple[ModelCall, ...] = field(default=(), repr=False)
     notes: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

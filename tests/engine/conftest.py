@@ -119,6 +119,32 @@ def rendered(request: pytest.FixtureRequest) -> Callable[..., list[Message | Eve
     return request.param
 
 
+def _streamed(model: Model, session: Session) -> Message:
+    *_, message = model.stream(session)
+    assert isinstance(message, Message)
+    return message
+
+
+async def _astreamed(model: Model, session: Session) -> Message:
+    pieces = [piece async for piece in model.astream(session)]
+    assert isinstance(pieces[-1], Message)
+    return pieces[-1]
+
+
+WAYS: dict[str, Callable[[Model, Session], Message]] = {
+    "send": lambda model, session: model.send(session),
+    "asend": lambda model, session: asyncio.run(model.asend(session)),
+    "stream": _streamed,
+    "astream": lambda model, session: asyncio.run(_astreamed(model, session)),
+}
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS.keys())
+def ask(request: pytest.FixtureRequest) -> Callable[[Model, Session], Message]:
+    """Asks a model at once or piece by piece, blocking or not."""
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def contents() -> Callable[[Session], list[str]]:
     return lambda session: [message.content for message in session.messages]

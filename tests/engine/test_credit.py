@@ -266,32 +266,6 @@ def test_outside_of_templates_a_call_stands_under_no_name(answering: Any) -> Non
 Ask = Callable[[Model, Session], Message]
 
 
-def _stream(model: Model, session: Session) -> Message:
-    *_, message = model.stream(session)
-    assert isinstance(message, Message)
-    return message
-
-
-async def _last(model: Model, session: Session) -> Message:
-    pieces = [piece async for piece in model.astream(session)]
-    assert isinstance(pieces[-1], Message)
-    return pieces[-1]
-
-
-WAYS: dict[str, Ask] = {
-    "send": lambda model, session: model.send(session),
-    "asend": lambda model, session: asyncio.run(model.asend(session)),
-    "stream": _stream,
-    "astream": lambda model, session: asyncio.run(_last(model, session)),
-}
-
-
-@pytest.fixture(params=WAYS.values(), ids=WAYS.keys())
-def ask(request: pytest.FixtureRequest) -> Ask:
-    """Asks a model at once or piece by piece, blocking or not."""
-    return request.param
-
-
 class Around(Model):
     """Asks other models, and says what it makes of their answers."""
 

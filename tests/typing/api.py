@@ -21,6 +21,7 @@ from antiphon import (
     Event,
     ExtractCodeBlock,
     Fact,
+    FallbackModel,
     FilteredInheritStrategy,
     GenerateTemplate,
     IfTemplate,
@@ -33,6 +34,7 @@ from antiphon import (
     ModelSettings,
     Observer,
     Reply,
+    RetryingModel,
     Role,
     Runner,
     Sample,
@@ -232,6 +234,15 @@ def models(template: GenerateTemplate, subroutine: SubroutineTemplate, session: 
     Reply(usage=1)  # type: ignore[arg-type]
 
     assert_type(connect("openai:x", base_url="http://localhost", api_key="k", temperature=0.5), Model)
+    retrying = RetryingModel("openai:x", attempts=5, wait=lambda attempt: attempt * 2.0)
+    assert_type(retrying.model, Model)
+    assert_type(retrying.settings, ModelSettings)
+    RetryingModel(Echo(), 2, 1)
+    RetryingModel(Echo(), wait="1s")  # type: ignore[arg-type]
+    RetryingModel(Echo(), wait=lambda: 1.0)  # type: ignore[arg-type]
+    assert_type(FallbackModel([retrying, "anthropic:y"]).models, tuple[Model, ...])
+    FallbackModel(retrying)  # type: ignore[arg-type]
+    assert_type(session.trace.calls[0].waited, float)
     assert_type(Echo().send(session), Message)
     assert_type(Echo().settings, ModelSettings)
     assert_type(Echo().origin, Model)
