@@ -5,6 +5,7 @@ Everything public can be imported from here; ``antiphon.errors`` holds the error
 
 from antiphon.attachments import Attachment, Audio, Document, Image
 from antiphon.attempts import FallbackModel, RetryingModel
+from antiphon.caching import CachedModel
 from antiphon.connect import connect
 from antiphon.drivers import Script
 from antiphon.events import Event, TextDelta
@@ -55,6 +56,7 @@ __all__ = [
     "Audio",
     "Branch",
     "BreakTemplate",
+    "CachedModel",
     "CleanSessionStrategy",
     "CommandLineRunner",
     "ConsoleInterface",

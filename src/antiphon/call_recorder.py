@@ -183,7 +183,7 @@ class CallRecorder:
         if not isinstance(answer, Reply | Message):
             raise self._refused(answer)
         by = self._answered_by(answer) if self._inner else None
-        path, model = self.caller.template_path, self.caller.model if by is None else by.model
+        path, model = self.caller.template_path, self._name_of(by)
         if isinstance(answer, Reply):
             self._reply = answer
             self._message = Message(
@@ -223,6 +223,10 @@ class CallRecorder:
             return passed_on[-1]
         models = {id(call.origin) for call, _ in answered}
         return answered[-1][0] if len(models) == 1 else None
+
+    def _name_of(self, by: ModelCall | None) -> str:
+        """The name of the model that answered, by the call that gave the answer; ``None`` where none within it did."""
+        return by.model if by is not None else self._under_way.answered_by or self.caller.model
 
     def _refused(self, answer: object) -> InvalidType:
         return InvalidType(
@@ -311,7 +315,7 @@ class CallRecorder:
         return ModelCall(
             template_id=self.caller.template_id,
             template_path=self.caller.template_path,
-            model=self.caller.model if by is None else by.model,
+            model=self._name_of(by),
             served_by=by.served_by if by is not None and served_by is None else served_by,
             chosen_by="override" if by is not None and by.chosen_by == "override" else self.chosen_by,
             messages=self._picture,

@@ -40,6 +40,7 @@ class CallUnderWay:
         recorder: What records the call, referred to weakly: nothing of a call is kept by this. ``None`` when it has
             ended.
         notes: See ``ModelCall``; code notes here what it does to the call, in any thread or task of its own.
+        answered_by: The name of the model whose answer it is, where that was asked when the answer was kept, not now.
         waited: See ``ModelCall``; what makes several attempts adds the seconds in between, without those of calls
             within.
     """
@@ -47,6 +48,7 @@ class CallUnderWay:
     caller: Caller
     recorder: ref[Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    answered_by: str | None = None
     waited: float = 0.0
 
 

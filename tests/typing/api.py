@@ -6,6 +6,7 @@ Every ``type: ignore`` marks something that must be an error; one that is not ne
 
 from __future__ import annotations
 
+import shelve
 import zipfile
 from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from importlib.resources import files
@@ -16,6 +17,7 @@ from antiphon import (
     AssistantTemplate,
     Branch,
     BreakTemplate,
+    CachedModel,
     CleanSessionStrategy,
     EndTemplate,
     Event,
@@ -243,6 +245,11 @@ def models(template: GenerateTemplate, subroutine: SubroutineTemplate, session: 
     assert_type(FallbackModel([retrying, "anthropic:y"]).models, tuple[Model, ...])
     FallbackModel(retrying)  # type: ignore[arg-type]
     assert_type(session.trace.calls[0].waited, float)
+    kept: dict[str, str] = {}
+    assert_type(CachedModel("openai:x", kept).model, Model)
+    with shelve.open("answers") as shelf:
+        CachedModel(Echo(), store=shelf)
+    CachedModel(Echo(), store=["answers"])  # type: ignore[arg-type]
     assert_type(Echo().send(session), Message)
     assert_type(Echo().settings, ModelSettings)
     assert_type(Echo().origin, Model)
