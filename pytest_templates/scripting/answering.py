@@ -15,6 +15,7 @@ from pytest_templates.scripting.model import ScriptedModel
 from pytest_templates.scripting.rules import Script
 from pytest_templates.support.engine import is_double
 from pytest_templates.support.environment import placeholder_keys
+from pytest_templates.support.virtual_time import virtual_after_doubles
 
 if TYPE_CHECKING:
     from pytest_templates.run.attempt import Attempt
@@ -61,5 +62,5 @@ def answering_for_models(script: Script, like: Like | None, attempt: Attempt) ->
             return choice
         return replace(choice, model=StandIn(choice.model, script, like, attempt))
 
-    with placeholder_keys(), replacing(choose):
+    with placeholder_keys(), replacing(choose), virtual_after_doubles():
         yield

@@ -8,15 +8,17 @@ from typing import Final
 from antiphon import ModelCall
 from antiphon.trace import CURRENT_CALL
 from pytest_templates.faults import Fault
+from pytest_templates.support.virtual_time import note_double
 
 _NOTE: Final = "pytest_templates.fault"
 
 
 def happens(fault: Fault) -> None:
-    """Note that a fault is put into the call under way."""
+    """Note that a fault is put into the call under way, after those of the same call that it has survived."""
+    note_double()
     call = CURRENT_CALL.get()
     if call is not None:
-        call.notes[_NOTE] = fault.name
+        call.notes[_NOTE] = ", ".join([*([call.notes[_NOTE]] if _NOTE in call.notes else []), fault.name])
 
 
 def fault_in(call: ModelCall) -> str | None:

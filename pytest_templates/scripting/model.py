@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Callable, Generator
 from textwrap import indent
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -18,10 +17,11 @@ from pytest_templates.errors import GenerationError, UnscriptedCall, UnusedSteps
 from pytest_templates.run.ordering import in_turn
 from pytest_templates.run.under_way import current_attempt
 from pytest_templates.scripting.likeness import Like, check_like
-from pytest_templates.scripting.rules import Condition, Pattern, Script
+from pytest_templates.scripting.rules import Condition, Pattern, Script, check_pattern
 from pytest_templates.scripting.steps import Answer, ModelStep, Stream, checked_model_steps, played
 from pytest_templates.support.targets import without_iterations
 from pytest_templates.support.text import OUTSIDE, counted
+from pytest_templates.support.virtual_time import note_double
 
 if TYPE_CHECKING:
     from pytest_templates.run.attempt import Attempt
@@ -107,8 +107,7 @@ class ScriptedModel(Model):
             InvalidType: An argument is neither text nor a compiled regular expression.
         """
         for parameter, given in (("template", template), ("prompt", prompt), ("model", model)):
-            if given is not None and not isinstance(given, str | re.Pattern):
-                raise InvalidType(f"{parameter} takes a text or re.compile(...), not {type(given).__name__}: {given!r}")
+            check_pattern(given, parameter)
         condition = Condition(template, prompt, model)
         self._script.begin(condition)
         return Rule(self, condition)
@@ -157,6 +156,7 @@ class ScriptedModel(Model):
             yield piece
 
     def _next(self, session: Session) -> Answer | Stream:
+        note_double()
         taken = self._script.take(current_caller(), session)
         self._check_conversation(session)
         if taken is not None:

@@ -94,7 +94,9 @@ def scripted_model(_llm_attempt: Attempt) -> ScriptedModels:
     with ``like="openai"``, ``"anthropic"`` or ``"google"`` also one that this provider refuses.
     """
     from pytest_templates.scripting.factories import ScriptedModels
+    from pytest_templates.support.virtual_time import virtual_after_doubles
 
+    _llm_attempt.resources.enter_context(virtual_after_doubles())
     return ScriptedModels(_scripts_of(_llm_attempt), _llm_attempt)
 
 
@@ -134,10 +136,12 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
     from pytest_templates.errors import UnusedSteps
     from pytest_templates.scripting.factories import ScriptedModels
+    from pytest_templates.support.virtual_time import virtual_after_doubles
 
     scripts, failed = Scripts(), request.session.testsfailed
     scripts.like = LIKE.of(request.config)
-    yield ScriptedModels(scripts, None)
+    with virtual_after_doubles():
+        yield ScriptedModels(scripts, None)
     left = scripts.left()
     if left and request.session.testsfailed == failed and not _is_part(request):
         raise UnusedSteps("\n\n".join(one.unused for one in left))

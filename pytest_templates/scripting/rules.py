@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Final, TypeAlias
 
 from antiphon import Session
+from antiphon.errors import InvalidType
 from antiphon.trace import Caller, path_pattern
 from pytest_templates.scripting.steps import ModelStep, Place, shown
 from pytest_templates.support.targets import is_meant, which_template
@@ -53,9 +54,24 @@ class Condition:
         names = () if caller is None else (caller.template_path, caller.template_id)
         return names.index(self.template) if self.template in names else 2
 
-    def __str__(self) -> str:
+    @property
+    def given(self) -> str:
+        """What is given, as arguments are written."""
         given = {"template": self.template, "prompt": self.prompt, "model": self.model}
-        return f"on({', '.join(f'{name}={_shown(value)}' for name, value in given.items() if value is not None)})"
+        return ", ".join(f"{name}={_shown(value)}" for name, value in given.items() if value is not None)
+
+    def __str__(self) -> str:
+        return f"on({self.given})"
+
+
+def check_pattern(given: object, parameter: str) -> None:
+    """Make sure that a pattern was given, or nothing.
+
+    Raises:
+        InvalidType: It is neither text nor a compiled regular expression.
+    """
+    if given is not None and not isinstance(given, str | re.Pattern):
+        raise InvalidType(f"{parameter} takes a text or re.compile(...), not {type(given).__name__}: {given!r}")
 
 
 def _is_template(pattern: Pattern, path: str | None, template_id: str) -> bool:

@@ -1,4 +1,8 @@
-"""Virtual time: sleeping returns at once, and the seconds are added up."""
+"""Virtual time: sleeping returns at once, and the seconds are added up.
+
+Of models that make several attempts, only those waits are virtual that follow an answer of a double or of a recording,
+in any test that uses one. Nothing is patched for that.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Final
 from unittest import mock
+
+from antiphon.attempts import Wait, passing_waits
+from antiphon.trace import CURRENT_CALL
 
 
 class VirtualTime:
@@ -58,6 +65,31 @@ def virtual_time(applies: Callable[[], bool] = lambda: True) -> Iterator[Virtual
         for module in (asyncio, *loaded):
             patches.enter_context(mock.patch.object(module, "sleep", _async_sleep(module.sleep, clock)))
         yield clock
+
+
+_NOTE: Final = "pytest_templates.double"
+
+
+def note_double(*, is_one: bool = True) -> None:
+    """Note on the call under way whether it is answered by no real model: waits that follow it are virtual then."""
+    call = CURRENT_CALL.get()
+    if call is None:
+        return
+    if is_one:
+        call.notes[_NOTE] = "yes"
+    else:
+        call.notes.pop(_NOTE, None)
+
+
+@contextmanager
+def virtual_after_doubles() -> Iterator[None]:
+    """Let the waits before another attempt take no time, for the length of a block, where a double has answered."""
+    with passing_waits(_is_after_double):
+        yield
+
+
+def _is_after_double(wait: Wait) -> bool:
+    return wait.after is not None and _NOTE in wait.after.notes
 
 
 def _sleep(real: Callable[[float], None], clock: VirtualTime) -> Callable[[float], None]:

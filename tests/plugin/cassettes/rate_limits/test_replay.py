@@ -230,3 +230,47 @@ def test_all_other_waits_take_their_time(project, limited):
     project.run().assert_outcomes(passed=3)
 
     assert time.monotonic() - started < 100
+
+
+ATTEMPTS = """
+def patient(wait=None):
+    model = connect("openai:m", base_url=f"{URL}/v1", api_key="x", max_retries=0)
+    return Runner(RetryingModel(model, wait=wait), template=LinearTemplate([UserTemplate("Hi"), AssistantTemplate()]))
+
+
+@pytest.mark.llm_cassette
+@pytest.mark.llm_budget(calls=1)
+@pytest.mark.parametrize("way", ENGINE)
+def test_attempts(way, llm_trace):
+    assert ENGINE[way](patient()) == "Hello."
+    (call,) = llm_trace.calls
+    assert [type(inner.error).__name__ for inner in call.inner] == ["RateLimitError", "NoneType"]
+    print(f"waited {call.waited:g}")
+"""
+
+
+def test_a_model_of_the_engine_that_tries_again_is_recorded_and_replayed_attempt_by_attempt(project, limited):
+    imports = "from antiphon import RetryingModel\n"
+    recorded(project, imports + ATTEMPTS)
+    asked, started = len(limited), time.monotonic()
+
+    result = project.run("-rA")
+
+    result.assert_outcomes(passed=4)
+    assert len(limited) == asked == 8
+    assert str(result.stdout).count("waited 110") == 4
+    assert time.monotonic() - started < 100
+
+
+def test_while_it_is_recorded_it_waits(project, limited):
+    imports = "from antiphon import RetryingModel\n"
+    waiting = """
+@pytest.mark.llm_cassette
+def test_wait():
+    started = time.perf_counter()
+    assert patient(wait=0.1).run().last.content == "Hello."
+    assert time.perf_counter() - started >= 0.1
+"""
+    project.file("test_it.py", CLIENTS + imports + ATTEMPTS.partition("@pytest")[0] + waiting)
+
+    project.run("--templates-record=missing", "--templates-record-check=off").assert_outcomes(passed=1)
