@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from threading import Lock
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from antiphon import Message, Model, ModelCall, Reply, Session
-from antiphon.errors import InvalidType, InvalidValue
-from antiphon.model import Choice, answering, as_said, models_within, replacing
-from antiphon.trace import current_caller
+from antiphon.attempts import Wait, passing_waits
+from antiphon.connect import ConnectedModel
+from antiphon.errors import InvalidType, InvalidValue, ModelError, ModelTimeout, RateLimitError, ServerError
+from antiphon.model import Answering, Choice, Piece, answering, as_said, models_within, replacing
+from antiphon.trace import CURRENT_CALL, Caller, current_caller
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
 from pytest_templates.scripting.happened import happens
-from pytest_templates.support.targets import is_meant, is_of_program, which_template
+from pytest_templates.scripting.rules import Condition, Pattern, check_pattern
+from pytest_templates.support.targets import did_you_mean, is_meant, is_of_program, which_template
 from pytest_templates.support.text import counted
 from pytest_templates.support.virtual_time import VirtualTime, virtual_time
 
@@ -32,17 +35,22 @@ class Faults:
     def __init__(self, time: VirtualTime) -> None:
         self.time = time
         self._placed: list[_Placed] = []
-        self._callers: dict[tuple[str | None, str], None] = {}
+        self._callers: dict[tuple[str | None, str], set[str]] = {}  # with the names of the models
         self._without_effect: list[str] = []
 
-    def at(self, path: str, fault: Fault, *, times: int | None = 1) -> None:
-        """Let a fault happen when a template calls its model.
+    def at(self, path: str, fault: Fault, *, times: int | None = 1, model: Pattern | None = None) -> None:
+        """Let a fault happen when a template calls its model, or one that its model asks.
+
+        To a model that was connected with ``max_retries`` it happens to one request, which is sent again: see
+        ``FaultyModel``.
 
         Args:
             path: The id of the template, or a glob of its path, iterations included: ``support/turns@2/answer``.
             fault: What goes wrong: one of the ``faults``.
             times: How often, 1 or more; after that, the model answers as usual. ``None`` for always. Several faults of
                 one template happen one after another.
+            model: To which model: a glob of its name, or a regular expression found in it; ``None`` for whichever is
+                asked. Where a test has put a model in place, it may be the name of either.
 
         Raises:
             InvalidType: An argument is of a wrong type.
@@ -56,12 +64,18 @@ class Faults:
             raise InvalidType(f"times is a number, or None for ever, not {type(times).__name__}: {times!r}")
         if times is not None and times < 1:
             raise InvalidValue(f"times is 1 or more, not {times}")
-        self._placed.append(_Placed(path, fault, times))
+        check_pattern(model, "model")
+        self._placed.append(_Placed(path, fault, times, Condition(model=model)))
 
     @property
     def waited(self) -> float:
-        """How many seconds the program would have waited so far."""
+        """How many seconds the program, and its models, would have waited so far."""
         return self.time.waited
+
+    def pass_by(self, wait: Wait) -> bool:
+        """Add the wait of a model that makes several attempts."""
+        self.time.pass_by(wait.seconds)
+        return True
 
     @property
     def remaining(self) -> int:
@@ -72,7 +86,7 @@ class Faults:
     def unused(self) -> str:
         """Which faults have not happened, or have changed nothing, in words."""
         rows = [
-            f"    at {one.path!r}: {one.fault!r}, {counted(one.left, 'time')} more{self._hint(one)}"
+            f"    at {one}: {one.fault!r}, {counted(one.left, 'time')} more{self._hint(one)}"
             for one in self._placed
             if one.left
         ]
@@ -99,19 +113,35 @@ class Faults:
 
         Faults of a template whose model asks others reach these: what it does about them is a part of the program.
         """
-        path, template_id = choice.caller.template_path, choice.caller.template_id
-        self._callers[path, template_id] = None
+        caller = choice.caller
+        names = {choice.asked.name, choice.model.name}
+        asked = self._callers.setdefault((caller.template_path, caller.template_id), set())
         if models_within(choice.model):
             return choice
+        asked |= names
+        callers = [replace(caller, model=name) for name in names]
+        fault = self._due(callers)
+        if fault is None:
+            return choice
+        retries = _retries_of(choice)
+        return replace(choice, model=FaultyModel(choice.model, fault, self, retries, lambda: self._due(callers)))
+
+    def _due(self, callers: Sequence[Caller]) -> Fault | None:
+        """The fault that happens now to a call, by the names that its model has; counts it."""
         for placed in self._placed:
-            is_fit = is_meant(placed.path, path, template_id) and is_of_program(placed.path, template_id)
-            if is_fit and placed.take():
-                return replace(choice, model=FaultyModel(choice.model, placed.fault, self))
-        return choice
+            if any(map(placed.is_for, callers)) and placed.take():
+                return placed.fault
+        return None
 
     def _hint(self, placed: _Placed) -> str:
-        met = any(is_meant(placed.path, *caller) for caller in self._callers)
-        return "" if met else which_template(placed.path, self._callers)
+        met = [models for caller, models in self._callers.items() if is_meant(placed.path, *caller)]
+        if not met:
+            return which_template(placed.path, self._callers)
+        asked = set[str]().union(*met)
+        if placed.condition.model is None or any(placed.condition.is_for(Caller(None, "", name)) for name in asked):
+            return ""
+        near = did_you_mean(placed.condition.model, asked) if isinstance(placed.condition.model, str) else ""
+        return f"; models asked there: {', '.join(sorted(asked))}{near}"
 
     def had_no_effect(self, fault: Fault, session: Session) -> None:
         """Note that a fault has changed nothing in an answer."""
@@ -125,18 +155,28 @@ def faults_in_place() -> Iterator[Faults]:
     """Inject faults, and make time virtual, for the length of a block."""
     with virtual_time() as time:
         faults = Faults(time)
-        with replacing(faults.replacement, altering=True):
+        with replacing(faults.replacement, altering=True), passing_waits(faults.pass_by):
             yield faults
 
 
 class _Placed:
     """A fault of a template, and how often it is still to happen."""
 
-    def __init__(self, path: str, fault: Fault, times: int | None) -> None:
+    def __init__(self, path: str, fault: Fault, times: int | None, condition: Condition) -> None:
         self.path = path
         self.fault = fault
         self.left = times
+        self.condition = condition
         self._lock = Lock()
+
+    def is_for(self, caller: Caller) -> bool:
+        """Whether it may happen to a call."""
+        path, template_id = caller.template_path, caller.template_id
+        is_there = is_meant(self.path, path, template_id) and is_of_program(self.path, template_id)
+        return is_there and self.condition.is_for(caller)
+
+    def __str__(self) -> str:
+        return repr(self.path) if self.condition.model is None else f"{self.path!r}, {self.condition.given}"
 
     def take(self) -> bool:
         """Whether the fault happens now; counts it."""
@@ -148,26 +188,138 @@ class _Placed:
             return True
 
 
+_RESENT: Final = (RateLimitError, ServerError, ModelTimeout)
+_LONGEST_WISH: Final = 120  # seconds that clients wait where a provider says so; a longer one they do not wait for
+_FIRST_WAIT: Final = 0.5  # seconds where it does not say it: twice as long each time
+_LONGEST_WAIT: Final = 8.0  # seconds
+
+
+def _retries_of(choice: Choice) -> int:
+    """How often the client of a model sends a request again; 0 where its ``max_retries`` was left to the client."""
+    model = choice.model if isinstance(choice.model, ConnectedModel) else choice.asked
+    retries = getattr(model.settings, "max_retries", 0) if isinstance(model, ConnectedModel) else 0
+    return retries if isinstance(retries, int) else 0
+
+
 class FaultyModel(Model):
     """A model with a fault; in traces it appears as the model itself.
+
+    A fault is what a program gets when the model's client has given up. Where the model says by ``max_retries`` how
+    often that sends a request again, a fault is what happens to one request: rate limits, errors of the server or the
+    connection, and timeouts count against ``max_retries``, with waits in virtual time as the client of OpenAI has them.
+    The next request meets the next fault, or is answered.
 
     Args:
         model: The model.
         fault: What goes wrong.
-        faults: Adds up the time that the fault takes, and takes note of one that changes nothing.
+        faults: Adds up the time that passes, and takes note of a fault that changes nothing.
+        retries: How often a request is sent again.
+        due: What goes wrong with the next one; ``None`` for nothing.
     """
 
-    def __init__(self, model: Model, fault: Fault, faults: Faults) -> None:
+    def __init__(
+        self, model: Model, fault: Fault, faults: Faults, retries: int, due: Callable[[], Fault | None]
+    ) -> None:
         self.name = model.name
         self.settings = model.settings
         self._model = model
         self._fault = fault
         self._faults = faults
+        self._retries = retries
+        self._due = due
 
     @property
     def origin(self) -> Model:
         """The model that the faulty one was first copied from."""
         return self._model.origin
+
+    def _send(self, session: Session) -> Reply | Message | str:
+        requests = self._requests()
+        request = next(requests)
+        while True:
+            try:
+                return request._send(session)
+            except ModelError as error:
+                request = requests.throw(error)
+
+    async def _asend(self, session: Session) -> Reply | Message | str:
+        requests = self._requests()
+        request = next(requests)
+        while True:
+            try:
+                return await request._asend(session)
+            except ModelError as error:
+                request = requests.throw(error)
+
+    def _stream(self, session: Session) -> Generator[Piece]:
+        requests = self._requests()
+        request, has_begun = next(requests), False
+        while True:
+            try:
+                with closing(request._stream(session)) as pieces:
+                    for piece in pieces:
+                        has_begun = True
+                        yield piece
+            except ModelError as error:
+                if has_begun:  # the client has handed it out
+                    raise
+                request = requests.throw(error)
+            else:
+                return
+
+    async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
+        requests = self._requests()
+        request, has_begun = next(requests), False
+        while True:
+            try:
+                async with aclosing(request._astream(session)) as pieces:
+                    async for piece in pieces:
+                        has_begun = True
+                        yield piece
+            except ModelError as error:
+                if has_begun:
+                    raise
+                request = requests.throw(error)
+            else:
+                return
+
+    def _requests(self) -> Generator[Answering]:
+        """What answers a request, and each that is sent again; the error of one is raised where it was yielded."""
+        fault: Fault | None = self._fault
+        for number in range(self._retries + 1):
+            try:
+                yield answering(self._model) if fault is None else _FaultyAnswer(self._model, fault, self._faults)
+            except ModelError as error:
+                wish = getattr(error, "retry_after", None) or 0
+                is_resent = isinstance(error, _RESENT) and wish <= _LONGEST_WISH
+                if fault is None or not is_resent or number == self._retries:
+                    raise
+                self._wait(wish or min(_FIRST_WAIT * 2 ** min(number, 10), _LONGEST_WAIT))
+                fault = self._due()
+
+    def _wait(self, seconds: float) -> None:
+        self._faults.time.pass_by(seconds)
+        call = CURRENT_CALL.get()
+        if call is not None:
+            call.waited += seconds
+
+    def _recorded(self, call: ModelCall) -> None:
+        self._model._recorded(call)
+
+
+class _FaultyAnswer:
+    """What answers one request for a model, with a fault.
+
+    Args:
+        model: The model.
+        fault: What goes wrong.
+        faults: As with ``FaultyModel``.
+    """
+
+    def __init__(self, model: Model, fault: Fault, faults: Faults) -> None:
+        self._model = model
+        self._fault = fault
+        self._faults = faults
 
     def _send(self, session: Session) -> Reply:
         self._fail_at_once()
@@ -231,9 +383,6 @@ class FaultyModel(Model):
         happens(self._fault)
         self._faults.time.pass_by(self._fault.seconds)
         return self._fault.raised()
-
-    def _recorded(self, call: ModelCall) -> None:
-        self._model._recorded(call)
 
 
 class _Cut:

@@ -215,7 +215,7 @@ class Model(ABC):
         recorder = CallRecorder(self, session, is_streamed=is_streamed)
         if not (_choosing or _altering):
             return recorder, self
-        choice = Choice(self, recorder.chosen_by, recorder.caller, session, recorder.is_in_place)
+        choice = Choice(self, recorder.chosen_by, recorder.caller, session, self, recorder.is_in_place)
         for replacement in (*_choosing, *_altering):
             choice = replacement(choice)
         if choice.model is not self:
@@ -248,6 +248,7 @@ class Choice:
         chosen_by: Whose choice it is, as in ``ModelCall``.
         caller: Who asks.
         session: What the model is to answer.
+        asked: The model that the program asks, whatever was put in its place.
         is_in_place: Whether it is asked by a model that was put in place of another.
     """
 
@@ -255,6 +256,7 @@ class Choice:
     chosen_by: ChosenBy
     caller: Caller
     session: Session
+    asked: Model
     is_in_place: bool = False
 
 

@@ -68,6 +68,7 @@ def fixtures(
     llm_cassette: OpenCassette,
     llm_override: Overrides,
     llm_trace: Trace,
+    model: Model,
 ) -> None:
     """What fixtures give has a public type; a slip of the pen is an error."""
     assert_type(scripted_model("first", Reply("second"), name="small", allow_unused=True), ScriptedModel)
@@ -80,6 +81,10 @@ def fixtures(
     scripted_user(1)  # type: ignore[arg-type]
     llm_faults.at("answer", faults.rate_limited(retry_after=1), times=2)
     llm_faults.at("answer", faults.rate_limited(retry_after=1), tmies=2)  # type: ignore[call-arg]
+    llm_faults.at("answer", faults.timeout(), model="openai:*")
+    llm_faults.at("answer", faults.timeout(), model=re.compile("mini"))
+    llm_faults.at("answer", faults.timeout(), model=model)  # type: ignore[arg-type]
+    assert_type(llm_faults.waited, float)
     assert_type((llm_cassette.played, llm_cassette.recorded, llm_cassette.unused), tuple[int, int, int])
     llm_override("sort", scripted_model("billing"))
     llm_override("**", "openai:gpt-4o-mini")
