@@ -27,6 +27,7 @@ except ImportError as error:
     )
 
 from antiphon import semantic_conventions as conventions
+from antiphon.caching import FROM_CACHE
 from antiphon.connect import ConnectedModel
 from antiphon.model import models_within
 from antiphon.observers import (
@@ -200,7 +201,10 @@ class TelemetryObserver(Observer):
             if self._in_spans or self._in_events:
                 self._tell_content(one, call, session)
             self._note_told(session, error)
-            self._metrics.called(one, call, error)
+            if FROM_CACHE in call.notes:  # nobody was called
+                one.span.set_attribute(FROM_CACHE, True)
+            else:
+                self._metrics.called(one, call, error)
 
     def on_tool_enter(self, event: ToolEntered) -> None:
         """Begin the span of a tool, and make it the current one."""

@@ -10,10 +10,12 @@ from pydantic import BaseModel
 
 from antiphon import (
     AssistantTemplate,
+    CachedModel,
     LinearTemplate,
     Message,
     Model,
     Reply,
+    RetryingModel,
     Runner,
     Session,
     UserTemplate,
@@ -53,6 +55,18 @@ def test_what_a_model_asks_another_lies_below_it_and_is_counted_once(telemetry, 
     points = telemetry.points("gen_ai.client.operation.duration")
     assert sum(point.count for point in points) == 2
     assert {point.attributes.get("error.type") for point in points} == {None, "RuntimeError"}
+
+
+def test_each_attempt_is_a_call_and_an_answer_from_a_cache_is_none(telemetry, speaking, used):
+    model = CachedModel(RetryingModel(speaking(ServerError("down"), Reply("fine", usage=used)), wait=0))
+    for _ in range(2):
+        model.send(Session(messages=[Message(role="user", content="Hi")]))
+
+    name = "chat gpt-4o-mini"
+    assert telemetry.tree() == [name, f"  {name}", f"    {name}", f"    {name}", name]
+    assert [span.attributes.get("antiphon.from_cache", False) for span in telemetry.spans] == [False] * 4 + [True]
+    assert sum(point.count for point in telemetry.points("gen_ai.client.operation.duration")) == 2
+    assert [point.sum for point in telemetry.points("gen_ai.client.token.usage")] == [12, 7]
 
 
 def test_a_call_says_what_the_conventions_want_to_know(telemetry, speaking, used):
