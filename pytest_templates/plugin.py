@@ -18,6 +18,7 @@ ROOMS = [  # in the order of their parts of the summary
     "pytest_templates.samples.plugin",
     "pytest_templates.scripting.plugin",
     "pytest_templates.live_calls",
+    "pytest_templates.caches",
     "pytest_templates.cassettes.plugin",
     "pytest_templates.isolation.plugin",
     "pytest_templates.spending.plugin",

@@ -56,7 +56,8 @@ class Call(Value):
         cost: US dollars, as text, so that it stays exact; ``null`` where the cost is not known.
         unpriced: Whether it has a price that is not known: it was a real model's.
         seconds: How long it took; in a replay, how long the replay took.
-        source: Where the answer came from: a script, a cassette, a model that was recorded just now, or the model.
+        source: Where the answer came from: a script, a cassette, a model that was recorded just now, the model, a
+            double within its client, or a cache of the program.
         error: What it raised; ``null`` when it did not, and where the program left the stream of the answer early.
         attachments: What was sent beside text, and answered.
         inner: The names of the models that the model asked while it answered, in order.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from antiphon import Attachment, ModelCall
 
 
-Source: TypeAlias = Literal["script", "cassette", "recorded", "model", "double"]
+Source: TypeAlias = Literal["script", "cassette", "recorded", "model", "double", "cache"]
 SourceOfTest: TypeAlias = Source | Literal["mixed"]
 
 UNBILLED: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
@@ -26,8 +26,8 @@ class CallSource:
     """Where the answer to a model call came from.
 
     Attributes:
-        name: A script, a cassette that was replayed, one that is being recorded, the model itself, or a double inside
-            of its client.
+        name: A script, a cassette that was replayed, one that is being recorded, the model itself, a double inside of
+            its client, or a cache of the program.
         was_sent: Whether a request was sent to a real model now.
     """
 
@@ -155,6 +155,13 @@ def asked_in(call: ModelCall) -> Iterator[ModelCall]:
         yield call
     for inner in call.inner:
         yield from asked_in(inner)
+
+
+def is_from_cache(call: ModelCall) -> bool:
+    """Whether a cache of the program has answered a call."""
+    from antiphon.caching import FROM_CACHE
+
+    return FROM_CACHE in call.notes
 
 
 def _tells_cost(call: ModelCall) -> bool:

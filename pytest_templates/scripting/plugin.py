@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CallSource, asked_in
+from pytest_templates.run.calls import CallSource, asked_in, is_from_cache
 from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
@@ -214,7 +214,8 @@ class Scripting(Feature):
         del attempt
         from pytest_templates.scripting.model import ScriptedModel
 
-        is_scripted = all(isinstance(one.origin, ScriptedModel) for one in asked_in(call))
+        asked = [one for one in asked_in(call) if not is_from_cache(one)]
+        is_scripted = bool(asked) and all(isinstance(one.origin, ScriptedModel) for one in asked)
         return CallSource("script") if is_scripted else None
 
     @hookimpl

@@ -141,7 +141,9 @@ class Tally:
         )
 
     def with_call(self, call: CallRow) -> Tally:
-        """The sum with one more call."""
+        """The sum with one more call; an answer that a cache of the program has kept is none."""
+        if call["source"] == "cache":
+            return self
         return replace(
             self.with_call_of(call["model"]),
             models=self.models | {call["model"], *call["inner"]},
