@@ -240,7 +240,8 @@ class Cassettes(Feature):
 
         if is_recorded_at_model_level():  # a part of another model's answer, which counts with that
             return CallSource("recorded")
-        asked = [*asked_in(call), *([call] if call.inner else [])]  # a recordable one is sent for as a whole
+        is_whole = bool(call.inner) and getattr(call.asked, "recordable", False)
+        asked = [*asked_in(call), *([call] if is_whole else [])]  # a recordable one is sent for as a whole
         sent = [cassette.sent_requests.was_sent(one.template_path, one.model) for one in asked]  # each counts once
         was_sent = any(sent)
         if not isinstance(call.origin, ConnectedModel) and not getattr(call.origin, "recordable", False):

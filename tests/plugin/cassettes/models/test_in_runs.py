@@ -345,3 +345,73 @@ def test_the_commands_show_the_question_and_the_answer(own: Any, capsys: pytest.
 
     assert statuses == [0, 0]
     assert capsys.readouterr().out == SHOWN
+
+
+def test_attempts_are_recorded_and_replayed_each(own: Any) -> None:
+    own.tests(
+        """
+        from own import *
+
+        class Busy(Own):
+            shared = frozenset({"refusals"})
+
+            def __init__(self):
+                self.refusals = [RateLimitError("slow down", retry_after=0.01)]
+
+            def _send(self, session):
+                if self.refusals:
+                    raise self.refusals.pop()
+                return super()._send(session)
+
+        @pytest.mark.llm_cassette
+        @pytest.mark.llm_budget(calls=1, input_tokens=10)
+        def test_it(llm_cassette):
+            session = ask(RetryingModel(Busy()))
+            assert session.last.content == "HELLO."
+            [call] = session.trace.calls
+            print([type(inner.error).__name__ for inner in call.inner], "waited", call.waited)
+        """
+    )
+
+    own.run("--templates-record=missing").assert_outcomes(passed=1)
+    replayed = own.replay("-rA")
+
+    replayed.assert_outcomes(passed=1)
+    own.says(replayed, "['RateLimitError', 'NoneType'] waited 0.01\n")
+
+
+def test_calls_at_the_same_time_each_say_that_they_were_recorded(own: Any) -> None:
+    own.tests(
+        """
+        import asyncio
+        from own import *
+
+        class Late(Model):
+            shared = frozenset({"answered"})
+
+            def __init__(self, model):
+                self.model, self.answered = model, asyncio.Barrier(2)
+
+            def _send(self, session):
+                raise NotImplementedError
+
+            async def _asend(self, session):
+                message = await self.model.asend(session)
+                await self.answered.wait()
+                return message
+
+        async def both():
+            runner = Runner(Late(Own()), template=AssistantTemplate(template_id="answer"))
+            sessions = [Session(messages=[Message(role="user", content=text)]) for text in "ab"]
+            await asyncio.gather(*map(runner.arun, sessions))
+
+        @pytest.mark.llm_cassette
+        def test_it():
+            asyncio.run(both())
+        """
+    )
+
+    result = own.run("--templates-record=missing", "--templates-record-check=off", "--templates-json=run.json")
+
+    result.assert_outcomes(passed=1)
+    assert (own.path / "run.json").read_text(encoding="utf-8").count('"source":"recorded"') == 3  # the test's, too
