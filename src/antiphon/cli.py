@@ -21,7 +21,7 @@ from antiphon.errors import AntiphonError
 from antiphon.facts import RUNNERS_MODEL
 from antiphon.interface import ConsoleInterface
 from antiphon.loading import load
-from antiphon.model import Model
+from antiphon.model import Model, models_within
 from antiphon.runner import Runner
 from antiphon.saving import check_writable, resumed, save
 from antiphon.session import Session
@@ -135,13 +135,22 @@ def _complaints(template: Template, inherited: Model) -> Iterator[str]:
     """What is wrong with models of a tree: the user is told before the first word, not when all have been typed."""
     own = getattr(template, "model", None)
     model = inherited if RUNNERS_MODEL in template.facts() else own
-    if isinstance(model, ConnectedModel):
+    for connected in _connected(model):
         try:
-            model.check()
+            connected.check()
         except AntiphonError as error:
             yield str(error)
     for child in template.children:
         yield from _complaints(child, template.model_within or inherited)
+
+
+def _connected(model: Model | None) -> Iterator[ConnectedModel]:
+    """A model that is connected, or those that a model asks."""
+    if isinstance(model, ConnectedModel):
+        yield model
+    elif model is not None:
+        for inner in models_within(model):
+            yield from _connected(inner)
 
 
 class _Console(ConsoleInterface):

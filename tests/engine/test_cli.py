@@ -164,9 +164,11 @@ def test_models_that_cannot_be_connected_are_named_before_the_user_is_asked(
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     name = module(
-        "from antiphon import AssistantTemplate, LinearTemplate, SubroutineTemplate, UserTemplate\n"
+        "from antiphon import *\n"
         "inner = SubroutineTemplate(LinearTemplate([AssistantTemplate()]), model='anthropic:claude-haiku-4-5')\n"
         "answers = [AssistantTemplate(model='openai:gpt-4o-mini') for _ in range(2)]\n"
+        "second = CachedModel(FallbackModel(['openai:gpt-4o-mini', RetryingModel('anthropic:claude-x')]))\n"
+        "answers.append(AssistantTemplate(model=second))\n"
         "tree = LinearTemplate([UserTemplate(description='You'), *answers, inner])\n"
     )
     typing()
@@ -176,6 +178,7 @@ def test_models_that_cannot_be_connected_are_named_before_the_user_is_asked(
     assert said.out == "You: \n"
     assert said.err.splitlines()[::2] == [
         "antiphon: warning: 'openai:gpt-4o-mini' cannot be connected: there is no key",
+        "antiphon: warning: 'anthropic:claude-x' cannot be connected: there is no key",
         "antiphon: warning: 'anthropic:claude-haiku-4-5' cannot be connected: there is no key",
     ]
 
