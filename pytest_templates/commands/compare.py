@@ -13,7 +13,7 @@ from pytest_templates.run.calls import CallRow
 from pytest_templates.run.totals import Line, Sum, cost_cell, lines_of, sum_of
 from pytest_templates.support.markdown import lines, markdown_table
 from pytest_templates.support.money import money
-from pytest_templates.support.text import OUTSIDE, counted, table, visible_lines
+from pytest_templates.support.text import OUTSIDE, counted, table, terminal_width, visible_lines
 
 _NUMBERS: Final = ("calls", "tokens in", "tokens out", "cost", "time of calls")
 _TICK: Final = 0.005  # seconds; less is not shown
@@ -69,7 +69,10 @@ def written(part: Part, *, markdown: bool) -> str:
     if isinstance(part, str):
         return lines(part) if markdown else visible_lines(part)
     title = f"{part.title}\n\n" if markdown else f"{part.title}\n"
-    written = (markdown_table if markdown else table)(part.heads, part.rows, numbers=part.numbers)
+    if markdown:
+        written = markdown_table(part.heads, part.rows, numbers=part.numbers)
+    else:
+        written = table(part.heads, part.rows, numbers=part.numbers, width=terminal_width())
     return f"{title if part.title else ''}{written}"
 
 

@@ -16,7 +16,7 @@ from pytest_templates.reporting.page.sums import has_conversations
 from pytest_templates.reporting.page.writing import write_comparison, write_page
 from pytest_templates.run.totals import cost_of, lines_of, sum_of, table_of
 from pytest_templates.support.targets import without_iterations
-from pytest_templates.support.text import OUTSIDE, counted, table
+from pytest_templates.support.text import OUTSIDE, counted, table, terminal_width
 
 Say = Callable[[str], None]
 
@@ -107,7 +107,7 @@ def _summary(report: Report, reports: Sequence[Report]) -> list[str]:
         total = sum_of(rows)
         tokens = counted(total.tokens, "token")
         parts[0] += f"\n{counted(total.calls, 'call')}, {tokens}, {cost_of(total.cost, total.unpriced)}"
-        parts.append(table_of(lines_of(rows)))
+        parts.append(table_of(lines_of(rows), terminal_width()))
     return parts
 
 
@@ -125,8 +125,8 @@ def _changes(a: Report, b: Report) -> list[str]:
     which = "both reports were" if without == 2 else "one of the reports was"
     return [
         *([f"prompts and answers are not compared: {which} written without conversations"] if without else []),
-        *([table(("template", "what changed", "in tests"), said)] if said else []),
-        *([f"samples that passed:\n{table(('test', 'A', 'B'), rates)}"] if rates else []),
+        *([table(("template", "what changed", "in tests"), said, width=terminal_width())] if said else []),
+        *([f"samples that passed:\n{table(('test', 'A', 'B'), rates, width=terminal_width())}"] if rates else []),
     ]
 
 

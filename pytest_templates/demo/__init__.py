@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Final
 
-from pytest_templates.support.text import command_line, counted, table
+from pytest_templates.support.text import command_line, counted, table, terminal_width
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def guide(folder: Path, run_tests: str) -> str:
     rows = [(fault.kind, f"{fault.file}:{line}", fault.seen_as, fault.remedy) for fault, line in left]
     return (
         f"The program in {folder} has {counted(len(left), 'fault')}, each below a comment that begins with "
-        f'"Planted fault":\n\n{table(heads, rows)}\n\n'
+        f'"Planted fault":\n\n{table(heads, rows, width=terminal_width())}\n\n'
         f"Mend them one by one, and run `{run_tests}` in {folder} after each: at last all tests pass.\n"
         "One fault may fail several tests, and hide another, which shows when it is mended."
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
+from shutil import get_terminal_size
 from typing import Final
 
 
@@ -134,6 +136,11 @@ def listed(parts: Sequence[str], width: int | None = None) -> list[str]:
 def in_columns(text: str, width: int) -> str:
     """A text in so many columns of a terminal: of a longer one the beginning, and ``…``."""
     return text if columns_of(text) <= width else f"{_beginning(text, width - 1)}…"
+
+
+def terminal_width() -> int | None:
+    """How many columns the terminal has that a command prints on; ``None`` where it prints into a file."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def counted(number: int, thing: str) -> str:

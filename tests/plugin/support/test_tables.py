@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_templates.support.text import columns_of, listed, table
+from pytest_templates.support.text import columns_of, listed, table, terminal_width
 
 HEADS = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
 ROWS = [
@@ -62,3 +64,17 @@ def test_a_list_is_broken_between_its_parts_and_only_where_it_has_to_be(parts, w
     assert all(columns_of(line) <= width or len(inside) == 1 for line, inside in zip(lines, held, strict=True))
     for line, (first, *_) in zip(lines, held[1:], strict=False):
         assert columns_of(f"{line} {first},") > width
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_tables_of_commands_are_as_wide_as_the_terminal_and_those_in_files_as_they_need(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "72")
+
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert terminal_width() == 72
+    monkeypatch.setattr("sys.stdout", StringIO())
+    assert terminal_width() is None
