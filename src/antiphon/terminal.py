@@ -64,6 +64,8 @@ class CommandLineRunner(Runner):
 class Printer:
     """Prints messages and pieces of messages.
 
+    Of several models that speak at the same time, one is shown while it speaks, the others when they have spoken.
+
     Args:
         user_interface: What the user said to a console is on the screen already, and not printed again.
         out: Where to; standard output where nothing else is given. A terminal gets colours, unless the environment
@@ -74,28 +76,47 @@ class Printer:
         self._interface = user_interface
         self._out = out or sys.stdout
         self._coloured = self._out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self._speaking = False
+        self._speaking: TextDelta | None = None  # the first piece of what is shown while it is said
+        self._begins_line = True
+        self._unheard: set[str | None] = set()  # where models speak meanwhile
 
     def show(self, step: Message | Event) -> None:
         """Print a step of a conversation."""
         if isinstance(step, TextDelta):
-            self._write(f"{'' if self._speaking else self._speaker('assistant')}{printable(step.text)}")
-            self._speaking = True
+            self._show_piece(step)
         elif isinstance(step, Message):
             self._show_message(step)
-            self._speaking = False
 
     def close(self) -> None:
         """End the line, where what a model says was broken off."""
-        if self._speaking:
+        self._end_line()
+        self._speaking = None
+        self._unheard.clear()
+
+    def _end_line(self) -> None:
+        if self._speaking is not None and not self._begins_line:
             self._write("\n")
-        self._speaking = False
+        self._begins_line = True
+
+    def _show_piece(self, piece: TextDelta) -> None:
+        if self._speaking is None and piece.template_path not in self._unheard:
+            self._speaking, self._begins_line = piece, True
+        if self._speaking is None or self._speaking.template_path != piece.template_path:
+            self._unheard.add(piece.template_path)
+            return
+        self._write(f"{self._speaker('assistant') if self._begins_line else ''}{printable(piece.text)}")
+        self._begins_line = False
 
     def _show_message(self, message: Message) -> None:
         calls = ", ".join(_called(call) for call in message.tool_calls)
-        if self._speaking:
-            self._write(f"{' ' * bool(calls)}{calls}{self._source(message)}\n")
-        elif not self._typed(message):
+        if self._speaking is not None and message.template_path in {None, self._speaking.template_path}:
+            speaker = self._speaker("assistant").rstrip() if self._begins_line else ""
+            self._write(f"{speaker}{' ' * bool(calls)}{calls}{self._source(message)}\n")
+            self._speaking = None
+            return
+        self._end_line()  # of one who goes on speaking behind this
+        self._unheard.discard(message.template_path)
+        if not self._typed(message):
             said = " ".join(part for part in (printable(message.content), calls) if part)
             self._write(f"{self._speaker(_name(message))}{said}{self._source(message)}\n")
 

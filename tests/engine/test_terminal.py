@@ -190,3 +190,26 @@ def test_a_terminal_gets_colours(
     Printer(out=written).show(Message(role="user", content="Hi.", template_path="talk"))
 
     assert written.getvalue() == expected
+
+
+def test_of_models_that_speak_at_the_same_time_one_is_heard_and_the_others_when_they_have_spoken(capsys):
+    def piece(text: str, path: str) -> TextDelta:
+        return TextDelta(text, path)
+
+    def message(text: str, path: str) -> Message:
+        return Message(role="assistant", content=text, template_path=path, model="small")
+
+    printer = Printer()
+    steps = [piece("one ", "a"), piece("two ", "b"), message("three", "c"), piece("more", "a"), piece("more", "b")]
+    steps += [message("one more", "a"), piece("!", "b"), message("two more!", "b"), piece("four", "b")]
+    for step in (*steps, message("four", "b")):
+        printer.show(step)
+    printer.close()
+
+    assert capsys.readouterr().out.splitlines() == [
+        "assistant: one ",
+        "assistant: three  [c · small]",
+        "assistant: more  [a · small]",
+        "assistant: two more!  [b · small]",
+        "assistant: four  [b · small]",
+    ]
