@@ -43,6 +43,7 @@ from antiphon.templates.base import Template
 from antiphon.templates.flow import BreakTemplate, EndTemplate, IfTemplate, LinearTemplate, LoopTemplate
 from antiphon.templates.generate import AssistantTemplate, GenerateTemplate
 from antiphon.templates.message import MessageTemplate, SystemTemplate, UserTemplate
+from antiphon.templates.parallel import ParallelTemplate
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.templates.toolcalling import ToolingTemplate
 from antiphon.terminal import CommandLineRunner
@@ -86,6 +87,7 @@ __all__ = [
     "ModelCall",
     "ModelSettings",
     "Observer",
+    "ParallelTemplate",
     "Reply",
     "Request",
     "ResetMetadata",

@@ -109,7 +109,7 @@ def _repetition(node: Node) -> tuple[str, ...]:
 
 
 _CHOICE = ("{", "}")
-_SHAPES = {"loop": ("([", "])"), "subroutine": ("[[", "]]")}
+_SHAPES = {"loop": ("([", "])"), "subroutine": ("[[", "]]"), "parallel": ("{{", "}}")}
 
 
 def _escaped(text: str) -> str:

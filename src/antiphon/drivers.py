@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from contextvars import Context
 from dataclasses import dataclass
-from types import TracebackType, coroutine
+from functools import partial
+from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 from weakref import ref
 
@@ -15,9 +16,11 @@ from antiphon.errors import InvalidType
 from antiphon.events import Event
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
+from antiphon.parts import Parts
 from antiphon.session import RENDERING, Run, Session
+from antiphon.threads import Owned, stepwise
 
-Step: TypeAlias = Message | Event | Effect
+Step: TypeAlias = Message | Event | Effect | Parts
 Script: TypeAlias = Generator[Step, Any, Session]
 
 
@@ -33,7 +36,7 @@ def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Mes
     hands_out = steps.hands_out
     try:
         for step in steps:
-            if type(step) is Message or not isinstance(step, Effect):
+            if type(step) is Message or not isinstance(step, (Effect, Parts)):
                 if not steps.say(step):
                     continue
                 if hands_out:
@@ -41,6 +44,8 @@ def drive(script: Script, run: Run, *, streaming: bool = False) -> Generator[Mes
                 yield step
                 if hands_out:
                     steps.resume()
+            elif type(step) is Parts:
+                yield from steps.play(step, streaming=streaming)
             elif streaming:
                 yield from steps.listen(step)
             else:
@@ -63,10 +68,10 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
     """
     steps = _Steps(script, run)
     hands_out = steps.hands_out
-    listening: AsyncGenerator[Event] | None = None
+    listening: Owned[Message | Event] | None = None
     try:
         for step in steps:
-            if type(step) is Message or not isinstance(step, Effect):
+            if type(step) is Message or not isinstance(step, (Effect, Parts)):
                 if not steps.say(step):
                     continue
                 if hands_out:
@@ -74,10 +79,12 @@ async def adrive(script: Script, run: Run, *, streaming: bool = False) -> AsyncG
                 yield step
                 if hands_out:
                     steps.resume()
-            elif streaming:
-                listening = steps.alisten(step)
-                async for event in listening:
-                    yield event
+            elif streaming or type(step) is Parts:
+                listening = Owned(
+                    steps.aplay(step, streaming=streaming) if type(step) is Parts else steps.alisten(step)
+                )
+                async for said in listening:
+                    yield said
             else:
                 await steps.aperform(step)
     finally:
@@ -145,6 +152,8 @@ class _Steps:
         if not run.suspended:
             return
         run.suspended = False
+        while run.waiting:
+            run.waiting.pop().set()
         if run.is_handed_out and self._is_outermost and (listeners := LISTENERS.now.resume):
             self._call(tell, listeners, RunResumed(run.path or "", run.session))
 
@@ -180,6 +189,31 @@ class _Steps:
             self._value = await self._awaited_at_work(effect.aperform())
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
+        await self._go_on()
+
+    def play(self, parts: Parts, *, streaming: bool) -> Generator[Message | Event]:
+        """Play parts one after another, and pass on what they say."""
+        try:
+            with closing(parts.played(partial(drive, streaming=streaming))) as said:
+                for step in said:
+                    self.suspend()
+                    yield step
+                    self.resume()
+        except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
+            self._fail(error)
+
+    async def aplay(self, parts: Parts, *, streaming: bool) -> AsyncGenerator[Message | Event]:
+        """Play parts at the same time, and pass on what they say."""
+        try:
+            async with aclosing(Owned(parts.aplayed(partial(adrive, streaming=streaming)))) as said:
+                async for step in said:
+                    self.suspend()
+                    yield step
+                    self.resume()
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
+            self._fail(error)
 
     def listen(self, effect: Effect) -> Generator[Event]:
         """Do what an effect asks for, and yield what happens meanwhile."""
@@ -213,6 +247,16 @@ class _Steps:
                         yield piece
                         self.resume()
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
+            self._fail(error)
+        await self._go_on()
+
+    async def _go_on(self) -> None:
+        """Let no part of a run take its next step while the program has the word."""
+        if self._run.part is None:
+            return
+        try:
+            await self._run.until_resumed()
+        except BaseException as error:  # noqa: BLE001  # such as a cancellation, which is for the script
             self._fail(error)
 
     def _at_work_there(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -259,7 +303,7 @@ class InContext(AsyncGenerator[_T]):
 
     async def asend(self, value: None) -> _T:
         """Go on to the next step."""
-        return await _awaited_in(self._context, self._steps.asend(value))
+        return await stepwise(self._steps.asend(value), self._context.run)
 
     async def athrow(
         self,
@@ -270,31 +314,11 @@ class InContext(AsyncGenerator[_T]):
         """Go on with an error, to the next step."""
         del traceback  # the error's own
         error = value if isinstance(value, BaseException) else kind
-        return await _awaited_in(self._context, self._steps.athrow(error))
+        return await stepwise(self._steps.athrow(error), self._context.run)
 
     async def aclose(self) -> None:
         """Leave it where it is, with its clean-up."""
-        await _awaited_in(self._context, self._steps.aclose())
-
-
-@coroutine
-def _awaited_in(context: Context, awaited: Awaitable[_T]) -> Generator[Any, Any, _T]:
-    """Wait for something that runs in a context; the event loop sees what it would see without."""
-    steps: Any = awaited.__await__()
-    resume, value = steps.send, None
-    while True:
-        try:
-            asked = context.run(resume, value)
-        except StopIteration as stop:
-            answer: _T = stop.value
-            return answer
-        try:
-            resume, value = steps.send, (yield asked)
-        except GeneratorExit:
-            context.run(steps.close)
-            raise
-        except BaseException as error:  # noqa: BLE001  # such as a cancellation, which is for what is waited for
-            resume, value = steps.throw, error
+        await stepwise(self._steps.aclose(), self._context.run)
 
 
 _END = object()

@@ -99,7 +99,8 @@ class AskUser(Effect):
         return self.interface.ask(self.session, self.description, self.default)
 
     async def aperform(self) -> str:
-        """Ask without blocking the event loop."""
+        """Ask without blocking the event loop; in a part that goes on beside others, when it is its turn."""
+        await self.session.run.until_users_turn()
         return await self.interface.aask(self.session, self.description, self.default)
 
 

@@ -31,7 +31,7 @@ class Audience:
 
     __slots__ = (
         *("observers", "template_enter", "template_exit", "subroutine_enter", "subroutine_exit"),
-        *("live_call", "model_call", "tool_run", "suspend", "resume"),
+        *("live_call", "model_call", "tool_run", "suspend", "resume", "part_wait"),
         *("model_enter", "model_exit", "model_suspend", "model_resume", "tool_enter", "tool_exit"),
         *("follows_models", "follows_tools"),
     )
@@ -47,6 +47,7 @@ class Audience:
         self.subroutine_exit = self._overriding("on_subroutine_exit")
         self.suspend = self._overriding("on_suspend")
         self.resume = self._overriding("on_resume")
+        self.part_wait = self._overriding("on_part_wait")
         self.model_enter = self._overriding("on_model_enter")
         self.model_exit = self._overriding("on_model_exit")
         self.model_suspend = self._overriding("on_model_suspend")

@@ -12,6 +12,7 @@ from antiphon.drivers import RunResumed, RunSuspended
 from antiphon.effects import ToolEntered, ToolExited
 from antiphon.listeners import LISTENERS, silent
 from antiphon.parameters import check_kind
+from antiphon.parts import PartWaiting
 from antiphon.templates.base import TemplateEntered, TemplateExited
 from antiphon.templates.subroutine import SubroutineEntered, SubroutineExited
 from antiphon.trace import ModelCall, ToolRun
@@ -22,6 +23,7 @@ __all__ = [
     "ModelEntered",
     "ModelExited",
     "Observer",
+    "PartWaiting",
     "RunResumed",
     "RunSuspended",
     "SubroutineEntered",
@@ -101,6 +103,10 @@ class Observer:
     @silent
     def on_resume(self, event: RunResumed) -> None:
         """It goes on, or is closed."""
+
+    @silent
+    def on_part_wait(self, event: PartWaiting) -> None:
+        """A child of a parallel template waits for something, in an event loop: the other children may go on."""
 
 
 AnObserver = TypeVar("AnObserver", bound=Observer)

@@ -18,6 +18,7 @@ from antiphon.model import Model
 from antiphon.parameters import check_count, check_kind
 from antiphon.session import Run, Session, begun, ended, rendering
 from antiphon.templates.base import Template
+from antiphon.threads import Owned
 
 
 class Runner:
@@ -144,7 +145,7 @@ class Runner:
     ) -> AsyncGenerator[Message | Event]:
         run, chosen = self._begun(session, template, max_messages)
         try:
-            async with aclosing(self._aplayed(run, chosen, streaming=streaming)) as steps:
+            async with aclosing(Owned(self._aplayed(run, chosen, streaming=streaming))) as steps:
                 async for step in steps:
                     yield step
         finally:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 from weakref import ref
@@ -17,6 +18,7 @@ from antiphon.history import History, Picture, as_history
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
 from antiphon.request import ANY_TEXT, Request
+from antiphon.threads import Signal, signal
 from antiphon.tool_signatures import GivenToTools
 from antiphon.trace import ChosenBy, Trace
 
@@ -151,12 +153,16 @@ class Run:
         context: The context variables of a run that is gone through step by step; ``None`` for those of the caller.
         outer: The run whose templates, or their tools, have begun this one, referred to weakly; ``None`` for no run.
         is_handed_out: Whether the program gets the messages one by one, and may do something in between.
+        has_parts: Whether parts of it are at work, each in a session of its own.
+        part: What it is a part of; ``None`` for a run of its own.
+        waiting: The signals of parts that go on when the program asks for the next step.
     """
 
     __slots__ = (
         *("trace", "session", "root", "path", "template", "depth", "loops"),
         *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
         *("suspended", "is_handed_out", "has_several_tools", "context", "outer", "__weakref__"),
+        *("has_parts", "part", "waiting"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -182,6 +188,53 @@ class Run:
         self.has_several_tools = False
         self.context: Context | None = None
         self.outer: ref[Run] | None = None
+        self.has_parts = False
+        self.part: Part | None = None
+        self.waiting: list[Signal] = []
+
+    @property
+    def whole(self) -> Run:
+        """The run that the program has begun: this one, or the one that it is a part of."""
+        return self if self.part is None else self.part.of.whole
+
+    def is_within(self, other: Run) -> bool:
+        """Whether it is another run, or a part of it."""
+        return self is other or (self.part is not None and self.part.of.is_within(other))
+
+    def parted(self, session: Session, template: Identified) -> Part:
+        """A part that goes on beside others: it counts as this run, and has a place and a session of its own.
+
+        Args:
+            session: Its session.
+            template: The template that it renders.
+        """
+        run = Run(self.trace, session, self.max_messages)
+        run.root, run.tree = self.root, self.tree
+        run.path, run.template = self.path, self.template
+        run.depth, run.chosen_by = self.depth, self.chosen_by
+        run.is_handed_out = False  # its templates are at work in context variables of their own, from end to end
+        run.outer = ref(self)
+        run.part = part = Part(self, session.join(run), template, list(session.messages))
+        return part
+
+    async def until_resumed(self) -> None:
+        """Wait, in a part, as long as the program that goes through the run has the word."""
+        whole = self.whole
+        while whole.suspended:
+            whole.waiting.append(resumed := signal())
+            await resumed.wait()
+
+    async def until_users_turn(self) -> None:
+        """Wait, in a part, until those before it have ended: the user talks with one after another, in their order.
+
+        So do runs that the templates of a part, or their tools, have begun.
+        """
+        run: Run | None = self
+        while run is not None:
+            if run.part is not None and run.part.users_turn is not None:
+                await run.part.users_turn.wait()
+            outer = None if run.outer is None else run.outer()
+            run = None if outer is run else outer
 
     @property
     def template_key(self) -> str:
@@ -248,8 +301,18 @@ class Run:
         messages = self.session.messages
         if not messages or (messages[-1] is not message and not any(message is other for other in messages)):
             messages.append(message)
+        self.count_message()
+
+    def count_message(self) -> None:
+        """Count a message that was added; in a part, also in the run that it is a part of.
+
+        Raises:
+            MessageLimitExceeded: The run adds more messages than it may.
+        """
         self.added += 1
         self.silent_turns = 0
+        if self.part is not None:
+            self.part.of.count_message()
         if self.max_messages is not None and self.added > self.max_messages:
             raise MessageLimitExceeded(self.root, self.max_messages)
 
@@ -279,6 +342,34 @@ class Question:
 
     def __exit__(self, *_: object) -> None:
         self._run.asked, self._run.request = None, ANY_TEXT
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """A part of a run that goes on beside others: a child of a parallel template.
+
+    Attributes:
+        of: The run.
+        run: The state of the part.
+        template: The child.
+        inherited: The messages that it began with.
+        users_turn: Set when those before it have ended; ``None`` where they end before it begins.
+        has_begun: Whether it has begun.
+        has_ended_all: Whether it ends the whole conversation.
+    """
+
+    of: Run
+    run: Run
+    template: Identified
+    inherited: list[Message] = field(repr=False)
+    users_turn: Signal | None = None
+    has_begun: bool = False
+    has_ended_all: bool = False
+
+    def end(self) -> None:
+        """Leave its sessions as they are between runs."""
+        self.run.path = None
+        self.run.active = False
 
 
 # The run whose templates are at work: referred to weakly, since what has copied the context may be kept for long.
@@ -327,7 +418,7 @@ def joined(session: Session) -> Run:
     Raises:
         InvalidType: That is no session.
         InvalidValue: The session is in a run that somebody else has stopped in the middle, or in which several tools
-            run at the same time.
+            or parts run at the same time.
     """
     outer = check_kind(session, Session, "session").run
     _check_not_left(outer)
@@ -336,6 +427,13 @@ def joined(session: Session) -> Run:
             InvalidValue(
                 f"several tools run at the same time at {outer.path!r}, and one of them renders a template in their "
                 "session: a tool renders in a session of its own, as by session.runner.run(template=...)"
+            )
+        )
+    if outer.has_parts:
+        raise naming_template(
+            InvalidValue(
+                f"the children of {outer.path!r} run beside each other, and one renders a template in the session "
+                "of their parent: it renders in the session that it is given"
             )
         )
     return begun(session) if outer.path is None else outer

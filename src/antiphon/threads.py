@@ -4,14 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
-from typing import Any, TypeVar
+from types import coroutine
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class ThreadCount:
+    """How many threads work at this moment for code in a context, and for contexts copied from it.
+
+    Args:
+        around: The count of the context that it was copied from; ``None`` for none.
+
+    Attributes:
+        number: How many.
+    """
+
+    __slots__ = ("_around", "number")
+
+    def __init__(self, around: ThreadCount | None) -> None:
+        self._around = around
+        self.number = 0
+
+    def add(self, number: int) -> None:
+        """Count more, or with a negative number fewer."""
+        self.number += number
+        if self._around is not None:
+            self._around.add(number)
+
+
+THREADS: ContextVar[ThreadCount | None] = ContextVar("antiphon_threads", default=None)
 
 
 async def in_thread(function: Callable[..., T], *arguments: object) -> T:
@@ -19,6 +46,17 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
 
     Works under asyncio and, where the program has loaded it, under trio.
     """
+    count = THREADS.get()
+    if count is None:
+        return await _in_thread(function, *arguments)
+    count.add(1)
+    try:
+        return await _in_thread(function, *arguments)
+    finally:
+        count.add(-1)
+
+
+async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
     if in_trio():
         result: T = await sys.modules["trio"].to_thread.run_sync(function, *arguments, abandon_on_cancel=True)
         return result
@@ -58,6 +96,140 @@ async def at_once(calls: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> N
                     group.create_task(call())
     except* Enough:
         pass
+
+
+class Signal(Protocol):
+    """What tasks wait for, until it is set."""
+
+    def set(self) -> Any:
+        """Let those go on that wait for it."""
+
+    async def wait(self) -> Any:
+        """Wait until it is set."""
+
+
+def signal() -> Signal:
+    """A signal of the running event loop, not set yet."""
+    made: Signal = sys.modules["trio"].Event() if in_trio() else asyncio.Event()
+    return made
+
+
+class Tasks:
+    """Async functions that run at the same time, each in a task and in context variables of its own.
+
+    Unlike with a task group, the task that goes on when one of them has something to say may be another one than the
+    task that has started them, as with async generators. The functions raise nothing.
+    """
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._all_ended = signal()
+        self._cancels: list[Callable[[], object]] = []
+
+    def start(self, function: Callable[[], Coroutine[Any, Any, None]], context: Context) -> None:
+        """Start a function, in context variables that are given."""
+        self._running += 1
+        if in_trio():
+            trio = sys.modules["trio"]
+            scope = trio.CancelScope()
+            trio.lowlevel.spawn_system_task(self._run_within, scope, function, context=context)
+            self._cancels.append(scope.cancel)
+        else:
+            task = asyncio.get_running_loop().create_task(function(), context=context)
+            task.add_done_callback(self._ended)
+            self._cancels.append(task.cancel)
+
+    async def _run_within(self, scope: Any, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            with scope:
+                await function()
+        finally:
+            self._ended()
+
+    def _ended(self, _: object = None) -> None:
+        self._running -= 1
+        if not self._running:
+            self._all_ended.set()
+
+    async def cancel(self) -> None:
+        """Cancel those that have not ended, and wait until they have, also where that is cancelled itself."""
+        for cancel in self._cancels:
+            cancel()
+        if in_trio():
+            with sys.modules["trio"].CancelScope(shield=True):
+                await self._wait()
+        else:
+            await self._wait_through_cancellations()
+
+    async def _wait(self) -> None:
+        if self._running:
+            await self._all_ended.wait()
+
+    async def _wait_through_cancellations(self) -> None:
+        cancelled: asyncio.CancelledError | None = None
+        while self._running:
+            try:
+                await self._wait()
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+
+@coroutine
+def stepwise(awaited: Awaitable[T], step: Callable[..., Any]) -> Generator[Any, Any, T]:
+    """Wait for something step by step; the event loop sees what it would see without.
+
+    Args:
+        awaited: What is waited for.
+        step: Called with a function and its argument, whenever it is to go on; it calls the function.
+    """
+    steps: Any = awaited.__await__()
+    resume, value = steps.send, None
+    while True:
+        try:
+            asked = step(resume, value)
+        except StopIteration as stop:
+            answer: T = stop.value
+            return answer
+        try:
+            resume, value = steps.send, (yield asked)
+        except GeneratorExit:
+            step(lambda _: steps.close(), None)
+            raise
+        except BaseException as error:  # noqa: BLE001  # such as a cancellation, which is for what is waited for
+            resume, value = steps.throw, error
+
+
+class Owned(AsyncIterator[T]):
+    """An async generator that whoever goes through it closes; the event loop does not, when that ends.
+
+    It would close it while the generator that goes through it is being closed, which Python refuses.
+
+    Args:
+        steps: The generator, not begun.
+    """
+
+    __slots__ = ("_is_begun", "_steps")
+
+    def __init__(self, steps: AsyncGenerator[T]) -> None:
+        self._steps = steps
+        self._is_begun = False
+
+    def __anext__(self) -> Awaitable[T]:
+        if self._is_begun:
+            return self._steps.__anext__()
+        self._is_begun = True
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            return self._steps.__anext__()
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    async def aclose(self) -> None:
+        """Leave it where it is, with its clean-up."""
+        await self._steps.aclose()
 
 
 def is_pending(result: object) -> bool:

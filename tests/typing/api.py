@@ -35,6 +35,7 @@ from antiphon import (
     ModelCall,
     ModelSettings,
     Observer,
+    ParallelTemplate,
     Reply,
     RetryingModel,
     Role,
@@ -282,6 +283,7 @@ def every_template_takes_the_common_options(child: Template) -> None:
     BreakTemplate(template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
     EndTemplate("Bye", template_id="t", before_transform=quiet, after_transform=quiet, enable_logging=False)
     SubroutineTemplate(child, "t", before_transform=quiet, after_transform=quiet, enable_logging=False)
+    ParallelTemplate([child], "t", before_transform=quiet, after_transform=quiet, enable_logging=False)
     MessageTemplate(Path("prompt.jinja"), "system", disable_jinja=True)
 
     MessageTemplate("x", "user", template="t")  # type: ignore[call-arg]
@@ -359,6 +361,14 @@ def subroutines(child: Template) -> None:
     SubroutineTemplate(child, session_init_strategy=CleanSessionStrategy(), squash_strategy=Nothing())
     FilteredInheritStrategy(lambda message: message.role == "user")
     SubroutineTemplate(child, session_init_strategy=Nothing())  # type: ignore[arg-type]
+    parallel = ParallelTemplate(
+        [child], session_init_strategy=CleanSessionStrategy(), squash_strategy=Nothing(), model="openai:x"
+    )
+    assert_type(parallel.model, Model | None)
+    parallel.model = Echo()
+    assert_type(parallel.children, tuple[Template, ...])
+    ParallelTemplate(child)  # type: ignore[arg-type]
+    ParallelTemplate([child], squash_strategy=CleanSessionStrategy())  # type: ignore[arg-type]
 
 
 def observers() -> None:

@@ -249,7 +249,7 @@ class Template(Shared, ABC):
             return _returned((yield from _checked(child._script(session), child)), run, child)
         except BaseException as raised:
             error = raised
-            _note_place(raised, path)
+            note_place(raised, path)
             raise
         finally:
             run.path = path
@@ -372,7 +372,7 @@ def _returned(result: object, run: Run, template: Template) -> Session:
     return result
 
 
-def _note_place(error: BaseException, path: str) -> None:
+def note_place(error: BaseException, path: str) -> None:
     """Say in which template an error came up: the innermost, and only once; some errors of ours say it themselves."""
     if not isinstance(error, Exception) or (isinstance(error, AntiphonError) and error.names_template):
         return

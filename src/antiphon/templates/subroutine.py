@@ -26,7 +26,7 @@ from antiphon.squash_strategies import LastMessageStrategy, Squashing, SquashStr
 from antiphon.templates.base import Template
 from antiphon.templates.checks import check_child, check_ids
 from antiphon.trace import ChosenBy
-from antiphon.transforms import Transforms
+from antiphon.transforms import Transforms, transformed
 
 
 class SubroutineTemplate(Template):
@@ -89,16 +89,11 @@ class SubroutineTemplate(Template):
     def facts(self) -> Iterator[Fact]:
         """Which model or runner it overrides, and its strategies where they are not the usual ones."""
         if self.model is not None:
-            yield Fact("model", f"overrides the model: {self.model.name}", model=self.model)
+            yield overridden_model(self.model)
         if self.runner is not None:
             model = self.runner.model
             yield Fact("model", f"overrides the runner: {type(self.runner).__name__} with {model.name}", model=model)
-        if type(self.session_init_strategy) is not CleanSessionStrategy:
-            yield Fact("init", f"begins with {_named(self.session_init_strategy)}")
-        strategy = self.squash_strategy
-        label = "" if type(strategy) is LastMessageStrategy else f"gives back {_named(strategy)}"
-        prompt = getattr(strategy, "prompt", None)
-        yield Fact("squash", label, type(strategy).__name__, prompt if isinstance(prompt, str) else None)
+        yield from facts_of_strategies(self.session_init_strategy, self.squash_strategy)
 
     @property
     def model_within(self) -> Model | None:
@@ -109,6 +104,18 @@ class SubroutineTemplate(Template):
         """Run the subroutine alone; returns the texts that it gives back."""
         session = runner.run(Session(metadata={"request": request}), template=self)
         return "\n\n".join(message.content for message in session.messages)
+
+    def _script(self, session: Session) -> Script:
+        part = session.run.part
+        is_part = part is not None and part.template is self
+        return self._rendered_as_part(session) if is_part else super()._script(session)
+
+    def _rendered_as_part(self, session: Session) -> Script:
+        """Go on beside others: what is done afterwards to the parent's session is done when all have ended."""
+        session = transformed(session, self.before_transform, "before_transform")
+        if session.run.part is not None:
+            session.run.part.inherited = list(session.messages)
+        return (yield from self._render(session))
 
     def _render(self, session: Session) -> Script:
         run = session.run
@@ -138,7 +145,7 @@ class SubroutineTemplate(Template):
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
             squash_strategy.initialize(parent, child)
             child, has_ended = yield from self._played(child)
-            said = _without(inherited, child.messages)
+            said = added_since(inherited, child.messages)
             squashed = yield from self._squashed(squash_strategy, list(said))
         except BaseException as raised:
             error = raised
@@ -185,10 +192,33 @@ class SubroutineTemplate(Template):
     def _runner_for(self, parent: Session) -> tuple[Any, ChosenBy]:
         if self.runner is not None:
             return self.runner, "subroutine-runner"
-        runner: Runner | None = parent.runner
-        if self.model is not None:
-            return (Runner(self.model) if runner is None else runner.fork(self.model)), "subroutine"
-        return (None if runner is None else runner.fork()), parent.run.chosen_by
+        return runner_for(parent, self.model)
+
+
+def runner_for(parent: Session, model: Model | None) -> tuple[Any, ChosenBy]:
+    """A runner for a subroutine that has none of its own, and whose choice its model is."""
+    runner: Runner | None = parent.runner
+    if model is not None:
+        return (Runner(model) if runner is None else runner.fork(model)), "subroutine"
+    return (None if runner is None else runner.fork()), parent.run.chosen_by
+
+
+def added_since(inherited: list[Message], messages: list[Message]) -> list[Message]:
+    """What was added to inherited messages; a transform may have put copies in their place."""
+    if not inherited:
+        return list(messages)
+    here = {id(message) for message in messages}
+    known = {id(message) for message in inherited}
+    replaced = Counter(_likeness(message) for message in inherited if id(message) not in here)
+    added: list[Message] = []
+    for message in messages:
+        if id(message) in known:
+            continue
+        if replaced and replaced[_likeness(message)]:
+            replaced[_likeness(message)] -= 1
+        else:
+            added.append(message)
+    return added
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +259,20 @@ class SubroutineExited:
     error: BaseException | None
 
 
+def overridden_model(model: Model) -> Fact:
+    """That templates are served by another model than the runner's."""
+    return Fact("model", f"overrides the model: {model.name}", model=model)
+
+
+def facts_of_strategies(init: SessionInitStrategy, squash: SquashStrategy) -> Iterator[Fact]:
+    """What subroutines begin with and give back; a drawing tells it where it is not the usual."""
+    if type(init) is not CleanSessionStrategy:
+        yield Fact("init", f"begins with {_named(init)}")
+    label = "" if type(squash) is LastMessageStrategy else f"gives back {_named(squash)}"
+    prompt = getattr(squash, "prompt", None)
+    yield Fact("squash", label, type(squash).__name__, prompt if isinstance(prompt, str) else None)
+
+
 def _named(strategy: object) -> str:
     name = type(strategy).__name__
     model = getattr(strategy, "model", None)
@@ -244,22 +288,6 @@ def _inside(run: Run, chosen_by: ChosenBy) -> Iterator[None]:
         yield
     finally:
         run.session, run.loops, run.chosen_by, run.depth = outer
-
-
-def _without(inherited: list[Message], messages: list[Message]) -> list[Message]:
-    """What was added to the inherited messages; a transform may have put copies in their place."""
-    here = {id(message) for message in messages}
-    known = {id(message) for message in inherited}
-    replaced = Counter(_likeness(message) for message in inherited if id(message) not in here)
-    added: list[Message] = []
-    for message in messages:
-        if id(message) in known:
-            continue
-        if replaced and replaced[_likeness(message)]:
-            replaced[_likeness(message)] -= 1
-        else:
-            added.append(message)
-    return added
 
 
 def _likeness(message: Message) -> tuple[str | None, ...]:

@@ -109,9 +109,9 @@ def test_a_class_without_a_source_is_said_to_have_none(project: Any) -> None:
     assert locked(project, "Greeting()", more=more)["code"] == {"Greeting cannot be read: OSError"}
 
 
-def test_the_prompt_that_squashes_a_subroutine_is_locked(project: Any) -> None:
-    squash = "LLMSummarizingStrategy(prompt='Sum up {conversation}')"
-    template = f"SubroutineTemplate(UserTemplate('Hi.'), squash_strategy={squash})"
+@pytest.mark.parametrize("kind", ["SubroutineTemplate(UserTemplate('Hi.')", "ParallelTemplate([UserTemplate('Hi.')]"])
+def test_the_prompt_that_squashes_a_subroutine_is_locked(project: Any, kind: str) -> None:
+    template = f"{kind}, squash_strategy=LLMSummarizingStrategy(prompt='Sum up {{conversation}}'))"
 
     assert words(locked(project, template), "squash") == ["LLMSummarizingStrategy Sum up {conversation}"]
 
