@@ -118,7 +118,11 @@ class TelemetryObserver(Observer):
         opened = self._runs.get(run)
         if opened is None:
             opened = self._runs[run] = _OpenRun(context.get_current())
-        name, attributes = _of_template(event.template, self._version, is_outermost=not opened.templates)
+        is_outermost = not opened.templates
+        is_subroutine = isinstance(event.template, SubroutineTemplate) or (is_outermost and run.part is not None)
+        name, attributes = _of_template(
+            event.template, self._version, is_subroutine=is_subroutine, is_outermost=is_outermost
+        )
         attributes["antiphon.template.path"] = event.path
         attributes["antiphon.template.kind"] = event.template.kind
         if event.template.template_id is not None:
@@ -143,6 +147,9 @@ class TelemetryObserver(Observer):
         with one.ending():
             self._failed(one.span, error, is_told=error is opened.told)
             opened.told = error
+            around = None if run.part is None else self._runs.get(run.part.of)
+            if around is not None and error is not None:
+                around.told = error
             self._metrics.invoked(one, error)
 
     def on_suspend(self, event: RunSuspended) -> None:
@@ -419,10 +426,12 @@ def _with_error(attributes: Attributes, error: BaseException | None) -> Attribut
     return attributes if error is None else {**attributes, conventions.ERROR_TYPE: conventions.error_type(error)}
 
 
-def _of_template(template: Template, version: Version, *, is_outermost: bool) -> tuple[str, Attributes]:
+def _of_template(
+    template: Template, version: Version, *, is_subroutine: bool, is_outermost: bool
+) -> tuple[str, Attributes]:
     """The name of a template's span, and what it is to the conventions: a subroutine is an agent, a run a workflow."""
     name = template.template_id or template.kind
-    if isinstance(template, SubroutineTemplate):
+    if is_subroutine:
         return f"invoke_agent {name}", {conventions.OPERATION: "invoke_agent", conventions.AGENT: name}
     if not is_outermost:
         return f"template {name}", {}

@@ -17,6 +17,7 @@ from antiphon import (
     LinearTemplate,
     LoopTemplate,
     Message,
+    ParallelTemplate,
     Reply,
     Runner,
     Session,
@@ -307,3 +308,45 @@ def test_a_template_of_ones_own_that_renders_another_keeps_its_spans_in_order(te
         "    template inner",
         "  template after",
     ]
+
+
+def test_children_that_run_at_the_same_time_are_agents_below_their_template(way, telemetry, speaking):
+    def asking(name: str) -> LinearTemplate:
+        return LinearTemplate([UserTemplate("?"), AssistantTemplate(template_id=f"{name}-answer")], template_id=name)
+
+    tree = ParallelTemplate([asking("one"), SubroutineTemplate(asking("inner"), "two")], "research")
+
+    with telemetry.tracer.start_as_current_span("request") as request:
+        way(Runner(speaking(tracer=telemetry.tracer)), template=LinearTemplate([tree], template_id="desk"))
+        assert trace.get_current_span() is request
+
+    names = [name for name in telemetry.tree() if name.strip() not in {"chunk", "template user"}]
+    assert names == [
+        "request",
+        "  invoke_workflow desk",
+        "    template research",
+        "      invoke_agent one",
+        "        template one-answer",
+        "          chat gpt-4o-mini",
+        "            POST",
+        "      invoke_agent two",
+        "        template inner",
+        "          template inner-answer",
+        "            chat gpt-4o-mini",
+        "              POST",
+    ]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_error_of_one_of_them_is_told_once(is_async, telemetry):
+    def fail(session: Session) -> Session:
+        raise OSError("boom")
+
+    tree = ParallelTemplate([UserTemplate("Hi"), UserTemplate("Hi", template_id="bad", after_transform=fail)], "both")
+    runner = Runner("openai:never-asked", template=tree)
+    with pytest.raises(OSError, match="boom"):
+        asyncio.run(runner.arun()) if is_async else runner.run()
+
+    told = [span.name for span in telemetry.spans if span.events]
+    assert told == ["invoke_agent bad"]
+    assert telemetry.named("invoke_workflow both").status.status_code is StatusCode.ERROR
