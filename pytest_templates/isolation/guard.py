@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from threading import Lock
 
 from antiphon import Session, SubroutineEntered, SubroutineExited, Template
-from antiphon.observers import RunResumed, RunSuspended, TemplateEntered, TemplateExited
+from antiphon.observers import PartWaiting, RunResumed, RunSuspended, TemplateEntered, TemplateExited
 from antiphon.session import Run
 from antiphon.templates.checks import with_paths
 from pytest_templates.errors import IsolationViolation
-from pytest_templates.isolation.differences import differences, lines_of
+from pytest_templates.isolation.differences import Difference, differences, lines_of
 from pytest_templates.isolation.showing import path_of
 from pytest_templates.isolation.state import Custom, KnownTemplates, State, StateReader, Unseen
 from pytest_templates.isolation.static import name_of
@@ -24,51 +24,97 @@ REMEDY = (
 )
 
 
-class Comparison:
-    """The parent of a subroutine as it is now, beside what it was when the subroutine began, or last went on.
+class Watched:
+    """The parent of a subroutine, or of several that run at the same time, as it was when it was last looked at.
 
     Args:
-        event: The beginning of the subroutine.
+        event: The beginning of the first of them.
         reader: Reads the states.
 
     Attributes:
-        event: The same.
-        before: The state when the subroutine began, or last went on.
-        templates: Every template of the subroutine and of the trees around it, with its path.
-        is_suspended: Whether the program that goes through the run has the word: what it does is its own affair.
+        parent: The parent's session.
+        reader: The same.
+        templates: Every template of the subroutines and of the trees around them, with its path.
+        state: The parent's state, and that of every template, as it was last.
     """
 
     def __init__(self, event: SubroutineEntered, reader: StateReader) -> None:
-        self.event = event
-        self._reader = reader
-        self.is_suspended = False
+        self.parent = parent_of(event)
+        self.reader = reader
         self.templates = templates_around(event)
-        self.before = self.now()
+        self.state = self.now()
+
+    def now(self) -> State:
+        """The parent's state, and that of every template, as it is now."""
+        self.reader.begin()
+        templates = {path: self.reader.template(template) for path, template in self.templates}
+        return {**self.reader.session(self.parent), "templates": templates}
+
+    def changes(self) -> list[Difference]:
+        """What has changed since this was last called, or the parent was last read."""
+        before, self.state = self.state, self.now()
+        return [] if self.reader.same(self.state, before) else differences(before, self.state)
+
+
+class Comparison:
+    """The parent of a subroutine as it is now, beside what it was when the subroutine began, or last went on.
+
+    Of subroutines that run at the same time, each is compared when it stops: what the others change is not its own.
+
+    Args:
+        event: The beginning of the subroutine.
+        watched: Its parent.
+
+    Attributes:
+        event: The same.
+        run: The run that the subroutine is in.
+        watched: The same.
+        found: What the subroutine has changed, as far as was noticed.
+        is_suspended: Whether the program that goes through the run has the word: what it does is its own affair.
+    """
+
+    def __init__(self, event: SubroutineEntered, watched: Watched) -> None:
+        self.event = event
+        self.run = event.parent.run
+        self.watched = watched
+        self.found: list[Difference] = []
+        self.is_suspended = False
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether others may run at the same time, with the same parent."""
+        return is_parallel(self.event)
 
     def resume(self) -> None:
         """Go on with the parent as it is now."""
-        self.before = self.now()
+        self.watched.state = self.watched.now()
         self.is_suspended = False
 
     @property
     def unseen(self) -> dict[int, Unseen]:
         """A value of every type in the parent of which nothing but the identity can be compared, by the type's id."""
-        return self._reader.unseen
+        return self.watched.reader.unseen
 
-    def now(self) -> State:
-        """The parent's state, and that of every template around it."""
-        self._reader.begin()
-        templates = {path: self._reader.template(template) for path, template in self.templates}
-        return {**self._reader.session(self.event.parent), "templates": templates}
 
-    def same(self, one: State, other: State) -> bool:
-        """Whether two states are equal."""
-        return self._reader.same(one, other)
+def is_parallel(event: SubroutineEntered) -> bool:
+    """Whether a subroutine is a child of a parallel template."""
+    part = event.parent.run.part
+    return part is not None and event.path.rpartition("/")[0] == (part.of.path or "")
+
+
+def parent_of(event: SubroutineEntered) -> Session:
+    """The session around a subroutine; a child of a parallel template has but a view of it."""
+    part = event.parent.run.part
+    return event.parent if part is None or not is_parallel(event) else part.of.session
 
 
 def templates_around(event: SubroutineEntered) -> list[tuple[str, Template]]:
-    """Every template of a subroutine and of the trees around it, each once, with its path."""
-    trees: list[tuple[str, Template]] = [(event.path, event.template)]
+    """Every template of a subroutine, or of all that run at the same time, and of the trees around, with its path."""
+    part = event.parent.run.part
+    if part is not None and is_parallel(event) and isinstance(part.of.template, Template):
+        trees = [(part.of.path or "", part.of.template)]
+    else:
+        trees = [(event.path, event.template)]
     roots = (event.parent.run.tree, getattr(event.parent.runner, "template", None))
     trees += [(root.template_id or root.kind, root) for root in roots if isinstance(root, Template)]
     found = {id(template): (path, template) for top, tree in trees for path, template in with_paths(tree, top)}
@@ -106,12 +152,33 @@ class Guard:
     def entered(self, event: SubroutineEntered) -> None:
         """Read the parent's state."""
         with self._looking_at(event):
-            comparison = self._comparison(event)
+            comparison = self._comparison(event, self._watched(event))
             self._name(comparison)
             self._keep(comparison)
 
-    def _comparison(self, event: SubroutineEntered) -> Comparison:
-        return Comparison(event, StateReader(self._custom, self._templates))
+    def _watched(self, event: SubroutineEntered) -> Watched:
+        """The parent of a subroutine; of those that run at the same time it is watched once."""
+        parent = parent_of(event)
+        others = [one for one in self._all() if one.is_parallel and one.watched.parent is parent]
+        if not others or not is_parallel(event):
+            return Watched(event, self._reader())
+        if len(others) == 1:  # which nobody has looked at while it was alone
+            self._look(others[0])
+        watched = others[0].watched
+        watched.state = watched.now()
+        return watched
+
+    def _has_siblings(self, comparison: Comparison) -> bool:
+        """Whether others are under way at the same time, with the same parent."""
+        if not comparison.is_parallel:
+            return False
+        return any(one is not comparison and one.watched is comparison.watched for one in self._all())
+
+    def _reader(self) -> StateReader:
+        return StateReader(self._custom, self._templates)
+
+    def _comparison(self, event: SubroutineEntered, watched: Watched) -> Comparison:
+        return Comparison(event, watched)
 
     def _name(self, comparison: Comparison) -> None:
         """Name what cannot be compared, once for every type."""
@@ -140,16 +207,23 @@ class Guard:
 
     def suspended(self, event: RunSuspended) -> None:
         """Compare the parents' states with what they were, before the program does what it likes with them."""
-        for comparison in self._comparisons_of(event.session.run):
+        for comparison in self._within_whole(event.session.run):
             with self._looking_at(comparison.event):
                 self._compare(comparison)
             comparison.is_suspended = True
 
     def resumed(self, event: RunResumed) -> None:
         """Read the parents' states anew."""
-        for comparison in self._comparisons_of(event.session.run):
+        for comparison in self._within_whole(event.session.run):
             with self._looking_at(comparison.event):
                 comparison.resume()
+
+    def waiting(self, event: PartWaiting) -> None:
+        """Put what has changed down to the subroutines that have stopped, before others go on."""
+        for comparison in self._around(event.session.run):
+            if self._has_siblings(comparison) and not comparison.is_suspended:
+                with self._looking_at(comparison.event):
+                    self._look(comparison)
 
     def check(self) -> None:
         """Compare the states of parents whose subroutines have not ended, and may never do."""
@@ -159,10 +233,15 @@ class Guard:
                     self._compare(comparison)
 
     def _compare(self, comparison: Comparison) -> None:
-        now, event = comparison.now(), comparison.event
-        if not comparison.same(now, comparison.before):
-            said = changed(event.path), comparison.before, now, REMEDY, _hint(event.template)
-            self._report(violation(*said, path=event.path))
+        event = comparison.event
+        self._look(comparison)
+        if comparison.found:
+            lines = [f"  {line}" for line, _ in lines_of(comparison.found)]
+            self._report(violated(changed(event.path), *lines, REMEDY, _hint(event.template), path=event.path))
+            comparison.found = []
+
+    def _look(self, comparison: Comparison) -> None:
+        comparison.found += comparison.watched.changes()
 
     def template_entered(self, event: TemplateEntered) -> None:
         """A template begins: for the precise guard."""
@@ -179,9 +258,13 @@ class Guard:
         with self._lock:
             return [comparison for comparisons in self._comparisons.values() for comparison in comparisons]
 
-    def _comparisons_of(self, run: Run) -> list[Comparison]:
-        """Those of the subroutines that are under way in a run, the outermost first."""
-        return [comparison for comparison in self._all() if comparison.event.parent.run is run]
+    def _around(self, run: Run) -> list[Comparison]:
+        """Those of the subroutines that a run, or a part of one, is in, the outermost first."""
+        return [comparison for comparison in self._all() if run.is_within(comparison.run)]
+
+    def _within_whole(self, run: Run) -> list[Comparison]:
+        """Those of the subroutines that are under way in a run and in all its parts, the outermost first."""
+        return [comparison for comparison in self._all() if comparison.run.whole is run.whole]
 
     @contextmanager
     def _looking_at(self, event: SubroutineEntered | SubroutineExited) -> Iterator[None]:

@@ -18,7 +18,14 @@ from pytest_templates.support.engine import EngineListener
 from pytest_templates.support.text import as_text, counted
 
 if TYPE_CHECKING:
-    from antiphon.observers import Observer, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
+    from antiphon.observers import (
+        Observer,
+        PartWaiting,
+        RunResumed,
+        RunSuspended,
+        SubroutineEntered,
+        SubroutineExited,
+    )
     from antiphon.session import Run
     from pytest_templates.isolation.guard import Guard
     from pytest_templates.run.ordering import ReverseOrder
@@ -132,6 +139,13 @@ class Isolation(Feature):
         guard = attempt.stash.get(GUARD, None)
         if guard is not None:
             guard.resumed(event)
+
+    @hookimpl
+    def part_waits(self, attempt: Attempt, event: PartWaiting) -> None:
+        """Let the guard compare the parents' states, before other subroutines go on that run at the same time."""
+        guard = attempt.stash.get(GUARD, None)
+        if guard is not None:
+            guard.waiting(event)
 
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:

@@ -10,11 +10,11 @@ from threading import RLock
 from typing import Any, Final
 
 from antiphon import LinearTemplate, SubroutineEntered, SubroutineExited, Template
-from antiphon.observers import RunResumed, RunSuspended, TemplateEntered, TemplateExited
+from antiphon.observers import PartWaiting, RunResumed, RunSuspended, TemplateEntered, TemplateExited
 from antiphon.session import Run
 from pytest_templates.isolation.aliasing import escaped, shared_with
 from pytest_templates.isolation.differences import Difference, Path, differences, lines_of
-from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, changed, violated
+from pytest_templates.isolation.guard import REMEDY, Comparison, Guard, Watched, changed, violated
 from pytest_templates.isolation.state import Custom, KnownTemplates, State, StateReader
 from pytest_templates.isolation.surroundings import (
     ENVIRONMENT,
@@ -85,20 +85,20 @@ def _within(path: Path, other: Path) -> bool:
 class PreciseComparison(Comparison):
     """The parent and the state around it, compared whenever a template of the subroutine begins or ends."""
 
-    def __init__(self, event: SubroutineEntered, reader: StateReader, custom: Custom | None) -> None:
-        super().__init__(event, reader)
-        self.kinds = reader.kinds
+    def __init__(self, event: SubroutineEntered, watched: Watched, custom: Custom | None) -> None:
+        super().__init__(event, watched)
+        self.kinds = watched.reader.kinds
         self.around: Surroundings = {}
         self.has_child = False
         self._context = ContextReader(custom)
-        self._running: list[tuple[str, Template]] = [(event.path, event.template)]
-        self._is_idle = False
-        self._is_in_context = True
+        self._running: list[tuple[Run, str, Template]] = [(self.run, event.path, event.template)]
+        self._idle: Run | None = None  # the run in which nothing that could change something is at work
+        self._is_in_context = not self.is_parallel  # the engine gives each of several variables of its own
         self._begin()
 
     def _begin(self) -> None:
         self.blame = Blame()
-        self._last = self.before
+        self._before = self.watched.state
         self._variables = self._last_variables = self._context.read()
 
     def resume(self) -> None:
@@ -108,29 +108,40 @@ class PreciseComparison(Comparison):
 
     def entered(self, event: TemplateEntered) -> str | None:
         """Note that a template of the subroutine begins; returns what the first one shares with its parent."""
-        self._running.append((event.path, event.template))
-        self._is_idle = type(event.template) is LinearTemplate and not event.template.before_transform
+        run = event.session.run
+        self._running.append((run, event.path, event.template))
+        is_idle = type(event.template) is LinearTemplate and not event.template.before_transform
+        self._idle = run if is_idle else None
         if self.has_child:
             return None
         self.has_child = True
         has_own_runner = getattr(self.event.template, "runner", None) is not None
-        lines = [*shared_with(self.event.parent, event.session, models=not has_own_runner)]
+        lines = [*shared_with(self.watched.parent, event.session, models=not has_own_runner)]
         return "\n".join(f"  {line}" for line in lines) or None
 
     def exited(self, event: TemplateExited) -> None:
         """Note that a template of the subroutine has ended."""
-        if len(self._running) > 1 and self._running[-1][0] == event.path:
-            self._running.pop()
-        self._is_idle = type(self._running[-1][1]) is LinearTemplate
+        run = event.session.run
+        ended = (at for at in range(len(self._running) - 1, 0, -1) if self._running[at][:2] == (run, event.path))
+        at = next(ended, None)
+        if at is not None:
+            del self._running[at]
+        self._idle = run if type(self._at_work(run)[1]) is LinearTemplate else None
+
+    def _at_work(self, run: Run) -> tuple[str, Template]:
+        """The template that is running in a run, with its path."""
+        running = (one for one in reversed(self._running) if run.is_within(one[0]))
+        _, path, template = next(running, self._running[0])
+        return path, template
 
     def was_idle(self, event: TemplateEntered | TemplateExited) -> bool:
         """Whether nothing but a plain `LinearTemplate` was at work since the last event: it changes nothing."""
-        return self._is_idle and not (isinstance(event, TemplateExited) and event.template.after_transform)
+        is_idle = self._idle is not None and self._idle is event.session.run
+        return is_idle and not (isinstance(event, TemplateExited) and event.template.after_transform)
 
-    @property
-    def culprit(self) -> str:
-        """The template that is running."""
-        path, template = self._running[-1]
+    def culprit(self, run: Run) -> str:
+        """The template that is running in a run: that of the subroutine, or a part of it."""
+        path, template = self._at_work(run)
         where = f" ({template.built_at})" if template.built_at is not None else ""
         if len(self._running) > 1:
             return f"{path}{where}"
@@ -143,24 +154,30 @@ class PreciseComparison(Comparison):
         """Compare no context variables from now on: others are set where this is called."""
         self._is_in_context = False
 
-    def look(self) -> None:
-        """Put what has changed of the parent since this was last called down to the template that is running."""
-        now = self.now()
-        variables = self._context.read() if self._is_in_context else self._last_variables
-        if not self.same(now, self._last):
-            self.blame.put_down(differences(self._last, now), self.culprit)
-        parts = changed_parts(self._last_variables, variables)
-        if parts:
-            self.blame.put_down(_of_parts(parts, self._last_variables, variables), self.culprit)
-        self._last, self._last_variables = now, variables
+    def look(self, run: Run) -> list[Difference]:
+        """Put what has changed of the parent since this was last called down to the template that is running in a run.
 
-    def found(self, around: list[Difference]) -> list[Difference]:
+        Returns:
+            What has changed of the parent.
+        """
+        changes = self.watched.changes()
+        if changes:
+            self.blame.put_down(changes, self.culprit(run))
+        if self._is_in_context and run is self.run:
+            before, self._last_variables = self._last_variables, self._context.read()
+            parts = changed_parts(before, self._last_variables)
+            if parts:
+                self.blame.put_down(_of_parts(parts, before, self._last_variables), self.culprit(run))
+        return changes
+
+    def differences(self, around: list[Difference]) -> list[Difference]:
         """Every difference since the subroutine began, as far as it was last looked at, but for those by others.
 
         Args:
             around: What differs around the subroutine.
         """
-        found = [] if self.same(self._last, self.before) else differences(self.before, self._last)
+        now, before = self.watched.state, self._before
+        found = [] if self.watched.reader.same(now, before) else differences(before, now)
         parts = changed_parts(self._variables, self._last_variables)
         beside = sorted(
             [*_of_parts(parts, self._variables, self._last_variables), *around], key=lambda difference: difference.text
@@ -194,7 +211,8 @@ class _Around:
         """Look around another subroutine as well, from now on."""
         event = comparison.event
         before = self.now
-        self._reader.add(event.parent, [template for _, template in comparison.templates], comparison.kinds)
+        templates = [template for _, template in comparison.watched.templates]
+        self._reader.add(event.parent, templates, comparison.kinds)
         self.now = self._reader.read(thorough=True)
         comparison.around = self.now
         new = {part: state for part, state in self.now.items() if part not in before}
@@ -254,22 +272,25 @@ class PreciseGuard(Guard):
     ) -> None:
         super().__init__(report, custom, unseen_fails=unseen_fails)
         self.order = ReverseOrder() if reverse else None
-        self._around = _Around(self._custom)
+        self._surroundings = _Around(self._custom)
         self._looking = RLock()  # held while a thread looks at what lies around all of them
 
-    def _comparison(self, event: SubroutineEntered) -> Comparison:
-        return PreciseComparison(event, _PreciseReader(self._custom, self._templates), self._custom)
+    def _reader(self) -> StateReader:
+        return _PreciseReader(self._custom, self._templates)
+
+    def _comparison(self, event: SubroutineEntered, watched: Watched) -> Comparison:
+        return PreciseComparison(event, watched, self._custom)
 
     def _keep(self, comparison: Comparison) -> None:
-        run = comparison.event.parent.run
+        run = comparison.run
         with self._looking:
             others = self._precise()
             if others:
                 self._look_around(run)
             else:
-                self._around = _Around(self._custom)
+                self._surroundings = _Around(self._custom)
             if isinstance(comparison, PreciseComparison):
-                self._around.add(comparison, others)
+                self._surroundings.add(comparison, others)
             super()._keep(comparison)
         _go_within(run)
 
@@ -282,7 +303,7 @@ class PreciseGuard(Guard):
                 with self._looking_at(event):
                     self._compare(comparison)
                     self._look_outside(event, comparison)
-        if not self._comparisons_of(run):
+        if not any(one.run is run for one in self._all()):
             _go_outside(run)
         return comparison is not None
 
@@ -291,7 +312,7 @@ class PreciseGuard(Guard):
             return
 
         def outside() -> State:
-            return {**comparison.now(), **self._around.outside()}
+            return {**comparison.watched.now(), **self._surroundings.outside()}
 
         lines = [f"  {line}" for line in escaped(event.child, outside)]
         if lines:
@@ -305,15 +326,17 @@ class PreciseGuard(Guard):
 
     def resumed(self, event: RunResumed) -> None:
         """Read the states anew."""
-        comparisons = self._precise_of(event.session.run)
+        run = event.session.run
+        comparisons = [one for one in self._within_whole(run) if isinstance(one, PreciseComparison)]
         if not comparisons:
             return
         self._look_around(None, thorough=True)
         for comparison in comparisons:
             with self._looking_at(comparison.event):
-                comparison.around = self._around.now
+                comparison.around = self._surroundings.now
                 comparison.resume()
-        _go_within(event.session.run)
+        if any(one.run is run for one in comparisons):
+            _go_within(run)
 
     def check(self) -> None:
         """Compare the states of parents whose subroutines have not ended, but for the context that they run in."""
@@ -326,13 +349,26 @@ class PreciseGuard(Guard):
         if not isinstance(comparison, PreciseComparison):
             return
         path = comparison.event.path
-        comparison.look()
+        self._look(comparison)
         with self._looking:
-            self._look_around(comparison.event.parent.run, comparison, thorough=True)
-            found = comparison.found(self._around.since(comparison.around))
+            self._look_around(comparison.run, comparison, thorough=True)
+            found = comparison.differences(self._surroundings.since(comparison.around))
         if found:
             lines = comparison.blame.lines(found)
             self._report(violated(f"{changed(path)}, or what lies around it", *lines, REMEDY, path=path))
+
+    def _look(self, comparison: Comparison, run: Run | None = None) -> None:
+        if isinstance(comparison, PreciseComparison):
+            changes = comparison.look(comparison.run if run is None else run)
+            for other in self._precise() if changes and comparison.is_parallel else ():
+                if other is not comparison and other.watched is comparison.watched:
+                    other.blame.put_down(changes, None)
+
+    def waiting(self, event: PartWaiting) -> None:
+        """Put changes down to the template that was running, before others go on."""
+        run = event.session.run
+        if any(self._has_siblings(one) for one in self._precise_around(run)):
+            self._look_at_all(run)
 
     def template_entered(self, event: TemplateEntered) -> None:
         """Put changes down to the template that was running; look for what is shared."""
@@ -353,13 +389,18 @@ class PreciseGuard(Guard):
         run = event.session.run
         if not self._precise():
             return []
-        comparisons = self._precise_of(run)
+        comparisons = self._precise_around(run)
         if comparisons and all(comparison.was_idle(event) for comparison in comparisons):
             return comparisons
+        return self._look_at_all(run)
+
+    def _look_at_all(self, run: Run) -> list[PreciseComparison]:
+        """Look at those of the subroutines that a run is in, and around them."""
+        comparisons = self._precise_around(run)
         self._look_around(run)
         for comparison in comparisons:
             with self._looking_at(comparison.event):
-                comparison.look()
+                self._look(comparison, run)
         return comparisons
 
     def _look_around(self, run: Run | None, ended: PreciseComparison | None = None, *, thorough: bool = False) -> None:
@@ -371,20 +412,21 @@ class PreciseGuard(Guard):
             thorough: Whether to look at what is large as well.
         """
         with self._looking:
-            found = self._around.look(thorough=thorough)
+            found = self._surroundings.look(thorough=thorough)
             if not found:
                 return
-            at_work = {*_WITHIN.get(), run}
+            at_work = [one for one in (run, *reversed(_WITHIN.get())) if one is not None]
             comparisons = self._precise()
             for comparison in comparisons if ended is None or ended in comparisons else [*comparisons, ended]:
-                has_part = comparison.event.parent.run in at_work and not comparison.is_suspended
-                comparison.blame.put_down(found, comparison.culprit if has_part else None)
+                within = next((one for one in at_work if one.is_within(comparison.run)), None)
+                has_part = within is not None and not comparison.is_suspended
+                comparison.blame.put_down(found, comparison.culprit(within) if within and has_part else None)
 
     def _precise(self) -> list[PreciseComparison]:
         return [one for one in self._all() if isinstance(one, PreciseComparison)]
 
-    def _precise_of(self, run: Run) -> list[PreciseComparison]:
-        return [one for one in self._comparisons_of(run) if isinstance(one, PreciseComparison)]
+    def _precise_around(self, run: Run) -> list[PreciseComparison]:
+        return [one for one in self._around(run) if isinstance(one, PreciseComparison)]
 
 
 def _go_within(run: Run) -> None:

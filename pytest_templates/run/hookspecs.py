@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from antiphon import ModelCall
-    from antiphon.observers import LiveCall, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
+    from antiphon.observers import LiveCall, PartWaiting, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
     from pytest_templates.run.attempt import Attempt
     from pytest_templates.run.calls import CallSource
     from pytest_templates.run.ordering import ReverseOrder
@@ -99,6 +99,10 @@ class Life:
     @hookspec
     def run_resumed(self, attempt: Attempt, event: RunResumed) -> None:
         """It goes on, or is closed."""
+
+    @hookspec
+    def part_waits(self, attempt: Attempt, event: PartWaiting) -> None:
+        """A child of a parallel template waits for something, in an event loop: the others may go on."""
 
     @hookspec(firstresult=True)
     def redaction_of(self, attempt: Attempt) -> Callable[[str], str] | None:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from antiphon.observers import LiveCall, Observer, RunResumed, RunSuspended, SubroutineEntered, SubroutineExited
+from antiphon.observers import (
+    LiveCall,
+    Observer,
+    PartWaiting,
+    RunResumed,
+    RunSuspended,
+    SubroutineEntered,
+    SubroutineExited,
+)
 from antiphon.trace import ModelCall, ToolRun
 
 if TYPE_CHECKING:
@@ -82,3 +90,9 @@ class AttemptObserver(Observer):
         attempt = self._attempts.attempt_of_run(event.session.run)
         if attempt is not None:
             attempt.hook.run_resumed(attempt=attempt, event=event)
+
+    def on_part_wait(self, event: PartWaiting) -> None:
+        """Pass on that others may go on."""
+        attempt = self._attempts.attempt_of_run(event.session.run)
+        if attempt is not None:
+            attempt.hook.part_waits(attempt=attempt, event=event)

@@ -51,6 +51,7 @@ class UnderWay:
 
     def attempt_of_run(self, run: Any) -> Attempt | None:
         """The attempt in which a conversation has begun: where that goes on in another test, it is not that test's."""
+        run = run.whole
         attempt = self._begun.get(run)
         if attempt is None:
             attempt = self.listening
