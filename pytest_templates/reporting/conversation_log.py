@@ -106,6 +106,7 @@ class ConversationLog:
         self._message_log = MessageLog()
         self._steps: list[StepRow] = []
         self._open: dict[Run, list[_Open]] = {}
+        self._children: dict[Run, StepRow] = {}  # of parallel templates, which are compared when they have ended
         self._calls: list[tuple[StepRow, ModelCall]] = []
         self._tools: dict[int, tuple[ToolEntered, StepRow]] = {}  # that are at work, by the identity of what was told
         self._untold: list[tuple[object, StepRow]] = []  # that have ended, by what they were given
@@ -124,6 +125,7 @@ class ConversationLog:
             around = self._around(run)
             self._read(event.session.picture(), run, around)
             file, line = built_at(template, self._root)
+            is_child = run.part is not None and run.part.template is template and run not in self._open
             step = self._add(
                 "template",
                 around,
@@ -132,8 +134,10 @@ class ConversationLog:
                 kind=type(template).__name__,
                 file=file,
                 line=line,
-                subroutine=isinstance(template, SubroutineTemplate),
+                subroutine=is_child or isinstance(template, SubroutineTemplate),
             )
+            if is_child:
+                self._children[run] = step
             self._open.setdefault(run, []).append(_Open(step, seconds()))
 
     def template_exited(self, event: TemplateExited) -> None:
@@ -224,8 +228,9 @@ class ConversationLog:
         """The parent of a subroutine that ends was compared with what it was."""
         with self._lock:
             place = self._place(run, path)
-            if place is not None:
-                self._open[run][place].step.setdefault("isolation", "unchanged")
+            step = self._children.pop(run, None) if place is None else self._open[run][place].step
+            if step is not None:
+                step.setdefault("isolation", "unchanged")
             self._note_failures()
 
     def message_differs(self, path: str | None) -> None:

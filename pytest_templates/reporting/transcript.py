@@ -91,13 +91,20 @@ class _Transcriber:
             if isinstance(moment, SubroutineBegun):
                 self._parents.append(moment.parent)
             elif isinstance(moment, SubroutineEnded):
-                del self._parents[-1:]
+                self._leave(moment.parent)
             else:
                 yield Spoken(call=moment)
                 self._answered(moment)
             for picture in _pictures_of(moment):
                 if self._last[id(picture.source)] == place:
                     yield from self._new_in(picture.latest)
+
+    def _leave(self, parent: Picture) -> None:
+        """Forget the parent of a subroutine; of several that overlap, it need not be the last that began."""
+        for place in reversed(range(len(self._parents))):
+            if self._parents[place].source is parent.source:
+                del self._parents[place]
+                return
 
     def _new_in(self, picture: Picture) -> Iterator[Spoken]:
         source = id(picture.source)
