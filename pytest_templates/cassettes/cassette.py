@@ -18,7 +18,7 @@ from pytest_templates.cassettes.format.document import (
     from_bytes,
     is_long,
 )
-from pytest_templates.cassettes.format.media import with_digests
+from pytest_templates.cassettes.format.media import digested, with_digests
 from pytest_templates.cassettes.http.capture import ResponseCaptures
 from pytest_templates.cassettes.http.interception import intercepting
 from pytest_templates.cassettes.http.routing import Decision
@@ -32,7 +32,15 @@ from pytest_templates.cassettes.recorded_models import catching_models
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
-from pytest_templates.cassettes.scrubbing.scrub import is_altered, is_redacted, scrub
+from pytest_templates.cassettes.scrubbing.scrub import (
+    as_kept,
+    is_altered,
+    is_plain,
+    is_redacted,
+    scrub,
+    scrub_request,
+    stays,
+)
 from pytest_templates.cassettes.settings import Author, CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
 from pytest_templates.cassettes.storage.merging import CassetteFile
@@ -111,6 +119,7 @@ class OpenCassette:
         self.has_left_alone = False
         self._stand_in: OpenCassette | None = None
         self._refused: list[Interaction] = []
+        self._plain: dict[RecordedRequest, bytes] = {}  # loaded requests without secrets, with their fingerprints
         self._live: dict[int, bool] = {}  # by `id`: what was recorded now; whether it is kept otherwise than it came
         self.sent_requests = SentRequests()
         self._is_writable = False
@@ -118,9 +127,9 @@ class OpenCassette:
         self._environ = environ
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self.file = CassetteFile(settings, self._matcher, self._kept, self._text)
+        self.file = CassetteFile(settings, self._matcher, self._known, self._text)
         self._journal = Journal(self.file.store, settings.path, settings.author.test)
-        found = self.file.load() if held is None else [self._kept(interaction) for interaction in held]
+        found = self.file.load() if held is None else [self._known(interaction) for interaction in held]
         self._exists = found is not None
         self._player = Player(found or [], self._from_journal(), self._fingerprint)
         self._base = Player(self._held_by_base(), [], self._fingerprint)
@@ -403,8 +412,7 @@ class OpenCassette:
 
     def _decision(self, request: RecordedRequest, caller: Caller | None) -> Decision:
         self._check_that_test_goes_on(request)
-        self.learn(request)
-        request = self._kept(Interaction.of(caller, request, UNANSWERED)).request
+        request = self._asked(request, caller)
         asked = Interaction.of(caller, request, UNANSWERED, self._sample or 1)
         fingerprint = self._fingerprint(asked)
         opinion = self._opinion(request, caller)
@@ -419,6 +427,18 @@ class OpenCassette:
             self.settings.before_sending()
         self.sent_requests.sent(fingerprint, caller.template_path if caller else None)
         return Decision(request, caller, order=self._player.reserve())
+
+    def _asked(self, request: RecordedRequest, caller: Caller | None) -> RecordedRequest:
+        """A request as it is kept and compared; one that was recorded just like this is not searched for secrets."""
+        plain = as_kept(request)
+        if plain in self._plain:
+            self._credentials.learn_from_head(request)
+            if stays(plain, self.secrets):
+                return plain
+        self.learn(request)
+        if self._rules.scrub is None:
+            return scrub_request(replace(request, body=digested(request)), self.secrets)
+        return self._kept(Interaction.of(caller, request, UNANSWERED)).request
 
     def _check_that_test_goes_on(self, request: RecordedRequest) -> None:
         if self._is_over is not None and self._is_forked:
@@ -475,6 +495,13 @@ class OpenCassette:
         scrubbed = scrub(with_digests(interaction), secrets)
         return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
 
+    def _known(self, interaction: Interaction) -> Interaction:
+        """An interaction that was recorded, as it may be kept."""
+        kept = self._kept(interaction)
+        if self._rules.scrub is None and kept.request not in self._plain and is_plain(kept.request):
+            self._plain[kept.request] = self._matcher.fingerprint(kept.request)
+        return kept
+
     def _from_journal(self) -> list[Interaction]:
         """What earlier runs have left of this test's recordings."""
         if self.settings.mode == "none":
@@ -501,7 +528,7 @@ class OpenCassette:
 
     def _held_by_base(self) -> list[Interaction]:
         held = existing_cassette(self.settings.base, self.file.store) if self.settings.base else None
-        return [self._kept(interaction) for interaction in held or ()]
+        return [self._known(interaction) for interaction in held or ()]
 
     def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
         rule, sample = self._rules.match, self._sample or 1
@@ -520,7 +547,7 @@ class OpenCassette:
         return text
 
     def _fingerprint(self, interaction: Interaction) -> bytes:
-        return self._matcher.key(interaction)
+        return self._matcher.key(interaction, self._plain.get(interaction.request))
 
     @contextmanager
     def _noting_errors(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -65,6 +66,7 @@ def patterns_of(texts: Iterable[str]) -> tuple[HostPattern, ...]:
     return tuple(map(HostPattern.of, texts))
 
 
+@lru_cache(maxsize=256)  # most requests go to a few addresses
 def host_and_port(uri: str) -> tuple[str, int | None]:
     """Where a request goes; the port of its scheme where it names none, ``None`` where the scheme is not known."""
     parts = urlsplit(uri)

@@ -98,9 +98,14 @@ class Matcher:
             digest.update(len(part).to_bytes(8, "big") + part)
         return digest.digest()
 
-    def key(self, interaction: Interaction) -> bytes:
-        """Bytes that are equal for interactions of one sample whose requests are equal, and for no others."""
-        fingerprint = self.fingerprint(interaction.request)
+    def key(self, interaction: Interaction, fingerprint: bytes | None = None) -> bytes:
+        """Bytes that are equal for interactions of one sample whose requests are equal, and for no others.
+
+        Args:
+            interaction: The interaction.
+            fingerprint: That of its request, where it is known.
+        """
+        fingerprint = fingerprint or self.fingerprint(interaction.request)
         return fingerprint if interaction.sample == 1 else fingerprint + interaction.sample.to_bytes(8, "big")
 
 

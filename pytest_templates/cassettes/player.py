@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import count
@@ -80,6 +80,8 @@ class Player:
             opinion: May refuse an interaction with the fingerprint by ``False``, and where none is left accept one
                 with another by ``True``.
         """
+        if not self._loaded:
+            return None
         with self._agreed():
             index = next(self._candidates(fingerprint, opinion), None)
             if index is None:
@@ -113,9 +115,8 @@ class Player:
     @contextmanager
     def _agreed(self) -> Iterator[None]:
         """Let no other thread or process play meanwhile, and know what they have played."""
-        with ExitStack() as stack:
-            stack.enter_context(self._lock)
-            for index, order, template, model in stack.enter_context(self._shared.locked()) if self._shared else ():
+        with self._lock, self._shared.locked() if self._shared else nullcontext(()) as played:
+            for index, order, template, model in played:
                 replayed = replace(self._loaded[index], template=template, model=model)
                 self._mark(index, tuple(order), replayed)
             yield

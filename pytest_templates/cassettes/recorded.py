@@ -15,6 +15,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 Order: TypeAlias = tuple[int, ...]
 USUAL_VERSION: Final = "HTTP/1.1"
 CLIENT: Final = "client"  # who has broken a body off, where that was the program
+_REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 def header(headers: Headers, name: str) -> str:
@@ -29,7 +30,7 @@ def unusual_version(version: str) -> str:
 
 def usual_reason(status: int) -> str:
     """The reason phrase that belongs to a status code; ``""`` for an unknown one."""
-    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+    return _REASONS.get(status, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,17 +194,21 @@ _ANYWHERE: Final = frozenset(  # with a space or a colon in it, or without a dig
         *("AKIA", "ASIA", "ABIA", "ACCA"),
     ]
 )
-_BY_START: Final = tuple(
-    (start, key, _HAS_MARK.search(start) is not None) for key in KEY_PATTERNS for start in key.starts
-)
+_STARTS: Final = tuple((start, key) for key in KEY_PATTERNS for start in key.starts)
+_IN_TEXT: Final = tuple(pair for pair in _STARTS if pair[0] in _ANYWHERE)
+_IN_RUNS: Final = tuple(pair for pair in _STARTS if pair[0] not in _ANYWHERE and not _HAS_MARK.search(pair[0]))
+_IN_MARKED_RUNS: Final = tuple(pair for pair in _STARTS if pair[0] not in _ANYWHERE and _HAS_MARK.search(pair[0]))
 
 
 def keys_in(text: str) -> Iterator[tuple[int, int, str]]:
     """What looks like a key of a known provider: start, end, and what it is."""
-    runs = list(filter(_HAS_DIGIT.search, filter(_HAS_LETTER.search, _ROOM.findall(text))))
-    all_runs, marked_runs = "\n".join(runs), "\n".join(filter(_HAS_MARK.search, runs))
-    for start, key, is_marked in _BY_START:
-        near = text if start in _ANYWHERE else marked_runs if is_marked else all_runs
-        if start in near:  # many times faster than one regular expression for all
-            for begin, end in key.found_in(text, start):
-                yield begin, end, f"what looks like {key.name}"
+    runs = [run for run in _ROOM.findall(text) if _HAS_LETTER.search(run) and _HAS_DIGIT.search(run)]
+    marked_runs = [run for run in runs if _HAS_MARK.search(run)]
+    places = ((text, _IN_TEXT), ("\n".join(runs), _IN_RUNS), ("\n".join(marked_runs), _IN_MARKED_RUNS))
+    for near, starts in places:
+        if not near:  # as in most texts that are short
+            continue
+        for start, key in starts:
+            if start in near:  # many times faster than one regular expression for all
+                for begin, end in key.found_in(text, start):
+                    yield begin, end, f"what looks like {key.name}"

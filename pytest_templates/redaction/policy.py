@@ -199,6 +199,7 @@ def is_secret_pair(name: str, value: str) -> bool:
     return is_generic and looks_random(value)
 
 
+@lru_cache(maxsize=4096)
 def is_secret_header(name: str) -> bool:
     """Whether the value of a header of this name is a credential, by whatever standard or by none.
 
@@ -211,6 +212,7 @@ def is_secret_header(name: str) -> bool:
     return last in _IN_HEADERS
 
 
+@lru_cache(maxsize=4096)
 def is_credential_header(name: str) -> bool:
     """Whether a header of this name carries the credential of a request: also ``x-signature``, ``session`` and ``key``.
 

@@ -115,6 +115,8 @@ def _base64_encodings(raw: bytes, before: int, source: Source) -> Iterator[Encod
 PLACEHOLDER: Final = "REDACTED"
 _MIN_LENGTH: Final = 8  # characters; shorter values are words that occur by chance
 _MAX_PASSES: Final = 5
+_SHORT: Final = 256  # characters of a text that may stand in many places, as addresses and values of headers do
+_MOST_SHORT: Final = 1024
 _PATH_STARTS: Final = ("/", "~", "./", "../", "C:\\")
 
 
@@ -146,6 +148,7 @@ class Secrets:
     def __init__(self, values: Values) -> None:
         self._values = longest_first = sorted(values, key=len, reverse=True)
         self._encodings = [encoded for value in longest_first for encoded in encodings_of(value, values[value])]
+        self._short = lru_cache(maxsize=_MOST_SHORT)(self._replaced)
 
     def replace(self, text: str, *, is_shortened: bool = False) -> str:
         """The text with a placeholder for every secret.
@@ -154,14 +157,18 @@ class Secrets:
             text: The text.
             is_shortened: Whether the middle of a secret may be left out, as pytest does: then for its ends as well.
         """
+        text = self._short(text) if len(text) <= _SHORT else self._replaced(text)
+        if is_shortened:
+            parts = ((start, end, Source("a part of a secret")) for start, end in spans_of_parts(text, self._values))
+            text = _cut_out(text, merged(sorted(parts)))
+        return text
+
+    def _replaced(self, text: str) -> str:
         for _ in range(_MAX_PASSES):
             spans = self.spans(text)
             if not spans:
                 break
             text = _cut_out(text, spans)
-        if is_shortened:
-            parts = ((start, end, Source("a part of a secret")) for start, end in spans_of_parts(text, self._values))
-            text = _cut_out(text, merged(sorted(parts)))
         return text
 
     def replace_in(self, value: Any, *, is_shortened: bool = False) -> Any:
@@ -183,6 +190,10 @@ class Secrets:
                 for name, inner in value.items()
             }
         return value
+
+    def may_hold_values(self, text: str) -> bool:
+        """Whether one of the values may stand in a text, in any encoding; what looks like a key is not looked for."""
+        return any(encoded.core in text for encoded in self._encodings)
 
     def find(self, text: str) -> Leak | None:
         """The first secret in a text, if there is one."""

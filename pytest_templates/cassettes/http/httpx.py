@@ -195,11 +195,12 @@ def _loaded(seams: Iterable[Seam], module: str | None) -> list[Seam]:
 def _handler(real: Function, library: ModuleType) -> Function:
     @wraps(real)
     def handle_request(transport: Any, request: Any) -> Any:
-        if goes_its_own_way(str(request.url)):
+        uri = str(request.url)
+        if goes_its_own_way(uri):
             with passing():
                 return real(transport, request)
         body = b"".join(request.stream)
-        exchange = _Exchange(library, request, body)
+        exchange = _Exchange(library, request, uri, body)
         replayed = exchange.replayed()
         if replayed is not None:
             return replayed
@@ -217,11 +218,12 @@ def _handler(real: Function, library: ModuleType) -> Function:
 def _async_handler(real: Function, library: ModuleType) -> Function:
     @wraps(real)
     async def handle_async_request(transport: Any, request: Any) -> Any:
-        if goes_its_own_way(str(request.url)):
+        uri = str(request.url)
+        if goes_its_own_way(uri):
             with passing():
                 return await real(transport, request)
         body = b"".join([part async for part in request.stream])
-        exchange = _Exchange(library, request, body)
+        exchange = _Exchange(library, request, uri, body)
         replayed = exchange.replayed()
         if replayed is not None:
             return replayed
@@ -260,15 +262,16 @@ class _Exchange:
     Args:
         library: httpx or httpx2.
         request: Of this library; its stream has been read.
+        uri: Its address.
         body: What was read.
     """
 
-    def __init__(self, library: ModuleType, request: Any, body: bytes) -> None:
+    def __init__(self, library: ModuleType, request: Any, uri: str, body: bytes) -> None:
         request.stream = library.ByteStream(body)
         self._library = library
         self._request = request
-        self._recorder: Recorder = recorder_for(request.method, str(request.url))
-        self._decision: Decision = self._recorder.decide(_recorded_request(request, body))
+        self._recorder: Recorder = recorder_for(request.method, uri)
+        self._decision: Decision = self._recorder.decide(_recorded_request(request, uri, body))
         self._started = seconds()
 
     def replayed(self) -> Any:
@@ -282,10 +285,15 @@ class _Exchange:
         return self._library.Response(
             response.status,
             headers=[(name.encode(), value.encode()) for name, value in response.headers],  # texts could be ASCII alone
-            stream=replayed_stream(self._library)(self._library, response, self._read_past, self._is_pulled()),
+            stream=self._stream(response),
             extensions={"http_version": version.encode("ascii")}
             | ({"reason_phrase": reason.encode("ascii")} if reason else {}),
         )
+
+    def _stream(self, response: RecordedResponse) -> Any:
+        if not response.arrivals and response.cut is None:
+            return self._library.ByteStream(response.body)
+        return replayed_stream(self._library)(self._library, response, self._read_past, self._is_pulled())
 
     def recorded(self, response: Any) -> Any:
         """The real response, with a stream that captures its body."""
@@ -312,6 +320,7 @@ class _Exchange:
         return self._decision.caller is not None
 
 
-def _recorded_request(request: Any, body: bytes) -> RecordedRequest:
-    headers = tuple((name.lower(), value) for name, value in request.headers.multi_items())
-    return RecordedRequest(method=str(request.method), uri=str(request.url), headers=headers, body=body)
+def _recorded_request(request: Any, uri: str, body: bytes) -> RecordedRequest:
+    encoding = request.headers.encoding
+    headers = tuple((name.decode(encoding).lower(), value.decode(encoding)) for name, value in request.headers.raw)
+    return RecordedRequest(method=str(request.method), uri=uri, headers=headers, body=body)

@@ -14,8 +14,9 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pytest_templates.cassettes.format.bodies import LONGEST
@@ -48,18 +49,31 @@ class Credentials:
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
+        self._read: Mapping[Any, Any] = {}  # the environment when it was read last
         self._values: dict[str, Source] = {}
         self._signatures: OrderedDict[str, Source] = OrderedDict()
         self._given: OrderedDict[str, Source] = OrderedDict()
 
     def secrets(self) -> Secrets:
         """What is secret now."""
-        self._values.update(values_of(self._environ))
+        # that of the process keeps bytes, and makes texts of all of them whenever it is compared or copied
+        environ = dict(getattr(self._environ, "_data", self._environ))
+        if environ != self._read:
+            self._values.update(values_of(self._environ))
+            self._read = environ
         return secrets_for({**self._signatures, **self._given, **self._values})
 
     def learn(self, request: RecordedRequest) -> None:
         """Take in the credentials that a request, as it is sent, carries in its headers, its address and its body."""
-        for name, value, source in _credentials(request):
+        self.learn_from_head(request)
+        self._take((("", value, source) for value, source in _in_body(request)))
+
+    def learn_from_head(self, request: RecordedRequest) -> None:
+        """As `learn`, of a request that gives none in its body."""
+        self._take(_in_head(request))
+
+    def _take(self, found: Iterable[tuple[str, str, Source]]) -> None:
+        for name, value, source in found:
             if not is_distinctive(value):
                 continue
             if not _is_signature(name):
@@ -88,21 +102,30 @@ def _is_signature(name: str) -> bool:
     return bool(_SIGNATURE.fullmatch(name))
 
 
-def _credentials(request: RecordedRequest) -> Iterator[tuple[str, str, Source]]:
-    """The credentials of a request, each with the name it stands under and what it is."""
-    for header_name, text in request.headers:
-        if is_credential_header(header_name):
-            source = Source(f"the value of the header {header_name}")
-            is_cookie = header_name.startswith("cookie")
-            parts = _in_cookies(text) if is_cookie else _in_header(text)
-            yield from ((name or header_name, value, source) for name, value in parts)
-    uri = urlsplit(request.uri)
-    for part in _secret_parts(uri.netloc.rpartition("@")[0]):
-        yield "", unquote(part), Source("the user or password of an address")
-    for name, value in parse_qsl(uri.query):
-        if is_secret_pair(name, value) and _is_mixed(value):
-            yield name, value, Source(f"the value of the parameter {name}")
-    yield from (("", value, source) for value, source in _in_body(request))
+def _in_head(request: RecordedRequest) -> Iterator[tuple[str, str, Source]]:
+    """The credentials in the headers and the address, each with the name it stands under and what it is."""
+    for name, text in request.headers:
+        if is_credential_header(name):
+            yield from _in_credential(name, text)
+    yield from _in_address(request.uri)
+
+
+@lru_cache(maxsize=64)  # clients ask again and again with the same
+def _in_credential(name: str, text: str) -> tuple[tuple[str, str, Source], ...]:
+    source = Source(f"the value of the header {name}")
+    parts = _in_cookies(text) if name.startswith("cookie") else _in_header(text)
+    return tuple((parameter or name, value, source) for parameter, value in parts)
+
+
+@lru_cache(maxsize=64)
+def _in_address(address: str) -> tuple[tuple[str, str, Source], ...]:
+    uri = urlsplit(address)
+    user = Source("the user or password of an address")
+    secret = ((name, value) for name, value in parse_qsl(uri.query) if is_secret_pair(name, value) and _is_mixed(value))
+    return (
+        *(("", unquote(part), user) for part in _secret_parts(uri.netloc.rpartition("@")[0])),
+        *((name, value, Source(f"the value of the parameter {name}")) for name, value in secret),
+    )
 
 
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]*)\s+(?=\S)")

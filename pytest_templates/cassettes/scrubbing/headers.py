@@ -55,6 +55,11 @@ _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 _TARGET: Final = re.compile(r"<([^<>]*)>")  # of a link (RFC 8288, section 3)
 
 
+def kept_of_request(headers: Headers) -> Headers:
+    """Those of a request that are kept, with whatever secrets they hold."""
+    return tuple(pair for pair in headers if pair[0] in _REQUEST)
+
+
 @dataclass(frozen=True, slots=True)
 class HeaderScrubber:
     """Makes of headers what may be kept of them.
@@ -69,7 +74,7 @@ class HeaderScrubber:
 
     def request(self, headers: Headers) -> Headers:
         """Those of a request."""
-        kept = tuple((name, self.text(value)) for name, value in headers if name in _REQUEST)
+        kept = tuple((name, self.text(value)) for name, value in kept_of_request(headers))
         return headers if kept == headers else kept
 
     def response(self, headers: Headers) -> Headers:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
@@ -26,7 +27,7 @@ from pytest_templates.cassettes.recorded import (
     header,
     usual_reason,
 )
-from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, sized
+from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, kept_of_request, sized
 from pytest_templates.cassettes.scrubbing.members import may_hold_members, member_spans, without_members
 from pytest_templates.cassettes.scrubbing.values import placeholder, without_document, without_values
 from pytest_templates.redaction.policy import (
@@ -40,9 +41,11 @@ from pytest_templates.redaction.policy import (
 from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
 from pytest_templates.redaction.windows import OVERLAP, WINDOW
 
+_NOTHING: Final = Secrets({})
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
 
+@lru_cache(maxsize=256)  # most requests go to a few addresses
 def scrub_uri(uri: str, secrets: Secrets) -> str:
     """The address without user, secret parameters and secret values."""
     address, fragment_mark, fragment = _USER.sub(rf"\g<1>{PLACEHOLDER}@", uri).partition("#")
@@ -323,6 +326,33 @@ def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
         sample=interaction.sample,
     )
     return interaction if scrubbed == interaction else scrubbed
+
+
+def is_plain(request: RecordedRequest) -> bool:
+    """Whether a request of JSON, as it was kept, holds nothing that looks secret, nor anything behind escapes.
+
+    Such a request, and every other one that `as_kept` makes the same, is kept as it is where it `stays`; a client gives
+    no secret in its body either. Most are plain.
+    """
+    media_type = header(request.headers, "content-type").partition(";")[0].strip().lower()
+    if media_type != "application/json" or "%" in request.uri or len(request.body) > WINDOW:
+        return False
+    head = replace(request, body=b"")
+    is_bare = scrub_request(head, _NOTHING) == head
+    return is_bare and not _needs_reading(request.body.decode("utf-8", "surrogateescape"), _NOTHING)
+
+
+def as_kept(request: RecordedRequest) -> RecordedRequest | None:
+    """A request with the headers that are kept, whatever they hold; ``None`` where its body would be read first."""
+    if header(request.headers, "content-encoding"):
+        return None
+    return RecordedRequest(request.method, request.uri, kept_of_request(request.headers), request.body)
+
+
+def stays(request: RecordedRequest, secrets: Secrets) -> bool:
+    """Whether none of the secret values stands in a plain request."""
+    parts = (request.method, request.uri, *(value for _, value in request.headers))
+    return not secrets.may_hold_values("\n".join((*parts, request.body.decode("utf-8", "surrogateescape"))))
 
 
 def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest:
