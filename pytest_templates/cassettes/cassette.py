@@ -497,10 +497,14 @@ class OpenCassette:
 
     def _known(self, interaction: Interaction) -> Interaction:
         """An interaction that was recorded, as it may be kept."""
-        kept = self._kept(interaction)
-        if self._rules.scrub is None and kept.request not in self._plain and is_plain(kept.request):
-            self._plain[kept.request] = self._matcher.fingerprint(kept.request)
-        return kept
+        if self._rules.scrub is not None:
+            return self._kept(interaction)
+        interaction = with_digests(interaction)
+        request, secrets = interaction.request, self.secrets
+        has_plain_request = is_plain(request) and stays(request, secrets)
+        if has_plain_request and request not in self._plain:
+            self._plain[request] = self._matcher.fingerprint(request)
+        return scrub(interaction, secrets, has_plain_request=has_plain_request)
 
     def _from_journal(self) -> list[Interaction]:
         """What earlier runs have left of this test's recordings."""

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -149,6 +149,12 @@ def _method(request: RecordedRequest, _: Ignored) -> bytes:
 
 
 def _uri(request: RecordedRequest, ignored: Ignored) -> bytes:
+    return _address(request.uri, ignored)
+
+
+@lru_cache(maxsize=256)  # most requests go to a few addresses
+def _address(uri: str, ignored: Ignored) -> bytes:
+    request = RecordedRequest("", uri, (), b"")
     parts = (_scheme, _user, _host, _port, _path_part, _query)
     return json.dumps([part(request, ignored).decode("latin-1") for part in parts]).encode()
 
@@ -223,8 +229,11 @@ def _json_or_none(request: RecordedRequest, ignored: Ignored) -> Json:
         return None
 
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def _canonical_text(value: Json) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 PARTS: Final[Mapping[str, Callable[[RecordedRequest, Ignored], bytes]]] = MappingProxyType(

@@ -292,6 +292,7 @@ _HEAD: Final = re.compile(rb"version: ([12])\n")
 _LONGEST_HEAD: Final = len(b"version: 1\n")
 _LIST: Final = b"interactions:\n"
 CONFLICT: Final = r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])"  # what is written there is indented
+_CONFLICT: Final = re.compile(CONFLICT.encode(), re.MULTILINE)
 
 
 class FormatError(ValueError):
@@ -439,13 +440,13 @@ def _as_written(file: BinaryIO, take: _Taking) -> list[Entry] | None:
     batches = _batches(file)
     try:
         for batch in batches:
-            if re.search(CONFLICT.encode(), batch, re.MULTILINE):
+            if _CONFLICT.search(batch):
                 return None
             if batch.startswith(_END):
-                rest = yaml_text.load(batch)
+                rest = yaml_text.load_written(batch.decode("utf-8"))
                 _check_end(rest, version, len(entries))
                 return entries if len(rest) == 1 and next(batches, None) is None else None
-            for node in yaml_text.load(batch):
+            for node in yaml_text.load_written(batch.decode("utf-8")):
                 entry = take(node, ())
                 entries.append(Entry(_shared(entry.interaction, known), entry.checksum))
     except (ValueError, TypeError, FaultError, RecursionError):  # a YamlError is one

@@ -316,12 +316,19 @@ def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> N
 _FIXED_BOUNDARY: Final = "antiphon-boundary"
 
 
-def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
-    """The interaction as it may be kept; the same one where it may."""
+def scrub(interaction: Interaction, secrets: Secrets, *, has_plain_request: bool = False) -> Interaction:
+    """The interaction as it may be kept; the same one where it may.
+
+    Args:
+        interaction: The interaction.
+        secrets: What may not be kept.
+        has_plain_request: Whether its request is known to be plain, and to stay.
+    """
+    request = interaction.request
     scrubbed = Interaction(
         template=interaction.template and _text(interaction.template, secrets),
         model=interaction.model and _text(interaction.model, secrets),
-        request=scrub_request(interaction.request, secrets),
+        request=request if has_plain_request else scrub_request(request, secrets),
         response=scrub_response(interaction.response, secrets),
         sample=interaction.sample,
     )

@@ -22,6 +22,7 @@ from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRe
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.scrub import is_plain, scrub_request, stays
 from pytest_templates.cassettes.settings import CassetteSettings
+from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteMiss
 from pytest_templates.redaction.secrets import Source, secrets_for
 
@@ -94,11 +95,22 @@ def test_a_request_as_it_was_recorded_is_neither_read_nor_searched(
 def test_a_request_that_only_matches_is_read_once(recorded: Callable[..., None], path: Path) -> None:
     recorded(question(0), question(1))
     with httpx2.Client() as client, open_cassette(CassetteSettings(path)) as opened:
-        client.post(URL, json=question(0))
-        other = {"messages": question(1)["messages"], "model": "m"}
-        counted = called_by(lambda: client.post(URL, json=other))
+        others = [{"messages": question(number)["messages"], "model": "m"} for number in range(2)]
+        client.post(URL, json=others[0])
+        counted = called_by(lambda: client.post(URL, json=others[1]))
         assert opened.played == 2
     assert (counted["json_text.load"], counted["key_patterns.keys_in"]) == (1, 1)
+
+
+def test_a_cassette_as_it_was_written_is_read_without_yaml(recorded: Callable[..., None], path: Path) -> None:
+    recorded(*map(question, range(3)))
+
+    def read() -> None:
+        assert len(load_cassette(path)) == 3
+
+    assert called_by(read)["yaml_text.load"] == 0
+    path.write_text(path.read_text().replace("model: m\n", "model: m # the small one\n", 1))
+    assert called_by(read)["yaml_text.load"] == 1
 
 
 def test_a_variable_that_is_set_while_a_cassette_is_open_is_secret(

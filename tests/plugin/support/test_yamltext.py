@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
@@ -51,6 +53,54 @@ def typed(node: Any) -> Any:
 @given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
 def test_what_is_written_is_read_back_value_for_value(node: dict[str, Any]) -> None:
     assert typed(yaml_text.load(yaml_text.dump(node))) == typed(node)
+
+
+def outcome(read: Callable[[str], Any], text: str) -> Any:
+    try:
+        return typed(read(text))
+    except yaml_text.YamlError:
+        return "refused"
+
+
+@given(st.dictionaries(keys, nodes, min_size=1, max_size=4), st.booleans())
+def test_what_is_written_is_read_line_by_line(node: dict[str, Any], is_item: bool) -> None:
+    text = "".join(yaml_text.item_parts(node)) if is_item else yaml_text.dump(node)
+    with mock.patch.object(yaml_text, "load", side_effect=AssertionError):
+        read = yaml_text.load_written(text)
+    assert typed(read) == typed([node] if is_item else node)
+
+
+added = st.sampled_from(
+    [
+        *"#\n\t:|>'\"\\a1é_-+~%@{\r\x85\u2028\ufeff=y",
+        *("", " ", "  ", "\n  ", "\n\n", "- ", ": ", " # a", "|2-", "[]", "&a ", "*a", "!!str ", "? ", "---\n", "..."),
+        *("\\u00e9", "\\/", "null", "e+1", "<<: ", "0.5", "0x1", "1:30"),
+    ]
+)
+edits = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), added), min_size=1, max_size=3)
+
+
+@given(st.dictionaries(keys, nodes, min_size=1, max_size=3), edits)
+def test_a_text_that_was_edited_is_read_as_any_yaml_is(
+    node: dict[str, Any], edited: list[tuple[int, int, str]]
+) -> None:
+    text = yaml_text.dump(node)
+    for place, removed, new in edited:
+        text = text[: place % len(text)] + new + text[place % len(text) + removed :] or "a"
+    assert outcome(yaml_text.load_written, text) == outcome(yaml_text.load, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a: 1\nb: 2\na: 3\n", "a: b: c\n", 'a: "\x85"\n', 'a: "\\ud83d\\ude00"\n', "yes: 1\n", "a: yes\n"),
+        *("a: |\n    b\n  c\n", "a: |-\n  b\n  c\n\n", "a: |2\n  b\n  c\n", "a: b\n  c\n", "a:\n  - b\n", "a:\n"),
+        *("a: 1\n---\nb: 2\n", "a: &b c\nd: *b\n", "a: b # c\n", "? a\n: b\n", "- a: 1\n b: 2\n", "- \n"),
+        *("a: 012\n", "a: 1", "...\n", ""),
+    ],
+)
+def test_what_is_not_as_it_is_written_is_read_as_any_yaml_is(text: str) -> None:
+    assert outcome(yaml_text.load_written, text) == outcome(yaml_text.load, text)
 
 
 @given(st.dictionaries(keys, nodes, min_size=1, max_size=4))
