@@ -32,19 +32,18 @@ from pytest_templates.cassettes.recorded_models import catching_models
 from pytest_templates.cassettes.retry_waits import note_replay
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
 from pytest_templates.cassettes.scrubbing.leaks import refuse_leaks
+from pytest_templates.cassettes.scrubbing.plain import as_kept, request_stays, scrub_inspected
 from pytest_templates.cassettes.scrubbing.scrub import (
-    as_kept,
     is_altered,
-    is_plain,
     is_redacted,
     scrub,
     scrub_request,
-    stays,
 )
 from pytest_templates.cassettes.settings import Author, CassetteSettings
 from pytest_templates.cassettes.storage.journal import Journal
 from pytest_templates.cassettes.storage.merging import CassetteFile
-from pytest_templates.cassettes.storage.store import existing_cassette, writing
+from pytest_templates.cassettes.storage.parsed import Parsed, ParsedCassette
+from pytest_templates.cassettes.storage.store import writing
 from pytest_templates.errors import CassetteError, CassetteMiss
 from pytest_templates.redaction.secrets import Secrets
 from pytest_templates.support.client_errors import as_client_error
@@ -127,9 +126,12 @@ class OpenCassette:
         self._environ = environ
         self._credentials = Credentials(environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
-        self.file = CassetteFile(settings, self._matcher, self._known, self._text)
+        self.file = CassetteFile(settings, self._matcher, self._kept, self._text)
         self._journal = Journal(self.file.store, settings.path, settings.author.test)
-        found = self.file.load() if held is None else [self._known(interaction) for interaction in held]
+        if held is None:
+            found = self.file.load(lambda: self._loaded(settings.path))
+        else:
+            found = self._known([Parsed.of(interaction, self._matcher) for interaction in held])
         self._exists = found is not None
         self._player = Player(found or [], self._from_journal(), self._fingerprint)
         self._base = Player(self._held_by_base(), [], self._fingerprint)
@@ -433,7 +435,7 @@ class OpenCassette:
         plain = as_kept(request)
         if plain in self._plain:
             self._credentials.learn_from_head(request)
-            if stays(plain, self.secrets):
+            if request_stays(plain, self.secrets):
                 return plain
         self.learn(request)
         if self._rules.scrub is None:
@@ -495,16 +497,24 @@ class OpenCassette:
         scrubbed = scrub(with_digests(interaction), secrets)
         return scrubbed if rule is None else scrub(in_pieces(rule(scrubbed), scrubbed.response), secrets)
 
-    def _known(self, interaction: Interaction) -> Interaction:
-        """An interaction that was recorded, as it may be kept."""
+    def _loaded(self, path: Path) -> list[Interaction] | None:
+        """What a cassette of the store holds, as it may be kept; ``None`` where there is none."""
+        cassette = ParsedCassette(path, self.settings.home, self._matcher, self.settings.parsed)
+        read = cassette.load()
+        if read is None:
+            return None
+        known = self._known(read)
+        if all(kept is one.interaction for kept, one in zip(known, read, strict=True)):
+            cassette.keep(read)
+        return known
+
+    def _known(self, read: Sequence[Parsed]) -> list[Interaction]:
+        """Interactions that were recorded, as they may be kept; their requests are known from now on."""
         if self._rules.scrub is not None:
-            return self._kept(interaction)
-        interaction = with_digests(interaction)
-        request, secrets = interaction.request, self.secrets
-        has_plain_request = is_plain(request) and stays(request, secrets)
-        if has_plain_request and request not in self._plain:
-            self._plain[request] = self._matcher.fingerprint(request)
-        return scrub(interaction, secrets, has_plain_request=has_plain_request)
+            return [self._kept(one.interaction) for one in read]
+        secrets = self.secrets
+        self._plain |= {one.interaction.request: one.fingerprint for one in read if one.found.is_plain}
+        return [scrub_inspected(one.interaction, one.found, secrets) for one in read]
 
     def _from_journal(self) -> list[Interaction]:
         """What earlier runs have left of this test's recordings."""
@@ -531,8 +541,7 @@ class OpenCassette:
         return False
 
     def _held_by_base(self) -> list[Interaction]:
-        held = existing_cassette(self.settings.base, self.file.store) if self.settings.base else None
-        return [self._known(interaction) for interaction in held or ()]
+        return self._loaded(self.settings.base) or [] if self.settings.base else []
 
     def _opinion(self, request: RecordedRequest, caller: Caller | None) -> Opinion | None:
         rule, sample = self._rules.match, self._sample or 1

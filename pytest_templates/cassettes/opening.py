@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ import pytest
 from pytest_templates.cassettes.cassette import OpenCassette
 from pytest_templates.cassettes.hosts import HostPattern, patterns_of
 from pytest_templates.cassettes.identity import identity_of, inside_of, path_for, path_in
+from pytest_templates.cassettes.matching import DEFAULT_MATCH_ON
 from pytest_templates.cassettes.options import IGNORE_HOSTS, RECORD, CassetteMark, RecordMode
 from pytest_templates.cassettes.orphans import Orphans
 from pytest_templates.cassettes.paths import overridden_path
@@ -68,9 +70,23 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         author=_author(item, mark, run_id),
         ignore_hosts=(*mark.ignore_hosts, *_ignored_by_project(item)),
         orphans=Orphans(item, path),
-        **({} if mark.match_on is None else {"match_on": mark.match_on}),
+        match_on=DEFAULT_MATCH_ON if mark.match_on is None else mark.match_on,
+        parsed=_parsed_folder(item.config),
     )
     return OpenCassette(settings, rules=rules_for(item))
+
+
+def _parsed_folder(config: pytest.Config) -> Path | None:
+    """Where what was found in cassettes is kept; ``None`` without pytest's cache, or where that cannot be written."""
+    if _PARSED not in config.stash:
+        cache: pytest.Cache | None = getattr(config, "cache", None)
+        config.stash[_PARSED] = None
+        with suppress(OSError):
+            config.stash[_PARSED] = None if cache is None else cache.mkdir("antiphon-cassettes")
+    return config.stash[_PARSED]
+
+
+_PARSED: Final = pytest.StashKey[Path | None]()
 
 
 def _caution(known_by: str) -> str:

@@ -20,7 +20,10 @@ _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 def header(headers: Headers, name: str) -> str:
     """The first value of a header, or ``""``; names are lower-case."""
-    return next((value for key, value in headers if key == name), "")
+    for key, value in headers:
+        if key == name:
+            return value
+    return ""
 
 
 def unusual_version(version: str) -> str:

@@ -77,6 +77,7 @@ class CassetteSettings:
         ignore: Dotted paths from the root of a JSON body that do not take part in matching, such as
             ``messages.*.id``.
         ignore_hosts: The hosts whose requests are neither recorded nor replayed.
+        parsed: The folder in which is kept what was found in cassettes when they were read; ``None`` for none.
         orphans: The cassettes that may be an earlier one of the test; ``None`` where that is not looked for.
         record_command: The command that runs the test, shown with a record mode when a recording is missing.
         caution: What else the error says then; ``""`` for nothing.
@@ -100,6 +101,7 @@ class CassetteSettings:
     overriding: frozenset[str] = frozenset()
     ignore_hosts: tuple[HostPattern, ...] = ()
     orphans: OtherCassettes | None = None
+    parsed: Path | None = None
 
     @property
     def home(self) -> Store:

@@ -15,7 +15,7 @@ from pytest_templates.redaction.addresses import address_spans
 from pytest_templates.redaction.key_patterns import keys_in
 from pytest_templates.redaction.policy import COMMON_VALUES, HOST, NO_SECRET_NAME, SECRET_NAME
 from pytest_templates.redaction.shortened import spans_of_parts
-from pytest_templates.redaction.windows import slices, windows
+from pytest_templates.redaction.windows import WINDOW, slices, windows
 
 _RUN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what addresses and JSON leave as it is (RFC 3986, section 2.3)
 _KEY_LINE: Final = re.compile(r"[A-Za-z0-9+/=]{32,}")
@@ -211,7 +211,7 @@ class Secrets:
 
     def spans(self, text: str) -> list[Span]:
         """Where secrets are in a text, in order; what overlaps is one."""
-        return self.spans_in(slices(text))
+        return merged(sorted(self._found(text))) if len(text) <= WINDOW else self.spans_in(slices(text))
 
     def spans_in(self, parts: Iterable[str]) -> list[Span]:
         """The same for a text that comes in parts."""

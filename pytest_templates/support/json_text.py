@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeAlias
 
 Json: TypeAlias = Any  # a JSON value: None, bool, int, float, str, list or dict
@@ -26,11 +27,14 @@ def load(text: bytes | str, number: Callable[[str], float] | None = None) -> Jso
     """
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
-        return json.loads(
-            decoded, parse_float=number or finite, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_unique
-        )
+        return _decoder(number or finite).decode(decoded)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+@lru_cache
+def _decoder(number: Callable[[str], float]) -> json.JSONDecoder:
+    return json.JSONDecoder(parse_float=number, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_unique)
 
 
 def finite(digits: str) -> float:

@@ -361,6 +361,7 @@ _MOST_INDENT: Final = 128
 _LONGEST_KEY: Final = 1000  # characters; YAML allows 1024
 _LONGEST_KNOWN: Final = 100  # characters of a line that may come again
 _WORDS: Final[Mapping[str, Node]] = MappingProxyType({"null": None, "true": True, "false": False})
+_END: Final = "..."  # behind the last line: nothing that is written begins like this
 _BLOCK_MARKS: Final = frozenset(["|", "|-", "|+", "|2", "|2-", "|2+"])
 
 
@@ -459,66 +460,77 @@ class _WrittenLines:
         if not text.endswith("\n") or _MUST_ESCAPE.search(text):
             raise _OtherwiseError
         self._lines = text.split("\n")
-        self._lines[-1] = "..."  # nothing that is written here begins like this
+        self._lines[-1] = _END
         self._at = 0
+        self._next = self._taken_apart()
+
+    def _taken_apart(self) -> _Line | None:
+        """The line that is next; ``None`` behind the last one."""
+        line = self._lines[self._at]
+        if line == _END:
+            return None
+        return _taken_apart(line) if len(line) <= _LONGEST_KNOWN else _taken_apart.__wrapped__(line)
 
     def document(self) -> Node:
         """All of it."""
-        first = self._line()
-        node = self._sequence(0) if first.dashes else self._mapping(0)
+        first = self._next
+        if first is None or first.indent:
+            raise _OtherwiseError
+        node = self._sequence(0, first) if first.dashes else self._mapping(0, first)
         if self._at != len(self._lines) - 1:
             raise _OtherwiseError
         return node
 
-    def _line(self) -> _Line:
-        line = self._lines[self._at]
-        return _taken_apart(line) if len(line) <= _LONGEST_KNOWN else _taken_apart.__wrapped__(line)
-
-    def _sequence(self, indent: int, first: _Line | None = None) -> list[Node]:
-        """The items whose dashes stand in a column; of the first one, what stands there may be known."""
+    def _sequence(self, indent: int, line: _Line) -> list[Node]:
+        """The items whose dashes stand in a column, from a line on."""
         items: list[Node] = []
-        while (line := first or self._next(indent)) is not None and line.dashes:
-            first = None
+        while True:
             if line.dashes > 1:
                 items.append(self._sequence(indent + 2, line._replace(dashes=line.dashes - 1)))
             elif line.key is not None:
                 items.append(self._mapping(indent + 2, line))
             else:
                 items.append(self._value(line, indent))
-        return items
+            following = self._following(indent)
+            if following is None or not following.dashes:
+                return items
+            line = following
 
-    def _mapping(self, indent: int, first: _Line | None = None) -> dict[str, Node]:
-        """The entries whose keys stand in a column; of the first one, what stands there may be known."""
+    def _mapping(self, indent: int, line: _Line) -> dict[str, Node]:
+        """The entries whose keys stand in a column, from a line on."""
         found: dict[str, Node] = {}
-        while (line := first or self._next(indent)) is not None and (first or not line.dashes):
-            first = None
+        while True:
             if line.key is None or line.key in found:
                 raise _OtherwiseError
             found[line.key] = self._value(line, indent)
-        return found
+            following = self._following(indent)
+            if following is None or following.dashes:
+                return found
+            line = following
 
-    def _next(self, indent: int) -> _Line | None:
-        """The next line, where it begins in a column; ``None`` where it begins before it."""
-        if self._at == len(self._lines) - 1:
+    def _following(self, indent: int) -> _Line | None:
+        """The line that is next, where it begins in a column; ``None`` where it begins before it."""
+        line = self._next
+        if line is None or line.indent < indent:
             return None
-        line = self._line()
         if line.indent > indent or indent > _MOST_INDENT:
             raise _OtherwiseError
-        return line if line.indent == indent else None
+        return line
 
     def _value(self, line: _Line, indent: int) -> Node:
         """What stands behind a key or a dash in a column, or below it."""
         self._at += 1
+        text = self._block_text(line.value, " " * (indent + 2)) if line.kind is _Kind.BLOCK else None
+        self._next = below = self._taken_apart()
         if line.kind is _Kind.VALUE:
             return line.value
-        if line.kind is _Kind.BLOCK:
-            return self._block_text(line.value, " " * (indent + 2))
+        if text is not None:
+            return text
         if line.kind is not _Kind.NOTHING:
             return [] if line.kind is _Kind.LIST else {}
-        below = self._line() if self._at < len(self._lines) - 1 else None
         if below is None or (below.indent, bool(below.dashes)) not in {(indent, True), (indent + 2, False)}:
             raise _OtherwiseError
-        return self._sequence(indent) if below.dashes else self._mapping(indent + 2)
+        return self._sequence(indent, below) if below.dashes else self._mapping(indent + 2, below)
 
     def _block_text(self, mark: str, margin: str) -> str:
         start = self._at

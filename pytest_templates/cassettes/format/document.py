@@ -370,14 +370,25 @@ def from_bytes(content: bytes) -> list[Interaction]:
     return from_file(BytesIO(content))
 
 
-def from_file(file: BinaryIO) -> list[Interaction]:
+def from_file(file: BinaryIO, note: Callable[[Any], None] | None = None) -> list[Interaction]:
     """The interactions of a cassette that lies in a file.
+
+    Args:
+        file: The file.
+        note: Called, where given, with each interaction of this version as it stands there, before it is read: with
+            more of them than there are where the file could not be read at once.
 
     Raises:
         FormatError: As of `from_text`, or an interaction is not what was recorded.
         UnicodeDecodeError: It is no UTF-8.
     """
-    return [entry.interaction for entry in _read(file, _checked)]
+
+    def noted(node: Any, place: Place) -> Entry:
+        if note is not None:
+            note(node)
+        return checked_entry(node, place)
+
+    return [entry.interaction for entry in _read(file, noted)]
 
 
 def entries_from_file(file: BinaryIO, *, refit: bool = False) -> list[Entry]:
@@ -405,7 +416,8 @@ def _refitted(node: Any, place: Place) -> Entry:
 _Taking: TypeAlias = Callable[[Any, Place], Entry]  # what reads an interaction of this version
 
 
-def _checked(node: Any, place: Place) -> Entry:
+def checked_entry(node: Any, place: Place) -> Entry:
+    """As `entry_at`, of an interaction that has to have the right checksum."""
     entry = entry_at(node, place)
     if entry.problem:
         raise FaultError(entry.problem, place, "accept")
@@ -470,7 +482,7 @@ def _batches(lines: Iterable[bytes]) -> Iterator[bytes]:
     batch: list[bytes] = []
     size = 0
     for line in lines:
-        if batch and (line.startswith(_END) or (line.startswith(_ITEM) and size >= _BATCH)):
+        if batch and line[:1] != b" " and (line.startswith(_END) or (line.startswith(_ITEM) and size >= _BATCH)):
             whole, batch, size = b"".join(batch), [], 0  # of a long text, its lines are not kept beside it
             yield whole
             del whole

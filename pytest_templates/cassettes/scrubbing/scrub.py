@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
-from pytest_templates.cassettes.format.bodies import EVENTS, LINES, LONGEST, transferred
+from pytest_templates.cassettes.format.bodies import EVENTS, LINES, LONGEST, has_type, transferred
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, may_be_json, parse, style_of
 from pytest_templates.cassettes.format.decompression import decoded
 from pytest_templates.cassettes.format.forms import boundary_of, line_of, parts_of, with_boundary
@@ -27,7 +27,7 @@ from pytest_templates.cassettes.recorded import (
     header,
     usual_reason,
 )
-from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, kept_of_request, sized
+from pytest_templates.cassettes.scrubbing.headers import HeaderScrubber, sized
 from pytest_templates.cassettes.scrubbing.members import may_hold_members, member_spans, without_members
 from pytest_templates.cassettes.scrubbing.values import placeholder, without_document, without_values
 from pytest_templates.redaction.policy import (
@@ -41,7 +41,6 @@ from pytest_templates.redaction.policy import (
 from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
 from pytest_templates.redaction.windows import OVERLAP, WINDOW
 
-_NOTHING: Final = Secrets({})
 _USER: Final = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#]*@")
 
 
@@ -86,6 +85,8 @@ def scrub_body(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
         body: The bytes.
         secrets: What may not be kept.
     """
+    if not body:
+        return body
     if len(body) > WINDOW and not any(part != _scrubbed(headers, part, secrets) for part in _overlapping(body)):
         return body  # most hold no secret, and that needs less memory to see than all of it in one piece
     text = _scrubbed(headers, body.decode("utf-8", "surrogateescape"), secrets)
@@ -137,14 +138,14 @@ def _without_fields(headers: Headers, text: str) -> str:
 
 
 def _lines(text: str, secrets: Secrets) -> str:
-    if not _needs_reading(text, secrets):
+    if not needs_reading(text, secrets):
         return text
     return _LINE.sub(lambda line: (line[1] or "") + _document(line[2], secrets), text)
 
 
 def _document(text: str, secrets: Secrets) -> str:
     """A text that may be JSON: in JSON only whole strings are touched, so that it stays JSON."""
-    if not _needs_reading(text, secrets):
+    if not needs_reading(text, secrets):
         return text
     try:
         value = parse(text)
@@ -154,7 +155,7 @@ def _document(text: str, secrets: Secrets) -> str:
     return text if replaced == value else dumps(replaced, style_of(text, value) or "compact-ascii")
 
 
-def _needs_reading(text: str, secrets: Secrets) -> bool:
+def needs_reading(text: str, secrets: Secrets) -> bool:
     """Whether there may be a secret in it, also behind escapes: most documents hold none, and reading takes time."""
     may_hide = "\\u" in text or "\\/" in text
     return may_hide or may_hold_members(text) or secrets.find(text) is not None
@@ -250,15 +251,20 @@ def scrub_split_secrets(text: str, secrets: Secrets, prefix: str = "") -> str:
         prefix: What the lines that count begin with.
     """
     changed: set[_Event] = set()
-    for pieces in _texts_by_place(_events(text, prefix)):
-        texts = [piece.text for piece in pieces]
-        spans = _spans(texts, secrets) if len(set(texts)) > 1 else []
+    for pieces, texts in _texts_by_place(_events(text, prefix)):
+        spans = _spans("".join(texts), secrets)
         if spans:
             _replace(pieces, texts, spans)
             changed.update(piece.event for piece, text in zip(pieces, texts, strict=True) if piece.text != text)
     for event in sorted(changed, key=lambda event: event.start, reverse=True):
         text = text[: event.start] + event.written() + text[event.start + len(event.text) :]
     return text
+
+
+def spread_texts(headers: Headers, text: str) -> Iterator[str]:
+    """What the events or lines of a stream say in pieces, each text as one."""
+    prefix = "data:" if has_type(headers, EVENTS) else ""
+    return ("".join(texts) for _, texts in _texts_by_place(_events(text, prefix)))
 
 
 def _events(text: str, prefix: str) -> Iterator[_Event]:
@@ -271,29 +277,31 @@ def _events(text: str, prefix: str) -> Iterator[_Event]:
                 yield _Event(line.end() - len(payload), payload, [payload], is_json=False)
 
 
-def _texts_by_place(events: Iterator[_Event]) -> Iterator[list[_Piece]]:
+def _texts_by_place(events: Iterator[_Event]) -> Iterator[tuple[list[_Piece], list[str]]]:
     """The texts at each place, in order, where there are several."""
     pieces_by_place: defaultdict[Place, list[_Piece]] = defaultdict(list)
     for event in events:
-        for place, holder, key in _texts(event.root, ()):
-            pieces_by_place[place].append(_Piece(event, holder, key))
-    return (pieces for pieces in pieces_by_place.values() if len(pieces) > 1)
+        _gather_texts(event, event.root, (), pieces_by_place)
+    for pieces in pieces_by_place.values():
+        texts = [piece.text for piece in pieces]
+        if len(set(texts)) > 1:
+            yield pieces, texts
 
 
-def _texts(node: Json, place: Place) -> Iterator[tuple[Place, Json, str | int]]:
+def _gather_texts(event: _Event, node: Json, place: Place, found: defaultdict[Place, list[_Piece]]) -> None:
     """Every text with its place; answers with different numbers, such as ``index``, have different places."""
     if isinstance(node, dict):
-        place += tuple(value for name, value in node.items() if name.endswith("index") and isinstance(value, int))
+        numbers = [value for name, value in node.items() if name.endswith("index") and isinstance(value, int)]
+        place = (*place, *numbers)
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
         if isinstance(value, str):
-            yield (*place, key), node, key
+            found[*place, key].append(_Piece(event, node, key))
         elif isinstance(value, (dict, list)):
-            yield from _texts(value, (*place, key))
+            _gather_texts(event, value, (*place, key), found)
 
 
-def _spans(texts: Sequence[str], secrets: Secrets) -> list[Span]:
-    """What is to be replaced, and may be spread over the texts, or named in another one than it stands in."""
-    joined = "".join(texts)
+def _spans(joined: str, secrets: Secrets) -> list[Span]:
+    """What is to be replaced, and may be spread over texts, or named in another one than it stands in."""
     return merged(sorted([*secrets.spans(joined), *member_spans(joined)]))
 
 
@@ -316,50 +324,24 @@ def _replace(pieces: list[_Piece], texts: Sequence[str], spans: list[Span]) -> N
 _FIXED_BOUNDARY: Final = "antiphon-boundary"
 
 
-def scrub(interaction: Interaction, secrets: Secrets, *, has_plain_request: bool = False) -> Interaction:
-    """The interaction as it may be kept; the same one where it may.
+def scrub(interaction: Interaction, secrets: Secrets) -> Interaction:
+    """The interaction as it may be kept; the same one where it may."""
+    request, response = scrub_request(interaction.request, secrets), scrub_response(interaction.response, secrets)
+    return scrub_around(interaction, request, response, secrets)
 
-    Args:
-        interaction: The interaction.
-        secrets: What may not be kept.
-        has_plain_request: Whether its request is known to be plain, and to stay.
-    """
-    request = interaction.request
+
+def scrub_around(
+    interaction: Interaction, request: RecordedRequest, response: RecordedResponse, secrets: Secrets
+) -> Interaction:
+    """The same, of a request and a response as they may be kept."""
     scrubbed = Interaction(
         template=interaction.template and _text(interaction.template, secrets),
         model=interaction.model and _text(interaction.model, secrets),
-        request=request if has_plain_request else scrub_request(request, secrets),
-        response=scrub_response(interaction.response, secrets),
+        request=request,
+        response=response,
         sample=interaction.sample,
     )
     return interaction if scrubbed == interaction else scrubbed
-
-
-def is_plain(request: RecordedRequest) -> bool:
-    """Whether a request of JSON, as it was kept, holds nothing that looks secret, nor anything behind escapes.
-
-    Such a request, and every other one that `as_kept` makes the same, is kept as it is where it `stays`; a client gives
-    no secret in its body either. Most are plain.
-    """
-    media_type = header(request.headers, "content-type").partition(";")[0].strip().lower()
-    if media_type != "application/json" or "%" in request.uri or len(request.body) > WINDOW:
-        return False
-    head = replace(request, body=b"")
-    is_bare = scrub_request(head, _NOTHING) == head
-    return is_bare and not _needs_reading(request.body.decode("utf-8", "surrogateescape"), _NOTHING)
-
-
-def as_kept(request: RecordedRequest) -> RecordedRequest | None:
-    """A request with the headers that are kept, whatever they hold; ``None`` where its body would be read first."""
-    if header(request.headers, "content-encoding"):
-        return None
-    return RecordedRequest(request.method, request.uri, kept_of_request(request.headers), request.body)
-
-
-def stays(request: RecordedRequest, secrets: Secrets) -> bool:
-    """Whether none of the secret values stands in a plain request."""
-    parts = (request.method, request.uri, *(value for _, value in request.headers))
-    return not secrets.may_hold_values("\n".join((*parts, request.body.decode("utf-8", "surrogateescape"))))
 
 
 def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest:

@@ -192,8 +192,11 @@ class CassetteFile:
         self.replaced: list[Interaction] = []
         self.change: Change | None = None
 
-    def load(self) -> list[Interaction] | None:
+    def load(self, opened: Callable[[], list[Interaction] | None] | None = None) -> list[Interaction] | None:
         """What it holds, cleaned by today's rules; ``None`` where there is none, or where it will be replaced.
+
+        Args:
+            opened: Gives that, where it is known how to without reading it all; ``None`` where there is no file.
 
         Raises:
             CassetteError: It cannot be read, is damaged or of a newer version: nothing is recorded over that.
@@ -201,7 +204,7 @@ class CassetteFile:
         if self._is_replaced:
             self._found()
             return None
-        found = self._current()
+        found = self._found() if opened is None else opened()
         if found and self._is_renewed:
             found = found[self._older(found) :]
         self._held = found or []

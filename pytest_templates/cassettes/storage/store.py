@@ -238,7 +238,7 @@ def existing_cassette(path: Path, store: Store | None = None) -> list[Interactio
     """As `load_cassette`, but ``None`` where the cassette does not exist."""
     from pytest_templates.cassettes.format.document import from_file
 
-    return _read(path, store, from_file)
+    return read_cassette(path, store, from_file)
 
 
 def entries_of(path: Path, store: Store | None = None, *, refit: bool = False) -> list[Entry]:
@@ -254,10 +254,20 @@ def entries_of(path: Path, store: Store | None = None, *, refit: bool = False) -
     """
     from pytest_templates.cassettes.format.document import entries_from_file
 
-    return _read(path, store, partial(entries_from_file, refit=refit)) or []
+    return read_cassette(path, store, partial(entries_from_file, refit=refit)) or []
 
 
-def _read(path: Path, store: Store | None, read: Callable[[BinaryIO], list[_T]]) -> list[_T] | None:
+def read_cassette(path: Path, store: Store | None, read: Callable[[BinaryIO], list[_T]]) -> list[_T] | None:
+    """What something reads from the file of a cassette; ``None`` where there is none.
+
+    Args:
+        path: Which cassette.
+        store: Where it lies; ``None`` for a file that belongs to no store.
+        read: Reads the file, from its beginning.
+
+    Raises:
+        CassetteError: As of `load_cassette`.
+    """
     from pytest_templates.cassettes.format.document import FormatError
     from pytest_templates.errors import CassetteError
 

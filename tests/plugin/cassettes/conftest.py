@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from unittest import mock
 
@@ -214,3 +217,28 @@ def frozen(at: float) -> Iterator[None]:
 def frozen_time() -> Callable[[float], AbstractContextManager[None]]:
     """Stops every clock of the process, as freezegun does: under each name that stands for one, in each module."""
     return frozen
+
+
+def counted_calls(deed: Callable[[], object]) -> Counter[str]:
+    """How often a deed calls each function of the plugin, by the name of its module and its own."""
+    counted: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        module = frame.f_globals.get("__name__", "")
+        if event == "call" and module.startswith("pytest_templates."):
+            counted[f"{module.rpartition('.')[2]}.{frame.f_code.co_name}"] += 1
+
+    gc.disable()
+    sys.setprofile(count)
+    try:
+        deed()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return counted
+
+
+@pytest.fixture
+def called_by() -> Callable[[Callable[[], object]], Counter[str]]:
+    """Counts what a deed calls of the plugin: `called_by(lambda: ...)["yaml_text.load"]`."""
+    return counted_calls

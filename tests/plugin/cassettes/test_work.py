@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import sys
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import httpx2
@@ -20,7 +17,8 @@ from pytest_templates.cassettes.cassette import open_cassette
 from pytest_templates.cassettes.format.document import to_text
 from pytest_templates.cassettes.recorded import Headers, Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
-from pytest_templates.cassettes.scrubbing.scrub import is_plain, scrub_request, stays
+from pytest_templates.cassettes.scrubbing.plain import Inspection, request_stays, scrub_inspected
+from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.settings import CassetteSettings
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteMiss
@@ -52,30 +50,11 @@ def recorded(path: Path) -> Callable[..., None]:
     return write
 
 
-def called_by(deed: Callable[[], object]) -> Counter[str]:
-    """How often a deed calls each function of the plugin, by the name of its module and its own."""
-    counted: Counter[str] = Counter()
-
-    def count(frame: FrameType, event: str, _: object) -> None:
-        module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.startswith("pytest_templates."):
-            counted[f"{module.rpartition('.')[2]}.{frame.f_code.co_name}"] += 1
-
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        deed()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return counted
-
-
 READING = ("json_text.load", "members._names", "key_patterns.keys_in", "addresses.address_spans", "secrets.values_of")
 
 
 def test_a_request_as_it_was_recorded_is_neither_read_nor_searched(
-    recorded: Callable[..., None], path: Path, monkeypatch: pytest.MonkeyPatch
+    recorded: Callable[..., None], path: Path, monkeypatch: pytest.MonkeyPatch, called_by: Callable[..., Any]
 ) -> None:
     monkeypatch.setenv("SOME_KEY", KEY)
     recorded(*map(question, range(4)), question(4, 1_000))
@@ -92,7 +71,9 @@ def test_a_request_as_it_was_recorded_is_neither_read_nor_searched(
     assert first.total() < 120
 
 
-def test_a_request_that_only_matches_is_read_once(recorded: Callable[..., None], path: Path) -> None:
+def test_a_request_that_only_matches_is_read_once(
+    recorded: Callable[..., None], path: Path, called_by: Callable[..., Any]
+) -> None:
     recorded(question(0), question(1))
     with httpx2.Client() as client, open_cassette(CassetteSettings(path)) as opened:
         others = [{"messages": question(number)["messages"], "model": "m"} for number in range(2)]
@@ -102,7 +83,9 @@ def test_a_request_that_only_matches_is_read_once(recorded: Callable[..., None],
     assert (counted["json_text.load"], counted["key_patterns.keys_in"]) == (1, 1)
 
 
-def test_a_cassette_as_it_was_written_is_read_without_yaml(recorded: Callable[..., None], path: Path) -> None:
+def test_a_cassette_as_it_was_written_is_read_without_yaml(
+    recorded: Callable[..., None], path: Path, called_by: Callable[..., Any]
+) -> None:
     recorded(*map(question, range(3)))
 
     def read() -> None:
@@ -160,33 +143,47 @@ pieces = st.lists(
 ).map("".join)
 
 
-@given(pieces, st.sampled_from(["application/json", "application/json; charset=utf-8", "application/jsonl", "a/b"]))
-def test_what_is_plain_and_stays_is_what_scrubbing_leaves(text: str, content_type: str) -> None:
-    sent = f'{{"a":"{text}"}}'.encode() if len(text) % 2 else json.dumps({"a": text}).encode()
-    headers = (("accept", text[:3].strip() or "*/*"), ("content-type", content_type))
-    request = RecordedRequest("POST", f"https://host/v1?a={text[:20].strip()}", headers, sent)
+UNANSWERED = RecordedResponse(204, "", (), b"")
+KINDS = ["application/json", "application/json; charset=utf-8", "application/jsonl", "text/event-stream", "a/b"]
+
+
+@given(pieces, st.sampled_from(KINDS), st.sampled_from(['{"a":"%s"}', 'data: {"a":"%s"}\n\ndata: {"a":"b"}\n\n', "%s"]))
+def test_what_was_inspected_is_kept_as_what_is_scrubbed(text: str, kind: str, form: str) -> None:
+    head = (("accept", text[:3].strip() or "*/*"), ("content-type", kind))
+    sent = (form % text).encode()
+    request = RecordedRequest("POST", f"https://host/v1?a={text[:20].strip()}", head, sent)
+    length = str(len(sent) + len(text) % 2)
+    response = RecordedResponse(200, "", (("content-type", kind), ("content-length", length), ("x-a", text[:9])), sent)
     secrets = secrets_for({KEY: Source("a key"), "0123456789": Source("a number")})
-    if is_plain(request) and stays(request, secrets):
-        credentials = Credentials({})
+    one = Interaction("a/b", "m", request, response)
+    found = Inspection.of(one)
+    assert scrub_inspected(one, found, secrets) == scrub(one, secrets)
+    if found.is_plain and request_stays(request, secrets):
+        credentials, in_head = Credentials({}), Credentials({})
         credentials.learn(request)
-        known, in_head = credentials.secrets(), Credentials({})
         in_head.learn_from_head(request)
-        assert known is in_head.secrets()
-        assert scrub_request(request, secrets) == request
+        assert credentials.secrets() is in_head.secrets()
 
 
 @pytest.mark.parametrize(
-    ("uri", "content_type", "sent"),
+    ("uri", "kind", "sent"),
     [
         (f"https://host/{KEY[:-1]}%37", "application/json", "{}"),
-        ("https://host/", "application/x-ndjson", f'{{"a":"{KEY[:9]}"}}\n{{"a":"{KEY[9:]}"}}'),
+        ("https://host/", "application/x-ndjson", f'{{"a":"{KEY[:9]}"}}\n{{"a":"{KEY[9:]}"}}\n'),
+        ("https://host/", "text/event-stream", f'data: {{"a":"{KEY[:9]}"}}\n\ndata: {{"a":"{KEY[9:]}"}}\n\n'),
+        ("https://host/", "text/event-stream", f'data: {{"a":"sk-pr"}}\n\ndata: {{"a":"oj-{KEY[::-1]}"}}\n\n'),
         ("https://host/", "application/json", f'{{"a":"{KEY[:-1]}\\u0037"}}'),
         ("https://host/", "application/json", f'{{"a":"{KEY}"}}'),
         ("https://host/", "application/json", '{"password":"open sesame"}'),
     ],
 )
-def test_what_holds_a_secret_is_not_plain_or_does_not_stay(uri: str, content_type: str, sent: str) -> None:
+def test_what_holds_a_secret_is_scrubbed(uri: str, kind: str, sent: str) -> None:
     secrets = secrets_for({KEY: Source("a key")})
-    request = RecordedRequest("POST", uri, (("content-type", content_type),), sent.encode())
-    assert scrub_request(request, secrets) != request
-    assert not (is_plain(request) and stays(request, secrets))
+    headers = (("content-type", kind),)
+    asked = Interaction(None, None, RecordedRequest("POST", uri, headers, sent.encode()), UNANSWERED)
+    answered = replace(asked, request=RecordedRequest("GET", "https://host/", (), b""))
+    answered = replace(answered, response=RecordedResponse(200, "", (*headers, ("location", uri)), sent.encode()))
+    for one in (asked, answered):
+        kept = scrub_inspected(one, Inspection.of(one), secrets)
+        assert kept == scrub(one, secrets)
+        assert kept != one
