@@ -12,7 +12,7 @@ from time import process_time
 SAMPLES = 15
 SECONDS_A_SAMPLE = 0.02
 _YARDSTICK_STEPS = 100_000
-_YARDSTICK_SECONDS = 0.004  # absolute times are given for a machine on which the yardstick takes this long
+YARDSTICK_SECONDS = 0.004  # absolute times are given for a machine on which the yardstick takes this long
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def compared(things: Mapping[str, Callable[[], object]], samples: int = SAMPLES)
         for name, thing in things.items():
             before = yardstick()
             seconds = sample(thing, calls[name])
-            taken[name].append(seconds / (before + yardstick()) * 2 * _YARDSTICK_SECONDS)
+            taken[name].append(seconds / (before + yardstick()) * 2 * YARDSTICK_SECONDS)
     floor = taken[next(iter(things))]
     return {name: _measured(own, floor) for name, own in taken.items()}
 
