@@ -191,6 +191,11 @@ class Secrets:
             }
         return value
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no values: what looks like a key is found in any case."""
+        return not self._values
+
     def may_hold_values(self, text: str) -> bool:
         """Whether one of the values may stand in a text, in any encoding; what looks like a key is not looked for."""
         return any(encoded.core in text for encoded in self._encodings)

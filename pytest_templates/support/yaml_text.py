@@ -520,14 +520,12 @@ class _WrittenLines:
     def _value(self, line: _Line, indent: int) -> Node:
         """What stands behind a key or a dash in a column, or below it."""
         self._at += 1
-        text = self._block_text(line.value, " " * (indent + 2)) if line.kind is _Kind.BLOCK else None
+        value, kind = line.value, line.kind
+        if kind is _Kind.BLOCK:
+            value = self._block_text(value, " " * (indent + 2))
         self._next = below = self._taken_apart()
-        if line.kind is _Kind.VALUE:
-            return line.value
-        if text is not None:
-            return text
-        if line.kind is not _Kind.NOTHING:
-            return [] if line.kind is _Kind.LIST else {}
+        if kind is not _Kind.NOTHING:
+            return [] if kind is _Kind.LIST else {} if kind is _Kind.MAPPING else value
         if below is None or (below.indent, bool(below.dashes)) not in {(indent, True), (indent + 2, False)}:
             raise _OtherwiseError
         return self._sequence(indent, below) if below.dashes else self._mapping(indent + 2, below)

@@ -19,6 +19,7 @@ from typing import Final
 from pytest_templates.cassettes.recorded import Headers, Interaction
 
 _BYTES: Final = 6
+_SHORT: Final = 2**10  # bytes that may be copied
 
 
 def checksum_of(interaction: Interaction) -> str:
@@ -26,8 +27,11 @@ def checksum_of(interaction: Interaction) -> str:
     digest = blake2b(digest_size=_BYTES)
     for part in _parts(interaction):
         data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
+        if len(data) < _SHORT:
+            digest.update(b"%d:%b" % (len(data), data))
+        else:
+            digest.update(b"%d:" % len(data))
+            digest.update(data)
     return digest.hexdigest()
 
 

@@ -175,7 +175,7 @@ def entry_at(node: Any, place: Place) -> Entry:
         FaultError: Something is missing, or is not what it has to be.
     """
     interaction = _interaction_at(node, place)
-    return Entry(interaction, field({"checksum": "", **node}, "checksum", str, place))
+    return Entry(interaction, _optional(node, "checksum", str, place, ""))
 
 
 def _interaction_at(node: Any, place: Place) -> Interaction:
@@ -191,7 +191,7 @@ def _interaction_at(node: Any, place: Place) -> Interaction:
 
 
 def _sample(node: dict[str, Any], place: Place) -> int:
-    sample: int = field({"sample": 1, **node}, "sample", int, place)
+    sample: int = _optional(node, "sample", int, place, 1)
     if sample < 1:
         raise FaultError(f"has the impossible sample {sample}", (*place, "sample"))
     return sample
@@ -219,18 +219,18 @@ def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
     body, arrivals, cut = _body(node, place)
     return RecordedResponse(
         status=_status(node, place),
-        reason=field({"reason": "", **node}, "reason", str, place),
+        reason=_optional(node, "reason", str, place, ""),
         headers=_headers(node, place),
         body=body,
         arrivals=arrivals,
         cut=cut,
-        http_version=field({"http_version": "", **node}, "http_version", str, place),
+        http_version=_optional(node, "http_version", str, place, ""),
         encoding=_encoding(node, place),
     )
 
 
 def _encoding(node: dict[str, Any], place: Place) -> str:
-    encoding: str = field({"encoding": "", **node}, "encoding", str, place)
+    encoding: str = _optional(node, "encoding", str, place, "")
     if not is_known(encoding):
         raise FaultError(f"has the unknown encoding {encoding!r}", (*place, "encoding"))
     return encoding
@@ -244,15 +244,14 @@ def _status(node: dict[str, Any], place: Place) -> int:
 
 
 def _headers(node: dict[str, Any], place: Place) -> Headers:
-    headers: dict[str, Any] = field(node, "headers", dict, place)
-    pairs = tuple((name, value) for name, found in headers.items() for value in _listed(found))
-    if not all(isinstance(part, str) for pair in pairs for part in pair):
-        raise FaultError("has a header that is no text", (*place, "headers"))
-    return pairs
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    headers: dict[Any, Any] = field(node, "headers", dict, place)
+    pairs: list[tuple[str, str]] = []
+    for name, found in headers.items():
+        for value in found if isinstance(found, list) else (found,):
+            if not (isinstance(name, str) and isinstance(value, str)):
+                raise FaultError("has a header that is no text", (*place, "headers"))
+            pairs.append((name, value))
+    return tuple(pairs)
 
 
 def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Chunk, ...], Truncation | None]:
@@ -278,6 +277,11 @@ def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> 
     if not isinstance(node[name], kind) or isinstance(node[name], bool):
         raise FaultError(f"has an impossible {name!r}", (*place, name))
     return node[name]
+
+
+def _optional(node: dict[str, Any], name: str, kind: type, place: Place, default: Any) -> Any:
+    """The same of one that may be missing."""
+    return field(node, name, kind, place) if name in node else default
 
 
 _MOST_SAID: Final = 500  # characters of what is wrong: it quotes the file

@@ -98,12 +98,12 @@ def as_kept(request: RecordedRequest) -> RecordedRequest | None:
 
 def request_stays(request: RecordedRequest, secrets: Secrets) -> bool:
     """Whether a plain request is kept as it is: none of the secret values stands in it."""
-    return not secrets.may_hold_values(_joined(request, request.method, request.uri))
+    return secrets.is_empty or not secrets.may_hold_values(_joined(request, request.method, request.uri))
 
 
 def response_stays(response: RecordedResponse, said: tuple[str, ...], secrets: Secrets) -> bool:
     """Whether a plain response is kept as it is: none of the secret values stands in it."""
-    return not secrets.may_hold_values(_joined(response, response.reason, *said))
+    return secrets.is_empty or not secrets.may_hold_values(_joined(response, response.reason, *said))
 
 
 def _joined(sent: RecordedRequest | RecordedResponse, *texts: str) -> str:

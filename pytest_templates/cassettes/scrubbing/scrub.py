@@ -334,14 +334,12 @@ def scrub_around(
     interaction: Interaction, request: RecordedRequest, response: RecordedResponse, secrets: Secrets
 ) -> Interaction:
     """The same, of a request and a response as they may be kept."""
-    scrubbed = Interaction(
-        template=interaction.template and _text(interaction.template, secrets),
-        model=interaction.model and _text(interaction.model, secrets),
-        request=request,
-        response=response,
-        sample=interaction.sample,
-    )
-    return interaction if scrubbed == interaction else scrubbed
+    template = interaction.template and _text(interaction.template, secrets)
+    model = interaction.model and _text(interaction.model, secrets)
+    scrubbed = (template, model, request, response)
+    if scrubbed == (interaction.template, interaction.model, interaction.request, interaction.response):
+        return interaction
+    return Interaction(*scrubbed, interaction.sample)
 
 
 def scrub_request(request: RecordedRequest, secrets: Secrets) -> RecordedRequest:

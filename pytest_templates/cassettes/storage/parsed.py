@@ -36,6 +36,7 @@ from pytest_templates.cassettes.scrubbing.plain import Inspection
 from pytest_templates.cassettes.storage.store import Store, read_cassette
 from pytest_templates.support.files import atomic_write
 
+_IN_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
 _SUFFIX: Final = ".jsonl"
 _BLOCK: Final = 2**16  # bytes that are read at once
 _UNUSED: Final = 30 * 24 * 3600  # seconds after which a file goes
@@ -122,7 +123,7 @@ class ParsedCassette:
 
     def _note(self, node: Any) -> None:
         with suppress(ValueError, TypeError, RecursionError):  # it is none that could be kept: then nothing is
-            self._nodes.append(json.dumps(node, ensure_ascii=False, allow_nan=False).encode("utf-8"))
+            self._nodes.append(_IN_JSON.encode(node).encode("utf-8"))
 
     def keep(self, found: Sequence[Parsed]) -> None:
         """Keep what `load` has found, where that was not there yet; nothing where the folder cannot be written."""
@@ -132,7 +133,7 @@ class ParsedCassette:
         content = BytesIO()
         content.write(self._heading)
         for one in found:
-            facts = json.dumps([one.found.is_plain, one.found.said, one.fingerprint.hex()])
+            facts = _IN_JSON.encode([one.found.is_plain, one.found.said, one.fingerprint.hex()])
             content.write(b"[" + nodes.popleft() + b", " + facts[1:].encode() + b"\n")  # held once at a time
         content.write(_digest(content.getbuffer()).hexdigest().encode() + b"\n")
         with suppress(OSError):
