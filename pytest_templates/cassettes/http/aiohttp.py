@@ -6,7 +6,6 @@ one. The response that it gives in replay is started by aiohttp from a connectio
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial, wraps
 from types import SimpleNamespace
@@ -14,7 +13,7 @@ from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import as_sent, without_encoding
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noted, noting, recorder_for
-from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, Patch, passing
+from pytest_templates.cassettes.http.seams import AIOHTTP_SEAM, Patch, passing, signature_of
 from pytest_templates.cassettes.recorded import (
     USUAL_VERSION,
     RecordedRequest,
@@ -42,7 +41,7 @@ def aiohttp_patches(module: str | None = None) -> Iterator[Patch]:
 
 
 def _caught(real: Callable[..., Any]) -> Callable[..., Any]:
-    knows_middlewares = _MIDDLEWARES in inspect.signature(real).parameters
+    knows_middlewares = _MIDDLEWARES in signature_of(real).parameters
 
     @wraps(real)
     async def request(session: Any, *arguments: Any, **settings: Any) -> Any:
@@ -133,7 +132,7 @@ async def _replayed(request: Any, response: RecordedResponse) -> Any:
         traces=request._traces,
         loop=request.loop,
         session=request.session,
-        **(writer if "stream_writer" in inspect.signature(kind.__init__).parameters else {}),
+        **(writer if "stream_writer" in signature_of(kind.__init__).parameters else {}),
     )
     return await started.start(_Connection(response, request.loop))
 

@@ -26,6 +26,7 @@ from pytest_templates.cassettes.http.seams import (
     Patch,
     Seam,
     gate,
+    hiding,
 )
 from pytest_templates.cassettes.http.threads import thread_patches
 from pytest_templates.support.engine import WhenLoaded
@@ -128,14 +129,8 @@ def _not_imported() -> Iterator[None]:
     """
     packages = {seam.module.partition(".")[0] for seam in _OURS} | {BOTOCORE.partition(".")[0]}
     needed = "vcr.patch" in sys.modules or find_spec("httplib2") is not None
-    hidden = [] if needed else [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # an import of what is None fails
-    try:
+    with hiding(() if needed else packages):
         yield
-    finally:
-        for name in hidden:
-            if sys.modules.get(name) is None:
-                sys.modules.pop(name, None)
 
 
 _PATCHES: Final = _Patches()

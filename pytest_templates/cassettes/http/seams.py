@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from importlib import metadata
 from inspect import iscoroutinefunction, signature
 from typing import Any, Final
@@ -67,7 +67,7 @@ class Seam:
 
     def is_loaded(self) -> bool:
         """Whether the program has imported the module."""
-        return self.module in sys.modules
+        return sys.modules.get(self.module) is not None
 
     def loaded(self) -> Any:
         """The owner as it is now.
@@ -164,6 +164,22 @@ GATES: Final = (
 )
 
 
+signature_of: Final = lru_cache(maxsize=64)(signature)  # the same functions are caught at every opening
+
+
+@contextmanager
+def hiding(names: Iterable[str]) -> Iterator[None]:
+    """Let imports of modules that are not loaded fail at once, for the length of a block."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # an import of what is None fails
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)
+
+
 @contextmanager
 def passing() -> Iterator[None]:
     """Let the requests of a block through: a cassette knows of them."""
@@ -202,7 +218,7 @@ def _guarded(real: Callable[..., Any], seam: Seam) -> Callable[..., Any]:
         return await real(owner, *arguments, **named)
 
     gated: Callable[..., Any] = guarded_async if iscoroutinefunction(real) else guarded
-    vars(gated)["__signature__"] = signature(real)
+    vars(gated)["__signature__"] = signature_of(real)
     return gated
 
 

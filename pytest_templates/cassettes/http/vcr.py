@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from functools import cache, wraps
 from http import client
+from importlib.util import find_spec
 from types import FunctionType
 from typing import Any, Final
 from unittest import mock
@@ -24,7 +25,7 @@ from vcr.stubs import VCRHTTPSConnection
 from vcr.util import read_body
 
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noted, recorder_for
-from pytest_templates.cassettes.http.seams import BOTOCORE, Patch, passing
+from pytest_templates.cassettes.http.seams import BOTOCORE, Patch, hiding, passing
 from pytest_templates.cassettes.recorded import Headers, RecordedRequest, RecordedResponse, usual_reason
 from pytest_templates.errors import CassetteError
 
@@ -160,7 +161,7 @@ def vcr_patches() -> tuple[list[Patch], list[Any]]:
     """What vcrpy puts in place, and what it does at the end as context managers."""
     patches: list[Patch] = []
     cleaners: list[Any] = []
-    with ExitStack() as tornado:
+    with ExitStack() as tornado, hiding(_not_installed()):
         for name in _SENT_BY_TORNADO & vars(vcr_patch).keys():
             tornado.enter_context(mock.patch.object(vcr_patch, name, _passing(getattr(vcr_patch, name))))
         for patcher in _builder().build():
@@ -169,6 +170,12 @@ def vcr_patches() -> tuple[list[Patch], list[Any]]:
             else:
                 cleaners.append(patcher)
     return patches, cleaners
+
+
+@cache
+def _not_installed() -> tuple[str, ...]:
+    """What vcrpy looks for at every opening: to find that it is not there takes as long as all else."""
+    return tuple(name for name in ("httplib2", "tornado") if name not in sys.modules and find_spec(name) is None)
 
 
 def botocore_patches() -> list[Patch]:

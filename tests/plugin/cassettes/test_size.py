@@ -87,3 +87,16 @@ def test_replaying_many_answers_takes_less_than_twice_the_size_of_their_file(cas
             assert opened.unused == 0
 
     assert most_needed(replay) < 2 * path.stat().st_size
+
+
+def test_keeping_what_was_found_in_them_takes_less_than_thrice_that(cassette: Any, path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text(to_text([interaction(number) for number in range(100)]), encoding="utf-8")
+
+    def open_it() -> None:
+        with cassette(parsed=tmp_path / "parsed") as opened:
+            assert opened.unused == 100
+
+    first, again = most_needed(open_it), most_needed(open_it)
+    assert len([*(tmp_path / "parsed").iterdir()]) == 1
+    assert max(first, again) < 3 * path.stat().st_size

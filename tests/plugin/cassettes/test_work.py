@@ -96,6 +96,19 @@ def test_a_cassette_as_it_was_written_is_read_without_yaml(
     assert called_by(read)["yaml_text.load"] == 1
 
 
+@pytest.mark.parametrize("mode", ["none", "missing"])
+def test_closing_a_cassette_that_was_played_reads_and_writes_nothing(
+    recorded: Callable[..., None], path: Path, called_by: Callable[..., Any], mode: Any
+) -> None:
+    recorded(question(0))
+    with httpx2.Client() as client, open_cassette(CassetteSettings(path, mode)) as opened:
+        client.post(URL, json=question(0))
+        counted = called_by(opened.save)
+    counted += called_by(opened.leave)
+    touched = ("store.read_cassette", "store.replace", "store.put", "store.lock", "yaml_text.parts", "secrets.find")
+    assert [counted[name] for name in touched] == [0] * len(touched)
+
+
 def test_a_variable_that_is_set_while_a_cassette_is_open_is_secret(
     recorded: Callable[..., None], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
