@@ -116,7 +116,7 @@ PLACEHOLDER: Final = "REDACTED"
 _MIN_LENGTH: Final = 8  # characters; shorter values are words that occur by chance
 _MAX_PASSES: Final = 5
 _SHORT: Final = 256  # characters of a text that may stand in many places, as addresses and values of headers do
-_MOST_SHORT: Final = 1024
+_MOST_SHORT: Final = 256
 _PATH_STARTS: Final = ("/", "~", "./", "../", "C:\\")
 
 

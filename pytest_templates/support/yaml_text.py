@@ -393,7 +393,7 @@ class _Line(NamedTuple):
     value: Node
 
 
-@lru_cache(maxsize=4096)  # most lines of a cassette stand in it again and again
+@lru_cache(maxsize=512)  # most lines of a cassette stand in it again and again
 def _taken_apart(line: str) -> _Line:
     rest = line.lstrip(" ")
     indent, dashes = len(line) - len(rest), 0

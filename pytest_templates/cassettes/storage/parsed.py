@@ -165,7 +165,7 @@ def _checked(file: BinaryIO, heading: bytes) -> Iterator[Parsed]:
             return
         digest.update(line)
         node, is_plain, said, fingerprint = json.loads(line)
-        found = Inspection(is_plain, None if said is None else tuple(said))
+        found = Inspection(is_plain is True, None if said is None else tuple(map(str, said)))
         yield Parsed(checked_entry(node, ()).interaction, found, bytes.fromhex(fingerprint))
     raise ValueError("it was cut off")
 

@@ -127,6 +127,8 @@ def sealed(lines: list[bytes]) -> bytes:
         (b'"template": "desk/answer"', b'"template": ["desk"]'),
         (b'"checksum": "', b'"checksum": "0'),
         (b"}, ", b"}, 1, 2, "),
+        (b', true, [], "', b', 1, [2], "'),
+        (b', true, [], "', b', true, 3, "'),
     ],
 )
 def test_an_interaction_with_another_checksum_is_not_taken(
