@@ -164,34 +164,20 @@ def len_of_walk(tree: LinearTemplate) -> int:
 
 
 def replay_rows(short: bool) -> Iterator[Row]:
-    """A replayed call of a raw client, and opening the file, by number of interactions."""
-    sizes = (10, 100) if short else (10, 100, 1_000)
+    """A replayed call of a raw client, and opening and closing the file, by number of interactions."""
     with TemporaryDirectory() as folder:
-        for size in sizes:
+        for size in (10, 100) if short else replay.SIZES:
             path = replay.cassette(Path(folder) / f"{size}.yaml", size)
-            peer = peers.vcr_cassette(Path(folder) / f"{size}-vcr.yaml", size)
-            rounds = range(3 if short else replay.ROUNDS)
-            floor = [replay.seconds_without_cassette(size) for _ in rounds]
-            ours = [replay.seconds_a_request(path, size) for _ in rounds]
-            theirs = [peers.seconds_with_vcr(peer, size) for _ in rounds] if peer is not None and size < 1_000 else []
-            least = median(floor) * 1e6
-            asked, opened = (median(one[part] for one in ours) for part in (0, 1))
-            yield Row(
-                f"a replayed call, cassette of {size:,}",
-                "µs",
-                least,
-                asked * 1e6,
-                median(one[0] for one in theirs) * 1e6 if theirs else None,
-                least + 60,
-            )
-            yield Row(
-                f"opening a cassette of {size:,}, an interaction",
-                "µs",
-                median(replay.seconds_to_read_as_json(path) for _ in rounds) / size * 1e6,
-                opened / size * 1e6,
-                median(one[1] for one in theirs) / size * 1e6 if theirs else None,
-                200,
-            )
+            rounds = [replay.measure(path, size) for _ in range(1 if short else replay.ROUNDS)]
+            took = {name: median(one[name] for one in rounds) * 1e6 for name in replay.NAMES}
+            asked = opened = None
+            if size < max(replay.SIZES) and (peer := peers.vcr_cassette(Path(folder) / f"{size}-vcr.yaml", size)):
+                asked, opened = (seconds * 1e6 for seconds in peers.seconds_with_vcr(peer, size))
+            floor = took["its floor"]
+            yield Row(f"a replayed call, cassette of {size:,}", "µs", floor, took["request"], asked, floor + 60)
+            for name, may_be in (("opened first", 200), ("opened again", 60)):
+                work = f"a cassette of {size:,}, {name}, an interaction"
+                yield Row(work, "µs", took["file read"], took[name], opened and opened / size, may_be)
 
 
 def start_rows(short: bool) -> Iterator[Row]:
