@@ -23,7 +23,7 @@ values = st.recursive(
 )
 calls = st.builds(ToolCall, id=texts, name=texts, arguments=st.dictionaries(st.text(), values, max_size=3))
 counts = st.integers(0, 10**9)
-costs = st.none() | st.decimals(0, 10**6, allow_nan=False, allow_infinity=False)
+costs = st.none() | st.decimals(0, 10**6, places=30)  # smaller ones are no prices
 usages = st.none() | st.builds(Usage, input_tokens=counts, output_tokens=counts, cost=costs)
 replies = st.builds(
     Reply,
