@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from antiphon.copies import Shared
 from antiphon.errors import AntiphonError, InvalidType, InvalidValue, shown
+from antiphon.json_values import storable
 from antiphon.printing import public_address
 from antiphon.reading import read_file
 
@@ -262,6 +263,7 @@ class Attachment(Shared):
         )
 
 
+@storable
 class Image(Attachment):
     """A picture; see ``Attachment``."""
 
@@ -269,6 +271,7 @@ class Image(Attachment):
     kind = "image"
 
 
+@storable
 class Audio(Attachment):
     """Sound; see ``Attachment``."""
 
@@ -276,6 +279,7 @@ class Audio(Attachment):
     kind = "audio"
 
 
+@storable
 class Document(Attachment):
     """A document such as a PDF or a text; see ``Attachment``."""
 

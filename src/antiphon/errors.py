@@ -10,6 +10,7 @@
     ├── RenderingError                     a template's text cannot be compiled or rendered
     ├── MessageLimitExceeded               a run added more messages than it may, or turns without any
     ├── UserInterfaceMissing               a template asks the user, and there is nobody to ask
+    ├── SavedByNewerVersion                a saved session has a form that this version does not know
     ├── ConnectionNotPossible              a model cannot be connected: an extra or a key is missing
     ├── PackageMissing (ImportError)       a part of the engine needs a package that is not installed
     └── ModelError                         a model was called and gave no usable answer
@@ -130,6 +131,18 @@ class MessageLimitExceeded(AntiphonError):
 
 class UserInterfaceMissing(AntiphonError):
     """A template asks the user, has no default, and the runner has no user interface."""
+
+
+class SavedByNewerVersion(AntiphonError):
+    """A saved session has a form that this version does not know.
+
+    Attributes:
+        version: The version in the file.
+    """
+
+    def __init__(self, text: str, *, version: str = "") -> None:
+        super().__init__(text)
+        self.version = version
 
 
 class ConnectionNotPossible(AntiphonError):

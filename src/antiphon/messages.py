@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypedDict, Unpack
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.attachments import Attachment
+from antiphon.json_values import Kept, storable
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -26,6 +27,7 @@ BROKEN_OFF: Mapping[str, str] = {
 """The finish reasons of answers that are not whole, with what they mean."""
 
 
+@storable
 class ToolCall(BaseModel):
     """A model's request to run a tool.
 
@@ -39,7 +41,7 @@ class ToolCall(BaseModel):
 
     id: str
     name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    arguments: Annotated[dict[str, Any], Kept()] = Field(default_factory=dict)
 
 
 class ProviderData(BaseModel):
@@ -56,7 +58,7 @@ class ProviderData(BaseModel):
     model_config = _VALUE
 
     provider: str
-    answer: dict[str, Any]
+    answer: Annotated[dict[str, Any], Kept()]
 
 
 class Citation(BaseModel):
@@ -79,6 +81,7 @@ class Citation(BaseModel):
     end: int | None = None
 
 
+@storable
 class Message(BaseModel):
     """A message of a conversation; immutable.
 
@@ -105,7 +108,7 @@ class Message(BaseModel):
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], Kept()] = Field(default_factory=dict)
     template_path: str | None = None
     model: str | None = None
     thinking: str | None = _LEFT_OUT
@@ -187,6 +190,7 @@ def _affordable(dollars: Decimal | None) -> Decimal | None:
 _SOME_TOKENS: Any = Field(default=0, ge=0, le=_MOST_TOKENS, exclude_if=lambda value: not value)
 
 
+@storable
 class Usage(BaseModel):
     """The tokens and the cost of one model call.
 
@@ -243,6 +247,7 @@ class _ReplyFields(TypedDict, total=False):
     attachments: Sequence[Attachment]
 
 
+@storable
 class Reply(BaseModel):
     """What a provider answered to one call.
 

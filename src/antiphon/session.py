@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, Self, TypeVar
 from weakref import ref
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, from_json
 
-from antiphon.errors import InvalidValue, MessageLimitExceeded, naming_template
+from antiphon.errors import InvalidValue, MessageLimitExceeded, SavedByNewerVersion, naming_template
 from antiphon.history import History, Picture, as_history
+from antiphon.json_values import Kept, as_json
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
 from antiphon.request import ANY_TEXT, Request
@@ -32,24 +35,46 @@ class Identified(Protocol):
         ...
 
 
+T = TypeVar("T")
+
+VERSION: Final = "1.0"  # of what is saved: the first number grows where older versions could not read it
+
+
+def _known_version(version: str) -> str:
+    major = version.partition(".")[0]
+    if not re.fullmatch(r"\d{1,9}\.\d{1,9}", version):
+        raise ValueError(f"a version is two numbers, such as {VERSION!r}")
+    if int(major) > int(VERSION.partition(".")[0]):
+        raise SavedByNewerVersion(
+            f"the session was saved in the form {version}, and this version of antiphon knows {VERSION}: "
+            "load it with the version that saved it, or a newer one",
+            version=version,
+        )
+    return version
+
+
 class Session(GivenToTools, BaseModel):
     """A conversation.
 
-    Messages and metadata survive ``model_dump_json`` and ``model_validate_json``; the runner and the trace stay behind.
+    ``Session.model_validate_json(session.model_dump_json())`` is equal to the session; the runner and the trace stay
+    behind.
 
     Attributes:
+        version: The version of the form in which the session is saved.
         messages: What was said so far, in order.
         metadata: The program's own values; templates use them as variables.
         runner: The runner that serves the session; set when a run begins.
     """
 
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
-    __slots__ = ("_run",)
+    __slots__ = ("_run", "_unknown")
     if TYPE_CHECKING:
         _run: ClassVar[Run]  # a slot, set by join(); as a ClassVar it is no field to type checkers
+        _unknown: ClassVar[_Unknown]  # a slot as well
 
+    version: Annotated[str, AfterValidator(_known_version)] = Field(default=VERSION, repr=False)
     messages: Annotated[list[Message], AfterValidator(as_history)] = Field(default_factory=as_history)
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], Kept()] = Field(default_factory=dict)
     runner: Any = Field(default=None, exclude=True, repr=False)
 
     def append(self, message: Message) -> None:
@@ -61,8 +86,61 @@ class Session(GivenToTools, BaseModel):
         self.messages.append(check_kind(message, Message, "message"))
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]  # as pydantic has it
-        """The fields with their values, as ``dict(session)`` has them, without the runner: a text may go over them."""
-        return ((name, value) for name, value in super().__iter__() if name != "runner")
+        """The messages and the metadata, as ``dict(session)`` has them, by name: a text may go over them."""
+        return ((name, value) for name, value in super().__iter__() if name not in _OF_THE_ENGINE)
+
+    def model_dump_json(self, **options: Any) -> str:
+        """The session as JSON, as pydantic's method gives it.
+
+        Raises:
+            InvalidValue: Metadata, of the session or of a message, holds a value that would not come back equal. With a
+                ``fallback=`` that value is what the fallback makes of it.
+        """
+        try:
+            text = super().model_dump_json(**options)
+        except PydanticSerializationError:
+            as_json(self.metadata, "session.metadata")
+            for place, message in enumerate(self.messages):
+                as_json(message.metadata, f"session.messages[{place}].metadata")
+            raise
+        unknown = getattr(self, "_unknown", None)
+        return text if unknown is None else unknown.put_back(self, text, options.get("indent"))
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """A session that ``model_dump_json`` has saved.
+
+        What a newer minor version has put into the session and its messages, and this one does not know, is kept, and
+        saved again with them.
+
+        Raises:
+            ValidationError: That is no saved session.
+            SavedByNewerVersion: It was saved by a newer major version.
+        """
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError:
+            plain = _of_newer_minor_version(json_data)
+            if plain is None:
+                raise
+        session = super().model_validate_json(json_data, **{**options, "extra": "ignore"})
+        object.__setattr__(session, "_unknown", _Unknown(plain, session))
+        return session
+
+    def metadata_as(self, kind: type[T]) -> T:
+        """The metadata as a type that pydantic validates: a model, a dataclass, a ``TypedDict``.
+
+        That is a copy: ``session.metadata.update(model)`` takes over what was changed in a pydantic model.
+
+        Raises:
+            InvalidValue: They do not fit; the text names the keys.
+        """
+        try:
+            return TypeAdapter(kind).validate_python(self.metadata)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in error.errors())
+            name = getattr(kind, "__name__", repr(kind))
+            raise InvalidValue(f"the session's metadata is no {name}: {problems}") from error
 
     def __getstate__(self) -> dict[Any, Any]:
         """What is pickled: everything but the runner, whose clients stay where they are."""
@@ -125,6 +203,49 @@ class Session(GivenToTools, BaseModel):
             messages = History(self.messages)
             vars(self)["messages"] = messages
         return messages
+
+
+_OF_THE_ENGINE: Final = frozenset({"version", "runner"})
+
+
+def _of_newer_minor_version(json_data: str | bytes | bytearray) -> dict[str, Any] | None:
+    """What was saved, where a newer minor version has done that; ``None`` for anything else."""
+    try:
+        plain = from_json(json_data)
+    except ValueError:
+        return None
+    saved_by = plain.get("version") if isinstance(plain, dict) else None
+    if not isinstance(saved_by, str) or not re.fullmatch(r"\d{1,9}\.\d{1,9}", saved_by):
+        return None
+    newest, ours = (tuple(map(int, version.split("."))) for version in (saved_by, VERSION))
+    return plain if newest > ours else None
+
+
+class _Unknown:
+    """What a newer version has saved in a session and its messages that this one does not know.
+
+    Args:
+        plain: What was saved.
+        session: The session that was made of it.
+    """
+
+    def __init__(self, plain: dict[str, Any], session: Session) -> None:
+        self._fields = {name: value for name, value in plain.items() if name not in type(session).model_fields}
+        known = Message.model_fields
+        saved: list[dict[str, Any]] = plain.get("messages", [])
+        self._of_messages = [
+            (message, {name: value for name, value in one.items() if name not in known})
+            for message, one in zip(session.messages, saved, strict=True)
+        ]
+
+    def put_back(self, session: Session, text: str, indent: int | None) -> str:
+        """What is saved now, with what was not known."""
+        plain = from_json(text)
+        fields = {id(message): fields for message, fields in self._of_messages}
+        for message, written in zip(session.messages, plain.get("messages", ()), strict=False):
+            written.update(fields.get(id(message), {}))
+        separators = (",", ":") if indent is None else None
+        return json.dumps({**plain, **self._fields}, indent=indent, separators=separators, ensure_ascii=False)
 
 
 class Run:
