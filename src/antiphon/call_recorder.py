@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextvars import Token
 from dataclasses import dataclass
 from time import perf_counter
@@ -14,6 +14,7 @@ from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, Audience, tell
 from antiphon.messages import Message, Reply, ToolCall, Usage, total_usage
+from antiphon.playback import Strand, asked_of_model
 from antiphon.session import Run, Session, run_at_work
 from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay, ChosenBy, ModelCall
 
@@ -153,6 +154,30 @@ class CallRecorder:
         self.chosen_by = chosen_by
         self.caller = Caller(self.caller.template_path, self.caller.template_id, model.name)
 
+    def kept(self, within: Callable[[], Sequence[Asked]]) -> Message | None:
+        """What the model has answered in an earlier turn of the conversation; ``None`` where it is to be asked.
+
+        That is a call of its own: what is asked for by an effect is kept with that.
+
+        Args:
+            within: The models that it keeps.
+
+        Raises:
+            Exception: What it failed with.
+        """
+        strand, run = self._strand, self._run
+        if strand is None:
+            return None
+        sent = self.session.history
+        found = asked_of_model(run.path or "", sent)
+        return strand.answer_again(found, run, self._model, within, sent, is_root=self.session is run.root)
+
+    @property
+    def _strand(self) -> Strand | None:
+        """What keeps the call by itself; ``None`` where nothing does."""
+        strand = self._run.strand
+        return strand if strand is not None and self._outer is None and strand.is_keeping else None
+
     def __enter__(self) -> Self:
         self._picture = self.session.picture()
         self._under_way = CallUnderWay(self.caller, ref(self))
@@ -286,6 +311,9 @@ class CallRecorder:
             self._run.trace.calls.append(call)
         else:
             outer._inner.append((call, self._message))
+        if (strand := self._strand) is not None:
+            found = asked_of_model(self._run.path or "", self.session.history)
+            strand.keep_answer(found, self._message, error, [call], self._picture)
         if self.session.trace is not self._run.trace:
             self.session.trace.calls.append(call)
         self._model._recorded(call)

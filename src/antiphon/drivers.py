@@ -19,6 +19,7 @@ from antiphon.messages import Message
 from antiphon.parts import Parts
 from antiphon.session import RENDERING, Run, Session
 from antiphon.threads import Owned, stepwise
+from antiphon.turns import played
 
 Step: TypeAlias = Message | Event | Effect | Parts
 Script: TypeAlias = Generator[Step, Any, Session]
@@ -110,6 +111,8 @@ class _Steps:
     session: Session
 
     def __init__(self, script: Script, run: Run) -> None:
+        if run.strand is not None:
+            script = played(script, run, run.strand)
         self._script = script
         self._run = run
         self._is_outermost = run.path is None  # not one that a template goes through to render another by itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager
@@ -10,9 +11,11 @@ from inspect import isgenerator
 from time import perf_counter
 from typing import Any
 
-from antiphon.attachments import Attachment
+from pydantic import ValidationError
+
+from antiphon.attachments import Attachment, split
 from antiphon.connect import as_model
-from antiphon.errors import RunnerNotSet
+from antiphon.errors import RunnerNotSet, UserInterfaceMissing, naming_template
 from antiphon.events import Event
 from antiphon.interface import UserInterface
 from antiphon.listeners import LISTENERS, tell
@@ -21,14 +24,22 @@ from antiphon.model import Model
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
 from antiphon.threads import Enough, at_once, finished, in_thread, is_async, is_pending, pause, run_to_end
-from antiphon.tools import Tool
+from antiphon.tool_results import told
+from antiphon.tools import Farewell, Tool
 from antiphon.trace import ChosenBy
 
 
 class Effect(ABC):
-    """Something to be done outside of a template; its answer comes back as the value of the ``yield``."""
+    """Something to be done outside of a template; its answer comes back as the value of the ``yield``.
+
+    In a conversation that waits for its user the answer is kept as JSON, and given once more when it goes on.
+    """
 
     __slots__ = ()
+
+    def asked(self) -> str:
+        """What is to be done, as text: by it a conversation that goes on knows the effect again."""
+        return ""
 
     @abstractmethod
     def perform(self) -> Any:
@@ -87,21 +98,43 @@ class AskModel(Effect):
 
 @dataclass(frozen=True, slots=True)
 class AskUser(Effect):
-    """Ask the user; the answer is what the user says."""
+    """Ask the user; the answer is what the user says, or the default where there is nobody to ask.
 
-    interface: UserInterface
+    Raises:
+        UserInterfaceMissing: When performed: there is nobody, and no default.
+    """
+
+    interface: UserInterface | None
     session: Session
     description: str | None
     default: str | None
 
+    def asked(self) -> str:
+        """What the template says that it wants."""
+        return self.description or ""
+
     def perform(self) -> str:
         """Ask, blocking."""
+        if self.interface is None:
+            return self._of_nobody()
         return self.interface.ask(self.session, self.description, self.default)
 
     async def aperform(self) -> str:
         """Ask without blocking the event loop; in a part that goes on beside others, when it is its turn."""
+        if self.interface is None:
+            return self._of_nobody()
         await self.session.run.until_users_turn()
         return await self.interface.aask(self.session, self.description, self.default)
+
+    def _of_nobody(self) -> str:
+        if self.default is not None:
+            return self.default
+        raise naming_template(
+            UserInterfaceMissing(
+                f"the template at {self.session.template_path!r} asks the user, and there is nobody to ask: give the "
+                "runner a user_interface, or the template a default"
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +190,8 @@ class ToolJob:
         text: What the model is told of it.
         attachments: What is attached to that.
         seconds: How long it took.
+        is_told: Whether ``text`` and ``attachments`` say what it returned.
+        is_kept: Whether it was run in an earlier turn of the conversation.
     """
 
     call: ToolCall
@@ -169,6 +204,22 @@ class ToolJob:
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
     seconds: float = 0.0
+    is_told: bool = False
+    is_kept: bool = False
+
+    def told(self) -> str:
+        """What the model is told of a job that is done; what is attached to that stays with the job."""
+        if self.is_told:
+            return self.text
+        if self.error is None and not self.text:
+            try:
+                self.text, self.attachments = _told(self.result)
+                self.is_told = True
+            except Exception as error:  # noqa: BLE001  # the model is told, and the trace records it
+                self.result, self.error = None, error
+        if self.error is not None:
+            self.text = f"Error: {_explained(self.error)}"
+        return self.text
 
     @contextmanager
     def running(self, session: Session) -> Iterator[None]:
@@ -209,6 +260,33 @@ class ToolJob:
             raise
         finally:
             self.seconds = perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a tool's subroutine gave back that ended the conversation."""
+
+    text: str
+
+
+def _told(result: object) -> tuple[str, tuple[Attachment, ...]]:
+    """What a model is told of a result, and what is attached to that."""
+    if isinstance(result, Farewell):
+        return told(result.message), ()
+    words, attachments = split(result.text if isinstance(result, Ended) else result)
+    return told(words), attachments
+
+
+def _explained(error: BaseException) -> str:
+    """What a model is told of an error: enough to do better, and no more."""
+    if isinstance(error, ValidationError):
+        said = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
+    else:
+        said = f"{type(error).__name__}: {error}"
+    return _ADDRESS.sub("", said).encode(errors="backslashreplace").decode()
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # of an object in memory: another one in the next run
 
 
 @dataclass(frozen=True, slots=True)

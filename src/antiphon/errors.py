@@ -10,6 +10,7 @@
     ├── RenderingError                     a template's text cannot be compiled or rendered
     ├── MessageLimitExceeded               a run added more messages than it may, or turns without any
     ├── UserInterfaceMissing               a template asks the user, and there is nobody to ask
+    ├── TreeChanged                        a conversation that waited cannot go on: its tree asks for something else
     ├── SavedByNewerVersion                a saved session has a form that this version does not know
     ├── ConnectionNotPossible              a model cannot be connected: an extra or a key is missing
     ├── PackageMissing (ImportError)       a part of the engine needs a package that is not installed
@@ -131,6 +132,22 @@ class MessageLimitExceeded(AntiphonError):
 
 class UserInterfaceMissing(AntiphonError):
     """A template asks the user, has no default, and the runner has no user interface."""
+
+
+class TreeChanged(AntiphonError):
+    """A conversation that waited cannot go on: driven again with the answers it had, its tree asks for something else.
+
+    Attributes:
+        expected: What was asked for at this place, or said there, when the conversation was held.
+        found: What is asked for, or said, now.
+        template_path: The path of the template where they differ.
+    """
+
+    def __init__(self, text: str, *, expected: str = "", found: str = "", template_path: str | None = None) -> None:
+        super().__init__(text)
+        self.expected = expected
+        self.found = found
+        self.template_path = template_path
 
 
 class SavedByNewerVersion(AntiphonError):

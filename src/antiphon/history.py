@@ -7,7 +7,9 @@ kind (an item replaced, removed, put in between) first gives the pictures taken 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from typing import Any, Self, SupportsIndex, overload
 
 from antiphon.attachments import Attachment
@@ -121,7 +123,25 @@ class History(list[Message]):
     """
 
     _backing: _Backing | None = None
+    _digested: tuple[int, Any] = (0, None)
     reading: object = None
+
+    def digest(self) -> str:
+        """A digest of what was said, by whom, and of calls, results and attachments; a message is looked at once."""
+        length, digest = self._digested
+        digest = sha256() if digest is None else digest
+        for message in self[length:]:
+            digest.update(_identity(message))
+        self._digested = len(self), digest
+        found: str = digest.hexdigest()[:16]
+        return found
+
+    def copied(self) -> History:
+        """Another list of the same messages."""
+        copy = History(self)
+        length, digest = self._digested
+        copy._digested = length, None if digest is None else digest.copy()
+        return copy
 
     def picture(self) -> Picture:
         """The messages as they are now, whatever happens to the list afterwards."""
@@ -132,6 +152,7 @@ class History(list[Message]):
 
     def _part_from_pictures(self) -> None:
         self.reading = None
+        self._digested = 0, None
         if self._backing is not None:
             self._backing.messages = list(self)
             self._backing = None
@@ -181,3 +202,11 @@ class History(list[Message]):
 
     def __reduce__(self) -> tuple[type[History], tuple[Iterable[Message]]]:
         return History, (list(self),)
+
+
+def _identity(message: Message) -> bytes:
+    """What makes a message another one to a model."""
+    calls = [[call.id, call.name, call.arguments] for call in message.tool_calls]
+    attached = [[one.kind, one.media_type, one.digest] for one in message.attachments]
+    said = [message.role, message.content, calls, message.tool_call_id, attached]
+    return json.dumps(said, sort_keys=True, default=repr).encode()

@@ -147,6 +147,8 @@ class Model(ABC):
             InvalidType: The model answered with something that is no ``Reply``, ``Message`` or text.
         """
         recorder, model = self._begun(session)
+        if (kept := recorder.kept(self._within)) is not None:
+            return kept
         with recorder, recorder.asking():
             return recorder.answered(answering(model)._send(session))
 
@@ -154,6 +156,8 @@ class Model(ABC):
     async def asend(self, session: Session) -> Message:
         """Ask the model without blocking the event loop; the rest is as with ``send``."""
         recorder, model = self._begun(session)
+        if (kept := recorder.kept(self._within)) is not None:
+            return kept
         with recorder, recorder.asking():
             return recorder.answered(await answering(model)._asend(session))
 
@@ -167,6 +171,9 @@ class Model(ABC):
             A ``TextDelta`` for every piece of text, and at last the whole answer as a message.
         """
         recorder, model = self._begun(session, is_streamed=True)
+        if (kept := recorder.kept(self._within)) is not None:
+            yield kept
+            return
         with recorder:
             with recorder.asking():
                 pieces = answering(model)._stream(session)
@@ -180,6 +187,9 @@ class Model(ABC):
     async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
         """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
         recorder, model = self._begun(session, is_streamed=True)
+        if (kept := recorder.kept(self._within)) is not None:
+            yield kept
+            return
         with recorder:
             with recorder.asking():
                 pieces = answering(model)._astream(session)
@@ -221,6 +231,9 @@ class Model(ABC):
         if choice.model is not self:
             recorder.let_answer(choice.model, choice.chosen_by)
         return recorder, choice.model
+
+    def _within(self) -> list[Model]:
+        return models_within(self)
 
     def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # optional to override
         """Take note of a call of this model, after it was made; by default nothing is done."""

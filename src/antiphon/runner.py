@@ -19,6 +19,7 @@ from antiphon.parameters import check_count, check_kind
 from antiphon.session import Run, Session, begun, ended, rendering
 from antiphon.templates.base import Template
 from antiphon.threads import Owned
+from antiphon.turns import Turn
 
 
 class Runner:
@@ -124,6 +125,134 @@ class Runner:
         """Render the template step by step, as ``aiter`` does, with ``TextDelta`` events while models speak."""
         return InContext(copy_context(), self._ahanded_out(session, template, max_messages, streaming=True))
 
+    def advance(
+        self,
+        session: Session,
+        answer: str | None = None,
+        *,
+        template: Template | None = None,
+        max_messages: int | None = None,
+    ) -> Session:
+        """Hold a conversation by turns: go on until the user is needed, or to the end.
+
+        ``advance(Session())`` begins one. What the user says comes by ``answer``; the user interface is not asked. In
+        between the session says by ``waiting_for`` what is wanted, and can be saved, and loaded in another process: the
+        answers of models, of users and of tools are saved with it. The template is driven again from its beginning with
+        these answers, which tells observers of templates, but not of calls of models and of tools once more.
+
+        Where the turn fails, the session stays as it was, with the answers that came until then: ``advance(session)``
+        tries again and asks only for what is missing.
+
+        Args:
+            session: The session. What its messages and metadata are at the beginning has to be in it then.
+            answer: What the user says to what the session waits for; nothing, or white space, is the template's
+                default, if it has one. Without an answer a session that waits for one stays as it is.
+            template: What to render instead of the runner's template; the same in every turn.
+            max_messages: How many messages the whole conversation may add, 0 or more; ``None`` for any number.
+
+        Returns:
+            The session.
+
+        Raises:
+            InvalidType: The answer is no text.
+            InvalidValue: The session waits for no answer, is in a run already, was changed while it waited, or holds
+                what would not come back equal from JSON.
+            TreeChanged: The template asks for something else than it did with the same answers.
+            MessageLimitExceeded: As with ``run``.
+        """
+        turn = Turn(check_kind(session, Session, "session"), answer)
+        if turn.is_due:
+            with turn:
+                run, chosen = self._begun_again(turn, template, max_messages)
+                with rendering(run):
+                    for _ in self._played(run, chosen):
+                        pass
+        return session
+
+    async def aadvance(
+        self,
+        session: Session,
+        answer: str | None = None,
+        *,
+        template: Template | None = None,
+        max_messages: int | None = None,
+    ) -> Session:
+        """Hold a conversation by turns without blocking the event loop; the rest is as with ``advance``."""
+        turn = Turn(check_kind(session, Session, "session"), answer)
+        if turn.is_due:
+            with turn:
+                run, chosen = self._begun_again(turn, template, max_messages)
+                with rendering(run):
+                    async with aclosing(self._aplayed(run, chosen)) as steps:
+                        async for _ in steps:
+                            pass
+        return session
+
+    def stream_advance(
+        self,
+        session: Session,
+        answer: str | None = None,
+        *,
+        template: Template | None = None,
+        max_messages: int | None = None,
+    ) -> Generator[Message | Event, None, Session]:
+        """Hold a conversation by turns, as ``advance`` does, and yield what comes meanwhile, as ``stream`` does.
+
+        Nothing is yielded that an earlier turn has yielded. A generator that is closed early breaks the turn off.
+        """
+        return self._advanced(copy_context(), session, answer, template, max_messages)
+
+    def astream_advance(
+        self,
+        session: Session,
+        answer: str | None = None,
+        *,
+        template: Template | None = None,
+        max_messages: int | None = None,
+    ) -> AsyncGenerator[Message | Event]:
+        """Hold a conversation by turns without blocking the event loop; the rest is as with ``stream_advance``."""
+        return InContext(copy_context(), self._aadvanced(session, answer, template, max_messages))
+
+    def _advanced(
+        self,
+        context: Context,
+        session: Session,
+        answer: str | None,
+        template: Template | None,
+        max_messages: int | None,
+    ) -> Generator[Message | Event, None, Session]:
+        turn = Turn(check_kind(session, Session, "session"), answer)
+        if turn.is_due:
+            with turn:
+                run, chosen = self._begun_again(turn, template, max_messages)
+                run.is_handed_out, run.context = True, context
+                try:
+                    yield from self._played(run, chosen, streaming=True)
+                finally:
+                    ended(run)
+        return session
+
+    async def _aadvanced(
+        self, session: Session, answer: str | None, template: Template | None, max_messages: int | None
+    ) -> AsyncGenerator[Message | Event]:
+        turn = Turn(check_kind(session, Session, "session"), answer)
+        if turn.is_due:
+            with turn:
+                run, chosen = self._begun_again(turn, template, max_messages)
+                run.is_handed_out = True
+                try:
+                    async with aclosing(self._aplayed(run, chosen, streaming=True)) as steps:
+                        async for step in steps:
+                            yield step
+                finally:
+                    ended(run)
+
+    def _begun_again(self, turn: Turn, template: Template | None, max_messages: int | None) -> tuple[Run, Template]:
+        run, chosen = self._begun(turn.session_again(), template, max_messages)
+        run.is_handed_out = False
+        turn.drive(run)
+        return run, chosen
+
     def _handed_out(
         self,
         context: Context,
@@ -191,6 +320,12 @@ class Runner:
     ) -> tuple[Run, Template]:
         chosen = self.template if template is None else check_kind(template, Template, "template")
         worked_on = Session() if session is None else check_kind(session, Session, "session")
+        if worked_on.progress is not None:
+            raise InvalidValue(
+                f"the session waits for {worked_on.waiting_for or 'another try'!r} in a conversation that advance() "
+                "holds, and is no session to run: go on by advance(session, answer), or begin anew with what was said: "
+                "Session(messages=session.messages)"
+            )
         if chosen is None:
             raise InvalidValue("nothing to run: give the runner a template, or run() one by template=")
         if max_messages is not None:

@@ -20,6 +20,8 @@ from antiphon.history import History, Picture, as_history
 from antiphon.json_values import Kept, as_json
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
+from antiphon.playback import Strand
+from antiphon.progress import SavedProgress
 from antiphon.request import ANY_TEXT, Request
 from antiphon.threads import Signal, signal
 from antiphon.tool_signatures import GivenToTools
@@ -63,18 +65,22 @@ class Session(GivenToTools, BaseModel):
         version: The version of the form in which the session is saved.
         messages: What was said so far, in order.
         metadata: The program's own values; templates use them as variables.
+        progress: How far a conversation has come that ``Runner.advance`` holds; ``None`` before its beginning and after
+            its end. For runners, not for programs.
         runner: The runner that serves the session; set when a run begins.
     """
 
     model_config = ConfigDict(validate_assignment=True, extra="forbid")
-    __slots__ = ("_run", "_unknown")
+    __slots__ = ("_earlier", "_run", "_unknown")
     if TYPE_CHECKING:
         _run: ClassVar[Run]  # a slot, set by join(); as a ClassVar it is no field to type checkers
-        _unknown: ClassVar[_Unknown]  # a slot as well
+        _unknown: ClassVar[_Unknown]  # slots as well
+        _earlier: ClassVar[Trace]
 
     version: Annotated[str, AfterValidator(_known_version)] = Field(default=VERSION, repr=False)
     messages: Annotated[list[Message], AfterValidator(as_history)] = Field(default_factory=as_history)
     metadata: Annotated[dict[str, Any], Kept()] = Field(default_factory=dict)
+    progress: SavedProgress = Field(default=None, repr=False, exclude_if=lambda progress: progress is None)
     runner: Any = Field(default=None, exclude=True, repr=False)
 
     def append(self, message: Message) -> None:
@@ -142,6 +148,15 @@ class Session(GivenToTools, BaseModel):
             name = getattr(kind, "__name__", repr(kind))
             raise InvalidValue(f"the session's metadata is no {name}: {problems}") from error
 
+    @property
+    def waiting_for(self) -> str | None:
+        """What the conversation waits for that ``Runner.advance`` holds: what the template says that it wants.
+
+        ``"You"`` where it says nothing; ``None`` when the conversation has not begun, or has ended.
+        """
+        waiting = None if self.progress is None else self.progress.waiting
+        return None if waiting is None else waiting.description or "You"
+
     def __getstate__(self) -> dict[Any, Any]:
         """What is pickled: everything but the runner, whose clients stay where they are."""
         state = super().__getstate__()
@@ -205,7 +220,7 @@ class Session(GivenToTools, BaseModel):
         return messages
 
 
-_OF_THE_ENGINE: Final = frozenset({"version", "runner"})
+_OF_THE_ENGINE: Final = frozenset({"version", "progress", "runner"})
 
 
 def _of_newer_minor_version(json_data: str | bytes | bytearray) -> dict[str, Any] | None:
@@ -274,6 +289,7 @@ class Run:
         context: The context variables of a run that is gone through step by step; ``None`` for those of the caller.
         outer: The run whose templates, or their tools, have begun this one, referred to weakly; ``None`` for no run.
         is_handed_out: Whether the program gets the messages one by one, and may do something in between.
+        strand: What the conversation was answered so far, where it is held by turns; ``None`` for any other run.
         has_parts: Whether parts of it are at work, each in a session of its own.
         part: What it is a part of; ``None`` for a run of its own.
         waiting: The signals of parts that go on when the program asks for the next step.
@@ -283,7 +299,7 @@ class Run:
         *("trace", "session", "root", "path", "template", "depth", "loops"),
         *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
         *("suspended", "is_handed_out", "has_several_tools", "context", "outer", "__weakref__"),
-        *("has_parts", "part", "waiting"),
+        *("has_parts", "part", "strand", "waiting"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -309,6 +325,7 @@ class Run:
         self.has_several_tools = False
         self.context: Context | None = None
         self.outer: ref[Run] | None = None
+        self.strand: Strand | None = None
         self.has_parts = False
         self.part: Part | None = None
         self.waiting: list[Signal] = []

@@ -22,6 +22,7 @@ from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Role
 from antiphon.model import Model
 from antiphon.parameters import check_text
+from antiphon.playback import UserNeeded
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Run, Session, ended, joined
@@ -273,7 +274,7 @@ class Template(Shared, ABC):
         except Leaving as leaving:
             leaving.session = self._after(leaving.session)
             raise
-        except Exception:
+        except (Exception, UserNeeded):
             raise
         except BaseException as leaving:  # the run is closed or cancelled, whatever a transform raises
             try:

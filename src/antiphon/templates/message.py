@@ -8,7 +8,7 @@ from typing import Unpack
 from antiphon.attachments import Attachment
 from antiphon.drivers import Script
 from antiphon.effects import AskUser
-from antiphon.errors import AntiphonError, InvalidType, InvalidValue, UserInterfaceMissing, naming_template, shown
+from antiphon.errors import AntiphonError, InvalidType, InvalidValue, naming_template, shown
 from antiphon.facts import Fact
 from antiphon.messages import Role
 from antiphon.parameters import check_role, check_text
@@ -189,16 +189,7 @@ class UserTemplate(Template):
 
     def _asked(self, session: Session) -> Generator[AskUser, str, str]:
         interface = None if session.runner is None else session.runner.user_interface
-        if interface is not None:
-            answer: object = yield AskUser(interface, session, self.description, self.default)
-            if isinstance(answer, str):
-                return answer
-            raise InvalidType(f"{type(interface).__name__}.ask returned {type(answer).__name__}, not text: {answer!r}")
-        if self.default is not None:
-            return self.default
-        raise naming_template(
-            UserInterfaceMissing(
-                f"the template at {session.template_path!r} asks the user, and there is nobody to ask: give the runner "
-                "a user_interface, or the template a default"
-            )
-        )
+        answer: object = yield AskUser(interface, session, self.description, self.default)
+        if isinstance(answer, str):
+            return answer
+        raise InvalidType(f"{type(interface).__name__}.ask returned {type(answer).__name__}, not text: {answer!r}")

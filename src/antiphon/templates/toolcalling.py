@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Unpack
 
-from pydantic import ValidationError
-
-from antiphon.attachments import Attachment, split
 from antiphon.connect import ModelSlot
 from antiphon.drivers import Script, Step
-from antiphon.effects import RunTools, ToolJob, ToolToRun
+from antiphon.effects import Ended, RunTools, ToolJob, ToolToRun
 from antiphon.errors import InvalidType, InvalidValue, ToolRoundsExceeded, shown
 from antiphon.facts import RUNNERS_MODEL, Branch, Fact, Visit
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Role, ToolCall, recast
 from antiphon.model import Model
 from antiphon.parameters import check_count, check_role
+from antiphon.playback import UserNeeded
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.signals import EndConversation, Leaving
@@ -27,7 +23,6 @@ from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.checks import check_ids
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.templates.typed import TypedTemplate, broken_off, truncated
-from antiphon.tool_results import told
 from antiphon.tools import Farewell, Tool, is_function
 from antiphon.trace import ToolRun
 
@@ -146,6 +141,8 @@ class ToolingTemplate(TypedTemplate):
         try:
             yield self._add(session, message)
             yield from self._answered(session, jobs)
+        except UserNeeded:
+            raise
         except BaseException as leaving:
             left = _unanswered(message, jobs, session.messages[before:])
             for job in left:
@@ -175,7 +172,7 @@ class ToolingTemplate(TypedTemplate):
                 yield from self._run(session, jobs[number - 1 :])
             yield from self._finish(session, job)
             raised = job.error if job.is_done and self._reraises(job.call.name) else None
-            ends = raised is not None or isinstance(job.result, Farewell | _Ended)
+            ends = raised is not None or isinstance(job.result, Farewell | Ended)
             if ends:
                 for left in jobs[number:]:
                     yield from self._finish(session, left)
@@ -208,15 +205,18 @@ class ToolingTemplate(TypedTemplate):
         yield message
 
     def _record(self, session: Session, job: ToolJob) -> None:
+        run, call = session.run, job.call
+        is_new = not job.is_kept and (run.strand is None or run.strand.playback.is_live)
         if not job.is_begun:
             if job.error is None:
                 return
-            with job.told_of(session):
-                pass  # it could not be run
-        run, call = session.run, job.call
+            if is_new:
+                with job.told_of(session):
+                    pass  # it could not be run
         done = ToolRun(run.template_key, run.path, call.name, call.arguments, job.text, job.error, job.seconds)
         run.trace.tools.append(done)
-        tell(LISTENERS.now.tool_run, done)
+        if is_new:
+            tell(LISTENERS.now.tool_run, done)
 
     def _tell(self, session: Session, job: ToolJob, text: str) -> Message:
         message = Message(
@@ -231,7 +231,7 @@ class ToolingTemplate(TypedTemplate):
 
     def _run_subroutine(
         self, subroutine: SubroutineTemplate, session: Session, request: str
-    ) -> Generator[Step, Any, str | _Ended]:
+    ) -> Generator[Step, Any, str | Ended]:
         """Run a subroutine beside the conversation: what it gives back is the tool's result, and nothing else."""
         run = session.run
         parent = Session(messages=list(session.messages), metadata={**session.metadata, "request": request})
@@ -247,14 +247,7 @@ class ToolingTemplate(TypedTemplate):
         finally:
             run.session = session
         text = "\n\n".join(message.content for message in parent.messages[before:])
-        return _Ended(text) if ended else text
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """What a subroutine gave back that ended the conversation."""
-
-    text: str
+        return Ended(text) if ended else text
 
 
 def _checked(tools: Sequence[Any]) -> tuple[Tool[..., Any], ...]:
@@ -281,30 +274,10 @@ def _subroutine(tool: Tool[..., Any]) -> SubroutineTemplate:
     return template if isinstance(template, SubroutineTemplate) else SubroutineTemplate(template, tool.name)
 
 
-def _text(job: ToolJob) -> str:
-    """What a model is told of a job that is done; what is attached to that stays with the job."""
-    if job.error is None and not job.text:
-        try:
-            job.text, job.attachments = _told(job.result)
-        except Exception as error:  # noqa: BLE001  # the model is told, and the trace records it
-            job.result, job.error = None, error
-    if job.error is not None:
-        job.text = f"Error: {_explained(job.error)}"
-    return job.text
-
-
-def _told(result: object) -> tuple[str, tuple[Attachment, ...]]:
-    """What a model is told of a result, and what is attached to that."""
-    if isinstance(result, Farewell):
-        return told(result.message), ()
-    words, attachments = split(result.text if isinstance(result, _Ended) else result)
-    return told(words), attachments
-
-
 def _outcome(job: ToolJob, leaving: BaseException | None = None) -> str:
     """What a model is told of a job: its result, or how the run was left before there was one."""
     if job.is_done:
-        return _text(job)
+        return job.told()
     job.text = f"{'Stopped before its end' if job.is_begun else 'Not run'}: {_cause(leaving)}."
     return job.text
 
@@ -345,15 +318,3 @@ def _put_results_first(messages: list[Message], message: Message, place: int) ->
     others = [one for one in said if not any(one is other for other in ours)]
     if others and any(one is not other for one, other in zip(said, ours, strict=False)):
         messages[place:] = [*ours, *others]
-
-
-def _explained(error: BaseException) -> str:
-    """What a model is told of an error: enough to do better, and no more."""
-    if isinstance(error, ValidationError):
-        said = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
-    else:
-        said = f"{type(error).__name__}: {error}"
-    return _ADDRESS.sub("", said).encode(errors="backslashreplace").decode()
-
-
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # of an object in memory: another one in the next run

@@ -1,0 +1,492 @@
+"""Plays a conversation from its beginning with the answers that it had, and keeps those that come after them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from antiphon.errors import InvalidValue, TreeChanged, naming_template
+from antiphon.history import History
+from antiphon.json_values import as_json
+from antiphon.messages import Message
+from antiphon.progress import KeptCall, KeptError, Performed, Progress, Waiting, digest_of, digest_of_metadata, excerpt
+from antiphon.trace import ModelCall, Trace
+
+
+class Place(Protocol):
+    """Where in a run something is asked for: the run."""
+
+    trace: Trace
+    path: str | None
+    depth: int
+
+    @property
+    def template_key(self) -> str:
+        """The id of the template that asks, or its path without iterations."""
+        ...
+
+
+class Named(Protocol):
+    """A model."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def origin(self) -> Any:
+        """The model that it was first copied from."""
+        ...
+
+
+class UserNeeded(BaseException):
+    """The conversation waits for its user: what runs is left, and is driven again when the user has answered.
+
+    Nothing has ended: no after-transform runs, and no tool gets a result.
+
+    Attributes:
+        waiting: What the user is needed for.
+    """
+
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__()
+        self.waiting = waiting
+
+
+class Playback:
+    """The answers of a conversation that is held once more: those it had, and then new ones.
+
+    Answers are found by the path of the template that asks, in the order in which it asked: what runs at the same time
+    may come in any order.
+
+    Args:
+        progress: How far the conversation had come.
+        answer: What the user says to what it waits for; ``None`` for nothing.
+        before: The messages as they were left.
+
+    Attributes:
+        was: How far the conversation had come.
+        is_new: Whether what is said now was not said in an earlier turn.
+        left: The messages and the metadata as they were when the user was needed; ``None`` as long as nobody is.
+    """
+
+    def __init__(self, progress: Progress, answer: str | None, before: Sequence[Message]) -> None:
+        self.was = progress
+        self._answer = answer
+        self._before = before
+        self._left: dict[str, deque[Performed]] = {}
+        for done in progress.performed:
+            self._left.setdefault(done.path, deque()).append(done)
+        self._performed: list[Performed] = []
+        self._failed: dict[int, list[BaseException]] = {}
+        self._answered = None if progress.answered is None else progress.performed[progress.answered]
+        self.is_new = progress.waiting is None
+        self.left: tuple[History, dict[str, Any]] | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether what happens now has not happened before."""
+        return self.is_new and not self._left
+
+    @property
+    def has_performed(self) -> bool:
+        """Whether something was performed that is to be kept."""
+        return bool(self._performed)
+
+    def next_of(self, path: str, branch: str, found: Performed, sent: History | None = None) -> Performed | None:
+        """The answer that an effect had; ``None`` where it is to be performed.
+
+        Args:
+            path: The path of the template that asks.
+            branch: Where what runs beside other things begins; ``""`` where nothing does.
+            found: The effect, without an answer.
+            sent: The messages that a model is sent, where they are those of the outermost session.
+
+        Raises:
+            TreeChanged: Something else was asked for.
+        """
+        left = self._left.get(path)
+        if left is None:
+            self.check_played(branch, found)
+            return None
+        done = left[0]
+        is_same = done.kind == found.kind and (found.kind == "tool" or done.digest == found.digest)
+        if not is_same:
+            raise self.changed(done, found, sent)
+        left.popleft()
+        if not left:
+            del self._left[path]
+        if done is self._answered:
+            self.is_new = True
+        return done
+
+    def check_played(self, branch: str = "", found: Performed | None = None) -> None:
+        """Make sure that all answers were played that come before what was not asked for yet.
+
+        Raises:
+            TreeChanged: The tree did not ask for one of them.
+        """
+        if not self._left:
+            return
+        inside = f"{branch}/" if branch else ""
+        left = {id(done) for path, several in self._left.items() if f"{path}/".startswith(inside) for done in several}
+        first = next((done for done in self.was.performed if id(done) in left), None)
+        if first is not None:
+            raise self.changed(first, found)
+
+    def said_by_user(self, path: str, branch: str, found: Performed, default: str | None, root: History) -> str:
+        """What the user says now.
+
+        Raises:
+            UserNeeded: Nothing was said yet.
+            TreeChanged: That is not what the conversation waits for, or something else was said before it.
+        """
+        if not self.is_new:
+            self._check_awaited(path, branch, found, root)
+        if self._answer is None or (not self.is_new and not self._awaits(path, found)):
+            raise UserNeeded(Waiting(path=path, description=found.asked or None, default=default))
+        answer, self._answer = self._answer, None
+        if default is not None and not answer.strip():
+            answer = default
+        self.is_new = True
+        self._answered = found.model_copy(update={"answer": answer})
+        self.keep(self._answered)
+        return answer
+
+    def _awaits(self, path: str, found: Performed) -> bool:
+        waiting = self.was.waiting
+        return waiting is not None and (waiting.path, waiting.description) == (path, found.asked or None)
+
+    def _check_awaited(self, path: str, branch: str, found: Performed, root: History) -> None:
+        waiting = self.was.waiting
+        if waiting is None:
+            return
+        if not self._awaits(path, found):
+            if not branch or f"{waiting.path}/".startswith(f"{branch}/"):
+                asked = waiting.description or ""
+                raise self.changed(Performed(kind="user", path=waiting.path, asked=asked), found)
+        elif root.digest() != self.was.said:
+            raise self._said_otherwise(root, path)
+
+    def keep(self, done: Performed, *errors: BaseException) -> None:
+        """Keep an effect that was performed, with what it failed with."""
+        self._performed.append(done)
+        if errors:
+            self._failed[id(done)] = list(errors)
+
+    def progress(self, waiting: Waiting | None) -> Progress:
+        """How far the conversation has come: to where it waits, or to where it was broken off."""
+        was = self.was
+        performed = (*was.performed, *self._performed)
+        if waiting is None or self.left is None:
+            answered = next((place for place, done in enumerate(performed) if done is self._answered), None)
+            return was.model_copy(update={"performed": performed, "is_broken_off": True, "answered": answered})
+        return was.model_copy(
+            update={
+                "performed": performed,
+                "waiting": waiting,
+                "is_broken_off": False,
+                "answered": None,
+                "said": self.left[0].digest(),
+                "known": digest_of_metadata(self.left[1]),
+            }
+        )
+
+    def forget(self, error: BaseException) -> None:
+        """Forget the failures that an error comes from which has ended the run: these are tried again."""
+        causes = {id(cause) for cause in _causes(error)}
+        while (last := self._last_of(causes)) is not None:
+            self._performed.remove(last)
+
+    def _last_of(self, causes: set[int]) -> Performed | None:
+        """The last effect of some template, where it failed with one of these."""
+        seen: set[str] = set()
+        for done in reversed(self._performed):
+            if done.path not in seen and any(id(error) in causes for error in self._failed.get(id(done), ())):
+                return done
+            seen.add(done.path)
+        return None
+
+    def changed(self, expected: Performed, found: Performed | None, sent: History | None = None) -> TreeChanged:
+        """The error for a tree that asks for something else than it did."""
+        if found is not None and expected.kind == found.kind == "model" and expected.path == found.path:
+            place = None if sent is None else _first_difference(self._before, sent)
+            if sent is not None and place is not None:
+                return self._said_otherwise(sent, found.path)
+        path = expected.path if found is None else found.path
+        return _tree_changed(_described(expected), "nothing more" if found is None else _described(found), path)
+
+    def _said_otherwise(self, now: History, path: str) -> TreeChanged:
+        place = _first_difference(self._before, now)
+        if place is None:
+            return _tree_changed("the messages that were said", "others", path)
+        was, is_now = (
+            _said(messages[place]) if place < len(messages) else "nothing" for messages in (self._before, now)
+        )
+        where = now[place].template_path if place < len(now) else path
+        return _tree_changed(f"message {place}: {was}", is_now, where)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it comes from."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _first_difference(before: Sequence[Message], now: History) -> int | None:
+    was = History(before)
+    for place in range(max(len(before), len(now))):
+        if place >= len(now) or place >= len(before) or was[place : place + 1] != now[place : place + 1]:
+            return place
+    return None
+
+
+_DEEDS = {"model": "a model is asked", "user": "the user is asked", "tool": "tools are run"}
+
+
+def _described(effect: Performed) -> str:
+    deed = _DEEDS.get(effect.kind, f"{effect.kind} is performed")
+    link = ", after" if effect.kind == "model" else ":"
+    return f"{deed} at {effect.path!r}{f'{link} {effect.asked!r}' if effect.asked else ''}"
+
+
+def _said(message: Message) -> str:
+    where = "" if message.template_path is None else f" at {message.template_path!r}"
+    return f"{message.role} says {excerpt(message.content)!r}{where}"
+
+
+def _tree_changed(expected: str, found: str, path: str | None) -> TreeChanged:
+    return naming_template(
+        TreeChanged(
+            "the conversation cannot go on where it waited: its tree is driven again from the beginning, with the "
+            "answers that it had, and does something else\n"
+            f"  expected: {expected}\n"
+            f"  found:    {found}\n"
+            "  go on with the tree that began it, or begin anew: Session(messages=session.messages)\n"
+            "  where the tree is the same, one of its conditions, transforms or texts does not do the same each time: "
+            "a clock, random numbers and what is read from outside belong into a tool, or into the metadata",
+            expected=expected,
+            found=found,
+            template_path=path,
+        )
+    )
+
+
+class Strand:
+    """What runs in order in a conversation that is held once more: all of it, or a part that runs beside others.
+
+    Args:
+        playback: The answers of the conversation.
+        branch: The path of the template that lets the part run beside others; ``""`` for all of it.
+
+    Attributes:
+        playback: The answers of the conversation.
+        needed: What the user is needed for; ``None`` as long as nobody is.
+    """
+
+    def __init__(self, playback: Playback, branch: str = "") -> None:
+        self.playback = playback
+        self.needed: UserNeeded | None = None
+        self._branch = branch
+        self._is_performing = False
+        self._is_left = False
+
+    def beside(self, branch: str) -> Strand:
+        """The strand of a part that runs beside others."""
+        return Strand(self.playback, branch)
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether what is asked for is kept: the run is not being left, and no effect of which it is a part goes on."""
+        return not (self._is_performing or self._is_left)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the run is being left, since the user is needed or it was interrupted."""
+        return self._is_left
+
+    @contextmanager
+    def performing(self) -> Iterator[None]:
+        """Perform an effect in a ``with``: calls of models are parts of it; what interrupts it leaves the run."""
+        self._is_performing = True
+        try:
+            yield
+        except Exception:
+            raise
+        except BaseException:
+            self._is_left = True
+            raise
+        finally:
+            self._is_performing = False
+
+    def said_by_user(self, found: Performed, default: str | None, root: History, metadata: Mapping[str, Any]) -> str:
+        """What the user has said, or says now.
+
+        Raises:
+            UserNeeded: Nothing was said yet.
+            TreeChanged: That is not what the conversation waits for, or something else was said before it.
+        """
+        if self.needed is not None:
+            raise self.needed
+        done = self.playback.next_of(found.path, self._branch, found)
+        if done is not None:
+            return str(done.answer)
+        try:
+            return self.playback.said_by_user(found.path, self._branch, found, default, root)
+        except UserNeeded as needed:
+            self.needed, self._is_left = needed, True
+            if self.playback.left is None:
+                root.digest()
+                self.playback.left = root.copied(), dict(metadata)
+            raise
+
+    def next_of(self, found: Performed, sent: History | None = None) -> Performed | None:
+        """The answer that an effect had; ``None`` where it is to be performed: see ``Playback.next_of``."""
+        return self.playback.next_of(found.path, self._branch, found, sent)
+
+    def answer_again(
+        self,
+        found: Performed,
+        place: Place,
+        model: Named,
+        within: Callable[[], Sequence[Named]],
+        sent: History,
+        *,
+        is_root: bool,
+    ) -> Message | None:
+        """What a model has answered, with its call in the trace; ``None`` where it is to be asked.
+
+        Args:
+            found: The effect, without an answer.
+            place: Where it is asked for.
+            model: The model that would be asked.
+            within: The models that it keeps.
+            sent: What it would be sent.
+            is_root: Whether these are the messages of the outermost session.
+
+        Raises:
+            Exception: What it failed with.
+            TreeChanged: Something else was asked for.
+        """
+        done = self.next_of(found, sent if is_root else None)
+        if done is None:
+            return None
+        call_again(done, place, sent.picture(), lambda name: _origin(name, model, within), model.origin)
+        if done.error is not None:
+            raise done.error.made()
+        if done.message is None:
+            raise InvalidValue(f"the progress of the session holds no answer of a model at {done.path!r}")
+        return done.message.model_copy(deep=True)
+
+    def keep_answer(
+        self,
+        found: Performed,
+        message: Message | None,
+        error: BaseException | None,
+        calls: Sequence[ModelCall],
+        sent: Sequence[Message],
+    ) -> None:
+        """Keep what a model has answered, or failed with.
+
+        Raises:
+            InvalidValue: The metadata of the answer or its calls hold what would not come back equal.
+        """
+        kept = tuple(KeptCall.of(call, message, sent) for call in calls)
+        if error is not None:
+            if isinstance(error, Exception):
+                failed = found.model_copy(update={"error": KeptError.of(error), "calls": kept})
+                self.playback.keep(failed, error)
+            return
+        if message is not None:
+            where = f"the answer of {message.model!r} at {found.path!r}"
+            as_json(message.metadata, f"the metadata of {where}")
+            for call in message.tool_calls:
+                as_json(call.arguments, f"the arguments of {call.name!r} in {where}")
+            self.playback.keep(found.model_copy(update={"message": message, "calls": kept}))
+
+
+def call_again(
+    done: Performed,
+    place: Place,
+    sent: Sequence[Message] = (),
+    origin: Callable[[str], Any] = lambda _: None,
+    asked: Any = None,
+) -> None:
+    """Put the calls of an effect into the trace once more."""
+    for kept in done.calls:
+        at = ModelCall(
+            template_id=place.template_key,
+            template_path=place.path,
+            model=kept.model,
+            served_by=None,
+            chosen_by=kept.chosen_by,
+            messages=sent,
+            reply=None,
+            error=None,
+            usage=None,
+            seconds=0,
+            seconds_to_text=None,
+            depth=place.depth,
+            origin=origin(kept.model),
+            asked=asked,
+        )
+        place.trace.calls.append(kept.made(at, done.message))
+
+
+def _origin(name: str, model: Named, within: Callable[[], Sequence[Named]]) -> Any:
+    """The model of a name: the one that is asked, or one within it."""
+    if model.name == name:
+        return model.origin
+    return next((one.origin for one in within() if one.name == name), model.origin)
+
+
+def begun_with(
+    progress: Progress | None, messages: History, metadata: dict[str, object], answer: str | None
+) -> str | None:
+    """Check that a conversation may go on with an answer; returns the answer, or ``None`` where it has it already.
+
+    Raises:
+        InvalidValue: Nothing waits for an answer, another one was given, or the session was changed while it waited.
+    """
+    if progress is None or progress.waiting is None:
+        if answer is not None:
+            raise InvalidValue(
+                f"the session waits for no answer, and was given {excerpt(answer)!r}: a conversation begins, or is "
+                "tried again, by advance(session), and session.waiting_for says when it waits"
+            )
+        return None
+    if messages.digest() != progress.said or digest_of_metadata(metadata) != progress.known:
+        part = "messages" if messages.digest() != progress.said else "metadata"
+        raise InvalidValue(
+            f"the {part} of the session were changed while it waited for {progress.waiting.description or 'You'!r}, "
+            "which would be lost: the conversation is driven again from its beginning. Put it into the session before "
+            "the first advance(), or let a template or a transform do it"
+        )
+    if not progress.is_broken_off:
+        return answer
+    kept = None if progress.answered is None else progress.performed[progress.answered].answer
+    default = progress.waiting.default
+    given = default if answer is not None and default is not None and not answer.strip() else answer
+    if given is not None and given != kept:
+        raise InvalidValue(
+            f"the last turn was broken off after the answer {excerpt(str(kept))!r}, and what was done since is kept: "
+            f"try it again by advance(session), or with that answer, not with {excerpt(given)!r}"
+        )
+    return None
+
+
+def asked_of_user(path: str, description: str | None) -> Performed:
+    """The effect that asks the user."""
+    return Performed(kind="user", path=path, asked=description or "", digest=digest_of(description))
+
+
+def asked_of_model(path: str, messages: History) -> Performed:
+    """The effect that asks a model."""
+    last = messages[-1].content if messages else ""
+    return Performed(kind="model", path=path, asked=excerpt(last), digest=messages.digest())

@@ -1,0 +1,290 @@
+"""Conversations that are held by turns: a tree is driven again from its beginning, with the answers that it had."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from antiphon.effects import AskModel, AskUser, Effect, Pause, RunTools, ToolJob
+from antiphon.errors import InvalidType, InvalidValue, TreeChanged, naming_template, shown
+from antiphon.events import Event
+from antiphon.history import History
+from antiphon.json_values import as_json, from_json
+from antiphon.messages import Message
+from antiphon.model import models_within
+from antiphon.playback import Playback, Strand, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
+from antiphon.progress import KeptCall, KeptError, Performed, Progress, digest_of, excerpt
+from antiphon.session import Run, Session, begun
+from antiphon.tools import Farewell
+from antiphon.trace import ModelCall, Trace
+
+_Steps: TypeAlias = Generator[Message | Event | Effect, Any, Session]
+_Effects: TypeAlias = Generator[Effect, Any, Any]
+
+
+def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
+    """A script whose effects are answered by what they were answered before; yields what is new."""
+    is_outermost = run.path is None
+    resume, value = script.send, None
+    try:
+        while True:
+            try:
+                step = resume(value)
+            except StopIteration as stop:
+                session: Session = stop.value
+                return session
+            resume, value = script.send, None
+            try:
+                if isinstance(step, Effect):
+                    value = yield from _performed(step, run, strand)
+                elif strand.playback.is_new or not is_outermost:
+                    yield step
+                elif isinstance(step, Message):
+                    run.said(step)
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
+                resume, value = script.throw, error
+    finally:
+        script.close()
+
+
+def _performed(effect: Effect, run: Run, strand: Strand) -> _Effects:
+    """The answer of an effect: the one that it had, or that of its being performed, which is kept."""
+    path = run.path or ""
+    if isinstance(effect, AskUser):
+        found = asked_of_user(path, effect.description)
+        return strand.said_by_user(found, effect.default, run.root.history, run.root.metadata)
+    if isinstance(effect, Pause) or strand.is_left:
+        return (yield effect)
+    if isinstance(effect, AskModel):
+        return (yield from _answered_by_model(effect, path, run, strand))
+    if isinstance(effect, RunTools):
+        return (yield from _tools_run(effect, path, run, strand))
+    return (yield from _answered(effect, path, run, strand))
+
+
+def _answered_by_model(effect: AskModel, path: str, run: Run, strand: Strand) -> Generator[Effect, Any, Message]:
+    model, session = effect.model, effect.session
+    sent = session.history
+    found = asked_of_model(path, sent)
+    again = strand.answer_again(found, run, model, lambda: models_within(model), sent, is_root=session is run.root)
+    if again is not None:
+        return again
+    before, picture = len(run.trace.calls), sent.picture()
+    try:
+        with strand.performing():
+            message: Message = yield effect
+    except Exception as error:
+        strand.keep_answer(found, None, error, _calls_since(before, run), picture)
+        raise
+    strand.keep_answer(found, message, None, _calls_since(before, run), picture)
+    return message
+
+
+def _calls_since(before: int, run: Run) -> list[ModelCall]:
+    """The calls of a template since there were so many; others may have been made at the same time."""
+    return [call for call in run.trace.calls[before:] if call.template_path == run.path]
+
+
+def _answered(effect: Effect, path: str, run: Run, strand: Strand) -> _Effects:
+    """The answer of an effect of the program's own."""
+    asked = effect.asked()
+    found = Performed(kind=type(effect).__qualname__, path=path, asked=excerpt(asked), digest=digest_of(asked))
+    done = strand.next_of(found)
+    if done is not None:
+        call_again(done, run)
+        if done.error is not None:
+            raise done.error.made()
+        return from_json(done.answer)
+    before = len(run.trace.calls)
+    try:
+        with strand.performing():
+            answer = yield effect
+    except Exception as error:
+        failed = {"error": KeptError.of(error), "calls": _kept_calls(before, run)}
+        strand.playback.keep(found.model_copy(update=failed), error)
+        raise
+    kept = {"answer": _as_json(effect, answer, path), "calls": _kept_calls(before, run)}
+    strand.playback.keep(found.model_copy(update=kept))
+    return answer
+
+
+def _kept_calls(before: int, run: Run) -> tuple[KeptCall, ...]:
+    return tuple(KeptCall.of(call, None, None) for call in _calls_since(before, run))
+
+
+def _as_json(effect: Effect, answer: object, path: str) -> Any:
+    try:
+        return as_json(answer, "the answer")
+    except InvalidValue as error:
+        raise naming_template(
+            InvalidValue(
+                f"the effect {type(effect).__name__} at {path!r} was performed, and its answer cannot be kept for when "
+                f"the conversation goes on: {error}"
+            )
+        ) from error
+
+
+def _tools_run(effect: RunTools, path: str, run: Run, strand: Strand) -> Generator[Effect, Any, None]:
+    """Run tools that were not run before; of those that were, take what came of it."""
+    first = effect.tools[0].job
+    found = Performed(kind="tool", path=path, asked=first.call.name)
+    waiting = [one.job for one in effect.tools]
+    while not first.is_done and (done := strand.next_of(found)) is not None:
+        for kept in done.answer:
+            job = next((one for one in waiting if _identity(one) == kept["call"]), None)
+            if job is None:
+                raise strand.playback.changed(done, found)
+            waiting.remove(job)
+            _restore(job, kept)
+        call_again(done, run)
+    if first.is_done:
+        return
+    left = tuple(one for one in effect.tools if not one.job.is_done)
+    before = len(run.trace.calls)
+    try:
+        with strand.performing():
+            yield RunTools(effect.session, left)
+    finally:
+        jobs = [one.job for one in left if one.job.is_done]
+        if jobs:
+            kept_jobs, names = [_kept(job) for job in jobs], ", ".join(job.call.name for job in jobs)
+            update = {"asked": names, "answer": kept_jobs, "calls": _kept_calls(before, run)}
+            errors = [job.error for job in jobs if job.error is not None]
+            strand.playback.keep(found.model_copy(update=update), *errors)
+
+
+def _identity(job: ToolJob) -> str:
+    return digest_of([job.call.id, job.call.name, job.call.arguments])
+
+
+def _kept(job: ToolJob) -> dict[str, Any]:
+    """What is kept of a tool's run: what the model was told."""
+    kept: dict[str, Any] = {"call": _identity(job), "text": job.told(), "seconds": job.seconds}
+    if job.attachments:
+        kept["attachments"] = as_json(list(job.attachments))
+    if job.error is not None:
+        kept["error"] = KeptError.of(job.error).model_dump(mode="json")
+    if isinstance(job.result, Farewell):
+        kept["is_farewell"] = True
+    return kept
+
+
+def _restore(job: ToolJob, kept: dict[str, Any]) -> None:
+    job.is_begun = job.is_done = job.is_told = job.is_kept = True
+    job.text, job.seconds = kept["text"], kept["seconds"]
+    job.attachments = tuple(from_json(kept.get("attachments", [])))
+    if "error" in kept:
+        job.error = KeptError.model_validate(kept["error"]).made()
+    elif kept.get("is_farewell"):
+        job.result = Farewell(job.text)
+
+
+class Turn:
+    """A turn of a conversation: to where the user is needed next, or to its end; used in a ``with``.
+
+    Args:
+        session: The session; it is in a run meanwhile, and holds afterwards what came of it.
+        answer: What the user says to what the session waits for.
+
+    Attributes:
+        is_due: Whether there is something to do: what waits for an answer, and has none, stays as it is.
+
+    Raises:
+        InvalidType: The answer is no text.
+        InvalidValue: The session waits for no answer, was changed while it waited, or holds what cannot be saved.
+    """
+
+    def __init__(self, session: Session, answer: str | None) -> None:
+        if answer is not None and not isinstance(answer, str):
+            raise InvalidType(f"answer takes what the user says, as text, not {shown(answer)}")
+        self._session = session
+        was = session.progress
+        answer = begun_with(was, session.history, session.metadata, answer)
+        self.is_due = was is None or was.waiting is None or was.is_broken_off or answer is not None
+        self._playback = Playback(_beginning(session) if was is None else was, answer, session.messages)
+        self._strand = Strand(self._playback)
+        self._run: Run | None = None
+
+    def __enter__(self) -> Self:
+        begun(self._session)
+        if self._session.progress is None:
+            object.__setattr__(self._session, "_earlier", _copied(self._session.trace))
+        return self
+
+    def session_again(self) -> Session:
+        """The session as it was in the beginning, for a runner to begin a run of."""
+        again = self._session.model_copy()
+        progress = self._playback.was
+        values = {"messages": History(progress.messages), "metadata": from_json(progress.metadata), "progress": None}
+        vars(again).update(values)
+        again.join(Run(_copied(getattr(self._session, "_earlier", Trace()))))
+        return again
+
+    def drive(self, run: Run) -> None:
+        """Let a run of that session be answered by what was answered before."""
+        run.strand = self._strand
+        self._run = run
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
+        needed = self._strand.needed
+        is_waiting = needed is not None and (error is None or error is needed)
+        if error is None and not is_waiting:
+            try:
+                self._playback.check_played()
+            except TreeChanged as changed:
+                self._break_off(changed)
+                raise
+        if needed is not None and is_waiting:
+            self._wait(needed)
+        elif error is None:
+            self._end()
+        else:
+            self._break_off(error)
+        return is_waiting
+
+    def _wait(self, needed: UserNeeded) -> None:
+        progress, left = self._playback.progress(needed.waiting), self._playback.left
+        if left is not None:
+            self._leave(*left, progress)
+
+    def _end(self) -> None:
+        if self._run is not None:
+            self._leave(self._run.session.history, self._run.session.metadata, None)
+
+    def _leave(self, messages: History, metadata: dict[str, Any], progress: Progress | None) -> None:
+        session = self._session
+        vars(session).update(messages=messages, metadata=metadata)
+        session.__pydantic_fields_set__.update({"messages", "metadata"})
+        session.progress = progress
+        self._join(adopting=True)
+
+    def _break_off(self, error: BaseException) -> None:
+        """Leave the session as it was, with what was performed."""
+        is_live = self._playback.is_live
+        self._playback.forget(error)
+        if self._playback.has_performed:
+            self._session.progress = self._playback.progress(None)
+        self._join(adopting=is_live)
+
+    def _join(self, *, adopting: bool) -> None:
+        session, run = self._session, self._run
+        session.join(Run(run.trace if adopting and run is not None else session.trace))
+
+
+def _beginning(session: Session) -> Progress:
+    """The progress of a conversation that begins now.
+
+    Raises:
+        InvalidValue: Metadata hold what would not come back equal.
+    """
+    metadata = as_json(session.metadata, "session.metadata")
+    for place, message in enumerate(session.messages):
+        as_json(message.metadata, f"session.messages[{place}].metadata")
+    return Progress(messages=tuple(session.messages), metadata=metadata)
+
+
+def _copied(trace: Trace) -> Trace:
+    return Trace(trace.calls, trace.tools)
