@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.connect import ConnectedModel, as_model, connect
-from antiphon.conversation import Conversation
+from antiphon.conversation import held
 from antiphon.drawing import as_mermaid, as_text
 from antiphon.errors import AntiphonError
 from antiphon.facts import RUNNERS_MODEL
@@ -91,7 +91,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--resume",
         metavar="FILE",
         type=Path,
-        help="a saved session to go on with: the template begins anew, after what was said before",
+        help="a saved session to go on with, where it was broken off; after its end the template begins anew",
     )
     run.set_defaults(command=_run)
 
@@ -116,19 +116,30 @@ def _run(given: argparse.Namespace) -> int:
     if given.save is not None:
         check_writable(given.save)
     session = Session() if given.resume is None else resumed(given.resume)
-    session.metadata.update(given.metadata)
+    _set(session, dict(given.metadata))
     template = load(given.template)
     model = as_model(DEFAULT_MODEL) if given.model is None else connect(given.model)  # the default may not be needed
     for complaint in dict.fromkeys(_complaints(template, model)):
-        print(f"antiphon: warning: {complaint}", file=sys.stderr)
+        _warn(complaint)
     console = _Console()
-    conversation = Conversation(Runner(model, console, template), session)
     _edit_lines()
     try:
-        status = _held(conversation, console)
+        status = _held(Runner(model, console, template), session, console)
     finally:
-        is_saved = given.save is None or _saved(conversation, given.save)
+        is_saved = given.save is None or _saved(session, given.save)
     return status if is_saved else FAILED
+
+
+def _set(session: Session, metadata: dict[str, Any]) -> None:
+    changed = sorted(key for key, value in metadata.items() if session.metadata.get(key) != value)
+    if session.progress is not None and changed:
+        _warn(f"with another value of {', '.join(changed)} the template begins anew after what was said")
+        session.progress = None
+    session.metadata.update(metadata)
+
+
+def _warn(text: str) -> None:
+    print(f"antiphon: warning: {text}", file=sys.stderr)
 
 
 def _complaints(template: Template, inherited: Model) -> Iterator[str]:
@@ -166,9 +177,9 @@ class _Console(ConsoleInterface):
             raise
 
 
-def _held(conversation: Conversation, console: _Console) -> int:
+def _held(runner: Runner, session: Session, console: _Console) -> int:
     try:
-        conversation.hold()
+        held(runner, session, _warn)
     except EOFError:
         if not console.has_ended:
             raise
@@ -181,9 +192,9 @@ def _held(conversation: Conversation, console: _Console) -> int:
     return DONE
 
 
-def _saved(conversation: Conversation, file: Path) -> bool:
+def _saved(session: Session, file: Path) -> bool:
     try:
-        save(conversation.session, file)
+        save(session, file)
     except AntiphonError as error:
         _complain(error, FAILED)
         return False

@@ -2,64 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 
-from antiphon.messages import Message
-from antiphon.observers import Observer, TemplateEntered, observing
+from antiphon.errors import TreeChanged
 from antiphon.runner import Runner
-from antiphon.session import Run, Session
+from antiphon.session import Session
 from antiphon.terminal import Printer
 
 
-class Conversation(Observer):
-    """A conversation, until its template or the user ends it.
+def held(runner: Runner, session: Session, warn: Callable[[str], None]) -> None:
+    """Hold a conversation at the terminal, until its template or the user ends it.
 
-    A session that has messages already is shown first. The template then begins anew; a system message that it repeats
-    word for word is not said twice.
+    What was said in the session already is shown first. A conversation that was broken off goes on where that was. The
+    template begins anew where none was, and where it has changed since.
 
     Args:
         runner: Who holds it.
-        session: The session it begins with.
+        session: The session; whatever ends the conversation, it holds what came of it.
+        warn: Told where the template has changed.
+
+    Raises:
+        EOFError: The user's input is at its end.
+        KeyboardInterrupt: The user interrupts it.
     """
-
-    def __init__(self, runner: Runner, session: Session) -> None:
-        self._runner = runner
-        self._first = session
-        self._run: Run | None = None
-        self._instructions = {_key(message) for message in session.messages if message.role == "system"}
-
-    @property
-    def session(self) -> Session:
-        """The session as it is now, also when it was broken off; a transform may have replaced the first one."""
-        return self._first if self._run is None else self._run.root
-
-    def on_template_enter(self, event: TemplateEntered) -> None:
-        """Take note of the run: it knows the session at any time."""
-        if event.session is self._first:
-            self._run = event.session.run
-
-    def hold(self) -> None:
-        """Hold the conversation.
-
-        Raises:
-            EOFError: The user's input is at its end.
-            KeyboardInterrupt: The user interrupts it.
-        """
-        printer = Printer(self._runner.user_interface)
-        for message in self._first.messages:
-            printer.show(message)
-        with observing(self), closing(printer), closing(self._runner.stream(self._first)) as steps:
-            for step in steps:
-                if not (isinstance(step, Message) and self._takes_back(step)):
-                    printer.show(step)
-
-    def _takes_back(self, message: Message) -> bool:
-        messages = self.session.messages
-        if message.role != "system" or _key(message) not in self._instructions or messages[-1:] != [message]:
-            return False
-        messages.pop()
-        return True
+    printer = Printer(runner.user_interface)
+    for message in session.messages:
+        printer.show(message)
+    try:
+        _show(runner, session, printer)
+    except TreeChanged as changed:
+        if session.progress is None:  # it has not gone on, and cannot change while it is held
+            raise
+        warn(
+            "the template has changed, and begins anew after what was said\n"
+            f"  expected: {changed.expected}\n  found:    {changed.found}"
+        )
+        session.progress = None
+        _show(runner, session, printer)
 
 
-def _key(message: Message) -> tuple[str | None, str]:
-    return message.template_path, message.content
+def _show(runner: Runner, session: Session, printer: Printer) -> None:
+    with closing(printer), closing(runner.hold(session)) as steps:
+        for step in steps:
+            printer.show(step)

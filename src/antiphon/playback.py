@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -25,6 +25,28 @@ class Place(Protocol):
     @property
     def template_key(self) -> str:
         """The id of the template that asks, or its path without iterations."""
+        ...
+
+
+class Root(Protocol):
+    """The outermost session of a run."""
+
+    metadata: dict[str, Any]
+
+    @property
+    def history(self) -> History:
+        """Its messages."""
+        ...
+
+
+class Running(Protocol):
+    """A run."""
+
+    added: int
+
+    @property
+    def root(self) -> Root:
+        """Its outermost session."""
         ...
 
 
@@ -66,14 +88,19 @@ class Playback:
         progress: How far the conversation had come.
         answer: What the user says to what it waits for; ``None`` for nothing.
         before: The messages as they were left.
+        asks: Whether the user interface is asked where there is no answer.
 
     Attributes:
         was: How far the conversation had come.
+        asks: Whether the user interface is asked where there is no answer.
         is_new: Whether what is said now was not said in an earlier turn.
-        left: The messages and the metadata as they were when the user was needed; ``None`` as long as nobody is.
+        waiting: What the user is needed for; ``None`` as long as nobody is.
+        left: The messages and the metadata as they were then, and how many messages had been added.
     """
 
-    def __init__(self, progress: Progress, answer: str | None, before: Sequence[Message]) -> None:
+    def __init__(
+        self, progress: Progress, answer: str | None, before: Sequence[Message], *, asks: bool = False
+    ) -> None:
         self.was = progress
         self._answer = answer
         self._before = before
@@ -83,8 +110,12 @@ class Playback:
         self._performed: list[Performed] = []
         self._failed: dict[int, list[BaseException]] = {}
         self._answered = None if progress.answered is None else progress.performed[progress.answered]
-        self.is_new = progress.waiting is None
-        self.left: tuple[History, dict[str, Any]] | None = None
+        self._left_by: BaseException | None = None
+        self._instructions = {_key(message) for message in progress.messages if message.role == "system"}
+        self.asks = asks
+        self.is_new = not progress.added if asks else progress.waiting is None
+        self.waiting: Waiting | None = None
+        self.left: tuple[History, dict[str, Any], int] | None = None
 
     @property
     def is_live(self) -> bool:
@@ -177,19 +208,37 @@ class Playback:
         if errors:
             self._failed[id(done)] = list(errors)
 
-    def progress(self, waiting: Waiting | None) -> Progress:
-        """How far the conversation has come: to where it waits, or to where it was broken off."""
+    def heard(self, added: int) -> None:
+        """Take note of how many messages were added: where the interface is asked, later ones are new."""
+        self.is_new = self.is_new or (self.asks and added >= self.was.added)
+
+    def leave(self, waiting: Waiting, run: Running, error: BaseException) -> None:
+        """Take note of what the user is needed for, and how everything is then."""
+        messages = run.root.history
+        messages.digest()
+        self.waiting, self.left = waiting, (messages.copied(), dict(run.root.metadata), run.added)
+        self._left_by = error
+
+    def progress(self, waiting: Waiting | None, added: int = 0) -> Progress:
+        """How far the conversation has come: to where it waits, or to where it was broken off.
+
+        Args:
+            waiting: What it waits for; ``None`` where it was broken off.
+            added: How many messages it had added then, where the interface is asked.
+        """
         was = self.was
         performed = (*was.performed, *self._performed)
         if waiting is None or self.left is None:
             answered = next((place for place, done in enumerate(performed) if done is self._answered), None)
-            return was.model_copy(update={"performed": performed, "is_broken_off": True, "answered": answered})
+            update = {"performed": performed, "is_broken_off": True, "answered": answered}
+            return was.model_copy(update={**update, "added": added, "waiting": None} if self.asks else update)
         return was.model_copy(
             update={
                 "performed": performed,
                 "waiting": waiting,
                 "is_broken_off": False,
                 "answered": None,
+                "added": self.left[2],
                 "said": self.left[0].digest(),
                 "known": digest_of_metadata(self.left[1]),
             }
@@ -199,7 +248,15 @@ class Playback:
         """Forget the failures that an error comes from which has ended the run: these are tried again."""
         causes = {id(cause) for cause in _causes(error)}
         while (last := self._last_of(causes)) is not None:
-            self._performed.remove(last)
+            self._performed = [done for done in self._performed if done is not last]
+
+    def is_left_by(self, error: BaseException) -> bool:
+        """Whether the run has ended where the user interface was asked."""
+        return any(cause is self._left_by for cause in _causes(error))
+
+    def is_repeated(self, message: Message) -> bool:
+        """Whether a system message was said in an earlier conversation, word for word, after which this one began."""
+        return self.asks and message.role == "system" and _key(message) in self._instructions
 
     def _last_of(self, causes: set[int]) -> Performed | None:
         """The last effect of some template, where it failed with one of these."""
@@ -228,6 +285,10 @@ class Playback:
         )
         where = now[place].template_path if place < len(now) else path
         return _tree_changed(f"message {place}: {was}", is_now, where)
+
+
+def _key(message: Message) -> tuple[str | None, str]:
+    return message.template_path, message.content
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -325,8 +386,8 @@ class Strand:
         finally:
             self._is_performing = False
 
-    def said_by_user(self, found: Performed, default: str | None, root: History, metadata: Mapping[str, Any]) -> str:
-        """What the user has said, or says now.
+    def said_by_user(self, found: Performed, default: str | None, run: Running) -> str | None:
+        """What the user has said, or says now; ``None`` where the user interface is to be asked.
 
         Raises:
             UserNeeded: Nothing was said yet.
@@ -336,14 +397,17 @@ class Strand:
             raise self.needed
         done = self.playback.next_of(found.path, self._branch, found)
         if done is not None:
+            if done.error is not None:
+                raise done.error.made()
             return str(done.answer)
+        if self.playback.asks:
+            return None
         try:
-            return self.playback.said_by_user(found.path, self._branch, found, default, root)
+            return self.playback.said_by_user(found.path, self._branch, found, default, run.root.history)
         except UserNeeded as needed:
             self.needed, self._is_left = needed, True
             if self.playback.left is None:
-                root.digest()
-                self.playback.left = root.copied(), dict(metadata)
+                self.playback.leave(needed.waiting, run, needed)
             raise
 
     def next_of(self, found: Performed, sent: History | None = None) -> Performed | None:

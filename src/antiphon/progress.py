@@ -256,6 +256,7 @@ class Progress(BaseModel):
         waiting: What it waits for, or waited for when it was broken off; ``None`` where it was broken off before that.
         is_broken_off: Whether it failed after ``waiting`` was answered, or at its beginning.
         answered: Which of ``performed`` has answered ``waiting``, where it was broken off after that.
+        added: How many messages it had added by then, those of subroutines included.
         said: A digest of the messages as they were left.
         known: A digest of the metadata as they were left.
     """
@@ -268,6 +269,7 @@ class Progress(BaseModel):
     waiting: Waiting | None = _NOTHING
     is_broken_off: bool = Field(default=False, exclude_if=lambda value: not value)
     answered: int | None = _NOTHING
+    added: int = Field(default=0, exclude_if=lambda value: not value)
     said: str = ""
     known: str = ""
 

@@ -200,7 +200,8 @@ class Runner:
 
         Nothing is yielded that an earlier turn has yielded. A generator that is closed early breaks the turn off.
         """
-        return self._advanced(copy_context(), session, answer, template, max_messages)
+        turn = Turn(check_kind(session, Session, "session"), answer)
+        return self._turned(copy_context(), turn, template, max_messages)
 
     def astream_advance(
         self,
@@ -211,17 +212,25 @@ class Runner:
         max_messages: int | None = None,
     ) -> AsyncGenerator[Message | Event]:
         """Hold a conversation by turns without blocking the event loop; the rest is as with ``stream_advance``."""
-        return InContext(copy_context(), self._aadvanced(session, answer, template, max_messages))
-
-    def _advanced(
-        self,
-        context: Context,
-        session: Session,
-        answer: str | None,
-        template: Template | None,
-        max_messages: int | None,
-    ) -> Generator[Message | Event, None, Session]:
         turn = Turn(check_kind(session, Session, "session"), answer)
+        return InContext(copy_context(), self._aturned(turn, template, max_messages))
+
+    def hold(
+        self, session: Session, *, template: Template | None = None, max_messages: int | None = None
+    ) -> Generator[Message | Event, None, Session]:
+        """Hold a conversation to its end, as ``stream`` does, so that it can go on when it is broken off before that.
+
+        The user interface is asked. Whatever breaks it off, an error, Ctrl+C or closing the generator, the session then
+        holds what was said until then and where that was: ``hold(session)`` goes on there, as does ``advance``. What
+        was said before is not yielded again. Where a conversation begins after another one, a system message that it
+        repeats word for word is not said twice.
+        """
+        turn = Turn(check_kind(session, Session, "session"), asks=True)
+        return self._turned(copy_context(), turn, template, max_messages)
+
+    def _turned(
+        self, context: Context, turn: Turn, template: Template | None, max_messages: int | None
+    ) -> Generator[Message | Event, None, Session]:
         if turn.is_due:
             with turn:
                 run, chosen = self._begun_again(turn, template, max_messages)
@@ -230,12 +239,11 @@ class Runner:
                     yield from self._played(run, chosen, streaming=True)
                 finally:
                     ended(run)
-        return session
+        return turn.session
 
-    async def _aadvanced(
-        self, session: Session, answer: str | None, template: Template | None, max_messages: int | None
+    async def _aturned(
+        self, turn: Turn, template: Template | None, max_messages: int | None
     ) -> AsyncGenerator[Message | Event]:
-        turn = Turn(check_kind(session, Session, "session"), answer)
         if turn.is_due:
             with turn:
                 run, chosen = self._begun_again(turn, template, max_messages)

@@ -14,7 +14,7 @@ from antiphon.json_values import as_json, from_json
 from antiphon.messages import Message
 from antiphon.model import models_within
 from antiphon.playback import Playback, Strand, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
-from antiphon.progress import KeptCall, KeptError, Performed, Progress, digest_of, excerpt
+from antiphon.progress import KeptCall, KeptError, Performed, Progress, Waiting, digest_of, excerpt
 from antiphon.session import Run, Session, begun
 from antiphon.tools import Farewell
 from antiphon.trace import ModelCall, Trace
@@ -38,10 +38,13 @@ def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
             try:
                 if isinstance(step, Effect):
                     value = yield from _performed(step, run, strand)
+                elif is_outermost and isinstance(step, Message) and strand.playback.is_repeated(step):
+                    _take_back(step, run)
                 elif strand.playback.is_new or not is_outermost:
                     yield step
                 elif isinstance(step, Message):
                     run.said(step)
+                    strand.playback.heard(run.added)
             except GeneratorExit:
                 raise
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
@@ -50,12 +53,18 @@ def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
         script.close()
 
 
+def _take_back(message: Message, run: Run) -> None:
+    """Take out of the conversation what was said before it."""
+    run.said(message)
+    if run.root.messages[-1] is message:
+        run.root.messages.pop()
+
+
 def _performed(effect: Effect, run: Run, strand: Strand) -> _Effects:
     """The answer of an effect: the one that it had, or that of its being performed, which is kept."""
     path = run.path or ""
     if isinstance(effect, AskUser):
-        found = asked_of_user(path, effect.description)
-        return strand.said_by_user(found, effect.default, run.root.history, run.root.metadata)
+        return (yield from _said_by_user(effect, path, run, strand))
     if isinstance(effect, Pause) or strand.is_left:
         return (yield effect)
     if isinstance(effect, AskModel):
@@ -63,6 +72,25 @@ def _performed(effect: Effect, run: Run, strand: Strand) -> _Effects:
     if isinstance(effect, RunTools):
         return (yield from _tools_run(effect, path, run, strand))
     return (yield from _answered(effect, path, run, strand))
+
+
+def _said_by_user(effect: AskUser, path: str, run: Run, strand: Strand) -> Generator[Effect, Any, str]:
+    found = asked_of_user(path, effect.description)
+    answer: Any = strand.said_by_user(found, effect.default, run)
+    if answer is not None:
+        return str(answer)
+    waiting = Waiting(path=path, description=effect.description or None, default=effect.default)
+    try:
+        with strand.performing():
+            answer = yield effect
+    except BaseException as error:
+        strand.playback.leave(waiting, run, error)
+        if isinstance(error, Exception):
+            strand.playback.keep(found.model_copy(update={"error": KeptError.of(error)}), error)
+        raise
+    if isinstance(answer, str):
+        strand.playback.keep(found.model_copy(update={"answer": answer}))
+    return answer  # type: ignore[no-any-return]  # what is no text is refused by who asked
 
 
 def _answered_by_model(effect: AskModel, path: str, run: Run, strand: Strand) -> Generator[Effect, Any, Message]:
@@ -188,8 +216,11 @@ class Turn:
     Args:
         session: The session; it is in a run meanwhile, and holds afterwards what came of it.
         answer: What the user says to what the session waits for.
+        asks: Whether the user interface is asked where there is no answer, so that the turn goes on to the end; where
+            that is broken off, the session is left as it is then.
 
     Attributes:
+        session: The session.
         is_due: Whether there is something to do: what waits for an answer, and has none, stays as it is.
 
     Raises:
@@ -197,30 +228,30 @@ class Turn:
         InvalidValue: The session waits for no answer, was changed while it waited, or holds what cannot be saved.
     """
 
-    def __init__(self, session: Session, answer: str | None) -> None:
+    def __init__(self, session: Session, answer: str | None = None, *, asks: bool = False) -> None:
         if answer is not None and not isinstance(answer, str):
             raise InvalidType(f"answer takes what the user says, as text, not {shown(answer)}")
-        self._session = session
+        self.session = session
         was = session.progress
         answer = begun_with(was, session.history, session.metadata, answer)
-        self.is_due = was is None or was.waiting is None or was.is_broken_off or answer is not None
-        self._playback = Playback(_beginning(session) if was is None else was, answer, session.messages)
+        self.is_due = asks or was is None or was.waiting is None or was.is_broken_off or answer is not None
+        self._playback = Playback(_beginning(session) if was is None else was, answer, session.messages, asks=asks)
         self._strand = Strand(self._playback)
         self._run: Run | None = None
 
     def __enter__(self) -> Self:
-        begun(self._session)
-        if self._session.progress is None:
-            object.__setattr__(self._session, "_earlier", _copied(self._session.trace))
+        begun(self.session)
+        if self.session.progress is None:
+            object.__setattr__(self.session, "_earlier", _copied(self.session.trace))
         return self
 
     def session_again(self) -> Session:
         """The session as it was in the beginning, for a runner to begin a run of."""
-        again = self._session.model_copy()
+        again = self.session.model_copy()
         progress = self._playback.was
         values = {"messages": History(progress.messages), "metadata": from_json(progress.metadata), "progress": None}
         vars(again).update(values)
-        again.join(Run(_copied(getattr(self._session, "_earlier", Trace()))))
+        again.join(Run(_copied(getattr(self.session, "_earlier", Trace()))))
         return again
 
     def drive(self, run: Run) -> None:
@@ -248,14 +279,14 @@ class Turn:
     def _wait(self, needed: UserNeeded) -> None:
         progress, left = self._playback.progress(needed.waiting), self._playback.left
         if left is not None:
-            self._leave(*left, progress)
+            self._leave(left[0], left[1], progress)
 
     def _end(self) -> None:
         if self._run is not None:
             self._leave(self._run.session.history, self._run.session.metadata, None)
 
     def _leave(self, messages: History, metadata: dict[str, Any], progress: Progress | None) -> None:
-        session = self._session
+        session = self.session
         vars(session).update(messages=messages, metadata=metadata)
         session.__pydantic_fields_set__.update({"messages", "metadata"})
         session.progress = progress
@@ -265,12 +296,24 @@ class Turn:
         """Leave the session as it was, with what was performed."""
         is_live = self._playback.is_live
         self._playback.forget(error)
+        if self._playback.asks and self._run is not None and not isinstance(error, TreeChanged):
+            self._leave_as_it_is(self._run, error)
+            return
         if self._playback.has_performed:
-            self._session.progress = self._playback.progress(None)
+            self.session.progress = self._playback.progress(None)
         self._join(adopting=is_live)
 
+    def _leave_as_it_is(self, run: Run, error: BaseException) -> None:
+        """Leave the session as it was when the user interface was asked, or else as it is now."""
+        playback = self._playback
+        is_at_user = playback.is_left_by(error)
+        messages, metadata = run.root.history, run.root.metadata
+        if is_at_user and playback.left is not None:
+            messages, metadata, _ = playback.left
+        self._leave(messages, metadata, playback.progress(playback.waiting if is_at_user else None, run.added))
+
     def _join(self, *, adopting: bool) -> None:
-        session, run = self._session, self._run
+        session, run = self.session, self._run
         session.join(Run(run.trace if adopting and run is not None else session.trace))
 
 

@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from antiphon import Session
+from antiphon import Runner, Session
 from antiphon.cli import main
 from antiphon.errors import InvalidValue
+from antiphon.loading import load
 from antiphon.saving import check_writable, resumed, save
 
 NUMBERS = count(1)
@@ -110,9 +112,146 @@ def test_a_resumed_conversation_goes_on_after_what_was_said(
         "system: You speak Latin.  [talk/system-1]",
         "user: One.  [talk/turns@1/question]",
         "assistant: You said: One.  [talk/turns@1/answer · echo]",
-        "You: assistant: You said: Two.  [talk/turns@1/answer · echo]",
+        "You: assistant: You said: Two.  [talk/turns@2/answer · echo]",
         "You: ",
     ]
+
+
+def test_a_conversation_that_has_ended_begins_anew_after_what_was_said(
+    module: Write, typing: Callable[..., None], tmp_path: Path
+) -> None:
+    name = module(
+        PROGRAM + "\nonce = LinearTemplate([SystemTemplate('Be brief.'), UserTemplate(), AssistantTemplate('Well.')])\n"
+    )
+    for said in ("One.", "Two."):
+        typing(said)
+        resume = ["--resume", "s.json"] if said == "Two." else []
+        assert main(["run", f"{name}:once", "--save", "s.json", *resume]) == 0
+
+    session = saved(tmp_path / "s.json")
+    assert [message.content for message in session.messages] == ["Be brief.", "One.", "Well.", "Two.", "Well."]
+    assert session.progress is None
+
+
+INTERRUPTED = """
+from antiphon import Tool, ToolCall, ToolingTemplate, Reply
+
+
+class Busy(Model):
+    name = "busy"
+    asked = 0
+    stops = ()
+
+    def _send(self, session):
+        Busy.asked += 1
+        if Busy.asked in Busy.stops:
+            raise KeyboardInterrupt
+        calls = [ToolCall(id="1", name="ask_back", arguments={"request": "Which?"})]
+        return Reply("I ask.", tool_calls=calls) if session.last.content == "Tea." else f"{session.last.content}!"
+
+
+asking = LinearTemplate([AssistantTemplate("Which?"), UserTemplate(description="Which")])
+desk = ToolingTemplate([Tool.from_template("ask_back", "Asks the user.", asking)], model=Busy(), template_id="desk")
+shop = LinearTemplate([LoopTemplate([UserTemplate(description="You"), desk], template_id="turns")], template_id="shop")
+"""
+
+
+class Interrupting(io.StringIO):
+    """A terminal at which Ctrl+C is pressed after some lines."""
+
+    def readline(self, *_size: Any) -> str:
+        line = super().readline()
+        if not line:
+            raise KeyboardInterrupt
+        return line
+
+
+def test_a_conversation_goes_on_in_the_middle_of_a_tool(
+    module: Write,
+    typing: Callable[..., None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = ["run", f"{module(PROGRAM + INTERRUPTED)}:shop", "--save", "s.json"]
+    monkeypatch.setattr("sys.stdin", Interrupting("Hello.\nTea.\n"))
+    assert main(run) == 130
+    assert saved(tmp_path / "s.json").waiting_for == "Which"
+    capsys.readouterr()
+
+    typing("Green.")
+    assert main([*run, "--resume", "s.json"]) == 0
+
+    out = capsys.readouterr().out.splitlines()
+    assert out[:4] == [
+        "user: Hello.  [shop/turns@1/user-1]",
+        "assistant: Hello.!  [shop/turns@1/desk · busy]",
+        "user: Tea.  [shop/turns@2/user-1]",
+        'assistant: I ask. ask_back(request="Which?")  [shop/turns@2/desk · busy]',
+    ]
+    assert [line.rpartition("  [")[0] for line in out[4:]] == ["Which: tool ask_back: Green.", "assistant: Green.!", ""]
+    assert [message.content for message in saved(tmp_path / "s.json").messages][-2:] == ["Green.", "Green.!"]
+
+
+def test_what_the_user_said_before_an_interrupt_is_not_asked_again(
+    module: Write, typing: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = module(PROGRAM + INTERRUPTED + "\nBusy.stops = (2,)\n")
+    typing("Hello.", "Bye.")
+    assert main(["run", f"{name}:shop", "--save", "s.json"]) == 130
+    assert [message.content for message in saved(tmp_path / "s.json").messages] == ["Hello.", "Hello.!", "Bye."]
+    capsys.readouterr()
+
+    typing()
+    assert main(["run", f"{name}:shop", "--resume", "s.json", "--save", "s.json"]) == 0
+
+    assert [message.content for message in saved(tmp_path / "s.json").messages] == [
+        *("Hello.", "Hello.!"),
+        *("Bye.", "Bye.!"),
+    ]
+    assert [line.partition("  [")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "user: Hello.",
+        "assistant: Hello.!",
+        "user: Bye.",
+        "assistant: Bye.!",
+        "You: ",
+    ]
+
+
+def test_a_conversation_of_the_terminal_goes_on_in_a_program(
+    program: str, typing: Callable[..., None], tmp_path: Path
+) -> None:
+    typing("One.")
+    main(["run", f"{program}:tree", "--save", "s.json"])
+    session = saved(tmp_path / "s.json")
+    assert session.waiting_for == "You"
+
+    Runner("test:unused", template=load(f"{program}:tree")).advance(session, "Two.")
+
+    assert [message.content for message in session.messages][3:] == ["Two.", "You said: Two."]
+
+
+def test_a_template_that_has_changed_begins_anew(
+    module: Write, typing: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typing("One.")
+    main(["run", f"{module(PROGRAM)}:tree", "--save", "s.json"])
+    capsys.readouterr()
+    typing("Two.")
+
+    name = module(PROGRAM.replace("You speak", "You whisper in"))
+    assert main(["run", f"{name}:tree", "--resume", "s.json", "--save", "s.json"]) == 0
+
+    assert [message.content for message in saved(tmp_path / "s.json").messages] == [
+        *("You speak English.", "One.", "You said: One."),
+        *("You whisper in English.", "Two.", "You said: Two."),
+    ]
+    assert capsys.readouterr().err == (
+        "antiphon: warning: the template has changed, and begins anew after what was said\n"
+        "  expected: message 0: system says 'You speak English.' at 'talk/system-1'\n"
+        "  found:    system says 'You whisper in English.' at 'talk/system-1'\n"
+        "antiphon: saved as s.json\n"
+    )
 
 
 def test_a_conversation_that_was_saved_long_ago_is_loaded_and_saved_as_it_was(
