@@ -44,6 +44,7 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "path": (PurePath, str, Path),
     "float": (float, str, float),
 }
+_CONTAINERS: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 _NAMES: dict[type, str] = {kind: name for name, (kind, _, _) in _KINDS.items()} | {type(Path()): "path"}
 
 
@@ -102,13 +103,11 @@ def from_json(plain: Any) -> Any:
         raise ValueError(f"that is no {name}: {value!r}") from error
 
 
-def _made(name: object, value: Any) -> Any:
-    match name:
-        case "dict":
-            return {from_json(key): from_json(item) for key, item in value}
-        case "tuple" | "set" | "frozenset":
-            made: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
-            return made[name](map(from_json, value))
+def _made(name: Any, value: Any) -> Any:
+    if name == "dict":
+        return {from_json(key): from_json(item) for key, item in value}
+    if name in _CONTAINERS:
+        return _CONTAINERS[name](map(from_json, value))
     if name not in _KINDS:
         raise ValueError(f"{_MARK} names a kind of value that this version does not know: {name!r}")
     return _KINDS[name][2](value)

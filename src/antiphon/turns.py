@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -26,7 +26,8 @@ _Effects: TypeAlias = Generator[Effect, Any, Any]
 def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
     """A script whose effects are answered by what they were answered before; yields what is new."""
     is_outermost = run.path is None
-    resume, value = script.send, None
+    resume: Callable[[Any], Message | Event | Effect] = script.send
+    value: Any = None
     try:
         while True:
             try:

@@ -59,7 +59,8 @@ from antiphon import (
     connect,
     observing,
 )
-from antiphon.errors import MessageLimitExceeded, RateLimitError
+from antiphon.effects import Effect
+from antiphon.errors import MessageLimitExceeded, RateLimitError, SavedByNewerVersion, TreeChanged
 from antiphon.texts import Content, Environment, JinjaText, environment
 
 
@@ -105,6 +106,22 @@ class Twice(Template):
         assert_type(message, Message)
         yield message
         return session
+
+
+class Draw(Effect):
+    """An effect of one's own says what it is about."""
+
+    def asked(self) -> str:
+        """Lots."""
+        return "lots"
+
+    def perform(self) -> int:
+        """Draw."""
+        return 4
+
+    async def aperform(self) -> int:
+        """Draw."""
+        return 4
 
 
 class Watching(Observer):
@@ -168,6 +185,13 @@ def runners(runner: Runner, template: Template, session: Session, interface: Use
     assert_type(runner.stream(session), Generator[Message | Event, None, Session])
     assert_type(runner.astream(session), AsyncGenerator[Message | Event])
     print([message.content for message in runner.iter(session)])
+    assert_type(runner.advance(session), Session)
+    assert_type(runner.advance(session, "Hello", template=template, max_messages=3), Session)
+    runner.advance(session, 1)  # type: ignore[arg-type]
+    streamed = runner.stream_advance(session, "Hello", template=template, max_messages=3)
+    assert_type(streamed, Generator[Message | Event, None, Session])
+    held = runner.hold(session, template=template, max_messages=3)
+    assert_type(held, Generator[Message | Event, None, Session])
     assert_type(runner.fork("openai:x"), Runner)
     assert_type(runner.model, Model)
     runner.model = Echo()
@@ -178,6 +202,9 @@ async def awaited(runner: Runner, template: Template, model: Model, session: Ses
     """What is the same without blocking the event loop."""
     assert_type(await runner.arun(session), Session)
     assert_type(await model.asend(session), Message)
+    assert_type(await runner.aadvance(session, "Hello", template=template, max_messages=3), Session)
+    async for step in runner.astream_advance(session, "Hello", template=template, max_messages=3):
+        assert_type(step, Message | Event)
     async for message in runner.aiter(session):
         assert_type(message, Message)
     async for step in runner.astream(session):
@@ -194,6 +221,13 @@ def sessions(session: Session, trace: Trace) -> None:
 
     assert_type(session.messages, list[Message])
     assert_type(session.metadata, dict[str, Any])
+    assert_type(session.metadata_as(Usage), Usage)
+    session.metadata.update(session.metadata_as(Usage))
+    assert_type(session.waiting_for, str | None)
+    assert_type(session.model_dump_json(indent=2), str)
+    assert_type(Session.model_validate_json("{}"), Session)
+    session.model_dump_json(1)  # type: ignore[call-arg]
+    Session(message=[])  # type: ignore[call-arg]
     assert_type(session.last, Message)
     assert_type(session.get_last_message(), Message)
     assert_type(session.last.role, Role)
@@ -377,7 +411,11 @@ def observers() -> None:
         assert_type(watching, Watching)
 
 
-def errors(limit: MessageLimitExceeded, rate: RateLimitError) -> None:
+def errors(limit: MessageLimitExceeded, rate: RateLimitError, changed: TreeChanged, newer: SavedByNewerVersion) -> None:
     """Errors carry data."""
     assert_type(limit.max_messages, int)
     assert_type(rate.retry_after, float | None)
+    assert_type(changed.expected, str)
+    assert_type(changed.found, str)
+    assert_type(changed.template_path, str | None)
+    assert_type(newer.version, str)
