@@ -84,7 +84,9 @@ class ConversationSections(Feature):
 
     @hookimpl
     def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:
-        """Keep where a subroutine has begun, in case that the test fails."""
+        """Keep where a subroutine has begun, in case that the test fails; one of an earlier turn is known already."""
+        if event.parent.run.is_again:
+            return
         from pytest_templates.reporting.transcript import SubroutineBegun
 
         _keep(attempt, SubroutineBegun(event.parent.picture()))
@@ -92,6 +94,8 @@ class ConversationSections(Feature):
     @hookimpl
     def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
         """Keep where it has ended."""
+        if event.parent.run.is_again:
+            return
         from pytest_templates.reporting.transcript import SubroutineEnded
 
         child = None if event.child is None else event.child.picture()

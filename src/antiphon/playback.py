@@ -363,6 +363,11 @@ class Strand:
         return Strand(self.playback, branch)
 
     @property
+    def is_new(self) -> bool:
+        """Whether what happens has not happened in an earlier turn."""
+        return self.playback.is_new
+
+    @property
     def is_keeping(self) -> bool:
         """Whether what is asked for is kept: the run is not being left, and no effect of which it is a part goes on."""
         return not (self._is_performing or self._is_left)

@@ -381,6 +381,11 @@ class Run:
             return self.template.template_id
         return _ITERATION.sub("", self.path or "")
 
+    @property
+    def is_again(self) -> bool:
+        """Whether what happens has happened in an earlier turn of the conversation."""
+        return self.strand is not None and not self.strand.is_new
+
     def asking(self, model: object, chosen_by: ChosenBy, request: Request) -> Question:
         """Put a question to a model in a ``with``: whose choice it was, and what is asked for beside the messages."""
         return Question(self, model, chosen_by, request)

@@ -41,7 +41,7 @@ def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
                     value = yield from _performed(step, run, strand)
                 elif is_outermost and isinstance(step, Message) and strand.playback.is_repeated(step):
                     _take_back(step, run)
-                elif strand.playback.is_new or not is_outermost:
+                elif strand.is_new or not is_outermost:
                     yield step
                 elif isinstance(step, Message):
                     run.said(step)
