@@ -28,6 +28,12 @@ class Place(Protocol):
         ...
 
 
+class Counting(Protocol):
+    """A run: how many messages it has added."""
+
+    added: int
+
+
 class Root(Protocol):
     """The outermost session of a run."""
 
@@ -38,11 +44,14 @@ class Root(Protocol):
         """Its messages."""
         ...
 
+    @property
+    def run(self) -> Counting:
+        """The whole run."""
+        ...
+
 
 class Running(Protocol):
-    """A run."""
-
-    added: int
+    """A run, or a part of it."""
 
     @property
     def root(self) -> Root:
@@ -94,6 +103,7 @@ class Playback:
         was: How far the conversation had come.
         asks: Whether the user interface is asked where there is no answer.
         is_new: Whether what is said now was not said in an earlier turn.
+        answered: What has answered that for which the conversation waited; ``None`` as long as nothing has.
         waiting: What the user is needed for; ``None`` as long as nobody is.
         left: The messages and the metadata as they were then, and how many messages had been added.
     """
@@ -109,7 +119,7 @@ class Playback:
             self._left.setdefault(done.path, deque()).append(done)
         self._performed: list[Performed] = []
         self._failed: dict[int, list[BaseException]] = {}
-        self._answered = None if progress.answered is None else progress.performed[progress.answered]
+        self.answered = None if progress.answered is None else progress.performed[progress.answered]
         self._left_by: BaseException | None = None
         self._instructions = {_key(message) for message in progress.messages if message.role == "system"}
         self.asks = asks
@@ -126,6 +136,11 @@ class Playback:
     def has_performed(self) -> bool:
         """Whether something was performed that is to be kept."""
         return bool(self._performed)
+
+    def has_kept(self, branch: str) -> bool:
+        """Whether answers are left of templates below a path, which have run in an earlier turn."""
+        began_anew = self.was.is_broken_off and self.was.waiting is None
+        return not began_anew and any(path.startswith(f"{branch}/") for path in self._left)
 
     def next_of(self, path: str, branch: str, found: Performed, sent: History | None = None) -> Performed | None:
         """The answer that an effect had; ``None`` where it is to be performed.
@@ -150,7 +165,7 @@ class Playback:
         left.popleft()
         if not left:
             del self._left[path]
-        if done is self._answered:
+        if done is self.answered:
             self.is_new = True
         return done
 
@@ -183,8 +198,8 @@ class Playback:
         if default is not None and not answer.strip():
             answer = default
         self.is_new = True
-        self._answered = found.model_copy(update={"answer": answer})
-        self.keep(self._answered)
+        self.answered = found.model_copy(update={"answer": answer})
+        self.keep(self.answered)
         return answer
 
     def _awaits(self, path: str, found: Performed) -> bool:
@@ -216,7 +231,7 @@ class Playback:
         """Take note of what the user is needed for, and how everything is then."""
         messages = run.root.history
         messages.digest()
-        self.waiting, self.left = waiting, (messages.copied(), dict(run.root.metadata), run.added)
+        self.waiting, self.left = waiting, (messages.copied(), dict(run.root.metadata), run.root.run.added)
         self._left_by = error
 
     def progress(self, waiting: Waiting | None, added: int = 0) -> Progress:
@@ -229,7 +244,7 @@ class Playback:
         was = self.was
         performed = (*was.performed, *self._performed)
         if waiting is None or self.left is None:
-            answered = next((place for place, done in enumerate(performed) if done is self._answered), None)
+            answered = next((place for place, done in enumerate(performed) if done is self.answered), None)
             update = {"performed": performed, "is_broken_off": True, "answered": answered}
             return was.model_copy(update={**update, "added": added, "waiting": None} if self.asks else update)
         return was.model_copy(
@@ -355,6 +370,8 @@ class Strand:
         self.playback = playback
         self.needed: UserNeeded | None = None
         self._branch = branch
+        self._is_begun = False
+        self._is_live = not (branch and playback.has_kept(branch))
         self._is_performing = False
         self._is_left = False
 
@@ -365,7 +382,12 @@ class Strand:
     @property
     def is_new(self) -> bool:
         """Whether what happens has not happened in an earlier turn."""
-        return self.playback.is_new
+        return self.playback.is_new and (self._is_live or self.playback.asks)
+
+    def begin(self) -> bool:
+        """Take note that its script begins; returns whether it does for the first time, and not one within it."""
+        is_first, self._is_begun = not self._is_begun, True
+        return is_first
 
     @property
     def is_keeping(self) -> bool:
@@ -380,7 +402,7 @@ class Strand:
     @contextmanager
     def performing(self) -> Iterator[None]:
         """Perform an effect in a ``with``: calls of models are parts of it; what interrupts it leaves the run."""
-        self._is_performing = True
+        self._is_performing = self._is_live = True
         try:
             yield
         except Exception:
@@ -400,7 +422,7 @@ class Strand:
         """
         if self.needed is not None:
             raise self.needed
-        done = self.playback.next_of(found.path, self._branch, found)
+        done = self.next_of(found)
         if done is not None:
             if done.error is not None:
                 raise done.error.made()
@@ -408,16 +430,20 @@ class Strand:
         if self.playback.asks:
             return None
         try:
-            return self.playback.said_by_user(found.path, self._branch, found, default, run.root.history)
+            answer = self.playback.said_by_user(found.path, self._branch, found, default, run.root.history)
         except UserNeeded as needed:
             self.needed, self._is_left = needed, True
             if self.playback.left is None:
                 self.playback.leave(needed.waiting, run, needed)
             raise
+        self._is_live = True
+        return answer
 
     def next_of(self, found: Performed, sent: History | None = None) -> Performed | None:
         """The answer that an effect had; ``None`` where it is to be performed: see ``Playback.next_of``."""
-        return self.playback.next_of(found.path, self._branch, found, sent)
+        done = self.playback.next_of(found.path, self._branch, found, sent)
+        self._is_live = self._is_live or (done is not None and done is self.playback.answered)
+        return done
 
     def answer_again(
         self,

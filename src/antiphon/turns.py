@@ -25,7 +25,7 @@ _Effects: TypeAlias = Generator[Effect, Any, Any]
 
 def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
     """A script whose effects are answered by what they were answered before; yields what is new."""
-    is_outermost = run.path is None
+    is_outermost = strand.begin()
     resume: Callable[[Any], Message | Event | Effect] = script.send
     value: Any = None
     try:
@@ -41,11 +41,11 @@ def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
                     value = yield from _performed(step, run, strand)
                 elif is_outermost and isinstance(step, Message) and strand.playback.is_repeated(step):
                     _take_back(step, run)
-                elif strand.is_new or not is_outermost:
+                elif strand.is_new or not (is_outermost and isinstance(step, Message | Event)):
                     yield step
                 elif isinstance(step, Message):
                     run.said(step)
-                    strand.playback.heard(run.added)
+                    strand.playback.heard(run.root.run.added)
             except GeneratorExit:
                 raise
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
@@ -261,7 +261,7 @@ class Turn:
         self._run = run
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        needed = self._strand.needed
+        needed = error if isinstance(error, UserNeeded) else self._strand.needed
         is_waiting = needed is not None and (error is None or error is needed)
         if error is None and not is_waiting:
             try:

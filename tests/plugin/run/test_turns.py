@@ -13,7 +13,7 @@ def note(session):
 research = LinearTemplate([UserTemplate("Research."), AssistantTemplate(template_id="found")])
 answer = AssistantTemplate(template_id="answer", after_transform=note)
 turns = LoopTemplate([UserTemplate(description="You"), answer], exit_loop_count=2)
-chat = LinearTemplate([SystemTemplate("Be brief."), SubroutineTemplate(research, "research"), turns], template_id="chat")
+chat = LinearTemplate([SystemTemplate("Be brief."), SubroutineTemplate(research, "research"), turns])
 
 
 def hold(model, user):
@@ -87,7 +87,8 @@ class Keeping(antiphon.Observer):
 
 begun = []
 found = AssistantTemplate(template_id="found", before_transform=spoil)
-chat = LinearTemplate([SystemTemplate("Hi"), SubroutineTemplate(found, "research", InheritSystemStrategy()), UserTemplate(), UserTemplate()])
+research = SubroutineTemplate(found, "research", InheritSystemStrategy())
+chat = LinearTemplate([SystemTemplate("Hi"), research, UserTemplate(), UserTemplate()])
 
 
 def test_it(scripted_model):
