@@ -20,7 +20,7 @@ from uuid import UUID
 from pydantic import GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import core_schema
 
-from antiphon.errors import InvalidValue
+from antiphon.errors import AntiphonError, InvalidValue
 
 T = TypeVar("T", bound=type[Any])
 Place: TypeAlias = tuple[object, ...]
@@ -88,7 +88,7 @@ def from_json(plain: Any) -> Any:
     """The value of which ``as_json`` has made this.
 
     Raises:
-        ValueError: Nothing of this form was made by it.
+        InvalidValue: Nothing of this form was made by it.
     """
     if isinstance(plain, list):
         return [from_json(item) for item in plain]
@@ -99,8 +99,10 @@ def from_json(plain: Any) -> Any:
     name, value = plain[_MARK], plain.get("value")
     try:
         return _made(name, value)
-    except (TypeError, ArithmeticError, AttributeError) as error:
-        raise ValueError(f"that is no {name}: {value!r}") from error
+    except AntiphonError:
+        raise
+    except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
+        raise InvalidValue(f"that is no {name}: {value!r}") from error
 
 
 def _made(name: Any, value: Any) -> Any:
@@ -109,7 +111,7 @@ def _made(name: Any, value: Any) -> Any:
     if name in _CONTAINERS:
         return _CONTAINERS[name](map(from_json, value))
     if name not in _KINDS:
-        raise ValueError(f"{_MARK} names a kind of value that this version does not know: {name!r}")
+        raise InvalidValue(f"{_MARK} names a kind of value that this version does not know: {name!r}")
     return _KINDS[name][2](value)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import core_schema
 
+from antiphon.attachments import Attachment
 from antiphon.errors import AntiphonError, InvalidValue
 from antiphon.json_values import as_json, as_text, from_json
 from antiphon.messages import Message, Reply, Usage
@@ -23,6 +24,7 @@ from antiphon.trace import ChosenBy, ModelCall
 _VALUE = ConfigDict(frozen=True, extra="forbid")
 _NOTHING: Any = Field(default=None, exclude_if=lambda value: value is None)
 _NO_TEXT: Any = Field(default="", exclude_if=lambda value: value == "")
+_NO: Any = Field(default=False, exclude_if=lambda value: not value)
 _NONE: Any = Field(default=(), exclude_if=lambda value: not value)
 
 _LONGEST_EXCERPT: Final = 100
@@ -204,6 +206,28 @@ def _with(beyond: Mapping[str, Any] | None, plain: Reply) -> Reply | None:
     return plain.model_copy(update={name: getattr(differing, name) for name in beyond})
 
 
+class KeptTool(BaseModel):
+    """A run of a tool.
+
+    Attributes:
+        call: A digest of what the model asked for.
+        text: What the model was told.
+        seconds: How long it took.
+        attachments: What was attached to that.
+        error: What it raised.
+        is_farewell: Whether it ended the conversation with the text.
+    """
+
+    model_config = _VALUE
+
+    call: str
+    text: str
+    seconds: float
+    attachments: tuple[Attachment, ...] = _NONE
+    error: KeptError | None = _NOTHING
+    is_farewell: bool = _NO
+
+
 class Performed(BaseModel):
     """An effect that was performed.
 
@@ -212,8 +236,9 @@ class Performed(BaseModel):
         path: The path of the template that asked for it.
         asked: The beginning of what was asked for, for people.
         digest: A digest of all that was asked for.
-        answer: The answer, as JSON; that of a model is ``message``.
+        answer: The answer, as JSON; that of a model is ``message``, that of tools ``tools``.
         message: The answer of a model.
+        tools: The runs of tools.
         error: What it failed with.
         calls: The calls of models that it made.
     """
@@ -226,6 +251,7 @@ class Performed(BaseModel):
     digest: str = _NO_TEXT
     answer: Any = _NOTHING
     message: Message | None = _NOTHING
+    tools: tuple[KeptTool, ...] = _NONE
     error: KeptError | None = _NOTHING
     calls: tuple[KeptCall, ...] = _NONE
 
@@ -267,7 +293,7 @@ class Progress(BaseModel):
     metadata: dict[str, Any] = Field(default_factory=dict)
     performed: tuple[Performed, ...] = ()
     waiting: Waiting | None = _NOTHING
-    is_broken_off: bool = Field(default=False, exclude_if=lambda value: not value)
+    is_broken_off: bool = _NO
     answered: int | None = _NOTHING
     added: int = Field(default=0, exclude_if=lambda value: not value)
     said: str = ""
@@ -296,7 +322,10 @@ class Progress(BaseModel):
             return cls.model_validate(plain)
         performed = [_read(one, messages) for one in _listed(plain, "performed")]
         began = [_message_at(one, messages) for one in _listed(plain, "messages")]
-        return cls.model_validate_json(json.dumps({**plain, "performed": performed, "messages": began}))
+        progress = cls.model_validate_json(json.dumps({**plain, "performed": performed, "messages": began}))
+        if progress.answered is not None and not 0 <= progress.answered < len(performed):
+            raise ValueError(f"nothing was performed in place {progress.answered}")
+        return progress
 
 
 def _pairs(values: Sequence[Any], written: Sequence[Any]) -> Iterable[tuple[Any, Any]]:

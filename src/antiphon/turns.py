@@ -14,19 +14,19 @@ from antiphon.json_values import as_json, from_json
 from antiphon.messages import Message
 from antiphon.model import models_within
 from antiphon.playback import Playback, Strand, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
-from antiphon.progress import KeptCall, KeptError, Performed, Progress, Waiting, digest_of, excerpt
+from antiphon.progress import KeptCall, KeptError, KeptTool, Performed, Progress, Waiting, digest_of, excerpt
 from antiphon.session import Run, Session, begun
 from antiphon.tools import Farewell
 from antiphon.trace import ModelCall, Trace
 
-_Steps: TypeAlias = Generator[Message | Event | Effect, Any, Session]
+_Steps: TypeAlias = Generator[Any, Any, Session]
 _Effects: TypeAlias = Generator[Effect, Any, Any]
 
 
 def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
     """A script whose effects are answered by what they were answered before; yields what is new."""
     is_outermost = strand.begin()
-    resume: Callable[[Any], Message | Event | Effect] = script.send
+    resume: Callable[[Any], Any] = script.send
     value: Any = None
     try:
         while True:
@@ -162,8 +162,8 @@ def _tools_run(effect: RunTools, path: str, run: Run, strand: Strand) -> Generat
     found = Performed(kind="tool", path=path, asked=first.call.name)
     waiting = [one.job for one in effect.tools]
     while not first.is_done and (done := strand.next_of(found)) is not None:
-        for kept in done.answer:
-            job = next((one for one in waiting if _identity(one) == kept["call"]), None)
+        for kept in done.tools:
+            job = next((one for one in waiting if _identity(one) == kept.call), None)
             if job is None:
                 raise strand.playback.changed(done, found)
             waiting.remove(job)
@@ -179,8 +179,8 @@ def _tools_run(effect: RunTools, path: str, run: Run, strand: Strand) -> Generat
     finally:
         jobs = [one.job for one in left if one.job.is_done]
         if jobs:
-            kept_jobs, names = [_kept(job) for job in jobs], ", ".join(job.call.name for job in jobs)
-            update = {"asked": names, "answer": kept_jobs, "calls": _kept_calls(before, run)}
+            names, kept_jobs = ", ".join(job.call.name for job in jobs), tuple(map(_kept, jobs))
+            update = {"asked": names, "tools": kept_jobs, "calls": _kept_calls(before, run)}
             errors = [job.error for job in jobs if job.error is not None]
             strand.playback.keep(found.model_copy(update=update), *errors)
 
@@ -189,25 +189,23 @@ def _identity(job: ToolJob) -> str:
     return digest_of([job.call.id, job.call.name, job.call.arguments])
 
 
-def _kept(job: ToolJob) -> dict[str, Any]:
-    """What is kept of a tool's run: what the model was told."""
-    kept: dict[str, Any] = {"call": _identity(job), "text": job.told(), "seconds": job.seconds}
-    if job.attachments:
-        kept["attachments"] = as_json(list(job.attachments))
-    if job.error is not None:
-        kept["error"] = KeptError.of(job.error).model_dump(mode="json")
-    if isinstance(job.result, Farewell):
-        kept["is_farewell"] = True
-    return kept
+def _kept(job: ToolJob) -> KeptTool:
+    return KeptTool(
+        call=_identity(job),
+        text=job.told(),
+        seconds=job.seconds,
+        attachments=job.attachments,
+        error=None if job.error is None else KeptError.of(job.error),
+        is_farewell=isinstance(job.result, Farewell),
+    )
 
 
-def _restore(job: ToolJob, kept: dict[str, Any]) -> None:
+def _restore(job: ToolJob, kept: KeptTool) -> None:
     job.is_begun = job.is_done = job.is_told = job.is_kept = True
-    job.text, job.seconds = kept["text"], kept["seconds"]
-    job.attachments = tuple(from_json(kept.get("attachments", [])))
-    if "error" in kept:
-        job.error = KeptError.model_validate(kept["error"]).made()
-    elif kept.get("is_farewell"):
+    job.text, job.seconds, job.attachments = kept.text, kept.seconds, kept.attachments
+    if kept.error is not None:
+        job.error = kept.error.made()
+    elif kept.is_farewell:
         job.result = Farewell(job.text)
 
 
