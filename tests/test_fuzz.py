@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from itertools import count
 from pathlib import Path
 from time import process_time
@@ -18,7 +19,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon import LinearTemplate, Message, Model, Runner, Session, SystemTemplate
+from antiphon import (
+    LinearTemplate,
+    LoopTemplate,
+    Message,
+    Model,
+    Reply,
+    Runner,
+    Session,
+    SystemTemplate,
+    ToolCall,
+    ToolingTemplate,
+    Usage,
+    UserTemplate,
+)
 from antiphon.errors import AntiphonError
 from antiphon.saving import resumed, save
 from antiphon.texts import DEFAULT
@@ -213,6 +227,38 @@ def sessions() -> Iterator[str]:
         messages=[message, message], metadata={"name": "Ada", "nested": {"deep": [1, None, True]}}
     ).model_dump_json()
     yield from files("fixtures/conversations/*.json")
+
+
+class Patient(Model):
+    """Asks for a tool, and tells what it said."""
+
+    def _send(self, session: Session) -> Reply:
+        if session.last.role == "tool":
+            return Reply("Well.", usage=Usage(input_tokens=3))
+        return Reply("", tool_calls=[ToolCall(id="1", name="look", arguments={"at": (1, 2)})])
+
+
+def look(at: list[int]) -> str:
+    """Looks at something."""
+    return str(at)
+
+
+CHAT = LinearTemplate([UserTemplate(), ToolingTemplate([look]), LoopTemplate([UserTemplate(description="You")])])
+
+
+def waiting_sessions() -> Iterator[str]:
+    session = Session(metadata={"due": date(2026, 3, 1)})
+    for answer in (None, "Hello.", "Well?"):
+        yield Runner(Patient(), template=CHAT).advance(session, answer).model_dump_json(indent=1)
+
+
+@given(content=damaged(list(waiting_sessions())))
+def test_sessions_that_wait(file: Path, content: str) -> None:
+    def go_on(path: Path) -> None:
+        session = resumed(path)
+        Runner(Patient(), template=CHAT).advance(session, None if session.waiting_for is None else "Hm.")
+
+    check(file, content, go_on)
 
 
 @given(content=damaged(list(sessions())))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from antiphon import (
     AssistantTemplate,
     CommandLineRunner,
     EndTemplate,
+    Event,
     LinearTemplate,
     LoopTemplate,
     Message,
@@ -33,6 +35,7 @@ from antiphon import (
     ToolCall,
     ToolingTemplate,
     UpdateMetadata,
+    UserInterface,
     UserTemplate,
     observing,
 )
@@ -311,6 +314,74 @@ def test_leaving_a_stream_breaks_the_turn_off(answering, contents):
     assert contents(session) == []
     assert contents(runner.advance(loaded(session))) == ["Hello", "One.", "Two."]
     assert len(model.heard) == 2
+
+
+# Conversations that are held, and broken off
+
+
+class Leaving(Exception):
+    """The user leaves."""
+
+
+class Typing(UserInterface):
+    """A user who types these lines, and leaves."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = iter(lines)
+
+    def ask(self, session: Session, description: str | None, default: str | None) -> str:
+        for line in self.lines:
+            return line
+        raise Leaving
+
+
+def said_by(steps: Iterable[Message | Event]) -> list[str]:
+    said = []
+    with suppress(Leaving):
+        for step in steps:
+            said += [step.content] if isinstance(step, Message) else []
+    return said
+
+
+def test_a_conversation_that_the_user_leaves_goes_on_there(answering, contents):
+    model, session = answering("One.", "Two."), Session()
+    assert said_by(Runner(model, Typing("First?"), chat()).hold(session)) == ["Be brief.", "First?", "One."]
+    assert (contents(session), session.waiting_for) == (["Be brief.", "First?", "One."], "Question")
+
+    session = loaded(session)
+    assert said_by(Runner(model, Typing("Second?"), chat()).hold(session)) == ["Second?", "Two."]
+    assert (contents(session)[3:], session.progress) == (["Second?", "Two."], None)
+
+
+def test_a_conversation_goes_on_by_turns_and_at_a_user_interface(answering, contents):
+    model, session = answering("One.", "Two."), Session()
+    said_by(Runner(model, Typing(), chat()).hold(session))
+
+    session = Runner(model, template=chat()).advance(loaded(session), "First?")
+    assert said_by(Runner(model, Typing("Second?"), chat()).hold(loaded(session))) == ["Second?", "Two."]
+
+
+@pytest.mark.parametrize("closed_after", [1, 2, 3, 4])
+def test_a_conversation_that_is_held_may_be_closed_anywhere(answering, contents, closed_after):
+    model, session = answering("Yes."), Session()
+    with closing(Runner(model, Typing("First?", "Second?"), chat()).hold(session)) as steps:
+        before = said_by(islice(steps, closed_after))
+    assert contents(session) == before
+
+    left = ["First?", "Second?"][sum(text.endswith("?") for text in before) :]
+    after = said_by(Runner(model, Typing(*left)).hold(loaded(session), template=chat()))
+    assert before + after == ["Be brief.", "First?", "Yes.", "Second?", "Yes."]
+
+
+def test_an_error_breaks_a_conversation_off_where_it_came(answering, contents):
+    model, session = answering("One.", ServerError("down"), "Two."), Session()
+    with pytest.raises(ServerError):
+        list(Runner(model, Typing("First?", "Second?"), chat()).hold(session))
+    assert contents(session) == ["Be brief.", "First?", "One.", "Second?"]
+
+    session = Runner(model, template=chat()).advance(loaded(session))
+    assert contents(session)[3:] == ["Second?", "Two."]
+    assert len(model.heard) == 3
 
 
 # What comes once
