@@ -156,7 +156,9 @@ class Playback:
         """
         left = self._left.get(path)
         if left is None:
-            self.check_played(branch, found)
+            self._check_played(branch, found)
+            if found.kind != "user":
+                self._check_answered(branch, found)
             return None
         done = left[0]
         is_same = done.kind == found.kind and (found.kind == "tool" or done.digest == found.digest)
@@ -169,12 +171,24 @@ class Playback:
             self.is_new = True
         return done
 
-    def check_played(self, branch: str = "", found: Performed | None = None) -> None:
-        """Make sure that all answers were played that come before what was not asked for yet.
+    def check_end(self) -> None:
+        """Make sure that all answers were played, when the tree has come to its end.
 
         Raises:
-            TreeChanged: The tree did not ask for one of them.
+            TreeChanged: The tree did not ask for one of them, or not for what it waited for.
         """
+        self._check_played("", None)
+        self._check_answered("", None)
+
+    def _check_answered(self, branch: str, found: Performed | None) -> None:
+        """Make sure that what the conversation waits for was asked before anything else is done, or it ends."""
+        waiting = self.was.waiting
+        if self.is_new or self.asks or waiting is None:
+            return
+        if not branch or f"{waiting.path}/".startswith(f"{branch}/"):
+            raise self.changed(asked_of_user(waiting.path, waiting.description), found)
+
+    def _check_played(self, branch: str, found: Performed | None) -> None:
         if not self._left:
             return
         inside = f"{branch}/" if branch else ""
@@ -207,13 +221,8 @@ class Playback:
         return waiting is not None and (waiting.path, waiting.description) == (path, found.asked or None)
 
     def _check_awaited(self, path: str, branch: str, found: Performed, root: History) -> None:
-        waiting = self.was.waiting
-        if waiting is None:
-            return
         if not self._awaits(path, found):
-            if not branch or f"{waiting.path}/".startswith(f"{branch}/"):
-                asked = waiting.description or ""
-                raise self.changed(Performed(kind="user", path=waiting.path, asked=asked), found)
+            self._check_answered(branch, found)
         elif root.digest() != self.was.said:
             raise self._said_otherwise(root, path)
 
@@ -271,7 +280,7 @@ class Playback:
 
     def is_repeated(self, message: Message) -> bool:
         """Whether a system message was said in an earlier conversation, word for word, after which this one began."""
-        return self.asks and message.role == "system" and _key(message) in self._instructions
+        return self.was.takes_back and message.role == "system" and _key(message) in self._instructions
 
     def _last_of(self, causes: set[int]) -> Performed | None:
         """The last effect of some template, where it failed with one of these."""
@@ -286,7 +295,7 @@ class Playback:
         """The error for a tree that asks for something else than it did."""
         if found is not None and expected.kind == found.kind == "model" and expected.path == found.path:
             place = None if sent is None else _first_difference(self._before, sent)
-            if sent is not None and place is not None:
+            if sent is not None and place is not None and place < min(len(sent), len(self._before)):
                 return self._said_otherwise(sent, found.path)
         path = expected.path if found is None else found.path
         return _tree_changed(_described(expected), "nothing more" if found is None else _described(found), path)

@@ -278,6 +278,7 @@ class Progress(BaseModel):
     Attributes:
         messages: The messages with which it began.
         metadata: The metadata with which it began, as JSON.
+        takes_back: Whether a system message is taken back that repeats one of these word for word.
         performed: What was performed since, in order.
         waiting: What it waits for, or waited for when it was broken off; ``None`` where it was broken off before that.
         is_broken_off: Whether it failed after ``waiting`` was answered, or at its beginning.
@@ -291,6 +292,7 @@ class Progress(BaseModel):
 
     messages: tuple[Message, ...] = ()
     metadata: dict[str, Any] = Field(default_factory=dict)
+    takes_back: bool = _NO
     performed: tuple[Performed, ...] = ()
     waiting: Waiting | None = _NOTHING
     is_broken_off: bool = _NO

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -234,7 +234,9 @@ class Turn:
         was = session.progress
         answer = begun_with(was, session.history, session.metadata, answer)
         self.is_due = asks or was is None or was.waiting is None or was.is_broken_off or answer is not None
-        self._playback = Playback(_beginning(session) if was is None else was, answer, session.messages, asks=asks)
+        self._playback = Playback(
+            _beginning(session, takes_back=asks) if was is None else was, answer, session.messages, asks=asks
+        )
         self._strand = Strand(self._playback)
         self._run: Run | None = None
 
@@ -248,7 +250,11 @@ class Turn:
         """The session as it was in the beginning, for a runner to begin a run of."""
         again = self.session.model_copy()
         progress = self._playback.was
-        values = {"messages": History(progress.messages), "metadata": from_json(progress.metadata), "progress": None}
+        values = {
+            "messages": History(_again(progress.messages)),
+            "metadata": from_json(progress.metadata),
+            "progress": None,
+        }
         vars(again).update(values)
         again.join(Run(_copied(getattr(self.session, "_earlier", Trace()))))
         return again
@@ -263,7 +269,7 @@ class Turn:
         is_waiting = needed is not None and (error is None or error is needed)
         if error is None and not is_waiting:
             try:
-                self._playback.check_played()
+                self._playback.check_end()
             except TreeChanged as changed:
                 self._break_off(changed)
                 raise
@@ -316,7 +322,7 @@ class Turn:
         session.join(Run(run.trace if adopting and run is not None else session.trace))
 
 
-def _beginning(session: Session) -> Progress:
+def _beginning(session: Session, *, takes_back: bool) -> Progress:
     """The progress of a conversation that begins now.
 
     Raises:
@@ -325,7 +331,12 @@ def _beginning(session: Session) -> Progress:
     metadata = as_json(session.metadata, "session.metadata")
     for place, message in enumerate(session.messages):
         as_json(message.metadata, f"session.messages[{place}].metadata")
-    return Progress(messages=tuple(session.messages), metadata=metadata)
+    return Progress(messages=_again(session.messages), metadata=metadata, takes_back=takes_back)
+
+
+def _again(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """The messages, sharing nothing that templates may change."""
+    return tuple([message.model_copy(deep=True) for message in messages])
 
 
 def _copied(trace: Trace) -> Trace:

@@ -703,6 +703,27 @@ def test_a_tree_that_has_changed_is_an_error_that_names_the_first_difference(
     assert len(model.heard) == 1
 
 
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        (EndTemplate(), "nothing more"),
+        (AssistantTemplate(), "a model is asked at 'talk/assistant-2', after 'Be brief.'"),
+        (ToolingTemplate([]), "a model is asked at 'talk/tooling-2', after 'Be brief.'"),
+    ],
+    ids=["end", "model", "tools"],
+)
+def test_nothing_is_asked_before_the_question_that_waits(turn, answering, more, found):
+    model = answering("Never said.")
+    session = turn(Runner(model, template=talk()), Session())
+
+    with pytest.raises(TreeChanged) as caught:
+        turn(Runner(model, template=talk(before=[more])), loaded(session), "First?")
+
+    assert caught.value.expected == "the user is asked at 'talk/turns@1/user-1': 'Question'"
+    assert caught.value.found == found
+    assert model.heard == []
+
+
 def test_a_text_that_is_another_each_time_is_named(answering):
     numbers = count()
     tree = LinearTemplate(
