@@ -21,7 +21,7 @@ from antiphon.json_values import as_json, as_text, from_json
 from antiphon.messages import Message, Reply, Usage
 from antiphon.trace import ChosenBy, ModelCall
 
-_VALUE = ConfigDict(frozen=True, extra="forbid")
+_VALUE = ConfigDict(frozen=True, extra="allow")  # what a newer version has saved is saved again
 _NOTHING: Any = Field(default=None, exclude_if=lambda value: value is None)
 _NO_TEXT: Any = Field(default="", exclude_if=lambda value: value == "")
 _NO: Any = Field(default=False, exclude_if=lambda value: not value)
@@ -342,7 +342,7 @@ def _listed(plain: Mapping[str, Any], name: str) -> list[Any]:
 def _read(done: Any, messages: Sequence[Message]) -> Any:
     if not isinstance(done, dict):
         return done
-    if isinstance(done.get("message"), int):
+    if "message" in done:
         return {**done, "message": _message_at(done["message"], messages)}
     if done.get("kind") == "user" and isinstance(done.get("answer"), int):
         return {**done, "answer": _message_at(done["answer"], messages)["content"]}
@@ -350,6 +350,8 @@ def _read(done: Any, messages: Sequence[Message]) -> Any:
 
 
 def _message_at(given: Any, messages: Sequence[Message]) -> Any:
+    if isinstance(given, dict):
+        return {name: value for name, value in given.items() if name in Message.model_fields}
     if not isinstance(given, int):
         return given
     if not 0 <= given < len(messages):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -751,6 +752,21 @@ def test_a_session_that_is_changed_while_it_waits_is_refused(turn, answering, ch
 
     with pytest.raises(InvalidValue, match=f"the {part} of the session were changed while it waited for 'Question'"):
         turn(runner, session, "First?")
+
+
+def test_what_a_newer_minor_version_has_saved_waits_on(answering, contents):
+    tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate(), UserTemplate(), AssistantTemplate()])
+    saved = json.loads(Runner(answering("One."), template=tree).advance(Session()).model_dump_json())
+    saved.update(version="1.9", mood="fine")
+    saved["messages"][0]["mood"] = saved["progress"]["mood"] = saved["progress"]["performed"][0]["mood"] = "fine"
+    saved["progress"]["performed"][0]["message"] = {**saved["messages"][1], "mood": "fine", "thinking": "Hm."}
+
+    session = Session.model_validate_json(json.dumps(saved))
+    del saved["progress"]["performed"][0]["message"]["mood"]
+    assert json.loads(session.model_dump_json()) == saved
+
+    assert contents(Runner(answering("Two."), template=tree).advance(session, "Well?"))[2:] == ["Well?", "Two."]
+    assert session.version == "1.9"
 
 
 def test_running_what_waits_is_refused(play, answering):
