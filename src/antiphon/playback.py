@@ -512,7 +512,8 @@ class Strand:
             as_json(message.metadata, f"the metadata of {where}")
             for call in message.tool_calls:
                 as_json(call.arguments, f"the arguments of {call.name!r} in {where}")
-            self.playback.keep(found.model_copy(update={"message": message, "calls": kept}))
+            unchanged = message.model_copy(deep=True)  # whatever templates do to it
+            self.playback.keep(found.model_copy(update={"message": unchanged, "calls": kept}))
 
 
 def call_again(

@@ -20,6 +20,7 @@ from antiphon import (
     CommandLineRunner,
     EndTemplate,
     Event,
+    Farewell,
     LinearTemplate,
     LoopTemplate,
     Message,
@@ -478,6 +479,54 @@ def test_tools_run_once_and_observers_hear_once_of_calls_and_tools(turn, answeri
         ("unknown", "Error: InvalidValue: there is no tool 'unknown'; there are price, broken, ask_back"),
         ("ask_back", "Noted."),
     ]
+
+
+def test_a_farewell_that_was_broken_off_ends_the_conversation(answering, contents):
+    def leave() -> Farewell:
+        """Says good-bye."""
+        return Farewell("Bye.")
+
+    model = answering(Reply("", tool_calls=[ToolCall(id="1", name="leave")]))
+    runner, session = Runner(model, template=LinearTemplate([UserTemplate("Hi"), ToolingTemplate([leave])])), Session()
+    steps = runner.stream_advance(session)
+    assert [next(steps).content for _ in range(3)] == ["Hi", "", "Bye."]
+    steps.close()
+
+    assert contents(runner.advance(loaded(session))) == ["Hi", "", "Bye.", "Bye."]
+    assert len(model.heard) == 1
+
+
+def test_calls_within_a_tool_are_in_the_trace_in_every_turn(answering):
+    expert = answering("9 euros.", name="expert")
+
+    def ask_expert(session: Session) -> str:
+        """Asks an expert."""
+        return expert.send(session).content
+
+    model = answering(Reply("", tool_calls=[ToolCall(id="1", name="ask_expert")]), "It is 9 euros.")
+    tree = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([ask_expert]), UserTemplate()])
+    session = Runner(model, template=tree).advance(Session())
+    before = [(call.model, call.chosen_by, list(call.messages)) for call in session.trace.calls]
+
+    session = Runner(model, template=tree).advance(loaded(session), "Bye.")
+
+    assert [(call.model, call.chosen_by, list(call.messages)) for call in session.trace.calls] == before
+    assert [call.model for call in session.trace.calls] == ["answering", "expert", "answering"]
+    assert len(expert.heard) == 1
+
+
+def test_what_templates_do_to_messages_is_done_once_in_each_turn(answering):
+    def mark(session: Session) -> Session:
+        for message in session.messages:
+            message.metadata["marks"] = message.metadata.get("marks", 0) + 1
+        return session
+
+    tree = LinearTemplate([AssistantTemplate(after_transform=mark), UserTemplate(), UserTemplate()])
+    runner = Runner(answering(), template=tree)
+    session = runner.advance(Session(messages=[Message(role="user", content="Hi")]))
+    session = runner.advance(runner.advance(session, "One"), "Two")
+
+    assert [message.metadata.get("marks", 0) for message in session.messages] == [1, 1, 0, 0]
 
 
 def test_a_transform_behind_a_question_runs_when_it_is_answered(turn, answering):
