@@ -14,6 +14,7 @@ from weakref import ref
 from antiphon.events import Event
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
+from antiphon.playback import UserNeeded
 from antiphon.session import RENDERING, Part, Run, Session
 from antiphon.threads import THREADS, Signal, Tasks, ThreadCount, signal, stepwise
 
@@ -131,6 +132,7 @@ class _Playing:
         self._ended: set[int] = set()
         self._turns = 0  # how many may ask the user, but for the last of them have ended
         self._errors: list[tuple[str, BaseException]] = []  # with the path of the child
+        self._needed: dict[int, UserNeeded] = {}  # by which child: the others go on to where they need the user as well
         self._is_cancelled = False
 
     def start(self) -> None:
@@ -154,8 +156,10 @@ class _Playing:
         await self._tasks.cancel()
 
     def raise_error(self) -> None:
-        """Raise the error of the one that failed first; what others raised since is noted there."""
+        """Raise the error of the one that failed first, with what others raised since; else that the user is needed."""
         if not self._errors:
+            if self._needed:
+                raise self._needed[min(self._needed)]
             return
         _, error = self._errors[0]
         self.note_errors(error)
@@ -178,6 +182,8 @@ class _Playing:
                 await stepwise(self._said_by(one), partial(self._stepped, one))
             else:
                 await self._said_by(one)
+        except UserNeeded as needed:
+            self._needed[number] = needed
         except BaseException as error:  # noqa: BLE001  # raised where the parts are played
             if isinstance(error, Exception) or not self._is_cancelled:
                 self._errors.append((one.place, error))

@@ -26,6 +26,7 @@ from antiphon import (
     Message,
     Model,
     Observer,
+    ParallelTemplate,
     Reply,
     Runner,
     Session,
@@ -601,6 +602,28 @@ def test_a_subroutine_waits_and_its_parent_does_not_hear_of_that(turn, answering
     session = turn(runner, Session())
     assert (contents(session), session.waiting_for) == (["Hi"], "Edition")
     assert contents(turn(runner, loaded(session), "The last.")) == ["Hi", "The second.", "Bye."]
+
+
+def test_children_that_run_at_the_same_time_wait_one_after_another(turn, answering, contents):
+    def child(name: str) -> Template:
+        return LinearTemplate(
+            [UserTemplate(name), AssistantTemplate(), UserTemplate(description=name)], template_id=name
+        )
+
+    model = answering("ok")
+    tree = LinearTemplate([ParallelTemplate([child("a"), child("b")]), UserTemplate(description="c")])
+    session, waited = turn(Runner(model, template=tree), Session()), []
+    while session.waiting_for is not None:
+        waited.append(session.waiting_for)
+        session = turn(Runner(model, template=tree), loaded(session), f"about {session.waiting_for}")
+
+    assert waited == ["a", "b", "c"]
+    assert contents(session) == ["about a", "about b", "about c"]
+    assert sorted(call.template_path for call in session.trace.calls) == [
+        "linear/parallel-1/a/assistant-2",
+        "linear/parallel-1/b/assistant-2",
+    ]
+    assert len(model.heard) == 2
 
 
 def test_the_limit_of_messages_is_that_of_the_whole_conversation(turn, answering):

@@ -14,6 +14,7 @@ from antiphon.init_strategies import CleanSessionStrategy, SessionInitStrategy
 from antiphon.model import Model
 from antiphon.parameters import check_kind
 from antiphon.parts import Parts, Played
+from antiphon.playback import UserNeeded
 from antiphon.session import Part, Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.squash_strategies import LastMessageStrategy, SquashStrategy
@@ -111,7 +112,7 @@ class ParallelTemplate(Template):
             for one, child in zip(played, self.templates, strict=True):
                 session = _taken_back(session, one, child)
         except BaseException as leaving:
-            if not isinstance(leaving, Exception):  # the run is closed or cancelled
+            if not isinstance(leaving, Exception | UserNeeded):  # the run is closed or cancelled
                 self._clean_up(run, played, leaving)
             raise
         finally:
@@ -130,6 +131,8 @@ class ParallelTemplate(Template):
             metadata = isolated(session.metadata) if subroutine.before_transform else session.metadata
             parent = Session.model_construct(messages=History(session.messages), metadata=metadata, runner=runner)
             part = run.parted(parent, child)
+            if run.strand is not None:
+                part.run.strand = run.strand.beside(f"{run.path}/{place}")
             part.run.chosen_by = chosen_by
             yield Played(part, f"{run.path}/{place}", self._script_of(part, place, subroutine))
 
