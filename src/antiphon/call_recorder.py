@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextvars import Token
 from dataclasses import dataclass
 from time import perf_counter
@@ -39,6 +39,10 @@ class Asked(Protocol):
         ...
 
     def _recorded(self, call: ModelCall) -> None: ...
+
+    def with_all_within(self) -> Sequence[object]:
+        """The model, and those that it keeps."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,13 +158,10 @@ class CallRecorder:
         self.chosen_by = chosen_by
         self.caller = Caller(self.caller.template_path, self.caller.template_id, model.name)
 
-    def kept(self, within: Callable[[], Sequence[Asked]]) -> Message | None:
+    def kept(self) -> Message | None:
         """What the model has answered in an earlier turn of the conversation; ``None`` where it is to be asked.
 
         That is a call of its own: what is asked for by an effect is kept with that.
-
-        Args:
-            within: The models that it keeps.
 
         Raises:
             Exception: What it failed with.
@@ -170,7 +171,7 @@ class CallRecorder:
             return None
         sent = self.session.history
         found = asked_of_model(run.path or "", sent)
-        return strand.answer_again(found, run, self._model, within, sent, is_root=self.session is run.root)
+        return strand.answer_again(found, run, self._asked.with_all_within, sent, is_root=self.session is run.root)
 
     @property
     def _strand(self) -> Strand | None:
@@ -313,7 +314,7 @@ class CallRecorder:
             outer._inner.append((call, self._message))
         if (strand := self._strand) is not None:
             found = asked_of_model(self._run.path or "", self.session.history)
-            strand.keep_answer(found, self._message, error, [call], self._picture)
+            strand.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
         if self.session.trace is not self._run.trace:
             self.session.trace.calls.append(call)
         self._model._recorded(call)

@@ -147,7 +147,7 @@ class Model(ABC):
             InvalidType: The model answered with something that is no ``Reply``, ``Message`` or text.
         """
         recorder, model = self._begun(session)
-        if (kept := recorder.kept(self._within)) is not None:
+        if (kept := recorder.kept()) is not None:
             return kept
         with recorder, recorder.asking():
             return recorder.answered(answering(model)._send(session))
@@ -156,7 +156,7 @@ class Model(ABC):
     async def asend(self, session: Session) -> Message:
         """Ask the model without blocking the event loop; the rest is as with ``send``."""
         recorder, model = self._begun(session)
-        if (kept := recorder.kept(self._within)) is not None:
+        if (kept := recorder.kept()) is not None:
             return kept
         with recorder, recorder.asking():
             return recorder.answered(await answering(model)._asend(session))
@@ -171,7 +171,7 @@ class Model(ABC):
             A ``TextDelta`` for every piece of text, and at last the whole answer as a message.
         """
         recorder, model = self._begun(session, is_streamed=True)
-        if (kept := recorder.kept(self._within)) is not None:
+        if (kept := recorder.kept()) is not None:
             yield kept
             return
         with recorder:
@@ -187,7 +187,7 @@ class Model(ABC):
     async def astream(self, session: Session) -> AsyncGenerator[TextDelta | Message]:
         """Ask the model without blocking the event loop, and listen while it speaks; see ``stream``."""
         recorder, model = self._begun(session, is_streamed=True)
-        if (kept := recorder.kept(self._within)) is not None:
+        if (kept := recorder.kept()) is not None:
             yield kept
             return
         with recorder:
@@ -232,8 +232,16 @@ class Model(ABC):
             recorder.let_answer(choice.model, choice.chosen_by)
         return recorder, choice.model
 
-    def _within(self) -> list[Model]:
-        return models_within(self)
+    def with_all_within(self) -> list[Model]:
+        """The model and those that it keeps to ask them, those that they keep, and so on: the first of forks, once."""
+        found: dict[int, Model] = {id(self.origin): self.origin}
+        waiting: list[Model] = [self]
+        while waiting:
+            for one in models_within(waiting.pop(0)):
+                if id(one.origin) not in found:
+                    found[id(one.origin)] = one.origin
+                    waiting.append(one)
+        return list(found.values())
 
     def _recorded(self, call: ModelCall) -> None:  # noqa: B027  # optional to override
         """Take note of a call of this model, after it was made; by default nothing is done."""

@@ -59,20 +59,6 @@ class Running(Protocol):
         ...
 
 
-class Named(Protocol):
-    """A model."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def origin(self) -> Any:
-        """The model that it was first copied from."""
-        ...
-
-
 class UserNeeded(BaseException):
     """The conversation waits for its user: what runs is left, and is driven again when the user has answered.
 
@@ -458,8 +444,7 @@ class Strand:
         self,
         found: Performed,
         place: Place,
-        model: Named,
-        within: Callable[[], Sequence[Named]],
+        models: Callable[[], Sequence[Any]],
         sent: History,
         *,
         is_root: bool,
@@ -469,8 +454,7 @@ class Strand:
         Args:
             found: The effect, without an answer.
             place: Where it is asked for.
-            model: The model that would be asked.
-            within: The models that it keeps.
+            models: Returns the model that would be asked, and those within it.
             sent: What it would be sent.
             is_root: Whether these are the messages of the outermost session.
 
@@ -481,7 +465,7 @@ class Strand:
         done = self.next_of(found, sent if is_root else None)
         if done is None:
             return None
-        call_again(done, place, sent.picture(), lambda name: _origin(name, model, within), model.origin)
+        call_again(done, place, sent.picture(), models())
         if done.error is not None:
             raise done.error.made()
         if done.message is None:
@@ -495,13 +479,14 @@ class Strand:
         error: BaseException | None,
         calls: Sequence[ModelCall],
         sent: Sequence[Message],
+        models: Sequence[Any],
     ) -> None:
         """Keep what a model has answered, or failed with.
 
         Raises:
             InvalidValue: The metadata of the answer or its calls hold what would not come back equal.
         """
-        kept = tuple(KeptCall.of(call, message, sent) for call in calls)
+        kept = tuple(KeptCall.of(call, message, sent, models) for call in calls)
         if error is not None:
             if isinstance(error, Exception):
                 failed = found.model_copy(update={"error": KeptError.of(error), "calls": kept})
@@ -516,13 +501,7 @@ class Strand:
             self.playback.keep(found.model_copy(update={"message": unchanged, "calls": kept}))
 
 
-def call_again(
-    done: Performed,
-    place: Place,
-    sent: Sequence[Message] = (),
-    origin: Callable[[str], Any] = lambda _: None,
-    asked: Any = None,
-) -> None:
+def call_again(done: Performed, place: Place, sent: Sequence[Message] = (), models: Sequence[Any] = ()) -> None:
     """Put the calls of an effect into the trace once more."""
     for kept in done.calls:
         at = ModelCall(
@@ -538,17 +517,9 @@ def call_again(
             seconds=0,
             seconds_to_text=None,
             depth=place.depth,
-            origin=origin(kept.model),
-            asked=asked,
+            origin=None,
         )
-        place.trace.calls.append(kept.made(at, done.message))
-
-
-def _origin(name: str, model: Named, within: Callable[[], Sequence[Named]]) -> Any:
-    """The model of a name: the one that is asked, or one within it."""
-    if model.name == name:
-        return model.origin
-    return next((one.origin for one in within() if one.name == name), model.origin)
+        place.trace.calls.append(kept.made(at, done.message, models))
 
 
 def begun_with(

@@ -24,6 +24,8 @@ from antiphon.trace import ChosenBy, ModelCall
 _VALUE = ConfigDict(frozen=True, extra="allow")  # what a newer version has saved is saved again
 _NOTHING: Any = Field(default=None, exclude_if=lambda value: value is None)
 _NO_TEXT: Any = Field(default="", exclude_if=lambda value: value == "")
+_FIRST: Any = Field(default=0, exclude_if=lambda value: value == 0)
+_NO_TIME: Any = Field(default=0.0, exclude_if=lambda value: value == 0)
 _NO: Any = Field(default=False, exclude_if=lambda value: not value)
 _NONE: Any = Field(default=(), exclude_if=lambda value: not value)
 
@@ -105,6 +107,8 @@ class KeptCall(BaseModel):
         model: See ``ModelCall``; so are the others that are not told of here.
         reply: In what the reply differs from the message and the call, as JSON; ``None`` where there was no reply.
         messages: What was sent, where that is not the conversation at this place.
+        origin: Which it is of the model that was asked at this place, 0, and those within it.
+        asked: Likewise.
     """
 
     model_config = _VALUE
@@ -117,18 +121,24 @@ class KeptCall(BaseModel):
     error: KeptError | None = _NOTHING
     usage: Usage | None = _NOTHING
     seconds_to_text: float | None = _NOTHING
+    waited: float = _NO_TIME
     messages: tuple[Message, ...] | None = _NOTHING
     notes: dict[str, str] = Field(default_factory=dict, exclude_if=lambda value: not value)
     inner: tuple[KeptCall, ...] = _NONE
+    origin: int = _FIRST
+    asked: int = _FIRST
 
     @classmethod
-    def of(cls, call: ModelCall, message: Message | None, sent: Sequence[Message] | None) -> Self:
+    def of(
+        cls, call: ModelCall, message: Message | None, sent: Sequence[Message] | None, models: Sequence[Any] = ()
+    ) -> Self:
         """What is kept of a call.
 
         Args:
             call: The call.
             message: The message that its effect answered; ``None`` where there was none.
             sent: What its effect sent; ``None`` where it is no effect that asks a model.
+            models: The model that its effect asked, and those within it.
         """
         return cls(
             model=call.model,
@@ -139,17 +149,21 @@ class KeptCall(BaseModel):
             error=None if call.error is None else KeptError.of(call.error),
             usage=call.usage,
             seconds_to_text=call.seconds_to_text,
+            waited=call.waited,
             messages=None if sent is not None and call.messages == sent else tuple(call.messages),
             notes=dict(call.notes),
-            inner=tuple(cls.of(one, message, sent) for one in call.inner),
+            inner=tuple(cls.of(one, message, sent, models) for one in call.inner),
+            origin=_place(call.origin, models),
+            asked=_place(call.asked, models),
         )
 
-    def made(self, call: ModelCall, message: Message | None) -> ModelCall:
+    def made(self, call: ModelCall, message: Message | None, models: Sequence[Any] = ()) -> ModelCall:
         """The call once more.
 
         Args:
             call: What the place says of it where it is asked again.
             message: The message that its effect answered.
+            models: The model that would be asked there, and those within it.
         """
         return ModelCall(
             template_id=call.template_id,
@@ -164,11 +178,16 @@ class KeptCall(BaseModel):
             seconds=self.seconds,
             seconds_to_text=self.seconds_to_text,
             depth=call.depth,
-            origin=call.origin,
-            asked=call.asked,
-            inner=tuple(one.made(call, message) for one in self.inner),
+            origin=models[self.origin] if self.origin < len(models) else None,
+            asked=models[self.asked] if self.asked < len(models) else None,
+            inner=tuple(one.made(call, message, models) for one in self.inner),
             notes=self.notes,
+            waited=self.waited,
         )
+
+
+def _place(model: object, models: Sequence[Any]) -> int:
+    return next((place for place, one in enumerate(models) if one is model), 0)
 
 
 def _plain_reply(message: Message | None, usage: Usage | None, served_by: str | None) -> Reply:

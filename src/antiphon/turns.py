@@ -12,7 +12,6 @@ from antiphon.events import Event
 from antiphon.history import History
 from antiphon.json_values import as_json, from_json
 from antiphon.messages import Message
-from antiphon.model import models_within
 from antiphon.playback import Playback, Strand, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
 from antiphon.progress import KeptCall, KeptError, KeptTool, Performed, Progress, Waiting, digest_of, excerpt
 from antiphon.session import Run, Session, begun
@@ -98,7 +97,7 @@ def _answered_by_model(effect: AskModel, path: str, run: Run, strand: Strand) ->
     model, session = effect.model, effect.session
     sent = session.history
     found = asked_of_model(path, sent)
-    again = strand.answer_again(found, run, model, lambda: models_within(model), sent, is_root=session is run.root)
+    again = strand.answer_again(found, run, model.with_all_within, sent, is_root=session is run.root)
     if again is not None:
         return again
     before, picture = len(run.trace.calls), sent.picture()
@@ -106,9 +105,9 @@ def _answered_by_model(effect: AskModel, path: str, run: Run, strand: Strand) ->
         with strand.performing():
             message: Message = yield effect
     except Exception as error:
-        strand.keep_answer(found, None, error, _calls_since(before, run), picture)
+        strand.keep_answer(found, None, error, _calls_since(before, run), picture, model.with_all_within())
         raise
-    strand.keep_answer(found, message, None, _calls_since(before, run), picture)
+    strand.keep_answer(found, message, None, _calls_since(before, run), picture, model.with_all_within())
     return message
 
 

@@ -17,17 +17,21 @@ import trio
 
 from antiphon import (
     AssistantTemplate,
+    CachedModel,
     CommandLineRunner,
     EndTemplate,
     Event,
+    FallbackModel,
     Farewell,
     LinearTemplate,
     LoopTemplate,
     Message,
     Model,
+    ModelCall,
     Observer,
     ParallelTemplate,
     Reply,
+    RetryingModel,
     Runner,
     Session,
     SubroutineTemplate,
@@ -583,6 +587,23 @@ def test_the_trace_names_models_and_what_they_used_as_before(answering):
     assert (again.origin, again.asked) == (within, careful)
     assert [(str(one.error), one.reply) for one in again.inner] == [(str(one.error), one.reply) for one in call.inner]
     assert (again.seconds, again.messages) == (call.seconds, call.messages)
+    assert [one.origin for one in again.inner] == [one.origin for one in call.inner] == [within, within]
+
+
+def test_retries_fallbacks_and_caches_are_in_the_trace_as_before(answering):
+    busy, small = answering(ServerError("down", status=503), name="busy"), answering("One.", name="small")
+    model = CachedModel(FallbackModel([RetryingModel(busy, attempts=2, wait=lambda attempt: 0.0), small]))
+    runner = Runner(model, template=LinearTemplate([UserTemplate("Hi"), AssistantTemplate(), UserTemplate()]))
+    session = runner.advance(Session())
+
+    def told(call: ModelCall) -> tuple[Any, ...]:
+        error = None if call.error is None else str(call.error)
+        inner = [told(one) for one in call.inner]
+        return call.model, call.origin, call.reply, call.usage, call.waited, error, inner
+
+    before = [told(call) for call in session.trace.calls]
+    assert [told(call) for call in runner.advance(loaded(session), "Bye.").trace.calls] == before
+    assert (len(busy.heard), len(small.heard)) == (2, 1)
 
 
 def test_a_session_keeps_the_calls_of_its_runs_before_the_conversation(answering):
