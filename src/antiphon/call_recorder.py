@@ -7,14 +7,14 @@ from contextvars import Token
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 from weakref import ref
 
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, Audience, tell
 from antiphon.messages import Message, Reply, ToolCall, Usage, total_usage
-from antiphon.playback import Strand, asked_of_model
+from antiphon.playback import PartPlayback, asked_of_model
 from antiphon.session import Run, Session, run_at_work
 from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay, ChosenBy, ModelCall
 
@@ -166,18 +166,18 @@ class CallRecorder:
         Raises:
             Exception: What it failed with.
         """
-        strand, run = self._strand, self._run
-        if strand is None:
+        part, run = self._part_playback, self._run
+        if part is None:
             return None
         sent = self.session.history
         found = asked_of_model(run.path or "", sent)
-        return strand.answer_again(found, run, self._asked.with_all_within, sent, is_root=self.session is run.root)
+        return part.answer_again(found, run, self._asked.with_all_within, sent, is_root=self.session is run.root)
 
     @property
-    def _strand(self) -> Strand | None:
+    def _part_playback(self) -> PartPlayback | None:
         """What keeps the call by itself; ``None`` where nothing does."""
-        strand = self._run.strand
-        return strand if strand is not None and self._outer is None and strand.is_keeping else None
+        part = self._run.part_playback
+        return part if part is not None and self._outer is None and part.is_keeping else None
 
     def __enter__(self) -> Self:
         self._picture = self.session.picture()
@@ -212,18 +212,9 @@ class CallRecorder:
         path, model = self.caller.template_path, self._name_of(by)
         if isinstance(answer, Reply):
             self._reply = answer
-            self._message = Message(
-                role="assistant",
-                content=answer.content or answer.refusal or "",
-                tool_calls=answer.tool_calls,
-                template_path=path,
-                model=model,
-                thinking=answer.thinking,
-                refusal=answer.refusal,
-                finish_reason=answer.finish_reason,
-                provider_data=answer.provider_data,
-                attachments=answer.attachments,
-            )
+            beside = {name: getattr(answer, name) for name in answer.model_fields_set & _BESIDE_TEXT}
+            content = answer.content or answer.refusal or ""
+            self._message = Message(role="assistant", content=content, template_path=path, model=model, **beside)
         else:
             self._reply = Reply(
                 answer.content,
@@ -312,9 +303,9 @@ class CallRecorder:
             self._run.trace.calls.append(call)
         else:
             outer._inner.append((call, self._message))
-        if (strand := self._strand) is not None:
+        if (part := self._part_playback) is not None:
             found = asked_of_model(self._run.path or "", self.session.history)
-            strand.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
+            part.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
         if self.session.trace is not self._run.trace:
             self.session.trace.calls.append(call)
         self._model._recorded(call)
@@ -387,6 +378,10 @@ class _Asking:
                 tell(LISTENERS.now.since(self._audience).model_suspend, self._entered)
         finally:
             CURRENT_CALL.reset(self._token)
+
+
+_BESIDE_TEXT: Final = frozenset({"tool_calls", "thinking", "refusal", "finish_reason", "provider_data", "attachments"})
+"""What a message takes from a reply, beside its text: most replies have none of it."""
 
 
 def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:

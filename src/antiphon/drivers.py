@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 from weakref import ref
 
+from antiphon.advance import played
 from antiphon.effects import Effect
 from antiphon.errors import InvalidType
 from antiphon.events import Event
@@ -19,7 +20,6 @@ from antiphon.messages import Message
 from antiphon.parts import Parts
 from antiphon.session import RENDERING, Run, Session
 from antiphon.threads import Owned, stepwise
-from antiphon.turns import played
 
 Step: TypeAlias = Message | Event | Effect | Parts
 Script: TypeAlias = Generator[Step, Any, Session]
@@ -111,8 +111,8 @@ class _Steps:
     session: Session
 
     def __init__(self, script: Script, run: Run) -> None:
-        if run.strand is not None:
-            script = played(script, run, run.strand)
+        if run.part_playback is not None:
+            script = played(script, run, run.part_playback)
         self._script = script
         self._run = run
         self._is_outermost = run.path is None  # not one that a template goes through to render another by itself

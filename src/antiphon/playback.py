@@ -349,35 +349,35 @@ def _tree_changed(expected: str, found: str, path: str | None) -> TreeChanged:
     )
 
 
-class Strand:
+class PartPlayback:
     """What runs in order in a conversation that is held once more: all of it, or a part that runs beside others.
 
     Args:
-        playback: The answers of the conversation.
+        whole: The answers of the conversation.
         branch: The path of the template that lets the part run beside others; ``""`` for all of it.
 
     Attributes:
-        playback: The answers of the conversation.
+        whole: The answers of the conversation.
         needed: What the user is needed for; ``None`` as long as nobody is.
     """
 
-    def __init__(self, playback: Playback, branch: str = "") -> None:
-        self.playback = playback
+    def __init__(self, whole: Playback, branch: str = "") -> None:
+        self.whole = whole
         self.needed: UserNeeded | None = None
         self._branch = branch
         self._is_begun = False
-        self._is_live = not (branch and playback.has_kept(branch))
+        self._is_live = not (branch and whole.has_kept(branch))
         self._is_performing = False
         self._is_left = False
 
-    def beside(self, branch: str) -> Strand:
-        """The strand of a part that runs beside others."""
-        return Strand(self.playback, branch)
+    def beside(self, branch: str) -> PartPlayback:
+        """That of a part that runs beside others."""
+        return PartPlayback(self.whole, branch)
 
     @property
     def is_new(self) -> bool:
         """Whether what happens has not happened in an earlier turn."""
-        return self.playback.is_new and (self._is_live or self.playback.asks)
+        return self.whole.is_new and (self._is_live or self.whole.asks)
 
     def begin(self) -> bool:
         """Take note that its script begins; returns whether it does for the first time, and not one within it."""
@@ -422,22 +422,22 @@ class Strand:
             if done.error is not None:
                 raise done.error.made()
             return str(done.answer)
-        if self.playback.asks:
+        if self.whole.asks:
             return None
         try:
-            answer = self.playback.said_by_user(found.path, self._branch, found, default, run.root.history)
+            answer = self.whole.said_by_user(found.path, self._branch, found, default, run.root.history)
         except UserNeeded as needed:
             self.needed, self._is_left = needed, True
-            if self.playback.left is None:
-                self.playback.leave(needed.waiting, run, needed)
+            if self.whole.left is None:
+                self.whole.leave(needed.waiting, run, needed)
             raise
         self._is_live = True
         return answer
 
     def next_of(self, found: Performed, sent: History | None = None) -> Performed | None:
         """The answer that an effect had; ``None`` where it is to be performed: see ``Playback.next_of``."""
-        done = self.playback.next_of(found.path, self._branch, found, sent)
-        self._is_live = self._is_live or (done is not None and done is self.playback.answered)
+        done = self.whole.next_of(found.path, self._branch, found, sent)
+        self._is_live = self._is_live or (done is not None and done is self.whole.answered)
         return done
 
     def answer_again(
@@ -490,7 +490,7 @@ class Strand:
         if error is not None:
             if isinstance(error, Exception):
                 failed = found.model_copy(update={"error": KeptError.of(error), "calls": kept})
-                self.playback.keep(failed, error)
+                self.whole.keep(failed, error)
             return
         if message is not None:
             where = f"the answer of {message.model!r} at {found.path!r}"
@@ -498,7 +498,7 @@ class Strand:
             for call in message.tool_calls:
                 as_json(call.arguments, f"the arguments of {call.name!r} in {where}")
             unchanged = message.model_copy(deep=True)  # whatever templates do to it
-            self.playback.keep(found.model_copy(update={"message": unchanged, "calls": kept}))
+            self.whole.keep(found.model_copy(update={"message": unchanged, "calls": kept}))
 
 
 def call_again(done: Performed, place: Place, sent: Sequence[Message] = (), models: Sequence[Any] = ()) -> None:

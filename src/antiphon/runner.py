@@ -7,6 +7,7 @@ from contextlib import aclosing
 from contextvars import Context, copy_context
 from typing import Any, Self, cast
 
+from antiphon.advance import Turn
 from antiphon.connect import as_model
 from antiphon.copies import Copier
 from antiphon.drivers import InContext, adrive, drive
@@ -19,7 +20,6 @@ from antiphon.parameters import check_count, check_kind
 from antiphon.session import Run, Session, begun, ended, rendering
 from antiphon.templates.base import Template
 from antiphon.threads import Owned
-from antiphon.turns import Turn
 
 
 class Runner:

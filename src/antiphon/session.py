@@ -20,7 +20,7 @@ from antiphon.history import History, Picture, as_history
 from antiphon.json_values import Kept, as_json
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
-from antiphon.playback import Strand
+from antiphon.playback import PartPlayback
 from antiphon.progress import SavedProgress
 from antiphon.request import ANY_TEXT, Request
 from antiphon.threads import Signal, signal
@@ -289,7 +289,7 @@ class Run:
         context: The context variables of a run that is gone through step by step; ``None`` for those of the caller.
         outer: The run whose templates, or their tools, have begun this one, referred to weakly; ``None`` for no run.
         is_handed_out: Whether the program gets the messages one by one, and may do something in between.
-        strand: What the conversation was answered so far, where it is held by turns; ``None`` for any other run.
+        part_playback: What the conversation was answered so far, where it is held by turns; ``None`` for any other run.
         has_parts: Whether parts of it are at work, each in a session of its own.
         part: What it is a part of; ``None`` for a run of its own.
         waiting: The signals of parts that go on when the program asks for the next step.
@@ -299,7 +299,7 @@ class Run:
         *("trace", "session", "root", "path", "template", "depth", "loops"),
         *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
         *("suspended", "is_handed_out", "has_several_tools", "context", "outer", "__weakref__"),
-        *("has_parts", "part", "strand", "waiting"),
+        *("has_parts", "part", "part_playback", "waiting"),
     )
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
@@ -325,7 +325,7 @@ class Run:
         self.has_several_tools = False
         self.context: Context | None = None
         self.outer: ref[Run] | None = None
-        self.strand: Strand | None = None
+        self.part_playback: PartPlayback | None = None
         self.has_parts = False
         self.part: Part | None = None
         self.waiting: list[Signal] = []
@@ -384,7 +384,7 @@ class Run:
     @property
     def is_again(self) -> bool:
         """Whether what happens has happened in an earlier turn of the conversation."""
-        return self.strand is not None and not self.strand.is_new
+        return self.part_playback is not None and not self.part_playback.is_new
 
     def asking(self, model: object, chosen_by: ChosenBy, request: Request) -> Question:
         """Put a question to a model in a ``with``: whose choice it was, and what is asked for beside the messages."""

@@ -131,8 +131,8 @@ class ParallelTemplate(Template):
             metadata = isolated(session.metadata) if subroutine.before_transform else session.metadata
             parent = Session.model_construct(messages=History(session.messages), metadata=metadata, runner=runner)
             part = run.parted(parent, child)
-            if run.strand is not None:
-                part.run.strand = run.strand.beside(f"{run.path}/{place}")
+            if run.part_playback is not None:
+                part.run.part_playback = run.part_playback.beside(f"{run.path}/{place}")
             part.run.chosen_by = chosen_by
             yield Played(part, f"{run.path}/{place}", self._script_of(part, place, subroutine))
 

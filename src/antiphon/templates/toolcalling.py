@@ -206,7 +206,7 @@ class ToolingTemplate(TypedTemplate):
 
     def _record(self, session: Session, job: ToolJob) -> None:
         run, call = session.run, job.call
-        is_new = not job.is_kept and (run.strand is None or run.strand.playback.is_live)
+        is_new = not job.is_kept and (run.part_playback is None or run.part_playback.whole.is_live)
         if not job.is_begun:
             if job.error is None:
                 return

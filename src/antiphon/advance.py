@@ -12,7 +12,7 @@ from antiphon.events import Event
 from antiphon.history import History
 from antiphon.json_values import as_json, from_json
 from antiphon.messages import Message
-from antiphon.playback import Playback, Strand, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
+from antiphon.playback import PartPlayback, Playback, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
 from antiphon.progress import KeptCall, KeptError, KeptTool, Performed, Progress, Waiting, digest_of, excerpt
 from antiphon.session import Run, Session, begun
 from antiphon.tools import Farewell
@@ -22,9 +22,9 @@ _Steps: TypeAlias = Generator[Any, Any, Session]
 _Effects: TypeAlias = Generator[Effect, Any, Any]
 
 
-def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
+def played(script: _Steps, run: Run, part: PartPlayback) -> _Steps:
     """A script whose effects are answered by what they were answered before; yields what is new."""
-    is_outermost = strand.begin()
+    is_outermost = part.begin()
     resume: Callable[[Any], Any] = script.send
     value: Any = None
     try:
@@ -37,14 +37,14 @@ def played(script: _Steps, run: Run, strand: Strand) -> _Steps:
             resume, value = script.send, None
             try:
                 if isinstance(step, Effect):
-                    value = yield from _performed(step, run, strand)
-                elif is_outermost and isinstance(step, Message) and strand.playback.is_repeated(step):
+                    value = yield from _performed(step, run, part)
+                elif is_outermost and isinstance(step, Message) and part.whole.is_repeated(step):
                     _take_back(step, run)
-                elif strand.is_new or not (is_outermost and isinstance(step, Message | Event)):
+                elif part.is_new or not (is_outermost and isinstance(step, Message | Event)):
                     yield step
                 elif isinstance(step, Message):
                     run.said(step)
-                    strand.playback.heard(run.root.run.added)
+                    part.whole.heard(run.root.run.added)
             except GeneratorExit:
                 raise
             except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
@@ -60,54 +60,54 @@ def _take_back(message: Message, run: Run) -> None:
         run.root.messages.pop()
 
 
-def _performed(effect: Effect, run: Run, strand: Strand) -> _Effects:
+def _performed(effect: Effect, run: Run, part: PartPlayback) -> _Effects:
     """The answer of an effect: the one that it had, or that of its being performed, which is kept."""
     path = run.path or ""
     if isinstance(effect, AskUser):
-        return (yield from _said_by_user(effect, path, run, strand))
-    if isinstance(effect, Pause) or strand.is_left:
+        return (yield from _said_by_user(effect, path, run, part))
+    if isinstance(effect, Pause) or part.is_left:
         return (yield effect)
     if isinstance(effect, AskModel):
-        return (yield from _answered_by_model(effect, path, run, strand))
+        return (yield from _answered_by_model(effect, path, run, part))
     if isinstance(effect, RunTools):
-        return (yield from _tools_run(effect, path, run, strand))
-    return (yield from _answered(effect, path, run, strand))
+        return (yield from _tools_run(effect, path, run, part))
+    return (yield from _answered(effect, path, run, part))
 
 
-def _said_by_user(effect: AskUser, path: str, run: Run, strand: Strand) -> Generator[Effect, Any, str]:
+def _said_by_user(effect: AskUser, path: str, run: Run, part: PartPlayback) -> Generator[Effect, Any, str]:
     found = asked_of_user(path, effect.description)
-    answer: Any = strand.said_by_user(found, effect.default, run)
+    answer: Any = part.said_by_user(found, effect.default, run)
     if answer is not None:
         return str(answer)
     waiting = Waiting(path=path, description=effect.description or None, default=effect.default)
     try:
-        with strand.performing():
+        with part.performing():
             answer = yield effect
     except BaseException as error:
-        strand.playback.leave(waiting, run, error)
+        part.whole.leave(waiting, run, error)
         if isinstance(error, Exception):
-            strand.playback.keep(found.model_copy(update={"error": KeptError.of(error)}), error)
+            part.whole.keep(found.model_copy(update={"error": KeptError.of(error)}), error)
         raise
     if isinstance(answer, str):
-        strand.playback.keep(found.model_copy(update={"answer": answer}))
+        part.whole.keep(found.model_copy(update={"answer": answer}))
     return answer  # type: ignore[no-any-return]  # what is no text is refused by who asked
 
 
-def _answered_by_model(effect: AskModel, path: str, run: Run, strand: Strand) -> Generator[Effect, Any, Message]:
+def _answered_by_model(effect: AskModel, path: str, run: Run, part: PartPlayback) -> Generator[Effect, Any, Message]:
     model, session = effect.model, effect.session
     sent = session.history
     found = asked_of_model(path, sent)
-    again = strand.answer_again(found, run, model.with_all_within, sent, is_root=session is run.root)
+    again = part.answer_again(found, run, model.with_all_within, sent, is_root=session is run.root)
     if again is not None:
         return again
     before, picture = len(run.trace.calls), sent.picture()
     try:
-        with strand.performing():
+        with part.performing():
             message: Message = yield effect
     except Exception as error:
-        strand.keep_answer(found, None, error, _calls_since(before, run), picture, model.with_all_within())
+        part.keep_answer(found, None, error, _calls_since(before, run), picture, model.with_all_within())
         raise
-    strand.keep_answer(found, message, None, _calls_since(before, run), picture, model.with_all_within())
+    part.keep_answer(found, message, None, _calls_since(before, run), picture, model.with_all_within())
     return message
 
 
@@ -116,11 +116,11 @@ def _calls_since(before: int, run: Run) -> list[ModelCall]:
     return [call for call in run.trace.calls[before:] if call.template_path == run.path]
 
 
-def _answered(effect: Effect, path: str, run: Run, strand: Strand) -> _Effects:
+def _answered(effect: Effect, path: str, run: Run, part: PartPlayback) -> _Effects:
     """The answer of an effect of the program's own."""
     asked = effect.asked()
     found = Performed(kind=type(effect).__qualname__, path=path, asked=excerpt(asked), digest=digest_of(asked))
-    done = strand.next_of(found)
+    done = part.next_of(found)
     if done is not None:
         call_again(done, run)
         if done.error is not None:
@@ -128,14 +128,14 @@ def _answered(effect: Effect, path: str, run: Run, strand: Strand) -> _Effects:
         return from_json(done.answer)
     before = len(run.trace.calls)
     try:
-        with strand.performing():
+        with part.performing():
             answer = yield effect
     except Exception as error:
         failed = {"error": KeptError.of(error), "calls": _kept_calls(before, run)}
-        strand.playback.keep(found.model_copy(update=failed), error)
+        part.whole.keep(found.model_copy(update=failed), error)
         raise
     kept = {"answer": _as_json(effect, answer, path), "calls": _kept_calls(before, run)}
-    strand.playback.keep(found.model_copy(update=kept))
+    part.whole.keep(found.model_copy(update=kept))
     return answer
 
 
@@ -155,16 +155,16 @@ def _as_json(effect: Effect, answer: object, path: str) -> Any:
         ) from error
 
 
-def _tools_run(effect: RunTools, path: str, run: Run, strand: Strand) -> Generator[Effect, Any, None]:
+def _tools_run(effect: RunTools, path: str, run: Run, part: PartPlayback) -> Generator[Effect, Any, None]:
     """Run tools that were not run before; of those that were, take what came of it."""
     first = effect.tools[0].job
     found = Performed(kind="tool", path=path, asked=first.call.name)
     waiting = [one.job for one in effect.tools]
-    while not first.is_done and (done := strand.next_of(found)) is not None:
+    while not first.is_done and (done := part.next_of(found)) is not None:
         for kept in done.tools:
             job = next((one for one in waiting if _identity(one) == kept.call), None)
             if job is None:
-                raise strand.playback.changed(done, found)
+                raise part.whole.changed(done, found)
             waiting.remove(job)
             _restore(job, kept)
         call_again(done, run)
@@ -173,7 +173,7 @@ def _tools_run(effect: RunTools, path: str, run: Run, strand: Strand) -> Generat
     left = tuple(one for one in effect.tools if not one.job.is_done)
     before = len(run.trace.calls)
     try:
-        with strand.performing():
+        with part.performing():
             yield RunTools(effect.session, left)
     finally:
         jobs = [one.job for one in left if one.job.is_done]
@@ -181,7 +181,7 @@ def _tools_run(effect: RunTools, path: str, run: Run, strand: Strand) -> Generat
             names, kept_jobs = ", ".join(job.call.name for job in jobs), tuple(map(_kept, jobs))
             update = {"asked": names, "tools": kept_jobs, "calls": _kept_calls(before, run)}
             errors = [job.error for job in jobs if job.error is not None]
-            strand.playback.keep(found.model_copy(update=update), *errors)
+            part.whole.keep(found.model_copy(update=update), *errors)
 
 
 def _identity(job: ToolJob) -> str:
@@ -236,7 +236,7 @@ class Turn:
         self._playback = Playback(
             _beginning(session, takes_back=asks) if was is None else was, answer, session.messages, asks=asks
         )
-        self._strand = Strand(self._playback)
+        self._part_playback = PartPlayback(self._playback)
         self._run: Run | None = None
 
     def __enter__(self) -> Self:
@@ -260,11 +260,11 @@ class Turn:
 
     def drive(self, run: Run) -> None:
         """Let a run of that session be answered by what was answered before."""
-        run.strand = self._strand
+        run.part_playback = self._part_playback
         self._run = run
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
-        needed = error if isinstance(error, UserNeeded) else self._strand.needed
+        needed = error if isinstance(error, UserNeeded) else self._part_playback.needed
         is_waiting = needed is not None and (error is None or error is needed)
         if error is None and not is_waiting:
             try:
