@@ -92,6 +92,10 @@ def most_used() -> int:
     """The most bytes of memory that this process has had."""
     import resource
 
+    status = Path("/proc/self/status")
+    if status.exists():  # what follows counts what the process that has started this one had at that moment
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 

@@ -129,12 +129,13 @@ _without_fixtures: set[object] = set()
 def parse_fixtures(manager: FixtureManager, *args: Any, **options: Any) -> None:
     """Look for fixtures in each plugin once: an inner run took a quarter of its time to find that most have none."""
     holder = options.get("holder")
-    plugin = holder if isinstance(holder, ModuleType) else type(holder)
+    plugin = holder.__name__ if isinstance(holder, ModuleType) else type(holder)
     if plugin in _without_fixtures:
         return
     known = _number_of_fixtures(manager)
     _parse_fixtures(manager, *args, **options)
-    stays = getattr(plugin, "__module__", plugin.__name__).startswith(("_pytest.", "pytest_templates.", "xdist."))
+    module = plugin if isinstance(plugin, str) else plugin.__module__
+    stays = module.startswith(("_pytest.", "pytest_templates.", "xdist."))
     if stays and _number_of_fixtures(manager) == known:
         _without_fixtures.add(plugin)
 

@@ -258,7 +258,7 @@ def test_a_child_finds_no_lock_that_a_thread_of_its_parent_held(tester: Any) -> 
         with recording.cassette.playing():
             for thread in threads:
                 thread.start()
-            for _ in range(20):
+            for _ in range(6):
                 wait(fork(child))
             is_over.set()
     finally:
