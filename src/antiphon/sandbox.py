@@ -13,7 +13,7 @@ from dataclasses import is_dataclass
 from functools import lru_cache, partial, update_wrapper, wraps
 from inspect import getattr_static
 from types import BuiltinMethodType, MethodType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from jinja2 import Template, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
@@ -78,32 +78,54 @@ _FILLING_IN: Final = frozenset({nodes.Output, nodes.TemplateData, nodes.Name, no
 RESERVED: Final = frozenset({"session", "self", "super", "loop", "caller", "varargs", "kwargs"})  # no names of metadata
 
 
-def pieces_of(tree: nodes.Template) -> list[str] | None:
-    """Texts and names of metadata in turn, where that is all that a text is made of; it begins and ends with a text."""
-    pieces = [""]
+Pieces: TypeAlias = tuple[list[str], list[list[str]]]
+
+
+def pieces_of(tree: nodes.Template) -> Pieces | None:
+    """What a text is made of that just says values of the metadata: its texts, and the names in between.
+
+    A name such as ``order.number`` is a list of two. There is one text more than there are names.
+    """
+    texts, names = [""], []
     for output in tree.body:
         for node in output.nodes if isinstance(output, nodes.Output) else (output,):
             if isinstance(node, nodes.TemplateData):
-                pieces[-1] += node.data
-            elif isinstance(node, nodes.Name) and node.name not in RESERVED:
-                pieces += [node.name, ""]
-            else:
+                texts[-1] += node.data
+                continue
+            dotted = _dotted(node)
+            if not dotted or dotted[0] in RESERVED:
                 return None
-    return pieces
+            names.append(dotted)
+            texts.append("")
+    return texts, names
 
 
-def pieced_together(pieces: list[str], metadata: Mapping[str, Any]) -> str | None:
+def _dotted(node: nodes.Node) -> list[str]:
+    """The parts of a dotted name; none of anything else."""
+    parts: list[str] = []
+    while isinstance(node, nodes.Getattr):
+        parts.insert(0, node.attr)
+        node = node.node
+    return [node.name, *parts] if isinstance(node, nodes.Name) else []
+
+
+def pieced_together(pieces: Pieces, metadata: Mapping[str, Any]) -> str | None:
     """What jinja2 would make of the pieces, at a quarter of the cost; ``None`` where one of the values needs jinja2."""
-    filled = pieces.copy()
-    for place in range(1, len(pieces), 2):
-        value = metadata.get(pieces[place])
+    texts, names = pieces
+    filled = texts[:1]
+    for (name, *inner), text in zip(names, texts[1:], strict=True):
+        value = metadata.get(name)
+        for part in inner:
+            if type(value) is not dict or part in _OF_DICTS:
+                return None
+            value = value.get(part)
         if type(value) is int and abs(value) < _LONG_NUMBER:
             value = str(value)
         elif type(value) is not str:
             return None
-        filled[place] = value
-    text = "".join(filled)
-    return text if len(text) <= MOST else None
+        filled += [value, text]
+    whole = "".join(filled)
+    return whole if len(whole) <= MOST else None
 
 
 _LONG_NUMBER: Final = 10**1000  # of more digits than these Python may refuse to make a text

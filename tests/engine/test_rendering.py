@@ -239,12 +239,15 @@ def test_text_without_any_brace_is_said_as_it_is(said):
 _VALUES = st.one_of(
     st.text(max_size=8),
     st.integers(),
-    st.sampled_from([10**1001, 10**5000, True, None, 1.5, [1, "a"], {"a": 1}, Decimal(3)]),
+    st.sampled_from([10**1001, 10**5000, True, None, 1.5, Decimal(3)]),
+    st.sampled_from([[1, "a"], {"a": 1, "items": 2}, {"a": {"b": "c"}}]),
 )
-_PIECES = st.one_of(st.sampled_from(["{{ one }}", "{{ other }}", "{# note #}"]), st.text("ab \n<'é", max_size=3))
+_NAMES = st.sampled_from(["one", "one.a", "one.items", "one.a.b", "other", "session", "self"])
+_PIECES = st.one_of(_NAMES.map("{{{{ {} }}}}".format), st.just("{# note #}"), st.text("ab \n<'é", max_size=3))
 
 
 @settings(max_examples=60, deadline=None)
+@example(["{{ one.items }}"], {"one": {"items": 2}})
 @example(["\n", "{{ one }}"], {"one": 10**5000})
 @given(st.lists(_PIECES, max_size=6), st.dictionaries(st.sampled_from(["one", "other"]), _VALUES, max_size=2))
 def test_a_text_of_names_alone_is_filled_in_as_jinja2_does_it(pieces, metadata):
