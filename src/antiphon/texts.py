@@ -157,6 +157,8 @@ def check_content(given: object, parameter: str) -> None:
 def file_of(content: object) -> File | None:
     """The file that holds a text; ``None`` where none does."""
     given = content.content if isinstance(content, JinjaText) else content
+    if given is None or isinstance(given, str):  # most are; to look whether something is traversable takes long
+        return None
     return given if isinstance(given, Path | Traversable) else None
 
 
