@@ -18,6 +18,7 @@ from antiphon.events import Event
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
 from antiphon.parts import Parts
+from antiphon.playback import UserNeeded
 from antiphon.session import RENDERING, Run, Session
 from antiphon.threads import Owned, stepwise
 
@@ -254,8 +255,12 @@ class _Steps:
         await self._go_on()
 
     async def _go_on(self) -> None:
-        """Let no part of a run take its next step while the program has the word."""
-        if self._run.part is None:
+        """Let no part of a run take its next step while the program has the word; one that is cancelled only ends.
+
+        An event loop that ends cancels it once, and the program may have left by then: nobody would resume the run.
+        """
+        is_cancelled = isinstance(self._value, BaseException) and not isinstance(self._value, Exception | UserNeeded)
+        if self._run.part is None or is_cancelled:
             return
         try:
             await self._run.until_resumed()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from contextvars import ContextVar
+from threading import Thread
 from typing import Any
 
 import anyio
@@ -843,3 +844,49 @@ def test_a_subclass_of_a_subroutine_renders_as_it_says(play, contents):
     tree: Template = ParallelTemplate([Polite(asking("a")), Polite(asking("b"))])
 
     assert contents(play(Runner(Echo(), template=tree))) == ["One moment.", "heard a", "One moment.", "heard b"]
+
+
+async def fail(steps: Any) -> None:
+    async for step in steps:
+        if step.template_path == "parallel/ready/answer":
+            raise ValueError("not this one")
+
+
+async def be_cancelled(steps: Any) -> None:
+    async for step in steps:
+        if step.template_path == "parallel/ready/answer":
+            asyncio.current_task().cancel()
+            await asyncio.sleep(0)
+
+
+async def stop(steps: Any) -> None:
+    async for step in steps:
+        if step.template_path == "parallel/ready/answer":
+            break
+
+
+@pytest.mark.parametrize("way", ["aiter", "astream", "astream_advance"])
+@pytest.mark.parametrize(
+    ("leave", "outcome"), [(fail, ValueError), (be_cancelled, asyncio.CancelledError), (stop, type(None))]
+)
+def test_an_event_loop_ends_when_the_program_has_left_its_steps(way, leave, outcome):
+    """It cancels each child once, and nobody asks for another step."""
+    stuck, session, outcomes = Stuck(), Session(), []
+    tree = ParallelTemplate([asking("a", "busy", model=stuck), asking("b", "ready", turns=3), asking("c")])
+    steps = getattr(Runner(Echo(), template=tree), way)(session)  # kept, as in a traceback or by a program
+
+    def play() -> None:
+        try:
+            outcomes.append(asyncio.run(leave(steps)))
+        except BaseException as error:
+            outcomes.append(error)
+
+    with observing(Pairs()) as pairs:
+        program = Thread(target=play, daemon=True)
+        program.start()
+        program.join(2)
+        assert not program.is_alive(), "the event loop waits for a child, and that for the program"
+
+    assert [type(one) for one in outcomes] == [outcome]
+    assert stuck.ended == [asyncio.CancelledError]
+    assert (session.template_path, pairs.open) == (None, {})
