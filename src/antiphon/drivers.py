@@ -18,9 +18,8 @@ from antiphon.events import Event
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
 from antiphon.parts import Parts
-from antiphon.playback import UserNeeded
 from antiphon.session import RENDERING, Run, Session
-from antiphon.threads import Owned, stepwise
+from antiphon.threads import Owned, is_cancelled, stepwise
 
 Step: TypeAlias = Message | Event | Effect | Parts
 Script: TypeAlias = Generator[Step, Any, Session]
@@ -250,6 +249,8 @@ class _Steps:
                         self.suspend()
                         yield piece
                         self.resume()
+        except GeneratorExit:
+            raise
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
         await self._go_on()
@@ -259,8 +260,7 @@ class _Steps:
 
         An event loop that ends cancels it once, and the program may have left by then: nobody would resume the run.
         """
-        is_cancelled = isinstance(self._value, BaseException) and not isinstance(self._value, Exception | UserNeeded)
-        if self._run.part is None or is_cancelled:
+        if self._run.part is None or is_cancelled():
             return
         try:
             await self._run.until_resumed()

@@ -16,7 +16,7 @@ from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
 from antiphon.playback import UserNeeded
 from antiphon.session import RENDERING, Part, Run, Session
-from antiphon.threads import THREADS, Signal, Tasks, ThreadCount, signal, stepwise
+from antiphon.threads import THREADS, Signal, Tasks, ThreadCount, is_cancelled, signal, stepwise
 
 Said: TypeAlias = Message | Event
 Script: TypeAlias = Generator[Any, Any, Session]
@@ -69,7 +69,7 @@ class Parts:
             while await playing.has_more():
                 step, taken = playing.said.popleft()
                 yield step
-                if taken is not None:
+                if taken is not None and not is_cancelled():
                     taken.set()
         except BaseException as leaving:
             await playing.cancel()
@@ -199,7 +199,7 @@ class _Playing:
                 taken = signal() if waits else None
                 self.said.append((step, taken))
                 self._something.set()
-                if taken is not None:
+                if taken is not None and not is_cancelled():
                     await taken.wait()
                     await one.part.run.until_resumed()  # the program may have taken what another has said
 

@@ -271,3 +271,11 @@ def in_trio() -> bool:
     """Whether the running event loop is trio's."""
     trio = sys.modules.get("trio")
     return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def is_cancelled() -> bool:
+    """Whether the running task of asyncio was cancelled, whatever became of that; trio cancels again and again."""
+    if in_trio():
+        return False
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from contextvars import ContextVar
 from threading import Thread
@@ -113,6 +113,26 @@ class Stuck(Model):
         except BaseException as error:
             self.ended.append(type(error))
             raise
+        return "never"
+
+
+class Stubborn(Model):
+    """Never answers; fails when it is cancelled."""
+
+    shared = frozenset({"asked"})
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def _send(self, session: Session) -> str:
+        raise NotImplementedError
+
+    async def _asend(self, session: Session) -> str:
+        self.asked += 1
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            raise KeyError("lost") from None
         return "never"
 
 
@@ -455,19 +475,6 @@ async def test_the_others_are_cancelled_with_every_clean_up(anyio_backend):
 
 
 def test_of_several_errors_the_first_is_raised_and_the_others_are_noted():
-    class Stubborn(Model):
-        """Fails when it is cancelled."""
-
-        def _send(self, session: Session) -> str:
-            raise NotImplementedError
-
-        async def _asend(self, session: Session) -> str:
-            try:
-                await asyncio.get_running_loop().create_future()
-            except asyncio.CancelledError:
-                raise KeyError("lost") from None
-            return "never"
-
     tree = ParallelTemplate(
         [asking("a", "one", model=Stubborn()), asking("b", "two", model=Failing(OSError("out"), 3))]
     )
@@ -865,28 +872,62 @@ async def stop(steps: Any) -> None:
             break
 
 
+def play_in_a_thread(program: Coroutine[Any, Any, None]) -> BaseException | None:
+    """Run a program to its end; fails where it has none. Returns what it raises."""
+    raised: list[BaseException] = []
+
+    def play() -> None:
+        try:
+            asyncio.run(program)
+        except BaseException as error:  # noqa: BLE001  # for the thread that waits
+            raised.append(error)
+
+    thread = Thread(target=play, daemon=True)
+    thread.start()
+    thread.join(2)
+    assert not thread.is_alive(), "the event loop waits for a child, and that for the program"
+    return raised[0] if raised else None
+
+
 @pytest.mark.parametrize("way", ["aiter", "astream", "astream_advance"])
 @pytest.mark.parametrize(
     ("leave", "outcome"), [(fail, ValueError), (be_cancelled, asyncio.CancelledError), (stop, type(None))]
 )
 def test_an_event_loop_ends_when_the_program_has_left_its_steps(way, leave, outcome):
     """It cancels each child once, and nobody asks for another step."""
-    stuck, session, outcomes = Stuck(), Session(), []
+    stuck, session = Stuck(), Session()
     tree = ParallelTemplate([asking("a", "busy", model=stuck), asking("b", "ready", turns=3), asking("c")])
     steps = getattr(Runner(Echo(), template=tree), way)(session)  # kept, as in a traceback or by a program
 
-    def play() -> None:
-        try:
-            outcomes.append(asyncio.run(leave(steps)))
-        except BaseException as error:
-            outcomes.append(error)
-
     with observing(Pairs()) as pairs:
-        program = Thread(target=play, daemon=True)
-        program.start()
-        program.join(2)
-        assert not program.is_alive(), "the event loop waits for a child, and that for the program"
+        raised = play_in_a_thread(leave(steps))
 
-    assert [type(one) for one in outcomes] == [outcome]
+    assert type(raised) is outcome
     assert stuck.ended == [asyncio.CancelledError]
     assert (session.template_path, pairs.open) == (None, {})
+
+
+def test_an_event_loop_ends_when_a_model_makes_an_error_of_its_cancellation():
+    stubborn = Stubborn()
+    tree = ParallelTemplate([asking("a", "busy", model=stubborn), asking("b", "ready", turns=3)])
+    steps = Runner(Echo(), template=tree).aiter()
+
+    assert isinstance(play_in_a_thread(fail(steps)), ValueError)
+    assert stubborn.asked == 1
+
+
+@pytest.mark.parametrize("way", ["aiter", "astream"])
+def test_an_event_loop_ends_when_a_child_says_something_while_it_is_cleaned_up(way):
+    class Closing(Template):
+        def _render(self, session: Session) -> Any:
+            try:
+                yield Message(role="user", content="a")
+                yield from self.ask(session)
+            except asyncio.CancelledError:
+                yield (yield from self.ask(session, model=Echo()))
+                raise
+            return session
+
+    tree = ParallelTemplate([Closing(), asking("b", "ready", turns=3, model=Echo())])
+
+    assert isinstance(play_in_a_thread(fail(getattr(Runner(Stuck(), template=tree), way)())), ValueError)
