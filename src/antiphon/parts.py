@@ -65,17 +65,18 @@ class Parts:
         """Play all at the same time; yields what they say, as they say it."""
         playing = _Playing(self.parts, play)
         try:
-            playing.start()
-            while await playing.has_more():
-                step, taken = playing.said.popleft()
-                yield step
-                if taken is not None and not is_cancelled():
-                    taken.set()
+            try:
+                playing.start()
+                while await playing.has_more():
+                    step, taken = playing.said.popleft()
+                    yield step
+                    if taken is not None:
+                        taken.set()
+            finally:
+                await playing.cancel()
         except BaseException as leaving:
-            await playing.cancel()
             playing.note_errors(leaving)
             raise
-        await playing.cancel()
         playing.raise_error()
 
 

@@ -484,6 +484,29 @@ def test_of_several_errors_the_first_is_raised_and_the_others_are_noted():
     assert raised.value.__notes__[-1] == "KeyError('lost') was raised as well, by the template at 'parallel/one'"
 
 
+def test_a_time_limit_during_the_clean_up_tells_what_a_child_had_raised():
+    class Slow(Stuck):
+        async def _asend(self, session: Session) -> str:
+            try:
+                return await super()._asend(session)
+            finally:
+                await asyncio.sleep(0.03)
+
+    async def go() -> None:
+        async with asyncio.timeout(0.01):
+            await Runner(Echo(), template=tree).arun()
+
+    slow = Slow()
+    tree = ParallelTemplate([asking("a", "one", model=slow), asking("b", "two", model=Failing(ServerError("down")))])
+
+    with pytest.raises(TimeoutError) as raised:
+        asyncio.run(go())
+    cancelled = raised.value.__cause__
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert "ServerError('down') was raised as well, by the template at 'parallel/two'" in cancelled.__notes__
+    assert slow.ended == [asyncio.CancelledError]
+
+
 def test_a_child_that_is_interrupted_ends_the_run(play):
     tree = ParallelTemplate([asking("a", model=Failing(KeyboardInterrupt())), asking("b", turns=3)])
 
