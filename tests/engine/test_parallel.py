@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from contextvars import ContextVar
+from threading import Event as ThreadEvent
 from threading import Thread
 from typing import Any
 
@@ -320,6 +321,19 @@ def test_the_model_may_be_set_later(play, answering, contents):
     assert contents(play(Runner(Echo(), template=tree))) == ["late"]
 
 
+def test_what_they_begin_with_and_give_back_may_be_set_later(play, contents):
+    parallel = ParallelTemplate([asking("a"), SubroutineTemplate(asking("b"))])
+    runner = Runner(Echo(), template=LinearTemplate([SystemTemplate("Be terse."), parallel]))
+    assert contents(play(runner)) == ["Be terse.", "heard a", "heard b"]
+
+    parallel.session_init_strategy = InheritSystemStrategy()
+    parallel.squash_strategy = FilterByRoleStrategy(["user"])
+
+    session = play(runner)
+    assert contents(session) == ["Be terse.", "a", "heard b"]
+    assert [len(call.messages) for call in session.trace.calls] == [2, 1]
+
+
 def test_before_transforms_of_a_subroutine_are_for_it_alone_and_after_transforms_for_the_parent(play, contents):
     def take(name: str) -> Callable[[Session], Session]:
         def transform(session: Session) -> Session:
@@ -472,6 +486,25 @@ async def test_the_others_are_cancelled_with_every_clean_up(anyio_backend):
     assert stuck.ended == [anyio.get_cancelled_exc_class()] * 2
     assert sorted(cleaned) == ["parallel/inner/subroutine", "parallel/plain"]
     assert pairs.open == {}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_an_error_does_not_wait_for_the_thread_of_another_child(anyio_backend):
+    free, returned = ThreadEvent(), []
+
+    class Blocking(Model):
+        def _send(self, session: Session) -> str:
+            returned.append(free.wait(5))
+            return "late"
+
+    tree = ParallelTemplate([asking("a", model=Blocking()), asking("b", model=Failing(ServerError("down"), 3))])
+    try:
+        with pytest.raises(ServerError, match="down"):
+            await Runner(Echo(), template=tree).arun()
+        assert returned == []
+    finally:
+        free.set()
 
 
 def test_of_several_errors_the_first_is_raised_and_the_others_are_noted():

@@ -57,6 +57,8 @@ class ParallelTemplate(Template):
 
     Attributes:
         model: The model, or ``None``; it may be set later.
+        session_init_strategy: Makes the session of a child; it may be set later.
+        squash_strategy: Chooses what a child gives back; it may be set later.
     """
 
     model: ModelSlot = ModelSlot()
@@ -141,6 +143,8 @@ class ParallelTemplate(Template):
         part.has_begun = True
         try:
             if isinstance(subroutine, _Isolated):
+                subroutine.session_init_strategy = self.session_init_strategy  # which may have been set since
+                subroutine.squash_strategy = self.squash_strategy
                 return (yield from subroutine.rendered(parent))
             return (yield from self.include(subroutine, parent, place))
         except LeaveLoop as leaving:
@@ -182,6 +186,8 @@ def _transformed(session: Session, one: Played, child: SubroutineTemplate) -> Se
 class _Isolated(SubroutineTemplate):
     """Runs a child that is no subroutine as one, which has the place of the child in the tree.
 
+    Its strategies are those that its parent has when it is rendered.
+
     Args:
         parent: The template whose child it is.
         child: The child.
@@ -189,9 +195,7 @@ class _Isolated(SubroutineTemplate):
     """
 
     def __init__(self, parent: ParallelTemplate, child: Template, place: str) -> None:
-        super().__init__(
-            child, session_init_strategy=parent.session_init_strategy, squash_strategy=parent.squash_strategy
-        )
+        super().__init__(child)
         self.built_at = parent.built_at
         self._place = place
 
