@@ -23,7 +23,7 @@ from antiphon.parameters import check_kind
 from antiphon.playback import PartPlayback
 from antiphon.progress import SavedProgress
 from antiphon.request import ANY_TEXT, Request
-from antiphon.threads import Signal, signal
+from antiphon.threads import Signal, end_if_cancelled, signal
 from antiphon.tool_signatures import GivenToTools
 from antiphon.trace import ChosenBy, Trace
 
@@ -365,11 +365,12 @@ class Run:
     async def until_users_turn(self) -> None:
         """Wait, in a part, until those before it have ended: the user talks with one after another, in their order.
 
-        So do runs that the templates of a part, or their tools, have begun.
+        So do runs that the templates of a part, or their tools, have begun. None is asked in a part that was cancelled.
         """
         run: Run | None = self
         while run is not None:
             if run.part is not None and run.part.users_turn is not None:
+                end_if_cancelled()
                 await run.part.users_turn.wait()
             outer = None if run.outer is None else run.outer()
             run = None if outer is run else outer

@@ -71,6 +71,16 @@ async def pause() -> None:
         await asyncio.sleep(0)
 
 
+def end_if_cancelled() -> None:
+    """End a task of asyncio that was cancelled, also where something has made another error or an answer of that.
+
+    Raises:
+        asyncio.CancelledError: It was.
+    """
+    if is_cancelled():
+        raise asyncio.CancelledError
+
+
 async def sleep(seconds: float) -> None:
     """Wait, and let the event loop go on meanwhile; whoever is cancelled ends here."""
     if in_trio():

@@ -21,6 +21,7 @@ from antiphon import (
     BreakTemplate,
     EndTemplate,
     Event,
+    FallbackModel,
     FilterByRoleStrategy,
     FilteredInheritStrategy,
     InheritSystemStrategy,
@@ -122,7 +123,8 @@ class Stubborn(Model):
 
     shared = frozenset({"asked"})
 
-    def __init__(self) -> None:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
         self.asked = 0
 
     def _send(self, session: Session) -> str:
@@ -133,7 +135,7 @@ class Stubborn(Model):
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
-            raise KeyError("lost") from None
+            raise self.error from None
         return "never"
 
 
@@ -178,6 +180,23 @@ def asking(question: str, name: str | None = None, turns: int = 0, **options: An
 
 def said(session: Session) -> list[tuple[str | None, str]]:
     return [(message.template_path, message.content) for message in session.messages]
+
+
+def play_in_a_thread(program: Coroutine[Any, Any, object]) -> BaseException | None:
+    """Run a program to its end; fails where it has none. Returns what it raises."""
+    raised: list[BaseException] = []
+
+    def play() -> None:
+        try:
+            asyncio.run(program)
+        except BaseException as error:  # noqa: BLE001  # for the thread that waits
+            raised.append(error)
+
+    thread = Thread(target=play, daemon=True)
+    thread.start()
+    thread.join(2)
+    assert not thread.is_alive(), "the event loop waits for a child, and that for nobody"
+    return raised[0] if raised else None
 
 
 def test_children_run_at_the_same_time(contents):
@@ -509,7 +528,7 @@ async def test_an_error_does_not_wait_for_the_thread_of_another_child(anyio_back
 
 def test_of_several_errors_the_first_is_raised_and_the_others_are_noted():
     tree = ParallelTemplate(
-        [asking("a", "one", model=Stubborn()), asking("b", "two", model=Failing(OSError("out"), 3))]
+        [asking("a", "one", model=Stubborn(KeyError("lost"))), asking("b", "two", model=Failing(OSError("out"), 3))]
     )
 
     with pytest.raises(OSError, match="out") as raised:
@@ -658,6 +677,24 @@ def test_the_user_is_asked_no_more_when_a_child_has_failed(play):
     with pytest.raises(OSError, match="out"):
         play(Runner(Echo(), form, ParallelTemplate([failing, UserTemplate(description="b")])))
     assert form.asked == ["a"]
+
+
+def test_the_user_is_not_asked_by_a_child_that_makes_another_of_its_cancellation():
+    asked: list[str | None] = []
+
+    class Asking(UserInterface):
+        def ask(self, session: Session, description: str | None, default: str | None) -> str:
+            asked.append(description)
+            return "yes"
+
+    model = FallbackModel([Stubborn(ServerError("lost")), Echo()])
+    interview = LinearTemplate([asking("b", model=model), UserTemplate(description="Which one?")])
+    tree = ParallelTemplate([asking("a", model=Failing(OSError("out"), 3)), interview])
+
+    raised = play_in_a_thread(Runner(Echo(), Asking(), tree).arun())
+
+    assert isinstance(raised, OSError)
+    assert asked == []
 
 
 def test_a_tool_that_runs_templates_which_ask_waits_for_its_turn(play, answering):
@@ -928,23 +965,6 @@ async def stop(steps: Any) -> None:
             break
 
 
-def play_in_a_thread(program: Coroutine[Any, Any, None]) -> BaseException | None:
-    """Run a program to its end; fails where it has none. Returns what it raises."""
-    raised: list[BaseException] = []
-
-    def play() -> None:
-        try:
-            asyncio.run(program)
-        except BaseException as error:  # noqa: BLE001  # for the thread that waits
-            raised.append(error)
-
-    thread = Thread(target=play, daemon=True)
-    thread.start()
-    thread.join(2)
-    assert not thread.is_alive(), "the event loop waits for a child, and that for the program"
-    return raised[0] if raised else None
-
-
 @pytest.mark.parametrize("way", ["aiter", "astream", "astream_advance"])
 @pytest.mark.parametrize(
     ("leave", "outcome"), [(fail, ValueError), (be_cancelled, asyncio.CancelledError), (stop, type(None))]
@@ -964,7 +984,7 @@ def test_an_event_loop_ends_when_the_program_has_left_its_steps(way, leave, outc
 
 
 def test_an_event_loop_ends_when_a_model_makes_an_error_of_its_cancellation():
-    stubborn = Stubborn()
+    stubborn = Stubborn(KeyError("lost"))
     tree = ParallelTemplate([asking("a", "busy", model=stubborn), asking("b", "ready", turns=3)])
     steps = Runner(Echo(), template=tree).aiter()
 
