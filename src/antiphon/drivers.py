@@ -217,6 +217,7 @@ class _Steps:
             raise
         except BaseException as error:  # noqa: BLE001  # the script decides what becomes of it
             self._fail(error)
+        await self._go_on()
 
     def listen(self, effect: Effect) -> Generator[Event]:
         """Do what an effect asks for, and yield what happens meanwhile."""

@@ -849,6 +849,26 @@ def test_while_the_program_has_the_word_no_child_takes_a_step(doing):
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_while_the_program_has_the_word_nothing_follows_an_inner_parallel_template(doing, depth):
+    stepped: list[int] = []
+    inner: Template = asking("a")
+    for _ in range(depth):
+        inner = ParallelTemplate([inner], squash_strategy=FilterByRoleStrategy([]))
+    talkative = LinearTemplate([UserTemplate(word) for word in "bcdef"])
+    tree = ParallelTemplate([LinearTemplate([inner, doing(lambda _: stepped.append(1))]), talkative])
+
+    async def go() -> None:
+        async for _ in Runner(Echo(), template=tree).aiter():
+            before = list(stepped)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert stepped == before
+
+    asyncio.run(go())
+    assert stepped
+
+
 def test_an_observer_that_fails_ends_the_run():
     class Refusing(Observer):
         def on_part_wait(self, event: Any) -> None:
