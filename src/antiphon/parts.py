@@ -8,7 +8,7 @@ from contextlib import aclosing, closing, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias, final
+from typing import Any, NoReturn, TypeAlias, final
 from weakref import ref
 
 from antiphon.events import Event
@@ -20,6 +20,8 @@ from antiphon.threads import THREADS, Signal, Tasks, ThreadCount, is_cancelled, 
 
 Said: TypeAlias = Message | Event
 Script: TypeAlias = Generator[Any, Any, Session]
+
+_INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Parts:
                 await playing.cancel()
         except BaseException as leaving:
             playing.note_errors(leaving)
+            playing.raise_interruption()
             raise
         playing.raise_error()
 
@@ -158,11 +161,19 @@ class _Playing:
 
     def raise_error(self) -> None:
         """Raise the error of the one that failed first, with what others raised since; else that the user is needed."""
-        if not self._errors:
-            if self._needed:
-                raise self._needed[min(self._needed)]
-            return
-        _, error = self._errors[0]
+        self.raise_interruption()
+        if self._errors:
+            self._raise(self._errors[0][1])
+        if self._needed:
+            raise self._needed[min(self._needed)]
+
+    def raise_interruption(self) -> None:
+        """Raise what ends the program and came up in one of them, whatever else went wrong."""
+        for _, error in self._errors:
+            if isinstance(error, _INTERRUPTIONS):
+                self._raise(error)
+
+    def _raise(self, error: BaseException) -> NoReturn:
         self.note_errors(error)
         try:
             raise error
@@ -186,7 +197,7 @@ class _Playing:
         except UserNeeded as needed:
             self._needed[number] = needed
         except BaseException as error:  # noqa: BLE001  # raised where the parts are played
-            if isinstance(error, Exception) or not self._is_cancelled:
+            if isinstance(error, (Exception, *_INTERRUPTIONS)) or not self._is_cancelled:
                 self._errors.append((one.place, error))
         finally:
             self._ended.add(number)

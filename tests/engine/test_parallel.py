@@ -869,6 +869,19 @@ def test_while_the_program_has_the_word_nothing_follows_an_inner_parallel_templa
     assert stepped
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_an_interruption_during_the_clean_up_ends_the_program(error):
+    tree = ParallelTemplate(
+        [asking("a", model=Stubborn(error)), asking("b", "two", model=Failing(ServerError("down")))]
+    )
+
+    with pytest.raises(type(error)) as raised:
+        asyncio.run(Runner(Echo(), template=tree).arun())
+
+    assert raised.value is error
+    assert any("ServerError('down') was raised as well" in note for note in error.__notes__)
+
+
 def test_an_observer_that_fails_ends_the_run():
     class Refusing(Observer):
         def on_part_wait(self, event: Any) -> None:
