@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
@@ -139,8 +139,14 @@ class _Steps:
         return step
 
     def close(self) -> None:
-        """Leave the script where it is, with its clean-up."""
-        self._do(self._script.close)
+        """Leave the script where it is, with its clean-up; what came up while a step was left is raised there."""
+        error = self._value
+        try:
+            if self._resume == self._script.throw and not isinstance(error, GeneratorExit):
+                with suppress(StopIteration):
+                    self._do(self._script.throw, error)
+        finally:
+            self._do(self._script.close)
 
     def suspend(self) -> None:
         """Stop, until whoever goes through the run asks for the next step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing, closing
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from antiphon import (
 )
 from antiphon.errors import InvalidType
 
+HI = Message(role="user", content="Hi")
 Listen = Callable[..., list[Any]]
 
 
@@ -271,3 +273,44 @@ def test_send_and_stream_of_one_model_are_recorded_alike(listen, answering):
     answering("Hello").send(sent)
 
     assert streamed.trace.calls[0].reply == sent.trace.calls[0].reply
+
+
+class Unclosable(Model):
+    """Fails where somebody leaves it while it speaks."""
+
+    def _send(self, session):
+        raise NotImplementedError
+
+    def _stream(self, session):
+        try:
+            yield "one "
+            yield "two"
+        finally:
+            raise OSError("the connection is lost")
+
+    async def _astream(self, session):
+        with closing(self._stream(session)) as pieces:
+            for piece in pieces:
+                yield piece
+
+
+def test_what_a_model_raises_when_its_stream_is_left_is_raised_by_closing():
+    steps = Runner(Unclosable(), template=AssistantTemplate()).stream(Session(messages=[HI]))
+    next(steps)
+
+    with pytest.raises(OSError, match="the connection is lost") as raised:
+        steps.close()
+    assert raised.value.__notes__ == ["in the template at 'assistant'"]
+
+
+def test_what_a_model_raises_when_its_stream_is_left_is_raised_by_closing_in_an_event_loop():
+    async def leave() -> None:
+        async with aclosing(
+            Runner(Unclosable(), template=AssistantTemplate()).astream(Session(messages=[HI]))
+        ) as steps:
+            async for _ in steps:
+                break
+
+    with pytest.raises(OSError, match="the connection is lost") as raised:
+        asyncio.run(leave())
+    assert raised.value.__notes__ == ["in the template at 'assistant'"]
