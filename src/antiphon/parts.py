@@ -8,7 +8,7 @@ from contextlib import aclosing, closing, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NoReturn, TypeAlias, final
+from typing import Any, TypeAlias, final
 from weakref import ref
 
 from antiphon.events import Event
@@ -21,7 +21,7 @@ from antiphon.threads import THREADS, Signal, Tasks, ThreadCount, is_cancelled, 
 Said: TypeAlias = Message | Event
 Script: TypeAlias = Generator[Any, Any, Session]
 
-_INTERRUPTIONS = (KeyboardInterrupt, SystemExit)
+_INTERRUPTIONS = (KeyboardInterrupt, SystemExit)  # they end the program, whatever else went wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,10 @@ class Parts:
             finally:
                 await playing.cancel()
         except BaseException as leaving:
+            playing.raise_first(_INTERRUPTIONS)
+            if isinstance(leaving, GeneratorExit):
+                playing.raise_first((Exception,))  # a note on this would reach nobody
             playing.note_errors(leaving)
-            playing.raise_interruption()
             raise
         playing.raise_error()
 
@@ -161,25 +163,21 @@ class _Playing:
 
     def raise_error(self) -> None:
         """Raise the error of the one that failed first, with what others raised since; else that the user is needed."""
-        self.raise_interruption()
-        if self._errors:
-            self._raise(self._errors[0][1])
+        self.raise_first(_INTERRUPTIONS)
+        self.raise_first((BaseException,))
         if self._needed:
             raise self._needed[min(self._needed)]
 
-    def raise_interruption(self) -> None:
-        """Raise what ends the program and came up in one of them, whatever else went wrong."""
+    def raise_first(self, kinds: tuple[type[BaseException], ...]) -> None:
+        """Raise the first error of some kinds, if there is one, with what others raised."""
         for _, error in self._errors:
-            if isinstance(error, _INTERRUPTIONS):
-                self._raise(error)
-
-    def _raise(self, error: BaseException) -> NoReturn:
-        self.note_errors(error)
-        try:
-            raise error
-        finally:
-            self._errors.clear()
-            del error  # its traceback holds this frame
+            if isinstance(error, kinds):
+                self.note_errors(error)
+                try:
+                    raise error
+                finally:
+                    self._errors.clear()
+                    del error  # its traceback holds this frame
 
     def note_errors(self, leaving: BaseException) -> None:
         """Note on what is raised what else went wrong."""

@@ -597,6 +597,20 @@ async def test_closing_an_iterator_ends_all(anyio_backend, way):
     assert (session.messages, session.template_path, pairs.open) == ([], None, {})
 
 
+@pytest.mark.parametrize("way", ["aiter", "astream"])
+def test_what_a_child_raises_when_the_iterator_is_closed_is_raised_by_closing(way):
+    async def leave() -> None:
+        children = [asking("a", "busy", model=Stubborn(OSError("lost"))), asking("b", "ready", turns=3)]
+        async with aclosing(getattr(Runner(Echo(), template=ParallelTemplate(children)), way)()) as steps:
+            async for step in steps:
+                if step.template_path == "parallel/ready/answer":
+                    break
+
+    with observing(Pairs()) as pairs, pytest.raises(OSError, match="lost"):
+        asyncio.run(leave())
+    assert pairs.open == {}
+
+
 @pytest.mark.parametrize("way", ["iter", "stream"])
 def test_closing_an_iterator_ends_the_child_that_is_played(way):
     session = Session()
