@@ -7,7 +7,7 @@ import pickle
 import sys
 
 import pytest
-from pydantic import ValidationError
+from pydantic import PrivateAttr, ValidationError
 
 from antiphon import AssistantTemplate, LinearTemplate, Message, Runner, Session, SystemTemplate, UserTemplate
 
@@ -69,9 +69,31 @@ def test_the_runner_and_the_trace_stay_behind_in_json(answering):
 
     back = Session.model_validate_json(session.model_dump_json())
 
+    assert back == session
     assert (back.messages, back.metadata) == (session.messages, {"a": 1})
     assert back.runner is None
     assert len(back.trace) == 0
+
+
+class Booking(Session):
+    """A session of a program's own."""
+
+    people: int = 2
+    _seats: list[int] = PrivateAttr(default_factory=list)
+
+
+def test_sessions_are_equal_whatever_runners_serve_them(answering):
+    booking = Runner(answering(), template=UserTemplate("Hi")).run(Booking(metadata={"a": 1}))
+    same, larger, seated, plain = Booking(), Booking(people=3), Booking(), Session()
+    seated._seats.append(7)
+    for one in (same, larger, seated, plain):
+        one.messages, one.metadata = booking.messages, {"a": 1}
+    other = Runner(answering(), template=UserTemplate("Ho")).run(Booking(metadata={"a": 1}))
+
+    assert booking == same == booking
+    assert [one for one in (larger, seated, plain, other, None) if one == booking or booking == one] == []
+    assert booking.runner is not None
+    assert same.runner is None
 
 
 def test_messages_can_be_replaced_as_a_whole():
