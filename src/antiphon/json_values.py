@@ -45,6 +45,7 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "float": (float, str, float),
 }
 _CONTAINERS: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+_NESTED: Final = frozenset({list, dict, tuple, set, frozenset})
 _NAMES: dict[type, str] = {kind: name for name, (kind, _, _) in _KINDS.items()} | {type(Path()): "path"}
 
 
@@ -116,28 +117,24 @@ def _made(name: Any, value: Any) -> Any:
 
 
 def _encoded(value: Any, place: Place, unfit: Callable[[Any, Place, str], Any]) -> Any:
-    match value:
-        case None | bool():
-            return value
-        case str():
-            return _text(value, place, unfit)
-        case int():
-            return int(value)
-        case float():
-            return float(value) if isfinite(value) else _of_kind(float(value), place, unfit)
-    if len(place) > _DEEPEST:
-        return unfit(value, place[:4], "it holds itself, or is nested too deep")
-    match value:
-        case list():
+    kind = type(value)  # exactly that: an object of a class derived from it would come back as something else
+    if value is None or kind is bool or kind is int:
+        return value
+    if kind is str:
+        return _text(value, place, unfit)
+    if kind is float and isfinite(value):
+        return value
+    if kind in _NESTED:
+        if len(place) > _DEEPEST:
+            return unfit(value, place[:4], "it holds itself, or is nested too deep")
+        if kind is list:
             return [_encoded(item, (*place, index), unfit) for index, item in enumerate(value)]
-        case dict():
+        if kind is dict:
             return _dict(value, place, unfit)
-        case tuple():
-            return _several("tuple", value, place, unfit)
-        case set() | frozenset():
-            kind = "set" if isinstance(value, set) else "frozenset"
-            several = _several(kind, value, place, unfit)
-            return {**several, "value": sorted(several["value"], key=lambda one: json.dumps(one, default=repr))}
+        several = [_encoded(item, (*place, index), unfit) for index, item in enumerate(value)]
+        if kind is not tuple:
+            several.sort(key=lambda one: json.dumps(one, default=repr))
+        return {_MARK: kind.__name__, "value": several}
     return _of_kind(value, place, unfit)
 
 
@@ -146,18 +143,14 @@ def _text(value: str, place: Place, unfit: Callable[[Any, Place, str], Any]) -> 
         value.encode()
     except UnicodeEncodeError:
         return unfit(value, place, "it holds half a character")
-    return str.__str__(value)
+    return value
 
 
 def _dict(value: dict[Any, Any], place: Place, unfit: Callable[[Any, Place, str], Any]) -> Any:
-    if all(isinstance(key, str) for key in value) and _MARK not in value:
+    if all(type(key) is str for key in value) and _MARK not in value:
         return {_text(key, place, unfit): _encoded(item, (*place, key), unfit) for key, item in value.items()}
     items = [[_encoded(key, (*place, key), unfit), _encoded(item, (*place, key), unfit)] for key, item in value.items()]
     return {_MARK: "dict", "value": items}
-
-
-def _several(name: str, value: Any, place: Place, unfit: Callable[[Any, Place, str], Any]) -> dict[str, Any]:
-    return {_MARK: name, "value": [_encoded(item, (*place, index), unfit) for index, item in enumerate(value)]}
 
 
 def _of_kind(value: Any, place: Place, unfit: Callable[[Any, Place, str], Any]) -> Any:
@@ -197,8 +190,8 @@ class Unsaved:
 
 def _leave_to_fallback(value: Any, place: Place, reason: str) -> Any:
     del place
-    if isinstance(value, str | dict | list | tuple | set | frozenset):
-        raise ValueError(reason)  # noqa: TRY004  # the text of pydantic's own error
+    if type(value) in _NESTED or type(value) is str:
+        raise ValueError(reason)  # the text of pydantic's own error
     return Unsaved(value)
 
 

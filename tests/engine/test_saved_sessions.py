@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -16,7 +19,19 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from antiphon import Document, Image, Message, Reply, Session, ToolCall, Usage
+from antiphon import (
+    AssistantTemplate,
+    Document,
+    Image,
+    LinearTemplate,
+    Message,
+    Reply,
+    Runner,
+    Session,
+    ToolCall,
+    Usage,
+    UserTemplate,
+)
 from antiphon.errors import AntiphonError, InvalidValue, SavedByNewerVersion
 
 
@@ -28,6 +43,19 @@ class Order(BaseModel):
 @dataclass
 class Place:
     name: str
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class Size(StrEnum):
+    SMALL = "small"
+
+
+class Length(float):
+    pass
 
 
 atoms = st.one_of(
@@ -100,8 +128,17 @@ def test_what_comes_back_is_of_the_kind_that_was_saved() -> None:
         (float("nan"), "nan does not come back equal"),
         (Decimal("NaN"), "does not come back equal"),
         ("\ud800", "half a character"),
+        (Counter("aab"), "Counter has no JSON form"),
+        (defaultdict(list), "defaultdict has no JSON form"),
+        (Point(1, 2), "Point has no JSON form"),
+        (Size.SMALL, "Size has no JSON form"),
+        (HTTPStatus.OK, "HTTPStatus has no JSON form"),
+        (Length(1.5), "Length has no JSON form"),
     ],
-    ids=["pydantic", "dataclass", "object", "function", "NaN", "decimal NaN", "half a character"],
+    ids=[
+        *("pydantic", "dataclass", "object", "function", "NaN", "decimal NaN", "half a character", "kind of dict"),
+        *("dict with defaults", "named tuple", "text enum", "number enum", "kind of float"),
+    ],
 )
 def test_what_would_not_come_back_is_refused_by_its_key(value: object, reason: str) -> None:
     in_metadata = Session(metadata={"fine": 1, "wrong": [{"at": value}]})
@@ -111,6 +148,18 @@ def test_what_would_not_come_back_is_refused_by_its_key(value: object, reason: s
         in_metadata.model_dump_json()
     with pytest.raises(InvalidValue, match=rf"session\.messages\[0\]\.metadata\['wrong'\] cannot be saved: .*{reason}"):
         in_message.model_dump_json()
+
+
+def test_a_key_that_would_come_back_as_a_text_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"session\.metadata\['sizes'\]\[<Size\.SMALL: 'small'>\].*Size has no JSON"):
+        Session(metadata={"sizes": {Size.SMALL: 1}}).model_dump_json()
+
+
+def test_what_would_come_back_as_something_else_is_refused_in_the_first_turn(scripted_model) -> None:
+    runner = Runner(scripted_model(), template=LinearTemplate([AssistantTemplate("Hi"), UserTemplate()]))
+
+    with pytest.raises(InvalidValue, match=r"\['seen'\] cannot be saved: an object of the class Counter"):
+        runner.advance(Session(metadata={"seen": Counter("aab")}))
 
 
 def test_what_holds_itself_is_refused() -> None:
