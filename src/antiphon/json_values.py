@@ -45,6 +45,7 @@ _KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "float": (float, str, float),
 }
 _CONTAINERS: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _NESTED: Final = frozenset({list, dict, tuple, set, frozenset})
 _NAMES: dict[type, str] = {kind: name for name, (kind, _, _) in _KINDS.items()} | {type(Path()): "path"}
 
@@ -78,6 +79,17 @@ def as_json(value: Any, *place: object) -> Any:
         InvalidValue: There is no such form; the text names the key.
     """
     return _encoded(value, place, _refuse)
+
+
+def is_json(value: Any, levels: int = 250) -> bool:
+    """Whether a value holds nothing but JSON's own kinds, as what ``json.loads`` returns, in so many levels."""
+    kind = type(value)
+    if kind not in (dict, list):
+        return kind in _PLAIN
+    if kind is dict and not all(type(key) is str for key in value):
+        return False
+    items = value.values() if kind is dict else value
+    return levels > 0 and all(is_json(item, levels - 1) for item in items)
 
 
 def as_text(value: Any) -> Any:

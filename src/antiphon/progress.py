@@ -400,7 +400,7 @@ class InSession:
     """Marks the field of a session that holds its progress: its JSON names messages by their places in the session."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """The schema: a ``Progress`` in Python, and what it has written in JSON."""
+        """The schema: a ``Progress``, or what it holds, in Python, and what it has written in JSON."""
 
         def read(plain: Any, info: ValidationInfo) -> Progress | None:
             return None if plain is None else Progress.read(plain, info.data.get("messages", ()))
@@ -410,7 +410,7 @@ class InSession:
 
         return core_schema.json_or_python_schema(
             json_schema=core_schema.with_info_plain_validator_function(read),
-            python_schema=core_schema.nullable_schema(core_schema.is_instance_schema(Progress)),
+            python_schema=core_schema.nullable_schema(handler.generate_schema(Progress)),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 written, is_field_serializer=True, when_used="json", return_schema=core_schema.any_schema()
             ),

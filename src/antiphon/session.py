@@ -17,7 +17,7 @@ from pydantic_core import PydanticSerializationError, from_json
 
 from antiphon.errors import InvalidValue, MessageLimitExceeded, SavedByNewerVersion, naming_template
 from antiphon.history import History, Picture, as_history
-from antiphon.json_values import Kept, as_json
+from antiphon.json_values import Kept, as_json, is_json
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
 from antiphon.playback import PartPlayback
@@ -119,6 +119,20 @@ class Session(GivenToTools, BaseModel):
         return super().__eq__(other)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """A session, as pydantic's method makes it.
+
+        A dict of nothing but JSON is read as what ``model_dump_json`` has saved, or ``model_dump(mode="json")``.
+
+        Raises:
+            ValidationError: That is no session.
+            SavedByNewerVersion: It was saved by a newer major version.
+        """
+        if type(obj) is dict and is_json(obj) and not options.get("from_attributes"):
+            return cls.model_validate_json(json.dumps(obj), **options)
+        return super().model_validate(obj, **options)
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:

@@ -104,6 +104,8 @@ def test_a_session_comes_back_equal_or_is_refused(
     assert back == session
     assert type(back.metadata) is dict
     assert back.model_dump_json() == saved
+    assert Session.model_validate(json.loads(saved)) == session
+    assert Session.model_validate(session.model_dump(mode="json")) == session
 
 
 def test_what_comes_back_is_of_the_kind_that_was_saved() -> None:
@@ -162,9 +164,37 @@ def test_what_would_come_back_as_something_else_is_refused_in_the_first_turn(scr
         runner.advance(Session(metadata={"seen": Counter("aab")}))
 
 
+def test_a_conversation_that_waits_comes_back_in_every_way(scripted_model) -> None:
+    model = scripted_model("How long?", "Two nights, then.")
+    tree = LinearTemplate([UserTemplate(), AssistantTemplate(), UserTemplate(), AssistantTemplate()])
+    runner = Runner(model, template=tree)
+    waiting = runner.advance(runner.advance(Session(metadata={"due": dt.date(2024, 2, 29)})), "A room.")
+    saved = waiting.model_dump_json()
+
+    backs = [
+        Session.model_validate_json(saved),
+        Session.model_validate(json.loads(saved)),
+        Session.model_validate(waiting.model_dump(mode="json")),
+        Session.model_validate(waiting.model_dump()),
+    ]
+
+    assert backs == [waiting] * 4
+    assert [back.model_dump_json() for back in backs] == [saved] * 4
+    assert Runner(model, template=tree).advance(backs[-1], "Two.").last.content == "Two nights, then."
+
+
+def test_what_a_program_gives_in_python_is_taken_as_it_is() -> None:
+    marked = {"$antiphon": "tuple", "value": [1]}
+
+    assert Session(metadata={"a": marked}).metadata == {"a": marked}
+    assert Session.model_validate({"metadata": {"a": marked, "due": dt.date(2024, 2, 29)}}).metadata["a"] == marked
+    assert Session.model_validate(Session(metadata={"a": marked}).model_dump(mode="json")).metadata == {"a": marked}
+
+
 def test_what_holds_itself_is_refused() -> None:
     loop: list[Any] = []
     loop.append(loop)
+    assert Session.model_validate({"metadata": {"loop": loop}}).metadata["loop"][0] is loop
 
     with pytest.raises(InvalidValue, match=r"session\.metadata\['loop'\]\[0\].* nested too deep"):
         Session(metadata={"loop": loop}).model_dump_json()
