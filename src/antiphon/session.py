@@ -109,7 +109,7 @@ class Session(GivenToTools, BaseModel):
             for place, message in enumerate(self.messages):
                 as_json(message.metadata, f"session.messages[{place}].metadata")
             raise
-        unknown = getattr(self, "_unknown", None)
+        unknown = _unknown_of(self)
         return text if unknown is None else unknown.put_back(self, text, options.get("indent"))
 
     def __eq__(self, other: object) -> bool:
@@ -152,8 +152,7 @@ class Session(GivenToTools, BaseModel):
             if plain is None:
                 raise
         session = super().model_validate_json(json_data, **{**options, "extra": "ignore"})
-        object.__setattr__(session, "_unknown", _Unknown(plain, session))
-        return session
+        return _keeping(session, _Unknown(plain, session))
 
     def metadata_as(self, kind: type[T]) -> T:
         """The metadata as a type that pydantic validates: a model, a dataclass, a ``TypedDict``.
@@ -182,7 +181,18 @@ class Session(GivenToTools, BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         """What is pickled: everything but the runner, whose clients stay where they are."""
         state = super().__getstate__()
-        return {**state, "__dict__": {**state["__dict__"], "runner": None}}
+        unknown = _unknown_of(self)
+        return {**state, "__dict__": {**state["__dict__"], "runner": None}, "unknown": unknown}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        _keeping(self, state.get("unknown"))
+
+    def __copy__(self) -> Self:
+        return _keeping(super().__copy__(), _unknown_of(self))
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return _keeping(super().__deepcopy__(memo), _unknown_of(self))
 
     @property
     def last(self) -> Message:
@@ -270,19 +280,36 @@ class _Unknown:
         self._fields = {name: value for name, value in plain.items() if name not in type(session).model_fields}
         known = Message.model_fields
         saved: list[dict[str, Any]] = plain.get("messages", [])
-        self._of_messages = [
-            (message, {name: value for name, value in one.items() if name not in known})
-            for message, one in zip(session.messages, saved, strict=True)
-        ]
+        fields_of = [{name: value for name, value in one.items() if name not in known} for one in saved]
+        self._of_messages = list(zip(session.messages, fields_of, strict=True))
 
     def put_back(self, session: Session, text: str, indent: int | None) -> str:
-        """What is saved now, with what was not known."""
+        """What is saved now, with what was not known: with messages that are equal to those that had it."""
         plain = from_json(text)
-        fields = {id(message): fields for message, fields in self._of_messages}
+        left = list(self._of_messages)
         for message, written in zip(session.messages, plain.get("messages", ()), strict=False):
-            written.update(fields.get(id(message), {}))
+            found = next((place for place, (one, _) in enumerate(left) if one == message), None)
+            if found is not None:
+                written.update(left.pop(found)[1])
         separators = (",", ":") if indent is None else None
         return json.dumps({**plain, **self._fields}, indent=indent, separators=separators, ensure_ascii=False)
+
+
+S = TypeVar("S", bound=Session)
+
+
+def _unknown_of(session: Session) -> _Unknown | None:
+    try:
+        unknown: _Unknown = object.__getattribute__(session, "_unknown")  # pydantic's own way is slow to say no
+    except AttributeError:
+        return None
+    return unknown
+
+
+def _keeping(session: S, unknown: _Unknown | None) -> S:
+    if unknown is not None:
+        object.__setattr__(session, "_unknown", unknown)
+    return session
 
 
 class Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import pickle
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
@@ -259,6 +260,28 @@ def test_what_a_newer_minor_version_has_saved_is_kept_and_saved_again(indent: in
         "messages": [*saved["messages"], {"role": "user", "content": "Well."}],
         "weather": {"now": ["rain"]},
     }
+
+
+def test_what_a_newer_minor_version_has_saved_outlives_turns_and_copies(scripted_model) -> None:
+    saved = {
+        "version": "1.7",
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "user", "content": "Hi", "mood": "fine"},
+            {"role": "user", "content": "Hi", "mood": "bad"},
+        ],
+        "weather": "rain",
+    }
+    session = Session.model_validate_json(json.dumps(saved))
+    runner = Runner(
+        scripted_model(), template=LinearTemplate([UserTemplate(), AssistantTemplate("Well."), UserTemplate()])
+    )
+    waiting = runner.advance(runner.advance(session), "And?")
+
+    for one in (waiting, waiting.model_copy(), waiting.model_copy(deep=True), pickle.loads(pickle.dumps(waiting))):
+        again = json.loads(one.model_dump_json())
+        assert again["weather"] == "rain"
+        assert [message.get("mood") for message in again["messages"]] == [None, "fine", "bad", None, None]
 
 
 def test_the_same_fields_are_refused_where_no_newer_version_has_saved_them() -> None:
