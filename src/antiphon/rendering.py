@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from jinja2 import TemplateSyntaxError
+from jinja2 import TemplateError, TemplateSyntaxError
 
-from antiphon.errors import RenderingError, naming_template
+from antiphon.errors import AntiphonError, RenderingError, naming_template
 from antiphon.facts import Fact
 from antiphon.session import Session
 from antiphon.sources import Filling, Source, path_of
@@ -111,7 +111,10 @@ class Text:
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it calls itself without end, or nests too deeply"
-    return str(error) or type(error).__name__
+    if isinstance(error, TemplateError | AntiphonError) and str(error):
+        return str(error)
+    kind = type(error).__name__  # without it the text of a KeyError, 'no', says nothing
+    return f"{kind}: {error}" if str(error) else kind
 
 
 def _read(given: JinjaText, template_id: str | None) -> Source:
