@@ -7,13 +7,17 @@ sandbox, which jinja2 itself does not ask about them.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, MutableSet
 from dataclasses import is_dataclass
+from decimal import Decimal
 from functools import lru_cache, partial, update_wrapper, wraps
 from inspect import getattr_static
+from pathlib import PurePath
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final, TypeAlias
+from uuid import UUID
 
 from jinja2 import Template, nodes, pass_context
 from jinja2.compiler import CodeGenerator, Frame
@@ -24,6 +28,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import generate_lorem_ipsum
 from markupsafe import EscapeFormatter, Markup
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from antiphon.making import (
     CALL,
@@ -253,9 +258,26 @@ def _formatting(value: Any, *arguments: Any, **options: Any) -> Any:
     return _percent(str(_said(value)), options or arguments)
 
 
-def _as_json(value: Any, indent: int | str | None = None) -> str:
-    """The filter ``tojson``: for models to read, without the escapes of jinja2's own, which writes it into HTML."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent)
+def tojson(value: Any, indent: int | str | None = None) -> str:
+    """The filter of that name: for models to read, without the escapes of jinja2's own, which writes it into HTML."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False, indent=indent, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """What is no value of JSON, as results of tools tell it; objects would tell more than texts may read."""
+    if type(value) in _SCALARS:
+        return to_jsonable_python(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(
+        f"tojson writes texts, numbers, lists, dicts, sets, dates and the like, and no object of the class "
+        f"{type(value).__name__!r}: of one of pydantic put its model_dump() into the metadata"
+    )
+
+
+_SCALARS: Final = frozenset({dt.date, dt.datetime, dt.time, dt.timedelta, Decimal, UUID})
 
 
 def _percent(left: Any, right: Any) -> Any:
@@ -414,7 +436,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     ) -> None:
         super().__init__(finalize=_said, **options)
         own_filters = {name: _asked_anew(given) for name, given in filters.items()}
-        known = {**self.filters, "tojson": _as_json, **own_filters}
+        known = {**self.filters, "tojson": tojson, **own_filters}
         self.filters = {name: _paying(name, given) for name, given in known.items()}
         self.filters["join"] = _joining(self.filters["join"])
         self.filters["format"] = _formatting

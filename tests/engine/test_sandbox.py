@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections import Counter, OrderedDict, deque
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import process_time
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +31,7 @@ from antiphon import (
 )
 from antiphon.errors import RenderingError
 from antiphon.making import MOST
+from antiphon.tool_results import told
 
 LAUGHS = "{% set n = namespace(x=['ha']) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}"
 LAUGHS_TWICE = LAUGHS + LAUGHS.replace("set n", "set m").replace("n.x", "m.x")
@@ -496,7 +500,11 @@ def test_a_session_is_no_dict(text):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 10**20) | st.text(max_size=5) | st.floats(allow_nan=False),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 10**20)
+    | st.text(max_size=5)
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=6,
 )
@@ -508,6 +516,36 @@ def test_json_is_the_plain_json_of_a_value(value, indent):
     text = said("{{ value | tojson(indent=indent) }}", value=value, indent=indent)
 
     assert text == json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent)
+
+
+def test_json_holds_dates_and_the_like_as_results_of_tools_do():
+    value = {
+        "dates": [date(2026, 3, 1), datetime(2026, 3, 1, 12, 30, tzinfo=UTC), time(12, 30), timedelta(minutes=5)],
+        "price": Decimal("1.10"),
+        "id": UUID(int=7),
+        "sizes": [{3, 1, 2}, frozenset("ba")],
+        "path": PurePosixPath("a/b"),
+    }
+
+    assert json.loads(said("{{ value | tojson }}", value=value)) == json.loads(told(value))
+
+
+class Order(BaseModel):
+    number: int = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "reason"),
+    [
+        ("{{ value | tojson }}", [float("nan")], "ValueError: Out of range float values are not JSON compliant"),
+        ("{{ value | tojson }}", float("-inf"), "ValueError: Out of range float values are not JSON compliant"),
+        ("{{ value | tojson }}", {"order": Order()}, r"no object of the class 'Order': of one of pydantic put its"),
+        ("{{ value | tojson(sort_keys=False) }}", {}, r"TypeError: tojson\(\) got an unexpected keyword .*'sort_keys'"),
+    ],
+)
+def test_what_is_no_json_is_refused(text, value, reason):
+    with pytest.raises(RenderingError, match=reason):
+        said(text, value=value)
 
 
 def test_json_is_written_for_models_and_not_for_html():
