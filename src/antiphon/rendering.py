@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from jinja2 import TemplateError, TemplateSyntaxError
+from jinja2 import TemplateAssertionError, TemplateError, TemplateRuntimeError, TemplateSyntaxError
 
 from antiphon.errors import AntiphonError, RenderingError, naming_template
 from antiphon.facts import Fact
@@ -51,7 +51,8 @@ class Text:
             return self._fill_in(session.metadata, session)
         except Exception as error:
             place = _place_of(error, self._source.name)
-            failure = self._failure(error, session.template_path, place, _names_at_hand(session))
+            hint = self._of_unknown(error, place) or _names_at_hand(session, self._environment.names)
+            failure = self._failure(error, session.template_path, place, hint)
             raise (failure if session.template_path is None else naming_template(failure)) from error
 
     @property
@@ -87,7 +88,19 @@ class Text:
             return self._source.filling
         except Exception as error:
             place = _place_of(error, self._source.name)
-            raise self._failure(error, template_id, place, "") from error
+            raise self._failure(error, template_id, place, self._of_unknown(error, place)) from error
+
+    def _of_unknown(self, error: Exception, place: Place) -> str:
+        """Where filters and tests come from, if the text names one that is not known."""
+        if type(error) not in (TemplateAssertionError, TemplateRuntimeError):  # what jinja2 raises then, and elsewhere
+            return ""
+        unknown = self._environment.unknown_in(self._source.text_of(place[0]))
+        if not unknown:
+            return ""
+        given = ", ".join(
+            f"{kind}={{{', '.join(f'{name!r}: ...' for name in names)}}}" for kind, names in unknown.items()
+        )
+        return f"\n  a program gives its own: prompts = antiphon.texts.environment({given}), then prompts(text)"
 
     def _failure(self, error: Exception, where: str | None, place: Place, hint: str) -> RenderingError:
         reason = _reason(error)
@@ -162,6 +175,6 @@ def _shortened(line: str, column: int) -> tuple[str, int]:
     return line[start : start + _WIDEST].replace("\t", " "), column - start
 
 
-def _names_at_hand(session: Session) -> str:
-    names = sorted(str(name) for name in session.metadata if name != "session")
+def _names_at_hand(session: Session, own: frozenset[str]) -> str:
+    names = sorted({str(name) for name in session.metadata if name != "session"} | own)
     return f"\n  names at hand: {', '.join([*names, 'session'])}"

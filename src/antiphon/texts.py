@@ -131,6 +131,23 @@ class Environment(Shared):
     def _source(self, name: str, text: str) -> Source:
         return self._kept(name, text) if len(text) <= _LONGEST_KEPT else Source(name, text, self.sandbox)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of its own that every text may say."""
+        return frozenset(self._variables)
+
+    def unknown_in(self, text: str) -> dict[str, list[str]]:
+        """The ``filters`` and ``tests`` that a text names and the environment does not know."""
+        try:
+            tree = self.sandbox.parse(text)
+        except TemplateSyntaxError:
+            return {}
+        unknown = {
+            "filters": {one.name for one in tree.find_all(nodes.Filter)} - self.sandbox.filters.keys(),
+            "tests": {one.name for one in tree.find_all(nodes.Test)} - self.sandbox.tests.keys(),
+        }
+        return {kind: sorted(names) for kind, names in unknown.items() if names}
+
     def details(self, source: Source) -> tuple[Any, ...]:
         """What models are sent of the environment itself, beside a text as it is written: for the prompt lock."""
         values = {name: value for name, value in self._variables.items() if isinstance(value, str | int | float)}
@@ -150,6 +167,10 @@ def check_content(given: object, parameter: str) -> None:
     Raises:
         InvalidType: That is none, and no file that holds one.
     """
+    if isinstance(given, Environment):
+        raise InvalidType(
+            f'{parameter} is what an environment makes of a text: call it, as in prompts("..."), or of a file'
+        )
     if not isinstance(given, str | Path | JinjaText | Traversable):
         raise InvalidType(f"{parameter} is text or a pathlib.Path to a file, not {shown(given)}")
 

@@ -244,6 +244,52 @@ def test_the_lock_is_told_what_an_environment_brings_into_a_text():
     assert details(SystemTemplate(trimming("plain"))) == ()
 
 
+# What is said of mistakes
+
+
+def test_an_environment_that_was_not_called_says_how_it_is():
+    with pytest.raises(InvalidType, match=r'content is what an environment makes of a text: call it, as in prompts\("'):
+        SystemTemplate(PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("{{ 1 | dollars }}", "filters={'dollars': ...}"),
+        ("{% if 1 is cheap %}{% endif %}", "tests={'cheap': ...}"),
+        (
+            "{{ 1 | dollars | upper | cents }}{{ 1 is cheap }}",
+            "filters={'cents': ..., 'dollars': ...}, tests={'cheap': ...}",
+        ),
+        ("{% if a %}{{ 1 | dollars }}{% endif %}", "filters={'dollars': ...}"),
+    ],
+)
+def test_a_filter_that_is_not_known_is_given_by_an_environment(text, made, said):
+    for content in (text, PROMPTS(text)):
+        with pytest.raises(RenderingError) as caught:
+            said(content, a=1)
+
+        assert f"\n  a program gives its own: prompts = antiphon.texts.environment({made}), then" in str(caught.value)
+
+
+def test_a_file_that_is_included_names_its_unknown_filter(said, tmp_path):
+    (tmp_path / "main.jinja").write_text("{% include 'part.jinja' %}", encoding="utf-8")
+    (tmp_path / "part.jinja").write_text("{{ 1 | dollars }}", encoding="utf-8")
+
+    with pytest.raises(RenderingError, match=r"environment\(filters=\{'dollars': \.\.\.\}\)"):
+        said(tmp_path / "main.jinja")
+
+
+def test_a_text_that_cannot_be_read_at_all_says_why(said):
+    with pytest.raises(RenderingError, match="names starting with an underline can not be imported"):
+        said("{% from 'a.jinja' import _b %}")
+
+
+def test_names_at_hand_are_also_those_of_the_environment(said):
+    with pytest.raises(RenderingError, match=r"'hsop' is undefined(.|\n)*names at hand: price, shop, twice, session$"):
+        said(PROMPTS("{{ hsop }}"), price=1, shop="Other")
+
+
 # Compiled once
 
 
