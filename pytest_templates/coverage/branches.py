@@ -11,7 +11,7 @@ from threading import Lock
 
 from antiphon import Template, Visit
 from antiphon.observers import Observer, TemplateEntered, TemplateExited
-from antiphon.signals import Leaving
+from antiphon.signals import is_failure, is_open
 from pytest_templates.coverage.points import RENDERED, Coverage, Point
 from pytest_templates.support.engine import built_at
 from pytest_templates.support.targets import without_iterations
@@ -111,8 +111,8 @@ class CoverageObserver(Observer):
 def _closed(visit: _OpenVisit, event: TemplateExited) -> Visit:
     runs = event.session.run.trace.tools[visit.tools_before :]
     called = frozenset(run.tool for run in runs if run.template_path == event.path)
-    error = None if isinstance(event.error, Leaving) else event.error
-    return Visit(frozenset(visit.children), len(visit.turns), called, error)
+    error = event.error if is_failure(event.error) else None
+    return Visit(frozenset(visit.children), len(visit.turns), called, error, is_open=is_open(event.error))
 
 
 def _below(template: Template) -> Iterable[tuple[Template, str]]:

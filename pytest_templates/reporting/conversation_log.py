@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from antiphon.history import Picture, pictured
 from antiphon.observers import Observer, TemplateEntered, TemplateExited, ToolEntered, ToolExited
 from antiphon.session import Run, run_at_work
-from antiphon.signals import Leaving
+from antiphon.signals import is_failure
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.trace import ModelCall, ToolRun
 from pytest_templates.reporting.message_log import MessageLog, ranges
@@ -150,7 +150,7 @@ class ConversationLog:
             step = rendered.step
             self._read(event.session.picture(), event.session.run, step["id"])
             step["seconds"] = max(0.0, seconds() - rendered.started)
-            if event.error is not None and not _is_no_error(event.error):
+            if event.error is not None and is_failure(event.error):
                 step["error"] = self._error(event.error, step["id"])
 
     def called(self, call: ModelCall) -> None:
@@ -200,7 +200,7 @@ class ConversationLog:
                 return
             self._note_failures()
             step["seconds"] = max(0.0, event.seconds)
-            if event.error is not None and not _is_no_error(event.error):
+            if event.error is not None and is_failure(event.error):
                 step["error"] = self._error(event.error, step["id"])
             self._untold.append((entered.call.arguments, step))
             under_way = _TOOL.get()
@@ -364,8 +364,3 @@ class ConversationLog:
         raised, noted = self._raised.get(id(error)), self._noted.get(id(error))
         steps = [*([] if raised is None else [raised[1]]), *([] if noted is None else [noted])]
         return max(steps, default=None)
-
-
-def _is_no_error(error: BaseException) -> bool:
-    """Whether something is left on purpose: a template by a break or an end, or a stream by the program."""
-    return isinstance(error, Leaving) or is_left_early(error)

@@ -165,7 +165,8 @@ class ToolExited:
     Attributes:
         entered: What was told when it was entered.
         result: What it returned; ``None`` where it did not.
-        error: What it raised, what stopped it, or what kept it from being run; ``None`` when nothing did.
+        error: What it raised, what stopped it, or what kept it from being run; ``None`` when nothing did. It may be a
+            signal, as with ``TemplateExited``.
         seconds: How long it took.
     """
 

@@ -60,9 +60,12 @@ class Visit:
         turns: In how many turns children were rendered; 0 where none was, and 1 outside of loops.
         tools: The names of the tools that were called.
         error: What made it fail; ``None`` also where a break or an end left it.
+        is_open: Whether it was left before its end and did not fail: the conversation waits for its user, or the
+            program has closed the run. What it has not done so far, it may do when it is rendered again.
     """
 
     children: frozenset[str] = frozenset()
     turns: int = 0
     tools: frozenset[str] = frozenset()
     error: BaseException | None = None
+    is_open: bool = False

@@ -6,6 +6,7 @@ with its clean-up and its after-transforms. They never leave a run.
 
 from __future__ import annotations
 
+from antiphon.playback import UserNeeded
 from antiphon.session import Session
 
 
@@ -27,3 +28,16 @@ class LeaveLoop(Leaving):
 
 class EndConversation(Leaving):
     """The whole conversation ends."""
+
+
+def is_failure(error: BaseException | None) -> bool:
+    """Whether what ended a template, a tool or a call early is a failure.
+
+    None is: a break or an end, a conversation that waits for its user, and a program that closes what runs.
+    """
+    return error is not None and not isinstance(error, Leaving | UserNeeded | GeneratorExit)
+
+
+def is_open(error: BaseException | None) -> bool:
+    """Whether a template was left without a failure before it was clear what it does: by a wait or a close."""
+    return isinstance(error, UserNeeded | GeneratorExit)

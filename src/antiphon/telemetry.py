@@ -44,7 +44,7 @@ from antiphon.observers import (
 from antiphon.parameters import check_kind
 from antiphon.semantic_conventions import Attributes, Version, encodable, plain
 from antiphon.session import Run, Session
-from antiphon.signals import Leaving
+from antiphon.signals import is_failure
 from antiphon.templates.base import Template
 from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.trace import ModelCall
@@ -138,7 +138,7 @@ class TelemetryObserver(Observer):
         if opened is None or not opened.templates:
             return  # a transform has put a session of another run in its place
         one = opened.templates.pop()
-        error = None if isinstance(event.error, Leaving | GeneratorExit) else event.error
+        error = event.error if is_failure(event.error) else None
         if opened.templates:
             one.detach()
         else:
@@ -198,7 +198,7 @@ class TelemetryObserver(Observer):
         if one is None:
             return
         call, session = event.call, event.entered.session
-        error = None if isinstance(call.error, GeneratorExit) else call.error  # the program has heard enough
+        error = call.error if is_failure(call.error) else None
         with one.ending():
             if one.span.is_recording():
                 one.span.set_attributes(plain(conventions.response_attributes(call, self._version)))
@@ -235,7 +235,7 @@ class TelemetryObserver(Observer):
         if one is None:
             return
         one.detach()
-        error = None if isinstance(event.error, GeneratorExit) else event.error
+        error = event.error if is_failure(event.error) else None
         with one.ending():
             self._failed(one.span, error)
             if self._in_spans and error is None and one.span.is_recording():

@@ -142,15 +142,15 @@ class Template(Shared, ABC):
     def branches_taken(self, visit: Visit) -> Iterable[str]:
         """The names of the branches that were taken in a visit.
 
-        By default those whose child was rendered or, where none was, those without a child; none in a visit that
-        failed.
+        By default those whose child was rendered or, where none was by the end, those without a child; none in a visit
+        that failed.
         """
         if visit.error is not None:
             return ()
         places = self.places
         ways = [(branch.name, None if branch.child is None else places[branch.child]) for branch in self.branches]
         rendered = [name for name, place in ways if place in visit.children]
-        return rendered or [name for name, place in ways if place is None]
+        return rendered or [name for name, place in ways if place is None and not visit.is_open]
 
     @property
     def model_within(self) -> Model | None:
@@ -337,7 +337,9 @@ class TemplateExited:
         path: Its path, iterations included.
         depth: How many subroutines deep; 0 outside of any.
         session: The session as it is after the after-transforms.
-        error: What ended it early: an error, or the signal of a break or an end; ``None`` when it ran to its end.
+        error: What ended it early; ``None`` when it ran to its end. Beside errors these are signals, which are no
+            failures: those of a break or an end, that of a conversation that waits for its user (``Runner.advance``),
+            and ``GeneratorExit`` where the program has closed the run.
     """
 
     template: Template

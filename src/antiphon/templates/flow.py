@@ -20,6 +20,7 @@ from antiphon.texts import Content, check_content
 from antiphon.threads import is_async, is_plain_function
 
 _TURNS: Final = ("0 turns", "1 turn", "many turns")
+_MANY: Final = 2
 
 
 class ControlTemplate(Template):
@@ -128,8 +129,10 @@ class LoopTemplate(_ListTemplate):
         return tuple(map(Branch, _TURNS[1:] if most is None or most > 1 else (_TURNS[most],)))
 
     def branches_taken(self, visit: Visit) -> Iterable[str]:
-        """The one for the number of turns; none in a visit that failed."""
-        return () if visit.error is not None else (_TURNS[min(visit.turns, 2)],)
+        """The one for the number of turns; none in a visit that failed, or that may go on to another number."""
+        if visit.error is not None or (visit.is_open and visit.turns < _MANY):
+            return ()
+        return (_TURNS[min(visit.turns, _MANY)],)
 
     def _render(self, session: Session) -> Script:
         run = session.run

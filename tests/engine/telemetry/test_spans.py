@@ -290,6 +290,23 @@ def test_breaks_and_runs_that_are_closed_are_no_failures_and_a_cancelled_one_is(
     assert telemetry.named("chat gpt-4o-mini").attributes["error.type"].endswith("CancelledError")
 
 
+def test_a_turn_that_waits_for_the_user_is_no_failure(telemetry, speaking):
+    research = SubroutineTemplate(UserTemplate(description="Which one?"), "research")
+    look = Tool.from_template("look", "Looks.", research)
+    asking = ToolingTemplate([look], template_id="ask")
+    runner = Runner(
+        speaking(Reply("", tool_calls=(ToolCall(id="1", name="look", arguments={"request": "x"}),))),
+        template=LinearTemplate([UserTemplate("Hi"), asking], template_id="chat"),
+    )
+
+    assert runner.advance(Session()).waiting_for == "Which one?"
+
+    assert {span.name for span in telemetry.spans} >= {"invoke_workflow chat", "template ask", "execute_tool look"}
+    assert {span.status.status_code for span in telemetry.spans} == {StatusCode.UNSET}
+    assert not [span.name for span in telemetry.spans if "error.type" in span.attributes or span.events]
+    assert not [p for p in telemetry.points("gen_ai.invoke_agent.duration") if "error.type" in p.attributes]
+
+
 def test_a_template_of_ones_own_that_renders_another_keeps_its_spans_in_order(telemetry, speaking):
     class Own(Template):
         def _render(self, session: Session) -> Any:

@@ -102,3 +102,47 @@ def test_it(scripted_model):
 
     result.assert_outcomes(failed=1)
     project.says(result, "IsolationViolation", "metadata['spoilt']")
+
+
+WAITING = """
+ask = UserTemplate(description="Which one?", template_id="ask")
+which = IfTemplate(lambda session: True, ask, template_id="which")
+loop = LoopTemplate([UserTemplate("Again."), which], template_id="loop")
+
+
+def test_it(scripted_model):
+    runner = Runner(scripted_model(), template=loop)
+    session = runner.advance(Session())
+"""
+
+
+def test_a_turn_that_waits_is_told_as_no_failure(project):
+    project.tests(WAITING)
+
+    result = project.run("--templates-json=run.json", "--templates-report=run.html")
+
+    result.assert_outcomes(passed=1)
+    (test,) = json.loads((project.path / "run.json").read_text(encoding="utf-8"))["tests"]
+    assert [step["type"] for step in test["steps"]].count("template") == 4
+    assert not [step for step in test["steps"] if step.get("error")]
+    for name in ("run.json", "run.html"):
+        assert "UserNeeded" not in (project.path / name).read_text(encoding="utf-8")
+
+
+def test_a_turn_that_waits_has_taken_the_branches_that_it_went_into(project):
+    project.tests(WAITING)
+
+    result = project.run("--templates-coverage")
+
+    result.assert_outcomes(passed=1)
+    project.says(result, "never false", "never 1 turn", "never many turns")
+    assert "never true" not in result.stdout.str()
+
+
+def test_a_wait_in_the_second_turn_of_a_loop_has_taken_many(project):
+    project.tests(WAITING + '    assert runner.advance(session, "This one.").waiting_for\n')
+
+    result = project.run("--templates-coverage")
+
+    result.assert_outcomes(passed=1)
+    assert "many turns" not in result.stdout.str()
