@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
+from itertools import chain, islice
 from threading import Lock
 from typing import Final, TypeAlias
 
-from antiphon import Message, Model, ModelCall, Reply, Session
+from antiphon import CachedModel, FallbackModel, Message, Model, ModelCall, Reply, RetryingModel, Session
 from antiphon.attempts import Wait, passing_waits
 from antiphon.connect import ConnectedModel
 from antiphon.errors import InvalidType, InvalidValue, ModelError, ModelTimeout, RateLimitError, ServerError
@@ -36,13 +37,16 @@ class Faults:
         self.time = time
         self._placed: list[_Placed] = []
         self._callers: dict[tuple[str | None, str], set[str]] = {}  # with the names of the models
+        self._handing_on: dict[tuple[str | None, str], set[str]] = {}  # the names of those that ask others
+        self._has_asked: dict[int, bool] = {}  # by the call under way of a model that may ask others
         self._without_effect: list[str] = []
 
     def at(self, path: str, fault: Fault, *, times: int | None = 1, model: Pattern | None = None) -> None:
         """Let a fault happen when a template calls its model, or one that its model asks.
 
         To a model that was connected with ``max_retries`` it happens to one request, which is sent again: see
-        ``FaultyModel``.
+        ``FaultyModel``. To a model of the program's own that keeps others it happens when that has answered without
+        asking any of these.
 
         Args:
             path: The id of the template, or a glob of its path, iterations included: ``support/turns@2/answer``.
@@ -112,19 +116,41 @@ class Faults:
         """The model that a template asks, or one with the fault that is due.
 
         Faults of a template whose model asks others reach these: what it does about them is a part of the program.
+        Whether one of the program's own does so is seen when it answers.
         """
+        around = CURRENT_CALL.get()
+        if around is not None and id(around) in self._has_asked:
+            self._has_asked[id(around)] = True
         caller = choice.caller
+        at = caller.template_path, caller.template_id
         names = {choice.asked.name, choice.model.name}
-        asked = self._callers.setdefault((caller.template_path, caller.template_id), set())
-        if models_within(choice.model):
-            return choice
-        asked |= names
+        asked = self._callers.setdefault(at, set())
         callers = [replace(caller, model=name) for name in names]
+        if models_within(choice.model):
+            self._handing_on.setdefault(at, set()).update(names)
+            if isinstance(choice.model, _HANDING_ON) or not self._may_come(callers):
+                return choice
+            return replace(choice, model=_KeepingModel(choice.model, self, lambda: self._due(callers)))
+        asked |= names
         fault = self._due(callers)
         if fault is None:
             return choice
         retries = _retries_of(choice)
         return replace(choice, model=FaultyModel(choice.model, fault, self, retries, lambda: self._due(callers)))
+
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[], bool]]:
+        """Gives what says whether the model that is at work has asked another one by now."""
+        call = id(CURRENT_CALL.get())
+        self._has_asked[call] = False
+        try:
+            yield lambda: self._has_asked[call]
+        finally:
+            del self._has_asked[call]
+
+    def _may_come(self, callers: Sequence[Caller]) -> bool:
+        """Whether a fault is placed that may happen to a call."""
+        return any(placed.left != 0 and any(map(placed.is_for, callers)) for placed in self._placed)
 
     def _due(self, callers: Sequence[Caller]) -> Fault | None:
         """The fault that happens now to a call, by the names that its model has; counts it."""
@@ -138,8 +164,15 @@ class Faults:
         if not met:
             return which_template(placed.path, self._callers)
         asked = set[str]().union(*met)
-        if placed.condition.model is None or any(placed.condition.is_for(Caller(None, "", name)) for name in asked):
+        handing_on = {
+            name for at, names in self._handing_on.items() if is_meant(placed.path, *at) for name in names - asked
+        }
+        if any(placed.condition.is_for(Caller(None, "", name)) for name in asked):
             return ""
+        meant = sorted(name for name in handing_on if placed.condition.is_for(Caller(None, "", name)))
+        if meant:
+            others = f"those asked there: {', '.join(sorted(asked))}" if asked else "it asked none"
+            return f"; {', '.join(meant)} hands its questions on, and a fault hits the models that it asks; {others}"
         near = did_you_mean(placed.condition.model, asked) if isinstance(placed.condition.model, str) else ""
         return f"; models asked there: {', '.join(sorted(asked))}{near}"
 
@@ -187,6 +220,9 @@ class _Placed:
                 self.left -= 1
             return True
 
+
+_HANDING_ON: Final = (CachedModel, FallbackModel, RetryingModel)
+"""Models that never answer by themselves: with what they ask, or with what that has answered before."""
 
 _RESENT: Final = (RateLimitError, ServerError, ModelTimeout)
 _LONGEST_WISH: Final = 120  # seconds that clients wait where a provider says so; a longer one they do not wait for
@@ -307,6 +343,73 @@ class FaultyModel(Model):
         self._model._recorded(call)
 
 
+class _KeepingModel(Model):
+    """A model of the program's own that keeps others, which it may ask; in traces it appears as the model itself.
+
+    A fault that is due happens to what it has answered without asking any of them, where it streams from the first
+    piece on. Where it has asked one, the fault was that one's.
+
+    Args:
+        model: The model.
+        faults: As with ``FaultyModel``.
+        due: What goes wrong with its own answer; ``None`` for nothing.
+    """
+
+    def __init__(self, model: Model, faults: Faults, due: Callable[[], Fault | None]) -> None:
+        self.name = model.name
+        self.settings = model.settings
+        self._model = model
+        self._faults = faults
+        self._due = due
+
+    @property
+    def origin(self) -> Model:
+        """The model that this one was first copied from."""
+        return self._model.origin
+
+    @property
+    def recordable(self) -> bool:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether calls of the model are recorded as a whole."""
+        return self._model.recordable
+
+    def _send(self, session: Session) -> Reply | Message | str:
+        with self._faults.watching() as has_asked:
+            answer = answering(self._model)._send(session)
+            faulty = None if has_asked() else self._faulty()
+        return answer if faulty is None else faulty.changed(answer, session)
+
+    async def _asend(self, session: Session) -> Reply | Message | str:
+        with self._faults.watching() as has_asked:
+            answer = await answering(self._model)._asend(session)
+            faulty = None if has_asked() else self._faulty()
+        return answer if faulty is None else faulty.changed(answer, session)
+
+    def _stream(self, session: Session) -> Generator[Piece]:
+        with closing(answering(self._model)._stream(session)) as pieces:
+            with self._faults.watching() as has_asked:
+                first = list(islice(pieces, 1))
+                faulty = None if has_asked() else self._faulty()
+            heard = chain(first, pieces)
+            yield from heard if faulty is None else faulty.heard(heard, session)
+
+    async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
+        async with aclosing(answering(self._model)._astream(session)) as pieces:
+            with self._faults.watching() as has_asked:
+                first = [piece async for piece in _first_of(pieces)]
+                faulty = None if has_asked() else self._faulty()
+            heard = _chained(first, pieces)
+            async with aclosing(heard if faulty is None else faulty.aheard(heard, session)) as parts:
+                async for part in parts:
+                    yield part
+
+    def _faulty(self) -> _FaultyAnswer | None:
+        fault = self._due()
+        return None if fault is None else _FaultyAnswer(self._model, fault, self._faults)
+
+    def _recorded(self, call: ModelCall) -> None:
+        self._model._recorded(call)
+
+
 class _FaultyAnswer:
     """What answers one request for a model, with a fault.
 
@@ -323,48 +426,68 @@ class _FaultyAnswer:
 
     def _send(self, session: Session) -> Reply:
         self._fail_at_once()
-        return self._changed(_as_reply(answering(self._model)._send(session)), session)
+        return self.changed(answering(self._model)._send(session), session)
 
     async def _asend(self, session: Session) -> Reply:
         self._fail_at_once()
-        return self._changed(_as_reply(await answering(self._model)._asend(session)), session)
+        return self.changed(await answering(self._model)._asend(session), session)
 
     def _stream(self, session: Session) -> Generator[_Piece]:
         self._fail_at_once()
         with closing(answering(self._model)._stream(session)) as pieces:
-            if self._fault.change is not None:
-                yield from self._changed_pieces([*map(as_said, pieces)], session)
-                return
-            cut = _Cut(self._fault.after)
-            for piece in pieces:
-                yield from cut.of(as_said(piece))
-                if cut.is_reached:
-                    break
-        raise self._failure()
+            yield from self.heard(pieces, session)
 
     async def _astream(self, session: Session) -> AsyncGenerator[_Piece]:
         self._fail_at_once()
-        async with aclosing(answering(self._model)._astream(session)) as pieces:
-            if self._fault.change is not None:
-                for part in self._changed_pieces([as_said(piece) async for piece in pieces], session):
-                    yield part
-                return
-            cut = _Cut(self._fault.after)
-            async for piece in pieces:
-                for part in cut.of(as_said(piece)):
-                    yield part
-                if cut.is_reached:
-                    break
+        async with (
+            aclosing(answering(self._model)._astream(session)) as pieces,
+            aclosing(self.aheard(pieces, session)) as heard,
+        ):
+            async for part in heard:
+                yield part
+
+    def heard(self, pieces: Iterable[Piece], session: Session) -> Generator[_Piece]:
+        """What is heard of an answer that comes in pieces."""
+        self._fail_at_once()
+        if self._fault.change is not None:
+            yield from self._changed_pieces([*map(as_said, pieces)], session)
+            return
+        cut = _Cut(self._fault.after)
+        for piece in pieces:
+            yield from cut.of(as_said(piece))
+            if cut.is_reached:
+                break
+        raise self._failure()
+
+    async def aheard(self, pieces: AsyncIterable[Piece], session: Session) -> AsyncGenerator[_Piece]:
+        """What is heard of an answer that comes in pieces, without blocking the event loop."""
+        self._fail_at_once()
+        if self._fault.change is not None:
+            for part in self._changed_pieces([as_said(piece) async for piece in pieces], session):
+                yield part
+            return
+        cut = _Cut(self._fault.after)
+        async for piece in pieces:
+            for part in cut.of(as_said(piece)):
+                yield part
+            if cut.is_reached:
+                break
         raise self._failure()
 
     def _fail_at_once(self) -> None:
         if self._fault.change is None and not self._fault.after:
             raise self._failure()
 
-    def _changed(self, reply: Reply, session: Session) -> Reply:
+    def changed(self, answer: Reply | Message | str, session: Session) -> Reply:
+        """An answer with the fault in it.
+
+        Raises:
+            Exception: The fault is one in place of an answer.
+        """
         if self._fault.change is None:
             raise self._failure()
         happens(self._fault)
+        reply = _as_reply(answer)
         changed = self._fault.change(reply, session)
         if (changed.content, changed.tool_calls) == (reply.content, reply.tool_calls):
             self._faults.had_no_effect(self._fault, session)
@@ -372,7 +495,7 @@ class _FaultyAnswer:
 
     def _changed_pieces(self, pieces: Sequence[_Piece], session: Session) -> Iterator[_Piece]:
         """The pieces as far as the fault leaves them, then the whole answer; a fault at most truncates the text."""
-        changed = self._changed(_whole(pieces), session)
+        changed = self.changed(_whole(pieces), session)
         cut = _Cut(len(changed.content))
         for piece in pieces:
             if isinstance(piece, str):
@@ -383,6 +506,19 @@ class _FaultyAnswer:
         happens(self._fault)
         self._faults.time.pass_by(self._fault.seconds)
         return self._fault.raised()
+
+
+async def _first_of(pieces: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+    async for piece in pieces:
+        yield piece
+        return
+
+
+async def _chained(first: Iterable[Piece], rest: AsyncIterable[Piece]) -> AsyncGenerator[Piece]:
+    for piece in first:
+        yield piece
+    async for piece in rest:
+        yield piece
 
 
 class _Cut:

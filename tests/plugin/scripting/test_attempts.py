@@ -11,8 +11,10 @@ import pytest
 
 from antiphon import (
     AssistantTemplate,
+    CachedModel,
     FallbackModel,
     LinearTemplate,
+    Message,
     Model,
     RetryingModel,
     Runner,
@@ -301,3 +303,92 @@ def test_models_of_fixtures_of_a_module_are_doubles_too(project):
     )
 
     project.run().assert_outcomes(passed=1)
+
+
+class Careful(Model):
+    """A model of the program's own, with another one for emergencies."""
+
+    def __init__(self, spare: Model, *, asks_spare: bool = False) -> None:
+        self.spare = spare
+        self.asks_spare = asks_spare
+
+    def _send(self, session: Session) -> str:
+        if not self.asks_spare:
+            return "Of my own."
+        try:
+            return self.spare.send(session).content
+        except RateLimitError:
+            return "Busy."
+
+    async def _asend(self, session: Session) -> str:
+        return self._send(session)
+
+    def _stream(self, session: Session):
+        if not self.asks_spare:
+            yield "Of my "
+            yield "own."
+            return
+        yield "I say: "
+        yield from self.spare.stream(session)
+
+    async def _astream(self, session: Session):
+        for piece in self._stream(session):
+            yield piece
+
+
+def test_a_fault_hits_a_model_that_keeps_another_and_answers_itself(scripted_model, placed, heard):
+    placed.at("answer", BUSY)
+
+    with pytest.raises(RateLimitError):
+        heard(Careful(scripted_model("unused", allow_unused=True)))
+
+    placed.assert_complete()
+    assert heard(Careful(scripted_model("unused", allow_unused=True))) == "Of my own."
+
+
+def test_a_fault_changes_what_a_model_that_keeps_another_answers_itself(scripted_model, placed, heard):
+    placed.at("answer", faults.truncated(after=4), model="Careful")
+
+    assert heard(Careful(scripted_model("unused", allow_unused=True))) == "Of m"
+
+
+def test_a_fault_of_a_model_that_asks_another_happens_once(scripted_model, placed, llm_trace):
+    placed.at("answer", BUSY, times=2)
+
+    assert Runner(Careful(scripted_model(), asks_spare=True), template=talk()).run().last.content == "Busy."
+
+    assert placed.remaining == 1
+    (call,) = llm_trace.of("answer")
+    assert [type(inner.error) for inner in call.inner] == [RateLimitError]
+    assert "pytest_templates.fault" not in call.notes
+
+
+def test_a_model_that_passes_on_a_stream_after_words_of_its_own_answers_itself(scripted_model, placed):
+    placed.at("answer", faults.dropped(after=8), model="Careful")
+    spare = scripted_model(Stream("Hel", "lo."), allow_unused=True)
+
+    with pytest.raises(ServerError):
+        "".join(WAYS["stream"](Runner(Careful(spare, asks_spare=True), template=talk()), Session()))
+
+
+def test_a_fault_that_names_a_model_that_asks_another_says_where_it_would_happen(scripted_model, placed):
+    placed.at("answer", BUSY, model="Care*")
+    careful = Careful(scripted_model("Hello.", name="second"), asks_spare=True)
+
+    Runner(careful, template=talk()).run()
+
+    hint = "Careful hands its questions on, and a fault hits the models that it asks; those asked there: second"
+    with pytest.raises(UnusedSteps, match=re.escape(hint)):
+        placed.assert_complete()
+
+
+def test_a_fault_does_not_hit_an_answer_from_a_cache_and_says_so(scripted_model, placed):
+    cached = CachedModel(scripted_model("Hello.", name="first"))
+    cached.send(Session(messages=[Message(role="user", content="Hi")]))
+    placed.at("answer", BUSY)
+
+    Runner(cached, template=talk()).run()
+
+    hint = "first hands its questions on, and a fault hits the models that it asks; it asked none"
+    with pytest.raises(UnusedSteps, match=re.escape(hint)):
+        placed.assert_complete()
