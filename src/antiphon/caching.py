@@ -9,6 +9,7 @@ from hashlib import sha256
 from itertools import count
 from json import dumps
 from typing import Any, ClassVar, Final, Protocol
+from warnings import warn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_jsonable_python
@@ -24,7 +25,7 @@ from antiphon.session import Session
 from antiphon.trace import CURRENT_CALL
 
 FROM_CACHE: Final = "antiphon.from_cache"
-"""The note on a call whose answer was kept: the key that the store holds it under."""
+"""The note on a call for which no model was asked: the key that the store holds something under."""
 
 
 class Store(Protocol):
@@ -99,7 +100,8 @@ class CachedModel(Model):
         model: The model, or the name of one. The name and the settings of this model are those of that.
         store: Where answers are kept, as texts (JSON with the ``reply``, and the name of the ``model`` that gave it) by
             keys of 64 hexadecimal digits; ``None`` for the memory of the process. It is asked in the event loop, too,
-            so it should be quick. Forks share it.
+            so it should be quick. Forks share it. Where it raises when it is to keep an answer, that is a
+            ``RuntimeWarning``, and the answer is given.
 
     Raises:
         InvalidType: An argument is of a wrong type.
@@ -154,6 +156,9 @@ class CachedModel(Model):
         text = self.store.get(key)
         if text is None:
             return None
+        call = CURRENT_CALL.get()
+        if call is not None:
+            call.notes[FROM_CACHE] = key  # also of what is refused: no model is asked
         try:
             kept = _Kept.model_validate_json(text)
         except ValidationError as error:  # also where it is no text at all
@@ -161,16 +166,22 @@ class CachedModel(Model):
                 f"the store of the CachedModel around {self.name!r} holds no answer under {key!r}: {text!r:.200}\n"
                 "  take this entry out of the store"
             ) from error
-        call = CURRENT_CALL.get()
         if call is not None:
-            call.notes[FROM_CACHE] = key
             call.answered_by = kept.model
         return kept.reply.model_copy(update={"usage": _FREE})
 
     def _keeping(self, key: str, message: Message) -> Message:
         if message.finish_reason != "error":
             kept = _Kept(model=message.model or self.name, reply=_reply_of(message))
-            self.store[key] = kept.model_dump_json(exclude_defaults=True)
+            try:
+                self.store[key] = kept.model_dump_json(exclude_defaults=True)
+            except Exception as error:  # noqa: BLE001  # whatever a program's store raises: the answer is paid
+                warn(
+                    f"the store of the CachedModel around {self.name!r} has not kept an answer, which will be asked "
+                    f"for again: {type(self.store).__name__} raised {error!r}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
         return message
 
     def _key_of(self, session: Session) -> str:

@@ -318,11 +318,30 @@ def test_what_is_no_answer_is_an_error_that_names_the_key(ask: Any, answering: A
     (key,) = store
     store[key] = text
 
+    session = asked()
     with pytest.raises(InvalidValue) as caught:
-        ask(cached, asked())
+        ask(cached, session)
 
     assert f"the store of the CachedModel around 'm' holds no answer under '{key}': {text!r}" in str(caught.value)
     assert "take this entry out of the store" in str(caught.value)
+    assert dict(session.trace.calls[0].notes) == {FROM_CACHE: key}
+
+
+def test_an_answer_that_a_store_cannot_keep_is_given_with_a_warning(ask: Any, answering: Any) -> None:
+    class Full(dict[str, Any]):
+        def __setitem__(self, key: str, text: str) -> None:
+            raise OSError("no space left")
+
+    cached = CachedModel(answering("Hello.", name="m"), Full())
+
+    with pytest.warns(RuntimeWarning) as caught:
+        assert ask(cached, asked()).content == "Hello."
+
+    (warning,) = caught
+    assert str(warning.message) == (
+        "the store of the CachedModel around 'm' has not kept an answer, which will be asked for again: "
+        "Full raised OSError('no space left')"
+    )
 
 
 @pytest.mark.parametrize("store", ["answers.db", Path("answers"), [], dict, 3], ids=repr)

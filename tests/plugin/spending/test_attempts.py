@@ -65,6 +65,29 @@ def test_none_answers():
     assert [totals[name] for name in ("calls", "input_tokens", "output_tokens")] == [6, 30, 9]
 
 
+def test_an_entry_of_a_cache_that_is_no_answer_costs_no_call(project, priced):
+    project.tests(
+        f"""{REAL}
+@pytest.mark.llm_live("to see what is asked")
+@pytest.mark.llm_budget(calls=1, cost="{COST}")
+def test_cache_that_holds_no_answer():
+    store = {{}}
+    cached = CachedModel(real(), store)
+    ask(cached)
+    for key in store:
+        store[key] = "rubbish"
+    with pytest.raises(antiphon.errors.InvalidValue, match="holds no answer"):
+        ask(cached)
+"""
+    )
+
+    result = project.run("--templates-live", "--templates-json=run.json")
+
+    result.assert_outcomes(passed=1)
+    (test,) = json.loads((project.path / "run.json").read_text(encoding="utf-8"))["tests"]
+    assert [call["source"] for call in test["calls"]] == ["model", "cache"]
+
+
 def test_the_limit_of_a_run_stops_attempts_and_lets_kept_answers_pass(project, priced):
     project.tests(
         f"""{REAL}
