@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after the program's name; those of this process where none are given.
 
     Returns:
-        The exit status: 0 when all went well, 1 when a conversation failed, 2 when it could not begin, 130 when the
-        user interrupted it.
+        The exit status: 0 when all went well, 1 when a conversation failed or its input ended before it did, 2 when it
+        could not begin, 130 when the user interrupted it.
     """
     _never_fail_on_characters()
     given = _parser().parse_args(arguments)
@@ -86,7 +86,12 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         default=[],
         help="a value for the templates: JSON where it is some, else text; may be repeated",
     )
-    run.add_argument("--save", metavar="FILE", type=Path, help="where the session is saved, however it ends")
+    run.add_argument(
+        "--save",
+        metavar="FILE",
+        type=Path,
+        help="where the session is saved, however it ends; with --resume by default the file that it came from",
+    )
     run.add_argument(
         "--resume",
         metavar="FILE",
@@ -113,9 +118,10 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    if given.save is not None:
-        check_writable(given.save)
     session = Session() if given.resume is None else resumed(given.resume)
+    file: Path | None = given.resume if given.save is None else given.save
+    if file is not None:
+        check_writable(file)
     _set(session, dict(given.metadata))
     template = load(given.template)
     model = as_model(DEFAULT_MODEL) if given.model is None else connect(given.model)  # the default may not be needed
@@ -123,10 +129,19 @@ def _run(given: argparse.Namespace) -> int:
         _warn(complaint)
     console = _Console()
     _edit_lines()
+    is_broken_off = False
     try:
-        status = _held(Runner(model, console, template), session, console)
+        status = _held(Runner(model, console, template), session)
+    except EOFError:
+        if not console.has_ended:
+            raise
+        print()
+        status, is_broken_off = FAILED, True
     finally:
-        is_saved = given.save is None or _saved(session, given.save)
+        is_saved = file is None or _saved(session, file)
+    if is_broken_off:
+        onward = f"; --resume {file} goes on there" if file is not None and is_saved else ""
+        print(f"antiphon: broken off: the input has ended{onward}", file=sys.stderr)
     return status if is_saved else FAILED
 
 
@@ -177,13 +192,9 @@ class _Console(ConsoleInterface):
             raise
 
 
-def _held(runner: Runner, session: Session, console: _Console) -> int:
+def _held(runner: Runner, session: Session) -> int:
     try:
         held(runner, session, _warn)
-    except EOFError:
-        if not console.has_ended:
-            raise
-        print()
     except KeyboardInterrupt:
         print()
         return INTERRUPTED

@@ -120,7 +120,7 @@ def test_set_gives_values_to_templates(
 ) -> None:
     typing()
 
-    assert main(["run", f"{program}:tree", "--set", f"language={given}", "--set", "x=1", "--save", "s.json"]) == 0
+    assert main(["run", f"{program}:tree", "--set", f"language={given}", "--set", "x=1", "--save", "s.json"]) == 1
     assert saved(tmp_path / "s.json").metadata == {"language": value, "x": 1}
     assert saved(tmp_path / "s.json").messages[0].content == f"You speak {value}."
 
@@ -173,13 +173,14 @@ def test_models_that_cannot_be_connected_are_named_before_the_user_is_asked(
     )
     typing()
 
-    assert main(["run", f"{name}:tree"]) == 0
+    assert main(["run", f"{name}:tree"]) == 1
     said = capsys.readouterr()
     assert said.out == "You: \n"
     assert said.err.splitlines()[::2] == [
         "antiphon: warning: 'openai:gpt-4o-mini' cannot be connected: there is no key",
         "antiphon: warning: 'anthropic:claude-x' cannot be connected: there is no key",
         "antiphon: warning: 'anthropic:claude-haiku-4-5' cannot be connected: there is no key",
+        "antiphon: broken off: the input has ended",
     ]
 
 
@@ -191,7 +192,7 @@ def test_the_default_model_is_named_only_where_it_is_asked(
     typing()
 
     main(["run", f"{name}:tree"])
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "antiphon: broken off: the input has ended\n"
     main(["run", f"{name}:asking"])
     assert capsys.readouterr().err.startswith("antiphon: warning: 'local:smollm2-135m' cannot be connected: xllamacpp")
 

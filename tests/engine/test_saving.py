@@ -80,14 +80,54 @@ def saved(file: Path) -> Session:
     return Session.model_validate_json(file.read_bytes())
 
 
-def test_the_end_of_input_ends_the_conversation_with_the_session_saved(
+BROKEN_OFF = "antiphon: broken off: the input has ended; --resume s.json goes on there\n"
+
+
+def test_the_end_of_input_breaks_the_conversation_off_with_the_session_saved(
     program: str, typing: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typing("Hello.")
 
-    assert main(["run", f"{program}:tree", "--save", "s.json"]) == 0
+    assert main(["run", f"{program}:tree", "--save", "s.json"]) == 1
     assert [message.role for message in saved(tmp_path / "s.json").messages] == ["system", "user", "assistant"]
-    assert capsys.readouterr().err == "antiphon: saved as s.json\n"
+    assert capsys.readouterr().err == f"antiphon: saved as s.json\n{BROKEN_OFF}"
+
+
+def test_the_end_of_input_is_told_where_nothing_is_saved(
+    program: str, typing: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    typing("Hello.")
+
+    assert main(["run", f"{program}:tree"]) == 1
+    assert capsys.readouterr().err == "antiphon: broken off: the input has ended\n"
+
+
+def test_a_resumed_conversation_is_saved_to_the_file_that_it_came_from(
+    module: Write, typing: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = module(PROGRAM + "\nthree = LinearTemplate([UserTemplate(), UserTemplate(), UserTemplate()])\n")
+    for said in ("One.", "Two.", "Three."):
+        typing(said)
+        file = "--save" if said == "One." else "--resume"
+        assert main(["run", f"{name}:three", file, "s.json"]) == (said != "Three.")
+
+    assert [message.content for message in saved(tmp_path / "s.json").messages] == ["One.", "Two.", "Three."]
+    said = capsys.readouterr().err
+    assert said == f"antiphon: saved as s.json\n{BROKEN_OFF}" * 2 + "antiphon: saved as s.json\n"
+
+
+def test_a_conversation_that_is_saved_elsewhere_leaves_the_file_that_it_came_from(
+    program: str, typing: Callable[..., None], tmp_path: Path
+) -> None:
+    typing("One.")
+    main(["run", f"{program}:tree", "--save", "s.json"])
+    before = (tmp_path / "s.json").read_bytes()
+    typing("Two.")
+
+    main(["run", f"{program}:tree", "--resume", "s.json", "--save", "t.json"])
+
+    assert (tmp_path / "s.json").read_bytes() == before
+    assert len(saved(tmp_path / "t.json").messages) == 5
 
 
 def test_a_resumed_conversation_goes_on_after_what_was_said(
@@ -98,7 +138,7 @@ def test_a_resumed_conversation_goes_on_after_what_was_said(
     capsys.readouterr()
     typing("Two.")
 
-    assert main(["run", f"{program}:tree", "--resume", "s.json", "--save", "s.json"]) == 0
+    assert main(["run", f"{program}:tree", "--resume", "s.json", "--save", "s.json"]) == 1
     session = saved(tmp_path / "s.json")
     assert [message.content for message in session.messages] == [
         "You speak Latin.",
@@ -180,7 +220,7 @@ def test_a_conversation_goes_on_in_the_middle_of_a_tool(
     capsys.readouterr()
 
     typing("Green.")
-    assert main([*run, "--resume", "s.json"]) == 0
+    assert main([*run, "--resume", "s.json"]) == 1
 
     out = capsys.readouterr().out.splitlines()
     assert out[:4] == [
@@ -203,7 +243,7 @@ def test_what_the_user_said_before_an_interrupt_is_not_asked_again(
     capsys.readouterr()
 
     typing()
-    assert main(["run", f"{name}:shop", "--resume", "s.json", "--save", "s.json"]) == 0
+    assert main(["run", f"{name}:shop", "--resume", "s.json", "--save", "s.json"]) == 1
 
     assert [message.content for message in saved(tmp_path / "s.json").messages] == [
         *("Hello.", "Hello.!"),
@@ -240,7 +280,7 @@ def test_a_template_that_has_changed_begins_anew(
     typing("Two.")
 
     name = module(PROGRAM.replace("You speak", "You whisper in"))
-    assert main(["run", f"{name}:tree", "--resume", "s.json", "--save", "s.json"]) == 0
+    assert main(["run", f"{name}:tree", "--resume", "s.json", "--save", "s.json"]) == 1
 
     assert [message.content for message in saved(tmp_path / "s.json").messages] == [
         *("You speak English.", "One.", "You said: One."),
@@ -250,7 +290,7 @@ def test_a_template_that_has_changed_begins_anew(
         "antiphon: warning: the template has changed, and begins anew after what was said\n"
         "  expected: message 0: system says 'You speak English.' at 'talk/system-1'\n"
         "  found:    system says 'You whisper in English.' at 'talk/system-1'\n"
-        "antiphon: saved as s.json\n"
+        f"antiphon: saved as s.json\n{BROKEN_OFF}"
     )
 
 
@@ -292,7 +332,7 @@ def test_a_session_that_a_transform_put_in_place_of_the_first_is_saved(
     )
     typing("Hello.")
 
-    assert main(["run", f"{name}:another", "--save", "s.json"]) == 0
+    assert main(["run", f"{name}:another", "--save", "s.json"]) == 1
     assert saved(tmp_path / "s.json").metadata == {"new": True}
     assert saved(tmp_path / "s.json").last.content == "Hello."
 
@@ -303,7 +343,7 @@ def test_what_has_no_json_form_does_not_cost_the_conversation(
     name = module(PROGRAM + "\nodd = LinearTemplate([tree], before_transform=antiphon.UpdateMetadata(model=Echo()))\n")
     typing("Grüße!")
 
-    assert main(["run", f"{name}:odd", "--save", "s.json"]) == 0
+    assert main(["run", f"{name}:odd", "--save", "s.json"]) == 1
     assert saved(tmp_path / "s.json").metadata == {"model": "<Echo 'echo'>"}
     assert "Grüße!" in (tmp_path / "s.json").read_text(encoding="utf-8")
 
