@@ -269,7 +269,7 @@ def test_a_tree_is_shown_as_a_flowchart(program: str, capsys: pytest.CaptureFixt
 
 
 def test_a_reader_that_has_read_enough_is_no_error(program: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "antiphon.cli", "show", f"{program}:tree"]
+    command = [sys.executable, "-m", "antiphon", "show", f"{program}:tree"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -278,7 +278,7 @@ def test_a_reader_that_has_read_enough_is_no_error(program: str, tmp_path: Path)
 
 
 def test_help_imports_no_provider(tmp_path: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "antiphon.cli", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "antiphon", "--help"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in run.stderr.splitlines()}
 

@@ -414,7 +414,7 @@ def test_ctrl_c_ends_the_conversation_with_the_session_saved(
         [
             sys.executable,
             "-m",
-            "antiphon.cli",
+            "antiphon",
             "run",
             f"{module(PROGRAM + INTERRUPTIBLE + more)}:tree",
             "--save",
