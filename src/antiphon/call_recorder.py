@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextvars import Token
 from dataclasses import dataclass
+from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Protocol, Self
@@ -246,10 +247,15 @@ class CallRecorder:
         return by.model if by is not None else self._under_way.answered_by or self.caller.model
 
     def _refused(self, answer: object) -> InvalidType:
-        return InvalidType(
-            f"model {self._model.name!r} answered with {type(answer).__name__}: {answer!r}; "
-            f"{type(self._model).__name__} must answer with a Reply, a Message or text"
-        )
+        kind = type(self._model).__name__
+        expected = f"{kind} must answer with a Reply, a Message or text"
+        if iscoroutine(answer):
+            answer.close()  # nobody awaits it
+            if iscoroutinefunction(getattr(self._model, "_send", None)):
+                expected = f"call async def _send of {kind} _asend; _send answers where there is no event loop"
+            else:
+                expected += ": await the coroutine"
+        return InvalidType(f"model {self._model.name!r} answered with {type(answer).__name__}: {answer!r}; {expected}")
 
     def next_of(self, pieces: Iterator[object]) -> TextDelta | None:
         """The next piece of text; ``None`` when the model has spoken."""

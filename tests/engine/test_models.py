@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -295,3 +296,32 @@ def test_what_stands_in_for_a_model_answers_and_the_model_is_said_to(ask, sessio
 
     assert (replaced.content, own.content) == ("from the other", "from the model")
     assert [call.origin for call in session.trace.calls] == [model, model]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_async_send_is_told_what_it_is_to_be_called(ask: Any) -> None:
+    class Waiting(Model):
+        async def _send(self, session: Session) -> str:  # type: ignore[override]
+            return "Hello."
+
+    with pytest.raises(InvalidType) as caught:
+        ask(Waiting(), Session(messages=[Message(role="user", content="Hi")]))
+    gc.collect()
+
+    said = str(caught.value)
+    assert said.startswith("model 'Waiting' answered with coroutine: <coroutine object ")
+    assert said.endswith("; call async def _send of Waiting _asend; _send answers where there is no event loop")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_coroutine_that_was_not_awaited_is_refused() -> None:
+    class Hasty(Model):
+        def _send(self, session: Session) -> Any:
+            return self._asend(session)
+
+        async def _asend(self, session: Session) -> str:
+            return "Hello."
+
+    with pytest.raises(InvalidType, match=r"must answer with a Reply, a Message or text: await the coroutine$"):
+        Hasty().send(Session(messages=[Message(role="user", content="Hi")]))
+    gc.collect()
