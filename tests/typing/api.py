@@ -93,6 +93,7 @@ class Twice(Template):
     def branches_taken(self, visit: Visit) -> list[str]:
         """Those that a visit took."""
         assert_type(visit.children, frozenset[str])
+        assert_type(visit.is_open, bool)
         return [branch.name for branch in self.branches if visit.error is None]
 
     def facts(self) -> Iterator[Fact]:
