@@ -309,9 +309,6 @@ class CallRecorder:
             self._run.trace.calls.append(call)
         else:
             outer._inner.append((call, self._message))
-        if (part := self._part_playback) is not None:
-            found = asked_of_model(self._run.path or "", self.session.history)
-            part.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
         if self.session.trace is not self._run.trace:
             self.session.trace.calls.append(call)
         self._model._recorded(call)
@@ -320,8 +317,17 @@ class CallRecorder:
             if self._entered is not None:
                 tell(now.since(self._audience).model_exit, ModelExited(self._entered, call))
         finally:
-            if now.model_call and outer is None:
-                tell(now.model_call, call)
+            try:
+                if now.model_call and outer is None:
+                    tell(now.model_call, call)
+            finally:  # what cannot be kept was asked all the same
+                self._keep(call, error)
+
+    def _keep(self, call: ModelCall, error: BaseException | None) -> None:
+        """Keep a call of its own for when the conversation goes on."""
+        if (part := self._part_playback) is not None:
+            found = asked_of_model(self._run.path or "", self.session.history)
+            part.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
 
     def _made(self, error: BaseException | None, seconds: float) -> ModelCall:
         """The call, as it was."""

@@ -719,6 +719,16 @@ def test_an_answer_of_a_model_that_cannot_be_kept_is_an_error_when_it_comes(turn
         turn(Runner(answering(odd), template=tree), Session())
 
 
+def test_a_call_that_cannot_be_kept_is_told_of_all_the_same(turn, answering, doing):
+    model = answering(Message(role="assistant", content="Well.", metadata={"at": object()}))
+    tree = LinearTemplate([UserTemplate("Hi"), doing(lambda session: model.send(session))])
+
+    with observing(Listening()) as heard, pytest.raises(InvalidValue, match="metadata of the answer"):
+        turn(Runner(answering(), template=tree), Session())
+
+    assert heard.calls == len(model.heard) == 1
+
+
 # Trees and sessions that have changed
 
 
