@@ -10,10 +10,20 @@ from antiphon.effects import AskModel, AskUser, Effect, Pause, RunTools, ToolJob
 from antiphon.errors import InvalidType, InvalidValue, TreeChanged, naming_template, shown
 from antiphon.events import Event
 from antiphon.history import History
-from antiphon.json_values import as_json, from_json
+from antiphon.json_values import as_json, as_text, from_json
 from antiphon.messages import Message
 from antiphon.playback import PartPlayback, Playback, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
-from antiphon.progress import KeptCall, KeptError, KeptTool, Performed, Progress, Waiting, digest_of, excerpt
+from antiphon.progress import (
+    KeptCall,
+    KeptChange,
+    KeptError,
+    KeptTool,
+    Performed,
+    Progress,
+    Waiting,
+    digest_of,
+    excerpt,
+)
 from antiphon.session import Run, Session, begun
 from antiphon.tools import Farewell
 from antiphon.trace import ModelCall, Trace
@@ -64,14 +74,27 @@ def _performed(effect: Effect, run: Run, part: PartPlayback) -> _Effects:
     """The answer of an effect: the one that it had, or that of its being performed, which is kept."""
     path = run.path or ""
     if isinstance(effect, AskUser):
-        return (yield from _said_by_user(effect, path, run, part))
-    if isinstance(effect, Pause) or part.is_left:
+        if not part.is_performing:
+            return (yield from _said_by_user(effect, path, run, part))
+        if not part.whole.asks:
+            raise _cannot_wait(effect, path)
+    if isinstance(effect, Pause) or not part.is_keeping:
         return (yield effect)
     if isinstance(effect, AskModel):
         return (yield from _answered_by_model(effect, path, run, part))
     if isinstance(effect, RunTools):
         return (yield from _tools_run(effect, path, run, part))
     return (yield from _answered(effect, path, run, part))
+
+
+def _cannot_wait(effect: AskUser, path: str) -> InvalidValue:
+    return naming_template(
+        InvalidValue(
+            f"the template at {path!r} asks the user for {effect.description or 'You'!r} within a tool, a model or an "
+            "effect of the program's own, which cannot wait: it would run again in each turn. Make a tool of the "
+            "template by Tool.from_template, or ask by advance() in a template that is no part of one"
+        )
+    )
 
 
 def _said_by_user(effect: AskUser, path: str, run: Run, part: PartPlayback) -> Generator[Effect, Any, str]:
@@ -112,8 +135,12 @@ def _answered_by_model(effect: AskModel, path: str, run: Run, part: PartPlayback
 
 
 def _calls_since(before: int, run: Run) -> list[ModelCall]:
-    """The calls of a template since there were so many; others may have been made at the same time."""
-    return [call for call in run.trace.calls[before:] if call.template_path == run.path]
+    """The calls of a template, and of those within it, since there were so many; others may run at the same time."""
+    path, inside = run.path or "", f"{run.path}/" if run.path else ""
+    since = run.trace.calls[before:]
+    return [
+        call for call in since if (call.template_path or "") == path or (call.template_path or "").startswith(inside)
+    ]
 
 
 def _answered(effect: Effect, path: str, run: Run, part: PartPlayback) -> _Effects:
@@ -123,36 +150,95 @@ def _answered(effect: Effect, path: str, run: Run, part: PartPlayback) -> _Effec
     done = part.next_of(found)
     if done is not None:
         call_again(done, run)
+        _change_again(done, run.session, run)
         if done.error is not None:
             raise done.error.made()
         return from_json(done.answer)
-    before = len(run.trace.calls)
+    before, unchanged = len(run.trace.calls), _Unchanged(run.session, run)
     try:
         with part.performing():
             answer = yield effect
     except Exception as error:
-        failed = {"error": KeptError.of(error), "calls": _kept_calls(before, run)}
+        change = unchanged.change(effect, path)
+        failed = {"error": KeptError.of(error), "calls": _kept_calls(before, run), "change": change}
         part.whole.keep(found.model_copy(update=failed), error)
         raise
-    kept = {"answer": _as_json(effect, answer, path), "calls": _kept_calls(before, run)}
+    kept: dict[str, Any] = {"answer": _as_json(effect, answer, path), "calls": _kept_calls(before, run)}
+    kept["change"] = unchanged.change(effect, path)
     part.whole.keep(found.model_copy(update=kept))
     return answer
 
 
 def _kept_calls(before: int, run: Run) -> tuple[KeptCall, ...]:
-    return tuple(KeptCall.of(call, None, None) for call in _calls_since(before, run))
+    return tuple(_kept_call(call, run) for call in _calls_since(before, run))
 
 
-def _as_json(effect: Effect, answer: object, path: str) -> Any:
+def _kept_call(call: ModelCall, run: Run) -> KeptCall:
+    kept = KeptCall.of(call, None, None)
+    if call.template_path == run.path:
+        return kept
+    within = {"at": call.template_path, "template_id": call.template_id, "depth": call.depth}
+    return kept.model_copy(update=within)
+
+
+def _as_json(effect: Effect, value: object, path: str, what: str = "answer", *keys: object) -> Any:
     try:
-        return as_json(answer, "the answer")
+        return as_json(value, f"the {what}", *keys)
     except InvalidValue as error:
         raise naming_template(
             InvalidValue(
-                f"the effect {type(effect).__name__} at {path!r} was performed, and its answer cannot be kept for when "
+                f"the effect {type(effect).__name__} at {path!r} was performed, and its {what} cannot be kept for when "
                 f"the conversation goes on: {error}"
             )
         ) from error
+
+
+class _Unchanged:
+    """A session before an effect, which may change it: a tool may be given it.
+
+    Args:
+        session: The session.
+        run: The run of the template that asks for the effect.
+    """
+
+    def __init__(self, session: Session, run: Run) -> None:
+        self._session, self._run = session, run
+        self._messages, self._added = len(session.messages), run.added
+        self._metadata = {name: as_text(value) for name, value in session.metadata.items()}
+
+    def change(self, effect: Effect, path: str) -> KeptChange | None:
+        """What has changed since.
+
+        Raises:
+            InvalidValue: It holds what would not come back equal.
+        """
+        was, now = self._metadata, self._session.metadata
+        set_to = {name: value for name, value in now.items() if name not in was or as_text(value) != was[name]}
+        messages = self._session.messages[self._messages :]
+        for message in messages:
+            _as_json(effect, message.metadata, path, "messages' metadata")
+        change = KeptChange(
+            messages=_again(messages),
+            added=self._run.added - self._added,
+            metadata={
+                name: _as_json(effect, value, path, "session's metadata", name) for name, value in set_to.items()
+            },
+            removed=tuple(name for name in was if name not in now),
+        )
+        return None if change == KeptChange() else change
+
+
+def _change_again(done: Performed, session: Session, run: Run) -> None:
+    """Change a session as an effect did that is not performed again."""
+    change = done.change
+    if change is None:
+        return
+    session.messages.extend(_again(change.messages))
+    session.metadata.update(from_json(change.metadata))
+    for name in change.removed:
+        session.metadata.pop(name, None)
+    for _ in range(change.added):
+        run.count_message()
 
 
 def _tools_run(effect: RunTools, path: str, run: Run, part: PartPlayback) -> Generator[Effect, Any, None]:
@@ -168,10 +254,11 @@ def _tools_run(effect: RunTools, path: str, run: Run, part: PartPlayback) -> Gen
             waiting.remove(job)
             _restore(job, kept)
         call_again(done, run)
+        _change_again(done, effect.session, run)
     if first.is_done:
         return
     left = tuple(one for one in effect.tools if not one.job.is_done)
-    before = len(run.trace.calls)
+    before, unchanged = len(run.trace.calls), _Unchanged(effect.session, run)
     try:
         with part.performing():
             yield RunTools(effect.session, left)
@@ -179,8 +266,9 @@ def _tools_run(effect: RunTools, path: str, run: Run, part: PartPlayback) -> Gen
         jobs = [one.job for one in left if one.job.is_done]
         if jobs:
             names, kept_jobs = ", ".join(job.call.name for job in jobs), tuple(map(_kept, jobs))
-            update = {"asked": names, "tools": kept_jobs, "calls": _kept_calls(before, run)}
+            update: dict[str, Any] = {"asked": names, "tools": kept_jobs, "calls": _kept_calls(before, run)}
             errors = [job.error for job in jobs if job.error is not None]
+            update["change"] = unchanged.change(effect, path)
             part.whole.keep(found.model_copy(update=update), *errors)
 
 

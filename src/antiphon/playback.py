@@ -390,14 +390,14 @@ class PartPlayback:
         return not (self._is_performing or self._is_left)
 
     @property
-    def is_left(self) -> bool:
-        """Whether the run is being left, since the user is needed or it was interrupted."""
-        return self._is_left
+    def is_performing(self) -> bool:
+        """Whether an effect is performed, of which all that is asked for meanwhile is a part."""
+        return self._is_performing
 
     @contextmanager
     def performing(self) -> Iterator[None]:
         """Perform an effect in a ``with``: calls of models are parts of it; what interrupts it leaves the run."""
-        self._is_performing = self._is_live = True
+        is_within, self._is_performing, self._is_live = self._is_performing, True, True
         try:
             yield
         except Exception:
@@ -406,7 +406,7 @@ class PartPlayback:
             self._is_left = True
             raise
         finally:
-            self._is_performing = False
+            self._is_performing = is_within
 
     def said_by_user(self, found: Performed, default: str | None, run: Running) -> str | None:
         """What the user has said, or says now; ``None`` where the user interface is to be asked.

@@ -109,6 +109,9 @@ class KeptCall(BaseModel):
         messages: What was sent, where that is not the conversation at this place.
         origin: Which it is of the model that was asked at this place, 0, and those within it.
         asked: Likewise.
+        at: The path of the template whose call it was, where that is one within an effect.
+        template_id: Its id, or its path without iterations.
+        depth: How many subroutines deep it was.
     """
 
     model_config = _VALUE
@@ -127,6 +130,9 @@ class KeptCall(BaseModel):
     inner: tuple[KeptCall, ...] = _NONE
     origin: int = _FIRST
     asked: int = _FIRST
+    at: str | None = _NOTHING
+    template_id: str | None = _NOTHING
+    depth: int | None = _NOTHING
 
     @classmethod
     def of(
@@ -166,8 +172,8 @@ class KeptCall(BaseModel):
             models: The model that would be asked there, and those within it.
         """
         return ModelCall(
-            template_id=call.template_id,
-            template_path=call.template_path,
+            template_id=call.template_id if self.template_id is None else self.template_id,
+            template_path=call.template_path if self.at is None else self.at,
             model=self.model,
             served_by=self.served_by,
             chosen_by=self.chosen_by,
@@ -177,7 +183,7 @@ class KeptCall(BaseModel):
             usage=self.usage,
             seconds=self.seconds,
             seconds_to_text=self.seconds_to_text,
-            depth=call.depth,
+            depth=call.depth if self.depth is None else self.depth,
             origin=models[self.origin] if self.origin < len(models) else None,
             asked=models[self.asked] if self.asked < len(models) else None,
             inner=tuple(one.made(call, message, models) for one in self.inner),
@@ -247,6 +253,24 @@ class KeptTool(BaseModel):
     is_farewell: bool = _NO
 
 
+class KeptChange(BaseModel):
+    """What an effect has changed in the session of the template that asked for it.
+
+    Attributes:
+        messages: The messages that it added.
+        added: How many messages it has counted as added, those of subroutines included.
+        metadata: The metadata that it has set, as JSON.
+        removed: The names of those that it has removed.
+    """
+
+    model_config = _VALUE
+
+    messages: tuple[Message, ...] = _NONE
+    added: int = _FIRST
+    metadata: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda value: not value)
+    removed: tuple[str, ...] = _NONE
+
+
 class Performed(BaseModel):
     """An effect that was performed.
 
@@ -260,6 +284,7 @@ class Performed(BaseModel):
         tools: The runs of tools.
         error: What it failed with.
         calls: The calls of models that it made.
+        change: What it has changed in the session; ``None`` where that is nothing.
     """
 
     model_config = _VALUE
@@ -273,6 +298,7 @@ class Performed(BaseModel):
     tools: tuple[KeptTool, ...] = _NONE
     error: KeptError | None = _NOTHING
     calls: tuple[KeptCall, ...] = _NONE
+    change: KeptChange | None = _NOTHING
 
 
 class Waiting(BaseModel):

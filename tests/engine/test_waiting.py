@@ -45,6 +45,7 @@ from antiphon import (
     UserInterface,
     UserTemplate,
     observing,
+    tool,
 )
 from antiphon.effects import Effect
 from antiphon.errors import InvalidType, InvalidValue, MessageLimitExceeded, ServerError, TreeChanged
@@ -499,6 +500,78 @@ def test_a_farewell_that_was_broken_off_ends_the_conversation(answering, content
 
     assert contents(runner.advance(loaded(session))) == ["Hi", "", "Bye.", "Bye."]
     assert len(model.heard) == 1
+
+
+def test_a_template_that_a_tool_renders_in_its_session_is_a_part_of_the_tool(turn, answering, contents):
+    when = LinearTemplate([UserTemplate("When?"), AssistantTemplate(template_id="when")])
+    deep = SubroutineTemplate(when, "research")
+    inner = LinearTemplate([UserTemplate("Which?"), AssistantTemplate(template_id="facts"), deep])
+
+    def look(session: Session) -> str:
+        """Looks something up."""
+        return " ".join(step.content for step in inner.render(session) if isinstance(step, Message))
+
+    call = Reply("I look.", tool_calls=[ToolCall(id="1", name="look")])
+    model = answering(call, "The first.", "Of 1816.", "So it is.")
+    tree = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([look]), UserTemplate(), UserTemplate()])
+    session = turn(Runner(model, template=tree), Session())
+    said = contents(session)
+    calls = [(one.template_path, one.template_id, one.depth, one.reply) for one in session.trace.calls]
+
+    session = turn(Runner(model, template=tree), loaded(session), "Thanks.")
+    session = turn(Runner(model, template=tree), loaded(session), "Bye.")
+
+    assert contents(session) == [*said, "Thanks.", "Bye."]
+    assert [(one.template_path, one.template_id, one.depth, one.reply) for one in session.trace.calls] == calls
+    assert len(model.heard) == len(calls) == 4
+
+
+@pytest.mark.parametrize("answer", ["Yes.", ""])
+def test_a_tool_cannot_wait_for_the_user(turn, answering, answer):
+    ask = UserTemplate(description="Sure?", default="No.")
+
+    @tool(reraise=True)
+    def sure(session: Session) -> str:
+        """Asks the user."""
+        return next(step.content for step in ask.render(session) if isinstance(step, Message))
+
+    tree = LinearTemplate([UserTemplate(), ToolingTemplate([sure])])
+    runner = Runner(answering(Reply("", tool_calls=[ToolCall(id="1", name="sure")])), template=tree)
+    session = turn(runner, Session())
+
+    with pytest.raises(InvalidValue, match=r"asks the user for 'Sure\?' within a tool.*Tool\.from_template"):
+        turn(runner, session, answer)
+
+
+def test_what_a_tool_changes_in_its_session_stays_so(turn, answering):
+    def order(session: Session) -> str:
+        """Orders."""
+        session.metadata["orders"].append(("Emma", 1))
+        session.metadata["total"] = 9
+        del session.metadata["draft"]
+        return "Done."
+
+    call = Reply("", tool_calls=[ToolCall(id="1", name="order")])
+    tree = LinearTemplate(
+        [UserTemplate(), ToolingTemplate([order]), UserTemplate("It is {{ total }}."), UserTemplate()]
+    )
+    runner = Runner(answering(call, "Ordered."), template=tree)
+    session = turn(runner, Session(metadata={"orders": [], "draft": True, "shop": "Oslo"}))
+
+    session = turn(runner, loaded(turn(runner, session, "Emma")), "Bye.")
+
+    assert session.metadata == {"orders": [("Emma", 1)], "total": 9, "shop": "Oslo"}
+    assert session.messages[-2].content == "It is 9."
+
+
+def test_a_change_by_a_tool_that_cannot_be_kept_is_an_error_when_it_comes(turn, answering):
+    def connect(session: Session) -> None:
+        """Connects."""
+        session.metadata["line"] = object()
+
+    model = answering(Reply("", tool_calls=[ToolCall(id="1", name="connect")]))
+    with pytest.raises(InvalidValue, match=r"RunTools at .* session's metadata cannot be kept.*\['line'\]"):
+        turn(Runner(model, template=LinearTemplate([UserTemplate("Hi"), ToolingTemplate([connect])])), Session())
 
 
 def test_calls_within_a_tool_are_in_the_trace_in_every_turn(answering):
