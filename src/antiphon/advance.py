@@ -22,6 +22,7 @@ from antiphon.progress import (
     Progress,
     Waiting,
     digest_of,
+    digest_of_metadata,
     excerpt,
 )
 from antiphon.session import Run, Session, begun
@@ -311,14 +312,16 @@ class Turn:
 
     Raises:
         InvalidType: The answer is no text.
-        InvalidValue: The session waits for no answer, was changed while it waited, or holds what cannot be saved.
+        InvalidValue: The session waits for no answer, was changed while it waited, or holds what cannot be saved. When
+            entered: it is in a run, or has changed since.
     """
 
     def __init__(self, session: Session, answer: str | None = None, *, asks: bool = False) -> None:
         if answer is not None and not isinstance(answer, str):
             raise InvalidType(f"answer takes what the user says, as text, not {shown(answer)}")
         self.session = session
-        was = session.progress
+        self._was = was = session.progress
+        self._looks = _looks(session)
         answer = begun_with(was, session.history, session.metadata, answer)
         self.is_due = asks or was is None or was.waiting is None or was.is_broken_off or answer is not None
         self._playback = Playback(
@@ -329,6 +332,12 @@ class Turn:
 
     def __enter__(self) -> Self:
         begun(self.session)
+        if self.session.progress is not self._was or _looks(self.session) != self._looks:
+            self._join(adopting=False)
+            raise InvalidValue(
+                "the session has changed since this turn was asked for, by another turn or by the program, and a turn "
+                "begins with its first step: go through one turn to its end before the next one is asked for"
+            )
         if self.session.progress is None:
             object.__setattr__(self.session, "_earlier", _copied(self.session.trace))
         return self
@@ -407,6 +416,11 @@ class Turn:
     def _join(self, *, adopting: bool) -> None:
         session, run = self.session, self._run
         session.join(Run(run.trace if adopting and run is not None else session.trace))
+
+
+def _looks(session: Session) -> tuple[str, str]:
+    """By what it is told whether a session has changed."""
+    return session.history.digest(), digest_of_metadata(session.metadata)
 
 
 def _beginning(session: Session, *, takes_back: bool) -> Progress:

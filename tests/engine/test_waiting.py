@@ -308,6 +308,34 @@ def test_a_run_of_the_same_session_is_refused_while_a_turn_is_under_way(answerin
     assert len(refused) == 1
 
 
+def test_a_turn_that_was_asked_for_before_another_one_took_place_is_refused(answering, contents):
+    model = answering("One.", "Two.")
+    runner = Runner(model, template=chat())
+    session = runner.advance(Session())
+    first, second = runner.stream_advance(session, "First?"), runner.stream_advance(session, "Second?")
+    list(first)
+
+    with pytest.raises(InvalidValue, match="changed since this turn was asked for"):
+        list(second)
+
+    assert (contents(session)[1:], len(model.heard)) == (["First?", "One."], 1)
+    assert contents(runner.advance(session, "Second?"))[3:] == ["Second?", "Two."]
+
+
+@pytest.mark.parametrize(
+    "change", [Runner.advance, lambda _runner, session: session.append(Message(role="user", content="Psst."))]
+)
+def test_a_first_turn_that_was_asked_for_before_the_session_changed_is_refused(answering, change):
+    runner, session = Runner(answering(), template=AssistantTemplate("Hello.")), Session()
+    steps = runner.stream_advance(session)
+    change(runner, session)
+
+    with pytest.raises(InvalidValue, match="changed since this turn was asked for"):
+        list(steps)
+
+    assert len(session.messages) == 1
+
+
 def test_leaving_a_stream_breaks_the_turn_off(answering, contents):
     tree = LinearTemplate([UserTemplate(), AssistantTemplate(), AssistantTemplate(), UserTemplate()])
     model = answering("One.", "Two.")
