@@ -320,9 +320,9 @@ class Turn:
         if answer is not None and not isinstance(answer, str):
             raise InvalidType(f"answer takes what the user says, as text, not {shown(answer)}")
         self.session = session
-        self._was = was = session.progress
+        self._was = session.progress
         self._looks = _looks(session)
-        answer = begun_with(was, session.history, session.metadata, answer)
+        was, answer = begun_with(session.progress, session.history, session.metadata, answer)
         self.is_due = asks or was is None or was.waiting is None or was.is_broken_off or answer is not None
         self._playback = Playback(
             _beginning(session, takes_back=asks) if was is None else was, answer, session.messages, asks=asks

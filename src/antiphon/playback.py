@@ -524,11 +524,15 @@ def call_again(done: Performed, place: Place, sent: Sequence[Message] = (), mode
 
 def begun_with(
     progress: Progress | None, messages: History, metadata: dict[str, object], answer: str | None
-) -> str | None:
-    """Check that a conversation may go on with an answer; returns the answer, or ``None`` where it has it already.
+) -> tuple[Progress | None, str | None]:
+    """Check that a conversation may go on with an answer.
+
+    Returns:
+        How far it has come, and the answer; ``None`` where it has that already. Where it was broken off after another
+        answer, that one and all that was performed since are left out.
 
     Raises:
-        InvalidValue: Nothing waits for an answer, another one was given, or the session was changed while it waited.
+        InvalidValue: Nothing waits for an answer, or the session was changed while it waited.
     """
     if progress is None or progress.waiting is None:
         if answer is not None:
@@ -536,7 +540,7 @@ def begun_with(
                 f"the session waits for no answer, and was given {excerpt(answer)!r}: a conversation begins, or is "
                 "tried again, by advance(session), and session.waiting_for says when it waits"
             )
-        return None
+        return progress, None
     if messages.digest() != progress.said or digest_of_metadata(metadata) != progress.known:
         part = "messages" if messages.digest() != progress.said else "metadata"
         raise InvalidValue(
@@ -544,17 +548,14 @@ def begun_with(
             "which would be lost: the conversation is driven again from its beginning. Put it into the session before "
             "the first advance(), or let a template or a transform do it"
         )
-    if not progress.is_broken_off:
-        return answer
-    kept = None if progress.answered is None else progress.performed[progress.answered].answer
+    if progress.answered is None:
+        return progress, answer
     default = progress.waiting.default
     given = default if answer is not None and default is not None and not answer.strip() else answer
-    if given is not None and given != kept:
-        raise InvalidValue(
-            f"the last turn was broken off after the answer {excerpt(str(kept))!r}, and what was done since is kept: "
-            f"try it again by advance(session), or with that answer, not with {excerpt(given)!r}"
-        )
-    return None
+    if given is None or given == progress.performed[progress.answered].answer:
+        return progress, None
+    before = {"performed": progress.performed[: progress.answered], "answered": None, "is_broken_off": False}
+    return progress.model_copy(update=before), answer
 
 
 def asked_of_user(path: str, description: str | None) -> Performed:

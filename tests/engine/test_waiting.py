@@ -48,7 +48,14 @@ from antiphon import (
     tool,
 )
 from antiphon.effects import Effect
-from antiphon.errors import InvalidType, InvalidValue, MessageLimitExceeded, ServerError, TreeChanged
+from antiphon.errors import (
+    ContextLengthExceeded,
+    InvalidType,
+    InvalidValue,
+    MessageLimitExceeded,
+    ServerError,
+    TreeChanged,
+)
 
 Turn = Callable[..., Session]
 
@@ -207,16 +214,48 @@ def test_a_turn_that_failed_is_tried_again_for_what_is_missing(turn, answering, 
     assert [call.error for call in session.trace.calls] == [None, None]
 
 
-def test_what_was_broken_off_goes_on_with_the_same_answer_only(turn, answering, contents):
-    tree = LinearTemplate([UserTemplate(description="Q", default="Hm."), AssistantTemplate()])
-    runner = Runner(answering(ServerError("down"), "One."), template=tree)
+def test_what_was_broken_off_goes_on_with_the_same_answer(turn, answering, contents):
+    tree = LinearTemplate([UserTemplate(description="Q", default="Hm."), AssistantTemplate(), AssistantTemplate()])
+    model = answering("One.", ServerError("down"), "Two.")
+    runner = Runner(model, template=tree)
     session = turn(runner, Session())
     with pytest.raises(ServerError):
         turn(runner, session, "Hello")
 
-    with pytest.raises(InvalidValue, match=r"broken off after the answer 'Hello'.* not with 'Hm\.'"):
-        turn(runner, session, "")
-    assert contents(turn(runner, loaded(session), "Hello")) == ["Hello", "One."]
+    assert contents(turn(runner, loaded(session), "Hello")) == ["Hello", "One.", "Two."]
+    assert len(model.heard) == 3
+
+
+@pytest.mark.parametrize(("answer", "said"), [("Short.", "Short."), ("", "Hm.")])
+def test_another_answer_takes_the_place_of_the_one_after_which_it_was_broken_off(
+    turn, answering, contents, answer, said
+):
+    ask = UserTemplate(description="Q", default="Hm.")
+    tree = LinearTemplate([ask, AssistantTemplate(), AssistantTemplate(), ask])
+    model = answering("One.", *[ContextLengthExceeded("too long")] * 2, "Another.", "Two.")
+    runner = Runner(model, template=tree)
+    session = turn(runner, Session())
+    for tried in ["Much too long.", None]:
+        with pytest.raises(ContextLengthExceeded):
+            turn(runner, session, *([] if tried is None else [tried]))
+        session = loaded(session)
+
+    session = turn(runner, session, answer)
+
+    assert (contents(session), session.waiting_for) == ([said, "Another.", "Two."], "Q")
+    assert contents(turn(runner, loaded(session), "Bye.")) == [said, "Another.", "Two.", "Bye."]
+    assert [call.reply.content for call in session.trace.calls] == ["Another.", "Two."]
+
+
+def test_another_answer_leaves_what_came_before_the_question(turn, answering, contents):
+    tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate(), UserTemplate(), AssistantTemplate()])
+    model = answering("Well?", ServerError("down"), "Fine.")
+    session = turn(Runner(model, template=tree), Session())
+    with pytest.raises(ServerError):
+        turn(Runner(model, template=tree), session, "No.")
+
+    assert contents(turn(Runner(model, template=tree), loaded(session), "Yes.")) == ["Hi", "Well?", "Yes.", "Fine."]
+    assert len(model.heard) == 3
 
 
 def test_a_first_turn_that_fails_is_tried_again(turn, answering, contents):
