@@ -322,7 +322,7 @@ class Turn:
         self.session = session
         self._was = session.progress
         self._looks = _looks(session)
-        was, answer = begun_with(session.progress, session.history, session.metadata, answer)
+        was, answer = begun_with(session.progress, session.history, session.metadata, answer, is_over=session.is_over)
         self.is_due = asks or was is None or was.waiting is None or was.is_broken_off or answer is not None
         self._playback = Playback(
             _beginning(session, takes_back=asks) if was is None else was, answer, session.messages, asks=asks
@@ -350,6 +350,7 @@ class Turn:
             "messages": History(_again(progress.messages)),
             "metadata": from_json(progress.metadata),
             "progress": None,
+            "is_over": False,
         }
         vars(again).update(values)
         again.join(Run(_copied(getattr(self.session, "_earlier", Trace()))))
@@ -391,6 +392,7 @@ class Turn:
         vars(session).update(messages=messages, metadata=metadata)
         session.__pydantic_fields_set__.update({"messages", "metadata"})
         session.progress = progress
+        session.is_over = progress is None
         self._join(adopting=True)
 
     def _break_off(self, error: BaseException) -> None:
@@ -401,7 +403,7 @@ class Turn:
             self._leave_as_it_is(self._run, error)
             return
         if self._playback.has_performed:
-            self.session.progress = self._playback.progress(None)
+            self.session.progress, self.session.is_over = self._playback.progress(None), False
         self._join(adopting=is_live)
 
     def _leave_as_it_is(self, run: Run, error: BaseException) -> None:

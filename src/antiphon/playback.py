@@ -523,7 +523,7 @@ def call_again(done: Performed, place: Place, sent: Sequence[Message] = (), mode
 
 
 def begun_with(
-    progress: Progress | None, messages: History, metadata: dict[str, object], answer: str | None
+    progress: Progress | None, messages: History, metadata: dict[str, object], answer: str | None, *, is_over: bool
 ) -> tuple[Progress | None, str | None]:
     """Check that a conversation may go on with an answer.
 
@@ -536,9 +536,12 @@ def begun_with(
     """
     if progress is None or progress.waiting is None:
         if answer is not None:
+            begins = "a conversation begins, or is tried again,"
+            if is_over:
+                begins = "its conversation has ended, and another one begins"
             raise InvalidValue(
-                f"the session waits for no answer, and was given {excerpt(answer)!r}: a conversation begins, or is "
-                "tried again, by advance(session), and session.waiting_for says when it waits"
+                f"the session waits for no answer, and was given {excerpt(answer)!r}: {begins} by advance(session), "
+                "and session.waiting_for says when it waits"
             )
         return progress, None
     if messages.digest() != progress.said or digest_of_metadata(metadata) != progress.known:

@@ -67,6 +67,8 @@ class Session(GivenToTools, BaseModel):
         metadata: The program's own values; templates use them as variables.
         progress: How far a conversation has come that ``Runner.advance`` holds; ``None`` before its beginning and after
             its end. For runners, not for programs.
+        is_over: Whether a conversation that ``Runner.advance`` or ``Runner.hold`` held in it has ended, and none has
+            begun since; saved with it.
         runner: The runner that serves the session; set when a run begins.
     """
 
@@ -81,6 +83,7 @@ class Session(GivenToTools, BaseModel):
     messages: Annotated[list[Message], AfterValidator(as_history)] = Field(default_factory=as_history)
     metadata: Annotated[dict[str, Any], Kept()] = Field(default_factory=dict)
     progress: SavedProgress = Field(default=None, repr=False, exclude_if=lambda progress: progress is None)
+    is_over: bool = Field(default=False, repr=False, exclude_if=lambda is_over: not is_over)
     runner: Any = Field(default=None, exclude=True, repr=False)
 
     def append(self, message: Message) -> None:
@@ -173,7 +176,7 @@ class Session(GivenToTools, BaseModel):
     def waiting_for(self) -> str | None:
         """What the conversation waits for that ``Runner.advance`` holds: what the template says that it wants.
 
-        ``"You"`` where it says nothing; ``None`` when the conversation has not begun, or has ended.
+        ``"You"`` where it says nothing; ``None`` when the conversation has not begun, or has ended: see ``is_over``.
         """
         waiting = None if self.progress is None else self.progress.waiting
         return None if waiting is None else waiting.description or "You"
@@ -252,7 +255,7 @@ class Session(GivenToTools, BaseModel):
         return messages
 
 
-_OF_THE_ENGINE: Final = frozenset({"version", "progress", "runner"})
+_OF_THE_ENGINE: Final = frozenset({"version", "progress", "is_over", "runner"})
 
 
 def _of_newer_minor_version(json_data: str | bytes | bytearray) -> dict[str, Any] | None:

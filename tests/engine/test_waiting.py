@@ -165,6 +165,28 @@ def test_an_answer_that_nobody_waits_for_is_refused(turn, answering):
         turn(Runner(answering(), template=chat()), Session(), "Hello")
 
 
+def test_a_session_says_whether_its_conversation_is_over(turn, answering, contents):
+    runner, session = Runner(answering("One.", ServerError("down"), "Two."), template=chat()), Session()
+    over = [session.is_over]
+    for answer in ([], ["First?"]):
+        session = loaded(turn(runner, session, *answer))
+        over.append(session.is_over)
+    with pytest.raises(ServerError):
+        turn(runner, session, "Second?")
+    over.append(loaded(session).is_over)
+    assert over == [False] * 4
+
+    session = loaded(turn(runner, session))
+    assert (session.is_over, session.waiting_for) == (True, None)
+    said = contents(session)
+    with pytest.raises(InvalidValue, match=r"given 'Third\?': its conversation has ended, and another one begins by"):
+        turn(runner, session, "Third?")
+    assert contents(session) == said
+
+    session = loaded(turn(runner, session))  # another one, after what was said
+    assert (session.is_over, session.waiting_for) == (False, "Question")
+
+
 @pytest.mark.parametrize(("session", "answer"), [("no session", None), (Session(), 7), (Session(), b"text")])
 def test_what_is_of_the_wrong_kind_is_refused(turn, answering, session, answer):
     with pytest.raises(InvalidType):
@@ -425,7 +447,7 @@ def test_a_conversation_that_the_user_leaves_goes_on_there(answering, contents):
 
     session = loaded(session)
     assert said_by(Runner(model, Typing("Second?"), chat()).hold(session)) == ["Second?", "Two."]
-    assert (contents(session)[3:], session.progress) == (["Second?", "Two."], None)
+    assert (contents(session)[3:], session.progress, session.is_over) == (["Second?", "Two."], None, True)
 
 
 def test_a_conversation_goes_on_by_turns_and_at_a_user_interface(answering, contents):

@@ -225,6 +225,7 @@ def sessions(session: Session, trace: Trace) -> None:
     assert_type(session.metadata_as(Usage), Usage)
     session.metadata.update(session.metadata_as(Usage))
     assert_type(session.waiting_for, str | None)
+    assert_type(session.is_over, bool)
     assert_type(session.model_dump_json(indent=2), str)
     assert_type(Session.model_validate_json("{}"), Session)
     session.model_dump_json(1)  # type: ignore[call-arg]
