@@ -12,7 +12,7 @@ from antiphon.events import Event
 from antiphon.history import History
 from antiphon.json_values import as_json, as_text, from_json
 from antiphon.messages import Message
-from antiphon.playback import PartPlayback, Playback, UserNeeded, asked_of_model, asked_of_user, begun_with, call_again
+from antiphon.playback import PartPlayback, Playback, UserNeeded, asked_of_model, asked_of_user, begun_with
 from antiphon.progress import (
     KeptCall,
     KeptChange,
@@ -150,7 +150,7 @@ def _answered(effect: Effect, path: str, run: Run, part: PartPlayback) -> _Effec
     found = Performed(kind=type(effect).__qualname__, path=path, asked=excerpt(asked), digest=digest_of(asked))
     done = part.next_of(found)
     if done is not None:
-        call_again(done, run)
+        part.whole.call_again(done, run)
         _change_again(done, run.session, run)
         if done.error is not None:
             raise done.error.made()
@@ -254,7 +254,7 @@ def _tools_run(effect: RunTools, path: str, run: Run, part: PartPlayback) -> Gen
                 raise part.whole.changed(done, found)
             waiting.remove(job)
             _restore(job, kept)
-        call_again(done, run)
+        part.whole.call_again(done, run)
         _change_again(done, effect.session, run)
     if first.is_done:
         return
@@ -333,7 +333,7 @@ class Turn:
     def __enter__(self) -> Self:
         begun(self.session)
         if self.session.progress is not self._was or _looks(self.session) != self._looks:
-            self._join(adopting=False)
+            self.session.join(Run(self.session.trace))
             raise InvalidValue(
                 "the session has changed since this turn was asked for, by another turn or by the program, and a turn "
                 "begins with its first step: go through one turn to its end before the next one is asked for"
@@ -393,18 +393,18 @@ class Turn:
         session.__pydantic_fields_set__.update({"messages", "metadata"})
         session.progress = progress
         session.is_over = progress is None
-        self._join(adopting=True)
+        session.join(Run(session.trace if self._run is None else self._run.trace))
 
     def _break_off(self, error: BaseException) -> None:
         """Leave the session as it was, with what was performed."""
-        is_live = self._playback.is_live
-        self._playback.forget(error)
-        if self._playback.asks and self._run is not None and not isinstance(error, TreeChanged):
+        playback, adopted = self._playback, self._adopted(error)
+        playback.forget(error)
+        if playback.asks and self._run is not None and not isinstance(error, TreeChanged):
             self._leave_as_it_is(self._run, error)
             return
-        if self._playback.has_performed:
-            self.session.progress, self.session.is_over = self._playback.progress(None), False
-        self._join(adopting=is_live)
+        if playback.has_performed:
+            self.session.progress, self.session.is_over = playback.progress(None), False
+        self.session.join(Run(adopted))
 
     def _leave_as_it_is(self, run: Run, error: BaseException) -> None:
         """Leave the session as it was when the user interface was asked, or else as it is now."""
@@ -415,9 +415,19 @@ class Turn:
             messages, metadata, _ = playback.left
         self._leave(messages, metadata, playback.progress(playback.waiting if is_at_user else None, run.added))
 
-    def _join(self, *, adopting: bool) -> None:
-        session, run = self.session, self._run
-        session.join(Run(run.trace if adopting and run is not None else session.trace))
+    def _adopted(self, error: BaseException) -> Trace:
+        """The trace of the session where the turn is broken off: with what was called in it."""
+        before = self.session.trace
+        if self._run is None:
+            return before
+        now, playback = self._run.trace, self._playback
+        if playback.is_live:
+            return now
+        if isinstance(error, TreeChanged) or not playback.has_performed:
+            return before
+        known = {id(one) for one in [*before.calls, *before.tools, *playback.repeated]}  # not all of it was repeated
+        calls = [one for one in now.calls if id(one) not in known]
+        return Trace([*before.calls, *calls], [*before.tools, *[one for one in now.tools if id(one) not in known]])
 
 
 def _looks(session: Session) -> tuple[str, str]:

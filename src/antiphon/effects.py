@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from inspect import isgenerator
 from time import perf_counter
@@ -224,9 +224,12 @@ class ToolJob:
 
     @contextmanager
     def running(self, session: Session) -> Iterator[None]:
-        """Take note of what becomes of it in a ``with``: an error is kept, and all that ends a run passes."""
+        """Take note of what becomes of it in a ``with``: an error is kept, and all that ends a run passes.
+
+        Who listens is told, except of what has run in an earlier turn.
+        """
         self.is_begun = True
-        with self.told_of(session), self._noted():
+        with nullcontext() if self.is_kept else self.told_of(session), self._noted():
             yield
 
     @contextmanager

@@ -12,7 +12,7 @@ from antiphon.history import History
 from antiphon.json_values import as_json
 from antiphon.messages import Message
 from antiphon.progress import KeptCall, KeptError, Performed, Progress, Waiting, digest_of, digest_of_metadata, excerpt
-from antiphon.trace import ModelCall, Trace
+from antiphon.trace import ModelCall, ToolRun, Trace
 
 
 class Place(Protocol):
@@ -91,6 +91,7 @@ class Playback:
         is_new: Whether what is said now was not said in an earlier turn.
         answered: What has answered that for which the conversation waited; ``None`` as long as nothing has.
         waiting: What the user is needed for; ``None`` as long as nobody is.
+        repeated: The calls of models and runs of tools that are in the trace once more.
         left: The messages and the metadata as they were then, and how many messages had been added.
     """
 
@@ -111,6 +112,7 @@ class Playback:
         self.asks = asks
         self.is_new = not progress.added if asks else progress.waiting is None
         self.waiting: Waiting | None = None
+        self.repeated: list[ModelCall | ToolRun] = []
         self.left: tuple[History, dict[str, Any], int] | None = None
 
     @property
@@ -127,6 +129,19 @@ class Playback:
         """Whether answers are left of templates below a path, which have run in an earlier turn."""
         began_anew = self.was.is_broken_off and self.was.waiting is None
         return not began_anew and any(path.startswith(f"{branch}/") for path in self._left)
+
+    def has_left(self, branch: str) -> bool:
+        """Whether answers are left of templates below a path; ``""`` for all of them."""
+        inside = f"{branch}/" if branch else ""
+        return any(f"{path}/".startswith(inside) for path in self._left)
+
+    def waits_in(self, path: str) -> bool:
+        """Whether what begins now at a path goes on with the question for which the conversation waited."""
+        waiting = self.was.waiting
+        if self.is_new or waiting is None or not waiting.path.startswith(f"{path}/"):
+            return False
+        left = self._left.get(waiting.path)
+        return left is None or left[0] is self.answered
 
     def next_of(self, path: str, branch: str, found: Performed, sent: History | None = None) -> Performed | None:
         """The answer that an effect had; ``None`` where it is to be performed.
@@ -217,6 +232,30 @@ class Playback:
         self._performed.append(done)
         if errors:
             self._failed[id(done)] = list(errors)
+
+    def call_again(
+        self, done: Performed, place: Place, sent: Sequence[Message] = (), models: Sequence[Any] = ()
+    ) -> None:
+        """Put the calls of an effect into the trace once more."""
+        for kept in done.calls:
+            at = ModelCall(
+                template_id=place.template_key,
+                template_path=place.path,
+                model=kept.model,
+                served_by=None,
+                chosen_by=kept.chosen_by,
+                messages=sent,
+                reply=None,
+                error=None,
+                usage=None,
+                seconds=0,
+                seconds_to_text=None,
+                depth=place.depth,
+                origin=None,
+            )
+            call = kept.made(at, done.message, models)
+            place.trace.calls.append(call)
+            self.repeated.append(call)
 
     def heard(self, added: int) -> None:
         """Take note of how many messages were added: where the interface is asked, later ones are new."""
@@ -359,11 +398,13 @@ class PartPlayback:
     Attributes:
         whole: The answers of the conversation.
         needed: What the user is needed for; ``None`` as long as nobody is.
+        performed: How many effects were performed in it.
     """
 
     def __init__(self, whole: Playback, branch: str = "") -> None:
         self.whole = whole
         self.needed: UserNeeded | None = None
+        self.performed = 0
         self._branch = branch
         self._is_begun = False
         self._is_live = not (branch and whole.has_kept(branch))
@@ -378,6 +419,15 @@ class PartPlayback:
     def is_new(self) -> bool:
         """Whether what happens has not happened in an earlier turn."""
         return self.whole.is_new and (self._is_live or self.whole.asks)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether what happens now has not happened before: it is new, and no answers are left."""
+        return self.is_new and not self.whole.has_left(self._branch)
+
+    def has_run(self, path: str) -> bool:
+        """Whether what begins at a path has run in an earlier turn, and does not wait."""
+        return not (self.is_live or self.whole.waits_in(path))
 
     def begin(self) -> bool:
         """Take note that its script begins; returns whether it does for the first time, and not one within it."""
@@ -398,6 +448,7 @@ class PartPlayback:
     def performing(self) -> Iterator[None]:
         """Perform an effect in a ``with``: calls of models are parts of it; what interrupts it leaves the run."""
         is_within, self._is_performing, self._is_live = self._is_performing, True, True
+        self.performed += 1
         try:
             yield
         except Exception:
@@ -432,6 +483,7 @@ class PartPlayback:
                 self.whole.leave(needed.waiting, run, needed)
             raise
         self._is_live = True
+        self.performed += 1
         return answer
 
     def next_of(self, found: Performed, sent: History | None = None) -> Performed | None:
@@ -465,7 +517,7 @@ class PartPlayback:
         done = self.next_of(found, sent if is_root else None)
         if done is None:
             return None
-        call_again(done, place, sent.picture(), models())
+        self.whole.call_again(done, place, sent.picture(), models())
         if done.error is not None:
             raise done.error.made()
         if done.message is None:
@@ -499,27 +551,6 @@ class PartPlayback:
                 as_json(call.arguments, f"the arguments of {call.name!r} in {where}")
             unchanged = message.model_copy(deep=True)  # whatever templates do to it
             self.whole.keep(found.model_copy(update={"message": unchanged, "calls": kept}))
-
-
-def call_again(done: Performed, place: Place, sent: Sequence[Message] = (), models: Sequence[Any] = ()) -> None:
-    """Put the calls of an effect into the trace once more."""
-    for kept in done.calls:
-        at = ModelCall(
-            template_id=place.template_key,
-            template_path=place.path,
-            model=kept.model,
-            served_by=None,
-            chosen_by=kept.chosen_by,
-            messages=sent,
-            reply=None,
-            error=None,
-            usage=None,
-            seconds=0,
-            seconds_to_text=None,
-            depth=place.depth,
-            origin=None,
-        )
-        place.trace.calls.append(kept.made(at, done.message, models))
 
 
 def begun_with(

@@ -576,6 +576,87 @@ def test_tools_run_once_and_observers_hear_once_of_calls_and_tools(turn, answeri
     ]
 
 
+class Noting(Observer):
+    """Notes when tools begin, end and are recorded."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def on_tool_enter(self, event):
+        self.noted.append(f"{event.call.name} begins")
+
+    def on_tool_exit(self, event):
+        ends = "waits" if event.error is not None else "ends"
+        self.noted.append(f"{event.entered.call.name} {ends}")
+
+    def on_tool_run(self, run):
+        self.noted.append(f"{run.tool}: {run.result}")
+
+
+def ask_model(*more: Template) -> Tool[..., Any]:
+    research = LinearTemplate([*more, UserTemplate("Look."), AssistantTemplate()])
+    return Tool.from_template("research", "Looks something up.", research)
+
+
+RESEARCH = Reply("", tool_calls=[ToolCall(id="1", name="research", arguments={"request": "Emma"})])
+
+
+def test_observers_hear_once_of_a_subroutine_that_is_a_tool(turn, answering):
+    tree = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([ask_model()]), UserTemplate(), UserTemplate()])
+    runner = Runner(answering(RESEARCH, "9 euros.", "So it is."), template=tree)
+
+    with observing(Noting()) as heard:
+        session = turn(runner, Session())
+        turn(runner, loaded(turn(runner, loaded(session), "Thanks.")), "Bye.")
+
+    assert heard.noted == ["research begins", "research ends", "research: 9 euros."]
+
+
+def test_observers_hear_in_each_turn_of_a_subroutine_that_waits_in_it(turn, answering):
+    tree = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([ask_model(UserTemplate())]), UserTemplate()])
+    runner = Runner(answering(RESEARCH, "9 euros.", RESEARCH, "8 euros.", "So it is."), template=tree)
+
+    with observing(Noting()) as heard:
+        session = turn(runner, Session())
+        for answer in ("The first.", "The second.", "Bye."):
+            session = turn(runner, loaded(session), answer)
+
+    waits, goes_on = ["research begins", "research waits"], ["research begins", "research ends"]
+    assert heard.noted == [*waits, *goes_on, "research: 9 euros.", *waits, *goes_on, "research: 8 euros."]
+
+
+def test_observers_hear_once_of_a_subroutine_in_a_turn_that_is_tried_again(turn, answering):
+    tree = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([ask_model()])])
+    runner, session = Runner(answering(RESEARCH, "9 euros.", ServerError("down"), "Yes."), template=tree), Session()
+
+    with observing(Noting()) as heard:
+        with pytest.raises(ServerError):
+            turn(runner, session)
+        turn(runner, loaded(session))
+
+    assert heard.noted == ["research begins", "research ends", "research: 9 euros."]
+
+
+def test_observers_hear_of_a_tool_that_runs_beside_a_part_with_answers(answering):
+    def price() -> str:
+        """Tells a price."""
+        return "9 euros"
+
+    call = Reply("", tool_calls=[ToolCall(id="1", name="price")])
+    tooling, plain = answering(call, ServerError("down"), "So it is."), answering("Well.")
+    first = LinearTemplate([UserTemplate(), ToolingTemplate([price], model=tooling)])
+    second = LinearTemplate([UserTemplate("Hi"), AssistantTemplate(model=plain), UserTemplate(description="b")])
+    tree = ParallelTemplate([first, second])
+    session = aadvance(Runner(answering(), template=tree), Session())
+
+    with observing(Noting()) as heard, pytest.raises(ServerError):
+        advance(Runner(answering(), template=tree), session, "Hello")
+
+    assert heard.noted == ["price begins", "price ends", "price: 9 euros"]
+    assert [run.tool for run in session.trace.tools] == ["price"]
+    assert sorted(str(one.error) for one in session.trace.calls) == ["None", "None", "down"]
+
+
 def test_a_farewell_that_was_broken_off_ends_the_conversation(answering, contents):
     def leave() -> Farewell:
         """Says good-bye."""

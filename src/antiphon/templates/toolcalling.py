@@ -196,8 +196,14 @@ class ToolingTemplate(TypedTemplate):
             functions = [job for job in waiting if job.call.name not in self._subroutines]
             yield RunTools(session, tuple(ToolToRun(session, self._by_name[job.call.name], job) for job in functions))
             return
-        with first.running(session):
-            first.result = yield from self._run_subroutine(subroutine, session, first.arguments["request"])
+        run, part = session.run, session.run.part_playback
+        before = 0 if part is None else part.performed
+        first.is_kept = part is not None and part.has_run(f"{run.path}/{self._place_of(subroutine)}")
+        try:
+            with first.running(session):
+                first.result = yield from self._run_subroutine(subroutine, session, first.arguments["request"])
+        finally:
+            first.is_kept = first.is_kept and part is not None and part.performed == before
 
     def _finish(self, session: Session, job: ToolJob) -> Generator[Step, Any, None]:
         message = self._tell(session, job, _outcome(job))
@@ -206,7 +212,8 @@ class ToolingTemplate(TypedTemplate):
 
     def _record(self, session: Session, job: ToolJob) -> None:
         run, call = session.run, job.call
-        is_new = not job.is_kept and (run.part_playback is None or run.part_playback.whole.is_live)
+        part = run.part_playback
+        is_new = not job.is_kept and (part is None or part.is_live)
         if not job.is_begun:
             if job.error is None:
                 return
@@ -217,6 +224,8 @@ class ToolingTemplate(TypedTemplate):
         run.trace.tools.append(done)
         if is_new:
             tell(LISTENERS.now.tool_run, done)
+        elif part is not None:
+            part.whole.repeated.append(done)
 
     def _tell(self, session: Session, job: ToolJob, text: str) -> Message:
         message = Message(
