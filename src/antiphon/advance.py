@@ -8,7 +8,6 @@ from typing import Any, Self, TypeAlias
 
 from antiphon.effects import AskModel, AskUser, Effect, Pause, RunTools, ToolJob
 from antiphon.errors import InvalidType, InvalidValue, TreeChanged, naming_template, shown
-from antiphon.events import Event
 from antiphon.history import History
 from antiphon.json_values import as_json, as_text, from_json
 from antiphon.messages import Message
@@ -51,7 +50,7 @@ def played(script: _Steps, run: Run, part: PartPlayback) -> _Steps:
                     value = yield from _performed(step, run, part)
                 elif is_outermost and isinstance(step, Message) and part.whole.is_repeated(step):
                     _take_back(step, run)
-                elif part.is_new or not (is_outermost and isinstance(step, Message | Event)):
+                elif not is_outermost or part.says(step):
                     yield step
                 elif isinstance(step, Message):
                     run.said(step)

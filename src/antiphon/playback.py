@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from antiphon.errors import InvalidValue, TreeChanged, naming_template
+from antiphon.events import Event
 from antiphon.history import History
 from antiphon.json_values import as_json
 from antiphon.messages import Message
@@ -91,6 +92,7 @@ class Playback:
         is_new: Whether what is said now was not said in an earlier turn.
         answered: What has answered that for which the conversation waited; ``None`` as long as nothing has.
         waiting: What the user is needed for; ``None`` as long as nobody is.
+        said_in: How many messages each part that runs beside others has said, by the path where it begins.
         repeated: The calls of models and runs of tools that are in the trace once more.
         left: The messages and the metadata as they were then, and how many messages had been added.
     """
@@ -112,6 +114,7 @@ class Playback:
         self.asks = asks
         self.is_new = not progress.added if asks else progress.waiting is None
         self.waiting: Waiting | None = None
+        self.said_in: Counter[str] = Counter()
         self.repeated: list[ModelCall | ToolRun] = []
         self.left: tuple[History, dict[str, Any], int] | None = None
 
@@ -124,11 +127,6 @@ class Playback:
     def has_performed(self) -> bool:
         """Whether something was performed that is to be kept."""
         return bool(self._performed)
-
-    def has_kept(self, branch: str) -> bool:
-        """Whether answers are left of templates below a path, which have run in an earlier turn."""
-        began_anew = self.was.is_broken_off and self.was.waiting is None
-        return not began_anew and any(path.startswith(f"{branch}/") for path in self._left)
 
     def has_left(self, branch: str) -> bool:
         """Whether answers are left of templates below a path; ``""`` for all of them."""
@@ -280,7 +278,8 @@ class Playback:
         if waiting is None or self.left is None:
             answered = next((place for place, done in enumerate(performed) if done is self.answered), None)
             update = {"performed": performed, "is_broken_off": True, "answered": answered}
-            return was.model_copy(update={**update, "added": added, "waiting": None} if self.asks else update)
+            asked = {"added": added, "waiting": None, "said_in": dict(self.said_in)}
+            return was.model_copy(update=update | asked if self.asks else update)
         return was.model_copy(
             update={
                 "performed": performed,
@@ -288,6 +287,7 @@ class Playback:
                 "is_broken_off": False,
                 "answered": None,
                 "added": self.left[2],
+                "said_in": dict(self.said_in),
                 "said": self.left[0].digest(),
                 "known": digest_of_metadata(self.left[1]),
             }
@@ -407,7 +407,6 @@ class PartPlayback:
         self.performed = 0
         self._branch = branch
         self._is_begun = False
-        self._is_live = not (branch and whole.has_kept(branch))
         self._is_performing = False
         self._is_left = False
 
@@ -418,7 +417,17 @@ class PartPlayback:
     @property
     def is_new(self) -> bool:
         """Whether what happens has not happened in an earlier turn."""
-        return self.whole.is_new and (self._is_live or self.whole.asks)
+        whole, branch = self.whole, self._branch
+        if whole.asks or not branch:
+            return whole.is_new
+        return whole.said_in[branch] >= whole.was.said_in.get(branch, 0)
+
+    def says(self, step: object) -> bool:
+        """Take note of a step of its script; returns whether it is one that an earlier turn has not yielded."""
+        is_new = self.is_new or not isinstance(step, Message | Event)
+        if self._branch and isinstance(step, Message):
+            self.whole.said_in[self._branch] += 1
+        return is_new
 
     @property
     def is_live(self) -> bool:
@@ -447,7 +456,7 @@ class PartPlayback:
     @contextmanager
     def performing(self) -> Iterator[None]:
         """Perform an effect in a ``with``: calls of models are parts of it; what interrupts it leaves the run."""
-        is_within, self._is_performing, self._is_live = self._is_performing, True, True
+        is_within, self._is_performing = self._is_performing, True
         self.performed += 1
         try:
             yield
@@ -482,15 +491,12 @@ class PartPlayback:
             if self.whole.left is None:
                 self.whole.leave(needed.waiting, run, needed)
             raise
-        self._is_live = True
         self.performed += 1
         return answer
 
     def next_of(self, found: Performed, sent: History | None = None) -> Performed | None:
         """The answer that an effect had; ``None`` where it is to be performed: see ``Playback.next_of``."""
-        done = self.whole.next_of(found.path, self._branch, found, sent)
-        self._is_live = self._is_live or (done is not None and done is self.whole.answered)
-        return done
+        return self.whole.next_of(found.path, self._branch, found, sent)
 
     def answer_again(
         self,

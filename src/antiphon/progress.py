@@ -329,6 +329,7 @@ class Progress(BaseModel):
         is_broken_off: Whether it failed after ``waiting`` was answered, or at its beginning.
         answered: Which of ``performed`` has answered ``waiting``, where it was broken off after that.
         added: How many messages it had added by then, those of subroutines included.
+        said_in: How many of them each part that runs beside others has said, by the path where it begins.
         said: A digest of the messages as they were left.
         known: A digest of the metadata as they were left.
     """
@@ -343,6 +344,7 @@ class Progress(BaseModel):
     is_broken_off: bool = _NO
     answered: int | None = _NOTHING
     added: int = Field(default=0, exclude_if=lambda value: not value)
+    said_in: dict[str, int] = Field(default_factory=dict, exclude_if=lambda value: not value)
     said: str = ""
     known: str = ""
 

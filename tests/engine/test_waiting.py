@@ -497,6 +497,39 @@ def test_a_stream_yields_what_is_new(answering):
     assert said("Second?") == ["user: Second?", "Two.", "assistant: Two.", "assistant: Bye."]
 
 
+def said_in_turn(runner: Runner, session: Session, *answer: str) -> list[str]:
+    return [step.content for step in runner.stream_advance(session, *answer) if isinstance(step, Message)]
+
+
+def asaid_in_turn(runner: Runner, session: Session, *answer: str) -> list[str]:
+    async def listen() -> list[str]:
+        return [step.content async for step in runner.astream_advance(session, *answer) if isinstance(step, Message)]
+
+    return asyncio.run(listen())
+
+
+@pytest.mark.parametrize("said", [said_in_turn, asaid_in_turn])
+def test_a_part_that_runs_beside_others_says_everything_once(said, answering):
+    def child(name: str) -> Template:
+        texts = [AssistantTemplate(f"{name} {number}") for number in (1, 2)]
+        return LinearTemplate([*texts, UserTemplate(description=name), AssistantTemplate(f"{name} 3")])
+
+    only_text = AssistantTemplate("text")
+    models = LinearTemplate([UserTemplate("well"), AssistantTemplate(), AssistantTemplate("model 2")])
+    tree = LinearTemplate([UserTemplate("Hi"), ParallelTemplate([only_text, child("a"), models, child("b")])])
+    runner, session = Runner(answering("model 1"), template=LinearTemplate([tree, UserTemplate()])), Session()
+
+    turns = [said(runner, session)]
+    for answer in ("to a", "to b", "bye"):
+        session = loaded(session)
+        turns.append(said(runner, session, answer))
+
+    heard = sorted(text for turn in turns for text in turn)
+    names = ["a 1", "a 2", "a 3", "b 1", "b 2", "b 3", "bye", "model 1", "model 2", "text", "to a", "to b", "well"]
+    assert heard == sorted(["Hi", *names])
+    assert turns[-1] == ["bye"]
+
+
 def test_the_runner_of_the_terminal_prints_what_is_new(answering, capsys):
     runner = CommandLineRunner(answering("One."), template=chat())
     session = runner.advance(Session())
