@@ -402,7 +402,8 @@ class Turn:
             self._leave_as_it_is(self._run, error)
             return
         if playback.has_performed:
-            self.session.progress, self.session.is_over = playback.progress(None), False
+            self.session.progress = _left_as(playback.progress(None), self.session.history, self.session.metadata)
+            self.session.is_over = False
         self.session.join(Run(adopted))
 
     def _leave_as_it_is(self, run: Run, error: BaseException) -> None:
@@ -412,7 +413,8 @@ class Turn:
         messages, metadata = run.root.history, run.root.metadata
         if is_at_user and playback.left is not None:
             messages, metadata, _ = playback.left
-        self._leave(messages, metadata, playback.progress(playback.waiting if is_at_user else None, run.added))
+        progress = playback.progress(playback.waiting if is_at_user else None, run.added)
+        self._leave(messages, metadata, _left_as(progress, messages, metadata))
 
     def _adopted(self, error: BaseException) -> Trace:
         """The trace of the session where the turn is broken off: with what was called in it."""
@@ -432,6 +434,13 @@ class Turn:
 def _looks(session: Session) -> tuple[str, str]:
     """By what it is told whether a session has changed."""
     return session.history.digest(), digest_of_metadata(session.metadata)
+
+
+def _left_as(progress: Progress, messages: History, metadata: dict[str, Any]) -> Progress:
+    """The progress of a session that is left so; where it waits for its user, it says that already."""
+    if progress.waiting is not None:
+        return progress
+    return progress.model_copy(update={"said": messages.digest(), "known": digest_of_metadata(metadata)})
 
 
 def _beginning(session: Session, *, takes_back: bool) -> Progress:

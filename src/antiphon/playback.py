@@ -571,23 +571,19 @@ def begun_with(
     Raises:
         InvalidValue: Nothing waits for an answer, or the session was changed while it waited.
     """
-    if progress is None or progress.waiting is None:
-        if answer is not None:
-            begins = "a conversation begins, or is tried again,"
-            if is_over:
-                begins = "its conversation has ended, and another one begins"
-            raise InvalidValue(
-                f"the session waits for no answer, and was given {excerpt(answer)!r}: {begins} by advance(session), "
-                "and session.waiting_for says when it waits"
-            )
-        return progress, None
-    if messages.digest() != progress.said or digest_of_metadata(metadata) != progress.known:
-        part = "messages" if messages.digest() != progress.said else "metadata"
+    is_waiting = progress is not None and progress.waiting is not None
+    if not is_waiting and answer is not None:
+        begins = "a conversation begins, or is tried again,"
+        if is_over:
+            begins = "its conversation has ended, and another one begins"
         raise InvalidValue(
-            f"the {part} of the session were changed while it waited for {progress.waiting.description or 'You'!r}, "
-            "which would be lost: the conversation is driven again from its beginning. Put it into the session before "
-            "the first advance(), or let a template or a transform do it"
+            f"the session waits for no answer, and was given {excerpt(answer)!r}: {begins} by advance(session), "
+            "and session.waiting_for says when it waits"
         )
+    if progress is not None and progress.said:
+        _check_unchanged(progress, messages, metadata)
+    if progress is None or progress.waiting is None:
+        return progress, None
     if progress.answered is None:
         return progress, answer
     default = progress.waiting.default
@@ -596,6 +592,20 @@ def begun_with(
         return progress, None
     before = {"performed": progress.performed[: progress.answered], "answered": None, "is_broken_off": False}
     return progress.model_copy(update=before), answer
+
+
+def _check_unchanged(progress: Progress, messages: History, metadata: dict[str, object]) -> None:
+    is_said, is_known = messages.digest() == progress.said, digest_of_metadata(metadata) == progress.known
+    if is_said and is_known:
+        return
+    when = "since its last turn failed"
+    if progress.waiting is not None:
+        when = f"while it waited for {progress.waiting.description or 'You'!r}"
+    raise InvalidValue(
+        f"the {'metadata' if is_said else 'messages'} of the session were changed {when}, which would be lost: the "
+        "conversation is driven again from its beginning. Put it into the session before the first advance(), or let a "
+        "template or a transform do it"
+    )
 
 
 def asked_of_user(path: str, description: str | None) -> Performed:

@@ -1133,6 +1133,40 @@ def test_a_session_that_is_changed_while_it_waits_is_refused(turn, answering, ch
         turn(runner, session, "First?")
 
 
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda session: session.append(Message(role="user", content="Psst.")), "messages"),
+        (lambda session: session.metadata.update(seen=True), "metadata"),
+    ],
+    ids=["messages", "metadata"],
+)
+def test_a_session_that_is_changed_before_its_first_turn_is_tried_again_is_refused(
+    turn, answering, contents, change, part
+):
+    tree = LinearTemplate([AssistantTemplate(), AssistantTemplate()])
+    model = answering("One.", ServerError("down"), "Two.")
+    began = Session(messages=[Message(role="user", content="Hi")], metadata={"day": ("Monday",)})
+    with pytest.raises(ServerError):
+        turn(Runner(model, template=tree), began)
+    session = loaded(began)
+    change(session)
+
+    with pytest.raises(InvalidValue, match=f"the {part} of the session were changed since its last turn failed"):
+        turn(Runner(model, template=tree), session)
+    assert contents(turn(Runner(model, template=tree), loaded(began))) == ["Hi", "One.", "Two."]
+
+
+def test_a_session_that_is_changed_after_it_was_held_is_refused(answering):
+    model, session = answering("One.", ServerError("down"), "Two."), Session()
+    with pytest.raises(ServerError):
+        list(Runner(model, Typing("First?", "Second?"), chat()).hold(session))
+    session.metadata["seen"] = True
+
+    with pytest.raises(InvalidValue, match="metadata of the session were changed since its last turn failed"):
+        list(Runner(model, Typing("Second?"), chat()).hold(loaded(session)))
+
+
 def test_what_a_newer_minor_version_has_saved_waits_on(answering, contents):
     tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate(), UserTemplate(), AssistantTemplate()])
     saved = json.loads(Runner(answering("One."), template=tree).advance(Session()).model_dump_json())
