@@ -378,7 +378,8 @@ def _tree_changed(expected: str, found: str, path: str | None) -> TreeChanged:
             "answers that it had, and does something else\n"
             f"  expected: {expected}\n"
             f"  found:    {found}\n"
-            "  go on with the tree that began it, or begin anew: Session(messages=session.messages)\n"
+            "  go on with the tree that began it, or begin anew after what was said: "
+            "Session(messages=session.messages, metadata=session.metadata)\n"
             "  where the tree is the same, one of its conditions, transforms or texts does not do the same each time: "
             "a clock, random numbers and what is read from outside belong into a tool, or into the metadata",
             expected=expected,

@@ -332,7 +332,7 @@ class Runner:
             raise InvalidValue(
                 f"the session waits for {worked_on.waiting_for or 'another try'!r} in a conversation that advance() "
                 "holds, and is no session to run: go on by advance(session, answer), or begin anew with what was said: "
-                "Session(messages=session.messages)"
+                "Session(messages=session.messages, metadata=session.metadata)"
             )
         if chosen is None:
             raise InvalidValue("nothing to run: give the runner a template, or run() one by template=")

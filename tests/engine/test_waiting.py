@@ -1079,6 +1079,7 @@ def test_a_tree_that_has_changed_is_an_error_that_names_the_first_difference(
         expected, found = "message 3: nothing", "assistant says 'Well.' at 'talk/turns@1/assistant-3'"
     assert (error.expected, error.found, error.template_path) == (expected, found, path)
     assert f"expected: {expected}\n  found:    {found}\n  go on with the tree that began it" in str(error)
+    assert "Session(messages=session.messages, metadata=session.metadata)" in str(error)
     assert session.model_dump_json() == saved
     assert len(model.heard) == 1
 
@@ -1185,7 +1186,7 @@ def test_what_a_newer_minor_version_has_saved_waits_on(answering, contents):
 def test_running_what_waits_is_refused(play, answering):
     session = Runner(answering(), template=chat()).advance(Session())
 
-    with pytest.raises(InvalidValue, match=r"the session waits for 'Question'.*advance"):
+    with pytest.raises(InvalidValue, match=r"waits for 'Question'.*advance.*messages, metadata=session\.metadata\)$"):
         play(Runner(answering(), template=chat()), session)
 
 
