@@ -278,7 +278,7 @@ class Playback:
         if waiting is None or self.left is None:
             answered = next((place for place, done in enumerate(performed) if done is self.answered), None)
             update = {"performed": performed, "is_broken_off": True, "answered": answered}
-            asked = {"added": added, "waiting": None, "said_in": dict(self.said_in)}
+            asked = {"added": added, "waiting": None, "said_in": self._said_in()}
             return was.model_copy(update=update | asked if self.asks else update)
         return was.model_copy(
             update={
@@ -287,11 +287,15 @@ class Playback:
                 "is_broken_off": False,
                 "answered": None,
                 "added": self.left[2],
-                "said_in": dict(self.said_in),
+                "said_in": self._said_in(),
                 "said": self.left[0].digest(),
                 "known": digest_of_metadata(self.left[1]),
             }
         )
+
+    def _said_in(self) -> dict[str, int]:
+        """How much each part has said, also one that this turn has not driven as far as an earlier one."""
+        return dict(self.said_in | Counter(self.was.said_in))
 
     def forget(self, error: BaseException) -> None:
         """Forget the failures that an error comes from which has ended the run: these are tried again."""

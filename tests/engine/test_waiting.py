@@ -530,6 +530,20 @@ def test_a_part_that_runs_beside_others_says_everything_once(said, answering):
     assert turns[-1] == ["bye"]
 
 
+def test_a_part_that_a_turn_does_not_reach_says_nothing_again(answering):
+    first = LinearTemplate([UserTemplate(description="a"), UserTemplate(description="aa")])
+    second = LinearTemplate([AssistantTemplate("b"), UserTemplate(description="b")])
+    runner, session = Runner(answering(), template=ParallelTemplate([first, second])), Session()
+
+    turns = [
+        asaid_in_turn(runner, session),
+        said_in_turn(runner, session, "one"),
+        asaid_in_turn(runner, session, "two"),
+    ]
+
+    assert turns == [["b"], ["one"], ["two"]]
+
+
 def test_the_runner_of_the_terminal_prints_what_is_new(answering, capsys):
     runner = CommandLineRunner(answering("One."), template=chat())
     session = runner.advance(Session())
