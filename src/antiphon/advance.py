@@ -380,7 +380,7 @@ class Turn:
     def _wait(self, needed: UserNeeded) -> None:
         progress, left = self._playback.progress(needed.waiting), self._playback.left
         if left is not None:
-            self._leave(left[0], left[1], progress)
+            self._leave(left.messages, left.metadata, progress)
 
     def _end(self) -> None:
         if self._run is not None:
@@ -412,7 +412,7 @@ class Turn:
         is_at_user = playback.is_left_by(error)
         messages, metadata = run.root.history, run.root.metadata
         if is_at_user and playback.left is not None:
-            messages, metadata, _ = playback.left
+            messages, metadata = playback.left.messages, playback.left.metadata
         progress = playback.progress(playback.waiting if is_at_user else None, run.added)
         self._leave(messages, metadata, _left_as(progress, messages, metadata))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from antiphon.errors import InvalidValue, TreeChanged, naming_template
@@ -74,6 +75,21 @@ class UserNeeded(BaseException):
         self.waiting = waiting
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The outermost session as it was when the user was needed.
+
+    Attributes:
+        messages: Its messages.
+        metadata: Its metadata.
+        added: How many messages its run had added, those of subroutines included.
+    """
+
+    messages: History
+    metadata: dict[str, Any]
+    added: int
+
+
 class Playback:
     """The answers of a conversation that is held once more: those it had, and then new ones.
 
@@ -94,7 +110,7 @@ class Playback:
         waiting: What the user is needed for; ``None`` as long as nobody is.
         said_in: How many messages each part that runs beside others has said, by the path where it begins.
         repeated: The calls of models and runs of tools that are in the trace once more.
-        left: The messages and the metadata as they were then, and how many messages had been added.
+        left: The outermost session as it was then.
     """
 
     def __init__(
@@ -103,9 +119,9 @@ class Playback:
         self.was = progress
         self._answer = answer
         self._before = before
-        self._left: dict[str, deque[Performed]] = {}
+        self._pending: dict[str, deque[Performed]] = {}
         for done in progress.performed:
-            self._left.setdefault(done.path, deque()).append(done)
+            self._pending.setdefault(done.path, deque()).append(done)
         self._performed: list[Performed] = []
         self._failed: dict[int, list[BaseException]] = {}
         self.answered = None if progress.answered is None else progress.performed[progress.answered]
@@ -116,30 +132,30 @@ class Playback:
         self.waiting: Waiting | None = None
         self.said_in: Counter[str] = Counter()
         self.repeated: list[ModelCall | ToolRun] = []
-        self.left: tuple[History, dict[str, Any], int] | None = None
+        self.left: Snapshot | None = None
 
     @property
     def is_live(self) -> bool:
         """Whether what happens now has not happened before."""
-        return self.is_new and not self._left
+        return self.is_new and not self._pending
 
     @property
     def has_performed(self) -> bool:
         """Whether something was performed that is to be kept."""
         return bool(self._performed)
 
-    def has_left(self, branch: str) -> bool:
+    def has_pending(self, branch: str) -> bool:
         """Whether answers are left of templates below a path; ``""`` for all of them."""
         inside = f"{branch}/" if branch else ""
-        return any(f"{path}/".startswith(inside) for path in self._left)
+        return any(f"{path}/".startswith(inside) for path in self._pending)
 
     def waits_in(self, path: str) -> bool:
         """Whether what begins now at a path goes on with the question for which the conversation waited."""
         waiting = self.was.waiting
         if self.is_new or waiting is None or not waiting.path.startswith(f"{path}/"):
             return False
-        left = self._left.get(waiting.path)
-        return left is None or left[0] is self.answered
+        pending = self._pending.get(waiting.path)
+        return pending is None or pending[0] is self.answered
 
     def next_of(self, path: str, branch: str, found: Performed, sent: History | None = None) -> Performed | None:
         """The answer that an effect had; ``None`` where it is to be performed.
@@ -153,19 +169,19 @@ class Playback:
         Raises:
             TreeChanged: Something else was asked for.
         """
-        left = self._left.get(path)
-        if left is None:
+        pending = self._pending.get(path)
+        if pending is None:
             self._check_played(branch, found)
             if found.kind != "user":
                 self._check_answered(branch, found)
             return None
-        done = left[0]
+        done = pending[0]
         is_same = done.kind == found.kind and (found.kind == "tool" or done.digest == found.digest)
         if not is_same:
             raise self.changed(done, found, sent)
-        left.popleft()
-        if not left:
-            del self._left[path]
+        pending.popleft()
+        if not pending:
+            del self._pending[path]
         if done is self.answered:
             self.is_new = True
         return done
@@ -188,11 +204,13 @@ class Playback:
             raise self.changed(asked_of_user(waiting.path, waiting.description), found)
 
     def _check_played(self, branch: str, found: Performed | None) -> None:
-        if not self._left:
+        if not self._pending:
             return
         inside = f"{branch}/" if branch else ""
-        left = {id(done) for path, several in self._left.items() if f"{path}/".startswith(inside) for done in several}
-        first = next((done for done in self.was.performed if id(done) in left), None)
+        pending = {
+            id(done) for path, several in self._pending.items() if f"{path}/".startswith(inside) for done in several
+        }
+        first = next((done for done in self.was.performed if id(done) in pending), None)
         if first is not None:
             raise self.changed(first, found)
 
@@ -263,7 +281,8 @@ class Playback:
         """Take note of what the user is needed for, and how everything is then."""
         messages = run.root.history
         messages.digest()
-        self.waiting, self.left = waiting, (messages.copied(), dict(run.root.metadata), run.root.run.added)
+        self.waiting = waiting
+        self.left = Snapshot(messages.copied(), dict(run.root.metadata), run.root.run.added)
         self._left_by = error
 
     def progress(self, waiting: Waiting | None, added: int = 0) -> Progress:
@@ -286,10 +305,10 @@ class Playback:
                 "waiting": waiting,
                 "is_broken_off": False,
                 "answered": None,
-                "added": self.left[2],
+                "added": self.left.added,
                 "said_in": self._said_in(),
-                "said": self.left[0].digest(),
-                "known": digest_of_metadata(self.left[1]),
+                "said": self.left.messages.digest(),
+                "known": digest_of_metadata(self.left.metadata),
             }
         )
 
@@ -413,7 +432,7 @@ class PartPlayback:
         self._branch = branch
         self._is_begun = False
         self._is_performing = False
-        self._is_left = False
+        self._is_leaving = False
 
     def beside(self, branch: str) -> PartPlayback:
         """That of a part that runs beside others."""
@@ -437,7 +456,7 @@ class PartPlayback:
     @property
     def is_live(self) -> bool:
         """Whether what happens now has not happened before: it is new, and no answers are left."""
-        return self.is_new and not self.whole.has_left(self._branch)
+        return self.is_new and not self.whole.has_pending(self._branch)
 
     def has_run(self, path: str) -> bool:
         """Whether what begins at a path has run in an earlier turn, and does not wait."""
@@ -451,7 +470,7 @@ class PartPlayback:
     @property
     def is_keeping(self) -> bool:
         """Whether what is asked for is kept: the run is not being left, and no effect of which it is a part goes on."""
-        return not (self._is_performing or self._is_left)
+        return not (self._is_performing or self._is_leaving)
 
     @property
     def is_performing(self) -> bool:
@@ -468,7 +487,7 @@ class PartPlayback:
         except Exception:
             raise
         except BaseException:
-            self._is_left = True
+            self._is_leaving = True
             raise
         finally:
             self._is_performing = is_within
@@ -492,7 +511,7 @@ class PartPlayback:
         try:
             answer = self.whole.said_by_user(found.path, self._branch, found, default, run.root.history)
         except UserNeeded as needed:
-            self.needed, self._is_left = needed, True
+            self.needed, self._is_leaving = needed, True
             if self.whole.left is None:
                 self.whole.leave(needed.waiting, run, needed)
             raise
