@@ -553,7 +553,7 @@ def test_a_time_limit_during_the_clean_up_tells_what_a_child_had_raised():
 
     with pytest.raises(TimeoutError) as raised:
         asyncio.run(go())
-    cancelled = raised.value.__cause__
+    cancelled = raised.value.__context__  # also its cause, from Python 3.11.3 on
     assert isinstance(cancelled, asyncio.CancelledError)
     assert "ServerError('down') was raised as well, by the template at 'parallel/two'" in cancelled.__notes__
     assert slow.ended == [asyncio.CancelledError]
