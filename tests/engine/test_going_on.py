@@ -130,6 +130,15 @@ def asking(session: Session) -> str:
 
 
 @tool
+def rendering(session: Session) -> str:
+    """Renders a template in its session, and notes that."""
+    CLOCK.begin()
+    session.metadata["rendered"] = (*session.metadata.get("rendered", ()), len(session.messages))
+    noted = LinearTemplate([UserTemplate("Note it."), AssistantTemplate(Answering("noting", faults=False))])
+    return " ".join(step.content for step in noted.render(session) if isinstance(step, Message))
+
+
+@tool
 def leaving() -> Farewell:
     """Says good-bye."""
     CLOCK.begin()
@@ -140,7 +149,7 @@ def tools() -> list[Tool[..., Any]]:
     ask = LinearTemplate([UserTemplate(description="Which one?"), AssistantTemplate()])
     end = LinearTemplate([AssistantTemplate("So be it."), EndTemplate()])
     return [
-        *(price, nothing, picture, failing, asking, leaving),
+        *(price, nothing, picture, failing, asking, rendering, leaving),
         Tool.from_template("ask_back", "Asks the user.", ask),
         Tool.from_template("end_all", "Ends the conversation.", SubroutineTemplate(end)),
     ]
