@@ -55,7 +55,7 @@ def distributions() -> Iterator[Installed]:
 # Each inner run looks for plugins in what is installed, and read the files of all of it, twice.
 metadata.distributions = distributions  # type: ignore[assignment]
 
-settings.register_profile("suite", deadline=None, max_examples=50)  # no deadline: machines are busy now and then
+settings.register_profile("suite", deadline=None, max_examples=30)  # no deadline: machines are busy now and then
 settings.register_profile("fuzz", deadline=None, max_examples=20_000)  # CONTRIBUTING.md says when
 settings.load_profile("suite")
 

@@ -51,7 +51,7 @@ from antiphon.pairing import paired
 from antiphon.rules import violations
 
 SUITE = settings.get_profile("suite")
-EXAMPLES = 200 if settings().max_examples == SUITE.max_examples else settings().max_examples // 2
+EXAMPLES = 100 if settings().max_examples == SUITE.max_examples else settings().max_examples // 2
 ROLES: Any = ["system", "user", "assistant", "tool"]
 
 
