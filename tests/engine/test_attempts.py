@@ -504,8 +504,13 @@ class TestRealWaits:
     @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
     async def test_who_is_cancelled_waits_no_longer(self, answering: Any) -> None:
         session = asked()
-        with anyio.move_on_after(0.02) as scope:
-            await RetryingModel(answering(DOWN, "Hello."), wait=60).asend(session)
+        with anyio.CancelScope() as scope:
+
+            def wait(_attempt: int) -> float:
+                scope.cancel()
+                return 60
+
+            await RetryingModel(answering(DOWN, "Hello."), wait=wait).asend(session)
 
         assert scope.cancelled_caught
         assert [inner.error for inner in only_call(session).inner] == [DOWN]
