@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AbstractContextManager, aclosing, closing
 from dataclasses import dataclass
 from math import isfinite
 from random import SystemRandom
-from threading import Lock
 from typing import Final, TypeAlias
 
 from antiphon.call_recorder import calls_within
 from antiphon.connect import as_model
 from antiphon.errors import InvalidType, InvalidValue, ModelError, ModelTimeout, RateLimitError, ServerError, shown
 from antiphon.events import TextDelta
+from antiphon.listeners import registered
 from antiphon.messages import Message
 from antiphon.model import Model, ModelSettings
 from antiphon.session import Session
@@ -46,23 +46,15 @@ class Wait:
 PassBy: TypeAlias = Callable[[Wait], bool]
 
 _passing: list[PassBy] = []
-_changing_passing = Lock()
 
 
-@contextmanager
-def passing_waits(pass_by: PassBy) -> Iterator[None]:
+def passing_waits(pass_by: PassBy) -> AbstractContextManager[None]:
     """Let waits pass in virtual time, for the length of a block, in every thread and task.
 
     Args:
         pass_by: Told of every wait; returns whether it passes at once. Then there is no jitter.
     """
-    with _changing_passing:
-        _passing.append(pass_by)
-    try:
-        yield
-    finally:
-        with _changing_passing:
-            _passing.remove(pass_by)  # once: another block may have it as well
+    return registered(_passing, pass_by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ Their names and ``Observer`` stand in ``antiphon.observers``, above the template
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, TypeVar
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Item = TypeVar("Item")
 
 _SILENT: dict[str, Callable[..., Any]] = {}
 
@@ -65,6 +67,21 @@ class Audience:
 
     def _overriding(self, name: str) -> tuple[Callable[[Any], None], ...]:
         return tuple(getattr(one, name) for one in self.observers if getattr(type(one), name) is not _SILENT[name])
+
+
+_changing_registries = Lock()
+
+
+@contextmanager
+def registered(registry: list[Item], item: Item) -> Iterator[None]:
+    """Let a registry of the process hold something for the length of a block, in every thread and task."""
+    with _changing_registries:
+        registry.append(item)
+    try:
+        yield
+    finally:
+        with _changing_registries:
+            registry.remove(item)  # once: another block may have it as well
 
 
 class Listeners:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
-from contextlib import aclosing, closing, contextmanager
+from contextlib import AbstractContextManager, aclosing, closing
 from dataclasses import dataclass
 from inspect import Parameter, Signature
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +15,7 @@ from antiphon.call_recorder import CallRecorder
 from antiphon.copies import Copier, isolated
 from antiphon.errors import InvalidType, shown
 from antiphon.events import TextDelta
+from antiphon.listeners import registered
 from antiphon.messages import Message, Reply
 from antiphon.session import Session
 from antiphon.threads import in_thread
@@ -285,11 +285,9 @@ Replacement: TypeAlias = Callable[[Choice], Choice]
 
 _choosing: list[Replacement] = []
 _altering: list[Replacement] = []
-_changing_replacements = Lock()
 
 
-@contextmanager
-def replacing(replacement: Replacement, *, altering: bool = False) -> Iterator[None]:
+def replacing(replacement: Replacement, *, altering: bool = False) -> AbstractContextManager[None]:
     """Let a function say which model is asked, for the length of a block, in every thread and task.
 
     It is told of every call: of templates, of code beside them, and of models that ask others while they answer.
@@ -298,14 +296,7 @@ def replacing(replacement: Replacement, *, altering: bool = False) -> Iterator[N
         replacement: Given the choice as it stands, returns it or another; later ones see what earlier ones chose.
         altering: Whether it alters what the chosen model says: then it comes after all that choose one.
     """
-    replacements = _altering if altering else _choosing
-    with _changing_replacements:
-        replacements.append(replacement)
-    try:
-        yield
-    finally:
-        with _changing_replacements:
-            replacements.remove(replacement)  # once: another block may have it as well
+    return registered(_altering if altering else _choosing, replacement)
 
 
 def models_within(model: Model) -> list[Model]:
@@ -325,11 +316,9 @@ def _models_in(value: object) -> Iterator[Model]:
 StandIn: TypeAlias = Callable[[Model], Answering | None]
 
 _stand_ins: list[StandIn] = []
-_changing_stand_ins = Lock()
 
 
-@contextmanager
-def standing_in(stand_in: StandIn) -> Iterator[None]:
+def standing_in(stand_in: StandIn) -> AbstractContextManager[None]:
     """Let something else answer for models, for the length of a block, in every thread and task.
 
     In traces it is the model that was asked and has answered.
@@ -337,13 +326,7 @@ def standing_in(stand_in: StandIn) -> Iterator[None]:
     Args:
         stand_in: Given a model that is about to answer, returns what answers for it; ``None`` for the model itself.
     """
-    with _changing_stand_ins:
-        _stand_ins.append(stand_in)
-    try:
-        yield
-    finally:
-        with _changing_stand_ins:
-            _stand_ins.remove(stand_in)  # once: another block may have it as well
+    return registered(_stand_ins, stand_in)
 
 
 def answering(model: Model) -> Answering:

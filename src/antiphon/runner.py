@@ -76,9 +76,7 @@ class Runner:
         """
         run, chosen = self._begun(session, template, max_messages)
         run.is_handed_out = False
-        with rendering(run):
-            for _ in self._played(run, chosen):
-                pass
+        self._play_out(run, chosen)
         return run.session
 
     async def arun(
@@ -87,10 +85,7 @@ class Runner:
         """Render the template without blocking the event loop; the rest is as with ``run``."""
         run, chosen = self._begun(session, template, max_messages)
         run.is_handed_out = False
-        with rendering(run):
-            async with aclosing(self._aplayed(run, chosen)) as steps:
-                async for _ in steps:
-                    pass
+        await self._aplay_out(run, chosen)
         return run.session
 
     def iter(
@@ -164,9 +159,7 @@ class Runner:
         if turn.is_due:
             with turn:
                 run, chosen = self._begun_again(turn, template, max_messages)
-                with rendering(run):
-                    for _ in self._played(run, chosen):
-                        pass
+                self._play_out(run, chosen)
         return session
 
     async def aadvance(
@@ -182,10 +175,7 @@ class Runner:
         if turn.is_due:
             with turn:
                 run, chosen = self._begun_again(turn, template, max_messages)
-                with rendering(run):
-                    async with aclosing(self._aplayed(run, chosen)) as steps:
-                        async for _ in steps:
-                            pass
+                await self._aplay_out(run, chosen)
         return session
 
     def stream_advance(
@@ -249,7 +239,7 @@ class Runner:
                 run, chosen = self._begun_again(turn, template, max_messages)
                 run.is_handed_out = True
                 try:
-                    async with aclosing(self._aplayed(run, chosen, streaming=True)) as steps:
+                    async with aclosing(Owned(self._aplayed(run, chosen, streaming=True))) as steps:
                         async for step in steps:
                             yield step
                 finally:
@@ -287,6 +277,19 @@ class Runner:
                     yield step
         finally:
             ended(run)
+
+    def _play_out(self, run: Run, template: Template) -> None:
+        """Play a template in a run to its end, where nobody wants what is said one by one."""
+        with rendering(run):
+            for _ in self._played(run, template):
+                pass
+
+    async def _aplay_out(self, run: Run, template: Template) -> None:
+        """The same without blocking the event loop."""
+        with rendering(run):
+            async with aclosing(self._aplayed(run, template)) as steps:
+                async for _ in steps:
+                    pass
 
     def _played(
         self, run: Run, template: Template, *, streaming: bool = False
