@@ -17,8 +17,7 @@ from antiphon.connect import ConnectedModel, LiveCall
 from antiphon.errors import ModelError
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Reply
-from antiphon.model import Answering, Model, as_said, standing_in
-from antiphon.model import Piece as AnyPiece
+from antiphon.model import Answering, Model, answer_of, as_said, astream_of, standing_in, stream_of
 from antiphon.parameters import check_kind
 from antiphon.session import Session
 from pytest_templates.cassettes.format import model_calls
@@ -61,10 +60,10 @@ def _at_work() -> Iterator[None]:
         yield
 
 
-def _pieces(stream: Callable[[Session], Generator[AnyPiece]], session: Session) -> Generator[Piece]:
+def _pieces(model: Model, session: Session) -> Generator[Piece]:
     """What a model says in pieces; it is at work only while the next one is awaited."""
     with _at_work():
-        pieces = stream(session)
+        pieces = stream_of(model, session)
     try:
         while True:
             try:
@@ -78,10 +77,10 @@ def _pieces(stream: Callable[[Session], Generator[AnyPiece]], session: Session) 
             pieces.close()
 
 
-async def _apieces(stream: Callable[[Session], AsyncGenerator[AnyPiece]], session: Session) -> AsyncGenerator[Piece]:
+async def _apieces(model: Model, session: Session) -> AsyncGenerator[Piece]:
     """The same without blocking the event loop."""
     with _at_work():
-        pieces = stream(session)
+        pieces = astream_of(model, session)
     try:
         while True:
             try:
@@ -118,7 +117,7 @@ class _CaughtModel:
         if call.replay is not None:
             return model_calls.joined(list(call.replayed(call.replay)))
         with call.recording_refusals(), _at_work():
-            answer = await self._model._asend(session)
+            answer = await answer_of(self._model, session)
         return call.recorded(answer)
 
     def _stream(self, session: Session) -> Generator[Piece]:
@@ -126,7 +125,7 @@ class _CaughtModel:
         if call.replay is not None:
             yield from model_calls.raising(call.replayed(call.replay))
             return
-        with call.listening() as heard, closing(_pieces(self._model._stream, session)) as pieces:
+        with call.listening() as heard, closing(_pieces(self._model, session)) as pieces:
             for piece in pieces:
                 yield heard(piece)
 
@@ -137,7 +136,7 @@ class _CaughtModel:
                 yield piece
             return
         with call.listening() as heard:
-            async with aclosing(_apieces(self._model._astream, session)) as pieces:
+            async with aclosing(_apieces(self._model, session)) as pieces:
                 async for piece in pieces:
                     yield heard(piece)
 

@@ -13,7 +13,18 @@ from antiphon import CachedModel, FallbackModel, Message, Model, ModelCall, Repl
 from antiphon.attempts import Wait, passing_waits
 from antiphon.connect import ConnectedModel
 from antiphon.errors import InvalidType, InvalidValue, ModelError, ModelTimeout, RateLimitError, ServerError
-from antiphon.model import Answering, Choice, Piece, answering, as_said, models_within, replacing
+from antiphon.model import (
+    Answering,
+    Choice,
+    Piece,
+    answer_of,
+    answering,
+    as_said,
+    astream_of,
+    models_within,
+    replacing,
+    stream_of,
+)
 from antiphon.trace import CURRENT_CALL, Caller, current_caller
 from pytest_templates.errors import UnusedSteps
 from pytest_templates.faults import Fault
@@ -283,7 +294,7 @@ class FaultyModel(Model):
         request = next(requests)
         while True:
             try:
-                return await request._asend(session)
+                return await answer_of(request, session)
             except ModelError as error:
                 request = requests.throw(error)
 
@@ -292,7 +303,7 @@ class FaultyModel(Model):
         request, has_begun = next(requests), False
         while True:
             try:
-                with closing(request._stream(session)) as pieces:
+                with closing(stream_of(request, session)) as pieces:
                     for piece in pieces:
                         has_begun = True
                         yield piece
@@ -308,7 +319,7 @@ class FaultyModel(Model):
         request, has_begun = next(requests), False
         while True:
             try:
-                async with aclosing(request._astream(session)) as pieces:
+                async with aclosing(astream_of(request, session)) as pieces:
                     async for piece in pieces:
                         has_begun = True
                         yield piece
@@ -380,12 +391,12 @@ class _KeepingModel(Model):
 
     async def _asend(self, session: Session) -> Reply | Message | str:
         with self._faults.watching() as has_asked:
-            answer = await answering(self._model)._asend(session)
+            answer = await answer_of(answering(self._model), session)
             faulty = None if has_asked() else self._faulty()
         return answer if faulty is None else faulty.changed(answer, session)
 
     def _stream(self, session: Session) -> Generator[Piece]:
-        with closing(answering(self._model)._stream(session)) as pieces:
+        with closing(stream_of(answering(self._model), session)) as pieces:
             with self._faults.watching() as has_asked:
                 first = list(islice(pieces, 1))
                 faulty = None if has_asked() else self._faulty()
@@ -393,7 +404,7 @@ class _KeepingModel(Model):
             yield from heard if faulty is None else faulty.heard(heard, session)
 
     async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
-        async with aclosing(answering(self._model)._astream(session)) as pieces:
+        async with aclosing(astream_of(answering(self._model), session)) as pieces:
             with self._faults.watching() as has_asked:
                 first = [piece async for piece in _first_of(pieces)]
                 faulty = None if has_asked() else self._faulty()
@@ -430,17 +441,17 @@ class _FaultyAnswer:
 
     async def _asend(self, session: Session) -> Reply:
         self._fail_at_once()
-        return self.changed(await answering(self._model)._asend(session), session)
+        return self.changed(await answer_of(answering(self._model), session), session)
 
     def _stream(self, session: Session) -> Generator[_Piece]:
         self._fail_at_once()
-        with closing(answering(self._model)._stream(session)) as pieces:
+        with closing(stream_of(answering(self._model), session)) as pieces:
             yield from self.heard(pieces, session)
 
     async def _astream(self, session: Session) -> AsyncGenerator[_Piece]:
         self._fail_at_once()
         async with (
-            aclosing(answering(self._model)._astream(session)) as pieces,
+            aclosing(astream_of(answering(self._model), session)) as pieces,
             aclosing(self.aheard(pieces, session)) as heard,
         ):
             async for part in heard:

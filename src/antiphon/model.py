@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, closing
 from dataclasses import dataclass
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, iscoroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -159,7 +159,7 @@ class Model(ABC):
         if (kept := recorder.kept()) is not None:
             return kept
         with recorder, recorder.asking():
-            return recorder.answered(await answering(model)._asend(session))
+            return recorder.answered(await answer_of(answering(model), session))
 
     @final
     def stream(self, session: Session) -> Generator[TextDelta | Message]:
@@ -176,7 +176,7 @@ class Model(ABC):
             return
         with recorder:
             with recorder.asking():
-                pieces = answering(model)._stream(session)
+                pieces = stream_of(answering(model), session)
             with closing(pieces):
                 while (piece := recorder.next_of(pieces)) is not None:
                     yield piece
@@ -192,7 +192,7 @@ class Model(ABC):
             return
         with recorder:
             with recorder.asking():
-                pieces = answering(model)._astream(session)
+                pieces = astream_of(answering(model), session)
             async with aclosing(pieces):
                 while (piece := await recorder.anext_of(pieces)) is not None:
                     yield piece
@@ -218,7 +218,7 @@ class Model(ABC):
 
     async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
         """Answer the session piece by piece without blocking the event loop; by default ``_asend``'s answer in one."""
-        yield await self._asend(session)
+        yield await answer_of(self, session)
 
     def _begun(self, session: Session, *, is_streamed: bool = False) -> tuple[CallRecorder, Model]:
         """The record of a call that begins, and the model that is asked in the end."""
@@ -336,3 +336,45 @@ def answering(model: Model) -> Answering:
         if found is not None:
             return found
     return model
+
+
+def answer_of(model: Answering, session: Session) -> Awaitable[Reply | Message | str]:
+    """The answer to wait for, as ``_asend`` gives it; every call of ``_asend`` is made here.
+
+    Raises:
+        InvalidType: It gives nothing to await.
+    """
+    answer = model._asend(session)
+    if hasattr(answer, "__await__"):
+        return answer
+    raise _misread(model, "_asend", answer, "something to await (async def)")
+
+
+def stream_of(model: Answering, session: Session) -> Generator[Piece]:
+    """The pieces of an answer, as ``_stream`` gives them; every call of ``_stream`` is made here.
+
+    Raises:
+        InvalidType: It gives no generator.
+    """
+    pieces = model._stream(session)
+    if hasattr(pieces, "__next__") and hasattr(pieces, "close"):
+        return pieces
+    raise _misread(model, "_stream", pieces, "a generator (def, with yield in it)")
+
+
+def astream_of(model: Answering, session: Session) -> AsyncGenerator[Piece]:
+    """The pieces of an answer, as ``_astream`` gives them; every call of ``_astream`` is made here.
+
+    Raises:
+        InvalidType: It gives no async generator.
+    """
+    pieces = model._astream(session)
+    if hasattr(pieces, "__anext__") and hasattr(pieces, "aclose"):
+        return pieces
+    raise _misread(model, "_astream", pieces, "an async generator (async def, with yield in it)")
+
+
+def _misread(model: Answering, method: str, given: object, expected: str) -> InvalidType:
+    if iscoroutine(given):
+        given.close()  # nobody awaits it
+    return InvalidType(f"{type(model).__name__}.{method} must give {expected}, not {shown(given)}")

@@ -325,3 +325,84 @@ def test_a_coroutine_that_was_not_awaited_is_refused() -> None:
     with pytest.raises(InvalidType, match=r"must answer with a Reply, a Message or text: await the coroutine$"):
         Hasty().send(Session(messages=[Message(role="user", content="Hi")]))
     gc.collect()
+
+
+class AsyncGeneratorForStream(Model):
+    def _send(self, session: Session) -> str:
+        return "Hello."
+
+    async def _stream(self, session: Session) -> Any:  # type: ignore[override]
+        yield "Hello."
+
+
+class CoroutineForStream(Model):
+    def _send(self, session: Session) -> str:
+        return "Hello."
+
+    async def _stream(self, session: Session) -> Any:
+        return ["Hello."]
+
+
+class ListForStream(Model):
+    def _send(self, session: Session) -> str:
+        return "Hello."
+
+    def _stream(self, session: Session) -> Any:
+        return ["Hello."]
+
+
+class GeneratorForAstream(Model):
+    def _send(self, session: Session) -> str:
+        return "Hello."
+
+    def _astream(self, session: Session) -> Any:
+        yield "Hello."
+
+
+class CoroutineForAstream(Model):
+    def _send(self, session: Session) -> str:
+        return "Hello."
+
+    async def _astream(self, session: Session) -> Any:  # type: ignore[override]
+        return ["Hello."]
+
+
+class TextForAsend(Model):
+    def _send(self, session: Session) -> str:
+        return "Hello."
+
+    def _asend(self, session: Session) -> Any:
+        return "Hello."
+
+
+HI = Session(messages=[Message(role="user", content="Hi")])
+
+
+async def listen(model: Model) -> list[Any]:
+    return [piece async for piece in model.astream(HI)]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("model", "ask_it", "told"),
+    [
+        (AsyncGeneratorForStream(), lambda model: list(model.stream(HI)), "a generator (def, with yield in it), not "),
+        (
+            CoroutineForStream(),
+            lambda model: list(model.stream(HI)),
+            "a generator (def, with yield in it), not corouti",
+        ),
+        (ListForStream(), lambda model: list(model.stream(HI)), "a generator (def, with yield in it), not list: ['Hel"),
+        (GeneratorForAstream(), lambda model: asyncio.run(listen(model)), "an async generator (async def, with yield "),
+        (CoroutineForAstream(), lambda model: asyncio.run(listen(model)), "an async generator (async def, with yield "),
+        (TextForAsend(), lambda model: asyncio.run(model.asend(HI)), "something to await (async def), not str: 'Hello"),
+        (TextForAsend(), lambda model: asyncio.run(listen(model)), "something to await (async def), not str: 'Hello"),
+    ],
+)
+def test_a_method_of_the_wrong_kind_is_named(model: Model, ask_it: Any, told: str) -> None:
+    with pytest.raises(InvalidType) as caught:
+        ask_it(model)
+    gc.collect()
+
+    name, method = type(model).__name__, type(model).__name__.rpartition("For")[2].lower()
+    assert str(caught.value).startswith(f"{name}._{method} must give {told}")
