@@ -6,6 +6,9 @@ from collections.abc import Callable, Generator, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
+from pydantic import BaseModel
+
+from antiphon.copies import isolated
 from antiphon.effects import AskModel, AskUser, Effect, Pause, RunTools, ToolJob
 from antiphon.errors import InvalidType, InvalidValue, TreeChanged, naming_template, shown
 from antiphon.history import History
@@ -351,7 +354,8 @@ class Turn:
             "progress": None,
             "is_over": False,
         }
-        vars(again).update(values)
+        own = {name: getattr(again, name) for name in _own_fields(again)}
+        vars(again).update({**isolated(own), **values})
         again.join(Run(_copied(getattr(self.session, "_earlier", Trace()))))
         return again
 
@@ -363,10 +367,12 @@ class Turn:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> bool:
         needed = error if isinstance(error, UserNeeded) else self._part_playback.needed
         is_waiting = needed is not None and (error is None or error is needed)
-        if error is None and not is_waiting:
+        if error is None or is_waiting:
             try:
-                self._playback.check_end()
-            except TreeChanged as changed:
+                if not is_waiting:
+                    self._playback.check_end()
+                self._check_own_fields()
+            except (TreeChanged, InvalidValue) as changed:
                 self._break_off(changed)
                 raise
         if needed is not None and is_waiting:
@@ -376,6 +382,23 @@ class Turn:
         else:
             self._break_off(error)
         return is_waiting
+
+    def _check_own_fields(self) -> None:
+        """Refuse what would be lost: a conversation goes on with its messages and metadata.
+
+        Raises:
+            InvalidValue: The turn has changed a field that a subclass of ``Session`` adds.
+        """
+        if self._run is None:
+            return
+        now = self._run.session
+        changed = [name for name in _own_fields(self.session) if _saved(self.session, name) != _saved(now, name)]
+        if changed:
+            raise InvalidValue(
+                f"the conversation has changed {', '.join(changed)} of {type(self.session).__name__}: of one that "
+                "advance() or hold() goes on with, messages and metadata are kept. Keep it in session.metadata, and "
+                "read that as a type by session.metadata_as()"
+            ) from None  # that the user is needed is no error
 
     def _wait(self, needed: UserNeeded) -> None:
         progress, left = self._playback.progress(needed.waiting), self._playback.left
@@ -429,6 +452,16 @@ class Turn:
         known = {id(one) for one in [*before.calls, *before.tools, *playback.repeated]}  # not all of it was repeated
         calls = [one for one in now.calls if id(one) not in known]
         return Trace([*before.calls, *calls], [*before.tools, *[one for one in now.tools if id(one) not in known]])
+
+
+def _own_fields(session: Session) -> list[str]:
+    """The fields that a subclass of ``Session`` adds."""
+    return [name for name in type(session).model_fields if name not in Session.model_fields]
+
+
+def _saved(session: Session, field: str) -> str:
+    """A field as it is saved; what cannot be saved is told by its class alone."""
+    return BaseModel.model_dump_json(session, include={field}, fallback=lambda value: type(value).__qualname__)
 
 
 def _looks(session: Session) -> tuple[str, str]:
