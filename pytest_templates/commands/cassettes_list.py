@@ -16,7 +16,7 @@ from pytest_templates.cassettes.storage.catalog import cassettes_in, orphans
 from pytest_templates.cassettes.storage.store import Store, load_cassette
 from pytest_templates.errors import CassetteError
 from pytest_templates.support.files import shown_in
-from pytest_templates.support.text import OUTSIDE, counted, table
+from pytest_templates.support.text import OUTSIDE, columns_of, counted, folded, listed, table, terminal_width
 
 if TYPE_CHECKING:
     from pytest_templates.commands.survey import Survey, SurveyedStore
@@ -66,6 +66,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 _HEADS: Final = ("cassette", "interactions", "templates", "models", "tokens in", "tokens out", "age", "size", "tests")
 _NUMBERS: Final = frozenset({"interactions", "tokens in", "tokens out", "age", "size"})
+_INDENT: Final = "  "
 _SHOWN: Final = 2  # names in a cell
 NO_MODEL: Final = "(no model)"
 
@@ -92,16 +93,39 @@ class ListedCassette:
 
 
 def list_cassettes(survey: Survey, say: Callable[[str], None], complain: Callable[[str], None]) -> int:
-    """Print a table of the cassettes, and below it why files cannot be read; returns 1 where there are any, else 0."""
+    """Print the cassettes, and below them why files cannot be read; returns 1 where there are any, else 0.
+
+    That is a table, or a paragraph for each where the terminal is too narrow for one.
+    """
     without_test = _without_test(survey, complain)
-    listed = [cassette for one in survey.stores for cassette in _listed(one, without_test, survey)]
-    if listed:
-        say(table(_HEADS, [_cells(cassette) for cassette in listed], numbers=_NUMBERS))
-    say(_totals(listed, len(without_test)))
-    damaged = [cassette.damage for cassette in listed if cassette.damage]
+    found = [cassette for one in survey.stores for cassette in _listed(one, without_test, survey)]
+    if found:
+        say(_shown(found, terminal_width()))
+    say(_totals(found, len(without_test)))
+    damaged = [cassette.damage for cassette in found if cassette.damage]
     for damage in damaged:
         complain(damage)
     return 1 if damaged else 0
+
+
+def _shown(cassettes: Sequence[ListedCassette], width: int | None) -> str:
+    rows = [_cells(cassette) for cassette in cassettes]
+    as_table = table(_HEADS, rows, numbers=_NUMBERS)
+    if width is None or max(map(columns_of, as_table.splitlines())) <= width:
+        return as_table
+    return "\n".join(line for row in rows for line in _paragraph(dict(zip(_HEADS, row, strict=True)), width))
+
+
+def _paragraph(cells: dict[str, str], width: int) -> Iterator[str]:
+    """A row of the table as lines of so many columns of a terminal, the name of the cassette first."""
+    figures = [f"{head} {cells[head]}" for head in _HEADS if head in _NUMBERS and cells[head]]
+    rest = [cells[head] for head in ("templates", "models", "tests") if cells[head]]
+    yield cells["cassette"]
+    for line in [
+        *listed(figures, width - len(_INDENT)),
+        *[line for text in rest for line in folded(text, width - len(_INDENT))],
+    ]:
+        yield f"{_INDENT}{line}"
 
 
 def _listed(surveyed: SurveyedStore, without_test: Container[Path], survey: Survey) -> Iterator[ListedCassette]:

@@ -20,6 +20,27 @@ def cells(out: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in out.splitlines()]
 
 
+def test_in_a_narrow_terminal_every_cassette_is_a_paragraph(desk, cassettes, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    paragraphs = cassettes("list").out.splitlines()
+    monkeypatch.setenv("COLUMNS", "200")
+    table = cassettes("list").out.splitlines()
+
+    size = table[1].split("  ")[-2].strip()
+    assert paragraphs[:6] == [
+        "both.yaml",
+        "  interactions 2, tokens in 20, tokens out 6, age now,",
+        f"  size {size}",
+        "  talk/answer",
+        "  openai:small",
+        "  test_it.py::test_one, test_it.py::test_two",
+    ]
+    assert all(len(line) <= 60 for line in paragraphs)
+    assert paragraphs[-1] == table[-1]
+    assert cells(table[0])[0] == HEADS
+
+
 def test_every_cassette_is_listed_with_what_it_holds_and_its_tests(desk, cassettes):
     outcome = cassettes("list")
 
