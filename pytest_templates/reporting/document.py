@@ -62,6 +62,8 @@ class Call(Value):
         attachments: What was sent beside text, and answered.
         inner: The names of the models that the model asked while it answered, in order.
         fault: The fault that a script or ``llm_faults`` put in place of the answer, or into it; ``null`` for none.
+        waited: How many seconds were waited between attempts, those of ``inner`` included. Where a double, a fault or a
+            recording answered, they passed in virtual time, and are not in ``seconds``.
     """
 
     template_id: str
@@ -79,6 +81,7 @@ class Call(Value):
     attachments: tuple[CallAttachment, ...] = ()
     inner: tuple[str, ...] = ()
     fault: str | None = None
+    waited: Seconds = 0.0
 
     @cached_property  # a page adds up each call five times
     def row(self) -> CallRow:

@@ -81,6 +81,7 @@ class CallRow(TypedDict):
         attachments: What was sent beside text, and answered.
         inner: The names of the models that the model asked while it answered, in order.
         fault: The fault that a test put in place of the answer, or into it; ``None`` for none.
+        waited: How many seconds were waited between attempts, in virtual time as well.
     """
 
     template_id: str
@@ -98,6 +99,7 @@ class CallRow(TypedDict):
     attachments: list[AttachmentRow]
     inner: list[str]
     fault: str | None
+    waited: float
 
 
 CALLS: Final = ReportData[list[CallRow]]("calls")
@@ -123,6 +125,7 @@ def row_of(call: ModelCall, source: Source, fault: str | None = None) -> CallRow
         "attachments": [{"message": place, **attachment_row(one)} for place, one in _attachments_of(call)],
         "inner": [as_text(one.model) for one in asked_in(call)] if call.inner else [],
         "fault": fault,
+        "waited": call.waited,
     }
 
 

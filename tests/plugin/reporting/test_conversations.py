@@ -333,6 +333,25 @@ def test_tools_that_cannot_be_run_and_faults_are_told(project, report_of, drawn)
     assert [call["fault"] for call in faults["calls"]] == ["truncated(after=3)", "empty()", "timeout()", None]
 
 
+def test_what_was_waited_between_attempts_is_told_with_the_call(project, report_of):
+    project.tests(
+        """
+        from antiphon import RetryingModel
+        from pytest_templates import faults
+
+        def test_it(scripted_model):
+            model = scripted_model(Fail(faults.server_error(503)), Fail(faults.timeout()), "fine", "at once")
+            retrying = RetryingModel(model, wait=2.5)
+            ask(retrying)
+            ask(retrying)
+        """
+    )
+
+    (test,) = report_of()["tests"]
+
+    assert [(call["waited"], call["inner"]) for call in test["calls"]] == [(5.0, ["scripted"] * 3), (0.0, ["scripted"])]
+
+
 def test_a_fault_is_told_of_the_call_whose_model_met_it_in_a_task_or_thread_of_its_own(project, report_of):
     project.tests(
         """

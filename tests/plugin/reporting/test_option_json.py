@@ -61,6 +61,7 @@ def test_every_test_is_there_with_its_calls(project, report_of):
         "attachments": [],
         "inner": [],
         "fault": None,
+        "waited": 0.0,
     }
     assert tests["test_it.py::test_research"]["isolation"] == {"subroutines": 1, "violations": []}
     assert (

@@ -194,7 +194,7 @@ const KINDS = {
         h("span", { class: "meta" },
           call.input_tokens || call.output_tokens ? h("span", { title: "Tokens in and out" }, `${whole(call.input_tokens)} → ${whole(call.output_tokens)} tokens`) : null,
           call.cost !== null ? h("span", {}, money(call.cost)) : call.unpriced ? h("span", {}, "unknown price") : null, time(call.seconds))),
-      call.inner.length ? h("p", { class: "small dim" }, "asked ", call.inner.map((one, place) => [place ? ", " : "", name(one)])) : null,
+      call.inner.length ? h("p", { class: "small dim" }, "asked ", call.inner.map((one, place) => [place ? ", " : "", name(one)]), call.waited ? `, and waited ${duration(call.waited)} in between` : null) : null,
       sentTo(step),
       call.error && !(hasFailed(step) && isToldBelow(call.error)) ? errorNote(call.error) : null,
       reply ? messageBlock(reply) : null,

@@ -243,6 +243,21 @@ def test_a_fault_and_its_error_are_shown(opened: Opened, run_of_desk: Path, at: 
     assert page.locator(".of-call .note-bad").inner_text().startswith("RateLimited: 429")
 
 
+def test_attempts_and_the_waits_between_them_are_told(
+    opened: Opened, made_up: dict[str, Any], tmp_path: Path, at: At
+) -> None:
+    run = made_up["support_desk"]()
+    first = next(test for test in run["tests"] if test["nodeid"] == REFUND)
+    first["calls"][0] |= {"inner": ["small", "large"], "waited": 5.0}
+    first["calls"][1] |= {"inner": ["small"]}
+    write_page(Report.model_validate(run), tmp_path / "run.html")
+
+    page = opened(tmp_path / "run.html", at(REFUND))
+
+    asked = page.get_by_text(re.compile("^asked "))
+    assert asked.all_inner_texts() == ["asked small, large, and waited 5.00 s in between", "asked small"]
+
+
 def test_a_long_text_is_cut_until_somebody_wants_it(opened: Opened, run_of_desk: Path, at: At) -> None:
     page = opened(run_of_desk, at("tests/test_letters.py::test_a_long_letter_is_summed_up"))
     text, button = page.locator(".of-message .said"), page.get_by_role("button", name="Show all 59 lines")
