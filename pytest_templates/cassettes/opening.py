@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
+from weakref import ref
 
 import pytest
 
@@ -64,7 +66,7 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         ignore=mark.ignore,
         record_command=_record_command(item, overrides),
         caution="\n".join(filter(None, [_caution(refusal), _elsewhere(item, mark, own)])),
-        before_sending=lambda: attempt.hook.before_sending(attempt=attempt),
+        before_sending=partial(_announce_sending, ref(attempt)),
         complain=complain,
         store=store,
         author=_author(item, mark, run_id),
@@ -74,6 +76,17 @@ def open_for(attempt: Attempt, mark: CassetteMark, run_id: str, complain: Callab
         parsed=_parsed_folder(item.config),
     )
     return OpenCassette(settings, rules=rules_for(item))
+
+
+def _announce_sending(attempt: ref[Attempt]) -> None:
+    """Let features refuse a request that is about to be sent.
+
+    A connection that the test has left open belongs to its cassette. Were the attempt kept by that, so were its calls,
+    the models that they asked, and hence the connection.
+    """
+    current = attempt()
+    if current is not None:  # it is there as long as the cassette is open
+        current.hook.before_sending(attempt=current)
 
 
 def _parsed_folder(config: pytest.Config) -> Path | None:

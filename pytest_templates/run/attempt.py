@@ -103,8 +103,7 @@ class Attempt:
         return not self.failed and (not self.skipped or self._failed_as_expected)
 
     def _watch_raises(self) -> None:
-        if not self.failures.is_over:
-            self.resources.enter_context(settling_what_raises_catches(self.failures))
+        self.resources.enter_context(settling_what_raises_catches(self.failures))
 
     @property
     def may_be_kept(self) -> bool:
@@ -149,7 +148,7 @@ class Attempt:
             try:
                 self.hook.attempt_closes(attempt=self)
             finally:
-                self.failures.is_over = True
+                self.failures.end()
 
     def interrupt(self) -> None:
         """Close the resources where the run ends in the middle of the test."""

@@ -133,7 +133,7 @@ class Failures(list[Exception]):
 
     def __init__(self, item: pytest.Item, watch: Callable[[], None]) -> None:
         super().__init__()
-        self._watch = watch
+        self._watch: Callable[[], None] | None = watch
         self._settled: set[int] = set()
         self._nodeid = item.nodeid
         self._late: LateFailures | None = item.config.stash.get(_LATE, None)
@@ -141,7 +141,7 @@ class Failures(list[Exception]):
 
     def append(self, error: Exception, /) -> None:
         """Add an error."""
-        if not self:
+        if not self and self._watch is not None:
             self._watch()
         if self._late is not None and (self.is_over or self._late.is_forked):
             self._late.add(self._nodeid, error)
@@ -151,6 +151,11 @@ class Failures(list[Exception]):
         """Add errors."""
         for error in errors:
             self.append(error)
+
+    def end(self) -> None:
+        """Take note that the test is over: what it has left running may keep this list, and nothing else of it."""
+        self.is_over = True
+        self._watch = None
 
     def settle(self, error: BaseException) -> None:
         """Mark an error as expected by the test, as one that ``pytest.raises`` has caught: it does not fail the test.

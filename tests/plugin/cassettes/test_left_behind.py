@@ -124,3 +124,29 @@ def test_a_loop_that_tests_share_serves_all_of_them(project, chat_server, all_pl
     project.run().assert_outcomes(passed=4)
 
     assert len(chat_server.asked) == 8
+
+
+CONNECTED = """
+import gc
+import os
+import weakref
+
+MODELS = []
+
+@pytest.mark.llm_cassette
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_it(name):
+    model = connect("openai:m", base_url=os.environ["CHAT_URL"], api_key="x")
+    MODELS.append(weakref.ref(model))
+    Runner(model, template=LinearTemplate([UserTemplate(name), AssistantTemplate()])).run()
+
+def test_they_are_left():
+    gc.collect()
+    assert {model() for model in MODELS} == {None}
+"""
+
+
+def test_a_connection_that_a_recorded_test_left_open_keeps_nothing_and_is_closed_with_its_model(project, chat_server):
+    project.tests(CONNECTED)
+
+    project.run_forked("--templates-record=all").assert_outcomes(passed=3)
