@@ -241,16 +241,23 @@ class ForkedWorker(Popen2IO):
         files = os.fdopen(os.dup(written.fileno()), "wb"), os.fdopen(os.dup(read.fileno()), "rb")
         written.close()
         read.close()
+        self._status: int | None = None
         super().__init__(*files, execmodel=execmodel)
 
     def wait(self) -> int | None:
-        """Wait until it has ended."""
-        self._process.join()
-        return self._process.exitcode  # type: ignore[no-any-return]
+        """Wait until it has ended. Its files are closed then: execnet keeps this object to the end."""
+        if self._status is None:
+            self._process.join()
+            self._status = self._process.exitcode
+            self._process.close()
+            self.close_read()
+            self.close_write()
+        return self._status
 
     def kill(self) -> None:
         """End it."""
-        self._process.kill()
+        if self._status is None:
+            self._process.kill()
 
 
 @pytest.fixture
