@@ -7,6 +7,7 @@ from contextlib import aclosing, closing, suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
+from operator import call
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 from weakref import ref
@@ -118,7 +119,7 @@ class _Steps:
         self._is_outermost = run.path is None  # not one that a template goes through to render another by itself
         self.hands_out = run.is_handed_out or not self._is_outermost
         context = run.context if self._is_outermost else None  # within another the script runs there already
-        self._call: Callable[..., Any] = _here if context is None else context.run
+        self._call: Callable[..., Any] = call if context is None else context.run
         self._do: Callable[..., Any] = self._call
         if run.is_handed_out:  # else the templates are at work from end to end
             self._do = self._at_work if context is None else self._at_work_there
@@ -337,10 +338,6 @@ class InContext(AsyncGenerator[_T]):
 
 
 _END = object()
-
-
-def _here(function: Callable[..., Any], *arguments: Any) -> Any:
-    return function(*arguments)
 
 
 @dataclass(frozen=True, slots=True)

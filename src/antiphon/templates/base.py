@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from types import GeneratorType
-from typing import Any, ClassVar, TypedDict, cast
+from typing import Any, ClassVar, TypedDict
 
 from antiphon.attachments import Attachment
 from antiphon.copies import Shared
@@ -25,7 +25,7 @@ from antiphon.parameters import check_text
 from antiphon.playback import UserNeeded
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
-from antiphon.session import Run, Session, ended, joined
+from antiphon.session import Session, ended, joined
 from antiphon.signals import Leaving
 from antiphon.source_locations import SourceLocation, location_that_makes
 from antiphon.texts import file_of
@@ -247,11 +247,15 @@ class Template(Shared, ABC):
         try:
             if audience.template_enter:
                 tell(audience.template_enter, TemplateEntered(child, path, run.depth, session))
-            return _returned((yield from _checked(child._script(session), child)), run, child)
+            result = yield from _checked(child._script(session), child)
+            if result is not run.session:
+                run.moved_to(_returned(result, child, path))
         except BaseException as raised:
             error = raised
             note_place(raised, path)
             raise
+        else:
+            return result
         finally:
             run.path = path
             try:
@@ -354,25 +358,24 @@ def parameter_of(template: Template, parameter: str) -> str:
     return f"{parameter} of {template.template_id or type(template).__name__}"
 
 
-def _checked(script: object, template: Template) -> Script:
+def _checked(script: Script, template: Template) -> Script:
     if isinstance(script, GeneratorType):
-        return cast("Script", script)
+        return script
     raise InvalidType(
         f"{type(template).__name__}._render is no generator: it yields messages, or `yield from` self.ask() and "
         "self.include(), and ends with `return session`"
     )
 
 
-def _returned(result: object, run: Run, template: Template) -> Session:
-    if not isinstance(result, Session):
-        raise naming_template(
-            InvalidType(
-                f"{type(template).__name__}._render at {run.path!r} returned {type(result).__name__}; "
-                "it ends with `return session`"
-            )
+def _returned(result: object, template: Template, path: str) -> Session:
+    if isinstance(result, Session):
+        return result
+    raise naming_template(
+        InvalidType(
+            f"{type(template).__name__}._render at {path!r} returned {type(result).__name__}; "
+            "it ends with `return session`"
         )
-    run.moved_to(result)
-    return result
+    )
 
 
 def note_place(error: BaseException, path: str) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any, Unpack
 
 from antiphon.connect import ModelSlot
-from antiphon.drivers import Script, Step
+from antiphon.drivers import Script
 from antiphon.errors import InvalidValue
 from antiphon.facts import RUNNERS_MODEL, Fact
-from antiphon.messages import Message, Role, recast
+from antiphon.messages import Role, recast
 from antiphon.model import Model
 from antiphon.parameters import check_role
-from antiphon.request import Request
+from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session
 from antiphon.templates.base import Template, TemplateOptions
 from antiphon.templates.message import Attached, MessageTemplate
@@ -82,18 +82,14 @@ class GenerateTemplate(MessageTemplate, TypedTemplate):
     def _render(self, session: Session) -> Script:
         if self._text is not None:
             return (yield from super()._render(session))
-        message = yield from self._generated(session)
-        yield self._add(session, message)
-        return session
-
-    def _generated(self, session: Session) -> Generator[Step, Any, Message]:
-        request = Request(output_type=self.output_type)
+        request = ANY_TEXT if self.output_type is None else Request(output_type=self.output_type)
         retries = self.retries
         while True:
             message = recast((yield from self.ask(session, self.model, request)), self.role)
             fitting = yield from self._fitting(session, message, is_last=not retries)
             if fitting is not None:
-                return fitting
+                yield self._add(session, fitting)
+                return session
             retries -= 1
 
 

@@ -44,11 +44,10 @@ class Attached:
             InvalidValue: There is no metadata value of a name.
             InvalidType: It is something else than an attachment or a list of them.
         """
-        return tuple(
-            found
-            for one in self.given
-            for found in ((one,) if isinstance(one, Attachment) else self._named(one, session))
-        )
+        found: list[Attachment] = []
+        for one in self.given:
+            found += (one,) if isinstance(one, Attachment) else self._named(one, session)
+        return tuple(found)
 
     def _named(self, name: str, session: Session) -> Sequence[Attachment]:
         if name not in session.metadata:
