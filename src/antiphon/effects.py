@@ -59,29 +59,41 @@ class Effect(ABC):
         yield await self.aperform()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AskModel(Effect):
-    """Ask a model to answer a session; the answer is the model's message."""
+    """Ask a model to answer a session; the answer is the model's message.
+
+    In a ``with`` it is the question of the session's run: whose choice the model was, and what is asked for beside the
+    messages.
+    """
 
     model: Model
     session: Session
     chosen_by: ChosenBy
     request: Request = ANY_TEXT
 
+    def __enter__(self) -> None:
+        run = self.session.run
+        run.asked = self.model, self.chosen_by
+        run.request = self.request
+
+    def __exit__(self, *_: object) -> None:
+        run = self.session.run
+        run.asked, run.request = None, ANY_TEXT
+
     def perform(self) -> Message:
         """Ask, blocking."""
-        with self.session.run.asking(self.model, self.chosen_by, self.request):
+        with self:
             return self.model.send(self.session)
 
     async def aperform(self) -> Message:
         """Ask without blocking the event loop."""
-        with self.session.run.asking(self.model, self.chosen_by, self.request):
+        with self:
             return await self.model.asend(self.session)
 
     def stream(self) -> Generator[Event, None, Any]:
         """Ask, and yield what the model says while it speaks."""
-        asking = self.session.run.asking(self.model, self.chosen_by, self.request)
-        with asking, closing(self.model.stream(self.session)) as pieces:
+        with self, closing(self.model.stream(self.session)) as pieces:
             for piece in pieces:
                 if isinstance(piece, Message):
                     return piece
@@ -90,7 +102,7 @@ class AskModel(Effect):
 
     async def astream(self) -> AsyncGenerator[Any]:
         """Ask without blocking the event loop, and yield what the model says while it speaks; at last the message."""
-        with self.session.run.asking(self.model, self.chosen_by, self.request):
+        with self:
             async with aclosing(self.model.astream(self.session)) as pieces:
                 async for piece in pieces:
                     yield piece

@@ -439,10 +439,6 @@ class Run:
         """Whether what happens has happened in an earlier turn of the conversation."""
         return self.part_playback is not None and not self.part_playback.is_new
 
-    def asking(self, model: object, chosen_by: ChosenBy, request: Request) -> Question:
-        """Put a question to a model in a ``with``: whose choice it was, and what is asked for beside the messages."""
-        return Question(self, model, chosen_by, request)
-
     @contextmanager
     def several_tools(self) -> Iterator[None]:
         """Let several tools work at the same time; no template can be rendered meanwhile, since a run has one path."""
@@ -521,23 +517,6 @@ class Run:
         self.silent_turns += 1
         if self.max_messages is not None and self.silent_turns >= _MOST_SILENT_TURNS:
             raise MessageLimitExceeded(self.root, self.max_messages, silent_turns=self.silent_turns)
-
-
-class Question:
-    """A question that is put to a model, for the length of a ``with``."""
-
-    __slots__ = ("_asked", "_request", "_run")
-
-    def __init__(self, run: Run, model: object, chosen_by: ChosenBy, request: Request) -> None:
-        self._run = run
-        self._asked = model, chosen_by
-        self._request = request
-
-    def __enter__(self) -> None:
-        self._run.asked, self._run.request = self._asked, self._request
-
-    def __exit__(self, *_: object) -> None:
-        self._run.asked, self._run.request = None, ANY_TEXT
 
 
 @dataclass(slots=True, eq=False)
