@@ -83,26 +83,25 @@ _FILLING_IN: Final = frozenset({nodes.Output, nodes.TemplateData, nodes.Name, no
 RESERVED: Final = frozenset({"session", "self", "super", "loop", "caller", "varargs", "kwargs"})  # no names of metadata
 
 
-Pieces: TypeAlias = tuple[list[str], list[list[str]]]
+Pieces: TypeAlias = list[str | list[str]]
 
 
 def pieces_of(tree: nodes.Template) -> Pieces | None:
-    """What a text is made of that just says values of the metadata: its texts, and the names in between.
+    """What a text is made of that just says values of the metadata: texts, and the names in between.
 
-    A name such as ``order.number`` is a list of two. There is one text more than there are names.
+    A name is a list: of two in ``order.number``.
     """
-    texts, names = [""], []
+    pieces: Pieces = []
     for output in tree.body:
         for node in output.nodes if isinstance(output, nodes.Output) else (output,):
             if isinstance(node, nodes.TemplateData):
-                texts[-1] += node.data
+                pieces.append(node.data)
                 continue
             dotted = _dotted(node)
             if not dotted or dotted[0] in RESERVED:
                 return None
-            names.append(dotted)
-            texts.append("")
-    return texts, names
+            pieces.append(dotted)
+    return pieces
 
 
 def _dotted(node: nodes.Node) -> list[str]:
@@ -116,19 +115,20 @@ def _dotted(node: nodes.Node) -> list[str]:
 
 def pieced_together(pieces: Pieces, metadata: Mapping[str, Any]) -> str | None:
     """What jinja2 would make of the pieces, at a quarter of the cost; ``None`` where one of the values needs jinja2."""
-    texts, names = pieces
-    filled = texts[:1]
-    for (name, *inner), text in zip(names, texts[1:], strict=True):
-        value = metadata.get(name)
-        for part in inner:
-            if type(value) is not dict or part in _OF_DICTS:
+    filled: list[str] = []
+    for piece in pieces:
+        value: Any = piece
+        if type(piece) is list:
+            value = metadata.get(piece[0])
+            for part in piece[1:]:
+                if type(value) is not dict or part in _OF_DICTS:
+                    return None
+                value = value.get(part)
+            if type(value) is int and abs(value) < _LONG_NUMBER:
+                value = str(value)
+            elif type(value) is not str:
                 return None
-            value = value.get(part)
-        if type(value) is int and abs(value) < _LONG_NUMBER:
-            value = str(value)
-        elif type(value) is not str:
-            return None
-        filled += [value, text]
+        filled.append(value)
     whole = "".join(filled)
     return whole if len(whole) <= MOST else None
 
