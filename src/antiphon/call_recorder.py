@@ -9,7 +9,6 @@ from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Protocol, Self
-from weakref import ref
 
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
@@ -105,9 +104,9 @@ class CallRecorder:
 
     __slots__ = (
         *("caller", "chosen_by", "is_in_place", "session"),
-        *("_asked", "_audience", "_by", "_entered", "_final", "_heard", "_inner", "_is_over", "_is_streamed"),
-        *("_message", "_model", "_outer", "_picture", "_reply", "_run", "_started", "_text_after", "_under_way"),
-        "__weakref__",
+        *("_asked", "_audience", "_by", "_entered", "_final", "_heard", "_inner", "_is_over"),
+        *("_is_streamed", "_message", "_model", "_outer", "_part", "_picture", "_reply", "_run", "_started"),
+        *("_text_after", "_under_way"),
     )
 
     caller: Caller
@@ -123,7 +122,7 @@ class CallRecorder:
         self._is_streamed = is_streamed
         self._asked = model
         self._model = model
-        self._reply: Reply | None = None
+        self._reply: Reply | str | None = None  # a text where there is no more to it
         self._final: Reply | Message | None = None
         self._message: Message | None = None
         self._by: ModelCall | None = None
@@ -134,6 +133,7 @@ class CallRecorder:
         self._is_over = False
         self._entered: ModelEntered | None = None
         self._run = session.run
+        self._part: PartPlayback | None = None  # what keeps the call by itself
         self._credit(model)
 
     def _credit(self, model: Asked) -> None:
@@ -150,6 +150,7 @@ class CallRecorder:
             chosen_by = run.chooser_of(model)
         self.chosen_by = chosen_by
         self.caller = Caller(run.path, run.template_key, model.name)
+        self._part = run.part_playback
 
     def let_answer(self, model: Asked, chosen_by: ChosenBy) -> None:
         """Let another model answer: one that was put in place of the one that was asked, or stands in for it."""
@@ -167,22 +168,16 @@ class CallRecorder:
         Raises:
             Exception: What it failed with.
         """
-        part, run = self._part_playback, self._run
-        if part is None:
+        part, run = self._part, self._run
+        if part is None or not part.is_keeping:
             return None
         sent = self.session.history
         found = asked_of_model(run.path or "", sent)
         return part.answer_again(found, run, self._asked.with_all_within, sent, is_root=self.session is run.root)
 
-    @property
-    def _part_playback(self) -> PartPlayback | None:
-        """What keeps the call by itself; ``None`` where nothing does."""
-        part = self._run.part_playback
-        return part if part is not None and self._outer is None and part.is_keeping else None
-
     def __enter__(self) -> Self:
         self._picture = self.session.picture()
-        self._under_way = CallUnderWay(self.caller, ref(self))
+        self._under_way = CallUnderWay(self.caller, self)
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
         if audience.follows_models:
@@ -205,13 +200,14 @@ class CallRecorder:
         Raises:
             InvalidType: The answer is no ``Reply``, ``Message`` or text.
         """
-        if isinstance(answer, str):
-            answer = Reply(answer)
-        if not isinstance(answer, Reply | Message):
+        if not isinstance(answer, Reply | Message | str):
             raise self._refused(answer)
         by = self._answered_by(answer) if self._inner else None
         path, model = self.caller.template_path, self._name_of(by)
-        if isinstance(answer, Reply):
+        if isinstance(answer, str):
+            self._reply = answer
+            self._message = Message(role="assistant", content=answer, template_path=path, model=model)
+        elif isinstance(answer, Reply):
             self._reply = answer
             beside = {name: getattr(answer, name) for name in answer.model_fields_set & _BESIDE_TEXT}
             content = answer.content or answer.refusal or ""
@@ -230,7 +226,7 @@ class CallRecorder:
         self._by = by
         return self._message
 
-    def _answered_by(self, answer: Reply | Message) -> ModelCall | None:
+    def _answered_by(self, answer: Reply | Message | str) -> ModelCall | None:
         """The inner call that gave the answer; ``None`` where the model gave it itself."""
         if self._model.recordable:
             return None
@@ -321,29 +317,28 @@ class CallRecorder:
                 if now.model_call and outer is None:
                     tell(now.model_call, call)
             finally:  # what cannot be kept was asked all the same
-                self._keep(call, error)
+                if self._part is not None and self._part.is_keeping:
+                    self._keep(self._part, call, error)
 
-    def _keep(self, call: ModelCall, error: BaseException | None) -> None:
+    def _keep(self, part: PartPlayback, call: ModelCall, error: BaseException | None) -> None:
         """Keep a call of its own for when the conversation goes on."""
-        if (part := self._part_playback) is not None:
-            found = asked_of_model(self._run.path or "", self.session.history)
-            part.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
+        found = asked_of_model(self._run.path or "", self.session.history)
+        part.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
 
     def _made(self, error: BaseException | None, seconds: float) -> ModelCall:
         """The call, as it was."""
         reply, by = self._reply, self._by
         if reply is None and self._heard:
-            reply = Reply("".join(self._heard))
+            reply = "".join(self._heard)
         inner: tuple[ModelCall, ...] = ()
         waited = self._under_way.waited
-        usage = None if reply is None else reply.usage
+        usage, served_by = (reply.usage, reply.served_by) if isinstance(reply, Reply) else (None, None)
         if self._inner:
             inner = tuple([call for call, _ in self._inner])
             waited += sum([call.waited for call in inner])
             usage = usage or total_usage(call.usage for call in inner if call.usage is not None)
             if error is not None and not self._model.recordable:
                 by = next((call for call in inner if call.error is error), None)
-        served_by = None if reply is None else reply.served_by
         return ModelCall(
             template_id=self.caller.template_id,
             template_path=self.caller.template_path,
@@ -351,7 +346,7 @@ class CallRecorder:
             served_by=by.served_by if by is not None and served_by is None else served_by,
             chosen_by="override" if by is not None and by.chosen_by == "override" else self.chosen_by,
             messages=self._picture,
-            reply=reply,
+            reply=reply,  # type: ignore[arg-type]
             error=error,
             usage=usage,
             seconds=seconds,
@@ -398,8 +393,8 @@ _BESIDE_TEXT: Final = frozenset({"tool_calls", "thinking", "refusal", "finish_re
 
 def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:
     """What records a call; ``None`` where there is none, or where it has ended."""
-    recorder = None if call is None or call.recorder is None else call.recorder()
-    return recorder if isinstance(recorder, CallRecorder) else None
+    recorder: CallRecorder | None = None if call is None else call.recorder
+    return recorder
 
 
 def calls_within() -> tuple[ModelCall, ...]:
@@ -426,5 +421,5 @@ def _rendering(run: Run) -> Run:
     return run if around is None else around
 
 
-def _said(answer: Reply | Message) -> tuple[str, tuple[ToolCall, ...]]:
-    return answer.content, answer.tool_calls
+def _said(answer: Reply | Message | str) -> tuple[str, tuple[ToolCall, ...]]:
+    return (answer, ()) if isinstance(answer, str) else (answer.content, answer.tool_calls)

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
-from weakref import ref
 
 from antiphon.copies import Shared
 from antiphon.messages import Message, Reply, Usage
@@ -37,8 +36,7 @@ class CallUnderWay:
 
     Attributes:
         caller: Who is asking.
-        recorder: What records the call, referred to weakly: nothing of a call is kept by this. ``None`` when it has
-            ended.
+        recorder: What records the call; ``None`` when it has ended, so that nothing of a call is kept by this.
         notes: See ``ModelCall``; code notes here what it does to the call, in any thread or task of its own.
         answered_by: The name of the model whose answer it is, where that was asked when the answer was kept, not now.
         waited: See ``ModelCall``; what makes several attempts adds the seconds in between, without those of calls
@@ -46,7 +44,7 @@ class CallUnderWay:
     """
 
     caller: Caller
-    recorder: ref[Any] | None = None
+    recorder: Any = None
     notes: dict[str, str] = field(default_factory=dict)
     answered_by: str | None = None
     waited: float = 0.0
@@ -111,6 +109,34 @@ class ModelCall:
     inner: tuple[ModelCall, ...] = field(default=(), repr=False)
     notes: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     waited: float = 0.0
+
+
+class _Answer:
+    """The attribute ``reply``: of an answer that is no more than a text it is made when somebody asks for it.
+
+    Most calls of a long conversation are never asked.
+
+    Args:
+        slot: The attribute as it is kept.
+    """
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, call: ModelCall | None, owner: type[ModelCall]) -> Any:
+        if call is None:
+            return self
+        answer: Reply | str | None = self._slot.__get__(call)
+        if isinstance(answer, str):
+            answer = Reply(answer)
+            self._slot.__set__(call, answer)
+        return answer
+
+    def __set__(self, call: ModelCall, answer: Reply | str | None) -> None:
+        self._slot.__set__(call, answer)
+
+
+setattr(ModelCall, "reply", _Answer(vars(ModelCall)["reply"]))  # noqa: B010  # type checkers know the dataclass's
 
 
 @dataclass(frozen=True, slots=True)
