@@ -16,7 +16,7 @@ from antiphon.listeners import LISTENERS, Audience, tell
 from antiphon.messages import Message, Reply, ToolCall, Usage, total_usage
 from antiphon.playback import PartPlayback, asked_of_model
 from antiphon.session import Run, Session, run_at_work
-from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay, ChosenBy, ModelCall
+from antiphon.trace import CURRENT_CALL, CallDraft, Caller, CallUnderWay, ChosenBy, ModelCall
 
 
 class Asked(Protocol):
@@ -339,25 +339,19 @@ class CallRecorder:
             usage = usage or total_usage(call.usage for call in inner if call.usage is not None)
             if error is not None and not self._model.recordable:
                 by = next((call for call in inner if call.error is error), None)
-        return ModelCall(
-            template_id=self.caller.template_id,
-            template_path=self.caller.template_path,
-            model=self._name_of(by),
-            served_by=by.served_by if by is not None and served_by is None else served_by,
-            chosen_by="override" if by is not None and by.chosen_by == "override" else self.chosen_by,
-            messages=self._picture,
-            reply=reply,  # type: ignore[arg-type]
-            error=error,
-            usage=usage,
-            seconds=seconds,
-            seconds_to_text=self._text_after,
-            depth=self._run.depth,
-            origin=self._model.origin if by is None else by.origin,
-            asked=self._asked.origin,
-            inner=inner,
-            notes=self._under_way.notes,
-            waited=waited,
-        )
+        call: Any = CallDraft()
+        call.template_id, call.template_path = self.caller.template_id, self.caller.template_path
+        call.model = self._name_of(by)
+        call.served_by = by.served_by if by is not None and served_by is None else served_by
+        call.chosen_by = "override" if by is not None and by.chosen_by == "override" else self.chosen_by
+        call.messages, call.reply = self._picture, reply
+        call.error, call.usage = error, usage
+        call.seconds, call.seconds_to_text, call.waited = seconds, self._text_after, waited
+        call.depth = self._run.depth
+        call.origin, call.asked = self._model.origin if by is None else by.origin, self._asked.origin
+        call.inner, call.notes = inner, self._under_way.notes
+        made: ModelCall = call.ended()
+        return made
 
 
 class _Asking:
