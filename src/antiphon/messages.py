@@ -125,7 +125,10 @@ class Message(BaseModel):
     @property
     def parsed(self) -> Any:
         """The object that the answer was asked to be; ``None`` where none was. It is in no JSON, and no comparison."""
-        return getattr(self, "_parsed", None)
+        try:
+            return object.__getattribute__(self, "_parsed")  # pydantic's own way is slow to say no
+        except AttributeError:
+            return None
 
     def with_parsed(self, parsed: object) -> Message:
         """A copy of the message that holds an object."""
