@@ -25,7 +25,8 @@ def paired(messages: Sequence[Message], chosen: Collection[int]) -> list[Message
     answered: dict[int, set[str | None]] = {}
     results: set[int] = set()
     for index, message in enumerate(messages):
-        callers.update((call.id, index) for call in message.tool_calls)
+        for call in message.tool_calls:
+            callers[call.id] = index
         if message.role == "tool" and index in chosen and message.tool_call_id in callers:
             answered.setdefault(callers[message.tool_call_id], set()).add(message.tool_call_id)
             results.add(index)
@@ -34,14 +35,14 @@ def paired(messages: Sequence[Message], chosen: Collection[int]) -> list[Message
         if message.role == "tool":
             kept += [message] if index in results else []
         elif index in chosen or index in answered:
-            reduced = _with_calls(message, answered.get(index, set()), with_text=index in chosen)
+            reduced = _with_calls(message, answered.get(index, ()), with_text=index in chosen)
             says = reduced.tool_calls or reduced.content or reduced.attachments
             kept += [reduced] if says or reduced is message else []
     return kept
 
 
 def _with_calls(message: Message, ids: Collection[str | None], *, with_text: bool) -> Message:
-    calls = tuple(call for call in message.tool_calls if call.id in ids)
+    calls = tuple([call for call in message.tool_calls if call.id in ids])
     if with_text and len(calls) == len(message.tool_calls):
         return message
     said = {} if with_text else {"content": "", "attachments": ()}

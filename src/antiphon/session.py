@@ -241,6 +241,10 @@ class Session(GivenToTools, BaseModel):
         object.__setattr__(self, "_run", run)
         return run
 
+    def served_by(self, runner: object) -> None:
+        """Let a runner serve the session; for templates and runners, not for programs: nothing is validated."""
+        vars(self)["runner"] = runner
+
     def picture(self) -> Picture:
         """The messages as they are now; costs the same however many there are."""
         return self.history.picture()
@@ -471,7 +475,7 @@ class Run:
             self.adopt_calls(session.trace)
             session.join(self)
         if session.runner is None:
-            session.runner = previous.runner
+            session.served_by(previous.runner)
         if previous is self.root:
             self.root = session
         self.session = session
@@ -574,7 +578,7 @@ def begun(session: Session, max_messages: int | None = None, runner: object = No
             )
             raise error if outer.path is None else naming_template(error)
         if runner is not None:
-            session.runner = runner
+            session.served_by(runner)
         run = session.join(Run(outer.trace, session, max_messages))
         run.outer = RENDERING.get()
         return run

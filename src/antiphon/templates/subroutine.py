@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import isgenerator
 from typing import Any, cast
@@ -20,7 +19,7 @@ from antiphon.messages import Message
 from antiphon.model import Model
 from antiphon.parameters import check_kind
 from antiphon.runner import Runner
-from antiphon.session import Run, Session
+from antiphon.session import Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.squash_strategies import LastMessageStrategy, Squashing, SquashStrategy
 from antiphon.templates.base import Template
@@ -120,8 +119,12 @@ class SubroutineTemplate(Template):
     def _render(self, session: Session) -> Script:
         run = session.run
         runner, chosen_by = self._runner_for(session)
-        with _inside(run, chosen_by):
+        outer = run.session, run.loops, run.chosen_by, run.depth
+        run.loops, run.chosen_by, run.depth = 0, chosen_by, run.depth + 1
+        try:
             squashed, said, has_ended = yield from self._run(session, runner)
+        finally:
+            run.session, run.loops, run.chosen_by, run.depth = outer
         known = {id(message) for message in said}
         reduced = {likeness for message in said if message.tool_calls for likeness in _likenesses_reduced(message)}
         for message in squashed:
@@ -139,7 +142,8 @@ class SubroutineTemplate(Template):
         error: BaseException | None = None
         audience = LISTENERS.now
         try:
-            tell(audience.subroutine_enter, SubroutineEntered(self, run.path or "", run.depth - 1, parent))
+            if audience.subroutine_enter:
+                tell(audience.subroutine_enter, SubroutineEntered(self, run.path or "", run.depth - 1, parent))
             child = self._child(parent, runner)
             inherited = list(child.messages)
             squash_strategy = isolated(self.squash_strategy, sharing=(Model,))
@@ -151,10 +155,9 @@ class SubroutineTemplate(Template):
             error = raised
             raise
         finally:
-            tell(
-                LISTENERS.now.since(audience).subroutine_exit,
-                SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error),
-            )
+            if audience.subroutine_exit:
+                exited = SubroutineExited(self, run.path or "", run.depth - 1, parent, child, error)
+                tell(LISTENERS.now.since(audience).subroutine_exit, exited)
         return squashed, said, has_ended
 
     def _played(self, child: Session) -> Generator[Step, Any, tuple[Session, bool]]:
@@ -181,10 +184,10 @@ class SubroutineTemplate(Template):
                 f"{type(self.session_init_strategy).__name__}.initialize must return a session of its own, "
                 f"not {'the parent session' if child is parent else repr(child)}"
             )
-        parent.run.adopt_calls(child.trace)
         if type(strategy) not in COPYING:
+            parent.run.adopt_calls(child.trace)
             child = Session(messages=detached(child.messages), metadata=isolated(child.metadata))
-        child.runner = runner
+        child.served_by(runner)
         child.join(parent.run)
         parent.run.session = child
         return child
@@ -277,17 +280,6 @@ def _named(strategy: object) -> str:
     name = type(strategy).__name__
     model = getattr(strategy, "model", None)
     return f"{name}, model: {model.name}" if isinstance(model, Model) else name
-
-
-@contextmanager
-def _inside(run: Run, chosen_by: ChosenBy) -> Iterator[None]:
-    """One subroutine deeper, and back again whatever happens."""
-    outer = run.session, run.loops, run.chosen_by, run.depth
-    run.loops, run.chosen_by, run.depth = 0, chosen_by, run.depth + 1
-    try:
-        yield
-    finally:
-        run.session, run.loops, run.chosen_by, run.depth = outer
 
 
 def _likeness(message: Message) -> tuple[str | None, ...]:
