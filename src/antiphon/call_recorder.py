@@ -95,6 +95,8 @@ class CallRecorder:
         caller: Who asks.
         chosen_by: Whose choice the model is.
         is_in_place: Whether the model, or one around it, was put in place of another.
+        asking: Lets ``current_caller`` tell who is asking, in a ``with``, while the model is at work; who listens is
+            told of that. Set where the call has begun.
         session: What it is to answer.
 
     Raises:
@@ -103,12 +105,13 @@ class CallRecorder:
     """
 
     __slots__ = (
-        *("caller", "chosen_by", "is_in_place", "session"),
+        *("asking", "caller", "chosen_by", "is_in_place", "session"),
         *("_asked", "_audience", "_by", "_entered", "_final", "_heard", "_inner", "_is_over"),
         *("_is_streamed", "_message", "_model", "_outer", "_part", "_picture", "_reply", "_run", "_started"),
         *("_text_after", "_under_way"),
     )
 
+    asking: Asking
     caller: Caller
     chosen_by: ChosenBy
 
@@ -188,11 +191,8 @@ class CallRecorder:
             except BaseException as error:
                 self.__exit__(type(error), error, error.__traceback__)  # the others hear pairs
                 raise
+        self.asking = Asking(self._under_way, self._entered, audience)
         return self
-
-    def asking(self) -> _Asking:
-        """Let ``current_caller`` tell who is asking, while the model is at work; who listens is told of that."""
-        return _Asking(self._under_way, self._entered, self._audience)
 
     def answered(self, answer: object) -> Message:
         """Take the model's answer; returns it as a message.
@@ -255,7 +255,7 @@ class CallRecorder:
 
     def next_of(self, pieces: Iterator[object]) -> TextDelta | None:
         """The next piece of text; ``None`` when the model has spoken."""
-        with self.asking():
+        with self.asking:
             for piece in pieces:
                 delta = self._delta(piece)
                 if delta is not None:
@@ -264,7 +264,7 @@ class CallRecorder:
 
     async def anext_of(self, pieces: AsyncIterator[object]) -> TextDelta | None:
         """The next piece of text; ``None`` when the model has spoken."""
-        with self.asking():
+        with self.asking:
             async for piece in pieces:
                 delta = self._delta(piece)
                 if delta is not None:
@@ -282,11 +282,11 @@ class CallRecorder:
     def _delta(self, piece: object) -> TextDelta | None:
         if isinstance(piece, TextDelta):  # of another model's stream, passed on as it comes
             piece = piece.text
-        if isinstance(piece, Reply | Message):
+        if isinstance(piece, str):
+            text = piece
+        elif isinstance(piece, Reply | Message):
             self._final = piece
             text = "" if self._heard else piece.content
-        elif isinstance(piece, str):
-            text = piece
         else:
             raise self._refused(piece)
         if not text:
@@ -354,7 +354,7 @@ class CallRecorder:
         return made
 
 
-class _Asking:
+class Asking:
     """Lets ``current_caller`` tell who is asking, for the length of a ``with``."""
 
     __slots__ = ("_audience", "_call", "_entered", "_token")

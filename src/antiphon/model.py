@@ -149,7 +149,7 @@ class Model(ABC):
         recorder, model = self._begun(session)
         if (kept := recorder.kept()) is not None:
             return kept
-        with recorder, recorder.asking():
+        with recorder, recorder.asking:
             return recorder.answered(answering(model)._send(session))
 
     @final
@@ -158,7 +158,7 @@ class Model(ABC):
         recorder, model = self._begun(session)
         if (kept := recorder.kept()) is not None:
             return kept
-        with recorder, recorder.asking():
+        with recorder, recorder.asking:
             return recorder.answered(await answer_of(answering(model), session))
 
     @final
@@ -175,7 +175,7 @@ class Model(ABC):
             yield kept
             return
         with recorder:
-            with recorder.asking():
+            with recorder.asking:
                 pieces = stream_of(answering(model), session)
             with closing(pieces):
                 while (piece := recorder.next_of(pieces)) is not None:
@@ -191,7 +191,7 @@ class Model(ABC):
             yield kept
             return
         with recorder:
-            with recorder.asking():
+            with recorder.asking:
                 pieces = astream_of(answering(model), session)
             async with aclosing(pieces):
                 while (piece := await recorder.anext_of(pieces)) is not None:
