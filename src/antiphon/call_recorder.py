@@ -179,7 +179,7 @@ class CallRecorder:
         return part.answer_again(found, run, self._asked.with_all_within, sent, is_root=self.session is run.root)
 
     def __enter__(self) -> Self:
-        self._picture = self.session.picture()
+        self._picture = self.session.history.picture()
         self._under_way = CallUnderWay(self.caller, self)
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
@@ -305,8 +305,9 @@ class CallRecorder:
             self._run.trace.calls.append(call)
         else:
             outer._inner.append((call, self._message))
-        if self.session.trace is not self._run.trace:
-            self.session.trace.calls.append(call)
+        own = self.session.run
+        if own is not self._run and own.trace is not self._run.trace:
+            own.trace.calls.append(call)
         self._model._recorded(call)
         now = LISTENERS.now
         try:
