@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import FrozenInstanceError, replace
 from typing import ClassVar
@@ -214,6 +215,15 @@ def test_a_model_hears_of_its_recorded_calls():
     model.send(session)
 
     assert model.calls == session.trace.calls != []
+
+
+def test_an_answer_of_text_has_its_reply_whenever_that_is_asked_for(trace):
+    first, second, third = trace.calls[:3]
+
+    assert first.reply == Reply("ok")
+    assert first.reply is first.reply
+    assert pickle.loads(pickle.dumps(second)).reply == second.reply == Reply("ok")
+    assert replace(third, depth=1).reply == third.reply == Reply("ok")
 
 
 def test_a_call_is_printed_without_the_conversation_and_the_object_that_answered(trace):
