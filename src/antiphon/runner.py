@@ -17,7 +17,7 @@ from antiphon.interface import UserInterface
 from antiphon.messages import Message
 from antiphon.model import Model
 from antiphon.parameters import check_count, check_kind
-from antiphon.session import Run, Session, begun, ended, rendering
+from antiphon.session import Rendering, Run, Session, begun, ended
 from antiphon.templates.base import Template
 from antiphon.threads import Owned
 
@@ -280,13 +280,13 @@ class Runner:
 
     def _play_out(self, run: Run, template: Template) -> None:
         """Play a template in a run to its end, where nobody wants what is said one by one."""
-        with rendering(run):
+        with Rendering(run):
             for _ in self._played(run, template):
                 pass
 
     async def _aplay_out(self, run: Run, template: Template) -> None:
         """The same without blocking the event loop."""
-        with rendering(run):
+        with Rendering(run):
             async with aclosing(self._aplayed(run, template)) as steps:
                 async for _ in steps:
                     pass

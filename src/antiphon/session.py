@@ -628,21 +628,27 @@ def _check_not_left(run: Run) -> None:
         )
 
 
-@contextmanager
-def rendering(run: Run) -> Iterator[None]:
-    """Let the templates of a run be at work from its beginning to its end."""
-    outer = RENDERING.get()
-    RENDERING.set(ref(run))
-    try:
-        yield
-    finally:
-        RENDERING.set(outer)  # no reset of a token: what nobody finished is closed anywhere
-        ended(run)
+class Rendering:
+    """Lets the templates of a run be at work from its beginning to its end, in a ``with``."""
+
+    __slots__ = ("_outer", "_run")
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._outer = RENDERING.get()
+        RENDERING.set(ref(self._run))
+
+    def __exit__(self, *_: object) -> None:
+        RENDERING.set(self._outer)  # no reset of a token: what nobody finished is closed anywhere
+        ended(self._run)
 
 
 def ended(run: Run) -> None:
     """Leave the sessions of a run as they are between runs, with their trace."""
     if run.path is None:
-        for session in {id(one): one for one in (run.root, run.session)}.values():
-            session.join(Run(run.trace))
+        run.root.join(Run(run.trace))
+        if run.session is not run.root:
+            run.session.join(Run(run.trace))
         run.active = False  # for sessions that a transform has replaced
