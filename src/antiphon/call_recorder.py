@@ -200,7 +200,7 @@ class CallRecorder:
         Raises:
             InvalidType: The answer is no ``Reply``, ``Message`` or text.
         """
-        if not isinstance(answer, Reply | Message | str):
+        if not isinstance(answer, str | Reply | Message):
             raise self._refused(answer)
         by = self._answered_by(answer) if self._inner else None
         path, model = self.caller.template_path, self._name_of(by)

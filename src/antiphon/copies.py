@@ -108,7 +108,8 @@ class Copier:
             return self.remember(value, value)
         copy = self.remember(value, value.__copy__())
         for values in (vars(copy), copy.__pydantic_extra__, copy.__pydantic_private__):
-            self._copy_values(values or {})
+            if values:
+                self._copy_values(values)
         return copy
 
     def _copy_values(self, values: dict[str, Any]) -> None:
