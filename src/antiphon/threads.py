@@ -1,11 +1,13 @@
-"""Runs blocking code from async code and the other way round, in any event loop."""
+"""Runs blocking code from async code and the other way round, in any event loop.
+
+Functions that need asyncio import it: it is a tenth of what there is to load, and programs that only block have no use
+for it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction
@@ -60,6 +62,8 @@ async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
     if in_trio():
         result: T = await sys.modules["trio"].to_thread.run_sync(function, *arguments, abandon_on_cancel=True)
         return result
+    import asyncio
+
     return await asyncio.to_thread(function, *arguments)
 
 
@@ -68,6 +72,8 @@ async def pause() -> None:
     if in_trio():
         await sys.modules["trio"].lowlevel.checkpoint()
     else:
+        import asyncio
+
         await asyncio.sleep(0)
 
 
@@ -78,6 +84,8 @@ def end_if_cancelled() -> None:
         asyncio.CancelledError: It was.
     """
     if is_cancelled():
+        import asyncio
+
         raise asyncio.CancelledError
 
 
@@ -86,6 +94,8 @@ async def sleep(seconds: float) -> None:
     if in_trio():
         await sys.modules["trio"].sleep(seconds)
     else:
+        import asyncio
+
         await asyncio.sleep(seconds)
 
 
@@ -101,6 +111,8 @@ async def at_once(calls: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> N
                 for call in calls:
                     nursery.start_soon(call)
         else:
+            import asyncio
+
             async with asyncio.TaskGroup() as group:
                 for call in calls:
                     group.create_task(call())
@@ -120,8 +132,12 @@ class Signal(Protocol):
 
 def signal() -> Signal:
     """A signal of the running event loop, not set yet."""
-    made: Signal = sys.modules["trio"].Event() if in_trio() else asyncio.Event()
-    return made
+    if in_trio():
+        made: Signal = sys.modules["trio"].Event()
+        return made
+    import asyncio
+
+    return asyncio.Event()
 
 
 class Tasks:
@@ -145,6 +161,8 @@ class Tasks:
             trio.lowlevel.spawn_system_task(self._run_within, scope, function, context=context)
             self._cancels.append(scope.cancel)
         else:
+            import asyncio
+
             task = asyncio.get_running_loop().create_task(function(), context=context)
             task.add_done_callback(self._ended)
             self._cancels.append(task.cancel)
@@ -176,6 +194,8 @@ class Tasks:
             await self._all_ended.wait()
 
     async def _wait_through_cancellations(self) -> None:
+        import asyncio
+
         cancelled: asyncio.CancelledError | None = None
         while self._running:
             try:
@@ -256,6 +276,9 @@ async def finished(result: Any) -> Any:
 
 def run_to_end(result: Any) -> Any:
     """What a call results in, in blocking code: in an event loop of its own, in a thread where one runs already."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -287,5 +310,7 @@ def is_cancelled() -> bool:
     """Whether the running task of asyncio was cancelled, whatever became of that; trio cancels again and again."""
     if in_trio():
         return False
+    import asyncio
+
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

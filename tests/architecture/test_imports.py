@@ -39,6 +39,24 @@ def test_importing_the_engine_loads_no_provider_and_no_test_runner(loaded_by: Ca
     assert loaded & {"pydantic_ai", "openai", "anyio", "yaml", "pytest", "pytest_templates"} == set()
 
 
+BLOCKING = """
+from antiphon import *
+
+class Echo(Model):
+    def _send(self, session):
+        return "Yes."
+
+turn = LinearTemplate([UserTemplate("Hi"), AssistantTemplate()])
+runner = Runner(Echo(), template=LinearTemplate([turn, SubroutineTemplate(turn), ParallelTemplate([turn])]))
+assert runner.run().last.content == "Yes."
+assert [*runner.stream()]
+"""
+
+
+def test_a_program_that_only_blocks_loads_no_event_loop(loaded_by: Callable[..., set[str]]) -> None:
+    assert loaded_by("-c", BLOCKING) & {"asyncio", "concurrent"} == set()
+
+
 def test_naming_a_real_model_loads_no_provider(loaded_by: Callable[..., set[str]]) -> None:
     loaded = loaded_by("-c", "import antiphon; antiphon.AssistantTemplate(model='openai:gpt-4o-mini')")
 
