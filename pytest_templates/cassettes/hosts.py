@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 LEAVE_ALONE: Final = "If this is no model, name its host in templates_ignore_hosts."
@@ -25,8 +24,7 @@ _OF_MODELS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HostPattern:
+class HostPattern(NamedTuple):
     """A host by its name, an address or a glob, at one port or at any.
 
     Attributes:

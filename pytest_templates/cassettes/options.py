@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from inspect import signature
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import pytest
 
@@ -51,8 +50,7 @@ IGNORE_HOSTS = Option[tuple[HostPattern, ...]](
 OPTIONS = Options(RECORD, RECORD_CHECK, CASSETTES, UNUSED, IGNORE_HOSTS)
 
 
-@dataclass(frozen=True, slots=True)
-class CassetteMark:
+class CassetteMark(NamedTuple):
     """The arguments of ``llm_cassette``.
 
     Attributes:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -26,8 +25,7 @@ _KEY: Final = "templates_cassettes"
 _FOLDER: Final = "cassettes"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the cassettes of some tests lie.
 
     Attributes:
@@ -53,7 +51,7 @@ class Place:
 
     def as_data(self) -> list[str]:
         """The place as plain data; ``Place(*data)`` is the place."""
-        return list(astuple(self))
+        return list(self)
 
     def seen_by(self, main: MainView) -> Place:
         """The place as the main process knows it."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypedDict
 
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.support.failures import error_text, is_left_early
@@ -21,8 +20,7 @@ SourceOfTest: TypeAlias = Source | Literal["mixed"]
 UNBILLED: Final = {"function", "test", "local"}  # providers without a bill: test doubles, and models on this machine
 
 
-@dataclass(frozen=True, slots=True)
-class CallSource:
+class CallSource(NamedTuple):
     """Where the answer to a model call came from.
 
     Attributes:

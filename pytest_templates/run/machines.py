@@ -11,9 +11,8 @@ import os
 import secrets
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 import pytest
 
@@ -42,8 +41,7 @@ class MainFolders(TypedDict):
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class MainView:
+class MainView(NamedTuple):
     """What the main process sees of the files of this process.
 
     Attributes:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 from _pytest.config.findpaths import determine_setup  # pytest has no public name for it
 
 
-@dataclass(frozen=True)
-class Project:
+class Project(NamedTuple):
     """A project whose tests are run.
 
     Attributes:

@@ -13,9 +13,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import pluggy
 import pytest
@@ -35,8 +34,7 @@ _RUNNING: Final = ("setup", "runtest", "teardown", "repr_failure")  # the method
 _REPORTING: Final = frozenset({"pytest_runtest_logreport", "pytest_exception_interact"})  # what subtests call
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseRun:
+class PhaseRun(NamedTuple):
     """How a phase of a test went.
 
     Attributes:
@@ -48,8 +46,7 @@ class PhaseRun:
     error: BaseException | None
 
 
-@dataclass(frozen=True, slots=True)
-class Repetition:
+class Repetition(NamedTuple):
     """How a test went that was run once more, or as a sample.
 
     Attributes:
