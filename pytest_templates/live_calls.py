@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.redaction.logs import redacted_logs
-from pytest_templates.redaction.names import refuse_secret_name
-from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CallSource
 from pytest_templates.run.features import Feature, hookimpl, join
@@ -40,6 +37,8 @@ def llm_live(reason: object) -> str:
 
 
 def _check(item: pytest.Item) -> None:
+    from pytest_templates.redaction.names import refuse_secret_name
+
     refuse_secret_name(item, "every report of it would show it")
     if item.get_closest_marker("llm_cassette") is not None:
         raise pytest.Collector.CollectError(
@@ -126,6 +125,7 @@ class LiveCalls(Feature):
             )
             attempt.resources.enter_context(guard)
         if MARKER.is_on(attempt.item):
+            from pytest_templates.redaction.logs import redacted_logs
             from pytest_templates.redaction.secrets import secrets_of
 
             attempt.resources.enter_context(redacted_logs(attempt.item.config, secrets_of))
@@ -148,6 +148,7 @@ class LiveCalls(Feature):
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Redact the report: tracebacks of client libraries show addresses with secrets."""
         if MARKER.is_on(attempt.item):
+            from pytest_templates.redaction.reports import redact
             from pytest_templates.redaction.secrets import secrets_of
 
             redact(report, secrets_of(), attempt.item.config)

@@ -10,7 +10,6 @@ from typing import Any, Final, TypedDict, cast
 import pytest
 from _pytest.pathlib import ImportPathMismatchError  # pytest has no public name for it
 
-from pytest_templates.cassettes.identity import identity_of, path_for
 from pytest_templates.cassettes.options import MARKER, CassetteMark
 from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
 from pytest_templates.run.features import Feature
@@ -129,6 +128,8 @@ class Collector(Feature):
         for item in self._items:
             mark = self._mark(item)
             if mark is not None:
+                from pytest_templates.cassettes.identity import identity_of, path_for
+
                 place = place_of(item.path, config)
                 name = path_for(item, mark).relative_to(store_in(place, config).folder).as_posix()
                 owners.setdefault(place, {}).setdefault(name, []).append(item.nodeid)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from inspect import signature
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 import pytest
 
-from pytest_templates.cassettes.hosts import HostPattern, patterns_of
 from pytest_templates.cassettes.places import CASSETTES
-from pytest_templates.redaction.names import refuse_secret_name
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.support.text import command_line
+
+if TYPE_CHECKING:
+    from pytest_templates.cassettes.hosts import HostPattern
 
 RecordMode: TypeAlias = Literal["none", "missing", "changed", "all"]
 Unused: TypeAlias = Literal["report", "fail", "ignore"]
@@ -41,11 +43,21 @@ UNUSED = Option[Unused](
     help="what a full run does with recordings that it did not use: report, fail or ignore",
     repeated="ignore",
 )
-IGNORE_HOSTS = Option[tuple[HostPattern, ...]](
+
+
+def _patterns_of(texts: Sequence[str]) -> tuple[HostPattern, ...]:
+    if not texts:
+        return ()
+    from pytest_templates.cassettes.hosts import patterns_of
+
+    return patterns_of(texts)
+
+
+IGNORE_HOSTS = Option["tuple[HostPattern, ...]"](
     ini="templates_ignore_hosts",
     ini_type="args",
     help="hosts that are neither recorded nor replayed: names, addresses or globs, each with a port or without",
-    read=lambda texts, _: patterns_of(texts),
+    read=lambda texts, _: _patterns_of(texts),
 )
 OPTIONS = Options(RECORD, RECORD_CHECK, CASSETTES, UNUSED, IGNORE_HOSTS)
 
@@ -80,7 +92,7 @@ def llm_cassette(
         name,
         None if match_on is None else _texts("match_on", match_on),
         _texts("ignore", ignore),
-        patterns_of(_texts("ignore_hosts", ignore_hosts)),
+        _patterns_of(_texts("ignore_hosts", ignore_hosts)),
     )
     if mark.match_on is not None or mark.ignore:
         _check_matching(mark)
@@ -113,6 +125,8 @@ def _check_matching(mark: CassetteMark) -> None:
 
 
 def _refuse_secrets(item: pytest.Item) -> None:
+    from pytest_templates.redaction.names import refuse_secret_name
+
     refuse_secret_name(item, "its cassette would be named after it")
 
 

@@ -9,12 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_templates.cassettes import record_check, rerecorded, sending, shared, unused
+from pytest_templates.cassettes import sending, shared, unused
 from pytest_templates.cassettes.collection import collection_of
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD, CassetteMark
 from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
-from pytest_templates.redaction.logs import redacted_logs
-from pytest_templates.redaction.reports import redact
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallSource, asked_in
 from pytest_templates.run.features import Feature, hookimpl, join
@@ -107,11 +105,18 @@ def pytest_configure(config: pytest.Config) -> None:
     OPTIONS.read(config)
     MARKER.register(config)
     join(config, Cassettes(config), "cassettes")
-    record_check.watch(config, CASSETTE)
+    records = RECORD.of(config) != "none"
+    if records:
+        from pytest_templates.cassettes import record_check
+
+        record_check.watch(config, CASSETTE)
     collection_of(config)  # also tells a missing recording which tests are gone
     unused.watch(config)
     shared.watch(config)
-    rerecorded.watch(config)
+    if records:
+        from pytest_templates.cassettes import rerecorded
+
+        rerecorded.watch(config)
     if not is_worker(config):
         join(config, Summary(config), "cassettes-summary")
 
@@ -184,6 +189,7 @@ class Cassettes(Feature):
         require_packages("the marker llm_cassette", "vcr", "yaml", "filelock")
         from pytest_templates.cassettes.network_guard import guarded
         from pytest_templates.cassettes.processes.started import guarding_started, messages_to
+        from pytest_templates.redaction.logs import redacted_logs
 
         messages = messages_to(attempt.failures.append)
         told = attempt.whole.stash.setdefault(_MESSAGES, [])
@@ -196,7 +202,9 @@ class Cassettes(Feature):
             cassette = self._cassette_of(attempt.whole, mark, complain)
             catching = cassette.playing(None if attempt.part_of is None else attempt.sample)
         else:
-            cassette = attempt.repeats.stash[record_check.REPLAY]
+            from pytest_templates.cassettes.record_check import REPLAY
+
+            cassette = attempt.repeats.stash[REPLAY]
             catching = attempt.repeats.stash[CASSETTE].played_from(cassette)
         attempt.stash[CASSETTE] = self._open = cassette
         attempt.resources.enter_context(redacted_logs(self._config, lambda: cassette.secrets))
@@ -266,9 +274,11 @@ class Cassettes(Feature):
         cassette, self._open = attempt.stash.get(CASSETTE, None), None
         if cassette is None or attempt.part_of is not None:
             return
+        from pytest_templates.cassettes.record_check import DOUBTED
+
         if attempt.went_well:
             cassette.save()
-        elif attempt.stash.get(record_check.DOUBTED, False):
+        elif attempt.stash.get(DOUBTED, False):
             cassette.hold_back()
         else:
             cassette.leave()
@@ -285,6 +295,7 @@ class Cassettes(Feature):
         """Send what became of the cassette, and redact the report."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and attempt.part_of is None and report.when == "teardown":
+            from pytest_templates.cassettes import rerecorded
             from pytest_templates.cassettes.http.routing import take_late
 
             is_kept = not cassette.unsaved
@@ -321,6 +332,7 @@ class Cassettes(Feature):
             about = about_secrets(cassette.redacted_replays)
             report.sections += [("what was replayed", "\n".join(about))] if about else []
         if MARKER.is_on(attempt.item):
+            from pytest_templates.redaction.reports import redact
             from pytest_templates.redaction.secrets import secrets_of
 
             redact(report, secrets_of() if cassette is None else cassette.secrets, attempt.item.config)

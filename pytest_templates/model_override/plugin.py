@@ -16,7 +16,6 @@ from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 from pytest_templates.support.environment import placeholder_keys
-from pytest_templates.support.targets import is_meant, which_template
 
 if TYPE_CHECKING:
     from antiphon.observers import LiveCall
@@ -188,6 +187,8 @@ def _try_out(overrides: Iterable[Override], *, recording: bool) -> None:
 
 def _without_effect(overrides: Sequence[Override], calls: Sequence[CallRow]) -> Iterator[str]:
     """A line for each override that replaced no model in these calls, the last of several for one template aside."""
+    from pytest_templates.support.targets import is_meant
+
     for override in overrides:
         meant = [call for call in calls if is_meant(override.template, call["template_path"], call["template_id"])]
         if not any(call["chosen_by"] == "override" for call in meant):
@@ -197,5 +198,7 @@ def _without_effect(overrides: Sequence[Override], calls: Sequence[CallRow]) -> 
 def _why(override: Override, meant: Sequence[CallRow], calls: Sequence[CallRow]) -> str:
     if meant:
         return "scripted models stay, and so do all models of tests that are marked neither llm_cassette nor llm_live"
+    from pytest_templates.support.targets import which_template
+
     hint = which_template(override.template, [(call["template_path"], call["template_id"]) for call in calls])
     return f"no test rendered a template that asks a model at {override.template!r}{hint}"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
 import pytest
 
-from pytest_templates.redaction.reports import redaction_of
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.processes import worker_input
@@ -109,6 +108,8 @@ class ConversationSections(Feature):
         said = _said_in(attempt)
         if len(said) > attempt.stash.get(_SHOWN, 0):
             attempt.stash[_SHOWN] = len(said)
+            from pytest_templates.redaction.reports import redaction_of
+
             redact = redaction_of(attempt)
             lines = _lines(said, redact, self._columns)
             more = "" if self._has_page else redact(_more(attempt.item))

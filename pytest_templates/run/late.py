@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -53,7 +52,7 @@ class LateFailures(Feature):
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._process = os.getpid()
-        self._folder = Path(tempfile.gettempdir()) / f"pytest-templates-{secrets.token_hex(8)}"
+        self._folder = Path(tempfile.gettempdir()) / f"pytest-templates-{os.urandom(8).hex()}"
         self.found: list[LateFailure] = []
 
     @property
@@ -71,7 +70,7 @@ class LateFailures(Feature):
 
     def _send(self, failure: LateFailure) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        written = self._folder / f"{secrets.token_hex(8)}.part"
+        written = self._folder / f"{os.urandom(8).hex()}.part"
         written.write_text(json.dumps(failure), encoding="utf-8")
         written.rename(written.with_suffix(".json"))
 

@@ -8,7 +8,6 @@ process. Paths are told by each worker as the main process knows them.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -135,7 +134,7 @@ class Tokens(Feature):
     def _make(self) -> None:
         if self._token is not None:
             return
-        token = self._cache / f"run-{secrets.token_hex(8)}"
+        token = self._cache / f"run-{os.urandom(8).hex()}"
         with suppress(OSError):  # the folder may not be written to: what workers write is refused when it comes
             self._cache.mkdir(parents=True, exist_ok=True)
             if not any(self._cache.iterdir()):

@@ -12,7 +12,6 @@ from pytest_templates.run import attempt, hookspecs, late, machines, markers, un
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.phases import Phases
-from pytest_templates.run.repetition import running_in_samples, wider_fixtures_last
 
 if TYPE_CHECKING:
     from antiphon import Trace
@@ -97,6 +96,8 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
             is_checked = current.repeats is None and not current.is_in_samples
             if not (is_checked and current.hook.may_be_repeated(attempt=current)):
                 return (yield)
+            from pytest_templates.run.repetition import wider_fixtures_last
+
             with wider_fixtures_last(item, nextitem) if current.part_of is None else nullcontext():
                 result = yield
                 phases.end_of_own_fixtures()
@@ -131,6 +132,8 @@ class Opening(Feature):
         if samples is None:
             current.open()
         else:
+            from pytest_templates.run.repetition import running_in_samples
+
             current.resources.enter_context(running_in_samples(current, samples))
 
 

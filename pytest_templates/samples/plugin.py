@@ -133,6 +133,8 @@ class Summary(Feature):
     @hookimpl
     def summary_lines(self) -> list[str]:
         """The tests of which samples failed, and enough passed: of the others their failure says it."""
+        if not self._rows:
+            return []
         from pytest_templates.samples.verdict import failures, is_enough, summary
 
         return [

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 def _dollars(given: str | None, config: pytest.Config) -> Decimal | None:
     del config
+    if given is None:
+        return None
     from pytest_templates.support.money import dollars
 
     try:
-        return None if given is None else dollars(given)
+        return dollars(given)
     except ValueError as error:
         raise ValueError(f"it takes {error}") from error
 

@@ -32,6 +32,30 @@ def test_a_suite_that_never_imports_the_engine_does_not_load_it(project):
     assert loaded(result) == "loaded: []"
 
 
+OF_THE_PLUGIN = """
+import sys
+from dataclasses import is_dataclass
+
+def pytest_unconfigure():
+    modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pytest_templates"}
+    print("modules:", len(modules))
+    print("dataclasses:", [one.__name__ for module in modules.values() for one in vars(module).values()
+                           if isinstance(one, type) and is_dataclass(one) and one.__module__ in modules])
+"""
+
+
+def test_a_suite_that_uses_nothing_loads_few_modules_and_makes_no_dataclass(project):
+    project.file("conftest.py", OF_THE_PLUGIN)
+    project.file("test_it.py", "def test_it():\n    pass\n")
+
+    result = project.run_alone()
+
+    result.assert_outcomes(passed=1)
+    counted = dict(line.split(": ") for line in result.outlines if line.startswith(("modules:", "dataclasses:")))
+    assert int(counted["modules"]) <= 71  # each takes about 0.1 ms of every run of pytest
+    assert counted["dataclasses"] == "[]"  # one takes as long as three modules
+
+
 def test_a_suite_without_cassettes_and_differences_loads_no_package_for_them(project):
     project.file("conftest.py", AT_THE_END)
     project.tests("def test_it(scripted_model, llm_trace):\n    research(scripted_model('one'))\n")
