@@ -375,6 +375,9 @@ class _Kind(Enum):
     NOTHING = auto()  # what is meant follows in the next lines
 
 
+_VALUE, _BLOCK, _LIST, _MAPPING, _NOTHING = _Kind  # by names of the module, since those of an enum are slow to find
+
+
 class _Line(NamedTuple):
     """A line, taken apart.
 
@@ -403,7 +406,7 @@ def _taken_apart(line: str) -> _Line:
     if rest.startswith('"'):
         text, end = _unquoted(rest)
         if end == len(rest):
-            return _Line(indent, dashes, None, _Kind.VALUE, text)
+            return _Line(indent, dashes, None, _VALUE, text)
         key, mark, rest = text, rest[end : end + 2], rest[end + 2 :]
     elif ": " in rest or rest.endswith(":"):
         start, mark, behind = rest.partition(": ")
@@ -418,23 +421,23 @@ def _taken_apart(line: str) -> _Line:
 def _meant(written: str, key: str | None) -> tuple[_Kind, Node]:
     """What stands behind a key or a dash, and its value."""
     if not written and key is not None:
-        return _Kind.NOTHING, None
+        return _NOTHING, None
     if written.startswith('"'):
         text, end = _unquoted(written)
         if end == len(written):
-            return _Kind.VALUE, text
+            return _VALUE, text
     elif written in _WORDS:
-        return _Kind.VALUE, _WORDS[written]
+        return _VALUE, _WORDS[written]
     elif _is_plain(written):
-        return _Kind.VALUE, written
+        return _VALUE, written
     elif _INTEGER.fullmatch(written):
-        return _Kind.VALUE, int(written)
+        return _VALUE, int(written)
     elif _DECIMAL.fullmatch(written):
-        return _Kind.VALUE, float(written)
+        return _VALUE, float(written)
     elif written in _BLOCK_MARKS:
-        return _Kind.BLOCK, written
+        return _BLOCK, written
     elif written in {"[]", "{}"}:
-        return (_Kind.LIST if written == "[]" else _Kind.MAPPING), None
+        return (_LIST if written == "[]" else _MAPPING), None
     raise _OtherwiseError
 
 
@@ -457,9 +460,9 @@ class _WrittenLines:
     """
 
     def __init__(self, text: str) -> None:
-        if not text.endswith("\n") or _MUST_ESCAPE.search(text):
-            raise _OtherwiseError
         self._lines = text.split("\n")
+        if self._lines[-1] or (not all(map(str.isprintable, self._lines)) and _MUST_ESCAPE.search(text)):
+            raise _OtherwiseError
         self._lines[-1] = _END
         self._at = 0
         self._next = self._taken_apart()
@@ -521,11 +524,11 @@ class _WrittenLines:
         """What stands behind a key or a dash in a column, or below it."""
         self._at += 1
         value, kind = line.value, line.kind
-        if kind is _Kind.BLOCK:
+        if kind is _BLOCK:
             value = self._block_text(value, " " * (indent + 2))
         self._next = below = self._taken_apart()
-        if kind is not _Kind.NOTHING:
-            return [] if kind is _Kind.LIST else {} if kind is _Kind.MAPPING else value
+        if kind is not _NOTHING:
+            return [] if kind is _LIST else {} if kind is _MAPPING else value
         if below is None or (below.indent, bool(below.dashes)) not in {(indent, True), (indent + 2, False)}:
             raise _OtherwiseError
         return self._sequence(indent, below) if below.dashes else self._mapping(indent + 2, below)
