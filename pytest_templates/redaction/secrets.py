@@ -251,12 +251,17 @@ def values_of(environ: Mapping[str, str] = os.environ) -> Values:
     characters or more; not where the value is an everyday word, a file that exists or the address of a host, nor where
     the name speaks of a tokenizer or a keyboard.
     """
-    named = {name: value.strip() for name, value in environ.items() if SECRET_NAME.search(name)}
+    named = {name: environ[name].strip() for name in environ if _names_secret(name)}
     return {
         value: Source(f"the value of the environment variable {name}", variable=name)
         for name, value in sorted(named.items(), reverse=True)
         if is_distinctive(value) and not NO_SECRET_NAME.search(name) and not _is_place(value)
     }
+
+
+@lru_cache(maxsize=1024)  # an environment is read again and again, and few of its names change
+def _names_secret(name: str) -> bool:
+    return bool(SECRET_NAME.search(name))
 
 
 def is_distinctive(value: str) -> bool:
