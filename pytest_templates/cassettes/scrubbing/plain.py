@@ -8,6 +8,7 @@ them stands in a text can be seen in a moment (`stays`), as long as nothing in t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from pytest_templates.cassettes.format.bodies import EVENTS, LINES, has_type, transferred
@@ -49,16 +50,24 @@ class Inspection:
 def _is_plain(request: RecordedRequest) -> bool:
     if not _is_json(request) or "%" in request.uri or digested(request) is not request.body:
         return False
-    head = replace(request, body=b"")
-    return scrub_request(head, _NOTHING) == head and not needs_reading(_text(request.body), _NOTHING)
+    head = RecordedRequest(request.method, request.uri, request.headers, b"")
+    return _is_plain_head(head) and not needs_reading(_text(request.body), _NOTHING)
 
 
 def _said_in(response: RecordedResponse) -> tuple[str, ...] | None:
     head = replace(response, body=b"", arrivals=())
     has_own = any(name == "set-cookie" or "%" in value for name, value in response.headers)  # cookies expire
-    if has_own or header(response.headers, "content-encoding") or scrub_response(head, _NOTHING) != head:
+    if has_own or header(response.headers, "content-encoding") or not _is_plain_head(head):
         return None
     return _spread(response) if _fits(response) and not needs_reading(_text(response.body), _NOTHING) else None
+
+
+@lru_cache(maxsize=256)  # many calls of a program differ in their bodies alone
+def _is_plain_head(head: RecordedRequest | RecordedResponse) -> bool:
+    """Whether what stands around a body is kept as it is."""
+    if isinstance(head, RecordedRequest):
+        return scrub_request(head, _NOTHING) == head
+    return scrub_response(head, _NOTHING) == head
 
 
 def _fits(response: RecordedResponse) -> bool:
