@@ -376,10 +376,9 @@ def decode_response_body(node: dict[str, Any] | None) -> tuple[bytes, tuple[Chun
 
 
 def _decoded(node: dict[str, Any]) -> tuple[bytes, tuple[Chunk, ...]]:
-    for name, decode in (("events", decode_stream), ("lines", decode_lines)):
-        if name in node:
-            text, arrivals = decode(node)
-            return text.encode(), arrivals
+    if "events" in node or "lines" in node:
+        text, arrivals = decode_stream(node) if "events" in node else decode_lines(node)
+        return text.encode(), arrivals
     if "pieces" in node:
         pieces = [_whole(piece) for piece in node["pieces"]]
         times = [seconds(piece["at"]) for piece in node["pieces"]]

@@ -12,47 +12,46 @@ sorted by name, and texts are written in UTF-8.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import chain
+from operator import itemgetter
 from typing import Final
 
 from pytest_templates.cassettes.recorded import Headers, Interaction
 
 _BYTES: Final = 6
-_SHORT: Final = 2**10  # bytes that may be copied
 
 
 def checksum_of(interaction: Interaction) -> str:
     """The checksum of an interaction as a reader gets it: twelve hexadecimal digits."""
-    digest = blake2b(digest_size=_BYTES)
-    for part in _parts(interaction):
-        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
-        if len(data) < _SHORT:
-            digest.update(b"%d:%b" % (len(data), data))
-        else:
-            digest.update(b"%d:" % len(data))
-            digest.update(data)
+    request, response = interaction.request, interaction.response
+    digest = blake2b(_texts(request.method, request.uri) + _headers(request.headers), digest_size=_BYTES)
+    _add(digest, request.body)
+    digest.update(_texts(str(response.status), response.reason, response.http_version, response.encoding))
+    digest.update(_headers(response.headers))
+    _add(digest, response.body)
+    digest.update(_texts(str(len(response.arrivals))))
+    for arrival in response.arrivals:
+        digest.update(_texts(str(arrival.size), repr(float(arrival.at))))
+    if response.cut is not None:
+        digest.update(_texts(repr(float(response.cut.at)), response.cut.by))
     return digest.hexdigest()
 
 
-def _parts(interaction: Interaction) -> Iterator[str | bytes]:
-    request, response = interaction.request, interaction.response
-    yield request.method
-    yield request.uri
-    yield from _headers(request.headers)
-    yield request.body
-    yield from (str(response.status), response.reason, response.http_version, response.encoding)
-    yield from _headers(response.headers)
-    yield response.body
-    yield str(len(response.arrivals))
-    for arrival in response.arrivals:
-        yield from (str(arrival.size), repr(float(arrival.at)))
-    if response.cut is not None:
-        yield from (repr(float(response.cut.at)), response.cut.by)
+def _add(digest: blake2b, body: bytes) -> None:
+    """Add a body, which may be too long to be copied."""
+    digest.update(b"%d:" % len(body))
+    digest.update(body)
 
 
-def _headers(headers: Headers) -> Iterator[str]:
+def _texts(*texts: str) -> bytes:
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return b"".join([b"%d:%b" % (len(data), data) for data in encoded])
+
+
+@lru_cache(maxsize=256)  # most requests of a cassette have the same ones
+def _headers(headers: Headers) -> bytes:
     """Sorted by name; the values of one name keep their order."""
-    yield str(len(headers))
-    for name, value in sorted(headers, key=lambda pair: pair[0]):
-        yield from (name, value)
+    by_name = sorted(headers, key=itemgetter(0))
+    return _texts(str(len(headers)), *chain.from_iterable(by_name))

@@ -231,7 +231,7 @@ def _response(node: dict[str, Any], place: Place) -> RecordedResponse:
 
 def _encoding(node: dict[str, Any], place: Place) -> str:
     encoding: str = _optional(node, "encoding", str, place, "")
-    if not is_known(encoding):
+    if encoding and not is_known(encoding):
         raise FaultError(f"has the unknown encoding {encoding!r}", (*place, "encoding"))
     return encoding
 
@@ -255,8 +255,10 @@ def _headers(node: dict[str, Any], place: Place) -> Headers:
 
 
 def _body(node: dict[str, Any], place: Place) -> tuple[bytes, tuple[Chunk, ...], Truncation | None]:
-    with _readable_body(place):
+    try:
         return decode_response_body(node.get("body"))
+    except _OF_BODIES as error:
+        raise _body_fault(error, place) from error
 
 
 @contextmanager
@@ -264,10 +266,17 @@ def _readable_body(place: Place) -> Iterator[None]:
     """Raise `FaultError` where a body cannot be read."""
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        problem = f"has a body that cannot be read ({type(error).__name__}: {error})"
-        remedy: Remedy = "accept" if isinstance(error, SizesError) else "restore"  # a text was edited
-        raise FaultError(problem, (*place, "body"), remedy) from error
+    except _OF_BODIES as error:
+        raise _body_fault(error, place) from error
+
+
+_OF_BODIES: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+
+def _body_fault(error: Exception, place: Place) -> FaultError:
+    problem = f"has a body that cannot be read ({type(error).__name__}: {error})"
+    remedy: Remedy = "accept" if isinstance(error, SizesError) else "restore"  # a text was edited
+    return FaultError(problem, (*place, "body"), remedy)
 
 
 def field(node: Any, name: str, kind: type | tuple[type, ...], place: Place) -> Any:
@@ -374,12 +383,12 @@ def from_bytes(content: bytes) -> list[Interaction]:
     return from_file(BytesIO(content))
 
 
-def from_file(file: BinaryIO, note: Callable[[Any], None] | None = None) -> list[Interaction]:
+def from_file(file: BinaryIO, note: Callable[[Any, Interaction], None] | None = None) -> list[Interaction]:
     """The interactions of a cassette that lies in a file.
 
     Args:
         file: The file.
-        note: Called, where given, with each interaction of this version as it stands there, before it is read: with
+        note: Called, where given, with each interaction of this version as it stands there and as it is read: with
             more of them than there are where the file could not be read at once.
 
     Raises:
@@ -388,9 +397,10 @@ def from_file(file: BinaryIO, note: Callable[[Any], None] | None = None) -> list
     """
 
     def noted(node: Any, place: Place) -> Entry:
+        entry = checked_entry(node, place)
         if note is not None:
-            note(node)
-        return checked_entry(node, place)
+            note(node, entry.interaction)
+        return entry
 
     return [entry.interaction for entry in _read(file, noted)]
 
@@ -506,16 +516,11 @@ def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
 
     request, response = interaction.request, interaction.response
     return Interaction(
-        template=once(interaction.template),
-        model=once(interaction.model),
-        request=replace(
-            request,
-            method=once(request.method),
-            uri=once(request.uri),
-            headers=once(tuple(map(once, request.headers))),
-        ),
-        response=replace(response, headers=once(tuple(map(once, response.headers)))),
-        sample=interaction.sample,
+        once(interaction.template),
+        once(interaction.model),
+        RecordedRequest(once(request.method), once(request.uri), once(tuple(map(once, request.headers))), request.body),
+        replace(response, headers=once(tuple(map(once, response.headers)))),
+        interaction.sample,
     )
 
 

@@ -8,6 +8,9 @@ made of, the interactions with what was found of them, and a digest of it all::
     [{"template": "desk/answer", "model": …, "request": …, "checksum": …}, true, [], "9f86d0…"]
     1b7d…
 
+An interaction is kept as it stands in the cassette, but for bodies of JSON: the text of one is as long as its values,
+and need not be written again.
+
 - Nothing is taken from a file that is damaged, or was made of another cassette, by other modules, or for other
   matchers: the cassette is read. The checksum of each interaction is looked at as ever.
 - Nothing is kept of a cassette that holds a secret.
@@ -121,9 +124,12 @@ class ParsedCassette:
     def _heading(self) -> bytes:
         return blake2b(self._key, digest_size=20).hexdigest().encode() + b"\n"
 
-    def _note(self, node: Any) -> None:
+    def _note(self, node: Any, interaction: Interaction) -> None:
+        request = _with_text(node["request"], interaction.request.body)
+        response = _with_text(node["response"], interaction.response.body)
         with suppress(ValueError, TypeError, RecursionError):  # it is none that could be kept: then nothing is
-            self._nodes.append(_IN_JSON.encode(node).encode("utf-8"))
+            kept = _IN_JSON.encode({**node, "request": request, "response": response})
+            self._nodes.append(kept.encode("utf-8"))
 
     def keep(self, found: Sequence[Parsed]) -> None:
         """Keep what `load` has found, where that was not there yet; nothing where the folder cannot be written."""
@@ -140,6 +146,15 @@ class ParsedCassette:
             self._folder.mkdir(parents=True, exist_ok=True)
             atomic_write(self._file, content.getvalue())
             _drop_unused(self._folder)
+
+
+def _with_text(node: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """A request or response with a body of JSON as its text."""
+    shown = node.get("body") or {}
+    if "json" not in shown:
+        return node
+    rest = {name: value for name, value in shown.items() if name not in {"json", "style"}}
+    return {**node, "body": {"text": body.decode("utf-8"), **rest}}
 
 
 def _digest(content: Any = b"") -> blake2b:
@@ -164,7 +179,7 @@ def _checked(file: BinaryIO, heading: bytes) -> Iterator[Parsed]:
                 raise ValueError("it was changed")
             return
         digest.update(line)
-        node, is_plain, said, fingerprint = json.loads(line)
+        node, is_plain, said, fingerprint = json.loads(line.decode("utf-8"))
         found = Inspection(is_plain is True, None if said is None else tuple(map(str, said)))
         yield Parsed(checked_entry(node, ()).interaction, found, bytes.fromhex(fingerprint))
     raise ValueError("it was cut off")

@@ -122,7 +122,7 @@ def sealed(lines: list[bytes]) -> bytes:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b'"content": "Question 1"', b'"content": "Question 9"'),
+        (b"Question 1", b"Question 9"),
         (b'"status": 429', b'"status": 200'),
         (b'"template": "desk/answer"', b'"template": ["desk"]'),
         (b'"checksum": "', b'"checksum": "0'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ def recorded(path: Path) -> Callable[..., None]:
     def write(*sent: dict[str, Any]) -> None:
         answers = (RecordedResponse(200, "", JSON_TYPE[1:], body({"answer": n})) for n in range(len(sent)))
         requests = (RecordedRequest("POST", URL, JSON_TYPE, body(one)) for one in sent)
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(to_text([Interaction(None, "m", *pair) for pair in zip(requests, answers, strict=True)]))
 
     return write
@@ -94,6 +95,34 @@ def test_a_cassette_as_it_was_written_is_read_without_yaml(
     assert called_by(read)["yaml_text.load"] == 0
     path.write_text(path.read_text().replace("model: m\n", "model: m # the small one\n", 1))
     assert called_by(read)["yaml_text.load"] == 1
+
+
+@pytest.fixture
+def opened(
+    recorded: Callable[..., None], path: Path, called_by: Callable[..., Any]
+) -> Callable[[int], tuple[Counter[str], Counter[str]]]:
+    """Counts the calls of opening and closing a cassette of so many interactions first and again."""
+
+    def calls(size: int) -> tuple[Counter[str], Counter[str]]:
+        recorded(*map(question, range(size)))
+        settings = CassetteSettings(path, parsed=path.parent.parent / f"parsed-{size}")
+
+        def opening() -> None:
+            with open_cassette(settings):
+                pass
+
+        return called_by(opening), called_by(opening)
+
+    return calls
+
+
+def test_opening_takes_little_for_each_interaction(opened: Callable[[int], tuple[Counter[str], Counter[str]]]) -> None:
+    few, many = opened(10), opened(30)
+    first, again = (more - less for less, more in zip(few, many, strict=True))
+    assert first.total() / 20 <= 280
+    assert [first[name] for name in ("scrub.scrub_request", "scrub.scrub_response")] == [0, 0]  # heads are all alike
+    assert again.total() / 20 <= 71
+    assert again["canonical_json.dumps"] == 0
 
 
 @pytest.mark.parametrize("mode", ["none", "missing"])
