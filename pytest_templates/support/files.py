@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from threading import get_ident
@@ -84,15 +85,21 @@ def _short_hash(name: str) -> str:
     return blake2b(name.encode("utf-8", "backslashreplace"), digest_size=_HASH_BYTES).hexdigest()
 
 
-def atomic_write(path: Path, content: str | bytes) -> None:
+def atomic_write(path: Path, content: str | bytes | Iterator[bytes]) -> None:
     """Write a file, wholly or not at all, a text with the same line ends on every system.
+
+    Args:
+        path: The file.
+        content: All of it, or its parts, one after the other.
 
     Raises:
         OSError: The file system refuses; an older file stays as it is.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}")  # a hidden file, which others pass over
     try:
-        unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        content = content.encode("utf-8") if isinstance(content, str) else content
+        with unfinished.open("wb") as file:
+            file.writelines([content] if isinstance(content, bytes) else content)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -21,13 +21,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -84,7 +82,7 @@ class ParsedCassette:
         self._matcher = matcher
         self._folder = folder
         self._key = b""
-        self._nodes: deque[bytes] = deque()
+        self._nodes: list[bytes] = []
 
     def load(self) -> list[Parsed] | None:
         """What it holds; ``None`` where there is none.
@@ -133,18 +131,12 @@ class ParsedCassette:
 
     def keep(self, found: Sequence[Parsed]) -> None:
         """Keep what `load` has found, where that was not there yet; nothing where the folder cannot be written."""
-        nodes, self._nodes = self._nodes, deque()
+        nodes, self._nodes = self._nodes, []
         if self._folder is None or len(nodes) != len(found) or sum(map(len, nodes)) > _LONGEST:
             return
-        content = BytesIO()
-        content.write(self._heading)
-        for one in found:
-            facts = _IN_JSON.encode([one.found.is_plain, one.found.said, one.fingerprint.hex()])
-            content.write(b"[" + nodes.popleft() + b", " + facts[1:].encode() + b"\n")  # held once at a time
-        content.write(_digest(content.getbuffer()).hexdigest().encode() + b"\n")
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(self._file, content.getvalue())
+            atomic_write(self._file, _sealed(self._heading, nodes, found))
             _drop_unused(self._folder)
 
 
@@ -155,6 +147,18 @@ def _with_text(node: dict[str, Any], body: bytes) -> dict[str, Any]:
         return node
     rest = {name: value for name, value in shown.items() if name not in {"json", "style"}}
     return {**node, "body": {"text": body.decode("utf-8"), **rest}}
+
+
+def _sealed(heading: bytes, nodes: Iterable[bytes], found: Iterable[Parsed]) -> Iterator[bytes]:
+    """The lines of a file."""
+    digest = _digest(heading)
+    yield heading
+    for node, one in zip(nodes, found, strict=True):
+        facts = _IN_JSON.encode([one.found.is_plain, one.found.said, one.fingerprint.hex()])
+        line = b"[" + node + b", " + facts[1:].encode() + b"\n"
+        digest.update(line)
+        yield line
+    yield digest.hexdigest().encode() + b"\n"
 
 
 def _digest(content: Any = b"") -> blake2b:
