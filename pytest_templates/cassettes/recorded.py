@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
@@ -154,4 +154,4 @@ class Interaction:
         template, model = (caller.template_path, caller.model) if caller else (None, None)
         if (template, model) == (self.template, self.model):
             return self
-        return replace(self, template=template, model=model)
+        return Interaction(template, model, self.request, self.response, self.sample)

@@ -74,12 +74,11 @@ class _Patches:
         for seam in filter(Seam.is_loaded, SEAMS):
             seam.value()  # vcrpy would leave out what is not there
         with ExitStack() as stack:
-            stack.enter_context(vcr.without_reset())
             stack.enter_context(vcr.quiet_logs())
-            patches, cleaners = vcr.vcr_patches()
+            caught, cleaners = vcr.vcr_patches()
             for cleaner in cleaners:
                 stack.enter_context(cleaner)
-            patches += [*vcr.botocore_patches(), *connections.connection_patches()]
+            patches = [*vcr.reset_patches(), *caught, *vcr.botocore_patches(), *connections.connection_patches()]
             patches += [*aiohttp.aiohttp_patches(), *httpx.transport_patches(), *thread_patches()]
             patches += [gate(seam) for seam in GATES if seam.is_loaded()]
             self._put(patches, stack)

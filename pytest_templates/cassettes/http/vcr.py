@@ -49,17 +49,14 @@ def quiet_logs() -> Iterator[None]:
             logger.removeFilter(_is_warning)
 
 
-@contextmanager
-def without_reset() -> Iterator[None]:
-    """Let vcrpy's patches stand for the length of a block, also while connections are made.
+def reset_patches() -> list[Patch]:
+    """What lets vcrpy's patches stand also while connections are made.
 
     Where httplib2 is installed, vcrpy keeps its own way: one thread at a time.
     """
-    with ExitStack() as patches:
-        if _NEEDS_RESET not in sys.modules:
-            patches.enter_context(mock.patch.object(VCRHTTPSConnection, "_baseclass", _steady_class()))
-            patches.enter_context(mock.patch.object(vcr_patch, "force_reset", _no_reset))
-        yield
+    if _NEEDS_RESET in sys.modules:
+        return []
+    return [Patch(VCRHTTPSConnection, "_baseclass", _steady_class()), Patch(vcr_patch, "force_reset", _no_reset)]
 
 
 def _no_reset() -> AbstractContextManager[None]:
