@@ -306,6 +306,7 @@ _LONGEST_HEAD: Final = len(b"version: 1\n")
 _LIST: Final = b"interactions:\n"
 CONFLICT: Final = r"^(<{7}|\|{7}|={7}|>{7})(?![<|=>])"  # what is written there is indented
 _CONFLICT: Final = re.compile(CONFLICT.encode(), re.MULTILINE)
+_MARKS: Final = (b"<<<<<<<", b"|||||||", b"=======", b">>>>>>>")
 
 
 class FormatError(ValueError):
@@ -466,7 +467,7 @@ def _as_written(file: BinaryIO, take: _Taking) -> list[Entry] | None:
     batches = _batches(file)
     try:
         for batch in batches:
-            if _CONFLICT.search(batch):
+            if any(mark in batch for mark in _MARKS) and _CONFLICT.search(batch):
                 return None
             if batch.startswith(_END):
                 rest = yaml_text.load_written(batch.decode("utf-8"))

@@ -123,7 +123,6 @@ def test_opening_takes_little_for_each_interaction(opened: Callable[[int], tuple
     assert [first[name] for name in ("scrub.scrub_request", "scrub.scrub_response")] == [0, 0]  # heads are all alike
     assert again.total() / 20 <= 71
     assert again["canonical_json.dumps"] == 0
-    assert few[1].total() - 10 * again.total() / 20 <= 560  # however many there are
     assert few[1]["secrets._names_secret"] == 0
 
 
