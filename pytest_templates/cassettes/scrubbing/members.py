@@ -37,8 +37,8 @@ from pytest_templates.redaction.secrets import PLACEHOLDER, Span, merged
 # pin; and what these are written as
 _ENDINGS: Final = (
     *("key", "ken", "kie", "wd", "word", "cret", "zation", "dential", "phrase", "string", "ssertion"),
-    *("pass", "code", "ssion", "tication", "earer", "auth", "jwt", "pat", "rifier", "binary"),
-    *("essionid", "sessid", "otp", "pin", "value", "pem", "hash", "base64", "b64"),
+    *("pass", "code", "ssion", "cation", "bearer", "uth", "jwt", "pat", "fier", "binary"),
+    *("ssionid", "sessid", "otp", "pin", "value", "pem", "sh", "base64", "b64"),
 )
 _STYLES: Final = sorted({style for end in _ENDINGS for style in (end, end.capitalize(), end.upper())})
 _ENDS: Final = "|".join(  # those that begin alike together: few are left to be tried where a letter is met
