@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_templates.run.markers import marks_of
 from pytest_templates.support.failures import in_groups
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 def named_by_xfail(item: pytest.Item) -> Iterator[type[BaseException]]:
     """The errors that the xfail marks of a test name."""
-    for mark in item.iter_markers("xfail"):
-        raises = mark.kwargs.get("raises")
-        given = getattr(raises, "expected_exceptions", raises)  # of a pytest.RaisesExc
-        yield from (one for one in (given if isinstance(given, tuple) else (given,)) if isinstance(one, type))
+    for mark in marks_of(item):
+        if mark.name == "xfail":
+            raises = mark.kwargs.get("raises")
+            given = getattr(raises, "expected_exceptions", raises)  # of a pytest.RaisesExc
+            yield from (one for one in (given if isinstance(given, tuple) else (given,)) if isinstance(one, type))
 
 
 def is_to_be_left_over(item: pytest.Item) -> bool:
