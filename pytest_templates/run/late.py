@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from pytest_templates.run.features import Feature
-from pytest_templates.run.processes import fail_run, is_worker
+from pytest_templates.run.processes import fail_run, is_worker, processes_forked
 from pytest_templates.support.failures import failure_text
 
 _LATE: Final = pytest.StashKey["LateFailures"]()
@@ -52,6 +52,7 @@ class LateFailures(Feature):
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._process = os.getpid()
+        self._forked = processes_forked()
         self._folder = Path(tempfile.gettempdir()) / f"pytest-templates-{os.urandom(8).hex()}"
         self.found: list[LateFailure] = []
 
@@ -77,9 +78,10 @@ class LateFailures(Feature):
     def of_forked(self, nodeid: str) -> list[str]:
         """Take out the failures that a test's forked processes have written so far, and return their texts.
 
-        The test itself is still under way, and can report them.
+        The test itself is still under way, and can report them. Most runs fork nothing, and look for no files.
         """
-        self._receive()
+        if processes_forked() != self._forked:
+            self._receive()
         of_test = [failure for failure in self.found if failure.nodeid == nodeid]
         self.found = [failure for failure in self.found if failure.nodeid != nodeid]
         return [failure.text for failure in of_test]

@@ -1,8 +1,9 @@
-"""The processes of a run: the main process, which the user started, and the workers of pytest-xdist."""
+"""The processes of a run: the main process, which the user started, the workers of pytest-xdist, and forked ones."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, ClassVar
 
 import pytest
 
@@ -32,3 +33,22 @@ def fail_run(session: pytest.Session) -> None:
     """Make a run fail that has succeeded so far."""
     if session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+class _Forks:
+    """Counts the processes that this one forks, and those that it was forked from did."""
+
+    number: ClassVar[int] = 0
+
+    @classmethod
+    def count(cls) -> None:
+        cls.number += 1
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_parent=_Forks.count)
+
+
+def processes_forked() -> int:
+    """How many processes this one has forked so far, by ``os.fork`` and what builds on it."""
+    return _Forks.number
