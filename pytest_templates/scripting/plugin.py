@@ -138,8 +138,7 @@ def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
     from pytest_templates.scripting.factories import ScriptedModels
     from pytest_templates.support.virtual_time import virtual_after_doubles
 
-    scripts, failed = Scripts(), request.session.testsfailed
-    scripts.like = LIKE.of(request.config)
+    scripts, failed = Scripts(LIKE.of(request.config)), request.session.testsfailed
     with virtual_after_doubles():
         yield ScriptedModels(scripts, None)
     left = scripts.left()
@@ -191,10 +190,11 @@ class Scripting(Feature):
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
         """Load the script file of a marked test."""
-        scripts, scripted = _scripts_of(attempt), MARKER.read(attempt.item)
-        scripts.like = (None if scripted is None else scripted.like) or LIKE.of(attempt.item.config)
+        scripted = MARKER.read(attempt.item)
         if scripted is None:
             return
+        scripts = _scripts_of(attempt)
+        scripts.like = scripted.like or scripts.like
         require_packages("the marker llm_script", "yaml")
         _check_name(scripted.path)
         from pytest_templates.scripting.files import load_script
@@ -229,7 +229,8 @@ class Scripting(Feature):
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:
         """Add a failure for every script of which steps are left."""
-        left = _scripts_of(attempt).left()
+        scripts = attempt.stash.get(_SCRIPTS, None)
+        left = None if scripts is None else scripts.left()
         if left:
             from pytest_templates.errors import UnusedSteps
 
@@ -249,4 +250,7 @@ def _check_name(path: str) -> None:
 
 
 def _scripts_of(attempt: Attempt) -> Scripts:
-    return attempt.stash.setdefault(_SCRIPTS, Scripts())
+    """What is scripted for a test; a test that scripts nothing has none."""
+    if _SCRIPTS not in attempt.stash:
+        attempt.stash[_SCRIPTS] = Scripts(LIKE.of(attempt.item.config))
+    return attempt.stash[_SCRIPTS]

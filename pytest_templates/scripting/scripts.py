@@ -26,15 +26,18 @@ class Consumable(Protocol):
 class Scripts:
     """What is scripted for a test, or for several.
 
+    Args:
+        like: Whose rules hold for models that do not say it themselves.
+
     Attributes:
         file: The script file that models without steps of their own play; ``None`` where there is none.
         like: Whose rules hold for models that do not say it themselves.
         consumables: What must not be left unused: the scripts of models and users, faults.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, like: Like | None = None) -> None:
         self.file: Script | None = None
-        self.like: Like | None = None
+        self.like: Like | None = like
         self.consumables: list[Consumable] = []
 
     def may_be_left(self, consumable: Consumable) -> None:
