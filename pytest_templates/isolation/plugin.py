@@ -228,7 +228,8 @@ class Summary(Feature):
     def __init__(self) -> None:
         self._rows: list[IsolationRow] = []
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @hookimpl
+    def report_arrives(self, report: pytest.TestReport) -> None:
         """Collect what a report carries."""
         self._rows += ISOLATION.all_of(report)
 

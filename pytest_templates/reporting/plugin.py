@@ -116,7 +116,7 @@ def pytest_configure(config: pytest.Config) -> None:
     baseline = _hold_to_baseline(config, results)
     _summarise(config, results, baseline)
     config.pluginmanager.register(results, "templates-results")
-    config.pluginmanager.register(TerminalSummary(config, wants_table=SUMMARY.of(config)), "templates-terminal")
+    join(config, TerminalSummary(config, wants_table=SUMMARY.of(config)), "terminal")
     config.pluginmanager.register(LateSection(late_failures_in(config)), "templates-late-section")
     config.pluginmanager.register(ReportSections(config, results), "templates-sections")
 

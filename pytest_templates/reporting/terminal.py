@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_templates.run.calls import CALLS, CallRow
-from pytest_templates.run.features import Feature, manager_of
+from pytest_templates.run.features import Feature, hookimpl, manager_of
 from pytest_templates.run.terminal import width_of
 from pytest_templates.support.text import counted, listed, visible_lines
 
@@ -33,7 +33,8 @@ class TerminalSummary(Feature):
         self._wants_table = wants_table
         self._calls: list[CallRow] = []
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @hookimpl
+    def report_arrives(self, report: pytest.TestReport) -> None:
         """Take the calls of a test."""
         self._calls += chain.from_iterable(CALLS.all_of(report))
 

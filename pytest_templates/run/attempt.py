@@ -159,9 +159,10 @@ class Attempt:
 
     def note_outcome(self, report: pytest.TestReport) -> None:
         """Take the outcome of a phase from its report: those of unittest do not raise it through pytest's hooks."""
-        self.failed = self.failed or report.failed
-        self.skipped = self.skipped or report.skipped
-        if report.skipped and hasattr(report, "wasxfail") and not self.failures.unsettled():
+        outcome = report.outcome
+        self.failed = self.failed or outcome == "failed"
+        self.skipped = self.skipped or outcome == "skipped"
+        if outcome == "skipped" and hasattr(report, "wasxfail") and not self.failures.unsettled():
             self.failed, self._failed_as_expected = False, True
 
     def report(self, report: pytest.TestReport) -> None:

@@ -154,6 +154,13 @@ class Summary:
     """The hooks of the reports at the end of a run, called in the main process."""
 
     @hookspec
+    def report_arrives(self, report: pytest.TestReport) -> None:
+        """A phase of a test was reported, perhaps by a worker, and its report carries data; see `ReportData`.
+
+        A feature that wants every report, with data or without, has ``pytest_runtest_logreport``.
+        """
+
+    @hookspec
     def summary_counts(self) -> list[str]:  # type: ignore[empty-body]  # a specification
         """Parts of the summary line, such as ``"2 replayed"``."""
 

@@ -12,6 +12,8 @@ from pytest_templates.run import attempt, hookspecs, late, machines, markers, un
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.phases import Phases
+from pytest_templates.run.processes import is_worker
+from pytest_templates.run.report_data import brought_by
 
 if TYPE_CHECKING:
     from antiphon import Trace
@@ -40,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     late.collect(config)
     machines.watch(config)
     config.pluginmanager.register(Opening(), "templates-opening")
+    if not is_worker(config):
+        config.pluginmanager.register(Receiving(config), "templates-receiving")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -137,5 +141,24 @@ class Opening(Feature):
             current.resources.enter_context(running_in_samples(current, samples))
 
 
+class Receiving(Feature):
+    """Tells features of the reports that carry their data, in the main process.
+
+    Args:
+        config: The run.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._hook = manager_of(config).hook
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Pass on a report that carries something; most do not."""
+        if brought_by(report):
+            self._hook.report_arrives(report=report)
+
+
 def _phases_of(current: Attempt) -> Phases:
-    return current.stash.setdefault(_PHASES, Phases(current))
+    stash = current.stash
+    if _PHASES not in stash:
+        stash[_PHASES] = Phases(current)
+    return stash[_PHASES]

@@ -36,12 +36,13 @@ class ReportData(Generic[T]):
 
     def of(self, report: pytest.TestReport) -> T | None:
         """What the attempt as a whole has brought; ``None`` where it has brought nothing."""
-        brought = brought_by(report)
+        brought: list[dict[str, Any]] | None = getattr(report, ATTRIBUTE, None)
         return self.within(brought[0]) if brought else None
 
     def all_of(self, report: pytest.TestReport) -> list[T]:
         """What the attempt and its samples have brought."""
-        return self.all_within(brought_by(report))
+        brought: list[dict[str, Any]] | None = getattr(report, ATTRIBUTE, None)
+        return self.all_within(brought) if brought else []
 
     def within(self, brought: dict[str, Any]) -> T | None:
         """This feature's part of all that one attempt has brought; ``None`` where there is none."""

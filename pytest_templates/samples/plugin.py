@@ -115,7 +115,8 @@ class Summary(Feature):
     def __init__(self) -> None:
         self._rows: dict[str, SamplesRow] = {}
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @hookimpl
+    def report_arrives(self, report: pytest.TestReport) -> None:
         """Take what a report brings; the last of several attempts counts."""
         row = SAMPLES.of(report)
         if row is not None:

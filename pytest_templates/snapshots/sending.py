@@ -99,7 +99,8 @@ class SnapshotReceiver(Feature):
         self._stay: list[str] = []
         self._is_incomplete = False
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @hookimpl
+    def report_arrives(self, report: pytest.TestReport) -> None:
         """Write the conversations of a test; the run fails where that cannot be done, as the test is over."""
         for path, text in (one for sent in _SENT.all_of(report) for one in sent):
             file = Path(path)
