@@ -15,6 +15,7 @@ from pytest_templates.run.calls import CALLS, CallRow
 from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
+from pytest_templates.run.under_way import attempt_of_fixture
 from pytest_templates.support.environment import placeholder_keys
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ OPTIONS = Options(MODELS)
 
 
 @pytest.fixture
-def llm_override(_llm_attempt: Attempt) -> Iterator[Overrides]:
+def llm_override() -> Iterator[Overrides]:
     """Puts models in place in the whole program: ``llm_override("sort", scripted_model("billing"))``.
 
     They stay for the rest of the test. The target is the id of a template, a glob of its path, or the name of a model;
@@ -67,7 +68,7 @@ def llm_override(_llm_attempt: Attempt) -> Iterator[Overrides]:
     from pytest_templates.model_override.overriding import Overrides, in_place
 
     overrides = Overrides()
-    _llm_attempt.stash[_OVERRIDES] = overrides
+    attempt_of_fixture().stash[_OVERRIDES] = overrides
     with in_place(overrides):
         yield overrides
 

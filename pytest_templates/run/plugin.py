@@ -14,6 +14,7 @@ from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.phases import Phases
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.report_data import brought_by
+from pytest_templates.run.under_way import attempt_of_fixture
 
 if TYPE_CHECKING:
     from antiphon import Trace
@@ -22,14 +23,14 @@ _PHASES = pytest.StashKey[Phases]()
 
 
 @pytest.fixture
-def _llm_attempt(request: pytest.FixtureRequest) -> Attempt:
-    return attempt_of(request.node)
+def _llm_attempt() -> Attempt:
+    return attempt_of_fixture()
 
 
 @pytest.fixture
-def llm_trace(_llm_attempt: Attempt) -> Trace:
+def llm_trace() -> Trace:
     """The trace of every model call made during the test so far, by any runner, thread or task."""
-    return _llm_attempt.trace
+    return attempt_of_fixture().trace
 
 
 @pytest.hookimpl(tryfirst=True)

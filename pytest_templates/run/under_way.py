@@ -91,3 +91,15 @@ def under_way_in(config: pytest.Config) -> UnderWay:
 def current_attempt() -> Attempt | None:
     """The attempt under way in this process, of the innermost pytest."""
     return UnderWay.innermost()
+
+
+def attempt_of_fixture() -> Attempt:
+    """The attempt for which a fixture of a test is being set up: the one under way.
+
+    Fixtures ask for it here: to set up pytest's ``request``, or a fixture between, takes longer than all that they do.
+    """
+    __tracebackhide__ = True
+    attempt = current_attempt()
+    if attempt is None:
+        pytest.fail("fixtures of prompt templates belong to tests that pytest sets up by its hooks", pytrace=False)
+    return attempt

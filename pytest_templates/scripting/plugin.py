@@ -15,6 +15,7 @@ from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
+from pytest_templates.run.under_way import attempt_of_fixture
 from pytest_templates.scripting.likeness import Like, check_like
 from pytest_templates.scripting.scripts import Scripts
 from pytest_templates.support.environment import require_packages
@@ -82,7 +83,7 @@ _DESELECTED: Final = pytest.StashKey[bool]()
 
 
 @pytest.fixture
-def scripted_model(_llm_attempt: Attempt) -> ScriptedModels:
+def scripted_model() -> ScriptedModels:
     """Makes models that play a script: ``scripted_model("first", "second", name="small")``.
 
     Each call of such a model takes the next step; one call too many fails the test, also where the program swallows the
@@ -96,8 +97,9 @@ def scripted_model(_llm_attempt: Attempt) -> ScriptedModels:
     from pytest_templates.scripting.factories import ScriptedModels
     from pytest_templates.support.virtual_time import virtual_after_doubles
 
-    _llm_attempt.resources.enter_context(virtual_after_doubles())
-    return ScriptedModels(_scripts_of(_llm_attempt), _llm_attempt)
+    attempt = attempt_of_fixture()
+    attempt.resources.enter_context(virtual_after_doubles())
+    return ScriptedModels(_scripts_of(attempt), attempt)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,7 @@ def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
 
 
 @pytest.fixture
-def scripted_user(_llm_attempt: Attempt) -> ScriptedUsers:
+def scripted_user() -> ScriptedUsers:
     """Makes users who give prepared answers: ``scripted_user("My parcel is late.", "Thanks.")``.
 
     A question too many fails the test, also where the program swallows the error, and so do answers that are left at
@@ -155,11 +157,12 @@ def scripted_user(_llm_attempt: Attempt) -> ScriptedUsers:
     """
     from pytest_templates.scripting.factories import ScriptedUsers
 
-    return ScriptedUsers(_scripts_of(_llm_attempt), _llm_attempt)
+    attempt = attempt_of_fixture()
+    return ScriptedUsers(_scripts_of(attempt), attempt)
 
 
 @pytest.fixture
-def llm_faults(_llm_attempt: Attempt) -> Iterator[Faults]:
+def llm_faults() -> Iterator[Faults]:
     """Puts faults on chosen templates: ``llm_faults.at("support/triage", faults.rate_limited(), times=2)``.
 
     The model that the template asks may be a scripted one, or a real one on a cassette. Waiting takes no time in such a
@@ -168,7 +171,7 @@ def llm_faults(_llm_attempt: Attempt) -> Iterator[Faults]:
     from pytest_templates.scripting.fault_injection import faults_in_place
 
     with faults_in_place() as faults:
-        _scripts_of(_llm_attempt).consumables.append(faults)
+        _scripts_of(attempt_of_fixture()).consumables.append(faults)
         yield faults
 
 
