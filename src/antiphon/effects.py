@@ -336,7 +336,10 @@ class ToolToRun:
             self.job.result = await finished(self._called() if self.is_async else await in_thread(self._called))
 
     def _called(self) -> Any:
-        result = self.tool.function(**self.job.arguments)
+        try:
+            result = self.tool.function(**self.job.arguments)
+        except StopIteration as stop:  # told alike wherever it runs: from threads and coroutines none comes out
+            raise RuntimeError(f"{self.tool.name} raised StopIteration") from stop
         return list(result) if isgenerator(result) else result  # here, where its errors are those of the tool
 
     async def arun_with_others(self) -> None:

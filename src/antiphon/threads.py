@@ -47,6 +47,9 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
     """Call a blocking function in a thread, so that the event loop goes on; context variables go with it.
 
     Works under asyncio and, where the program has loaded it, under trio.
+
+    Raises:
+        RuntimeError: The function raised ``StopIteration``, of which asyncio would never hear; as in a coroutine.
     """
     count = THREADS.get()
     if count is None:
@@ -60,11 +63,18 @@ async def in_thread(function: Callable[..., T], *arguments: object) -> T:
 
 async def _in_thread(function: Callable[..., T], *arguments: object) -> T:
     if in_trio():
-        result: T = await sys.modules["trio"].to_thread.run_sync(function, *arguments, abandon_on_cancel=True)
+        result: T = await sys.modules["trio"].to_thread.run_sync(_called, function, *arguments, abandon_on_cancel=True)
         return result
     import asyncio
 
-    return await asyncio.to_thread(function, *arguments)
+    return await asyncio.to_thread(_called, function, *arguments)
+
+
+def _called(function: Callable[..., T], *arguments: object) -> T:
+    try:
+        return function(*arguments)
+    except StopIteration as stop:
+        raise RuntimeError(f"{getattr(function, '__qualname__', function)} raised StopIteration") from stop
 
 
 async def pause() -> None:

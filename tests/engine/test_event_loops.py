@@ -138,3 +138,23 @@ async def test_many_tasks_run_one_tree_under_both_event_loops():
             tasks.start_soon(converse, who)
 
     assert {who: session.last.content for who, session in sessions.items()} == {n: f"heard {n}" for n in range(20)}
+
+
+class Exhausted(UserInterface):
+    def ask(self, session: Session, description: str | None, default: str | None) -> str:
+        return next(iter(()))
+
+
+class Speechless(Model):
+    def _send(self, session: Session) -> str:
+        return next(iter(()))
+
+
+@pytest.mark.parametrize(
+    ("runner", "culprit"),
+    [(Runner(Blocking(), Exhausted()), "Exhausted.ask"), (Runner(Speechless(), Asked()), "Speechless._send")],
+    ids=["user", "model"],
+)
+async def test_a_function_in_a_thread_that_raises_stop_iteration_ends_the_run(runner: Runner, culprit: str) -> None:
+    with anyio.fail_after(5), pytest.raises(RuntimeError, match=f"{culprit} raised StopIteration"):
+        await runner.arun(template=LinearTemplate([UserTemplate(), AssistantTemplate()]))

@@ -297,6 +297,16 @@ def test_coroutines_of_sync_functions_are_awaited(play, answering):
     assert told(play(Runner(answering(asking("work"), "ok")), template=tree(work))) == [("1", "done")]
 
 
+def test_a_tool_that_finds_nothing_more_is_an_error_in_a_thread_as_without_one(play, answering):
+    def first() -> str:
+        """The first of nothing."""
+        return next(iter(()))
+
+    session = play(Runner(answering(asking("first"), "ok")), template=tree(first))
+
+    assert told(session) == [("1", "Error: RuntimeError: first raised StopIteration")]
+
+
 def test_what_an_async_generator_yields_is_a_list(play, answering):
     async def count() -> AsyncIterator[int]:
         """Counts."""
