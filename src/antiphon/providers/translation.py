@@ -146,8 +146,9 @@ def check_ended(response: wire.ModelResponse, model: models.Model) -> None:
         return  # a model of somebody's own has no address
     is_unsure = "refusal" in details or speaks(model, "OpenAIChatModel")  # which takes no reason for "stop"
     if response.finish_reason is None or is_unsure:
+        ended, words = "the stream ended before the answer did", _refusal(response)
         raise theirs.ModelConnectionError(
-            response.model_name or "", "the stream ended before the answer did", phase="read"
+            response.model_name or "", ended if words is None else f"{ended}, which refused: {words}", phase="read"
         )
 
 
