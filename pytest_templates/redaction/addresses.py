@@ -16,10 +16,10 @@ from typing import Final
 
 from pytest_templates.redaction.policy import has_letter_and_digit, is_secret_pair
 
-# The marks between parameters, written as they are, in JSON, in HTML, or as a part of another address.
+# The marks before parameters, also those of a fragment, as they are, in JSON, in HTML, or as a part of another address.
 # One set of characters comes first: it makes the search for it fast. No group with choices in it is repeated
 # possessively: before 3.11.5, Python gave too little of it back, and missed what follows.
-_AND: Final = r"[?&\\%](?:(?<=[?&])(?:amp;|#38;|#x26;)*|(?<=\\)(?<!\\\\)\\*+u0026|(?<=%)(?:25)*+(?:26|3[fF]))"
+_AND: Final = r"[?&#\\%](?:(?<=[?&#])(?:amp;|#38;|#x26;)*|(?<=\\)(?<!\\\\)\\*+u0026|(?<=%)(?:25)*+(?:26|3[fF]))"
 _EQUALS: Final = r"(?:=|\\+u003[dD]|%(?:25)*+3[dD])"
 _CHARACTER: Final = r"(?:[A-Za-z0-9_~+/=-]|%(?!(?:25)*+(?:26|3[fF]))|\\+/|\\+u00(?:2[bfBF]|3[dD]))"
 _PARAMETER: Final = re.compile(
@@ -41,7 +41,7 @@ _PASSING: Final = frozenset(  # what changes with a signature, in small letters
 _GENERIC: Final = frozenset(
     [
         *("key", "token", "auth", "secret", "sig", "signature"),
-        *("pass", "pwd", "passcode", "jwt", "bearer", "hmac", "credential"),
+        *("pass", "pwd", "passcode", "jwt", "bearer", "hmac", "credential", "appid", "wskey"),
     ]
 )
 _MIN_LENGTH: Final = 10  # characters of a value that looks random

@@ -47,16 +47,23 @@ _PAIRS: Final = frozenset(
         *(("secret", "string"), ("secret", "binary"), ("code", "verifier"), ("device", "code")),
     ]
 )
-_SINGLE: Final = frozenset(["passwd", "passcode", *(first + last for first, last in _PAIRS)])
+_SINGLE: Final = frozenset(
+    ["passwd", "passcode", "pgpassword", "csrfmiddlewaretoken", *(first + last for first, last in _PAIRS)]
+)
 _VAGUE: Final = frozenset(["secret", "pwd", "pass", "authorization", "credential", "cookie"])
 _SESSIONS: Final = frozenset(["sessionid", "sessid", "phpsessid", "jsessionid"])  # those of conversations: session_id
-_GENERIC: Final = _SESSIONS | {"token", "jwt", "code", "session", "bearer", "auth", "oauth", "authentication", "pat"}
+_GENERIC: Final = (
+    _SESSIONS
+    | {"token", "jwt", "code", "session", "bearer", "auth", "oauth", "authentication", "pat"}
+    | {"appkey", "hapikey", "registrationkey"}
+)
 _ONE_TIME: Final = frozenset(["otp", "totp", "pin"])
 _KINDS_OF_CODE: Final = frozenset(["otp", "totp", "mfa", "fa", "sms", "verification", "security", "pin"])  # 2fa_code
 _GENERIC_KEYS: Final = frozenset(  # bare keys and those of databases and stores of objects are ids
     [
         *("primary", "secondary", "license", "write", "read", "query", "server", "session", "host", "system", "root"),
-        *("sas", "team", "consumer", "recovery", "integration"),
+        *("sas", "team", "consumer", "recovery", "integration", "app", "developer", "registration"),
+        *("openai", "azure", "mistral", "cohere", "gemini"),  # whose keys have no shape, or several
     ]
 )
 _IN_HEADERS: Final = _SINGLE | (_VAGUE - {"pass"}) | _SESSIONS | {"key", "token", "auth", "jwt", "assertion"}

@@ -14,6 +14,7 @@ import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Final
@@ -107,6 +108,8 @@ def _in_head(request: RecordedRequest) -> Iterator[tuple[str, str, Source]]:
     for name, text in request.headers:
         if is_credential_header(name):
             yield from _in_credential(name, text)
+        elif '"' in text:  # JSON, as gateways take their configuration
+            yield from (("", value, source) for value, source in _members(text) if _is_mixed(value))
     yield from _in_address(request.uri)
 
 
@@ -121,11 +124,21 @@ def _in_credential(name: str, text: str) -> tuple[tuple[str, str, Source], ...]:
 def _in_address(address: str) -> tuple[tuple[str, str, Source], ...]:
     uri = urlsplit(address)
     user = Source("the user or password of an address")
-    secret = ((name, value) for name, value in parse_qsl(uri.query) if is_secret_pair(name, value) and _is_mixed(value))
     return (
         *(("", unquote(part), user) for part in _secret_parts(uri.netloc.rpartition("@")[0])),
-        *((name, value, Source(f"the value of the parameter {name}")) for name, value in secret),
+        *((name, value, Source(f"the value of the parameter {name}")) for name, value in _secret_parameters(address)),
     )
+
+
+def _secret_parameters(address: str) -> Iterator[tuple[str, str]]:
+    """The parameters of an address that are secret, of its path's parts and of addresses that are parameters too."""
+    uri = urlsplit(address)
+    of_path = (pair for part in uri.path.split("/") for pair in part.split(";")[1:])
+    for name, value in (*parse_qsl(uri.query), *parse_qsl("&".join(of_path))):
+        if is_secret_pair(name, value) and _is_mixed(value):
+            yield name, value
+        elif "?" in value:
+            yield from _secret_parameters(value)
 
 
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]*)\s+(?=\S)")
@@ -202,6 +215,8 @@ _MOST_MEMBERS: Final = 100  # of one body
 
 def _in_body(request: RecordedRequest) -> Iterator[tuple[str, Source]]:
     """What stands under secret names in the body: the client secret of a form, the password of a login."""
+    if header(request.headers, "content-encoding"):
+        request = replace(request, body=decoded(request.body, header(request.headers, "content-encoding")))
     text = request.body.decode("utf-8", "replace")
     if header(request.headers, "content-type").lower().startswith("application/x-www-form-urlencoded"):
         yield from _in_fields(parse_qsl(text))

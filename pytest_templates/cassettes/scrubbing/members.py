@@ -61,7 +61,10 @@ _TEXT: Final = re.compile(  # an answer that was cut short may end in it
 )
 _MOST_PASSES: Final = 5
 _INTEGER: Final = re.compile(r"-?[1-9][0-9]*+(?![0-9.eE\w])")
-_BARE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]{2,20} )?(?P<value>[^\s\"'`,;&<>(){}\[\]|\\]+)(?P<after>[(\[{]?)")
+_BARE: Final = re.compile(  # the scheme of a header may stand before it, which is a word
+    r"(?:(?:[A-Za-z][A-Za-z-]{2,20}|[A-Z0-9]{2,5}-HMAC-SHA256) )?"
+    r"(?P<value>[^\s\"'`,;&<>(){}\[\]|\\]+)(?P<after>[(\[{]?)"
+)
 _TOKEN: Final = re.compile(
     r"(?P<text>\"[^\"\\]*+(?:\\.[^\"\\]*+)*+(?:\"|\\?\Z)|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+(?:'|\\?\Z))(?P<is_name>\s{0,40}:)?|[\[\]{}]",
     re.DOTALL,

@@ -60,8 +60,10 @@ def scrub_form(query: str, secrets: Secrets) -> str:
 
 
 def _part(part: str, secrets: Secrets) -> str:
-    hidden = "%" in part and secrets.find(unquote(part))
-    return PLACEHOLDER if hidden else part
+    if "%" in part and secrets.find(unquote(part)):
+        return PLACEHOLDER
+    name, *parameters = part.split(";")
+    return ";".join([name, *(_parameter(pair, secrets) for pair in parameters)])
 
 
 def _parameter(pair: str, secrets: Secrets) -> str:

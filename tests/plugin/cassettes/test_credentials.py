@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from typing import Any
 from urllib.parse import quote
@@ -59,6 +60,7 @@ HEADERS = {
     "cookie": ("cookie", "session={}"),
     "one of several cookies": ("cookie", "theme=dark; lang=en; sid={}; seen=2025-01-31T10:00:00Z"),
     "cookie with escapes": ("cookie", "connect.sid=s%3A{}"),
+    "configuration in JSON": ("x-config", '{{"provider": "some", "api_key": "{}"}}'),
 }
 PARAMETERS = (
     *("key", "api_key", "api-key", "apikey", "apiKey", "access_token", "accessToken", "refresh_token", "id_token"),
@@ -79,7 +81,18 @@ BODIES = {
         "--b\r\nContent-Disposition: form-data; name=password\r\n\r\n{}\r\n--b--\r\n",
     ),
 }
-FORMS = [*(f"header: {name}" for name in HEADERS), *(f"parameter: {name}" for name in PARAMETERS), *BODIES]
+ADDRESSES = {
+    "parameter of a part": "https://host/a;v=2;access_token={};page=2/",
+    "session of a servlet": "https://host/a;jsessionid={}/",
+}
+FORMS = [
+    *(f"header: {name}" for name in HEADERS),
+    *(f"parameter: {name}" for name in PARAMETERS),
+    *BODIES,
+    *(f"compressed: {name}" for name in BODIES),
+    *(f"address: {name}" for name in ADDRESSES),
+    *("address in a parameter", "address in the parameter of one"),
+]
 
 
 def request_of(form: str, key: str) -> RecordedRequest:
@@ -90,6 +103,16 @@ def request_of(form: str, key: str) -> RecordedRequest:
         headers.append((header, text.format(key, basic=base64.b64encode(f"ada:{key}".encode()).decode())))
     elif kind == "parameter":
         uri += f"?page=2&{name}={key}"
+    elif kind == "address":
+        uri = ADDRESSES[name].format(key) + quote(form, safe="")
+    elif kind.startswith("address in"):
+        inner = f"https://other/?a=1&api_key={key}"
+        inner = inner if kind == "address in a parameter" else f"https://third/?to={quote(inner, safe='')}"
+        uri += f"?url={quote(inner, safe='')}&page=2"
+    elif kind == "compressed":
+        content_type, content = BODIES[name]
+        headers, body = [("content-type", content_type)], gzip.compress(content.format(key).encode())
+        headers.append(("content-encoding", "gzip"))
     else:
         headers, body = [("content-type", BODIES[form][0])], BODIES[form][1].format(key).encode()
     return RecordedRequest("POST", uri, tuple(headers), body)

@@ -167,6 +167,7 @@ MEMBERS = [  # VALUE is replaced, and the rest stays
     'os.environ["OPENAI_API_KEY"] = "VALUE"',
     "export DB_PASSWORD=VALUE\nexport REGION=north",
     "OPENAI_API_KEY=VALUE",
+    "My api_key=VALUE is what I set, and PGPASSWORD=VALUE goes before psql.",
     "curl -H 'x-api-key: VALUE' https://host/",
     "mysql --password=VALUE --user=ada",
     "user: ada\npassword: VALUE\nregion: north",

@@ -99,6 +99,12 @@ def test_a_secret_parameter_is_replaced(name: str) -> None:
     assert scrub_uri(f"https://h/v1?a=1&{name}=hidden&b=2", NONE) == f"https://h/v1?a=1&{name}=REDACTED&b=2"
 
 
+@pytest.mark.parametrize("place", ["/cb#page=2&access_token={}", "/cb#id_token={}&page=2", "/cb;jsessionid={}?page=2"])
+def test_a_secret_parameter_of_a_fragment_or_of_a_part_of_the_path_is_replaced(place: str) -> None:
+    address = f"https://h{place}"
+    assert scrub_uri(address.format("8f14e45fceea167a5a36dedd4bea2543"), NONE) == address.format("REDACTED")
+
+
 def test_user_and_password_in_an_address_are_replaced() -> None:
     assert scrub_uri("https://me:hidden@h:1/v1?x=a@b", NONE) == "https://REDACTED@h:1/v1?x=a@b"
 

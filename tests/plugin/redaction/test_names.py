@@ -29,6 +29,7 @@ CERTAINTIES = {
         *("apiKey", "API_KEY", "x-api-key", "apikey", "api_keys", "api_key_value", "api_key_base64", "api_key_v2"),
         *("accessToken", "access_token_b64", "clientSecret", "secret_string", "connectionString", "pass_phrase"),
         *("client_assertion", "code_verifier", "device_code", "passphrase", "pass2word", "api_key_value_pem_hash"),
+        *("PGPASSWORD", "csrfmiddlewaretoken"),
     ],
     VAGUE: [
         "secret",
@@ -44,7 +45,8 @@ CERTAINTIES = {
     ],
     GENERIC: [
         *("token", "jwt", "code", "session", "bearer", "auth", "oauth", "pat", "my_token", "key1", "primary_key"),
-        *("token_value", "code_v2", "sas_key", "recovery_key", "license_key"),
+        *("token_value", "code_v2", "sas_key", "recovery_key", "license_key", "app_key", "appKey", "hapikey"),
+        *("registrationKey", "AZURE_OPENAI_KEY"),
     ],
     None: [
         *("", "key", "tokens", "max_tokens", "api_tokens", "page_token", "next_token", "error_code", "status_code"),
@@ -153,7 +155,7 @@ def test_a_parameter_is_secret_by_its_name_alone(name: str) -> None:
     assert is_secret_pair(name, "plain")
 
 
-@pytest.mark.parametrize("name", ["sid", "SID", "ticket", "code", "session", "sessionid", "JSESSIONID"])
+@pytest.mark.parametrize("name", ["sid", "SID", "ticket", "code", "session", "sessionid", "JSESSIONID", "app_key"])
 def test_a_parameter_that_may_be_harmless_is_secret_where_its_value_looks_random(name: str) -> None:
     assert not is_secret_parameter(name)
     assert is_secret_pair(name, RANDOM)
