@@ -202,7 +202,7 @@ def is_secret_pair(name: str, value: str) -> bool:
     certainty = certainty_of(name)
     if certainty is Certainty.CODE:
         return is_code(value)
-    is_generic = name.lower() in {"sid", "ticket"} or certainty is Certainty.GENERIC
+    is_generic = name.lower() in {"sid", "ticket", "appid", "wskey"} or certainty is Certainty.GENERIC
     return is_generic and looks_random(value)
 
 

@@ -99,7 +99,7 @@ async def _read_body(request: Any) -> bytes:
 
     if not request.body:
         return b""
-    body: bytes = await request.body.as_bytes()
+    body = bytes(await request.body.as_bytes())  # a bytearray or a memoryview is given as it is
     if request.body.consumed:  # a pipe, which can be read once
         request._body = BytesPayload(body, headers=request.body.headers)
     return body

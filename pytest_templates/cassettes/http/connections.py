@@ -14,7 +14,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from http.client import HTTPMessage, HTTPResponse
 from types import SimpleNamespace
 from typing import Any, Final
@@ -32,6 +32,7 @@ from pytest_templates.cassettes.recorded import USUAL_VERSION, unusual_version
 _CALLS: Final = "antiphon_calls"  # on vcrpy's request: how it was made
 _SENT: Final = "antiphon_sent"  # on a connection whose request went its own way
 _OPTIONS: Final = "antiphon_options"  # on a connection of urllib3: how its program wants to read
+_BLOCK: Final = 2**14  # bytes
 _NOT_READ_YET: Final = {"preload_content": False}
 _VERSIONS: Final = {9: "HTTP/0.9", 10: "HTTP/1.0", 11: "HTTP/1.1", 20: "HTTP/2", 30: "HTTP/3"}
 _NUMBERS: Final = {version: number for number, version in _VERSIONS.items()}
@@ -260,9 +261,15 @@ def _calls(connection: Any) -> list[_Call]:
 def _readable_again(body: Any) -> Any:
     """The same body, or what stands for one that can be read once."""
     if hasattr(body, "read"):
-        content = body.read()
-        return io.StringIO(content) if isinstance(content, str) else io.BytesIO(content)
+        blocks = list(iter(partial(_block, body), None))
+        is_text = any(isinstance(block, str) for block in blocks)
+        return io.StringIO("".join(blocks)) if is_text else io.BytesIO(b"".join(blocks))
     return list(body) if _is_iterable(body) else body
+
+
+def _block(body: Any) -> Any:
+    """What a file gives next, asked for as http.client does it: it may be less; ``None`` at the end."""
+    return body.read(_BLOCK) or None
 
 
 def _is_iterable(body: Any) -> bool:

@@ -68,7 +68,7 @@ PARAMETERS = (
     *("passwd", "assertion", "client_assertion", "subscription-key", "x-api-key", "private_token", "AWSAccessKeyId"),
     *("X-Amz-Signature", "X-Amz-Security-Token", "X-Goog-Signature", "x-portkey-api-key", "code_secret_key"),
     *("pass", "pwd", "code", "jwt", "sid", "oauth_signature", "AccessKeyId", "session", "credential"),
-    *("sessionid", "PHPSESSID", "jsessionid", "passcode", "one_time_password"),
+    *("sessionid", "PHPSESSID", "jsessionid", "passcode", "one_time_password", "appid"),
 )
 BODIES = {
     "form": ("application/x-www-form-urlencoded", "grant_type=refresh&client_secret={}"),

@@ -155,7 +155,9 @@ def test_a_parameter_is_secret_by_its_name_alone(name: str) -> None:
     assert is_secret_pair(name, "plain")
 
 
-@pytest.mark.parametrize("name", ["sid", "SID", "ticket", "code", "session", "sessionid", "JSESSIONID", "app_key"])
+@pytest.mark.parametrize(
+    "name", ["sid", "SID", "ticket", "code", "session", "sessionid", "JSESSIONID", "app_key", "appid"]
+)
 def test_a_parameter_that_may_be_harmless_is_secret_where_its_value_looks_random(name: str) -> None:
     assert not is_secret_parameter(name)
     assert is_secret_pair(name, RANDOM)

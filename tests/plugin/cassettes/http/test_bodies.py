@@ -53,6 +53,16 @@ def read_once() -> Any:
     return Pipe()
 
 
+class Reader:
+    """What a program has made to be read like a file: block by block, each as long as it likes."""
+
+    def __init__(self) -> None:
+        self._blocks = [b"first ", b"second"]
+
+    def read(self, size: int) -> bytes:
+        return self._blocks.pop(0) if self._blocks else b""
+
+
 BODIES: dict[str, Callable[[], Any]] = {
     "bytes": lambda: WHOLE,
     "list": lambda: [b"first ", b"second"],
@@ -60,6 +70,7 @@ BODIES: dict[str, Callable[[], Any]] = {
     "generator": pieces,
     "file": lambda: io.BytesIO(WHOLE),
     "pipe": read_once,
+    "reader": Reader,
     "array": lambda: array.array("B", WHOLE),
 }
 
@@ -110,9 +121,9 @@ SENDERS: dict[str, tuple[Callable[[str, Any], bytes], set[str]]] = {  # each wit
     "http.client by hand": (by_hand, set()),
     "urllib.request": (by_urllib, set()),
     "urllib3": (by_urllib3, set()),
-    "requests": (by_requests, {"list", "tuple", "array"}),
-    "httpx": (by_httpx(httpx), {"array"}),
-    "httpx2": (by_httpx(httpx2), {"array"}),
+    "requests": (by_requests, {"list", "tuple", "array", "reader"}),
+    "httpx": (by_httpx(httpx), {"array", "reader"}),
+    "httpx2": (by_httpx(httpx2), {"array", "reader"}),
 }
 CASES = [(sender, body) for sender, (_, without) in SENDERS.items() for body in BODIES if body not in without]
 
@@ -148,7 +159,26 @@ def by_aiohttp(make: Callable[[], Any]) -> Callable[[str], bytes]:
     return lambda url: asyncio.run(send(url))
 
 
-@pytest.mark.parametrize("make", [lambda: WHOLE, async_pieces, lambda: io.BytesIO(WHOLE), text_file, read_once])
+def bytes_in_place() -> Any:
+    return bytearray(WHOLE)
+
+
+def view_of_bytes() -> Any:
+    return memoryview(WHOLE)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: WHOLE,
+        async_pieces,
+        lambda: io.BytesIO(WHOLE),
+        text_file,
+        read_once,
+        bytes_in_place,
+        view_of_bytes,
+    ],
+)
 def test_aiohttp_sends_what_it_is_given(make: Any, recorded_and_replayed: Any, web: Any) -> None:
     send = by_aiohttp(make)
     if make is not read_once:  # by itself, aiohttp sends only what it can read again
