@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 LEAVE_ALONE: Final = "If this is no model, name its host in templates_ignore_hosts."
 
-_HOST: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/\[\]@]+)(?::(\d+))?")  # in brackets: an address of IPv6
+_HOST: Final = re.compile(r"(\[[^\s\[\]]+\]|[^\s:/\[\]@,;]+)(?::(\d+))?")  # in brackets: an address of IPv6
 _PORTS: Final = range(1, 65536)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _OF_MODELS: Final = (

@@ -206,7 +206,7 @@ _OF_A_RESPONSE: Final = {"status", "status_code", "headers", *_BODIES, "url", "h
 
 def _request(node: dict[str, Any]) -> RecordedRequest:
     headers, body = _message(node, _value_sent)
-    uri = str(node["uri"]) if "uri" in node else _old_uri(node)
+    uri = _old_uri(node) if "uri" not in node and "host" in node else str(node["uri"])
     host_and_port(uri)  # raises where it is no address
     return RecordedRequest(method=str(node["method"]).upper(), uri=uri, headers=headers, body=body)
 

@@ -112,7 +112,9 @@ def test_in_replay_sockets_reach_a_host_by_its_name_and_address(project):
     project.says(result, "test_it.py::test_it reaches for 192.0.2.7:80", "name its host in templates_ignore_hosts")
 
 
-@pytest.mark.parametrize("written", ["https://traces.example", "traces.example/v1", "traces.example:http"])
+@pytest.mark.parametrize(
+    "written", ["https://traces.example", "traces.example/v1", "traces.example:http", "a.example,b.example:80"]
+)
 def test_what_is_no_host_is_refused_wherever_it_is_written(project, written):
     says = f"'{written}' is no host such as localhost:8080"
     project.tests(f'@pytest.mark.llm_cassette(ignore_hosts=["{written}"])\ndef test_it():\n    pass\n')

@@ -101,6 +101,7 @@ REFUSED = {
     "python objects": ("interactions: !!python/object:os.x {}", "the file is no YAML"),
     "something else": ("- a list", "it has no list of interactions"),
     "one of ours": ("version: 1\ninteractions: []\nend:\n  interactions: 0\n", "is no cassette of vcrpy's"),
+    "no address": ("interactions:\n- request: {method: GET}\n  response: {status: 200}\n", "interaction 1 lacks 'uri'"),
     "a broken one": ("interactions:\n- request: {method: GET, uri: x}\n", "interaction 1 lacks 'response'"),
 }
 
