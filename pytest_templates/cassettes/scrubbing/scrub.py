@@ -225,6 +225,25 @@ class _Event:
     root: list[Json]
     is_json: bool
 
+    @classmethod
+    def of(cls, start: int, text: str) -> _Event:
+        """That of a payload. Numbers count as texts: a text that comes in pieces of its own may hold such a piece."""
+        try:
+            value = parse(text)
+        except JsonError:
+            value = None
+        is_json = isinstance(value, (str, list, dict))
+        return cls(start, text, [value if is_json else text], is_json)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it says a text alone."""
+        return isinstance(self.root[0], str)
+
+    def unread(self) -> _Event:
+        """The same, of which the marks of a text in JSON are letters as others."""
+        return _Event(self.start, self.text, [self.text], is_json=False) if self.is_text else self
+
     def written(self) -> str:
         """The payload as it is now."""
         if not self.is_json:
@@ -252,8 +271,16 @@ def scrub_split_secrets(text: str, secrets: Secrets, prefix: str = "") -> str:
         secrets: What may not be kept.
         prefix: What the lines that count begin with.
     """
+    events = list(_events(text, prefix))
+    text = _without_split_secrets(text, events, secrets)
+    if _is_mixed(events):
+        text = _without_split_secrets(text, [event.unread() for event in _events(text, prefix)], secrets)
+    return text
+
+
+def _without_split_secrets(text: str, events: list[_Event], secrets: Secrets) -> str:
     changed: set[_Event] = set()
-    for pieces, texts in _texts_by_place(_events(text, prefix)):
+    for pieces, texts in _texts_by_place(events):
         spans = _spans("".join(texts), secrets)
         if spans:
             _replace(pieces, texts, spans)
@@ -266,20 +293,24 @@ def scrub_split_secrets(text: str, secrets: Secrets, prefix: str = "") -> str:
 def spread_texts(headers: Headers, text: str) -> Iterator[str]:
     """What the events or lines of a stream say in pieces, each text as one."""
     prefix = "data:" if has_type(headers, EVENTS) else ""
-    return ("".join(texts) for _, texts in _texts_by_place(_events(text, prefix)))
+    events = list(_events(text, prefix))
+    readings = [events, [event.unread() for event in events]] if _is_mixed(events) else [events]
+    return ("".join(texts) for reading in readings for _, texts in _texts_by_place(reading))
+
+
+def _is_mixed(events: list[_Event]) -> bool:
+    """Whether texts come in JSON and as they are: then what looks like JSON may be a piece of a text, in quotes."""
+    return len({event.is_json for event in events if event.is_text}) > 1
 
 
 def _events(text: str, prefix: str) -> Iterator[_Event]:
     for line in _PAYLOAD.finditer(text):
         if line[0].startswith(prefix):
             payload = line[0].removeprefix(prefix).removeprefix(" ")
-            try:
-                yield _Event(line.end() - len(payload), payload, [parse(payload)], is_json=True)
-            except JsonError:
-                yield _Event(line.end() - len(payload), payload, [payload], is_json=False)
+            yield _Event.of(line.end() - len(payload), payload)
 
 
-def _texts_by_place(events: Iterator[_Event]) -> Iterator[tuple[list[_Piece], list[str]]]:
+def _texts_by_place(events: Sequence[_Event]) -> Iterator[tuple[list[_Piece], list[str]]]:
     """The texts at each place, in order, where there are several."""
     pieces_by_place: defaultdict[Place, list[_Piece]] = defaultdict(list)
     for event in events:

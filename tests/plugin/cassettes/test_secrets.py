@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -148,6 +149,23 @@ def test_answers_of_several_choices_are_read_each_for_itself() -> None:
     left = [json.loads(line[6:])["choices"][0] for line in kept.split("\n\n") if line]
     texts = {n: [one["delta"]["content"] for one in left if one["index"] == n] for n in (0, 1)}
     assert texts == {0: ["REDACTED", "", ""], 1: ["one ", "two ", "three"]}
+
+
+@pytest.mark.parametrize("write", [str, json.dumps], ids=["as it is", "as JSON"])
+@pytest.mark.parametrize("size", range(1, 9))
+def test_a_text_that_a_stream_says_by_itself_keeps_no_secret_however_it_is_cut(
+    size: int, write: Callable[[str], str]
+) -> None:
+    secrets = secrets_of({"A_KEY": "k7w4711b9Lr"})
+    text = 'Your key is k7w4711b9Lr, and {"password": "42"} is a "word" too.'
+    pieces = [write(text[start : start + size]) for start in range(0, len(text), size)]
+    body = "".join(f"data: {piece}\n\n" for piece in [*pieces, "[DONE]"]).encode()
+
+    kept = scrub(interaction(response=body, kind="text/event-stream"), secrets).response.body.decode()
+
+    left = [line.removeprefix("data: ") for line in kept.split("\n\n")][: len(pieces)]
+    said = "".join(map(json.loads, left) if write is json.dumps else left)
+    assert said == 'Your key is REDACTED, and {"password": "REDACTED"} is a "word" too.'
 
 
 def test_a_leak_is_told_by_interaction_part_and_line() -> None:
