@@ -333,7 +333,9 @@ def test_a_stream_that_ends_without_its_end_is_a_broken_connection(
 
 
 @pytest.mark.parametrize("name", ["openai", "openai-responses"])
-def test_half_a_refusal_is_a_broken_connection_that_says_its_words(provider: Any, wires: Any, any_stream: Any, name: str) -> None:
+def test_half_a_refusal_is_a_broken_connection_that_says_its_words(
+    provider: Any, wires: Any, any_stream: Any, name: str
+) -> None:
     provider.plays(cut_after(events_of(wires[name], "refusal streamed"), "I cannot"))
 
     with pytest.raises(ServerError, match="stream ended before the answer did, which refused: I cannot"):
