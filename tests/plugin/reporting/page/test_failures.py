@@ -279,6 +279,7 @@ def test_a_stream_that_was_left_early_has_not_failed(opened: Opened, page_of: Ca
     test["steps"][-2]["left_early"] = True
     page = opened(page_of(test), at("test_it.py::test_it"), fresh=True)
     page.locator("#step-1 > details > summary").click()
+    page.locator(".left-early").first.wait_for()
 
     assert page.locator(".left-early").all_inner_texts() == [
         "The program left the stream early: it did not hear the answer to its end."

@@ -162,9 +162,10 @@ def test_thinking_and_what_was_sent_are_folded(opened: Opened, run_of_desk: Path
     assert call.locator(".message").count() == 1
     call.get_by_text("Sent 4 messages").click()
     call.get_by_text("Thinking").click()
+    call.get_by_text("two weeks is within that").wait_for()  # what is folded is drawn when it is opened
+    call.locator(".sent .role").last.wait_for()
 
     assert call.locator(".sent .role").all_inner_texts() == ["system", "user", "user", "assistant"]
-    assert call.get_by_text("two weeks is within that").is_visible()
 
 
 def test_a_call_was_sent_what_an_earlier_one_was_without_what_was_left_out(
@@ -175,6 +176,7 @@ def test_a_call_was_sent_what_an_earlier_one_was_without_what_was_left_out(
     write_page(Report.model_validate(run), tmp_path / "run.html")
     page = opened(tmp_path / "run.html", at(REFUND))
     page.locator("#step-18").get_by_text("Sent 3 messages").click()
+    page.locator("#step-18 .sent .said").last.wait_for()
 
     said = page.locator("#step-18 .sent .said").all_inner_texts()
     assert [text.split()[0] for text in said] == ["Find", "Which", "refund"]
