@@ -136,6 +136,9 @@ class _Answer:
         self._slot.__set__(call, answer)
 
 
+setattr(ModelCall, "reply", _Answer(vars(ModelCall)["reply"]))  # noqa: B010  # type checkers know the dataclass's
+
+
 class CallDraft(ModelCall):
     """A call that is being written down: its attributes are set, and then it is a ``ModelCall``, which does not change.
 
@@ -154,9 +157,6 @@ class CallDraft(ModelCall):
         """The call, which does not change any more."""
         self.__class__ = ModelCall  # type: ignore[assignment]
         return self
-
-
-setattr(ModelCall, "reply", _Answer(vars(ModelCall)["reply"]))  # noqa: B010  # type checkers know the dataclass's
 
 
 @dataclass(frozen=True, slots=True)
