@@ -9,10 +9,9 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AbstractContextManager, aclosing, closing
-from dataclasses import dataclass
 from math import isfinite
 from random import SystemRandom
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from antiphon.call_recorder import calls_within
 from antiphon.connect import as_model
@@ -28,8 +27,7 @@ from antiphon.trace import CURRENT_CALL, ModelCall
 Waiting: TypeAlias = float | Callable[[int], float]
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """A wait before another attempt.
 
     Attributes:
@@ -57,8 +55,7 @@ def passing_waits(pass_by: PassBy) -> AbstractContextManager[None]:
     return registered(_passing, pass_by)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What is tried next.
 
     Attributes:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from antiphon.errors import InvalidValue, TreeChanged, naming_template
 from antiphon.events import Event
@@ -75,8 +74,7 @@ class UserNeeded(BaseException):
         self.waiting = waiting
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The outermost session as it was when the user was needed.
 
     Attributes:

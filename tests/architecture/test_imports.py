@@ -57,6 +57,27 @@ def test_a_program_that_only_blocks_loads_no_event_loop(loaded_by: Callable[...,
     assert loaded_by("-c", BLOCKING) & {"asyncio", "concurrent"} == set()
 
 
+COUNTING = """
+import sys, antiphon
+from pydantic import BaseModel
+
+modules = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "antiphon"}
+classes = {one for module in modules.values() for one in vars(module).values()
+           if isinstance(one, type) and one.__module__ in modules}
+dataclasses = sum("__dataclass_params__" in vars(one) for one in classes)
+print(len(modules), dataclasses, sum(issubclass(one, BaseModel) for one in classes))
+"""
+
+
+def test_importing_the_engine_makes_no_more_than_what_most_programs_use() -> None:
+    run = subprocess.run([sys.executable, "-c", COUNTING], capture_output=True, text=True, timeout=120, check=True)
+    modules, dataclasses, models = map(int, run.stdout.split())
+
+    assert modules <= 62
+    assert dataclasses <= 39  # a frozen one takes as long as three modules
+    assert models <= 16
+
+
 def test_naming_a_real_model_loads_no_provider(loaded_by: Callable[..., set[str]]) -> None:
     loaded = loaded_by("-c", "import antiphon; antiphon.AssistantTemplate(model='openai:gpt-4o-mini')")
 
