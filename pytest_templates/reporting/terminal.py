@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_templates.run.calls import CALLS, CallRow
+from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import Feature, hookimpl, manager_of
 from pytest_templates.run.terminal import width_of
 from pytest_templates.support.text import counted, listed, visible_lines
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from pytest_templates.run.late import LateFailures
-    from pytest_templates.run.totals import Line
+    from pytest_templates.run.totals import Line, Totals
 
 
 class TerminalSummary(Feature):
@@ -31,16 +31,21 @@ class TerminalSummary(Feature):
     def __init__(self, config: pytest.Config, *, wants_table: bool) -> None:
         self._hook = manager_of(config).hook
         self._wants_table = wants_table
-        self._calls: list[CallRow] = []
+        self._totals: Totals | None = None
 
     @hookimpl
     def report_arrives(self, report: pytest.TestReport) -> None:
         """Take the calls of a test."""
-        self._calls += chain.from_iterable(CALLS.all_of(report))
+        for call in chain.from_iterable(CALLS.all_of(report)):
+            if self._totals is None:
+                from pytest_templates.run.totals import Totals
+
+                self._totals = Totals()
+            self._totals.add(call)
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """Print the summary; features add parts and lines of their own, in the order in which they were loaded."""
-        lines = self._lines()
+        lines = [] if self._totals is None else self._totals.lines
         if self._wants_table:
             terminalreporter.section("templates")
             terminalreporter.line(_table(lines, width_of(terminalreporter)) if lines else "no model was called")
@@ -50,13 +55,6 @@ class TerminalSummary(Feature):
                 terminalreporter.line(visible_lines(line))
         for line in chain.from_iterable(self._hook.summary_lines()):
             terminalreporter.line(visible_lines(f"templates: {line}"))
-
-    def _lines(self) -> list[Line]:
-        if not self._calls:
-            return []
-        from pytest_templates.run.totals import lines_of
-
-        return lines_of(self._calls)
 
 
 def _table(lines: list[Line], width: int | None) -> str:

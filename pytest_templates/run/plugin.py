@@ -13,7 +13,7 @@ from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.phases import Phases
 from pytest_templates.run.processes import is_worker
-from pytest_templates.run.report_data import brought_by
+from pytest_templates.run.report_data import brought_by, drop_brought
 from pytest_templates.run.under_way import attempt_of_fixture
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Opening(Feature):
 
 
 class Receiving(Feature):
-    """Tells features of the reports that carry their data, in the main process.
+    """Tells features of the reports that carry their data, in the main process, and keeps none of that data.
 
     Args:
         config: The run.
@@ -152,10 +152,14 @@ class Receiving(Feature):
     def __init__(self, config: pytest.Config) -> None:
         self._hook = manager_of(config).hook
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Pass on a report that carries something; most do not."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
+        """Pass on a report that carries something, which most do not; all other plugins have heard of it then."""
+        result = yield
         if brought_by(report):
             self._hook.report_arrives(report=report)
+            drop_brought(report)
+        return result
 
 
 def _phases_of(current: Attempt) -> Phases:

@@ -58,6 +58,11 @@ def brought_by(report: pytest.TestReport) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", getattr(report, ATTRIBUTE, []))
 
 
+def drop_brought(report: pytest.TestReport) -> None:
+    """Drop what a report carries, when everybody has heard of it: pytest keeps all reports to the end of a run."""
+    vars(report).pop(ATTRIBUTE, None)
+
+
 def add_brought(report: pytest.TestReport, brought: list[dict[str, Any]]) -> None:
     """Add what samples have brought to the report of the attempt that they are a part of."""
     if brought:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -76,17 +76,63 @@ class Line(Sum):
     sources: tuple[str, ...]
 
 
+class Totals:
+    """Calls added up by template and model, as they come: nothing else is kept of a call."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str], _Group] = {}
+
+    def add(self, call: CallRow) -> None:
+        """Add a call."""
+        key = call["template_id"], call["model"]
+        if key not in self._groups:
+            self._groups[key] = _Group()
+        self._groups[key].add(call)
+
+    @property
+    def lines(self) -> list[Line]:
+        """A line for each template and model, in the order in which they first came."""
+        return [group.line(template, model) for (template, model), group in self._groups.items()]
+
+
+class _Group:
+    def __init__(self) -> None:
+        self._calls = self._input_tokens = self._output_tokens = self._unpriced = 0
+        self._cost = Decimal(0)
+        self._seconds = 0.0
+        self._sources: set[str] = set()
+
+    def add(self, call: CallRow) -> None:
+        self._calls += 1
+        self._input_tokens += call["input_tokens"]
+        self._output_tokens += call["output_tokens"]
+        self._seconds += call["seconds"]
+        self._sources.add(call["source"])
+        if call["cost"] is not None:
+            self._cost += Decimal(call["cost"])
+        if call["unpriced"]:
+            self._unpriced += 1
+
+    def line(self, template: str, model: str) -> Line:
+        return Line(
+            template=template,
+            model=model,
+            sources=tuple(sorted(self._sources)),
+            calls=self._calls,
+            input_tokens=self._input_tokens,
+            output_tokens=self._output_tokens,
+            cost=self._cost,
+            unpriced=self._unpriced,
+            seconds=self._seconds,
+        )
+
+
 def lines_of(calls: Iterable[CallRow]) -> list[Line]:
     """The calls added up by template and model, in the order in which they first appear."""
-    groups: dict[tuple[str, str], list[CallRow]] = {}
+    totals = Totals()
     for call in calls:
-        groups.setdefault((call["template_id"], call["model"]), []).append(call)
-    return [_line(template, model, group) for (template, model), group in groups.items()]
-
-
-def _line(template: str, model: str, calls: list[CallRow]) -> Line:
-    sources = tuple(sorted({call["source"] for call in calls}))
-    return Line(template=template, model=model, sources=sources, **asdict(sum_of(calls)))
+        totals.add(call)
+    return totals.lines
 
 
 HEADS: Final = ("template", "model", "calls", "tokens in", "tokens out", "cost", "answers from")
