@@ -163,8 +163,10 @@ class Isolation(Feature):
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send what the guard found along with the report."""
-        guard = attempt.stash.get(GUARD, None)
-        if report.when != "teardown" or guard is None or not (guard.checked or guard.unseen):
+        if report.when != "teardown" or GUARD not in attempt.stash:
+            return
+        guard = attempt.stash[GUARD]
+        if guard is None or not (guard.checked or guard.unseen):
             return
         from pytest_templates.errors import IsolationViolation
 
@@ -226,23 +228,25 @@ class Summary(Feature):
     """Adds up what the guards of all tests found."""
 
     def __init__(self) -> None:
-        self._rows: list[IsolationRow] = []
+        self._checked = 0
+        self._unseen: set[str] = set()
 
     @hookimpl
     def report_arrives(self, report: pytest.TestReport) -> None:
         """Collect what a report carries."""
-        self._rows += ISOLATION.all_of(report)
+        for row in ISOLATION.all_of(report):
+            self._checked += row["subroutines"]
+            self._unseen.update(row["unseen"])
 
     @hookimpl
     def summary_counts(self) -> list[str]:
         """How many subroutines were checked."""
-        checked = sum(row["subroutines"] for row in self._rows)
-        return [f"{counted(checked, 'subroutine')} checked"] if checked else []
+        return [f"{counted(self._checked, 'subroutine')} checked"] if self._checked else []
 
     @hookimpl
     def summary_lines(self) -> list[str]:
         """What could be compared by identity alone."""
-        unseen = sorted({place for row in self._rows for place in row["unseen"]})
+        unseen = sorted(self._unseen)
         how = "pytest_templates_state(value) in conftest.py can say what their state is"
         return [f"isolation told apart by identity alone: {', '.join(unseen)}; {how}"] if unseen else []
 

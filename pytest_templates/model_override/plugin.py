@@ -112,11 +112,10 @@ class ModelsInPlace(Feature):
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:
         """Add a failure for the overrides that nothing has used."""
-        overrides = attempt.stash.get(_OVERRIDES, None)
-        if overrides is not None and overrides.remaining:
+        if _OVERRIDES in attempt.stash and attempt.stash[_OVERRIDES].remaining:
             from pytest_templates.errors import UnusedSteps
 
-            attempt.failures.append(UnusedSteps(overrides.unused))
+            attempt.failures.append(UnusedSteps(attempt.stash[_OVERRIDES].unused))
 
 
 class ModelOverrides(Feature):

@@ -64,7 +64,8 @@ class Marker(Generic[T]):
             self._check(item)
 
     def _marks(self, item: pytest.Item) -> list[pytest.Mark]:
-        return [mark for mark in marks_of(item) if mark.name == self.name]
+        marks = marks_of(item)
+        return [mark for mark in marks if mark.name == self.name] if marks else marks
 
     def _value(self, item: pytest.Item, mark: pytest.Mark) -> T:
         try:

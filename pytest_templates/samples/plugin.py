@@ -96,17 +96,17 @@ class Samples(Feature):
     @hookimpl(tryfirst=True)
     def attempt_opens(self, attempt: Attempt) -> None:
         """Let the trace of a sample know those before it."""
-        sampled = (attempt.repeats or attempt).whole.stash.get(_SAMPLED, None)
-        if sampled is not None:
-            attempt.trace.samples = list(sampled.samples)
+        stash = (attempt.repeats or attempt).whole.stash
+        if _SAMPLED in stash:
+            attempt.trace.samples = list(stash[_SAMPLED].samples)
 
     @hookimpl
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send how the samples went."""
-        sampled = attempt.stash.get(_SAMPLED, None)
-        row = None if sampled is None else sampled.row
-        if row is not None and report.when == "teardown":
-            SAMPLES.put(report, row)
+        if report.when == "teardown" and _SAMPLED in attempt.stash:
+            row = attempt.stash[_SAMPLED].row
+            if row is not None:
+                SAMPLES.put(report, row)
 
 
 class Summary(Feature):

@@ -232,8 +232,7 @@ class Scripting(Feature):
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:
         """Add a failure for every script of which steps are left."""
-        scripts = attempt.stash.get(_SCRIPTS, None)
-        left = None if scripts is None else scripts.left()
+        left = attempt.stash[_SCRIPTS].left() if _SCRIPTS in attempt.stash else ()
         if left:
             from pytest_templates.errors import UnusedSteps
 

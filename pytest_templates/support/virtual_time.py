@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Final
 from unittest import mock
 
@@ -81,11 +81,9 @@ def note_double(*, is_one: bool = True) -> None:
         call.notes.pop(_NOTE, None)
 
 
-@contextmanager
-def virtual_after_doubles() -> Iterator[None]:
+def virtual_after_doubles() -> AbstractContextManager[None]:
     """Let the waits before another attempt take no time, for the length of a block, where a double has answered."""
-    with passing_waits(_is_after_double):
-        yield
+    return passing_waits(_is_after_double)
 
 
 def _is_after_double(wait: Wait) -> bool:
