@@ -41,7 +41,7 @@ def files(language: str) -> dict[str, str]:
 
 COMMANDS = [command for block in blocks("sh") for command in block.splitlines()]
 NIGHTLY = COMMANDS[-1]
-INI = "[pytest]\naddopts = -p no:cacheprovider -p no:anyio -p no:hypothesispytest\n"
+INI = "[pytest]\naddopts = -p no:cacheprovider -p no:anyio -p no:hypothesispytest -p no:langsmith_plugin\n"
 INI += "asyncio_default_fixture_loop_scope = function\n"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are those of a POSIX shell")

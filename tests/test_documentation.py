@@ -44,7 +44,7 @@ def shown_files(page: Path) -> dict[str, str]:
 @pytest.fixture(autouse=True)
 def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """No example needs the plugins of anyio and Hypothesis, which import much into each inner run."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest -pno:langsmith_plugin")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -265,8 +265,8 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures
     # In CI pytest words its summary in another way, and the plugin tells GitHub what it found.
     for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
-    # They import trio and all of Hypothesis into each process: a third of the time that an inner run takes to start.
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
+    # They import trio, all of Hypothesis and, where it is installed, LangSmith: most of the time that a short run takes.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest -pno:langsmith_plugin")
     # A file that changes within a second, and not in length, would run as it was compiled before.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
@@ -285,7 +285,7 @@ def unforked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def all_plugins(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Inner runs have the plugins of anyio and Hypothesis, too."""
-    monkeypatch.delenv("PYTEST_ADDOPTS")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:langsmith_plugin")
 
 
 @pytest.fixture

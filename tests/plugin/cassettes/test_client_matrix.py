@@ -116,7 +116,8 @@ class Project:
         """Run the tests."""
         reports = self.folder / "reports"
         reports.unlink(missing_ok=True)
-        without = [f"-pno:{name}" for name in ("cacheprovider", "anyio", "hypothesispytest", "xdist")]
+        others = ("cacheprovider", "anyio", "hypothesispytest", "langsmith_plugin", "xdist")
+        without = [f"-pno:{name}" for name in others]
         run = {"environ": environ, "options": ["-q", "--tb=short", *without, *options]}
         assert self._process.stdin is not None
         assert self._process.stdout is not None

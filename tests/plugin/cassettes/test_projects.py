@@ -37,7 +37,7 @@ def services(project, chat_server, monkeypatch) -> Callable[[], dict[str, str]]:
         folder = Path(file).parent
         project.file(file, text.format(up=project.path.as_posix()))
         project.tests(TEST.replace("PROJECT", f"'{folder.as_posix()}'"), f"{folder}/tests/test_it.py")
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest --import-mode=importlib")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--import-mode=importlib", prepend=" ")
 
     def cassettes() -> dict[str, str]:
         files = [file for file in project.path.rglob("*.yaml") if ".journal" not in file.parts]
@@ -154,7 +154,7 @@ def loose(project, chat_server, monkeypatch) -> Path:
     """A folder with tests, and no ini file in it or above."""
     (project.path / "pytest.ini").unlink()
     options = f"-opythonpath={project.path.as_posix()} -oasyncio_default_fixture_loop_scope=function"
-    monkeypatch.setenv("PYTEST_ADDOPTS", f"-pno:anyio -pno:hypothesispytest --import-mode=importlib {options}")
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"--import-mode=importlib {options}", prepend=" ")
     project.tests(TEST.replace("PROJECT", "'loose'"), "top/tests/test_it.py")
     return project.path / "top"
 

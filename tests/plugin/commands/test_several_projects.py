@@ -30,7 +30,7 @@ def two(project, record):
 
 
 def test_the_cassettes_of_all_projects_are_listed_checked_and_shown(two, cassettes, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest --import-mode=importlib")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--import-mode=importlib", prepend=" ")
     listed = cassettes("list")
     checked = cassettes("check")
     shown = cassettes("show", "two/tests/test_it.py::test_it")
@@ -52,7 +52,7 @@ def test_the_cassettes_of_all_projects_are_listed_checked_and_shown(two, cassett
 
 
 def test_those_without_a_test_are_removed_from_every_project_or_from_one(two, cassettes, monkeypatch):
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest --import-mode=importlib")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--import-mode=importlib", prepend=" ")
     of_one = cassettes("prune", "--folder", "two/cassettes")
     of_all = cassettes("prune", "--yes")
 

@@ -53,7 +53,7 @@ def command(project, tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]) 
 @pytest.fixture
 def program(tmp_path, monkeypatch) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the program in a process of its own, in an empty folder, as users do."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest -pno:langsmith_plugin")
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         given = [sys.executable, "-m", "pytest_templates", *map(str, words)]
