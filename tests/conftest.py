@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module, metadata
+from itertools import chain
 from pathlib import Path
 from pkgutil import walk_packages
 from typing import Any
@@ -44,12 +45,12 @@ class Installed:
 
 
 @cache
-def installed(path: tuple[str, ...], find: Any = metadata.distributions) -> list[Installed]:
-    return [Installed(found) for found in find(path=list(path))]
+def installed(folder: str, find: Any = metadata.distributions) -> list[Installed]:
+    return [Installed(found) for found in find(path=[folder])]
 
 
 def distributions() -> Iterator[Installed]:
-    return iter(installed(tuple(sys.path)))
+    return chain.from_iterable(map(installed, sys.path))
 
 
 # Each inner run looks for plugins in what is installed, and read the files of all of it, twice.
