@@ -36,11 +36,7 @@ PROGRAM = dedent(
     import asyncio, gc, sys, time
     from antiphon import Message, Session, connect
 
-    name, url = sys.argv[1:]
-    connect(name, base_url=url, api_key="dummy-key")
-    gc.freeze()  # what the imports left need not be looked at each time
-
-    def ask():
+    def ask(name, url):
         model = connect(name, base_url=url, api_key="dummy-key", max_retries=0, max_tokens=100)
         session = Session(messages=[Message(role="user", content="Where is my parcel?")])
 
@@ -68,10 +64,14 @@ PROGRAM = dedent(
             model.send(session), asyncio.run(asend()), asyncio.run(send_in_a_loop())
         return model, session, left, forgotten
 
+    kept = []
     for line in sys.stdin:
-        kept = ask()
-        if line == "forget\\n":
-            del kept  # a session's trace knows whom it asked
+        what, name, url = line.split()
+        connect(name, base_url=url, api_key="dummy-key")
+        gc.freeze()  # what the imports left need not be looked at each time
+        kept.append(ask(name, url))
+        if what == "forget":
+            kept.clear()  # a session's trace knows whom it asked
             for _ in range(20):
                 gc.collect(), time.sleep(0.02)
         print("asked", flush=True)
@@ -82,18 +82,18 @@ ONE_ANSWER = ModelSettings(max_tokens=100, max_retries=0)  # type: ignore[call-a
 
 
 @contextmanager
-def program(provider: Any, wire: Any) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+def program(provider: Any) -> Iterator[Callable[[str, Any], subprocess.Popen[str]]]:
     """A program that asks a model in every way there is when it is told to, and then ``forget``s or ``keep``s it."""
     provider.keeps_open = True
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, wire.played, provider.url + wire.root]
     pipe = subprocess.PIPE
+    command = [sys.executable, "-W", "error", "-c", PROGRAM]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
 
-        def tell(what: str) -> subprocess.Popen[str]:
+        def tell(what: str, wire: Any) -> subprocess.Popen[str]:
             assert running.stdin is not None
             assert running.stdout is not None
             provider.plays(*[wire.answers["stream"]] * 6, wire.answers["text"])
-            running.stdin.write(f"{what}\n")
+            running.stdin.write(f"{what} {wire.played} {provider.url}{wire.root}\n")
             running.stdin.flush()
             assert running.stdout.readline() == "asked\n", running.communicate()[1]
             return running
@@ -109,14 +109,17 @@ def closed(provider: Any) -> bool:
     return not provider.connections
 
 
-def test_connections_end_with_the_model_and_without_a_word_with_the_process(provider: Any, wire: Any) -> None:
-    with program(provider, wire) as tell:
-        running = tell("forget")
-        assert closed(provider)
-        assert running.poll() is None
+def test_connections_end_with_the_model_and_without_a_word_with_the_process(provider: Any, wires: Any) -> None:
+    with program(provider) as tell:
+        for wire in wires.values():
+            running = tell("forget", wire)
+            assert closed(provider), wire.played
+            assert running.poll() is None
 
-        tell("keep")
-        assert provider.connections
+        for wire in wires.values():
+            before = len(provider.connections)
+            running = tell("keep", wire)
+            assert len(provider.connections) > before, wire.played
         said = running.communicate(timeout=30)
 
     assert (said, running.returncode) == (("", ""), 0)
