@@ -265,7 +265,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, fixtures
     # In CI pytest words its summary in another way, and the plugin tells GitHub what it found.
     for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
-    # They import trio, all of Hypothesis and, where it is installed, LangSmith: most of the time that a short run takes.
+    # They import trio, all of Hypothesis and, where it is installed, LangSmith: most of the time of a short run.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-pno:anyio -pno:hypothesispytest -pno:langsmith_plugin")
     # A file that changes within a second, and not in length, would run as it was compiled before.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
