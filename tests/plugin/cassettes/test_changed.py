@@ -67,19 +67,19 @@ def test_what_is_unchanged_keeps_its_answer(cassette: Any, server: Any, path: Pa
 
 def test_nothing_is_written_where_nothing_changed(cassette: Any, server: Any, path: Path) -> None:
     record(cassette, server, "missing", "one", "two")
-    before = path.stat()
+    before = path.stat().st_mtime_ns
 
     assert record(cassette, server, "changed", "one", "two") == []
-    assert path.stat() == before
+    assert path.stat().st_mtime_ns == before
 
 
 def test_a_test_that_asks_nothing_any_more_keeps_its_file(cassette: Any, server: Any, path: Path) -> None:
     record(cassette, server, "missing", "one")
-    before = path.stat()
+    before = path.stat().st_mtime_ns
 
     record(cassette, server, "changed")
 
-    assert path.stat() == before
+    assert path.stat().st_mtime_ns == before
 
 
 def test_a_template_with_a_new_name_is_known_by_it(cassette: Any, server: Any, path: Path, caller: Any) -> None:
