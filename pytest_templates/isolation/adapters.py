@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from pytest_templates.isolation.static import Layout, name_of
-from pytest_templates.isolation.view import IDENTITY, View
+from pytest_templates.isolation.view import IDENTITY, UNLOADED, View
 
 _Look: TypeAlias = Callable[[Any], View]
 _SMALL: Final = 1_000  # items of an array or cells of a table up to which they are read one by one
@@ -104,6 +104,10 @@ def _index(value: Any) -> View:
     return View("object", attributes={**about, "values": values})
 
 
+def _pandas_array(value: Any) -> View:
+    return _series(sys.modules["pandas"].Series(value, copy=False))
+
+
 def _dtype(dtype: Any) -> Any:
     """What there is to know of the type of a column: of categories, which there are."""
     categories = getattr(dtype, "categories", None)
@@ -174,6 +178,31 @@ def _queue_of_tasks(value: Any) -> View:
     return View("sequence", items=[*value._queue])
 
 
+def _django_row(value: Any) -> View:
+    """An object of a model of Django: what is loaded of it, and of those that it refers to."""
+    held = Layout(type(value)).attributes(value)
+    state = vars(held.pop("_state"))
+    loaded = {**state.get("fields_cache", {}), **held}
+    fields = value._meta.concrete_fields
+    names = {field.attname for field in fields} | {field.name for field in fields if field.is_relation}
+    unloaded = dict.fromkeys(names - loaded.keys(), UNLOADED)
+    return View("object", attributes={**loaded, **unloaded, "is_new": state["adding"]}, has_identity=True)
+
+
+def _peewee_row(value: Any) -> View:
+    """An object of a model of peewee: its columns, and what is loaded of those that it refers to."""
+    held = Layout(type(value)).attributes(value)
+    columns, loaded = held.pop("__data__"), held.pop("__rel__")
+    ids = {field.name: field.object_id_name for field in value._meta.refs}
+    unloaded = dict.fromkeys(ids.keys() - loaded.keys(), UNLOADED)
+    data = {ids.get(name, name): item for name, item in columns.items()}
+    return View("object", attributes={**held, **data, **loaded, **unloaded}, has_identity=True)
+
+
+def _whole(value: Any) -> View:
+    return View("object", attributes=Layout(type(value)).attributes(value), has_identity=True)
+
+
 def _attributes(value: Any) -> View:
     return View("object", attributes=Layout(type(value)).attributes(value))
 
@@ -207,10 +236,14 @@ _KNOWN: Final[Mapping[tuple[str, str], _Look]] = {
     **{("pandas.api.typing", name): _identity for name in ("NAType", "NaTType")},  # in pandas 3
     ("pandas._libs.missing", "NAType"): _identity,
     ("pandas._libs.tslibs.nattype", "NaTType"): _identity,
+    ("pandas.api.extensions", "ExtensionArray"): _pandas_array,
     ("polars", "DataFrame"): _polars_frame,
     ("polars", "Series"): _polars_series,
     **{("polars", name): _identity for name in ("Expr", "LazyFrame")},
     ("torch", "Tensor"): _tensor,
+    ("django.db.models", "Model"): _django_row,
+    ("peewee", "Model"): _peewee_row,
+    ("msgspec", "Struct"): _whole,
     ("random", "SystemRandom"): _identity,
     ("random", "Random"): _random,
     ("io", "StringIO"): _memory_file,

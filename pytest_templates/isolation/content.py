@@ -14,7 +14,7 @@ import re
 import sys
 from array import array
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from enum import Enum
@@ -39,7 +39,7 @@ from types import (
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from antiphon import Model
 from antiphon.copies import Shared, is_shared
@@ -57,7 +57,7 @@ from pytest_templates.isolation.static import (
     module_of,
     name_of,
 )
-from pytest_templates.isolation.view import IDENTITY, UNSEEN, View
+from pytest_templates.isolation.view import IDENTITY, UNLOADED, UNSEEN, View
 from pytest_templates.support.environment import is_users_module
 
 _Look: TypeAlias = Callable[[Any], View]
@@ -139,11 +139,11 @@ def _look_of(kind: type[Any], *, is_copied: bool) -> _Look:
         return _only_itself
     if is_a(kind, Enum):
         return partial(_enum, Layout(kind))
+    if has(kind, "_sa_class_manager") and "sqlalchemy" in sys.modules:
+        return partial(_row, Layout(kind))  # first: a class of SQLModel is one of pydantic as well
     known = next((look for base in bases_of(kind) if (look := _known(kind, base)) is not None), None)
     if known is not None:
         return known
-    if has(kind, "_sa_class_manager") and "sqlalchemy" in sys.modules:
-        return partial(_row, Layout(kind))
     if is_a(kind, Shared) or kind is object:
         return _only_itself
     if not is_copied:
@@ -181,6 +181,8 @@ def _is_mutable(kind: type[Any]) -> bool:
         return False
     if is_a(kind, BaseModel):
         return not inherited(kind, "model_config").get("frozen", False)
+    if not is_made_in_python(kind) and not _is_users(kind) and issubclass(kind, Sequence):
+        return issubclass(kind, MutableSequence)
     dataclass = inherited(kind, "__dataclass_params__")
     return dataclass is None or not dataclass.frozen
 
@@ -200,7 +202,9 @@ _LAZY: Final = frozenset(
         ("werkzeug", "cached_property"),
     ]
 )
-_CACHE: Final = re.compile(r"_(?:.*_)?(?:cached?|caches|memo|memos|memoized)(?:_.*)?")
+_CACHE: Final = re.compile(
+    r"_(?:.*_)?(?:cached?|caches|memo|memos|memoized)(?:_.*)?|_AssociationProxy_.*"
+)  # SQLAlchemy's
 
 
 @lru_cache(maxsize=4096)
@@ -244,28 +248,18 @@ def _enum(layout: Layout, value: Any) -> View:
 
 def _pydantic(value: Any) -> View:
     """An object of pydantic: its fields; what is private is its own business."""
-    extra = _EXTRA(value)
     held = dict(_FIELDS(value))
+    extra = None if is_a(type(value), RootModel) else _EXTRA(value)
     return View("object", attributes={**held, **extra} if extra else held)
 
 
 def _row(layout: Layout, value: Any) -> View:
-    """An object that SQLAlchemy maps: what is loaded of it."""
-    held = layout.attributes(value)
+    """An object that SQLAlchemy maps: what is loaded of it, less what SQLModel keeps beside that."""
+    held = {name: item for name, item in layout.attributes(value).items() if not name.startswith("__pydantic_")}
     state = held.pop("_sa_instance_state", None)
     if state is not None:
         held.update(dict.fromkeys(state.unloaded - held.keys(), UNLOADED))
     return View("object", attributes=held, has_identity=True)
-
-
-class Unloaded:
-    """Stands for an attribute that is loaded when it is first read: it is the same as what is loaded later."""
-
-    def __repr__(self) -> str:
-        return "<not loaded yet>"
-
-
-UNLOADED: Final = Unloaded()
 
 
 def _exception(layout: Layout, members: list[tuple[str, _Read]], value: Any) -> View:

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from antiphon import Message, Model, Session, Template
 from antiphon.copies import attributes
-from pytest_templates.isolation.content import UNLOADED, Plan, is_cache, plan_of
+from pytest_templates.isolation.content import Plan, is_cache, plan_of
 from pytest_templates.isolation.static import short_name_of
-from pytest_templates.isolation.view import IDENTITY, UNSEEN, View
+from pytest_templates.isolation.view import IDENTITY, UNLOADED, UNSEEN, View
 
 State: TypeAlias = dict[str, Any]
 Custom: TypeAlias = Callable[[Any], Any]

@@ -32,3 +32,13 @@ class View(NamedTuple):
 
 UNSEEN: Final = View("unseen", has_identity=True)
 IDENTITY: Final = View("identity", has_identity=True)
+
+
+class Unloaded:
+    """Stands for an attribute that is loaded when it is first read: it is the same as what is loaded later."""
+
+    def __repr__(self) -> str:
+        return "<not loaded yet>"
+
+
+UNLOADED: Final = Unloaded()

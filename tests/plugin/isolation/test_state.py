@@ -28,7 +28,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, PrivateAttr
+from pydantic import BaseModel, PrivateAttr, RootModel
 from sqlalchemy import create_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.orm import Session as Database
@@ -137,6 +137,7 @@ CHANGES = {
     "attrs": (Parcel, lambda value: setattr(value, "weight", 2.0)),
     "namespace": (lambda: SimpleNamespace(a=[1]), lambda value: value.a.append(2)),
     "owner of a method": (lambda: Order().add, lambda value: value("tea")),
+    "root of pydantic": (lambda: RootModel[list[int]]([1]), lambda value: value.root.append(2)),
     "argument of a partial": (lambda: partial(print, [1]), lambda value: value.args[0].append(2)),
     "text in memory": (lambda: io.StringIO("a"), lambda value: value.read()),
     "bytes in memory": (io.BytesIO, lambda value: value.write(b"x")),
@@ -169,6 +170,9 @@ CHANGES = {
     ),
     "pandas, series": (lambda: pd.Series([1, 2]), lambda value: value.__setitem__(0, 9)),
     "pandas, name": (lambda: pd.Series([1, 2]), lambda value: setattr(value, "name", "a")),
+    "pandas, integers": (lambda: pd.array([1, None]), lambda value: value.__setitem__(0, 9)),
+    "pandas, categories": (lambda: pd.Categorical(["a", "b"]), lambda value: value.__setitem__(0, "b")),
+    "pandas, times": (lambda: pd.array(pd.to_datetime(["2026-01-02"])), lambda value: value.__setitem__(0, pd.NaT)),
     "polars": (lambda: pl.DataFrame({"a": [1, 2]}), lambda value: value.__setitem__((0, "a"), 9)),
     "polars, large": (lambda: pl.DataFrame({"a": range(5000)}), lambda value: value.__setitem__((4999, "a"), 9)),
     "row": (lambda: Row(id=1, name="Ada"), lambda value: setattr(value, "name", "Bob")),
