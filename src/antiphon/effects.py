@@ -298,8 +298,15 @@ def _explained(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         said = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
     else:
-        said = f"{type(error).__name__}: {error}"
+        said = f"{type(error).__name__}: {_text_of(error)}"
     return _ADDRESS.sub("", said).encode(errors="backslashreplace").decode()
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # its class is not ours
+        return "it cannot say why"
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # of an object in memory: another one in the next run

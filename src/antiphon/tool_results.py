@@ -139,6 +139,8 @@ def _by_pydantic(value: object) -> Json:
         return _plain(plain)
     except (PydanticSerializationError, UnicodeDecodeError) as error:
         raise _untold(str(error)) from error
+    except TypeError as error:  # as of a date of pandas that is none
+        raise _untold(f"an object of the class {type(value).__qualname__} has no JSON form: {error}") from error
 
 
 def _refuse_lost(plain: object, held: object) -> None:

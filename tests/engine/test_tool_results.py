@@ -17,6 +17,7 @@ from uuid import UUID
 
 import attrs
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
@@ -204,6 +205,7 @@ def test_what_a_tool_returns_is_told_as_text_or_json(result, text, play, answeri
         (float("nan"), "NaN is no number of JSON"),
         ([float("-inf")], "-Infinity is no number of JSON"),
         (np.array([1.0, np.nan]), "NaN is no number of JSON"),
+        (pd.NaT, "an object of the class NaTType has no JSON form"),
         (CYCLE, "Circular reference"),
         ("\ud800", "surrogates not allowed"),
         (["\ud800"], "surrogates not allowed"),
@@ -218,6 +220,22 @@ def test_a_result_without_a_json_form_is_told_to_the_model(result, why, play, an
     assert " at 0x" not in text
     assert isinstance(session.trace.tools[0].error, InvalidValue)
     assert session.last.content == "Sorry."
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise NotImplementedError
+
+
+def test_an_error_that_cannot_be_printed_is_told_by_its_class(play, answering):
+    def look() -> str:
+        """Looks."""
+        raise Mute
+
+    asked = LinearTemplate([UserTemplate("Hi"), ToolingTemplate([look])])
+    session = play(Runner(answering(both("look"), "Sorry.")), template=asked)
+
+    assert told(session) == [("look", "Error: Mute: it cannot say why")]
 
 
 def left_by(error: BaseException) -> Tool[..., Any]:
