@@ -103,7 +103,7 @@ class OpenCassette:
     def __init__(
         self,
         settings: CassetteSettings,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         rules: Rules | None = None,
         held: Sequence[Interaction] | None = None,
     ) -> None:
@@ -123,8 +123,8 @@ class OpenCassette:
         self.sent_requests = SentRequests()
         self._is_writable = False
         self._rules = rules or Rules()
-        self._environ = environ
-        self._credentials = Credentials(environ)
+        self._environ = os.environ if environ is None else environ
+        self._credentials = Credentials(self._environ)
         self._matcher = Matcher(settings.match_on, settings.ignore)
         self.file = CassetteFile(settings, self._matcher, self._kept, self._text)
         self._journal = Journal(self.file.store, settings.path, settings.author.test)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import mimetypes
 from hashlib import sha256
+from inspect import Parameter, Signature
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, NoReturn, Self
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -70,6 +71,8 @@ class Attachment(Shared):
     def __init__(self, *_arguments: object, **_options: object) -> None:
         name = type(self).__name__
         raise InvalidType(f"an {name} is made by {name}.from_path, {name}.from_bytes or {name}.from_url")
+
+    __init__.__signature__ = Signature([Parameter("self", Parameter.POSITIONAL_ONLY)])  # type: ignore[attr-defined]
 
     @classmethod
     def from_path(cls, path: str | Path, media_type: str | None = None) -> Self:

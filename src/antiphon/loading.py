@@ -70,7 +70,7 @@ def _found(module: ModuleType, path: str) -> object:
 
 def _may_be_meant(value: object, module: ModuleType) -> bool:
     is_own = getattr(value, "__module__", "") == module.__name__
-    return isinstance(value, Template) or (is_own and callable(value) and not isinstance(value, type))
+    return isinstance(value, Template) or (is_own and callable(value) and not isinstance(value, type | Tool))
 
 
 def _as_template(found: object, name: str) -> Template:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from antiphon.copies import Shared
@@ -66,6 +67,7 @@ class Tool(Shared, Generic[P, R]):
         for given, parameter in ((name, "name"), (description, "description")):
             if given is not None:
                 check_text(given, parameter)
+        update_wrapper(self, function, updated=())  # its name, its docstring and its signature, for whoever asks
         self.function = function
         self.name = _checked_name(name or str(getattr(function, "__name__", "")).replace("<lambda>", ""), function)
         self.description = description or description_of(function)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import pydoc
 from importlib import import_module
 
 import pytest
 
 import antiphon
+import pytest_templates
 from antiphon import errors
 
 # fmt: off
@@ -62,3 +64,10 @@ def described(named: object) -> bool:
     """Whether it has a docstring of its own; an inherited one says what something else is."""
     text = vars(named)["__doc__"] if inspect.isclass(named) else named.__doc__
     return bool(text and text.strip())
+
+
+@pytest.mark.parametrize("name", pytest_templates.__all__)
+def test_help_of_the_plugin_shows_nothing_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-whoever-asks")
+
+    assert "sk-of-whoever-asks" not in pydoc.render_doc(getattr(pytest_templates, name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from inspect import Parameter, isclass, signature
+from inspect import Parameter, getdoc, isclass, signature
 
 import pytest
 
@@ -11,6 +11,7 @@ import antiphon
 from antiphon import (
     Attachment,
     GenerateTemplate,
+    Image,
     LinearTemplate,
     LoopTemplate,
     MessageTemplate,
@@ -19,9 +20,11 @@ from antiphon import (
     Session,
     Template,
     UpdateMetadata,
+    tool,
 )
+from antiphon.errors import InvalidType
 
-WITHOUT = (Attachment, ResetMetadata)  # made by from_path, from_bytes and from_url; takes any number of keys
+WITHOUT = (ResetMetadata,)  # takes any number of keys
 CLASSES = [
     named for name in antiphon.__all__ if isclass(named := getattr(antiphon, name)) and not issubclass(named, WITHOUT)
 ]
@@ -67,6 +70,22 @@ def test_a_class_with_a_constructor_of_its_own_shows_that() -> None:
     shown = [list(signature(cls).parameters) for cls in (Pair, Twice, Named, Louder)]
 
     assert shown == [["first", "second"], ["child"], ["name"], ["factor"]]
+
+
+def test_an_attachment_shows_that_it_is_made_of_nothing() -> None:
+    assert [*signature(Attachment).parameters, *signature(Image).parameters] == []
+    with pytest.raises(InvalidType, match="an Image is made by"):
+        Image("cat.png")
+
+
+def test_a_tool_shows_what_its_function_shows() -> None:
+    @tool(name="look-up")
+    def find(title: str, limit: int = 3) -> str:
+        """Finds books."""
+        return title * limit
+
+    assert signature(find) == signature(find.function)
+    assert (getdoc(find), find.name) == ("Finds books.", "look-up")
 
 
 def test_a_generating_template_takes_its_seven_parameters_by_position() -> None:
