@@ -171,7 +171,7 @@ class _Maker:
             case "array":
                 return [item for _, item in self._made(self._items(schema), path, inside)]
             case "integer" | "number":
-                return _number(schema, self._turn(path))
+                return self._number(schema, path)
             case "boolean":
                 return self._turn(path) % 2 == 0
             case "null":
@@ -228,6 +228,12 @@ class _Maker:
         self._spend(count)
         return least, count
 
+    def _number(self, schema: _Schema, path: _Path) -> int | float:
+        try:
+            return _number(schema, self._turn(path))
+        except (ValueError, OverflowError) as error:  # of thousands of digits, or beyond what a float holds
+            raise _NotMadeError("its numbers are too large") from error
+
     def _text(self, schema: _Schema, path: _Path) -> str:
         turn, least, most = self._turn(path), schema.get("minLength", 0), schema.get("maxLength", _EFFORT)
         if "pattern" in schema:
@@ -258,7 +264,13 @@ class _Maker:
                 if least <= len(drawn) <= most:
                     break
                 missing = max(missing, least - len(drawn))
-        except (re.error, LookupError, OverflowError, RecursionError):  # another dialect, or more than rstr supports
+        except (
+            re.error,
+            LookupError,
+            OverflowError,
+            RecursionError,
+            Warning,
+        ):  # another dialect, or more than rstr supports
             return pattern
         return drawn
 

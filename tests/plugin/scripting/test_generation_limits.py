@@ -109,6 +109,17 @@ def test_what_has_no_end_is_an_error(name):
         made_up(ENDLESS[name])
 
 
+def test_a_number_of_thousands_of_digits_is_an_error():
+    with pytest.raises(GenerationError, match="its numbers are too large"):
+        made_up(create_model("Large", number=(Annotated[int, Field(gt=10**5_000)], ...)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_pattern_of_another_dialect_is_an_error_where_warnings_are_errors():
+    with pytest.raises(GenerationError, match="String should match pattern"):
+        made_up(text("^[[:alpha:]]{3}$"))
+
+
 @pytest.mark.parametrize("pattern", CATASTROPHIC)
 def test_a_pattern_that_is_slow_to_match_is_met_by_a_short_text_or_given_up(pattern):
     kind = python_text(pattern)
