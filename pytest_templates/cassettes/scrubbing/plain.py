@@ -81,9 +81,9 @@ def _fits(response: RecordedResponse) -> bool:
 
 
 def _spread(response: RecordedResponse) -> tuple[str, ...] | None:
-    """The texts that are spread over events; ``None`` for a response of another kind, or with a secret in one."""
-    if not has_type(response.headers, EVENTS + LINES):
-        return () if _is_json(response) else None
+    """The texts that are spread over events or items; ``None`` for a response of another kind or with a secret."""
+    if not has_type(response.headers, EVENTS + LINES) and not _is_json(response):
+        return None
     is_short = len(response.body) <= WINDOW
     texts = tuple(spread_texts(response.headers, _text(response.body))) if is_short else None
     return None if texts is None or any(needs_reading(text, _NOTHING) for text in texts) else texts

@@ -117,7 +117,7 @@ def _scrubbed(headers: Headers, text: str, secrets: Secrets) -> str:
     elif kind.startswith(LINES):
         text = _lines(scrub_split_secrets(text, secrets), secrets)
     elif may_be_json(headers, text) and len(text) <= LONGEST:
-        text = _document(text, secrets)
+        text = _document(_without_split_over_list(text, secrets), secrets)
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))
     elif kind.startswith("multipart/"):
@@ -279,21 +279,47 @@ def scrub_split_secrets(text: str, secrets: Secrets, prefix: str = "") -> str:
 
 
 def _without_split_secrets(text: str, events: list[_Event], secrets: Secrets) -> str:
+    changed = _scrub_pieces(events, secrets)
+    for event in sorted(changed, key=lambda event: event.start, reverse=True):
+        text = text[: event.start] + event.written() + text[event.start + len(event.text) :]
+    return text
+
+
+def _scrub_pieces(events: Sequence[_Event], secrets: Secrets) -> set[_Event]:
+    """Take the secrets that are spread over events out of these; returns those that changed."""
     changed: set[_Event] = set()
     for pieces, texts in _texts_by_place(events):
         spans = _spans("".join(texts), secrets)
         if spans:
             _replace(pieces, texts, spans)
             changed.update(piece.event for piece, text in zip(pieces, texts, strict=True) if piece.text != text)
-    for event in sorted(changed, key=lambda event: event.start, reverse=True):
-        text = text[: event.start] + event.written() + text[event.start + len(event.text) :]
-    return text
+    return changed
+
+
+def _without_split_over_list(text: str, secrets: Secrets) -> str:
+    """A list of objects without the secrets that are spread over them: Gemini streams one, if no events are wanted."""
+    items = _items(text)
+    if not _scrub_pieces(items, secrets):
+        return text
+    return dumps([item.root[0] for item in items], style_of(text, parse(text)) or "compact-ascii")
+
+
+def _items(text: str) -> list[_Event]:
+    """The objects in a text that is a list of them in JSON."""
+    if not text.lstrip().startswith("["):
+        return []
+    try:
+        value = parse(text)
+    except JsonError:
+        return []
+    items = value if isinstance(value, list) and all(isinstance(item, dict) for item in value) else []
+    return [_Event(number, "", [item], is_json=True) for number, item in enumerate(items)]
 
 
 def spread_texts(headers: Headers, text: str) -> Iterator[str]:
-    """What the events or lines of a stream say in pieces, each text as one."""
-    prefix = "data:" if has_type(headers, EVENTS) else ""
-    events = list(_events(text, prefix))
+    """What the events or lines of a stream, or the items of a list, say in pieces, each text as one."""
+    is_stream = has_type(headers, EVENTS + LINES)
+    events = list(_events(text, "data:" if has_type(headers, EVENTS) else "")) if is_stream else _items(text)
     readings = [events, [event.unread() for event in events]] if _is_mixed(events) else [events]
     return ("".join(texts) for reading in readings for _, texts in _texts_by_place(reading))
 
@@ -314,23 +340,26 @@ def _texts_by_place(events: Sequence[_Event]) -> Iterator[tuple[list[_Piece], li
     """The texts at each place, in order, where there are several."""
     pieces_by_place: defaultdict[Place, list[_Piece]] = defaultdict(list)
     for event in events:
-        _gather_texts(event, event.root, (), pieces_by_place)
+        _gather_texts(event, pieces_by_place)
     for pieces in pieces_by_place.values():
         texts = [piece.text for piece in pieces]
         if len(set(texts)) > 1:
             yield pieces, texts
 
 
-def _gather_texts(event: _Event, node: Json, place: Place, found: defaultdict[Place, list[_Piece]]) -> None:
+def _gather_texts(event: _Event, found: defaultdict[Place, list[_Piece]]) -> None:
     """Every text with its place; answers with different numbers, such as ``index``, have different places."""
-    if isinstance(node, dict):
-        numbers = [value for name, value in node.items() if name.endswith("index") and isinstance(value, int)]
-        place = (*place, *numbers)
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        if isinstance(value, str):
-            found[*place, key].append(_Piece(event, node, key))
-        elif isinstance(value, (dict, list)):
-            _gather_texts(event, value, (*place, key), found)
+    waiting: list[tuple[Json, Place]] = [(event.root, ())]
+    while waiting:
+        node, place = waiting.pop()
+        if isinstance(node, dict):
+            numbers = [value for name, value in node.items() if name.endswith("index") and isinstance(value, int)]
+            place = (*place, *numbers)
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            if isinstance(value, str):
+                found[*place, key].append(_Piece(event, node, key))
+            elif isinstance(value, (dict, list)):
+                waiting.append((value, (*place, key)))
 
 
 def _spans(joined: str, secrets: Secrets) -> list[Span]:

@@ -168,6 +168,22 @@ def test_a_text_that_a_stream_says_by_itself_keeps_no_secret_however_it_is_cut(
     assert said == 'Your key is REDACTED, and {"password": "REDACTED"} is a "word" too.'
 
 
+@pytest.mark.parametrize("size", range(1, 9))
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_list_that_says_a_text_in_pieces_keeps_no_secret(size: int, indent: int | None) -> None:
+    secrets = secrets_of({"A_KEY": "k7w4711b9Lr"})
+    text = 'Your key is k7w4711b9Lr, and {"password": "42"} too.'
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    body = json.dumps([{"candidates": [{"content": {"parts": [{"text": piece}]}}]} for piece in pieces], indent=indent)
+
+    kept = scrub(interaction(response=body.encode()), secrets)
+
+    left = [item["candidates"][0]["content"]["parts"][0]["text"] for item in json.loads(kept.response.body)]
+    assert "".join(left) == 'Your key is REDACTED, and {"password": "REDACTED"} too.'
+    assert len(left) == len(pieces)
+    assert scrub(kept, secrets) == kept
+
+
 def test_a_leak_is_told_by_interaction_part_and_line() -> None:
     text = to_text([interaction(), interaction(b'{"n":12345678}', b"\xff" + b"x" * 70 + b"12345678")])
     findings = find_leaks(text, secrets_of({"PIN_SECRET": "12345678"}))
