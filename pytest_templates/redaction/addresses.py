@@ -36,12 +36,15 @@ _PASSING: Final = frozenset(  # what changes with a signature, in small letters
         *("expires", "policy", "key-pair-id", "se", "st", "ske", "skt", "skoid", "sktid"),
         *("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-security-token", "ossaccesskeyid"),
         *("q-ak", "q-sign-time", "q-key-time", "x-cos-security-token"),
+        *("ex", "is", "oe"),
     ]
 )
+# those that sign under a name with other uses: of Discord, of Facebook, of Akamai
+_UNCLEAR: Final = frozenset(["hm", "oh", "hdnts", "hdnea", "hdntl"])
 _GENERIC: Final = frozenset(
     [
         *("key", "token", "auth", "secret", "sig", "signature"),
-        *("pass", "pwd", "passcode", "jwt", "bearer", "hmac", "credential", "appid", "wskey"),
+        *("pass", "pwd", "passcode", "jwt", "bearer", "hmac", "credential", "appid", "wskey", "rlkey"),
     ]
 )
 _MIN_LENGTH: Final = 10  # characters of a value that looks random
@@ -90,7 +93,8 @@ def _queries(text: str) -> Iterator[list[re.Match[str]]]:
 
 def _is_signature(one: re.Match[str]) -> bool:
     name = one["name"].lower()
-    return name in {"sig", "signature"} or name.endswith("-signature")
+    is_clear = name in {"sig", "signature"} or name.endswith("-signature")
+    return is_clear or (name in _UNCLEAR and _looks_random(one["value"]))
 
 
 def _is_passing(one: re.Match[str]) -> bool:

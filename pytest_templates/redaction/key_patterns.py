@@ -166,6 +166,11 @@ KEY_PATTERNS: Final = (
     KeyPattern(
         "the address of a Slack hook", ("hooks.slack.com/",), r"(?:services|workflows|triggers)/([A-Za-z0-9+/]{40,})"
     ),
+    KeyPattern(
+        "the address of a Discord hook",
+        ("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"),
+        r"[0-9]{15,25}/([A-Za-z0-9_-]{60,})",
+    ),
     KeyPattern("a Square token", ("sq0atp-", "sq0csp-"), rf"{_TEXT}{{20,}}"),
     KeyPattern("a Telegram token", ("bot",), r"([0-9]{8,10}:[A-Za-z0-9_-]{35})"),
     KeyPattern("a Twilio key", ("SK",), rf"{_HEX}{{32}}{_END}"),

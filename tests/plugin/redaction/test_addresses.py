@@ -39,6 +39,9 @@ SIGNED = {
     "token": "https://cdn.example.com/v.mp4?size=large&token=aSIGNATURE",
     "key": "https://maps.example.com/static?center=Paris&key=aSIGNATURE",
     "access token": "https://api.example.com/me?fields=id&access_token=SIGNATURE",
+    "discord": "https://cdn.discordapp.com/attachments/1/2/cat.png?ex=TIME&is=DATE&hm=SIGNATURE",
+    "facebook": "https://scontent.xx.fbcdn.net/cat.jpg?page=1&oh=00_SIGNATURE&oe=TIME",
+    "akamai": "https://shop.akamaized.net/cat.mp4?hdnts=exp=TIME~acl=/*~hmac=SIGNATURE",
     "not absolute": "?sv=2024-11-04&se=DAY&sr=b&sig=SIGNATURE",
 }
 PLACES = {
@@ -114,7 +117,7 @@ PLAIN = [
     "https://host/search?q=token&page_token=a1b2c3d4e5f6&max_tokens=100",
     "https://host/?expires=1738318500&policy=public&se=2025-01-31&st=1",
     "https://host/?signature=required&token=optional&key=value&auth=basic#token=none&key=value",
-    "https://host/?appid=730&appid=required&app_key=calendar",
+    "https://host/?appid=730&appid=required&app_key=calendar&hm=1&oh=yes&is=a1b2c3d4e5f6&ex=1",
     "Use ?key=VALUE&token=TOKEN, or &auth=none; a=1&b=2 and c == d ? e : f && g",
     "https://host:8080/a@b?x=1:2@3 mailto:ada@example.com git@github.com:ada/repo.git http://[::1]:80/",
     "postgres://user:password@localhost/db, redis://:<password>@host, mysql://ada:${PASSWORD}@db/x",

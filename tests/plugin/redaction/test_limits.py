@@ -66,6 +66,7 @@ SHORTEST = {  # by what a key starts with: the least that has to follow
     **dict.fromkeys(["sntrys_", "sntryu_"], some(40)),
     **dict.fromkeys(["shpat_", "shpca_", "shppa_", "shpss_"], some(30)),
     "hooks.slack.com/": f"services/{some(40)}",
+    **dict.fromkeys(["discord.com/api/webhooks/", "discordapp.com/api/webhooks/"], f"{'1' * 18}/{some(60)}"),
     "bot": f"{'1' * 8}:{some(35)}",
     "ops_eyJ": some(100),
     "AGE-SECRET-KEY-1": capitals(50),

@@ -119,6 +119,7 @@ IN_CONTEXT = {
     "bearer": f"Bearer {some(WORD, 20)}",
     "basic": "Basic " + base64.b64encode(b"ada:correct-horse-7").decode(),
     "telegram": f"https://api.telegram.org/bot{some(string.digits, 10)}:AA{some(WORD + '-_', 33)}/getMe",
+    "discord hook": f"https://discord.com/api/webhooks/123456789012345678/{some(WORD, 68)}",
     "slack hook": f"https://hooks.slack.com/services/T{some(WORD, 8)}/B{some(WORD, 8)}/{some(WORD, 24)}",
 }
 NO_KEYS = {
