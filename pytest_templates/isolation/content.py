@@ -155,6 +155,8 @@ def _look_of(kind: type[Any], *, is_copied: bool) -> _Look:
 
 def _known(kind: type[Any], base: type[Any]) -> _Look | None:
     """What looks at the values of a type for what it inherits from a base; ``None`` where that is not known."""
+    if base is RootModel:  # which has no room for extra fields
+        return lambda value: View("object", attributes=dict(_FIELDS(value)))
     if base is BaseModel:
         return _pydantic
     if base is BaseException:
@@ -249,7 +251,7 @@ def _enum(layout: Layout, value: Any) -> View:
 def _pydantic(value: Any) -> View:
     """An object of pydantic: its fields; what is private is its own business."""
     held = dict(_FIELDS(value))
-    extra = None if is_a(type(value), RootModel) else _EXTRA(value)
+    extra = _EXTRA(value)
     return View("object", attributes={**held, **extra} if extra else held)
 
 
