@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -354,7 +355,7 @@ class Turn:
             "progress": None,
             "is_over": False,
         }
-        own = {name: getattr(again, name) for name in _own_fields(again)}
+        own = {name: vars(again)[name] for name in _own_fields(again)}
         vars(again).update({**isolated(own), **values})
         again.join(Run(_copied(getattr(self.session, "_earlier", Trace()))))
         return again
@@ -372,7 +373,7 @@ class Turn:
                 if not is_waiting:
                     self._playback.check_end()
                 self._check_own_fields()
-            except (TreeChanged, InvalidValue) as changed:
+            except Exception as changed:
                 self._break_off(changed)
                 raise
         if needed is not None and is_waiting:
@@ -389,15 +390,18 @@ class Turn:
         Raises:
             InvalidValue: The turn has changed a field that a subclass of ``Session`` adds.
         """
-        if self._run is None:
-            return
-        now = self._run.session
-        changed = [name for name in _own_fields(self.session) if _saved(self.session, name) != _saved(now, name)]
+        was, now = self.session, None if self._run is None else self._run.session
+        if not isinstance(now, type(was)):
+            return  # a transform has gone on in a session of another class
+        before, after = _own_fields(was), _own_fields(now)
+        changed = [
+            name for name in before if before[name] != after.get(name) and vars(was)[name] != vars(now)[name]
+        ]  # sets may be written in another order
         if changed:
             raise InvalidValue(
-                f"the conversation has changed {', '.join(changed)} of {type(self.session).__name__}: of one that "
-                "advance() or hold() goes on with, messages and metadata are kept. Keep it in session.metadata, and "
-                "read that as a type by session.metadata_as()"
+                f"the conversation has changed {', '.join(changed)} of {type(was).__name__}, which would be lost: "
+                "advance() and hold() keep messages and metadata alone. Put it into session.metadata, which "
+                "session.metadata_as() reads as a type"
             ) from None  # that the user is needed is no error
 
     def _wait(self, needed: UserNeeded) -> None:
@@ -454,14 +458,14 @@ class Turn:
         return Trace([*before.calls, *calls], [*before.tools, *[one for one in now.tools if id(one) not in known]])
 
 
-def _own_fields(session: Session) -> list[str]:
-    """The fields that a subclass of ``Session`` adds."""
-    return [name for name in type(session).model_fields if name not in Session.model_fields]
-
-
-def _saved(session: Session, field: str) -> str:
-    """A field as it is saved; what cannot be saved is told by its class alone."""
-    return BaseModel.model_dump_json(session, include={field}, fallback=lambda value: type(value).__qualname__)
+def _own_fields(session: Session) -> dict[str, str]:
+    """The fields that a subclass of ``Session`` adds, as they are saved; those that are not saved are left out."""
+    written: dict[str, str] = {}
+    for name, field in type(session).model_fields.items():
+        if name not in Session.model_fields and not field.exclude and name in vars(session):
+            with suppress(ValueError):  # what cannot be saved is the program's own affair, as what is excluded
+                written[name] = BaseModel.model_dump_json(session, include={name})
+    return written
 
 
 def _looks(session: Session) -> tuple[str, str]:

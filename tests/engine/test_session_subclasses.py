@@ -32,6 +32,7 @@ class Basket(Session):
     items: list[str] = Field(default_factory=list)
     client: Any = Field(default=None, exclude=True)
     helper: Any = None
+    tags: set[int] = Field(default_factory=lambda: {3, 11})
 
 
 def tree(change: Any) -> LinearTemplate:
@@ -98,7 +99,9 @@ def test_a_change_is_refused_by_its_name(turn: Any, change: Any, name: str) -> N
     turn(runner, session)
 
     for _ in range(2):  # also where the turn is tried again
-        with pytest.raises(InvalidValue, match=f"^the conversation has changed {name} of Basket: ") as caught:
+        with pytest.raises(
+            InvalidValue, match=f"^the conversation has changed {name} of Basket, which would be lost: "
+        ) as caught:
             turn(runner, session, "Hello")
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__
@@ -125,3 +128,54 @@ def test_what_the_program_sets_between_two_turns_is_taken() -> None:
     runner.advance(session, "Bye")
 
     assert session.metadata["said"][0] == "Cid"
+
+
+def test_what_is_not_saved_stays_with_the_program() -> None:
+    class Logged(Session):
+        log: list[str] = Field(default_factory=list, exclude=True)
+
+    def note(session: Any) -> Any:
+        session.log.append("x")
+        return session
+
+    runner, session = Runner(Yes(), template=LinearTemplate([AssistantTemplate("Hi.", after_transform=note)])), Logged()
+    log = session.log
+    runner.advance(session)
+
+    assert session.log is log
+    assert log == ["x"]
+
+
+def test_a_transform_may_go_on_in_a_plain_session() -> None:
+    def plain(session: Session) -> Session:
+        return Session(messages=session.messages, metadata={"plain": True})
+
+    runner, session = (
+        Runner(Yes(), template=LinearTemplate([AssistantTemplate("Hi.", after_transform=plain)])),
+        Basket(),
+    )
+    runner.advance(session)
+
+    assert session.is_over
+    assert session.metadata == {"plain": True}
+
+
+@pytest.mark.parametrize("value", [{3, 11}, "\ud800"])
+def test_sets_and_what_cannot_be_saved_are_no_changes(value: object) -> None:
+    runner, session = Runner(Yes(), template=tree(read)), Basket(helper=value)
+    runner.advance(session)
+    runner.advance(session, "Hello")
+    runner.advance(session, "Bye")
+
+    assert session.is_over
+
+
+def test_what_became_cyclic_leaves_a_session_that_goes_on() -> None:
+    runner, session = Runner(Yes(), template=tree(read)), Basket(helper=[])
+    runner.advance(session)
+    session.helper.append(session.helper)
+    runner.advance(session, "Hello")
+    session.helper.clear()
+    runner.advance(session, "Bye")
+
+    assert session.is_over
