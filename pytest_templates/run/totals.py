@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -97,34 +97,15 @@ class Totals:
 
 class _Group:
     def __init__(self) -> None:
-        self._calls = self._input_tokens = self._output_tokens = self._unpriced = 0
-        self._cost = Decimal(0)
-        self._seconds = 0.0
+        self._sum = Sum()
         self._sources: set[str] = set()
 
     def add(self, call: CallRow) -> None:
-        self._calls += 1
-        self._input_tokens += call["input_tokens"]
-        self._output_tokens += call["output_tokens"]
-        self._seconds += call["seconds"]
+        self._sum += sum_of([call])
         self._sources.add(call["source"])
-        if call["cost"] is not None:
-            self._cost += Decimal(call["cost"])
-        if call["unpriced"]:
-            self._unpriced += 1
 
     def line(self, template: str, model: str) -> Line:
-        return Line(
-            template=template,
-            model=model,
-            sources=tuple(sorted(self._sources)),
-            calls=self._calls,
-            input_tokens=self._input_tokens,
-            output_tokens=self._output_tokens,
-            cost=self._cost,
-            unpriced=self._unpriced,
-            seconds=self._seconds,
-        )
+        return Line(template=template, model=model, sources=tuple(sorted(self._sources)), **asdict(self._sum))
 
 
 def lines_of(calls: Iterable[CallRow]) -> list[Line]:
