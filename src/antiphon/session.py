@@ -241,7 +241,7 @@ class Session(GivenToTools, BaseModel):
         object.__setattr__(self, "_run", run)
         return run
 
-    def served_by(self, runner: object) -> None:
+    def take_runner(self, runner: object) -> None:
         """Let a runner serve the session; for templates and runners, not for programs: nothing is validated."""
         vars(self)["runner"] = runner
 
@@ -475,7 +475,7 @@ class Run:
             self.adopt_calls(session.trace)
             session.join(self)
         if session.runner is None:
-            session.served_by(previous.runner)
+            session.take_runner(previous.runner)
         if previous is self.root:
             self.root = session
         self.session = session
@@ -578,7 +578,7 @@ def begun(session: Session, max_messages: int | None = None, runner: object = No
             )
             raise error if outer.path is None else naming_template(error)
         if runner is not None:
-            session.served_by(runner)
+            session.take_runner(runner)
         run = session.join(Run(outer.trace, session, max_messages))
         run.outer = RENDERING.get()
         return run

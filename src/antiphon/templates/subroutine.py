@@ -187,7 +187,7 @@ class SubroutineTemplate(Template):
         if type(strategy) not in COPYING:
             parent.run.adopt_calls(child.trace)
             child = Session(messages=detached(child.messages), metadata=isolated(child.metadata))
-        child.served_by(runner)
+        child.take_runner(runner)
         child.join(parent.run)
         parent.run.session = child
         return child

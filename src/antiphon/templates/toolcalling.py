@@ -244,7 +244,7 @@ class ToolingTemplate(TypedTemplate):
         """Run a subroutine beside the conversation: what it gives back is the tool's result, and nothing else."""
         run = session.run
         parent = Session(messages=list(session.messages), metadata={**session.metadata, "request": request})
-        parent.served_by(session.runner)
+        parent.take_runner(session.runner)
         parent.join(run)
         before = len(parent.messages)
         run.session = parent
