@@ -217,6 +217,15 @@ def test_a_model_hears_of_its_recorded_calls():
     assert model.calls == session.trace.calls != []
 
 
+def test_every_attribute_of_a_call_is_recorded(trace):
+    recorded = {name: getattr(trace.calls[0], name) for name in ModelCall.__dataclass_fields__}
+
+    assert ModelCall(**recorded) == trace.calls[0]
+    assert type(trace.calls[0]) is ModelCall
+    with pytest.raises(FrozenInstanceError):
+        trace.calls[0].model = "another"
+
+
 def test_an_answer_of_text_has_its_reply_whenever_that_is_asked_for(trace):
     first, second, third = trace.calls[:3]
 
