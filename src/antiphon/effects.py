@@ -22,7 +22,7 @@ from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, ToolCall
 from antiphon.model import Model
 from antiphon.request import ANY_TEXT, Request
-from antiphon.session import Session
+from antiphon.session import Run, Session
 from antiphon.threads import Enough, at_once, finished, in_thread, is_async, is_pending, pause, run_to_end
 from antiphon.tool_results import told
 from antiphon.tools import Farewell, Tool
@@ -59,27 +59,27 @@ class Effect(ABC):
         yield await self.aperform()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class AskModel(Effect):
     """Ask a model to answer a session; the answer is the model's message.
 
-    In a ``with`` it is the question of the session's run: whose choice the model was, and what is asked for beside the
-    messages.
+    In a ``with`` it is the question of the run that the session is in then: whose choice the model was, and what is
+    asked for beside the messages.
     """
 
     model: Model
     session: Session
     chosen_by: ChosenBy
     request: Request = ANY_TEXT
+    _run: Run = field(init=False, repr=False)
 
     def __enter__(self) -> None:
-        run = self.session.run
+        self._run = run = self.session.run
         run.asked = self.model, self.chosen_by
         run.request = self.request
 
     def __exit__(self, *_: object) -> None:
-        run = self.session.run
-        run.asked, run.request = None, ANY_TEXT
+        self._run.asked, self._run.request = None, ANY_TEXT
 
     def perform(self) -> Message:
         """Ask, blocking."""

@@ -13,6 +13,7 @@ import pytest
 from antiphon import (
     AssistantTemplate,
     LinearTemplate,
+    Message,
     Model,
     Observer,
     Reply,
@@ -26,7 +27,9 @@ from antiphon import (
     ToolingTemplate,
     UserTemplate,
     observing,
+    tool,
 )
+from antiphon.effects import AskModel
 from antiphon.errors import InvalidValue, MessageLimitExceeded
 from antiphon.terminal import CommandLineRunner
 
@@ -228,3 +231,27 @@ def test_a_run_that_cannot_even_begin_leaves_the_session_free(monkeypatch, answe
             asyncio.run(runner.arun(session))
 
     assert Runner(answering("a"), template=TALK).run(session) is session
+
+
+def test_a_stream_of_an_earlier_run_that_is_closed_late_leaves_the_question_of_this_one():
+    class Closing(Model):
+        earlier = None
+
+        def _stream(self, session):
+            yield "Yes"
+            yield "."
+
+        def _send(self, session):
+            if self.earlier is not None:
+                self.earlier.close()
+            return session.request.tools[0].name
+
+    @tool
+    def look() -> str:
+        """Look."""
+
+    model, session = Closing(), Session(messages=[Message(role="user", content="Hi")])
+    model.earlier = AskModel(model, session, "direct").stream()
+    next(model.earlier)
+
+    assert Runner(model).run(session, template=ToolingTemplate(tools=[look])).last.content == "look"
