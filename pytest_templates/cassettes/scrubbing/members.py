@@ -62,8 +62,15 @@ _TEXT: Final = re.compile(  # an answer that was cut short may end in it
 _MOST_PASSES: Final = 5
 _INTEGER: Final = re.compile(r"-?[1-9][0-9]*+(?![0-9.eE\w])")
 _BARE: Final = re.compile(  # the scheme of a header may stand before it, which is a word
-    r"(?:(?:[A-Za-z][A-Za-z-]{2,20}|[A-Z0-9]{2,5}-HMAC-SHA256) )?"
+    rf"(?:(?!{PLACEHOLDER} )(?:[A-Za-z][A-Za-z-]{{2,20}}|[A-Z0-9]{{2,5}}-(?:HMAC|RSA)-SHA256) )?"
     r"(?P<value>[^\s\"'`,;&<>(){}\[\]|\\]+)(?P<after>[(\[{]?)"
+)
+_NUMBERED: Final = re.compile(  # a word with a number, which is a scheme or the value itself
+    r"(?P<scheme>(?=[A-Za-z-]{0,20}[0-9])[A-Za-z]{1,20}[0-9]{0,3}(?:-[A-Za-z]{1,20}[0-9]{0,3}){0,3}) "
+    r"(?P<value>[^\s\"'`,;&<>(){}\[\]|\\=]++=*+)(?P<after>[(\[{\w]?)"
+)
+_KNOWN_SCHEME: Final = re.compile(
+    r"(?i:oauth|token|jwt|bearer|basic|digest|ntlm|api-?key)-?[vV]?[0-9]{1,3}|(?:[A-Z0-9]{2,5}-)?(?:HMAC|RSA)-SHA[0-9]{1,3}"
 )
 _TOKEN: Final = re.compile(
     r"(?P<text>\"[^\"\\]*+(?:\\.[^\"\\]*+)*+(?:\"|\\?\Z)|'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+(?:'|\\?\Z))(?P<is_name>\s{0,40}:)?|[\[\]{}]",
@@ -159,13 +166,25 @@ def _under_quoted(text: str, name: Name) -> list[Span]:
 
 
 def _under_bare(text: str, name: Name) -> list[Span]:
-    """Where the value of a member is whose name stands without quotes, as in prose and code."""
+    """Where the value of a member is whose name stands without quotes, as in prose and code.
+
+    Of two words that look like secrets, only the second is one behind a known scheme (OAuth2), and else both are.
+    """
     found = _TEXT.match(text, name.end)
     if found:
         value = _content(found)
         is_secret = value != PLACEHOLDER and not _NO_VALUE.fullmatch(value) and is_like_one(value, name.certainty)
         return [_inside(found)] if is_secret else []
-    found = _BARE.match(text, name.end)
+    first = _bare_value(_BARE.match(text, name.end), name)
+    numbered = _NUMBERED.match(text, name.end)
+    if not numbered:
+        return first
+    second = _bare_value(numbered, name)
+    is_scheme = (second or numbered["value"].startswith(PLACEHOLDER)) and _KNOWN_SCHEME.fullmatch(numbered["scheme"])
+    return second if is_scheme else first + second
+
+
+def _bare_value(found: re.Match[str] | None, name: Name) -> list[Span]:
     if not found or found["after"]:
         return []
     start, value = found.start("value"), found["value"].rstrip(".:!?")

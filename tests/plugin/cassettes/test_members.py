@@ -180,6 +180,15 @@ MEMBERS = [  # VALUE is replaced, and the rest stays
     "env:\n  - name: DB_PASSWORD\n    value: VALUE\n  - name: REGION\n    value: north-7",
     '{"SecretString": "VALUE", "private_key_pem": "VALUE", "clientSecretValue": "VALUE", "api_key_v2": "VALUE"}',
 ]
+MEMBERS += [
+    *(
+        f"curl -H 'Authorization: {scheme} VALUE' https://host/"
+        for scheme in ("OAuth2", "Token1", "JWT2", "HMAC-SHA256", "GOOG4-RSA-SHA256", "Basic2", "Api-Key-V1", "AWS3")
+    ),
+    "authorization=OAuth2 VALUE",
+    "Send Authorization: HMAC-SHA256 VALUE.",
+    "My api_key=VALUE region2 is mine.",
+]
 XML = [  # the same, in XML and HTML
     "<login><user>ada</user><password>VALUE</password></login>",
     "<Credentials><AccessKeyId>ada</AccessKeyId><SecretAccessKey>\n  VALUE\n</SecretAccessKey></Credentials>",
@@ -208,6 +217,12 @@ def test_a_secret_member_is_replaced_wherever_and_however_it_is_written(text: st
 @given(st.text(st.sampled_from("aZ9+/=.~"), min_size=1, max_size=30), st.sampled_from(XML))
 def test_xml_holds_no_secret_and_is_clean_after_once(secret: str, text: str) -> None:
     assert cleaned(text.replace("VALUE", f"q0{secret}")) == text.replace("VALUE", "REDACTED")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_behind_a_scheme_that_nobody_knows_is_replaced(key: str) -> None:
+    assert cleaned(f"Authorization: Some3 {key} is it.") == "Authorization: Some3 REDACTED is it."
+    assert cleaned(f"Authorization: SchemeOfVendor3 {key} is it.") == "Authorization: REDACTED REDACTED is it."
 
 
 RANDOM = ("k7Qw9xLr2TzVb6NmYc41", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYzz", "8f14e45fceea167a5a36dedd4bea2543")
@@ -280,6 +295,7 @@ NO_MEMBERS = [
     '{"sessionid": "chat-17", "sessionid": "3f2a6b1c-9d4e-4f5a-8b7c-0123456789ab", "pin": "813744226420795884"}',
     '{"sessionId": "8f14e45fceea167a5a36dedd4bea2543", "otp": {"channel": "sms1"}, "pin": true, "otp": "required"}',
     "Pin: 4711 nails, pin 4711, spin=4711, otp: 2026, mapping: 4711; The pin=13 blinks.",
+    "Authorization: AWS4-HMAC-SHA256 Credential=abc, x=1; Authorization: GOOG4-RSA-SHA256 Credential=abc",
     "monkey=a1b2c3d4, keyword: a1b2c3d4, sword=a1b2c3d4e5, crossword: a1b2c3d4e5, passkeys: a1b2c3d4",
 ]
 
