@@ -130,15 +130,21 @@ def _in_address(address: str) -> tuple[tuple[str, str, Source], ...]:
     )
 
 
-def _secret_parameters(address: str) -> Iterator[tuple[str, str]]:
-    """The parameters of an address that are secret, of its path's parts and of addresses that are parameters too."""
-    uri = urlsplit(address)
-    of_path = (pair for part in uri.path.split("/") for pair in part.split(";")[1:])
-    for name, value in (*parse_qsl(uri.query), *parse_qsl("&".join(of_path))):
+_MOST_NESTED: Final = 3  # addresses, each a parameter of the one before it
+
+
+def _secret_parameters(address: str, nested: int = 0) -> Iterator[tuple[str, str]]:
+    """The parameters of an address that are secret, of its path's parts and of addresses that are parameters too.
+
+    What is a parameter may be anything, so it is taken apart at its marks, and need be no address.
+    """
+    path, _, query = address.partition("#")[0].partition("?")
+    of_path = (pair for part in path.split("/") for pair in part.split(";")[1:])
+    for name, value in (*parse_qsl(query), *parse_qsl("&".join(of_path))):
         if is_secret_pair(name, value) and _is_mixed(value):
             yield name, value
-        elif "?" in value:
-            yield from _secret_parameters(value)
+        elif "?" in value and nested < _MOST_NESTED:
+            yield from _secret_parameters(value, nested + 1)
 
 
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]*)\s+(?=\S)")

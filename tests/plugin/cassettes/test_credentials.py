@@ -223,3 +223,15 @@ def test_any_credential_is_learned_from_any_header(key: str, form: str, name: An
 @given(name=st.sampled_from(["authorization", "cookie", "x-api-key"]), value=st.text(max_size=200))
 def test_no_header_breaks_it(name: str, value: str) -> None:
     Credentials({}).learn(RecordedRequest("GET", "https://host/", ((name, value),), value.encode()))
+
+
+def test_addresses_in_parameters_are_read_to_a_depth_that_no_address_exceeds() -> None:
+    Credentials({}).learn(RecordedRequest("GET", "https://host/?" + "u=?" * 3000, (), b""))
+
+
+@pytest.mark.parametrize("host", ["[tenant].test", "[", "ho]st", "h\u2100st"])
+def test_what_is_no_address_and_stands_in_a_parameter_is_read_like_one(host: str) -> None:
+    credentials = Credentials({})
+    inner = f"https://{host}/cb;access_token={OTHER_KEY}?api_key={KEY}"
+    credentials.learn(RecordedRequest("GET", f"https://host/?redirect={quote(inner, safe='')}", (), b""))
+    assert credentials.secrets().replace(f"{KEY} {OTHER_KEY}") == "REDACTED REDACTED"
