@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pytest_templates.cassettes.format.document import from_text
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.scrubbing.credentials import Credentials
+from pytest_templates.cassettes.scrubbing.scrub import scrub_request
+from pytest_templates.errors import CassetteError
 
 KEY = "k7Qw9xLr2TzVb6NmYc"
 OTHER_KEY = "m3Xp8sHd5GjWq1KfRt"
@@ -223,6 +225,17 @@ def test_any_credential_is_learned_from_any_header(key: str, form: str, name: An
 @given(name=st.sampled_from(["authorization", "cookie", "x-api-key"]), value=st.text(max_size=200))
 def test_no_header_breaks_it(name: str, value: str) -> None:
     Credentials({}).learn(RecordedRequest("GET", "https://host/", ((name, value),), value.encode()))
+
+
+@pytest.mark.parametrize("encoding", ["snappy", "aws-chunked"])
+def test_a_body_in_an_unknown_encoding_teaches_nothing_and_is_refused_only_where_it_is_kept(encoding: str) -> None:
+    credentials = Credentials({})
+    headers = (("authorization", f"Bearer {KEY}"), ("content-encoding", encoding))
+    request = RecordedRequest("PUT", "https://host/", headers, f'{{"password": "{OTHER_KEY}"}}'.encode())
+    credentials.learn(request)
+    assert credentials.secrets().replace(f"{KEY} {OTHER_KEY}") == f"REDACTED {OTHER_KEY}"
+    with pytest.raises(CassetteError, match=f"unknown encoding '{encoding}'"):
+        scrub_request(request, credentials.secrets())
 
 
 def test_addresses_in_parameters_are_read_to_a_depth_that_no_address_exceeds() -> None:
