@@ -117,7 +117,7 @@ def _scrubbed(headers: Headers, text: str, secrets: Secrets) -> str:
     elif kind.startswith(LINES):
         text = _lines(scrub_split_secrets(text, secrets), secrets)
     elif may_be_json(headers, text) and len(text) <= LONGEST:
-        text = _document(_without_split_over_list(text, secrets), secrets)
+        text = _document(text, secrets)
     elif kind.startswith("application/x-www-form-urlencoded"):
         text = secrets.replace(scrub_form(text, secrets))
     elif kind.startswith("multipart/"):
@@ -296,30 +296,42 @@ def _scrub_pieces(events: Sequence[_Event], secrets: Secrets) -> set[_Event]:
     return changed
 
 
-def _without_split_over_list(text: str, secrets: Secrets) -> str:
-    """A list of objects without the secrets that are spread over them: Gemini streams one, if no events are wanted."""
-    items = _items(text)
-    if not _scrub_pieces(items, secrets):
-        return text
-    return dumps([item.root[0] for item in items], style_of(text, parse(text)) or "compact-ascii")
+def _without_split_over_list(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
+    """A list of the pieces of an answer, as Gemini sends where no events are wanted, without secrets spread over it."""
+    if not body.lstrip().startswith(b"[") or len(body) > LONGEST:
+        return body
+    text = body.decode("utf-8", "surrogateescape")
+    items, pieces = _items(text) if may_be_json(headers, text) else ([], [])
+    if not _scrub_pieces(pieces, secrets):
+        return body
+    return dumps(items, style_of(text, parse(text)) or "compact-ascii").encode("utf-8", "surrogateescape")
 
 
-def _items(text: str) -> list[_Event]:
-    """The objects in a text that is a list of them in JSON."""
+def _items(text: str) -> tuple[list[Json], list[_Event]]:
+    """The items of a text that is a list in JSON, and those of them that are pieces of an answer."""
     if not text.lstrip().startswith("["):
-        return []
+        return [], []
     try:
         value = parse(text)
     except JsonError:
-        return []
-    items = value if isinstance(value, list) and all(isinstance(item, dict) for item in value) else []
-    return [_Event(number, "", [item], is_json=True) for number, item in enumerate(items)]
+        return [], []
+    items = value if isinstance(value, list) else []
+    return items, [_Event(number, "", [item], is_json=True) for number, item in enumerate(items) if _is_piece(item)]
+
+
+def _is_piece(item: Json) -> bool:
+    """Whether it is a piece of an answer as providers stream it."""
+    if not isinstance(item, dict):
+        return False
+    answers = item.get("candidates", item.get("choices"))
+    is_one_of_answers = isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers)
+    return is_one_of_answers or isinstance(item.get("delta"), (str, dict))
 
 
 def spread_texts(headers: Headers, text: str) -> Iterator[str]:
     """What the events or lines of a stream, or the items of a list, say in pieces, each text as one."""
     is_stream = has_type(headers, EVENTS + LINES)
-    events = list(_events(text, "data:" if has_type(headers, EVENTS) else "")) if is_stream else _items(text)
+    events = list(_events(text, "data:" if has_type(headers, EVENTS) else "")) if is_stream else _items(text)[1]
     readings = [events, [event.unread() for event in events]] if _is_mixed(events) else [events]
     return ("".join(texts) for reading in readings for _, texts in _texts_by_place(reading))
 
@@ -420,7 +432,7 @@ def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResp
     """The response as it may be kept."""
     body = _unpacked(response.headers, response.body)
     headers = _headers(secrets).response(response.headers)
-    scrubbed = scrub_body(headers, body, secrets)
+    scrubbed = scrub_body(headers, _without_split_over_list(headers, body, secrets), secrets)
     encoding = header(response.headers, "content-encoding")
     again = response.encoding if body is response.body else encoding
     return RecordedResponse(

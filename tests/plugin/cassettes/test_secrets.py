@@ -174,14 +174,35 @@ def test_a_list_that_says_a_text_in_pieces_keeps_no_secret(size: int, indent: in
     secrets = secrets_of({"A_KEY": "k7w4711b9Lr"})
     text = 'Your key is k7w4711b9Lr, and {"password": "42"} too.'
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    body = json.dumps([{"candidates": [{"content": {"parts": [{"text": piece}]}}]} for piece in pieces], indent=indent)
+    items: list[Any] = [{"candidates": [{"content": {"parts": [{"text": piece}]}}]} for piece in pieces]
+    body = json.dumps([*items, {"usageMetadata": {"trafficType": "\ud800"}}], indent=indent)
 
     kept = scrub(interaction(response=body.encode()), secrets)
 
-    left = [item["candidates"][0]["content"]["parts"][0]["text"] for item in json.loads(kept.response.body)]
+    *left_items, usage = json.loads(kept.response.body)
+    left = [item["candidates"][0]["content"]["parts"][0]["text"] for item in left_items]
     assert "".join(left) == 'Your key is REDACTED, and {"password": "REDACTED"} too.'
-    assert len(left) == len(pieces)
+    assert (len(left), usage) == (len(pieces), {"usageMetadata": {"trafficType": "\ud800"}})
     assert scrub(kept, secrets) == kept
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"label": "Password:"}, {"label": "Username1"}],
+        [{"text": "Your password: "}, {"text": "is42long and"}],
+        [{"role": "user", "content": "My api_key:"}, {"role": "assistant", "content": "key42abc is a string"}],
+        [{"ask": "Your api_key: ", "choices": ["a1"]}, {"ask": "Username1", "choices": ["b2"]}],
+    ],
+)
+def test_a_list_of_objects_that_are_no_pieces_of_an_answer_stays(body: list[Any]) -> None:
+    text = json.dumps(body).encode()
+    assert scrub(interaction(text, text), secrets_of({})) == interaction(text, text)
+
+
+def test_a_request_is_never_read_as_pieces_of_an_answer() -> None:
+    text = json.dumps([{"delta": "Password:"}, {"delta": "Username1"}]).encode()
+    assert scrub(interaction(text), secrets_of({})).request.body == text
 
 
 def test_a_leak_is_told_by_interaction_part_and_line() -> None:
