@@ -62,7 +62,7 @@ _TEXT: Final = re.compile(  # an answer that was cut short may end in it
 _MOST_PASSES: Final = 5
 _INTEGER: Final = re.compile(r"-?[1-9][0-9]*+(?![0-9.eE\w])")
 _BARE: Final = re.compile(  # the scheme of a header may stand before it, which is a word
-    rf"(?:(?!{PLACEHOLDER} )(?:[A-Za-z][A-Za-z-]{{2,20}}|[A-Z0-9]{{2,5}}-(?:HMAC|RSA)-SHA256) )?"
+    rf"(?:(?!{PLACEHOLDER} )(?:[A-Za-z][A-Za-z-]{{2,20}}|(?:[A-Z0-9]{{2,5}}-)?(?:HMAC|RSA)-SHA256) )?"
     r"(?P<value>[^\s\"'`,;&<>(){}\[\]|\\]+)(?P<after>[(\[{]?)"
 )
 _NUMBERED: Final = re.compile(  # a word with a number, which is a scheme or the value itself

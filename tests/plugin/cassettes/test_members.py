@@ -296,6 +296,7 @@ NO_MEMBERS = [
     '{"sessionId": "8f14e45fceea167a5a36dedd4bea2543", "otp": {"channel": "sms1"}, "pin": true, "otp": "required"}',
     "Pin: 4711 nails, pin 4711, spin=4711, otp: 2026, mapping: 4711; The pin=13 blinks.",
     "Authorization: AWS4-HMAC-SHA256 Credential=abc, x=1; Authorization: GOOG4-RSA-SHA256 Credential=abc",
+    "Authorization: HMAC-SHA256 Credential=abc&SignedHeaders=host",
     "monkey=a1b2c3d4, keyword: a1b2c3d4, sword=a1b2c3d4e5, crossword: a1b2c3d4e5, passkeys: a1b2c3d4",
 ]
 
