@@ -142,8 +142,9 @@ class Failures(list[Exception]):
 
     def append(self, error: Exception, /) -> None:
         """Add an error."""
-        if not self and self._watch is not None:
-            self._watch()
+        watch = self._watch  # the test may end meanwhile, in another thread
+        if not self and watch is not None:
+            watch()
         if self._late is not None and (self.is_over or self._late.is_forked):
             self._late.add(self._nodeid, error)
         super().append(error)
