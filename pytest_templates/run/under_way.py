@@ -44,6 +44,11 @@ class UnderWay:
         """The attempt under way in this process, of the innermost pytest."""
         return cls._runs[-1].attempt if cls._runs else None
 
+    @classmethod
+    def innermost_begun(cls) -> Attempt | None:
+        """The same of the innermost pytest that runs a test: one that has only read its configuration runs none."""
+        return next((run.attempt for run in reversed(cls._runs) if run.attempt is not None), None)
+
     @property
     def listening(self) -> Attempt | None:
         """The attempt that the engine's events belong to; ``None`` where another pytest runs inside this one."""
@@ -99,7 +104,7 @@ def attempt_of_fixture() -> Attempt:
     Fixtures ask for it here: to set up pytest's ``request``, or a fixture between, takes longer than all that they do.
     """
     __tracebackhide__ = True
-    attempt = current_attempt()
+    attempt = UnderWay.innermost_begun()
     if attempt is None:
         pytest.fail("fixtures of prompt templates belong to tests that pytest sets up by its hooks", pytrace=False)
     return attempt

@@ -135,3 +135,21 @@ def test_the_tools_that_models_asked_for_are_in_the_trace(project):
     )
 
     assert project.outcomes() == {"passed": 1}
+
+
+def test_a_test_that_reads_the_configuration_of_another_run_has_its_fixtures(project):
+    project.tests(
+        """
+        pytest_plugins = ["pytester"]
+
+        @pytest.fixture
+        def configured(pytester):
+            return pytester.parseconfigure("-pno:asyncio")
+
+        def test_it(configured, scripted_model, llm_trace):
+            ask(scripted_model("a"))
+            assert llm_trace.models == {"answer": ["scripted"]}
+        """
+    )
+
+    assert project.outcomes() == {"passed": 1}
