@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, closing
 from dataclasses import dataclass
-from inspect import Parameter, Signature, iscoroutine
+from inspect import Parameter, Signature, isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -345,7 +345,7 @@ def answer_of(model: Answering, session: Session) -> Awaitable[Reply | Message |
         InvalidType: It gives nothing to await.
     """
     answer = model._asend(session)
-    if hasattr(answer, "__await__"):
+    if isawaitable(answer):
         return answer
     raise _misread(model, "_asend", answer, "something to await (async def)")
 

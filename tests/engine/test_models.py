@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import types
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -406,3 +407,17 @@ def test_a_method_of_the_wrong_kind_is_named(model: Model, ask_it: Any, told: st
 
     name, method = type(model).__name__, type(model).__name__.rpartition("For")[2].lower()
     assert str(caught.value).startswith(f"{name}._{method} must give {told}")
+
+
+class GeneratorOfTypes(Model):
+    def _send(self, session: Session) -> str:
+        return "Hello."
+
+    @types.coroutine
+    def _asend(self, session: Session) -> Any:
+        yield from asyncio.sleep(0).__await__()
+        return "Hello."
+
+
+def test_a_coroutine_of_types_is_awaited() -> None:
+    assert asyncio.run(GeneratorOfTypes().asend(HI)).content == "Hello."
