@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import update_wrapper
+from inspect import signature
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from antiphon.copies import Shared
@@ -67,7 +67,6 @@ class Tool(Shared, Generic[P, R]):
         for given, parameter in ((name, "name"), (description, "description")):
             if given is not None:
                 check_text(given, parameter)
-        update_wrapper(self, function, updated=())  # its name, its docstring and its signature, for whoever asks
         self.function = function
         self.name = _checked_name(name or str(getattr(function, "__name__", "")).replace("<lambda>", ""), function)
         self.description = description or description_of(function)
@@ -76,6 +75,9 @@ class Tool(Shared, Generic[P, R]):
         self.reraise = reraise
         self.template: Any = None
         self._arguments = Arguments(function, self.name)
+        # For whoever asks; without __wrapped__, by which pytest would take a tool test_connection for a test.
+        self.__name__, self.__doc__ = getattr(function, "__name__", self.name), function.__doc__
+        self.__signature__ = signature(function)
 
     @classmethod
     def from_template(cls, name: str, description: str, template: Any) -> Tool[..., Any]:

@@ -207,3 +207,19 @@ def test_tests_after_a_run_inside_of_a_test_that_was_first_to_load_the_engine_ar
 
     result.assert_outcomes(passed=1, failed=1)
     project.says(result, "IsolationViolation: ")
+
+
+def test_a_tool_that_is_named_as_a_test_is_none(project):
+    project.tests(
+        '''
+        @tool
+        def test_connection(host: str) -> str:
+            """Tests a connection."""
+            return host
+
+        def test_it():
+            assert test_connection("example.org") == "example.org"
+        '''
+    )
+
+    project.run("-Wignore::pytest.PytestCollectionWarning").assert_outcomes(passed=1)
