@@ -204,9 +204,8 @@ _LAZY: Final = frozenset(
         ("werkzeug", "cached_property"),
     ]
 )
-_CACHE: Final = re.compile(
-    r"_(?:.*_)?(?:cached?|caches|memo|memos|memoized)(?:_.*)?|_AssociationProxy_.*"
-)  # SQLAlchemy's
+ASSOCIATION_PROXIES: Final = "_AssociationProxy_"  # begins the names under which SQLAlchemy keeps what it made of them
+_CACHE: Final = re.compile(rf"_(?:.*_)?(?:cached?|caches|memo|memos|memoized)(?:_.*)?|{ASSOCIATION_PROXIES}.*")
 
 
 @lru_cache(maxsize=4096)

@@ -32,7 +32,7 @@ from antiphon import (
 from antiphon.copies import ATOMS, Shared, attributes
 from pytest_templates.isolation.adapters import adapter_of
 from pytest_templates.isolation.borrowed import Borrowed
-from pytest_templates.isolation.content import Plan, is_cache
+from pytest_templates.isolation.content import ASSOCIATION_PROXIES, Plan
 from pytest_templates.isolation.packing import packed
 from pytest_templates.isolation.state import Custom, Edge, Exact, StateReader, Trail, same
 from pytest_templates.isolation.static import Layout, bases_of, has, is_a, module_of, short_name_of
@@ -564,7 +564,7 @@ def _class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
 
 def _is_cache(name: str) -> bool:
     """Whether a private global, or attribute of a class, is named as a cache."""
-    return name.startswith("_") and ("cache" in name.lower() or is_cache(name))
+    return name.startswith("_") and ("cache" in name.lower() or name.startswith(ASSOCIATION_PROXIES))
 
 
 def _lazily(name: str, value: Any) -> Any:

@@ -331,3 +331,9 @@ def test_a_conversation_that_begins_in_another_thread_as_one_ends_changes_nothin
     project.file("conftest.py", LOOKED_AT)
 
     assert said("precise", "import threading\n" + TWO_THREADS) == ""
+
+
+def test_a_private_global_is_no_cache_by_another_word(said):
+    assert "_memo['a'] was added: 1" in said(
+        "precise", "_memo = {}\ndef test_it():\n    run(lambda child: _memo.update(a=1) or child)"
+    )
