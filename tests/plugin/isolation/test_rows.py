@@ -29,13 +29,18 @@ ORMS = {
         """,
     "django": """
         import django
+        from django.apps import apps
         from django.conf import settings
 
         DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-        settings.configure(INSTALLED_APPS=["shop"], DATABASES=DATABASES)
-        django.setup()
+        if not settings.configured:  # django stays as it is where the test is run again
+            settings.configure(INSTALLED_APPS=["shop"], DATABASES=DATABASES)
+            django.setup()
 
         from django.db import connection, models
+
+        apps.all_models["shop"].clear()
+        apps.clear_cache()
 
         class Team(models.Model):
             name = models.TextField()
@@ -48,6 +53,8 @@ ORMS = {
             class Meta:
                 app_label = "shop"
 
+        for table in ("shop_hero", "shop_team"):
+            connection.cursor().execute(f"drop table if exists {table}")
         with connection.schema_editor() as editor:
             editor.create_model(Team)
             editor.create_model(Hero)
