@@ -279,7 +279,6 @@ def test_a_stream_that_was_left_early_has_not_failed(opened: Opened, page_of: Ca
     test["steps"][-2]["left_early"] = True
     page = opened(page_of(test), at("test_it.py::test_it"), fresh=True)
     page.locator("#step-1 > details > summary").click()
-    page.locator(".left-early").first.wait_for()
 
     left_early = page.locator(".left-early")
     left_early.last.wait_for()
