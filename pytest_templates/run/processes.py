@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Any, Final
 
 import pytest
 
@@ -36,19 +36,20 @@ def fail_run(session: pytest.Session) -> None:
 
 
 class _Forks:
-    """Counts the processes that this one forks, and those that it was forked from did."""
+    """Counts how often this process has forked. A forked process goes on from its parent's count."""
 
-    number: ClassVar[int] = 0
+    def __init__(self) -> None:
+        self.number = 0
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            os.register_at_fork(after_in_parent=self.count)
 
-    @classmethod
-    def count(cls) -> None:
-        cls.number += 1
+    def count(self) -> None:
+        self.number += 1
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_parent=_Forks.count)
+_forks: Final = _Forks()
 
 
 def processes_forked() -> int:
     """How many processes this one has forked so far, by ``os.fork`` and what builds on it."""
-    return _Forks.number
+    return _forks.number
