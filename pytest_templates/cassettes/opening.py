@@ -85,8 +85,9 @@ def _announce_sending(attempt: ref[Attempt]) -> None:
     the models that they asked, and hence the connection.
     """
     current = attempt()
-    if current is not None:  # it is there as long as the cassette is open
-        current.hook.before_sending(attempt=current)
+    if current is None:  # it is there as long as the cassette is open
+        raise CassetteError("a request was not sent, since its test is gone, and with it what may refuse requests")
+    current.hook.before_sending(attempt=current)
 
 
 def _parsed_folder(config: pytest.Config) -> Path | None:
