@@ -20,6 +20,7 @@ from pytest_templates.run.late import late_failures_in
 from pytest_templates.run.machines import shares_folder, view_of_main
 from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.run.report_data import ReportData
+from pytest_templates.run.under_way import attempt_of_fixture
 from pytest_templates.support.environment import placeholder_keys, require_packages
 from pytest_templates.support.text import OUTSIDE, counted
 
@@ -88,11 +89,12 @@ LATE: Final = ReportData[list[str]]("late")  # what threads and tasks asked whos
 
 
 @pytest.fixture
-def llm_cassette(_llm_attempt: Attempt) -> OpenCassette:
+def llm_cassette() -> OpenCassette:
     """The open cassette of a test marked ``llm_cassette``."""
-    if CASSETTE not in _llm_attempt.stash:
+    attempt = attempt_of_fixture()
+    if CASSETTE not in attempt.stash:
         pytest.fail("the fixture llm_cassette belongs to tests marked @pytest.mark.llm_cassette", pytrace=False)
-    return _llm_attempt.stash[CASSETTE]
+    return attempt.stash[CASSETTE]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -23,11 +23,6 @@ _PHASES = pytest.StashKey[Phases]()
 
 
 @pytest.fixture
-def _llm_attempt() -> Attempt:
-    return attempt_of_fixture()
-
-
-@pytest.fixture
 def llm_trace() -> Trace:
     """The trace of every model call made during the test so far, by any runner, thread or task."""
     return attempt_of_fixture().trace
