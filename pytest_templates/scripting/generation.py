@@ -38,6 +38,8 @@ _SPARE: Final = 16  # optional repetitions: enough for texts to differ, too few 
 _ENDLESS: Final = 100  # the most repetitions that rstr asks for, also where a pattern allows more
 _EFFORT: Final = 1_000_000  # steps that all tries may take together: less than a second
 _STEPS_OF_A_VALUE: Final = 60
+# What rstr raises at patterns of another dialect, and at those that it does not support:
+_UNSUPPORTED: Final = (re.error, LookupError, OverflowError, RecursionError, Warning)
 
 
 def generated(session: Session) -> Reply | None:
@@ -231,8 +233,10 @@ class _Maker:
     def _number(self, schema: _Schema, path: _Path) -> int | float:
         try:
             return _number(schema, self._turn(path))
-        except (ValueError, OverflowError) as error:  # of thousands of digits, or beyond what a float holds
+        except OverflowError as error:  # beyond what a float holds
             raise _NotMadeError("its numbers are too large") from error
+        except ValueError as error:  # a bound has thousands of digits, or is no finite number
+            raise _NotMadeError("its numbers cannot be made up") from error
 
     def _text(self, schema: _Schema, path: _Path) -> str:
         turn, least, most = self._turn(path), schema.get("minLength", 0), schema.get("maxLength", _EFFORT)
@@ -264,13 +268,7 @@ class _Maker:
                 if least <= len(drawn) <= most:
                     break
                 missing = max(missing, least - len(drawn))
-        except (
-            re.error,
-            LookupError,
-            OverflowError,
-            RecursionError,
-            Warning,
-        ):  # another dialect, or more than rstr supports
+        except _UNSUPPORTED:
             return pattern
         return drawn
 
