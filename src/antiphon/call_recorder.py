@@ -9,6 +9,7 @@ from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
 from typing import Any, ClassVar, Final, Protocol, Self
+from weakref import ref
 
 from antiphon.errors import InvalidType, InvalidValue
 from antiphon.events import TextDelta
@@ -109,6 +110,7 @@ class CallRecorder:
         *("_asked", "_audience", "_by", "_entered", "_final", "_heard", "_inner", "_is_over"),
         *("_is_streamed", "_message", "_model", "_outer", "_part", "_picture", "_reply", "_run", "_started"),
         *("_text_after", "_under_way"),
+        "__weakref__",
     )
 
     asking: Asking
@@ -180,7 +182,7 @@ class CallRecorder:
 
     def __enter__(self) -> Self:
         self._picture = self.session.history.picture()
-        self._under_way = CallUnderWay(self.caller, self)
+        self._under_way = CallUnderWay(self.caller, ref(self))
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
         if audience.follows_models:
@@ -388,8 +390,8 @@ _BESIDE_TEXT: Final = frozenset({"tool_calls", "thinking", "refusal", "finish_re
 
 def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:
     """What records a call; ``None`` where there is none, or where it has ended."""
-    recorder: CallRecorder | None = None if call is None else call.recorder
-    return recorder
+    recorder = None if call is None or call.recorder is None else call.recorder()
+    return recorder if isinstance(recorder, CallRecorder) else None
 
 
 def calls_within() -> tuple[ModelCall, ...]:

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
+from weakref import ref
 
 from antiphon.copies import Shared
 from antiphon.messages import Message, Reply, Usage
@@ -36,7 +37,8 @@ class CallUnderWay:
 
     Attributes:
         caller: Who is asking.
-        recorder: What records the call; ``None`` when it has ended, so that nothing of a call is kept by this.
+        recorder: What records the call, referred to weakly: nothing of a call is kept by this. ``None`` when it has
+            ended.
         notes: See ``ModelCall``; code notes here what it does to the call, in any thread or task of its own.
         answered_by: The name of the model whose answer it is, where that was asked when the answer was kept, not now.
         waited: See ``ModelCall``; what makes several attempts adds the seconds in between, without those of calls
@@ -44,7 +46,7 @@ class CallUnderWay:
     """
 
     caller: Caller
-    recorder: Any = None
+    recorder: ref[Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
     answered_by: str | None = None
     waited: float = 0.0
