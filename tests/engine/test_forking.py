@@ -6,7 +6,6 @@ import asyncio
 import gc
 import socket
 import sqlite3
-import sys
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -209,25 +208,6 @@ def tree(templates: int) -> LinearTemplate:
     return LinearTemplate([LoopTemplate([SystemTemplate("x")], exit_loop_count=0) for _ in range(templates // 2)])
 
 
-def steps_of(deed) -> int:
-    """How many calls of functions, those written in C included, a deed makes."""
-    counted = 0
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal counted
-        counted += event in {"call", "c_call"}
-
-    deed()  # once before, to fill caches
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        deed()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return counted
-
-
 def bytes_of(deed) -> int:
     """How much memory a deed needs at the most."""
     deed()
@@ -241,7 +221,11 @@ def bytes_of(deed) -> int:
         gc.enable()
 
 
-@pytest.mark.parametrize("measured", [steps_of, bytes_of])
+@pytest.fixture(params=["calls", "bytes"])
+def measured(request, calls_of):
+    return calls_of if request.param == "calls" else bytes_of
+
+
 def test_clause_5_forking_costs_the_same_for_10_and_for_10000_messages(measured):
     def cost(messages: int) -> int:
         session = conversation(messages)
@@ -252,7 +236,6 @@ def test_clause_5_forking_costs_the_same_for_10_and_for_10000_messages(measured)
     assert cost(10_000) == pytest.approx(cost(10), abs=512 if measured is bytes_of else 0)
 
 
-@pytest.mark.parametrize("measured", [steps_of, bytes_of])
 def test_clause_5_forking_costs_the_same_for_trees_of_10_and_of_1000_templates(measured):
     def cost(templates: int) -> int:
         return measured(Runner(Holding(), template=tree(templates)).fork)
@@ -261,7 +244,6 @@ def test_clause_5_forking_costs_the_same_for_trees_of_10_and_of_1000_templates(m
 
 
 @pytest.mark.llm_isolation("off", reason="the guard looks at the whole parent, and would be measured too")
-@pytest.mark.parametrize("measured", [steps_of, bytes_of])
 def test_clause_5_a_subroutine_costs_the_same_whatever_its_parent_said_and_however_large_the_tree_is(measured):
     def cost(messages: int, templates: int) -> int:
         session = conversation(messages)

@@ -5,9 +5,6 @@ The limits are a little above what is needed now, with the observer of this test
 
 from __future__ import annotations
 
-import gc
-import sys
-
 import pytest
 
 from antiphon import (
@@ -31,33 +28,13 @@ class Echo(Model):
         return "Yes."
 
 
-def calls_of(work) -> int:
-    """How many functions are called in a piece of work, those of C included; it is done once before."""
-    work()
-    counted = 0
-
-    def count(frame, event, argument):
-        nonlocal counted
-        counted += event in {"call", "c_call"}
-
-    gc.collect()
-    gc.disable()  # what is collected meanwhile, and whoever hears of that, would be counted
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return counted
-
-
 def conversation(turns: int):
     tree = LoopTemplate([UserTemplate("{{ name }} asks."), AssistantTemplate()], exit_loop_count=turns)
     runner = Runner(Echo(), template=tree)
     return lambda: runner.run(Session(metadata={"name": "Ada"}))
 
 
-def test_a_turn_takes_the_same_however_long_the_conversation_is():
+def test_a_turn_takes_the_same_however_long_the_conversation_is(calls_of):
     early = calls_of(conversation(20)) - calls_of(conversation(10))
     late = calls_of(conversation(1010)) - calls_of(conversation(1000))
 
@@ -65,7 +42,7 @@ def test_a_turn_takes_the_same_however_long_the_conversation_is():
     assert early / 10 < 240
 
 
-def test_a_piece_of_an_answer_takes_the_same_however_long_the_answer_is():
+def test_a_piece_of_an_answer_takes_the_same_however_long_the_answer_is(calls_of):
     class Speaker(Echo):
         def __init__(self, pieces):
             self.pieces = pieces
@@ -85,7 +62,7 @@ def test_a_piece_of_an_answer_takes_the_same_however_long_the_answer_is():
 
 @pytest.mark.llm_isolation("off", reason="counts what the engine does, without the guard")
 @pytest.mark.parametrize(("messages", "templates", "earlier"), [(1000, 1, 0), (1, 1000, 0), (1, 1, 300)])
-def test_a_subroutine_takes_the_same_in_whatever_parent(messages, templates, earlier):
+def test_a_subroutine_takes_the_same_in_whatever_parent(messages, templates, earlier, calls_of):
     routine = SubroutineTemplate(LinearTemplate([UserTemplate("{{ name }} asks."), AssistantTemplate()]))
 
     def subroutine(messages, templates, earlier):
@@ -104,7 +81,7 @@ def test_a_subroutine_takes_the_same_in_whatever_parent(messages, templates, ear
 
 
 @pytest.mark.parametrize("work", [as_text, lambda tree: list(tree.walk()), lambda tree: tree.variables])
-def test_looking_at_a_tree_takes_time_in_proportion(work):
+def test_looking_at_a_tree_takes_time_in_proportion(work, calls_of):
     def tree(size):
         return LinearTemplate([LinearTemplate([UserTemplate("Hi {{ name }}")]) for _ in range(size)])
 
@@ -113,7 +90,7 @@ def test_looking_at_a_tree_takes_time_in_proportion(work):
     assert calls_of(lambda: work(large)) < 11 * calls_of(lambda: work(small))
 
 
-def test_a_text_that_was_compiled_is_not_compiled_again():
+def test_a_text_that_was_compiled_is_not_compiled_again(calls_of):
     def build():
         return UserTemplate("Hi {{ name | upper }}")
 

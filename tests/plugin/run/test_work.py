@@ -5,8 +5,6 @@ The limits are a little above what is needed now.
 
 from __future__ import annotations
 
-import gc
-import sys
 import tracemalloc
 
 import pytest
@@ -39,26 +37,8 @@ def a_test_more(project, text, measured, *arguments):
     return (suite(20) - suite(10)) / 10
 
 
-def calls_of(deed):
-    counted = 0
-
-    def count(frame, event, argument):
-        nonlocal counted
-        counted += event in {"call", "c_call"}
-
-    gc.collect()
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        deed()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return counted
-
-
 @pytest.mark.parametrize(("text", "most"), [(UNUSED, 580), (SCRIPTED, 1850)], ids=["unused", "scripted"])
-def test_a_test_calls_few_functions_beyond_those_of_a_bare_one(project, text, most):
+def test_a_test_calls_few_functions_beyond_those_of_a_bare_one(project, text, most, calls_of):
     bare = a_test_more(project, UNUSED, calls_of, "-pno:templates")
     calls = a_test_more(project, text, calls_of) - bare
 
