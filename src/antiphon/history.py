@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, Self, SupportsIndex, overload
+from weakref import ref
 
 from antiphon.attachments import Attachment
 from antiphon.messages import Message
@@ -19,7 +20,7 @@ from antiphon.messages import Message
 class _Backing:
     """The list that pictures read: the live one, until it changes other than at its end."""
 
-    __slots__ = ("_attached", "messages")
+    __slots__ = ("__weakref__", "_attached", "messages")
 
     def __init__(self, messages: list[Message]) -> None:
         self.messages = messages
@@ -122,7 +123,7 @@ class History(list[Message]):
             changes other than at its end.
     """
 
-    _backing: _Backing | None = None
+    _backing: ref[_Backing] | None = None  # weakly, as it refers to this list: none is left to the garbage collector
     _digested: tuple[int, Any] = (0, None)
     reading: object = None
 
@@ -145,17 +146,18 @@ class History(list[Message]):
 
     def picture(self) -> Picture:
         """The messages as they are now, whatever happens to the list afterwards."""
-        backing = self._backing
+        backing = None if self._backing is None else self._backing()
         if backing is None:
-            backing = self._backing = _Backing(self)
+            backing = _Backing(self)
+            self._backing = ref(backing)
         return Picture(backing, len(self))
 
     def _part_from_pictures(self) -> None:
         self.reading = None
         self._digested = 0, None
-        if self._backing is not None:
-            self._backing.messages = list(self)
-            self._backing = None
+        backing, self._backing = None if self._backing is None else self._backing(), None
+        if backing is not None:
+            backing.messages = list(self)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         self._part_from_pictures()

@@ -6,6 +6,7 @@ import copy
 import gc
 import operator
 import pickle
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -283,3 +284,18 @@ def test_a_part_of_a_picture_is_that_of_its_messages(part):
     history.append(messages[3])
 
     assert picture[part] == messages[:3][part]
+
+
+def test_messages_that_were_sent_are_not_left_to_the_garbage_collector():
+    session = Session(messages=[message(1), message(2)])
+    sent = session.picture()
+    history = weakref.ref(session.history)
+    gc.collect()
+    gc.disable()
+    try:
+        del session
+        assert sent == [message(1), message(2)]
+        del sent
+        assert history() is None
+    finally:
+        gc.enable()
