@@ -65,7 +65,7 @@ modules = {name: module for name, module in sys.modules.items() if name.partitio
 classes = {one for module in modules.values() for one in vars(module).values()
            if isinstance(one, type) and one.__module__ in modules}
 dataclasses = sum("__dataclass_params__" in vars(one) for one in classes)
-print(len(modules), dataclasses, sum(issubclass(one, BaseModel) for one in classes))
+print(len(modules), dataclasses, sum(issubclass(one, BaseModel) and one.__pydantic_complete__ for one in classes))
 """
 
 

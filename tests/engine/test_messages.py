@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from decimal import Decimal
 
 import pytest
@@ -9,7 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from antiphon import Message, Model, Reply, Session, ToolCall, Usage
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    Message,
+    Model,
+    Reply,
+    Runner,
+    Session,
+    ToolCall,
+    Usage,
+    UserTemplate,
+)
+from antiphon.copies import isolated
 
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
@@ -37,6 +51,70 @@ MESSAGES = st.builds(
 @given(message=MESSAGES)
 def test_a_message_comes_back_from_json_as_it_was(message):
     assert Message.model_validate_json(message.model_dump_json()) == message
+
+
+class Spoken(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+WAYS = {
+    "equal": lambda one: one,
+    "JSON": lambda one: Message.model_validate_json(one.model_dump_json()),
+    "pickle": lambda one: pickle.loads(pickle.dumps(one)),
+    "copy": copy.copy,
+    "deep copy": copy.deepcopy,
+    "changed copy": lambda one: one.model_copy(update={"thinking": None}),
+    "isolated copy": isolated,
+}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    said=st.text(max_size=20),
+    answered=st.text(max_size=20).flatmap(lambda text: st.sampled_from([text, Spoken(text)])),
+    way=st.sampled_from([*WAYS]),
+)
+def test_what_templates_say_is_what_a_program_would_make_of_it(said, answered, way):
+    class Answering(Model):
+        name = "answering"
+
+        def _send(self, session):
+            return answered
+
+    tree = LinearTemplate([UserTemplate("{{ said }}"), AssistantTemplate()], template_id="talk")
+    session = Runner(Answering(), template=tree).run(Session(metadata={"said": said}))
+
+    expected = [
+        Message(role="user", content=said, template_path="talk/user-1"),
+        Message(role="assistant", content=str.__str__(answered), template_path="talk/assistant-2", model="answering"),
+    ]
+    for message, one in zip(session.messages, expected, strict=True):
+        other = WAYS[way](message)
+        assert (other, type(other), repr(other)) == (one, Message, repr(one))
+        assert (other.model_dump(), vars(other), other.parsed) == (one.model_dump(), vars(one), None)
+        assert {name for name in one.model_fields_set if getattr(one, name)} <= other.model_fields_set
+        with pytest.raises(ValidationError):
+            other.content = "changed"
+
+
+class Silent(Model):
+    def _send(self, session):
+        return ""
+
+
+def test_copies_of_what_templates_say_do_not_tell_each_other_what_was_given():
+    session = Runner(Silent(), template=LinearTemplate([UserTemplate("Hi"), UserTemplate("Hello")])).run()
+    first, second = session.messages
+
+    changed = first.model_copy(update={"thinking": "hm"})
+
+    assert "thinking" in changed.model_fields_set
+    assert "thinking" not in first.model_fields_set | second.model_fields_set
 
 
 @settings(max_examples=50, deadline=None)

@@ -19,7 +19,7 @@ from antiphon.errors import AntiphonError, InvalidType, InvalidValue, naming_tem
 from antiphon.events import Event
 from antiphon.facts import Branch, Fact, Visit
 from antiphon.listeners import LISTENERS, tell
-from antiphon.messages import Message, Role
+from antiphon.messages import Message, Role, text_message
 from antiphon.model import Model
 from antiphon.parameters import check_text
 from antiphon.playback import UserNeeded
@@ -306,6 +306,8 @@ class Template(Shared, ABC):
 
     def _say(self, session: Session, content: str, role: Role, attachments: tuple[Attachment, ...] = ()) -> Message:
         path = session.run.path
+        if not attachments:
+            return self._add(session, text_message(role, content, path))
         return self._add(session, Message(role=role, content=content, template_path=path, attachments=attachments))
 
     def _add(self, session: Session, message: Message) -> Message:

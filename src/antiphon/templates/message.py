@@ -44,6 +44,8 @@ class Attached:
             InvalidValue: There is no metadata value of a name.
             InvalidType: It is something else than an attachment or a list of them.
         """
+        if not self.given:
+            return ()
         found: list[Attachment] = []
         for one in self.given:
             found += (one,) if isinstance(one, Attachment) else self._named(one, session)
