@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Protocol, Self
 from weakref import ref
 
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, Audience, tell
-from antiphon.messages import Message, Reply, ToolCall, Usage, total_usage
+from antiphon.messages import Message, Reply, ToolCall, Usage, text_message, total_usage
 from antiphon.playback import PartPlayback, asked_of_model
 from antiphon.session import Run, Session, run_at_work
-from antiphon.trace import CURRENT_CALL, CallDraft, Caller, CallUnderWay, ChosenBy, ModelCall
+from antiphon.trace import CURRENT_CALL, NOTHING_NOTED, CallDraft, Caller, CallUnderWay, ChosenBy, ModelCall
 
 
 class Asked(Protocol):
@@ -93,7 +93,6 @@ class CallRecorder:
         is_streamed: Whether it is listened to while it speaks.
 
     Attributes:
-        caller: Who asks.
         chosen_by: Whose choice the model is.
         is_in_place: Whether the model, or one around it, was put in place of another.
         asking: Lets ``current_caller`` tell who is asking, in a ``with``, while the model is at work; who listens is
@@ -101,21 +100,22 @@ class CallRecorder:
         session: What it is to answer.
 
     Raises:
-        InvalidType: That is no session.
+        InvalidType: That is no session, or the model's name is no text.
         InvalidValue: The session has no messages.
     """
 
-    __slots__ = (
-        *("asking", "caller", "chosen_by", "is_in_place", "session"),
-        *("_asked", "_audience", "_by", "_entered", "_final", "_heard", "_inner", "_is_over"),
-        *("_is_streamed", "_message", "_model", "_outer", "_part", "_picture", "_reply", "_run", "_started"),
-        *("_text_after", "_under_way"),
-        "__weakref__",
-    )
-
     asking: Asking
-    caller: Caller
     chosen_by: ChosenBy
+    is_in_place = False
+    _final: Reply | Message | None = None
+    _reply: Reply | str | None = None  # a text where there is no more to it
+    _message: Message | None = None
+    _by: ModelCall | None = None
+    _text_after: float | None = None
+    _outer: CallRecorder | None = None
+    _entered: ModelEntered | None = None
+    _part: PartPlayback | None = None  # what keeps the call by itself
+    _is_over = False
 
     def __init__(self, model: Asked, session: Session, *, is_streamed: bool = False) -> None:
         if not isinstance(session, Session):
@@ -123,25 +123,19 @@ class CallRecorder:
         if not session.messages:
             raise InvalidValue(f"model {model.name!r} was given an empty session: there is nothing to answer")
         self.session = session
-        self.is_in_place = False
         self._is_streamed = is_streamed
-        self._asked = model
-        self._model = model
-        self._reply: Reply | str | None = None  # a text where there is no more to it
-        self._final: Reply | Message | None = None
-        self._message: Message | None = None
-        self._by: ModelCall | None = None
+        self._asked = self._model = model
         self._heard: list[str] = []
-        self._text_after: float | None = None
-        self._outer: CallRecorder | None = None
         self._inner: list[tuple[ModelCall, Message | None]] = []
-        self._is_over = False
-        self._entered: ModelEntered | None = None
         self._run = session.run
-        self._part: PartPlayback | None = None  # what keeps the call by itself
-        self._credit(model)
+        self._under_way = self._credited(model)
 
-    def _credit(self, model: Asked) -> None:
+    @property
+    def caller(self) -> Caller:
+        """Who asks."""
+        return self._under_way.caller
+
+    def _credited(self, model: Asked) -> CallUnderWay:
         """Find out who asks, and whose choice the model is."""
         run = self._run
         chosen_by = run.chooser_of_asked(model)
@@ -149,13 +143,13 @@ class CallRecorder:
             outer = _recorder_of(CURRENT_CALL.get())
             if outer is not None:
                 self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
-                self.caller = Caller(outer.caller.template_path, outer.caller.template_id, model.name)
-                return
+                around = outer._under_way
+                return CallUnderWay(around.template_path, around.template_id, _name_of(model), ref(self))
             run = self._run = _rendering(run)
             chosen_by = run.chooser_of(model)
         self.chosen_by = chosen_by
-        self.caller = Caller(run.path, run.template_key, model.name)
         self._part = run.part_playback
+        return CallUnderWay(run.path, run.template_key, _name_of(model), ref(self))
 
     def let_answer(self, model: Asked, chosen_by: ChosenBy) -> None:
         """Let another model answer: one that was put in place of the one that was asked, or stands in for it."""
@@ -163,7 +157,7 @@ class CallRecorder:
         if chosen_by == "override":
             self._asked, self.is_in_place = model, True
         self.chosen_by = chosen_by
-        self.caller = Caller(self.caller.template_path, self.caller.template_id, model.name)
+        self._under_way.model = _name_of(model)
 
     def kept(self) -> Message | None:
         """What the model has answered in an earlier turn of the conversation; ``None`` where it is to be asked.
@@ -182,7 +176,6 @@ class CallRecorder:
 
     def __enter__(self) -> Self:
         self._picture = self.session.history.picture()
-        self._under_way = CallUnderWay(self.caller, ref(self))
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
         if audience.follows_models:
@@ -205,10 +198,10 @@ class CallRecorder:
         if not isinstance(answer, str | Reply | Message):
             raise self._refused(answer)
         by = self._answered_by(answer) if self._inner else None
-        path, model = self.caller.template_path, self._name_of(by)
+        path, model = self._under_way.template_path, self._name_of(by)
         if isinstance(answer, str):
             self._reply = answer
-            self._message = Message(role="assistant", content=answer, template_path=path, model=model)
+            self._message = text_message("assistant", answer, path, model)
         elif isinstance(answer, Reply):
             self._reply = answer
             beside = {name: getattr(answer, name) for name in answer.model_fields_set & _BESIDE_TEXT}
@@ -242,7 +235,7 @@ class CallRecorder:
 
     def _name_of(self, by: ModelCall | None) -> str:
         """The name of the model that answered, by the call that gave the answer; ``None`` where none within it did."""
-        return by.model if by is not None else self._under_way.answered_by or self.caller.model
+        return by.model if by is not None else self._under_way.answered_by or self._under_way.model
 
     def _refused(self, answer: object) -> InvalidType:
         kind = type(self._model).__name__
@@ -296,7 +289,7 @@ class CallRecorder:
         if self._text_after is None:
             self._text_after = perf_counter() - self._started
         self._heard.append(text)
-        return TextDelta(text, self.caller.template_path)
+        return TextDelta(text, self._under_way.template_path)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._is_over = True
@@ -334,7 +327,8 @@ class CallRecorder:
         if reply is None and self._heard:
             reply = "".join(self._heard)
         inner: tuple[ModelCall, ...] = ()
-        waited = self._under_way.waited
+        under_way = self._under_way
+        waited = under_way.waited
         usage, served_by = (reply.usage, reply.served_by) if isinstance(reply, Reply) else (None, None)
         if self._inner:
             inner = tuple([call for call, _ in self._inner])
@@ -343,7 +337,7 @@ class CallRecorder:
             if error is not None and not self._model.recordable:
                 by = next((call for call in inner if call.error is error), None)
         call: Any = CallDraft()
-        call.template_id, call.template_path = self.caller.template_id, self.caller.template_path
+        call.template_id, call.template_path = under_way.template_id, under_way.template_path
         call.model = self._name_of(by)
         call.served_by = by.served_by if by is not None and served_by is None else served_by
         call.chosen_by = "override" if by is not None and by.chosen_by == "override" else self.chosen_by
@@ -352,7 +346,7 @@ class CallRecorder:
         call.seconds, call.seconds_to_text, call.waited = seconds, self._text_after, waited
         call.depth = self._run.depth
         call.origin, call.asked = self._model.origin if by is None else by.origin, self._asked.origin
-        call.inner, call.notes = inner, self._under_way.notes
+        call.inner, call.notes = inner, under_way.notes or NOTHING_NOTED
         made: ModelCall = call.ended()
         return made
 
@@ -386,6 +380,13 @@ class Asking:
 
 _BESIDE_TEXT: Final = frozenset({"tool_calls", "thinking", "refusal", "finish_reason", "provider_data", "attachments"})
 """What a message takes from a reply, beside its text: most replies have none of it."""
+
+
+def _name_of(model: Asked) -> str:
+    name: object = model.name
+    if isinstance(name, str):
+        return name
+    raise InvalidType(f"the name of a model is a text, and {type(model).__name__}.name is {shown(name)}")
 
 
 def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
+from sys import intern
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, Self, TypeVar
 from weakref import ref
@@ -351,39 +352,33 @@ class Run:
         waiting: The signals of parts that go on when the program asks for the next step.
     """
 
-    __slots__ = (
-        *("trace", "session", "root", "path", "template", "depth", "loops"),
-        *("chosen_by", "asked", "request", "tree", "added", "silent_turns", "max_messages", "active"),
-        *("suspended", "is_handed_out", "has_several_tools", "context", "outer", "__weakref__"),
-        *("has_parts", "part", "part_playback", "waiting"),
-    )
+    session: Session
+    root: Session
+    path: str | None = None
+    template: Identified | None = None
+    depth = 0
+    loops = 0
+    chosen_by: ChosenBy = "runner"
+    asked: tuple[object, ChosenBy] | None = None
+    request = ANY_TEXT
+    tree: Any = None
+    added = 0
+    silent_turns = 0
+    suspended = False
+    is_handed_out = True
+    has_several_tools = False
+    context: Context | None = None
+    outer: ref[Run] | None = None
+    part_playback: PartPlayback | None = None
+    has_parts = False
+    part: Part | None = None
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
         self.trace = trace
-        self.session: Session
-        self.root: Session
         if session is not None:
             self.session = self.root = session
-        self.path: str | None = None
-        self.template: Identified | None = None
-        self.depth = 0
-        self.loops = 0
-        self.chosen_by: ChosenBy = "runner"
-        self.asked: tuple[object, ChosenBy] | None = None
-        self.request = ANY_TEXT
-        self.tree: Any = None
-        self.added = 0
-        self.silent_turns = 0
         self.max_messages = max_messages
         self.active = session is not None
-        self.suspended = False
-        self.is_handed_out = True
-        self.has_several_tools = False
-        self.context: Context | None = None
-        self.outer: ref[Run] | None = None
-        self.part_playback: PartPlayback | None = None
-        self.has_parts = False
-        self.part: Part | None = None
         self.waiting: list[Signal] = []
 
     @property
@@ -436,7 +431,7 @@ class Run:
         """The id of the rendered template, or its path without iterations; ``""`` between runs."""
         if self.template is not None and self.template.template_id is not None:
             return self.template.template_id
-        return _ITERATION.sub("", self.path or "")
+        return intern(_ITERATION.sub("", self.path or ""))  # the calls of a loop have one text for it
 
     @property
     def is_again(self) -> bool:

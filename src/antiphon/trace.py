@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from weakref import ref
 
 from antiphon.copies import Shared
@@ -36,7 +36,9 @@ class CallUnderWay:
     """A call of a model; what has copied the context of one, such as an open connection, may keep this for long.
 
     Attributes:
-        caller: Who is asking.
+        template_path: As with ``Caller``.
+        template_id: As with ``Caller``.
+        model: As with ``Caller``.
         recorder: What records the call, referred to weakly: nothing of a call is kept by this. ``None`` when it has
             ended.
         notes: See ``ModelCall``; code notes here what it does to the call, in any thread or task of its own.
@@ -45,12 +47,22 @@ class CallUnderWay:
             within.
     """
 
-    caller: Caller
+    template_path: str | None
+    template_id: str
+    model: str
     recorder: ref[Any] | None = None
     notes: dict[str, str] = field(default_factory=dict)
     answered_by: str | None = None
     waited: float = 0.0
 
+    @property
+    def caller(self) -> Caller:
+        """Who is asking."""
+        return Caller(self.template_path, self.template_id, self.model)
+
+
+NOTHING_NOTED: Final[Mapping[str, str]] = {}
+"""The notes of most calls."""
 
 CURRENT_CALL: ContextVar[CallUnderWay | None] = ContextVar("antiphon_call", default=None)
 

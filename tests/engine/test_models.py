@@ -87,6 +87,14 @@ def test_another_answer_is_a_type_error_that_names_the_model_and_is_recorded(ans
     assert session.trace.calls[0].error is caught.value
 
 
+def test_a_model_has_a_text_for_a_name(send, session):
+    model = Fixed("Hello")
+    model.name = 3
+
+    with pytest.raises(InvalidType, match=r"the name of a model is a text, and Fixed\.name is int: 3"):
+        send(model, session)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("down"), KeyError("x"), KeyboardInterrupt()])
 def test_a_models_own_errors_arrive_unwrapped_and_are_recorded(error, session):
     with pytest.raises(type(error)) as caught:

@@ -18,7 +18,7 @@ from unittest import mock
 
 import pytest
 
-from antiphon.trace import CURRENT_CALL, Caller, CallUnderWay
+from antiphon.trace import CURRENT_CALL, CallUnderWay
 from pytest_templates.cassettes.cassette import OpenCassette, open_cassette
 from pytest_templates.cassettes.recorded import RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.settings import Author, CassetteSettings
@@ -129,8 +129,7 @@ def cassette(path: Path) -> Opener:
 
 @contextmanager
 def asked_by(template_path: str, model: str = "small") -> Iterator[None]:
-    caller = Caller(template_path, template_path.rpartition("/")[2], model)
-    token = CURRENT_CALL.set(CallUnderWay(caller))
+    token = CURRENT_CALL.set(CallUnderWay(template_path, template_path.rpartition("/")[2], model))
     try:
         yield
     finally:
