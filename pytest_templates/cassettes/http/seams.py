@@ -16,7 +16,7 @@ from pytest_templates.cassettes.hosts import default_port, host_and_port
 from pytest_templates.cassettes.http.routing import is_left_alone, noted
 from pytest_templates.errors import CassetteError
 
-_MISSING: Final = object()
+MISSING: Final = object()  # where nothing stands, or what a base class has
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,16 @@ class Patch:
 
     def apply(self) -> Callable[[], None]:
         """Put the value in place; returns what restores the one before."""
-        before = vars(self.owner).get(self.attribute, _MISSING)
+        before = vars(self.owner).get(self.attribute, MISSING)
         setattr(self.owner, self.attribute, self.value)
-        return lambda: self._restore(before)
+        return lambda: self.restore(before)
 
-    def _restore(self, before: object) -> None:
-        if before is _MISSING:
-            delattr(self.owner, self.attribute)
-        else:
+    def restore(self, before: object) -> None:
+        """Put back what stood there before; nothing for `MISSING`."""
+        if before is not MISSING:
             setattr(self.owner, self.attribute, before)
+        elif self.attribute in vars(self.owner):
+            delattr(self.owner, self.attribute)
 
 
 @dataclass(frozen=True, slots=True)

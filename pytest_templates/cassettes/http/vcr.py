@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from http import client
 from importlib.util import find_spec
 from types import FunctionType
@@ -19,7 +19,7 @@ from unittest import mock
 
 from vcr import patch as vcr_patch
 from vcr.cassette import Cassette
-from vcr.patch import CassettePatcherBuilder
+from vcr.patch import CassettePatcherBuilder, ConnectionRemover
 from vcr.request import Request as VcrRequest
 from vcr.stubs import VCRHTTPSConnection
 from vcr.util import read_body
@@ -39,7 +39,8 @@ def _is_warning(record: logging.LogRecord) -> bool:
 @contextmanager
 def quiet_logs() -> Iterator[None]:
     """Let vcrpy log nothing below a warning, for the length of a block; a handler or level cannot change that."""
-    loggers = [logging.getLogger(name) for name in tuple(logging.root.manager.loggerDict) if name.startswith("vcr.")]
+    known = list(logging.root.manager.loggerDict.items())
+    loggers = [one for name, one in known if name.startswith("vcr.") and isinstance(one, logging.Logger)]
     for logger in loggers:
         logger.addFilter(_is_warning)
     try:
@@ -154,13 +155,37 @@ class RoutingCassette(Cassette):  # type: ignore[misc]  # vcrpy has no types
 _SENT_BY_TORNADO: Final = frozenset({"_SimpleAsyncHTTPClient_fetch_impl", "_CurlAsyncHTTPClient_fetch_impl"})
 
 
-def vcr_patches() -> tuple[list[Patch], list[Any]]:
-    """What vcrpy puts in place, and what it does at the end as context managers."""
+class _PoolCleaner:
+    """As vcrpy's `ConnectionRemover`, which keeps the pools that it has cleaned: forgets them with each block.
+
+    Args:
+        kind: The class of connections that it takes out of pools.
+    """
+
+    def __init__(self, kind: type) -> None:
+        self._make = partial(ConnectionRemover, kind)
+        self._block = self._make()
+
+    def add_connection_to_pool_entry(self, pool: Any, connection: Any) -> None:
+        """Take note of a connection that a pool has made."""
+        self._block.add_connection_to_pool_entry(pool, connection)
+
+    def __enter__(self) -> None:
+        """Begin a block."""
+
+    def __exit__(self, *_: object) -> None:
+        block, self._block = self._block, self._make()
+        block.__exit__()
+
+
+def vcr_patches() -> tuple[list[Patch], list[AbstractContextManager[Any]]]:
+    """What vcrpy puts in place, and what it does at the end as context managers, which serve again and again."""
     patches: list[Patch] = []
-    cleaners: list[Any] = []
-    with ExitStack() as tornado, hiding(_not_installed()):
+    cleaners: list[AbstractContextManager[Any]] = []
+    with ExitStack() as changed, hiding(_not_installed()):
+        changed.enter_context(mock.patch.object(vcr_patch, "ConnectionRemover", _PoolCleaner))
         for name in _SENT_BY_TORNADO & vars(vcr_patch).keys():
-            tornado.enter_context(mock.patch.object(vcr_patch, name, _passing(getattr(vcr_patch, name))))
+            changed.enter_context(mock.patch.object(vcr_patch, name, _passing(getattr(vcr_patch, name))))
         for patcher in _builder().build():
             if hasattr(patcher, "getter"):
                 patches.append(Patch(patcher.getter(), patcher.attribute, patcher.new))
