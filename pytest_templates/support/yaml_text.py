@@ -30,7 +30,7 @@ Place: TypeAlias = tuple[str | int, ...]  # the way to a value in a document: na
 
 _MUST_ESCAPE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
 _NOT_BLOCK: Final = re.compile(r"[ \t](\n|$)")
-_PLAIN: Final = re.compile(r"[^\W\d_](?:[^\s:#]|:(?=[^\s])|(?<=[^\s])#| (?=[^\s#]))*")
+_PLAIN: Final = re.compile(r"[^\W\d_](?: ?[^\s:#]++|:(?=[^\s])|(?<=[^\s])#| (?=:))*")
 _FILLED_LINE: Final = re.compile(r"\n(?=[^\n])")
 _SLICE: Final = 2**16  # characters of a text that are written at once
 _MOST_VALUES: Final = 10_000_000  # of a document of 100 MB, in which each takes ten characters
@@ -205,7 +205,8 @@ def _line(value: Node) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    return bool(_PLAIN.fullmatch(text)) and text.lower() not in _RESERVED and not _MUST_ESCAPE.search(text)
+    is_written = text.isprintable() or not _MUST_ESCAPE.search(text)  # many times faster where it is
+    return is_written and bool(_PLAIN.fullmatch(text)) and text.lower() not in _RESERVED
 
 
 def _quoted(text: str) -> str:
@@ -365,6 +366,9 @@ _END: Final = "..."  # behind the last line: nothing that is written begins like
 _BLOCK_MARKS: Final = frozenset(["|", "|-", "|+", "|2", "|2-", "|2+"])
 
 
+_is_plain_key: Final = lru_cache(maxsize=512)(_is_plain)  # keys stand in a cassette again and again
+
+
 class _Kind(Enum):
     """What stands behind a key or a dash."""
 
@@ -397,7 +401,9 @@ class _Line(NamedTuple):
 
 
 @lru_cache(maxsize=512)  # most lines of a cassette stand in it again and again
-def _taken_apart(line: str) -> _Line:
+def _taken_apart(line: str) -> _Line | None:
+    if line == _END:
+        return None
     rest = line.lstrip(" ")
     indent, dashes = len(line) - len(rest), 0
     while rest.startswith("- "):
@@ -411,7 +417,7 @@ def _taken_apart(line: str) -> _Line:
     elif ": " in rest or rest.endswith(":"):
         start, mark, behind = rest.partition(": ")
         key, mark, rest = (start, mark, behind) if mark else (rest[:-1], ":", "")
-        if not _is_plain(key):
+        if not _is_plain_key(key):
             raise _OtherwiseError
     if key is not None and (mark != (": " if rest else ":") or len(key) > _LONGEST_KEY):
         raise _OtherwiseError
@@ -461,7 +467,7 @@ class _WrittenLines:
 
     def __init__(self, text: str) -> None:
         self._lines = text.split("\n")
-        if self._lines[-1] or (not all(map(str.isprintable, self._lines)) and _MUST_ESCAPE.search(text)):
+        if self._lines[-1] or (not text.replace("\n", "").isprintable() and _MUST_ESCAPE.search(text)):
             raise _OtherwiseError
         self._lines[-1] = _END
         self._at = 0
@@ -470,8 +476,6 @@ class _WrittenLines:
     def _taken_apart(self) -> _Line | None:
         """The line that is next; ``None`` behind the last one."""
         line = self._lines[self._at]
-        if line == _END:
-            return None
         return _taken_apart(line) if len(line) <= _LONGEST_KNOWN else _taken_apart.__wrapped__(line)
 
     def document(self) -> Node:
@@ -501,13 +505,25 @@ class _WrittenLines:
 
     def _mapping(self, indent: int, line: _Line) -> dict[str, Node]:
         """The entries whose keys stand in a column, from a line on."""
+        if indent > _MOST_INDENT:
+            raise _OtherwiseError
         found: dict[str, Node] = {}
         while True:
-            if line.key is None or line.key in found:
+            _, _, key, kind, value = line
+            if key is None or key in found:
                 raise _OtherwiseError
-            found[line.key] = self._value(line, indent)
-            following = self._following(indent)
-            if following is None or following.dashes:
+            if kind is _VALUE:
+                self._at += 1
+                self._next = self._taken_apart()
+                found[key] = value
+            else:
+                found[key] = self._value(line, indent)
+            following = self._next
+            if following is None or following.indent < indent:
+                return found
+            if following.indent > indent:
+                raise _OtherwiseError
+            if following.dashes:
                 return found
             line = following
 
@@ -529,7 +545,7 @@ class _WrittenLines:
         self._next = below = self._taken_apart()
         if kind is not _NOTHING:
             return [] if kind is _LIST else {} if kind is _MAPPING else value
-        if below is None or (below.indent, bool(below.dashes)) not in {(indent, True), (indent + 2, False)}:
+        if below is None or below.indent != (indent if below.dashes else indent + 2):
             raise _OtherwiseError
         return self._sequence(indent, below) if below.dashes else self._mapping(indent + 2, below)
 
