@@ -21,22 +21,34 @@ from typing import Final
 from pytest_templates.cassettes.recorded import Headers, Interaction
 
 _BYTES: Final = 6
+_NO_PIECES: Final = b"1:0"
 
 
 def checksum_of(interaction: Interaction) -> str:
     """The checksum of an interaction as a reader gets it: twelve hexadecimal digits."""
     request, response = interaction.request, interaction.response
-    digest = blake2b(_texts(request.method, request.uri) + _headers(request.headers), digest_size=_BYTES)
+    digest = blake2b(_request_head(request.method, request.uri, request.headers), digest_size=_BYTES)
     _add(digest, request.body)
-    digest.update(_texts(str(response.status), response.reason, response.http_version, response.encoding))
-    digest.update(_headers(response.headers))
+    digest.update(
+        _response_head(response.status, response.reason, response.http_version, response.encoding, response.headers)
+    )
     _add(digest, response.body)
-    digest.update(_texts(str(len(response.arrivals))))
+    digest.update(_texts(str(len(response.arrivals))) if response.arrivals else _NO_PIECES)
     for arrival in response.arrivals:
         digest.update(_texts(str(arrival.size), repr(float(arrival.at))))
     if response.cut is not None:
         digest.update(_texts(repr(float(response.cut.at)), response.cut.by))
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)  # most requests of a cassette have the same one
+def _request_head(method: str, uri: str, headers: Headers) -> bytes:
+    return _texts(method, uri) + _headers(headers)
+
+
+@lru_cache(maxsize=256)
+def _response_head(status: int, reason: str, http_version: str, encoding: str, headers: Headers) -> bytes:
+    return _texts(str(status), reason, http_version, encoding) + _headers(headers)
 
 
 def _add(digest: blake2b, body: bytes) -> None:
@@ -50,7 +62,6 @@ def _texts(*texts: str) -> bytes:
     return b"".join([b"%d:%b" % (len(data), data) for data in encoded])
 
 
-@lru_cache(maxsize=256)  # most requests of a cassette have the same ones
 def _headers(headers: Headers) -> bytes:
     """Sorted by name; the values of one name keep their order."""
     by_name = sorted(headers, key=itemgetter(0))

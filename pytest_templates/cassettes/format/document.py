@@ -512,6 +512,10 @@ def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
     def once(value: Any) -> Any:
         return known.setdefault(value, value)
 
+    def headers_once(headers: Headers) -> Headers:
+        found: Headers | None = known.get(headers)
+        return once(tuple(map(once, headers))) if found is None else found
+
     if len(known) > _MOST_KNOWN:
         known.clear()
 
@@ -519,8 +523,8 @@ def _shared(interaction: Interaction, known: dict[Any, Any]) -> Interaction:
     return Interaction(
         once(interaction.template),
         once(interaction.model),
-        RecordedRequest(once(request.method), once(request.uri), once(tuple(map(once, request.headers))), request.body),
-        replace(response, headers=once(tuple(map(once, response.headers)))),
+        RecordedRequest(once(request.method), once(request.uri), headers_once(request.headers), request.body),
+        replace(response, headers=headers_once(response.headers)),
         interaction.sample,
     )
 
