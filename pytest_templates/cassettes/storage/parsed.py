@@ -1,18 +1,20 @@
 """Cassettes that were read before: what was found in them, kept in the cache folder of pytest.
 
 To read a cassette, to search it for secrets and to make the fingerprints of its requests takes several times as long as
-to take all that from here. For each cassette and each way to match there is one file, a line of JSON each: what it was
-made of, the interactions with what was found of them, and a digest of it all::
+to take all that from here. For each cassette and each way to match there is one
+file: what it was made of; for each interaction a line of JSON, and its bodies as they are; a digest of the lines::
 
     c4a2…
-    [{"template": "desk/answer", "model": …, "request": …, "checksum": …}, true, [], "9f86d0…"]
-    1b7d…
+    [{"request": …, "response": …}, "desk/answer", "m", 1, "9f86d081884c", 31, 27, true, [], "5e0b…"]
+    {"messages": …}{"id": …}[0, "desk/answer", "m", 1, "11c4e8d2a0b7", 31, 28, true, [], "c7d1…"]
+    {"messages": …}{"id": …}1b7d…
 
-An interaction is kept as it stands in the cassette, but for bodies of JSON: the text of one is as long as its values,
-and need not be written again.
+A line begins with what stands around the bodies in the cassette, or with the number of an earlier interaction that has
+the same, as most do. Then come who asked, the checksum, how long the bodies are, and what was found. The events of a
+stream stay in the line as they stand in the cassette (``null`` is their length): their text is ten times as long.
 
 - Nothing is taken from a file that is damaged, or was made of another cassette, by other modules, or for other
-  matchers: the cassette is read. The checksum of each interaction is looked at as ever.
+  matchers: the cassette is read. The checksum of each interaction is looked at as ever; bodies have no other one.
 - Nothing is kept of a cassette that holds a secret.
 - A file is written whole or not at all, and goes when nobody has used it for a month.
 """
@@ -24,15 +26,16 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from antiphon.reading import opened
-from pytest_templates.cassettes.format.document import FaultError, checked_entry, from_file
+from pytest_templates.cassettes.format.checksum import checksum_of
+from pytest_templates.cassettes.format.document import FaultError, from_file, interaction_at
 from pytest_templates.cassettes.matching import Matcher
-from pytest_templates.cassettes.recorded import Interaction
+from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
 from pytest_templates.cassettes.scrubbing.plain import Inspection
 from pytest_templates.cassettes.storage.store import Store, read_cassette
 from pytest_templates.support.files import atomic_write
@@ -42,7 +45,10 @@ _SUFFIX: Final = ".jsonl"
 _BLOCK: Final = 2**16  # bytes that are read at once
 _UNUSED: Final = 30 * 24 * 3600  # seconds after which a file goes
 _LONGEST: Final = 2**24  # bytes of a file; who has a longer cassette waits
-_WORK: Final = ("cassettes/format", "cassettes/scrubbing", "cassettes/reading", "cassettes", "redaction", "support")
+_WORK: Final = (
+    *("cassettes/format", "cassettes/scrubbing", "cassettes/reading", "cassettes/storage", "cassettes"),
+    *("redaction", "support"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +88,7 @@ class ParsedCassette:
         self._matcher = matcher
         self._folder = folder
         self._key = b""
-        self._nodes: list[bytes] = []
+        self._lines = _Lines()
 
     def load(self) -> list[Parsed] | None:
         """What it holds; ``None`` where there is none.
@@ -100,9 +106,9 @@ class ParsedCassette:
         known = self._known()
         if known is not None:
             return known
-        return [Parsed.of(interaction, self._matcher) for interaction in from_file(file, self._note)]
+        return [Parsed.of(interaction, self._matcher) for interaction in from_file(file, self._lines.note)]
 
-    @property
+    @cached_property
     def _file(self) -> Path:
         name = blake2b(f"{self._path}\n{self._matcher!r}".encode("utf-8", "surrogateescape"), digest_size=12)
         return Path(self._folder or "", name.hexdigest() + _SUFFIX)
@@ -111,7 +117,7 @@ class ParsedCassette:
         """What is kept of it; ``None`` where that is nothing, or not of this cassette, or damaged."""
         try:
             with opened(self._file) as file:
-                known = list(_checked(file, self._heading))
+                known = _checked(file, self._heading)
         except (OSError, ValueError, TypeError, LookupError, FaultError, RecursionError):
             return None
         with suppress(OSError):
@@ -122,43 +128,104 @@ class ParsedCassette:
     def _heading(self) -> bytes:
         return blake2b(self._key, digest_size=20).hexdigest().encode() + b"\n"
 
-    def _note(self, node: Any, interaction: Interaction) -> None:
-        request = _with_text(node["request"], interaction.request.body)
-        response = _with_text(node["response"], interaction.response.body)
-        with suppress(ValueError, TypeError, RecursionError):  # it is none that could be kept: then nothing is
-            kept = _IN_JSON.encode({**node, "request": request, "response": response})
-            self._nodes.append(kept.encode("utf-8"))
-
     def keep(self, found: Sequence[Parsed]) -> None:
         """Keep what `load` has found, where that was not there yet; nothing where the folder cannot be written."""
-        nodes, self._nodes = self._nodes, []
-        if self._folder is None or len(nodes) != len(found) or sum(map(len, nodes)) > _LONGEST:
+        lines, self._lines = self._lines, _Lines()
+        if self._folder is None or not lines.may_be_kept(found):
             return
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            atomic_write(self._file, _sealed(self._heading, nodes, found))
+            atomic_write(self._file, lines.sealed(self._heading, found))
             _drop_unused(self._folder)
 
 
-def _with_text(node: dict[str, Any], body: bytes) -> dict[str, Any]:
-    """A request or response with a body of JSON as its text."""
-    shown = node.get("body") or {}
-    if "json" not in shown:
-        return node
-    rest = {name: value for name, value in shown.items() if name not in {"json", "style"}}
-    return {**node, "body": {"text": body.decode("utf-8"), **rest}}
+class _Line(NamedTuple):
+    """A line, as far as it is known when its interaction is read.
+
+    Attributes:
+        start: What it begins with, in JSON.
+        checksum: That of the interaction.
+        is_request_whole: Whether the body of the request follows as it is.
+        is_response_whole: Whether that of the response does.
+    """
+
+    start: bytes
+    checksum: str
+    is_request_whole: bool
+    is_response_whole: bool
 
 
-def _sealed(heading: bytes, nodes: Iterable[bytes], found: Iterable[Parsed]) -> Iterator[bytes]:
-    """The lines of a file."""
-    digest = _digest(heading)
-    yield heading
-    for node, one in zip(nodes, found, strict=True):
-        facts = _IN_JSON.encode([one.found.is_plain, one.found.said, one.fingerprint.hex()])
-        line = b"[" + node + b", " + facts[1:].encode() + b"\n"
-        digest.update(line)
-        yield line
-    yield digest.hexdigest().encode() + b"\n"
+class _Lines:
+    """The lines of the interactions of a cassette."""
+
+    def __init__(self) -> None:
+        self._lines: list[_Line] = []
+        self._numbers: dict[object, bytes] = {}  # of interactions, by what stands around their bodies
+
+    def note(self, node: Any, interaction: Interaction) -> None:
+        """Take in an interaction as it stands in the cassette, and as it is read."""
+        request, response = node["request"], node["response"]
+        are_whole = _is_whole(request), _is_whole(response)
+        around = _around(interaction) if all(are_whole) else None
+        start = self._numbers.get(around)
+        if start is None:
+            shown = {"request": _without_body(request), "response": _without_body(response)}
+            try:
+                start = _IN_JSON.encode({"template": None, "model": None, **shown}).encode("utf-8")
+            except (ValueError, TypeError, RecursionError):  # it is none that could be kept: then nothing is
+                return
+            if around is not None:
+                self._numbers[around] = b"%d" % len(self._lines)
+        self._lines.append(_Line(start, node["checksum"], *are_whole))
+
+    def may_be_kept(self, found: Sequence[Parsed]) -> bool:
+        """Whether these are the interactions that were taken in, and not too long."""
+        sizes = (len(one.interaction.request.body) + len(one.interaction.response.body) for one in found)
+        starts = (len(line.start) for line in self._lines)
+        return len(self._lines) == len(found) and sum(sizes) + sum(starts) <= _LONGEST
+
+    def sealed(self, heading: bytes, found: Iterable[Parsed]) -> Iterator[bytes]:
+        """What is in the file: a heading, the lines, each with bodies behind it, and a digest of all lines."""
+        digest = _digest(heading)
+        yield heading
+        for line, one in zip(self._lines, found, strict=True):
+            asked = one.interaction
+            request = asked.request.body if line.is_request_whole else None
+            response = asked.response.body if line.is_response_whole else None
+            facts = _IN_JSON.encode(
+                [
+                    *(asked.template, asked.model, asked.sample, line.checksum),
+                    *(None if body is None else len(body) for body in (request, response)),
+                    *(one.found.is_plain, one.found.said, one.fingerprint.hex()),
+                ]
+            )
+            text = b"[%b, %b\n" % (line.start, facts[1:].encode("utf-8"))
+            digest.update(text)
+            yield text
+            yield request or b""
+            yield response or b""
+        yield digest.hexdigest().encode() + b"\n"
+
+
+_WHOLE: Final = {"json", "style", "text", "base64"}  # what a body consists of that is kept as it is
+
+
+def _is_whole(node: dict[str, Any]) -> bool:
+    return (node.get("body") or {}).keys() <= _WHOLE
+
+
+def _without_body(node: dict[str, Any]) -> dict[str, Any]:
+    """A request or response, without its body where that is kept as it is."""
+    return {name: value for name, value in node.items() if name != "body"} if _is_whole(node) else node
+
+
+def _around(interaction: Interaction) -> object:
+    """What stands around the bodies of an interaction, which have come as a whole."""
+    request, response = interaction.request, interaction.response
+    return (
+        *(request.method, request.uri, request.headers),
+        *(response.status, response.reason, response.headers, response.http_version, response.encoding),
+    )
 
 
 def _digest(content: Any = b"") -> blake2b:
@@ -172,21 +239,44 @@ def _digest_of(file: BinaryIO) -> bytes:
     return digest.digest()
 
 
-def _checked(file: BinaryIO, heading: bytes) -> Iterator[Parsed]:
+def _checked(file: BinaryIO, heading: bytes) -> list[Parsed]:
     """The interactions in a file; raises where it is another's, or not as it was written."""
     if file.readline(len(heading)) != heading:
         raise ValueError("it was made of something else")
     digest = _digest(heading)
-    for line in file:
-        if not line.startswith(b"["):
-            if line != digest.hexdigest().encode() + b"\n" or file.read(1):
-                raise ValueError("it was changed")
-            return
+    known: list[Parsed] = []
+    while (line := file.readline()).startswith(b"["):
         digest.update(line)
-        node, is_plain, said, fingerprint = json.loads(line.decode("utf-8"))
+        facts = json.loads(line.decode("utf-8"))
+        around, template, model, sample, checksum, *sizes, is_plain, said, fingerprint = facts
+        shown = known[around].interaction if isinstance(around, int) else interaction_at(around, ())
+        if not (isinstance(template, _NAMED) and isinstance(model, _NAMED) and isinstance(sample, int)):
+            raise TypeError("it does not say who has asked")
+        request, response = _with_bodies(shown, *[None if size is None else file.read(size) for size in sizes])
+        interaction = Interaction(template, model, request, response, sample)
+        if checksum_of(interaction) != checksum:
+            raise ValueError("it was changed")
         found = Inspection(is_plain is True, None if said is None else tuple(map(str, said)))
-        yield Parsed(checked_entry(node, ()).interaction, found, bytes.fromhex(fingerprint))
-    raise ValueError("it was cut off")
+        known.append(Parsed(interaction, found, bytes.fromhex(fingerprint)))
+    if line != digest.hexdigest().encode() + b"\n" or file.read(1):
+        raise ValueError("it was changed, or cut off")
+    return known
+
+
+_NAMED: Final = (str, type(None))
+
+
+def _with_bodies(
+    shown: Interaction, asked: bytes | None, answered: bytes | None
+) -> tuple[RecordedRequest, RecordedResponse]:
+    """A request and a response as those of an interaction, but for the bodies that are given."""
+    request, response = shown.request, shown.response
+    if asked is not None:
+        request = RecordedRequest(request.method, request.uri, request.headers, asked)
+    if answered is not None:
+        around = response.status, response.reason, response.headers
+        response = RecordedResponse(*around, answered, (), None, response.http_version, response.encoding)
+    return request, response
 
 
 @cache
