@@ -58,7 +58,8 @@ def address_spans(text: str, placeholder: str) -> Iterator[tuple[int, int, str]]
         text: The text.
         placeholder: What stands in place of a secret that was found before.
     """
-    for query in _queries(text):
+    may_hold_parameters = "=" in text or "\\" in text or "%" in text  # an equals sign, also behind escapes
+    for query in _queries(text) if may_hold_parameters else ():
         is_signed = any(map(_is_signature, query))
         for one in query:
             if one["value"] not in {placeholder, ""} and (_is_secret(one) or (is_signed and _is_passing(one))):

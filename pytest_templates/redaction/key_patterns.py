@@ -189,27 +189,33 @@ KEY_PATTERNS: Final = (
 )
 
 # Few runs of characters have room for a key: to look for its start in these alone takes a fraction of the time.
-_ROOM: Final = re.compile(r"[A-Za-z0-9_.~/+=-]{15,}")
+_LEAST_ROOM: Final = 15  # characters
+_ROOM: Final = re.compile(rf"[A-Za-z0-9_.~/+=-]{{{_LEAST_ROOM},}}")
 _HAS_DIGIT: Final = re.compile(r"[0-9]")
 _HAS_LETTER: Final = re.compile(r"[A-Za-z]")
 _HAS_MARK: Final = re.compile(r"[_.~-]")
-_ANYWHERE: Final = frozenset(  # with a space or a colon in it, or without a digit
-    [
-        *("Bearer ", "bearer ", "Basic ", "basic ", "-----BEGIN ", "bot", "AIzaSy", "hf_", "api_org_"),
-        *("AKIA", "ASIA", "ABIA", "ACCA"),
-    ]
-)
+_WITH_OTHERS: Final = frozenset(["Bearer ", "bearer ", "Basic ", "basic ", "-----BEGIN ", "bot"])  # a space, a colon
+_WITHOUT_DIGIT: Final = frozenset(["AIzaSy", "hf_", "api_org_", "AKIA", "ASIA", "ABIA", "ACCA"])
 _STARTS: Final = tuple((start, key) for key in KEY_PATTERNS for start in key.starts)
-_IN_TEXT: Final = tuple(pair for pair in _STARTS if pair[0] in _ANYWHERE)
-_IN_RUNS: Final = tuple(pair for pair in _STARTS if pair[0] not in _ANYWHERE and not _HAS_MARK.search(pair[0]))
-_IN_MARKED_RUNS: Final = tuple(pair for pair in _STARTS if pair[0] not in _ANYWHERE and _HAS_MARK.search(pair[0]))
+_IN_TEXT: Final = tuple(pair for pair in _STARTS if pair[0] in _WITH_OTHERS)
+_IN_RUNS: Final = tuple(pair for pair in _STARTS if pair[0] in _WITHOUT_DIGIT)
+_OTHERS: Final = tuple(pair for pair in _STARTS if pair[0] not in _WITH_OTHERS | _WITHOUT_DIGIT)
+_IN_MIXED_RUNS: Final = tuple(pair for pair in _OTHERS if not _HAS_MARK.search(pair[0]))
+_IN_MARKED_RUNS: Final = tuple(pair for pair in _OTHERS if _HAS_MARK.search(pair[0]))
 
 
 def keys_in(text: str) -> Iterator[tuple[int, int, str]]:
     """What looks like a key of a known provider: start, end, and what it is."""
-    runs = [run for run in _ROOM.findall(text) if _HAS_LETTER.search(run) and _HAS_DIGIT.search(run)]
-    marked_runs = [run for run in runs if _HAS_MARK.search(run)]
-    places = ((text, _IN_TEXT), ("\n".join(runs), _IN_RUNS), ("\n".join(marked_runs), _IN_MARKED_RUNS))
+    words = [word for word in text.split() if len(word) >= _LEAST_ROOM]  # few in prose
+    runs = _ROOM.findall("\n".join(words))
+    mixed_runs = [run for run in runs if _HAS_LETTER.search(run) and _HAS_DIGIT.search(run)]
+    marked_runs = [run for run in mixed_runs if _HAS_MARK.search(run)]
+    places = (
+        (text, _IN_TEXT),
+        ("\n".join(runs), _IN_RUNS),
+        ("\n".join(mixed_runs), _IN_MIXED_RUNS),
+        ("\n".join(marked_runs), _IN_MARKED_RUNS),
+    )
     for near, starts in places:
         if not near:  # as in most texts that are short
             continue

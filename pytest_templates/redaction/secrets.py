@@ -200,6 +200,10 @@ class Secrets:
         """Whether one of the values may stand in a text, in any encoding; what looks like a key is not looked for."""
         return any(encoded.core in text for encoded in self._encodings)
 
+    def stand_in(self, text: str) -> bool:
+        """Whether one of them stands in a text, or what looks like a secret."""
+        return any(True for _ in self._found(text)) if len(text) <= WINDOW else bool(self.spans(text))
+
     def find(self, text: str) -> Leak | None:
         """The first secret in a text, if there is one."""
         return next(self._leaks(text), None)

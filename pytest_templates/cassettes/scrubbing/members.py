@@ -45,8 +45,13 @@ _ENDS: Final = "|".join(  # those that begin alike together: few are left to be 
     f"{first}(?:{'|'.join(style[1:] for style in styles)})" for first, styles in groupby(_STYLES, key=itemgetter(0))
 )
 _NAME: Final = re.compile(  # its end, and what stands between it and the value
-    rf"(?:{_ENDS})[sS]?(?:[_-]?[vV]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=])\s{{0,200}}+)"
+    rf"(?:{_ENDS})[sS]?(?:[_-]?[vV]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=]))"
 )
+_SPACE: Final = re.compile(r"\s{0,200}+")
+_REACH: Final = 128  # characters from the first letter of such an end to the colon or equals sign behind it
+_LONG_ESCAPE: Final = "\\" * 64  # what makes it more than that
+_LONGEST_SIGN: Final = len(":=")
+_DENSE: Final = 32  # characters for each of these signs: it takes longer to look between them than at all of the text
 _BARE_NAME: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _MAX_NAME: Final = 100  # characters
 _MAX_DEPTH: Final = 8  # of lists and objects under a secret name
@@ -118,7 +123,9 @@ def secret_names(text: str) -> Iterator[Name]:
         start = found.start("quote" if quote else "gap") - len(written)
         certainty = certainty_of((is_value_member(written) and _named_before(text, start)) or written)
         if certainty is not None:
-            yield Name(found.end(), bool(quote), len(quote) > 1, certainty, found["gap"])
+            space = _SPACE.match(text, found.end())
+            end = space.end() if space else found.end()
+            yield Name(end, bool(quote), len(quote) > 1, certainty, text[found.start("gap") : end])
 
 
 def may_hold_members(text: str) -> bool:
@@ -128,9 +135,32 @@ def may_hold_members(text: str) -> bool:
 
 
 def _names(text: str) -> Iterator[tuple[re.Match[str], str]]:
-    for found in _NAME.finditer(text):
-        quote = found["quote"] or ""
-        yield found, _quoted(text, found.start("quote"), quote[-1]) if quote else _bare(text, found.start("gap"))
+    for start, end in _near_signs(text):
+        for found in _NAME.finditer(text, start, end):
+            quote = found["quote"] or ""
+            yield found, _quoted(text, found.start("quote"), quote[-1]) if quote else _bare(text, found.start("gap"))
+
+
+def _near_signs(text: str) -> Iterator[tuple[int, int]]:
+    """The parts of a text before its colons and equals signs: in the rest, as in most prose, no name can stand."""
+    signs = text.count(":") + text.count("=")
+    if signs * _DENSE > len(text) or _LONG_ESCAPE in text:
+        yield 0, len(text)
+        return
+    start = end = 0
+    for sign in sorted([*_places(":", text), *_places("=", text)]):
+        if sign - _REACH > end:
+            yield start, end
+            start = sign - _REACH
+        end = sign + _LONGEST_SIGN
+    yield start, end
+
+
+def _places(sign: str, text: str) -> Iterator[int]:
+    place = text.find(sign)
+    while place >= 0:
+        yield place
+        place = text.find(sign, place + 1)
 
 
 def _quoted(text: str, end: int, quote: str) -> str:

@@ -55,19 +55,27 @@ def _is_plain(request: RecordedRequest) -> bool:
 
 
 def _said_in(response: RecordedResponse) -> tuple[str, ...] | None:
-    head = replace(response, body=b"", arrivals=())
-    has_own = any(name == "set-cookie" or "%" in value for name, value in response.headers)  # cookies expire
-    if has_own or header(response.headers, "content-encoding") or not _is_plain_head(head):
+    head = RecordedResponse(
+        response.status,
+        response.reason,
+        response.headers,
+        b"",
+        cut=response.cut,
+        http_version=response.http_version,
+        encoding=response.encoding,
+    )
+    if not _is_plain_head(head) or not _fits(response) or needs_reading(_text(response.body), _NOTHING):
         return None
-    return _spread(response) if _fits(response) and not needs_reading(_text(response.body), _NOTHING) else None
+    return _spread(response)
 
 
 @lru_cache(maxsize=256)  # many calls of a program differ in their bodies alone
 def _is_plain_head(head: RecordedRequest | RecordedResponse) -> bool:
-    """Whether what stands around a body is kept as it is."""
+    """Whether what stands around a body is kept as it is, and hides nothing."""
     if isinstance(head, RecordedRequest):
         return scrub_request(head, _NOTHING) == head
-    return scrub_response(head, _NOTHING) == head
+    has_own = any(name == "set-cookie" or "%" in value for name, value in head.headers)  # cookies expire
+    return not has_own and not header(head.headers, "content-encoding") and scrub_response(head, _NOTHING) == head
 
 
 def _fits(response: RecordedResponse) -> bool:

@@ -159,8 +159,8 @@ def _document(text: str, secrets: Secrets) -> str:
 
 def needs_reading(text: str, secrets: Secrets) -> bool:
     """Whether there may be a secret in it, also behind escapes: most documents hold none, and reading takes time."""
-    may_hide = "\\u" in text or "\\/" in text
-    return may_hide or may_hold_members(text) or secrets.find(text) is not None
+    may_hide = "\\" in text and ("\\u" in text or "\\/" in text)
+    return may_hide or may_hold_members(text) or secrets.stand_in(text)
 
 
 def _value(value: Json, secrets: Secrets) -> Json:

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
+from pytest_templates.cassettes.scrubbing.members import secret_names
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.redaction.secrets import Secrets
 
@@ -383,3 +384,24 @@ def test_json_stays_json_of_the_same_shape_and_is_clean_after_once(document: Any
 def test_text_without_a_digit_and_a_quoted_name_stays(text: str) -> None:
     text = text.replace('"', "").replace("'", "")
     assert cleaned(text) == text
+
+
+PROSE = "It was sent to the north in two days, and nobody has asked for it since then. " * 20
+ESCAPE = "\\"
+fragments = st.sampled_from(
+    [
+        *("password", "API_KEY", "clientAssertions", "x-authorization_v123", "base64", "the", "it is", "tokens", "]"),
+        *(" ", "\n", '"', "'", ESCAPE, ":", "=", ":=", "=>", "{", "}", "correct-horse-7", " " * 40, PROSE[:129], PROSE),
+        *(ESCAPE * count for count in (31, 63, 64, 100)),
+    ]
+)
+
+
+@given(st.lists(fragments, max_size=12).map("".join))
+@example(f"{PROSE}'clientAssertions_v123{ESCAPE * 63}']{' ' * 40}:= 1 {PROSE}")
+@example(f"{PROSE}'password' => 1 {PROSE}")
+@example(f"{PROSE}'clientAssertions_v123{ESCAPE * 100}']{' ' * 40}:= 1 {PROSE}")
+def test_names_are_found_in_long_prose_as_well_as_between_many_colons(text: str) -> None:
+    text = f"{text}\n. "
+    among_colons = [name for name in secret_names(text + ":" * len(text)) if name.end <= len(text)]
+    assert list(secret_names(text)) == among_colons

@@ -53,6 +53,8 @@ PLACES = {
     "in json": lambda address: json.dumps({"url": address, "n": 1}),
     "in json with escapes": lambda address: json.dumps({"url": address}).replace("/", "\\/").replace("&", "\\u0026"),
     "in json in json": lambda address: json.dumps({"a": json.dumps({"url": address}).replace("&", "\\u0026")}),
+    "in json as Java writes it": lambda address: json.dumps([address]).replace("&", "\\u0026").replace("=", "\\u003d"),
+    "quoted": lambda address: quote(address, safe=""),
     "as a parameter": lambda address: f"https://host/fetch?url={quote(address, safe='')}&page=2",
     "on lines": "one\n{}\ntwo".format,
 }
