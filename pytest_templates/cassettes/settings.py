@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -103,7 +104,7 @@ class CassetteSettings:
     orphans: OtherCassettes | None = None
     parsed: Path | None = None
 
-    @property
+    @cached_property
     def home(self) -> Store:
         """Where the cassette lies."""
         return self.store or Store(self.path.parent)

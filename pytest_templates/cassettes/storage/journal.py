@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOENT
+from functools import cached_property
 from hashlib import blake2b
 from io import FileIO
 from operator import itemgetter
@@ -65,8 +66,8 @@ class Journal:
 
     def __init__(self, store: Store, path: Path, test: str) -> None:
         self._store = store
-        self._heading = {"journal": _VERSION, "cassette": path.relative_to(store.folder).as_posix(), "test": test}
-        self._key = blake2b(json.dumps(self._heading).encode(), digest_size=8).hexdigest()
+        self._path = path
+        self._test = test
         self._file: FileIO | None = None
         self._others: list[FileIO] = []  # what was left beside the file
         self._has_heading = False
@@ -74,6 +75,15 @@ class Journal:
         self._shared_from: int | None = None  # where in the file lines of forked processes may begin, if there are any
         self._writing = Lock()
         self.answers = 0
+
+    @cached_property
+    def _heading(self) -> dict[str, Any]:
+        place = self._path.relative_to(self._store.folder).as_posix()
+        return {"journal": _VERSION, "cassette": place, "test": self._test}
+
+    @cached_property
+    def _key(self) -> str:
+        return blake2b(json.dumps(self._heading).encode(), digest_size=8).hexdigest()
 
     @property
     def exists(self) -> bool:
