@@ -30,6 +30,7 @@ Every error can be pickled with its data, so that it survives the way between pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from antiphon.printing import visible
@@ -298,4 +299,12 @@ def shown(given: Any, wanted: type | tuple[()] = ()) -> str:
     """What was given in place of something else, for an error's text; where its class was, how to make one of it."""
     is_class = isinstance(given, type) and issubclass(given, wanted)
     hint = f"; give an instance: {given.__name__}()" if is_class else ""
-    return f"{type(given).__name__}: {given!r}{hint}"
+    return f"{type(given).__name__}: {in_words(given)}{hint}"
+
+
+def in_words(value: object, words: Callable[[Any], str] = repr) -> str:
+    """What a value says of itself, for an error's text; of one that raises when it is asked, its class."""
+    try:
+        return words(value)
+    except Exception:  # noqa: BLE001 - as a number that is too long to be written does, and objects of a program's
+        return f"<{type(value).__qualname__}>"

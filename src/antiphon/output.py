@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from antiphon.errors import InvalidType, shown
+from antiphon.errors import InvalidType, in_words, shown
 
 T = TypeVar("T")
 
@@ -29,9 +29,9 @@ class OutputType(Generic[T]):
             raise InvalidType(f"{_WANTED}, not {shown(kind)}")
         try:
             self._adapter: TypeAdapter[T] = TypeAdapter(kind)
-            self._adapter.json_schema()
-        except (PydanticSchemaGenerationError, PydanticUserError, LookupError, TypeError) as error:
-            raise InvalidType(f"{_WANTED}, not {kind!r}: {error}") from error
+            json.dumps(self._adapter.json_schema())
+        except Exception as error:  # of pydantic, of its core, and of what a type brings along itself
+            raise InvalidType(f"{_WANTED}, not {in_words(kind)}: {error}") from error
 
     def parsed(self, text: str) -> T:
         """The object in an answer: its JSON, with or without a code fence around it.

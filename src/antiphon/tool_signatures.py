@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -10,10 +11,9 @@ from types import FrameType, NoneType, UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, Field, create_model
-from pydantic.errors import PydanticUserError
 
 from antiphon.docstrings import Described, described
-from antiphon.errors import InvalidType, InvalidValue
+from antiphon.errors import InvalidType, InvalidValue, in_words
 
 
 class GivenToTools:
@@ -53,11 +53,13 @@ class Arguments:
         try:
             self._model = create_model(tool, __config__=ConfigDict(extra="forbid"), **fields)
             self.schema: dict[str, Any] = self._model.model_json_schema()
-        except PydanticUserError as error:
-            reason = error.message.partition(". ")[0]  # what follows is advice for pydantic's own models
+            json.dumps(self.schema)
+        except Exception as error:  # of pydantic, of its core, and of what a type brings along itself
+            reason = str(error).partition(". ")[0]  # what follows is advice for pydantic's own models
             raise InvalidType(
-                f"the tool {tool!r} takes {signature(function)}, which a model cannot give as JSON: {reason}. What it "
-                "needs of the conversation it finds in a parameter annotated Session, which the model does not give"
+                f"the tool {tool!r} takes {in_words(signature(function), str)}, which a model cannot give as JSON: "
+                f"{reason}. What it needs of the conversation it finds in a parameter annotated Session, which the "
+                "model does not give"
             ) from error
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import copy
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from antiphon import (
     AssistantTemplate,
@@ -21,6 +21,7 @@ from antiphon import (
     Runner,
     Session,
     SubroutineTemplate,
+    Tool,
     UserTemplate,
 )
 from antiphon.errors import InvalidType, InvalidValue, OutputError
@@ -135,6 +136,30 @@ def test_a_type_that_nobody_can_validate_is_refused():
 def test_a_type_that_no_model_can_be_told_of_is_refused():
     with pytest.raises(InvalidType, match=r"output_type takes .* JSON schema, not .*Callable"):
         AssistantTemplate(output_type=Callable[[], int])
+
+
+HUGE = 10**5000  # more digits than Python writes out
+IMPOSSIBLE = {
+    "a bound too long to be written": Annotated[int, Field(gt=HUGE)],
+    "a length too long to be written": Annotated[list[int], Field(max_length=HUGE)],
+    "a multiple of nothing": Annotated[int, Field(multiple_of=0)],
+    "a pattern that is none": Annotated[str, Field(pattern="(")],
+    "half a character": Literal["\ud800"],
+    "an example that is no JSON": Annotated[int, Field(examples=[object()])],
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_type_of_which_no_schema_can_be_made_is_refused(kind):
+    def find(what):
+        """Finds it."""
+
+    find.__annotations__["what"] = kind
+
+    with pytest.raises(InvalidType, match="output_type takes a type that pydantic can validate"):
+        AssistantTemplate(output_type=kind)
+    with pytest.raises(InvalidType, match=r"the tool 'find' takes .*, which a model cannot give as JSON"):
+        Tool(find)
 
 
 def test_retries_without_a_type_are_refused_and_the_error_says_what_sends_requests_again():

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from antiphon.drivers import Step
-from antiphon.errors import OutputError, TruncatedAnswer, naming_template
+from antiphon.errors import OutputError, TruncatedAnswer, in_words, naming_template
 from antiphon.messages import BROKEN_OFF, Message
 from antiphon.model import Model
 from antiphon.output import OutputType, is_whole, problems_of, re_ask
@@ -61,7 +61,7 @@ class TypedTemplate(Template):
     def _unfit(self, message: Message, problems: str) -> OutputError:
         error = OutputError(
             f"model {message.model!r} was to answer the template at {message.template_path!r} with "
-            f"{self.output_type!r}, and said: {message.content!r}\n{problems}",
+            f"{in_words(self.output_type)}, and said: {message.content!r}\n{problems}",
             answer=message.content,
             problems=problems,
             refusal=message.refusal,
