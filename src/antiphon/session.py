@@ -103,15 +103,20 @@ class Session(GivenToTools, BaseModel):
         """The session as JSON, as pydantic's method gives it.
 
         Raises:
-            InvalidValue: Metadata, of the session or of a message, holds a value that would not come back equal. With a
-                ``fallback=`` that value is what the fallback makes of it.
+            InvalidValue: Metadata, of the session or of a message, or what a tool was called with holds a value that
+                would not come back equal, or a text holds half a character. With a ``fallback=`` that value is what
+                the fallback makes of it.
         """
         try:
             text = super().model_dump_json(**options)
         except PydanticSerializationError:
             as_json(self.metadata, "session.metadata")
             for place, message in enumerate(self.messages):
-                as_json(message.metadata, f"session.messages[{place}].metadata")
+                for name, held in vars(message).items():
+                    if isinstance(held, str | dict):
+                        as_json(held, f"session.messages[{place}].{name}")
+                for call in message.tool_calls:
+                    as_json(call.arguments, f"session.messages[{place}], the arguments of {call.name}")
             raise
         unknown = _unknown_of(self)
         return text if unknown is None else unknown.put_back(self, text, options.get("indent"))

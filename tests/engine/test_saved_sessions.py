@@ -153,6 +153,19 @@ def test_what_would_not_come_back_is_refused_by_its_key(value: object, reason: s
         in_message.model_dump_json()
 
 
+def test_what_a_message_says_that_cannot_be_written_is_refused_by_its_place() -> None:
+    half = Session(messages=[Message(role="user", content="Hi"), Message(role="user", content="\ud800")])
+    call = ToolCall(id="1", name="weigh", arguments={"kilos": float("nan")})
+    odd = Session(messages=[Message(role="assistant", tool_calls=(call,))])
+
+    with pytest.raises(
+        InvalidValue, match=r"session\.messages\[1\]\.content cannot be saved: .*half a character"
+    ):
+        half.model_dump_json()
+    with pytest.raises(InvalidValue, match=r"\.messages\[0\], the arguments of weigh\['kilos'\] cannot be saved: nan"):
+        odd.model_dump_json()
+
+
 def test_a_key_that_would_come_back_as_a_text_is_refused() -> None:
     with pytest.raises(InvalidValue, match=r"session\.metadata\['sizes'\]\[<Size\.SMALL: 'small'>\].*Size has no JSON"):
         Session(metadata={"sizes": {Size.SMALL: 1}}).model_dump_json()

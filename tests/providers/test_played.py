@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import threading
@@ -28,7 +29,7 @@ from antiphon import (
     UserTemplate,
     tool,
 )
-from antiphon.errors import OutputError, TruncatedAnswer
+from antiphon.errors import InvalidValue, OutputError, TruncatedAnswer
 
 TREE = LinearTemplate([UserTemplate("Where is my parcel?"), AssistantTemplate(template_id="answer")])
 
@@ -65,6 +66,34 @@ def test_an_answer_arrives_with_what_it_cost_and_who_gave_it(provider: Any, wire
         said = [step.text if isinstance(step, TextDelta) else step.role for step in steps]
         assert said == ["user", "The parcel", " is late.", "assistant"]
         assert 0 < call.seconds_to_text <= call.seconds
+
+
+@pytest.mark.parametrize(("halves", "whole"), [(("\ud83d", "\ude00"), "😀"), (("\ud83d", "!"), "\ufffd!")])
+def test_a_character_that_comes_in_halves_is_put_together(
+    provider: Any, wire: Any, mode: Any, halves: tuple[str, str], whole: str
+) -> None:
+    first, second = halves
+    text = json.dumps(played(wire, mode)).replace(" is late", second + " is late")
+    provider.plays(json.loads(text.replace("The parcel", "The parcel " + first)))
+    session = Session()
+
+    steps = mode.play(Runner(provider.connect(wire), template=TREE), session)
+
+    assert session.last.content == f"The parcel {whole} is late."
+    assert all(step.text.encode() for step in steps if isinstance(step, TextDelta))
+    assert session.model_dump_json()
+
+
+@pytest.mark.parametrize("name", ["openai", "openai-responses", "anthropic"])  # Google's client writes it as ASCII
+def test_half_a_character_is_not_sent_and_the_error_shows_it(provider: Any, wires: Any, mode: Any, name: str) -> None:
+    wire = wires[name]
+    provider.plays(played(wire, mode))
+    session = Session(messages=[Message(role="user", content="Where is it \ud83d?")])
+
+    with pytest.raises(InvalidValue, match=r"by 'answer': it was not asked, .*half a character, at '.*is it .ud83d\?"):
+        mode.play(Runner(provider.connect(wire), template=AssistantTemplate(template_id="answer")), session)
+
+    assert provider.asked == []
 
 
 @tool

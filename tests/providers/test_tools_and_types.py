@@ -213,3 +213,37 @@ def test_a_call_that_google_could_not_read_is_no_answer(provider: Any, wires: An
 
     assert RAN == []
     assert session.trace.calls[0].reply.finish_reason == "error"
+
+
+@pytest.mark.parametrize("given", ["", "call_1"], ids=["no id", "one id for both"])
+def test_calls_without_an_id_of_their_own_get_one_that_is_the_same_in_every_run(
+    provider: Any, wires: Any, refusals: Any, mode: Any, given: str
+) -> None:
+    wire = wires["openai"]
+    calls = json.loads(re.sub(r'"call_\d"', json.dumps(given), json.dumps(played(wire, mode, "two calls"))))
+    asked = []
+    for _ in range(2):
+        provider.plays(calls, said(wire, mode, '{"euros": ', "11}"))
+        session = Session()
+        mode.play(runner(provider, wire, refusals, CASES[0]), session)
+        asked.append(provider.asked[-1].body)
+        first, second = (call.id for call in session.messages[1].tool_calls)
+
+        assert first != second
+        assert [message.tool_call_id for message in session.messages[2:4]] == [first, second]
+        assert session.last.parsed == Bill(euros=11)
+    assert asked[0] == asked[1]
+
+
+def test_arguments_that_hold_no_number_of_json_are_told_to_the_model(
+    provider: Any, wires: Any, refusals: Any, mode: Any
+) -> None:
+    wire, session = wires["openai"], Session()
+    odd = json.dumps(played(wire, mode, "two calls")).replace(r"\"Emma\"", "NaN")
+    provider.plays(json.loads(odd), said(wire, mode, '{"euros": ', "11}"))
+
+    mode.play(runner(provider, wire, refusals, CASES[0]), session)
+
+    assert session.messages[1].tool_calls[0].arguments == {"INVALID_JSON": '{"title": NaN}'}
+    assert RAN == ["Ivanhoe"]
+    assert Session.model_validate_json(session.model_dump_json()) == session

@@ -29,12 +29,30 @@ _API: Final = "api"  # two of one provider, such as OpenAI's, do not take each o
 def thinking_in(parts: Sequence[wire.ModelResponsePart]) -> str | None:
     """What the model thought, as far as it is shown; ``None`` where nothing is."""
     thoughts = [part.content for part in parts if isinstance(part, wire.ThinkingPart) and part.content]
-    return "\n\n".join(thoughts) or None
+    return _whole("\n\n".join(thoughts)) or None
 
 
 def text_in(parts: Sequence[wire.ModelResponsePart]) -> str:
     """What the model said."""
-    return "".join(part.content for part in parts if isinstance(part, wire.TextPart))
+    return _whole("".join(part.content for part in parts if isinstance(part, wire.TextPart)))
+
+
+def without_half(text: str) -> tuple[str, str]:
+    """A piece of a text with whole characters, and the half of one at its end, which belongs to the next piece."""
+    end = len(text) - 1 if text and "\ud800" <= text[-1] <= "\udbff" else len(text)
+    return _whole(text[:end]), text[end:]
+
+
+def _whole(text: str) -> str:
+    """A text whose characters are whole: halves that came in two pieces are joined, and one alone is replaced by "�".
+
+    What holds half a character can neither be saved nor sent.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def provider_data_of(response: wire.ModelResponse, model: Model) -> ProviderData | None:

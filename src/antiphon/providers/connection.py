@@ -28,6 +28,7 @@ from antiphon.model import ModelSettings
 from antiphon.providers import loop
 from antiphon.providers.adaptation import adapted
 from antiphon.providers.addresses import Address
+from antiphon.providers.answers import without_half
 from antiphon.providers.contents import Takes, api_of, parts_with_attachments
 from antiphon.providers.failures import FAILURES, Asked, to_ours, wrapped_error
 from antiphon.providers.known_settings import check_settings
@@ -130,18 +131,20 @@ class Connection:
     async def _ask(self, question: _Question) -> Reply:
         with self._our_errors(question):
             prepared = await self._prepared(question)
-            return from_wire(await direct.model_request(self._model, **prepared), self._model)
+            answer = await direct.model_request(self._model, **prepared)
+            return from_wire(answer, self._model, prepared["messages"])
 
     async def _listen(self, question: _Question) -> AsyncGenerator[str | Reply]:
         with self._our_errors(question):
             prepared = await self._prepared(question)
+            half = ""
             async with direct.model_request_stream(self._model, **prepared) as response:
                 async for event in response:
-                    text = text_of(event)
+                    text, half = without_half(half + text_of(event))
                     if text:
                         yield text
                 answer = response.get()
-                reply = from_wire(answer, self._model)
+                reply = from_wire(answer, self._model, prepared["messages"])
                 check_ended(answer, self._model)
                 yield reply
 
@@ -151,6 +154,8 @@ class Connection:
             yield
         except AntiphonError:
             raise
+        except UnicodeEncodeError as error:  # of the request: what comes is decoded
+            raise naming_template(InvalidValue(f"{self._asked()}: {_half_a_character(error)}")) from error
         except FAILURES as error:
             wrapped = wrapped_error(error)
             if wrapped is not None:
@@ -244,6 +249,15 @@ def is_beyond_http(model: object) -> bool:
 def api_spoken_by(model: object) -> Api | None:
     """Which API a model object speaks; ``None`` for one whose rules are not known."""
     return api_of(model) if isinstance(model, models.Model) else None
+
+
+def _half_a_character(error: UnicodeEncodeError) -> str:
+    """Why a question was not sent that holds a lone surrogate, and what to do about it."""
+    around = error.object[max(error.start - 20, 0) : error.end + 20]
+    return (
+        f"it was not asked, for what it would be told holds half a character, at {around!a}; make such a text "
+        "whole before: text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+    )
 
 
 def _is_of_pydantic_ai(error: BaseException) -> bool:

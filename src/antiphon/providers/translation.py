@@ -18,9 +18,10 @@ from pydantic_ai.settings import ModelSettings as WireSettings
 from pydantic_ai.tools import ToolDefinition
 
 from antiphon.attachments import Attachment, attachment_of
-from antiphon.messages import Message, Reply, ToolCall, Usage
+from antiphon.messages import Message, Reply, Usage
 from antiphon.model import ModelSettings
 from antiphon.providers.answers import answer_to_wire, provider_data_of, speaks, text_in, thinking_in
+from antiphon.providers.calls import calls_in, with_ids
 from antiphon.providers.contents import content_of
 from antiphon.request import Request
 
@@ -98,12 +99,13 @@ def text_of(event: object) -> str:
     return ""
 
 
-def from_wire(response: wire.ModelResponse, model: models.Model) -> Reply:
+def from_wire(response: wire.ModelResponse, model: models.Model, asked: Sequence[wire.ModelMessage]) -> Reply:
     """What was answered, with its usage, its cost where the price is known, and the model that served it.
 
     Args:
         response: The answer.
         model: The model that was asked.
+        asked: The conversation that was answered.
 
     Raises:
         UnexpectedModelBehavior: Nothing of what came was recognised; an answer that is empty tells at least its reason.
@@ -113,9 +115,10 @@ def from_wire(response: wire.ModelResponse, model: models.Model) -> Reply:
         raise theirs.UnexpectedModelBehavior("the answer has yet to be made, and is not fetched later")
     if not (response.parts or response.provider_details or response.usage.has_values()):
         raise theirs.UnexpectedModelBehavior("what came holds no text, no tool calls, and no reason for that")
+    response = with_ids(response, asked)
     return Reply(
         text_in(response.parts),
-        tool_calls=tuple(_tool_calls(response.parts)),
+        tool_calls=tuple(calls_in(response.parts)),
         usage=_usage(response),
         served_by=response.model_name,
         finish_reason=response.finish_reason,
@@ -159,13 +162,6 @@ def _refusal(response: wire.ModelResponse) -> str | None:
     """With which words the model refused to answer, or its provider to ask it; ``None`` where nobody said some."""
     details = response.provider_details or {}
     return details.get("refusal") or details.get("block_reason_message")
-
-
-def _tool_calls(parts: Sequence[wire.ModelResponsePart]) -> Iterable[ToolCall]:
-    for part in parts:
-        if isinstance(part, wire.ToolCallPart):
-            # What is no JSON object comes as {"INVALID_JSON": what came}: it fits no tool, and the model is told.
-            yield ToolCall(id=part.tool_call_id, name=part.tool_name, arguments=part.args_as_dict())
 
 
 def _usage(response: wire.ModelResponse) -> Usage:
