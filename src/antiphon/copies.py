@@ -15,6 +15,7 @@ import fractions
 import re
 import types
 import uuid
+import weakref
 from collections.abc import Callable, Collection, Hashable, Iterator
 from functools import lru_cache
 from typing import Any, Self, TypeVar, cast
@@ -40,9 +41,10 @@ class Shared:
 def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
     """A deep copy of a value; what cannot be copied is shared.
 
-    Shared are: objects that have to be closed (clients, connections, files, executors), locks and the other primitives
-    of threads and event loops, iterators and generators, functions, classes and modules, and objects of classes that
-    have one object only. A bound method becomes one of the copied object.
+    Shared are: objects that have to be closed (clients, connections, files, executors) and do not say how they are
+    copied, locks and the other primitives of threads and event loops, iterators and generators, functions, classes and
+    modules, and objects of classes that have one object only. A bound method becomes one of the copied object, and a
+    weak reference to what is being copied one to the copy. Lists and the like in tables of pandas are copied with them.
 
     Args:
         value: Anything.
@@ -136,6 +138,41 @@ class Copier:
             return self.remember(value, value.__deepcopy__({}))
         except Exception:  # noqa: BLE001  # an object that cannot be copied is shared
             return value
+
+    def copy_array(self, array: Any) -> Any:
+        """The copy of an array of NumPy, with copies of the objects in it."""
+        if array.dtype.char != "O":
+            return self.copy_by_its_own_means(array)
+        copy = self.remember(array, array.copy())
+        self._copy_objects(copy.reshape(-1))
+        return copy
+
+    def copy_table(self, table: Any) -> Any:
+        """The copy of a table or series of pandas, with copies of the objects in it: its own copies share them."""
+        copy = self.copy_by_its_own_means(table)
+        if copy is table:
+            return copy
+        columns = [copy] if copy.ndim == 1 else [copy.iloc[:, number] for number in range(copy.shape[1])]
+        for number, column in enumerate(columns):
+            values = column.to_numpy(copy=True) if column.dtype == object else ()
+            if self._copy_objects(values):
+                copy.iloc[(slice(None), number)[: copy.ndim]] = values
+        for name in type(table)._metadata:  # what classes that inherit from it keep beside the values
+            if name in vars(copy):
+                object.__setattr__(copy, name, self(vars(copy)[name]))
+        return copy
+
+    def _copy_objects(self, values: Any) -> bool:
+        """Put copies in the place of the objects in an array; returns whether there are some."""
+        places = [place for place, item in enumerate(values) if type(item) not in ATOMS]
+        for place in places:
+            values[place] = self(values[place])
+        return bool(places)
+
+    def copy_reference(self, reference: weakref.ReferenceType[Any]) -> weakref.ReferenceType[Any]:
+        """A weak reference: to the copy of what is being copied, as of the tree above a node; to all else, the same."""
+        known = self._memo.get(id(reference()))
+        return reference if known is None else weakref.ref(known[1], self(reference.__callback__))
 
     def copy_plain(self, value: Any) -> Any:
         """The copy of an object that is no more than its attributes."""
@@ -341,13 +378,28 @@ def _way_to_copy(kind: type[Any]) -> Callable[[Copier, Any], Any]:
         return Copier.isolate
     if kind is types.MethodType:
         return Copier.copy_method
+    if kind is weakref.ReferenceType:
+        return Copier.copy_reference
     if is_shared(cast("Hashable", kind)):
         return Copier.share
     if issubclass(kind, BaseModel):
         return Copier.copy_pydantic
     if hasattr(kind, "__deepcopy__"):
-        return Copier.copy_by_its_own_means
+        return _OF_LIBRARIES.get(_library_type(kind), Copier.copy_by_its_own_means)
     return Copier.copy_plain if _is_plain(kind) else Copier.rebuild
+
+
+_OF_LIBRARIES: dict[tuple[str, str] | None, Callable[[Copier, Any], Any]] = {
+    ("numpy", "ndarray"): Copier.copy_array,
+    ("pandas", "DataFrame"): Copier.copy_table,
+    ("pandas", "Series"): Copier.copy_table,
+}
+
+
+def _library_type(kind: type[Any]) -> tuple[str, str] | None:
+    """The type of a library among those that a class inherits from whose own copies share what they hold."""
+    names = ((base.__module__.partition(".")[0], base.__name__) for base in kind.__mro__)
+    return next((name for name in names if name in _OF_LIBRARIES), None)
 
 
 _HOW_OBJECTS_ARE_MADE = (
@@ -367,6 +419,9 @@ def is_shared(kind: type[Any]) -> bool:
     """Whether copies share objects of this kind, because they cannot sensibly exist twice."""
     return (
         issubclass(kind, type | enum.Enum)
-        or any(name in vars(base) for base in kind.__mro__ for name in _HAS_TO_BE_CLOSED)
+        or (
+            any(name in vars(base) for base in kind.__mro__ for name in _HAS_TO_BE_CLOSED)
+            and not hasattr(kind, "__deepcopy__")
+        )
         or any(base.__module__.partition(".")[0] in _CONCURRENCY for base in kind.__mro__)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -119,3 +120,30 @@ def test_a_deeply_nested_value_is_copied(copied):
         value = [value]
 
     assert copied(value) == value
+
+
+class Node:
+    def __init__(self, above: Node | None = None) -> None:
+        self.above = None if above is None else weakref.ref(above)
+        self.below: list[Node] = []
+        self.name = "original"
+
+    def add(self) -> Node:
+        self.below.append(Node(self))
+        return self.below[-1]
+
+
+def test_a_weak_reference_to_what_is_above_is_one_to_its_copy(copied):
+    tree = Node()
+    tree.add().add()
+
+    copy = copied({"tree": tree})["tree"]
+    copy.below[0].below[0].above().above().name = "changed"
+
+    assert (tree.name, copy.name) == ("original", "changed")
+
+
+def test_a_weak_reference_to_what_is_not_copied_is_kept(copied):
+    elsewhere = Node()
+
+    assert copied([weakref.ref(elsewhere)])[0]() is elsewhere

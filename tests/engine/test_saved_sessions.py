@@ -158,9 +158,7 @@ def test_what_a_message_says_that_cannot_be_written_is_refused_by_its_place() ->
     call = ToolCall(id="1", name="weigh", arguments={"kilos": float("nan")})
     odd = Session(messages=[Message(role="assistant", tool_calls=(call,))])
 
-    with pytest.raises(
-        InvalidValue, match=r"session\.messages\[1\]\.content cannot be saved: .*half a character"
-    ):
+    with pytest.raises(InvalidValue, match=r"session\.messages\[1\]\.content cannot be saved: .*half a character"):
         half.model_dump_json()
     with pytest.raises(InvalidValue, match=r"\.messages\[0\], the arguments of weigh\['kilos'\] cannot be saved: nan"):
         odd.model_dump_json()
