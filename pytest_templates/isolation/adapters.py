@@ -88,7 +88,17 @@ def _series(value: Any) -> View:
 def _labels(value: Any) -> dict[str, Any]:
     """What a table or series of pandas has beside its values."""
     flags = value.flags.allows_duplicate_labels
-    return {"index": value.index, "attrs": dict(value.attrs), "allows_duplicate_labels": flags}
+    named = {"index": value.index, "attrs": dict(value.attrs), "allows_duplicate_labels": flags}
+    return {**named, **_kept_beside(value)}
+
+
+def _kept_beside(value: Any) -> dict[str, Any]:
+    """What a class that inherits from pandas' own keeps beside the values, and says so."""
+    pandas: Any = sys.modules["pandas"]
+    names = {*type(value)._metadata}.difference(pandas.DataFrame._metadata, pandas.Series._metadata)
+    return (
+        {name: item for name, item in Layout(type(value)).attributes(value).items() if name in names} if names else {}
+    )
 
 
 def _index(value: Any) -> View:
@@ -223,6 +233,7 @@ def _text(module: str, name: str) -> _Look:
 
 
 UNCHANGING.update([_scalar, _index])
+COMPLETE: Final = frozenset([_array, _django_row, _peewee_row, _whole, _attributes])  # what looks at all attributes
 _KNOWN: Final[Mapping[tuple[str, str], _Look]] = {
     ("numpy", "ndarray"): _array,
     ("numpy", "generic"): _scalar,

@@ -10,6 +10,7 @@ from types import TracebackType
 from antiphon import Session
 from antiphon.errors import InvalidType
 from pytest_templates.isolation.guard import violation
+from pytest_templates.isolation.plugin import guard_of
 from pytest_templates.isolation.state import StateReader
 from pytest_templates.isolation.state_hook import custom_states
 from pytest_templates.run.under_way import current_attempt
@@ -17,6 +18,8 @@ from pytest_templates.run.under_way import current_attempt
 
 class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises is
     """Checks that a block changes nothing of a session: not its messages, its metadata, its runner or its model.
+
+    What cannot be compared is named at the end of the run, as for subroutines.
 
     Args:
         session: The session to watch.
@@ -40,8 +43,8 @@ class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises i
         if not isinstance(session, Session):
             raise InvalidType(f"assert_isolated takes a Session, not {type(session).__name__}: {session!r}")
         self._session = session
-        attempt = current_attempt()
-        self._reader = StateReader(None if attempt is None else custom_states(attempt))
+        self._attempt = current_attempt()
+        self._reader = StateReader(None if self._attempt is None else custom_states(self._attempt))
 
     def __enter__(self) -> None:
         self._before = self._reader.session(self._session)
@@ -52,5 +55,8 @@ class assert_isolated:  # noqa: N801  # used like a function, as pytest.raises i
             return
         self._reader.begin()
         after = self._reader.session(self._session)
+        guard = None if self._attempt is None else guard_of(self._attempt)
+        if guard is not None:
+            guard.name(self._reader.unseen)
         if not self._reader.same(after, self._before):
             raise violation("the block changed the session", self._before, after)

@@ -44,7 +44,7 @@ from pydantic import BaseModel, RootModel
 from antiphon import Model
 from antiphon.copies import Shared, is_shared
 from antiphon.history import History
-from pytest_templates.isolation.adapters import UNCHANGING, adapter_of
+from pytest_templates.isolation.adapters import COMPLETE, UNCHANGING, adapter_of
 from pytest_templates.isolation.static import (
     Layout,
     bases_of,
@@ -162,9 +162,14 @@ def _known(kind: type[Any], base: type[Any]) -> _Look | None:
     if base is BaseException:
         return partial(_exception, Layout(kind), [*_members_of_exceptions(kind)])
     known = _BASES.get(id(base))
-    if known is None:
-        return adapter_of(base)
-    return known if kind is base or not _is_users(kind) else partial(_with_attributes, known, Layout(kind))
+    adapter = adapter_of(base) if known is None else None
+    if adapter is not None:
+        is_whole = kind is base or adapter in COMPLETE or not _is_users(kind)
+        return adapter if is_whole else partial(_with_public_attributes, adapter, Layout(kind))
+    if known is None or kind is base:
+        return known
+    has_fields = _is_users(kind) or has(kind, "__dataclass_params__") or has(kind, "__attrs_attrs__")
+    return partial(_with_attributes if has_fields else _without_attributes, known, Layout(kind))
 
 
 @lru_cache(maxsize=1024)
@@ -205,6 +210,7 @@ _LAZY: Final = frozenset(
     ]
 )
 ASSOCIATION_PROXIES: Final = "_AssociationProxy_"  # begins the names under which SQLAlchemy keeps what it made of them
+_OF_SQLALCHEMY: Final = "_sa_"  # begins the names of what it keeps in the lists of its rows
 _CACHE: Final = re.compile(rf"_(?:.*_)?(?:cached?|caches|memo|memos|memoized)(?:_.*)?|{ASSOCIATION_PROXIES}.*")
 
 
@@ -225,6 +231,25 @@ def _only_itself(_: Any) -> View:
 def _with_attributes(look: _Look, layout: Layout, value: Any) -> View:
     """A value of a class of the program's that inherits from a builtin one, and may have attributes as well."""
     view, held = look(value), layout.attributes(value)
+    return view._replace(attributes={**view.attributes, **held}) if held else view
+
+
+def _without_attributes(look: _Look, layout: Layout, value: Any) -> View:
+    """A value of a library's class that inherits from a builtin one: its attributes may be state, or caches."""
+    held = [name for name in layout.attributes(value) if not name.startswith(_OF_SQLALCHEMY)]
+    return look(value)._replace(is_partial=True) if held else look(value)
+
+
+def _with_public_attributes(look: _Look, layout: Layout, value: Any) -> View:
+    """A value of a class of the program's that inherits from a library's, which may have private attributes."""
+    view = look(value)
+    if view.form == "identity":
+        return view
+    held = {
+        name: item
+        for name, item in layout.attributes(value).items()
+        if name[:1] != "_" and name not in view.attributes and plan_of(type(item)).is_copied
+    }
     return view._replace(attributes={**view.attributes, **held}) if held else view
 
 

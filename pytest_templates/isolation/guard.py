@@ -181,20 +181,26 @@ class Guard:
         return Comparison(event, watched)
 
     def _name(self, comparison: Comparison) -> None:
-        """Name what cannot be compared, once for every type."""
-        found = {kind: one for kind, one in comparison.unseen.items() if kind not in self.unseen}
-        if not found:
-            return
-        named = {kind: f"{path_of(one.trail)} ({name_of(one.kind)})" for kind, one in found.items()}
-        self._name_all(named, comparison.event.path)
+        self.name(comparison.unseen, comparison.event.path)
 
-    def _name_all(self, named: dict[int, str], path: str) -> None:
+    def name(self, unseen: dict[int, Unseen], path: str | None = None) -> None:
+        """Name what cannot be compared, once for every type.
+
+        Args:
+            unseen: By the type's id.
+            path: Of the subroutine that may change it; ``None`` for a block of the test.
+        """
+        found = {kind: one for kind, one in unseen.items() if kind not in self.unseen}
+        if found:
+            self._name_all({kind: _named(one) for kind, one in found.items()}, path)
+
+    def _name_all(self, named: dict[int, str], path: str | None) -> None:
         new = {kind: place for kind, place in named.items() if kind not in self.unseen}
         self.unseen.update(new)
         if new and self._unseen_fails:
             lines = [f"  {place}" for place in sorted(new.values())]
-            what = f"the subroutine at {path!r} may change what cannot be compared"
-            self._report(violated(what, *lines, REGISTER, path=path))
+            who = "the block" if path is None else f"the subroutine at {path!r}"
+            self._report(violated(f"{who} may change what cannot be compared", *lines, REGISTER, path=path))
 
     def exited(self, event: SubroutineExited) -> bool:
         """Compare the parent's state with what it was; returns whether that was known."""
@@ -286,6 +292,12 @@ class Guard:
             if not kept:
                 del self._comparisons[id(event.parent), event.path]
             return taken
+
+
+def _named(one: Unseen) -> str:
+    """Where a value lies that cannot be compared, and what it is."""
+    beside = ", its attributes" if one.is_partial else ""
+    return f"{path_of(one.trail)} ({name_of(one.kind)}{beside})"
 
 
 def _unreadable(parent: Session) -> str:

@@ -90,7 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
     mode = MODE.of(config)
     if mode != "off":
         repeats = config.stash.get(REPEATED, False)
-        join(config, Isolation(mode, UNSEEN.of(config), repeats=repeats), "isolation")
+        config.stash[_WATCHING] = Isolation(mode, UNSEEN.of(config), repeats=repeats)
+        join(config, config.stash[_WATCHING], "isolation")
     if mode == "precise":
         config.pluginmanager.register(TemplateEvents(config), "templates-isolation-templates")
     if not is_worker(config):
@@ -115,14 +116,14 @@ class Isolation(Feature):
     @hookimpl
     def subroutine_entered(self, attempt: Attempt, event: SubroutineEntered) -> None:
         """Let the guard read the parent's state."""
-        guard = self._guard_of(attempt)
+        guard = self.guard_of(attempt)
         if guard is not None:
             guard.entered(event)
 
     @hookimpl
     def subroutine_left(self, attempt: Attempt, event: SubroutineExited) -> None:
         """Let the guard compare the parent's state."""
-        guard = self._guard_of(attempt)
+        guard = self.guard_of(attempt)
         if guard is not None and guard.exited(event):
             attempt.hook.subroutine_compared(attempt=attempt, event=event)
 
@@ -157,7 +158,7 @@ class Isolation(Feature):
     @hookimpl
     def answer_order(self, attempt: Attempt) -> ReverseOrder | None:
         """Let answers come in the order that the guard asks for."""
-        guard = self._guard_of(attempt)
+        guard = self.guard_of(attempt)
         return None if guard is None else guard.order
 
     @hookimpl
@@ -174,7 +175,7 @@ class Isolation(Feature):
         unseen = sorted(guard.unseen.values()) if self._unseen == "report" else []
         ISOLATION.put(report, {"subroutines": guard.checked, "unseen": unseen, "violations": violations})
 
-    def _guard_of(self, attempt: Attempt) -> Guard | None:
+    def guard_of(self, attempt: Attempt) -> Guard | None:
         """The guard of an attempt, made when it is first asked for; ``None`` where the test's marker turns it off."""
         with self._making:
             if GUARD not in attempt.stash:
@@ -197,6 +198,13 @@ class Isolation(Feature):
 
 
 GUARD: Final = pytest.StashKey["Guard | None"]()
+_WATCHING: Final = pytest.StashKey[Isolation]()
+
+
+def guard_of(attempt: Attempt) -> Guard | None:
+    """The guard that watches the subroutines of an attempt; ``None`` where it is turned off."""
+    watching = attempt.item.config.stash.get(_WATCHING, None)
+    return None if watching is None else watching.guard_of(attempt)
 
 
 class TemplateEvents(Feature):

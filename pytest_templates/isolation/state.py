@@ -205,15 +205,17 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 class Unseen(NamedTuple):
-    """A value of which nothing but the identity could be compared.
+    """A value of which nothing but the identity could be compared, or not all.
 
     Attributes:
         kind: Its type.
         trail: The way to it.
+        is_partial: Whether its content was compared, and its attributes alone were not.
     """
 
     kind: type[Any]
     trail: Trail
+    is_partial: bool
 
 
 class StateReader:
@@ -226,7 +228,7 @@ class StateReader:
         templates: What is known of templates that hold nothing that can change, to be shared by readers.
 
     Attributes:
-        unseen: A value of every type of which nothing but the identity could be compared, by the type's ``id``.
+        unseen: A value of every type of which nothing but the identity could be compared, or not all, by its ``id``.
         kinds: The types of all objects that were read, but for builtin containers.
     """
 
@@ -359,15 +361,15 @@ class StateReader:
             view = UNSEEN
         node.view = view
         kind = node.plan.kind
-        if view.form == "unseen":
-            self._note_unseen(kind, trail)
+        if view.form == "unseen" or view.is_partial:
+            self._note_unseen(kind, trail, is_partial=view.is_partial)
         if node.plan.is_hashable and id(kind) not in _BUILTIN:
             self.kinds.add(kind)
         return view
 
-    def _note_unseen(self, kind: type[Any], trail: Trail) -> None:
+    def _note_unseen(self, kind: type[Any], trail: Trail, *, is_partial: bool) -> None:
         if id(kind) not in self.unseen:
-            self.unseen[id(kind)] = Unseen(kind, trail)
+            self.unseen[id(kind)] = Unseen(kind, trail, is_partial)
 
     def _view_of(self, node: Node) -> View:
         return self._model(node.value) if node.plan.is_model else self._look(node.plan, node.value)

@@ -21,6 +21,7 @@ class View(NamedTuple):
         attributes: By name.
         items: In a new container; keys with values for the first two forms.
         has_identity: Whether an equal value in its place is a change.
+        is_partial: Whether it holds more, of which nobody knows whether it is state.
     """
 
     form: Form
@@ -28,6 +29,7 @@ class View(NamedTuple):
     attributes: Mapping[str, Any] = _NOTHING
     items: Any = None
     has_identity: bool = False
+    is_partial: bool = False
 
 
 UNSEEN: Final = View("unseen", has_identity=True)

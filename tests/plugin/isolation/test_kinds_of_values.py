@@ -9,6 +9,7 @@ import io
 import itertools
 import logging
 import queue
+import random
 import re
 import sys
 import threading
@@ -18,6 +19,7 @@ from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
 from functools import partial
+from http.cookies import SimpleCookie
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -71,6 +73,24 @@ class Labels(list):
 
 class Failure(Exception):
     pass
+
+
+class Desk(queue.Queue):
+    def __init__(self):
+        super().__init__()
+        self.staff = ["Ada"]
+
+
+class Dice(random.Random):
+    pass
+
+
+class Survey(pd.DataFrame):
+    _metadata = ["_sources"]  # noqa: RUF012 - as pandas has it
+
+    @property
+    def _constructor(self):
+        return Survey
 
 
 class Day(dt.date):
@@ -282,6 +302,15 @@ CHANGED = {
     "private attribute that is a text at last": (Memory, lambda value: setattr(value, "_note", "x")),
     "attrs": (Box, lambda value: value.things.append("x")),
     "row": (lambda: Parcel(id=1, weight=1), lambda value: setattr(value, "weight", 2)),
+    "attribute of a queue of the program's": (Desk, lambda value: value.staff.append("Bo")),
+    "attribute of a generator of the program's": (
+        lambda: with_attribute(Dice(1), "thrown", []),
+        lambda value: value.thrown.append(6),
+    ),
+    "attribute of a table of the program's": (
+        lambda: with_attribute(Survey({"a": [1]}), "_sources", []),
+        lambda value: value._sources.append("post"),
+    ),
     "value that is in a queue": (
         lambda: (made := queue.Queue(), made.put([1]))[0],
         lambda value: value.queue[0].append(2),
@@ -433,6 +462,7 @@ UNSEEN = {
     "client": httpx.Client,
     "lock": threading.Lock,
     "cycle": lambda: itertools.cycle([1]),
+    "attributes of a library's kind of dict": lambda: SimpleCookie("a=b")["a"],
     "matches": lambda: re.finditer("a", "aa"),
     "metaclass that answers nothing": STRANGE["metaclass"],
 }
@@ -444,6 +474,23 @@ def test_what_cannot_be_looked_into_is_said_to_be_unseen(name):
     reader.value(UNSEEN[name]())
 
     assert len(reader.unseen) == 1
+
+
+def test_of_what_is_seen_in_part_the_end_of_the_run_says_which(project):
+    project.tests(
+        """
+from http.cookies import SimpleCookie
+from antiphon import LinearTemplate, Runner, Session, SubroutineTemplate, SystemTemplate
+
+def test_cookie(scripted_model):
+    tree = SubroutineTemplate(LinearTemplate([SystemTemplate("Hi.")]), "greet")
+    Runner(scripted_model(), template=tree).run(Session(metadata={"cookie": SimpleCookie("a=b")}))
+"""
+    )
+
+    result = project.run()
+
+    project.says(result, "identity alone: metadata['cookie']['a'] (Morsel, its attributes); pytest_templates_state")
 
 
 SHARED = {

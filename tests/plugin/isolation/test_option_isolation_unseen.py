@@ -128,3 +128,35 @@ def test_block():
     )
 
     assert project.outcomes("-k", "block") == {"passed": 1, "deselected": 2}
+
+
+BLOCK = """
+import threading
+
+from antiphon import Session
+from pytest_templates import assert_isolated
+
+def test_block():
+    session = Session(metadata={"lock": threading.Lock()})
+    with assert_isolated(session):
+        session.metadata["lock"].acquire()
+"""
+
+
+def test_what_a_guarded_block_may_change_unseen_is_named_too(project):
+    project.tests(BLOCK)
+
+    result = project.run()
+
+    assert result.parseoutcomes() == {"passed": 1}
+    project.says(result, "templates: isolation told apart by identity alone: metadata['lock'] (lock); pytest_templates")
+
+
+def test_it_can_fail_the_test_of_a_guarded_block(project):
+    project.ini("templates_isolation_unseen = fail")
+    project.tests(BLOCK)
+
+    result = project.run()
+
+    assert result.parseoutcomes() == {"failed": 1}
+    project.says(result, "IsolationViolation: the block may change what cannot be compared:", "metadata['lock'] (lock)")
