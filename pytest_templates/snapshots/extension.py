@@ -82,6 +82,28 @@ class ConversationExtension(SingleFileSnapshotExtension):
         filtered = PropertyFilter(exclude, include, matcher)
         return snapshot_text(data, lambda plain: filtered(_without_secrets(plain)))
 
+    def read_snapshot_data_from_location(
+        self,
+        *,
+        snapshot_location: str,
+        snapshot_name: str,  # noqa: ARG002  # for files with several snapshots
+        session_id: str,  # noqa: ARG002
+    ) -> str | None:
+        """What a file holds, ``None`` where there is none; what is no text in it is a difference, as all else.
+
+        Raises:
+            TestingError: It cannot be read.
+        """
+        try:
+            return Path(snapshot_location).read_text("utf-8", errors="backslashreplace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise TestingError(
+                f"the snapshot {snapshot_location} cannot be read: {error.strerror}; put back the file, or remove what "
+                "is in its place and let --snapshot-update write it"
+            ) from error
+
     def diff_lines(self, serialized_data: str | bytes, snapshot_data: str | bytes) -> Iterator[str]:
         """What changed, message by message."""
         before, after = str(snapshot_data), str(serialized_data)

@@ -56,6 +56,32 @@ def test_a_snapshot_that_is_missing_fails_and_is_not_written(
     assert kept() == {}
 
 
+def test_a_snapshot_that_is_no_text_fails_with_its_difference_and_is_written_anew(
+    run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]], pytester: pytest.Pytester
+) -> None:
+    run(TEST, "--snapshot-update")
+    file = pytester.path / "__snapshots__" / "test_it" / "test_talk.chat"
+    file.write_bytes(file.read_bytes().replace(b"Hi!", b"H\xef!"))
+
+    result = run(TEST)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *- [[]H?xef[]]!", "E *+ [[]Hi[]]!"])
+    run(TEST, "--snapshot-update").assert_outcomes(passed=1)
+    assert kept() == {"test_it/test_talk.chat": FILE}
+
+
+def test_a_snapshot_that_cannot_be_read_is_named(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    (pytester.path / "__snapshots__" / "test_it" / "test_talk.chat").mkdir(parents=True)
+
+    result = run(TEST)
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *TestingError: the snapshot *test_talk.chat cannot be read: Is a directory; put*"])
+
+
 def test_every_test_has_a_file_of_its_own(
     run: Callable[..., pytest.RunResult], kept: Callable[[], dict[str, str]]
 ) -> None:
