@@ -58,11 +58,10 @@ class ScriptedModels:
             *steps, name=name, script=script, generate=generate, like=like or scripts.like, complain=complain
         )
         model.attempt = self._attempt
-        if script is None:
-            if not allow_unused:
-                scripts.consumables.append(model)
-        elif allow_unused:
-            scripts.may_be_left(script)
+        if allow_unused:
+            scripts.may_be_left(scripts.file)
+        elif script is None:
+            scripts.consumables.append(model)
         return model
 
 

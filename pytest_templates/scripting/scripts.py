@@ -40,8 +40,8 @@ class Scripts:
         self.like: Like | None = like
         self.consumables: list[Consumable] = []
 
-    def may_be_left(self, consumable: Consumable) -> None:
-        """Let something be left unused after all."""
+    def may_be_left(self, consumable: Consumable | None) -> None:
+        """Let something be left unused after all, if it is there."""
         self.consumables = [one for one in self.consumables if one is not consumable]
 
     def left(self) -> list[Consumable]:

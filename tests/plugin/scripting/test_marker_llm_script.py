@@ -130,12 +130,16 @@ def test_a_file_serves_several_tests_that_each_take_a_part_of_it(project):
             ask(scripted_model(allow_unused=True))
 
         @pytest.mark.llm_script("refund.yaml")
+        def test_said_at_a_model_with_steps_of_its_own(scripted_model):
+            ask(scripted_model("one", "two", allow_unused=True))
+
+        @pytest.mark.llm_script("refund.yaml")
         def test_not_said(scripted_model):
             ask(scripted_model())
         """
     )
 
-    assert project.outcomes() == {"passed": 3, "errors": 1}
+    assert project.outcomes() == {"passed": 4, "errors": 1}
 
 
 def test_a_test_of_real_models_asks_them(project, chat_server):
