@@ -34,6 +34,13 @@ def is_to_be_left_over(item: pytest.Item) -> bool:
     return UnusedSteps in kinds
 
 
+def is_unexpected_success(report: pytest.TestReport, item: pytest.Item) -> bool:
+    """Whether a test that ``unittest.expectedFailure`` marks failed for nothing but that unittest saw it succeed."""
+    marked = (getattr(item, "obj", None), getattr(item, "cls", None))
+    is_expected = any(getattr(one, "__unittest_expecting_failure__", False) for one in marked)
+    return is_expected and report.when == "call" and report.failed and report.longreprtext == "Unexpected success"
+
+
 @contextmanager
 def settling_what_raises_catches(failures: Failures) -> Iterator[None]:
     """Let ``pytest.raises`` and ``pytest.RaisesGroup`` settle the verdicts that they catch by their own classes.

@@ -9,7 +9,7 @@ from types import TracebackType
 import pytest
 
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.expected import is_to_be_left_over, named_by_xfail
+from pytest_templates.run.expected import is_to_be_left_over, is_unexpected_success, named_by_xfail
 from pytest_templates.support.failures import failure_text, not_shown_by, prune
 
 
@@ -63,6 +63,8 @@ class Phases:
 
     def check_report(self, report: pytest.TestReport) -> None:
         """Make sure that the failures of a phase are shown: in its report, in a section of it, or by the next phase."""
+        if self._text and is_unexpected_success(report, self.attempt.item):
+            report.outcome, report.wasxfail = "skipped", ""  # it failed, as expected: for what the program swallowed
         _refuse_meaningless_xfail(report, self.attempt)
         if self._is_under_way:  # the report of a subtest: one that is skipped does not skip the test
             self.attempt.failed = self.attempt.failed or report.failed

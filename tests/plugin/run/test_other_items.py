@@ -43,6 +43,37 @@ def test_unittests_are_left_alone_and_held_to_the_same(project):
     project.says(result, "UnscriptedCall: ")
 
 
+def test_a_unittest_may_be_expected_to_fail_for_what_the_program_swallows(project):
+    project.tests(
+        """
+        import unittest
+
+        class TestIt(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _models(self, scripted_model):
+                self.scripted_model = scripted_model
+
+            @unittest.expectedFailure
+            def test_swallows(self):
+                swallow(ask, self.scripted_model())
+
+            @unittest.expectedFailure
+            def test_succeeds(self):
+                ask(self.scripted_model("one"))
+
+        @unittest.expectedFailure
+        class TestAll(unittest.IsolatedAsyncioTestCase):
+            async def test_swallows(self):
+                swallow(ask, ScriptedModel())
+        """
+    )
+
+    result = project.run()
+
+    assert result.parseoutcomes() == {"xfailed": 2, "failed": 1}
+    project.says(result, "Unexpected success")
+
+
 def test_a_unittest_that_skips_itself_after_a_call_too_many_fails(project):
     project.tests(
         """
