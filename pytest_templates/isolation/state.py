@@ -251,12 +251,17 @@ class StateReader:
         return same(one, other)
 
     def session(self, session: Session) -> State:
-        """The state of a session: its messages, its metadata, its runner with its model."""
+        """The state of a session: its messages, its metadata, its runner with its model, and fields of a subclass."""
         state = {
             "messages": [self._message(one, index) for index, one in enumerate(session.messages)],
             "metadata": self._part(session.metadata, None, "root", "metadata"),
             "runner": self._part(session.runner, None, "root", "runner"),
         }
+        if type(session) is not Session:
+            own = {name: value for name, value in vars(session).items() if name not in Session.model_fields}
+            state |= {
+                f"session.{name}": self._part(value, None, "root", f"session.{name}") for name, value in own.items()
+            }
         self._read_all()
         return state
 

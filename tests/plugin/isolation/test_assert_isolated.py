@@ -67,6 +67,25 @@ def test_a_message_replaced_by_an_equal_one_is_a_change(session):
         session.messages[3] = session.messages[3].model_copy()
 
 
+class Basket(Session):
+    items: list[str] = []  # noqa: RUF012 - pydantic copies it
+    templates: str = "none"
+
+
+def test_a_field_of_the_programs_own_session_is_a_part_of_it():
+    basket = Basket(items=["milk"])
+
+    with assert_isolated(basket):
+        pass
+    with pytest.raises(IsolationViolation, match=r"session\.items\[1\] was added: 'egg'"), assert_isolated(basket):
+        basket.items.append("egg")
+    with (
+        pytest.raises(IsolationViolation, match=r"session\.templates was 'none' and is 'some'"),
+        assert_isolated(basket),
+    ):
+        basket.templates = "some"
+
+
 def test_a_model_that_plays_a_script_may_be_asked(session):
     session.runner = Runner(ScriptedModel("one"))
 
