@@ -1,4 +1,4 @@
-"""What of the values of some libraries is their state: arrays, tables, tensors, queues, random generators, paths.
+"""What of the values of some libraries is their state: arrays, tables, tensors, queues, documents, mails, paths.
 
 A library is never imported for it: its types are those that it has in ``sys.modules``.
 """
@@ -209,6 +209,51 @@ def _peewee_row(value: Any) -> View:
     return View("object", attributes={**held, **data, **loaded, **unloaded}, has_identity=True)
 
 
+def _element(value: Any) -> View:
+    """An element of XML: what it says, and the elements within."""
+    about = {"tag": value.tag, "text": value.text, "tail": value.tail, "attrib": dict(value.attrib)}
+    return View("sequence", attributes=about, items=[*value])
+
+
+def _document(value: Any) -> View:
+    return View("object", attributes={"root": value.getroot()})
+
+
+def _mail(value: Any) -> View:
+    headers = [f"{name}: {text}" for name, text in value.raw_items()]
+    return View("object", attributes={"headers": headers, "payload": value.get_payload()})
+
+
+def _config(value: Any) -> View:
+    sections = {name: dict(value.items(name, raw=True)) for name in value.sections()}
+    return View("mapping", items=sections, attributes={"defaults": dict(value.defaults())})
+
+
+def _protobuf(value: Any) -> View:
+    return View("object", content=value.SerializePartialToString(deterministic=True))
+
+
+def _c_data(value: Any) -> View:
+    """A value of C: its bytes; where it points to others, these are not seen."""
+    return View("object", content=bytes(value), is_partial=value._objects is not None)
+
+
+def _sequence(value: Any) -> View:
+    return View("sequence", items=[*value])
+
+
+def _set(value: Any) -> View:
+    return View("set", items=[*value])
+
+
+def _mapping(value: Any) -> View:
+    return View("mapping", items=dict(value.items()))
+
+
+def _headers(value: Any) -> View:
+    return View("sequence", items=[*value.raw])
+
+
 def _whole(value: Any) -> View:
     return View("object", attributes=Layout(type(value)).attributes(value), has_identity=True)
 
@@ -255,6 +300,20 @@ _KNOWN: Final[Mapping[tuple[str, str], _Look]] = {
     ("django.db.models", "Model"): _django_row,
     ("peewee", "Model"): _peewee_row,
     ("msgspec", "Struct"): _whole,
+    ("xml.etree.ElementTree", "Element"): _element,
+    ("xml.etree.ElementTree", "ElementTree"): _document,
+    ("lxml.etree", "_Element"): _element,
+    ("lxml.etree", "_ElementTree"): _document,
+    ("email.message", "Message"): _mail,
+    ("configparser", "RawConfigParser"): _config,
+    ("google.protobuf.message", "Message"): _protobuf,
+    **{("_ctypes", name): _c_data for name in ("Array", "Structure", "Union", "_SimpleCData")},
+    ("ast", "AST"): _whole,
+    ("sortedcontainers", "SortedList"): _sequence,
+    ("sortedcontainers", "SortedSet"): _set,
+    ("sortedcontainers", "SortedDict"): _mapping,
+    ("requests.structures", "CaseInsensitiveDict"): _mapping,
+    ("httpx", "Headers"): _headers,
     ("random", "SystemRandom"): _identity,
     ("random", "Random"): _random,
     ("io", "StringIO"): _memory_file,

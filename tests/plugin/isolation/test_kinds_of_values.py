@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import asyncio
+import ctypes
 import datetime as dt
 import io
 import itertools
@@ -14,8 +16,10 @@ import re
 import sys
 import threading
 from collections import ChainMap, OrderedDict, UserDict, UserList, defaultdict, deque
+from configparser import ConfigParser
 from dataclasses import dataclass, field
 from decimal import Decimal
+from email.message import EmailMessage
 from enum import Enum
 from fractions import Fraction
 from functools import partial
@@ -23,6 +27,7 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
+from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -30,7 +35,10 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel
+from requests.structures import CaseInsensitiveDict
+from sortedcontainers import SortedDict, SortedList, SortedSet
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -136,6 +144,23 @@ class Parcel(Base):
 @attrs.define
 class Box:
     things: list[str] = attrs.field(factory=list)
+
+
+class Pair(ctypes.Structure):
+    _fields_ = (("first", ctypes.c_int), ("second", ctypes.c_int))
+
+
+def mail(to):
+    made = EmailMessage()
+    made["To"] = to
+    made.set_content("Hello.")
+    return made
+
+
+def settings():
+    made = ConfigParser()
+    made.read_string("[desk]\nopen = yes\n")
+    return made
 
 
 def with_attribute(value, name, held):
@@ -311,6 +336,24 @@ CHANGED = {
         lambda: with_attribute(Survey({"a": [1]}), "_sources", []),
         lambda value: value._sources.append("post"),
     ),
+    "element of XML": (lambda: ElementTree.fromstring("<a><b/></a>"), lambda value: value[0].set("c", "d")),
+    "document of XML": (
+        lambda: ElementTree.ElementTree(ElementTree.fromstring("<a><b>x</b></a>")),
+        lambda value: setattr(value.getroot()[0], "text", "y"),
+    ),
+    "mail": (lambda: mail("Ada"), lambda value: value.replace_header("To", "Bo")),
+    "text of a mail": (lambda: mail("Ada"), lambda value: value.set_content("Bye.")),
+    "settings from a file": (settings, lambda value: value.set("desk", "open", "no")),
+    "message of protobuf": (lambda: Timestamp(seconds=1), lambda value: setattr(value, "seconds", 2)),
+    "number of C": (lambda: ctypes.c_int(1), lambda value: setattr(value, "value", 2)),
+    "array of C": (lambda: (ctypes.c_int * 2)(1, 2), lambda value: value.__setitem__(1, 3)),
+    "structure of C": (lambda: Pair(1, 2), lambda value: setattr(value, "second", 3)),
+    "part of a program": (lambda: ast.parse("a = 1"), lambda value: setattr(value.body[0].targets[0], "id", "b")),
+    "sorted list": (lambda: SortedList([1]), lambda value: value.add(2)),
+    "sorted set": (lambda: SortedSet([1]), lambda value: value.add(2)),
+    "list in a sorted dict": (lambda: SortedDict(a=[1]), lambda value: value["a"].append(2)),
+    "headers": (lambda: httpx.Headers({"a": "1"}), lambda value: value.update({"b": "2"})),
+    "dict without case": (lambda: CaseInsensitiveDict(a="1"), lambda value: value.update(b="2")),
     "value that is in a queue": (
         lambda: (made := queue.Queue(), made.put([1]))[0],
         lambda value: value.queue[0].append(2),
@@ -462,6 +505,7 @@ UNSEEN = {
     "client": httpx.Client,
     "lock": threading.Lock,
     "cycle": lambda: itertools.cycle([1]),
+    "what a structure of C points to": lambda: ctypes.pointer(ctypes.c_int(1)),
     "attributes of a library's kind of dict": lambda: SimpleCookie("a=b")["a"],
     "matches": lambda: re.finditer("a", "aa"),
     "metaclass that answers nothing": STRANGE["metaclass"],
