@@ -34,6 +34,10 @@ _IN_ROWS: Final = {"method", "uri", "scheme", "host", "port", "path", "query", "
 _OF_ADDRESS: Final = {"uri", "host", "port", "path", "query"}
 _OF_BODY: Final = {"body", "raw_body", "messages"}
 _KEPT: Final = "Its answer is kept in the journal: this test was recorded, and did not go well or was interrupted then."
+_UNDO: Final = {
+    "no-match": "Take the change back, or record it with:",
+    "left-early": "Leave it there again, or record it with:",
+}
 _WHY: Final = {
     "no-cassette": "the file does not exist",
     "no-match": "no recording equals this request",
@@ -77,7 +81,7 @@ class MissReport:
 
     def _remedy(self, reason: str) -> str:
         mode = {"no-match": "changed", "left-early": "all"}.get(reason, "missing")
-        undo = "Take the change back, or record it with:" if reason == "no-match" else "Record it with:"
+        undo = _UNDO.get(reason, "Record it with:")
         if self.is_kept:
             mode, undo = "missing", f"{_KEPT}\nSave it, without asking for it again, with:"
         remedy = f"{undo}\n  {self.settings.record_command} --templates-record={mode}"

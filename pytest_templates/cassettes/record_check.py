@@ -192,6 +192,11 @@ _LEFT_BEHIND: Final = (
     "What the test leaves behind is still there the second time, such as files, rows of a database and variables of",
     "modules: make them anew in a fixture. In a replay llm_cassette.recorded is 0, and what was recorded is played.",
 )
+_READ_ON: Final = (
+    "A stream was left before its end, and read further the second time: a replay gives at once what had come, so what",
+    "leaves by a clock, or as another thread says, goes on. Leave by what was heard, or by a timeout of the task",
+    "(asyncio.timeout), or read to the end.",
+)
 _UNANSWERED: Final = (
     "Its call ended before the answer came, by a timeout or a lost connection, and cannot be recorded: play a fault",
     "there instead (llm_faults).",
@@ -231,9 +236,16 @@ def _verdict(cassette: OpenCassette, replay: OpenCassette, second: Repetition, *
         why = _UNANSWERED if is_unanswered else remedies(others[0]) or _LEFT_BEHIND
         return Verdict([*difference(others), "", *secret, *why], all(pair.old is None for pair in others))
     if second.attempt.went_well != went_well:
-        return Verdict([*_ending(second), "", *secret, *_LEFT_BEHIND])
+        reads_on = any(map(_is_read_on, replay.misses))
+        return Verdict([*_ending(second), "", *secret, *(_READ_ON if reads_on else _LEFT_BEHIND)])
     left = {one.number: matcher.key(one.interaction).hex() for one in replay.unplayed}
     return Verdict([*_unplayed(pairs, left), "", *secret, *_KEPT]) if pairs else None
+
+
+def _is_read_on(error: Exception) -> bool:
+    from pytest_templates.errors import CassetteMiss
+
+    return isinstance(error, CassetteMiss) and error.reason == "left-early"
 
 
 def _ending(second: Repetition) -> Iterator[str]:

@@ -14,7 +14,9 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 # the requests of the parent: (3, 0) is its first request, and comes between (2,) and (4,) of the parent.
 Order: TypeAlias = tuple[int, ...]
 USUAL_VERSION: Final = "HTTP/1.1"
-CLIENT: Final = "client"  # who has broken a body off, where that was the program
+# what has broken a body off, where that was the program: it has left, or its task was cancelled while it read
+CLIENT: Final = "client"
+CANCELLATION: Final = "cancellation"
 _REASONS: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -72,11 +74,17 @@ class Truncation:
 
     Attributes:
         at: When, in seconds since the request was sent.
-        by: ``"client"`` where the program left early, else the name of the error that httpx raised.
+        by: ``"client"`` where the program left early, ``"cancellation"`` where its task was cancelled, as by a timeout;
+            else the name of the error that httpx raised.
     """
 
     at: float
     by: str
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was the program that broke the body off, and not the server or the connection."""
+        return self.by in {CLIENT, CANCELLATION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ class RecordedResponse:
     @property
     def is_refusal(self) -> bool:
         """Whether it is no answer: the server has refused or failed, or the connection broke before its end."""
-        return self.status >= HTTPStatus.BAD_REQUEST or (self.cut is not None and self.cut.by != CLIENT)
+        return self.status >= HTTPStatus.BAD_REQUEST or (self.cut is not None and not self.cut.is_leaving)
 
     @property
     def pieces(self) -> list[bytes]:

@@ -7,7 +7,7 @@ other recording is made of it, and nothing stops it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -31,6 +31,7 @@ from pytest_templates.cassettes.http.routing import (
     recorder_for,
 )
 from pytest_templates.cassettes.http.seams import passing
+from pytest_templates.cassettes.http.silence import Silence
 from pytest_templates.cassettes.recorded import RecordedResponse
 from pytest_templates.errors import CassetteError
 from pytest_templates.support.clock import seconds
@@ -107,7 +108,7 @@ class _CaughtModel:
     def _send(self, session: Session) -> Piece:
         call = _Call(self._model, session, model_calls.SEND)
         if call.replay is not None:
-            return model_calls.joined(list(call.replayed(call.replay)))
+            return call.replayed_whole(call.replay)
         with call.recording_refusals(), _at_work():
             answer = self._model._send(session)
         return call.recorded(answer)
@@ -115,7 +116,7 @@ class _CaughtModel:
     async def _asend(self, session: Session) -> Piece:
         call = _Call(self._model, session, model_calls.SEND)
         if call.replay is not None:
-            return model_calls.joined(list(call.replayed(call.replay)))
+            return call.replayed_whole(call.replay)
         with call.recording_refusals(), _at_work():
             answer = await answer_of(self._model, session)
         return call.recorded(answer)
@@ -124,6 +125,7 @@ class _CaughtModel:
         call = _Call(self._model, session, model_calls.STREAM)
         if call.replay is not None:
             yield from model_calls.raising(call.replayed(call.replay))
+            call.end(call.replay)
             return
         with call.listening() as heard, closing(_pieces(self._model, session)) as pieces:
             for piece in pieces:
@@ -132,8 +134,11 @@ class _CaughtModel:
     async def _astream(self, session: Session) -> AsyncGenerator[Piece]:
         call = _Call(self._model, session, model_calls.STREAM)
         if call.replay is not None:
+            silence = Silence(call.replay.cut, is_pulled=True)
             for piece in model_calls.raising(call.replayed(call.replay)):
                 yield piece
+            await silence.akeep()
+            call.end(call.replay)
             return
         with call.listening() as heard:
             async with aclosing(_apieces(self._model, session)) as pieces:
@@ -166,18 +171,29 @@ class _Call:
             tell(LISTENERS.now.live_call, LiveCall.of(model))
         self._started = seconds()
 
-    def replayed(self, response: RecordedResponse) -> Iterator[Piece | ModelError]:
+    def replayed(self, response: RecordedResponse) -> Sequence[Piece | ModelError]:
         """The pieces of the recorded answer.
 
         Raises:
-            CassetteMiss: They were not heard to the end when they were recorded.
             CassetteError: The response holds no answer of a model.
         """
         try:
-            pieces = model_calls.pieces_of(response)
+            return model_calls.pieces_of(response)
         except ValueError as error:
             raise self._noted(f"the recorded answer of model {self._name!r} cannot be read: {error}") from error
-        yield from pieces
+
+    def replayed_whole(self, response: RecordedResponse) -> Piece:
+        """The recorded answer as one; raises as `replayed` and `end`."""
+        answer = model_calls.joined(self.replayed(response))
+        self.end(response)
+        return answer
+
+    def end(self, response: RecordedResponse) -> None:
+        """End a recorded answer behind its last piece.
+
+        Raises:
+            CassetteMiss: It was not heard to its end when it was recorded.
+        """
         if response.cut is not None:
             raise self._recorder.read_past(self._decision)
 

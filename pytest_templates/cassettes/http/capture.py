@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Final
 
 from pytest_templates.cassettes.format.bodies import CHECKSUMS, LAST_EVENT, is_over, is_stream
 from pytest_templates.cassettes.format.decompression import ChunkDecoder, encoded, encoded_pieces
-from pytest_templates.cassettes.recorded import CLIENT, Chunk, RecordedResponse, Truncation, header
+from pytest_templates.cassettes.recorded import CANCELLATION, CLIENT, Chunk, RecordedResponse, Truncation, header
 from pytest_templates.support.clock import seconds
 
 _DECIMALS: Final = 3  # of seconds
@@ -61,8 +62,11 @@ class ResponseCapture:
         except Exception as error:
             self._end(type(error).__name__)
             raise
-        except BaseException:  # it was cancelled, or its iterator was dropped
+        except GeneratorExit:  # its iterator was dropped
             self.leave()
+            raise
+        except BaseException:  # it was cancelled while it waited
+            self._end(CANCELLATION)
             raise
         self._end(None)
 
@@ -96,7 +100,7 @@ class ResponseCapture:
 
     def leave(self) -> None:
         """The client reads no further."""
-        self._end(CLIENT)
+        self._end(CANCELLATION if _is_being_cancelled() else CLIENT)
 
     def forget(self) -> None:
         """Record nothing of it."""
@@ -112,9 +116,9 @@ class ResponseCapture:
         self._record(response)
 
     def _response(self, by: str | None) -> RecordedResponse:
-        if by == CLIENT and self._is_whole():
-            by = None
         cut = None if by is None else Truncation(self._now(), by)
+        if cut is not None and cut.is_leaving and self._is_whole():
+            cut = None
         body, self._pieces = b"".join(self._pieces), []
         response = replace(without_encoding(self._head), body=body, arrivals=tuple(self._arrivals), cut=cut)
         encoding = header(self._head.headers, "content-encoding")
@@ -130,6 +134,15 @@ class ResponseCapture:
 
     def _now(self) -> float:
         return round(seconds() - self._started, _DECIMALS)
+
+
+def _is_being_cancelled() -> bool:
+    """Whether the task that runs here is being cancelled, as by `asyncio.timeout`."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs here
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 class ResponseCaptures:

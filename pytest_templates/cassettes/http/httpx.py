@@ -6,19 +6,17 @@ A cassette has to do with what leaves the process: transports that call an appli
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import cache, partial, wraps
-from threading import Event, current_thread, main_thread
 from types import ModuleType
 from typing import Any, Final
 
 from pytest_templates.cassettes.http.capture import ResponseCapture, as_sent
 from pytest_templates.cassettes.http.routing import Decision, Recorder, goes_its_own_way, noting, recorder_for
 from pytest_templates.cassettes.http.seams import CLIENTS, TRANSPORTS, Patch, Seam, passing
+from pytest_templates.cassettes.http.silence import Silence
 from pytest_templates.cassettes.recorded import (
-    CLIENT,
     USUAL_VERSION,
     RecordedRequest,
     RecordedResponse,
@@ -89,9 +87,6 @@ class _RecordedStream:
 class _ReplayedStream:
     """Gives the pieces without waiting, and ends as the recorded stream ended.
 
-    Where the recorded program left the stream, some other task or thread may have read ahead for it, and does again; it
-    gets nothing more, as on a silent line, for as long as the program may need to leave.
-
     Args:
         library: Whose errors it raises.
         response: What was recorded.
@@ -105,66 +100,36 @@ class _ReplayedStream:
         self._library = library
         self._response = response
         self._read_past = read_past
-        self._is_pulled = is_pulled
-        self._began = seconds()
-        self._left = Event()
+        self._silence = Silence(response.cut, is_pulled=is_pulled)
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._pieces()
-        if self._is_awaited() and current_thread() is not main_thread():
-            self._left.wait(self._patience())
+        self._silence.keep()
         self._end()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces():
             yield piece
-        if self._is_awaited() and not _is_only_task():
-            await self._silence()
+        await self._silence.akeep()
         self._end()
 
     def close(self) -> None:
-        self._left.set()
+        self._silence.leave()
 
     async def aclose(self) -> None:
-        self._left.set()
+        self._silence.leave()
 
     def _pieces(self) -> Iterator[bytes]:
         return filter(None, self._response.each_piece())
-
-    def _is_awaited(self) -> bool:
-        cut = self._response.cut
-        return cut is not None and cut.by == CLIENT and not self._is_pulled
-
-    async def _silence(self) -> None:
-        """Wait in a thread: the clock of an event loop stands still where a test has frozen time."""
-        from anyio import CapacityLimiter, to_thread  # httpx brings it
-
-        await to_thread.run_sync(self._left.wait, self._patience(), abandon_on_cancel=True, limiter=CapacityLimiter(1))
-
-    def _patience(self) -> float:
-        """How long the program may take from now on to leave, in seconds: twice as long as the recorded one took."""
-        at = self._response.cut.at if self._response.cut else 0.0
-        return max(0.0, 2 * at + _MARGIN - (seconds() - self._began))
 
     def _end(self) -> None:
         cut = self._response.cut
         if cut is None:
             return
-        if cut.by == CLIENT and not self._left.is_set():
+        if cut.is_leaving and not self._silence.is_left:
             raise self._read_past()
         error = getattr(self._library, cut.by, self._library.ReadError)
         raise error(f"the connection broke {cut.at} s after the request was sent, when this was recorded")
-
-
-_MARGIN: Final = 0.5  # seconds
-
-
-def _is_only_task() -> bool:
-    """Whether nobody else is there in this event loop who could leave a stream; of trio that is not known."""
-    try:
-        return len(asyncio.all_tasks()) == 1
-    except RuntimeError:
-        return False
 
 
 Function = Callable[..., Any]

@@ -136,6 +136,36 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
     assert len(cassettes()) == len(OTHERWISE) - 1
 
 
+def test_a_stream_that_is_not_left_again_is_told_from_what_the_test_leaves_behind(project, serving, records, cassettes):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.end_headers()
+            self.wfile.write(b"data: w\n\n")
+            self.connection.settimeout(10)
+            self.rfile.read(1)  # until the client leaves
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with serving(Handler) as url:
+        result = records(f"""
+def test_it():
+    with httpx.stream("GET", "{url}") as answer:
+        for line in answer.iter_lines():
+            if is_first("stop"):  # as a clock would say
+                break
+""")
+
+    assert result.parseoutcomes() == {"passed": 1, "errors": 1}
+    project.says(
+        result, "left-early", "A stream was left before its end, and read further the second time", "asyncio.timeout"
+    )
+    assert "What the test leaves behind" not in str(result.stdout)
+    assert cassettes() == []
+
+
 TOKEN = "q7Wm2ZxT9vLk4RbN8sYc"
 COMPARES = {
     "its own": "assert get('/echo', TOKEN).json()['said'] == f'You said {TOKEN}.'",

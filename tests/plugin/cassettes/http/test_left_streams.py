@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -113,6 +113,58 @@ def test_whoever_reads_ahead_gets_nothing_more_while_the_program_is_at_work(
 ) -> None:
     expected = ["data: w0", "data: w1", "data: w2"]
     assert recorded_and_replayed(lambda url: program(url, 3)) == (expected, expected)
+
+
+async def heard_until(limit: Callable[[Any], Any], url: str, *, is_busy: bool) -> list[str]:
+    """What a program hears of a stream that a limit of time ends, while it waits or is busy with a piece."""
+    heard: list[str] = []
+
+    async def hear() -> None:
+        async with httpx2.AsyncClient() as client, client.stream("GET", url) as answer:
+            async for line in answer.aiter_lines():
+                heard.append(line)
+                await asyncio.sleep(10 if is_busy and line == "data: w2" else 0)
+
+    with suppress(TimeoutError):
+        await limit(hear())
+    return heard
+
+
+async def by_asyncio(hearing: Any) -> None:
+    async with asyncio.timeout(0.1):
+        await hearing
+
+
+async def by_anyio(hearing: Any) -> None:
+    with anyio.move_on_after(0.1):
+        await hearing
+
+
+async def by_waiting(hearing: Any) -> None:
+    await asyncio.wait_for(hearing, 0.1)
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+@pytest.mark.parametrize("limit", [by_asyncio, by_anyio, by_waiting])
+def test_a_stream_that_a_limit_of_time_ends_is_ended_by_it_in_replay(
+    limit: Any, is_busy: bool, recorded_and_replayed: Any, slow: Any, path: Path
+) -> None:
+    live, replayed = recorded_and_replayed(lambda url: asyncio.run(heard_until(limit, url, is_busy=is_busy)))
+    assert replayed == live
+    assert "data: w2" in live
+    [recorded] = load_cassette(path)
+    assert recorded.response.cut is not None
+    assert recorded.response.cut.by == "cancellation"
+    assert not recorded.response.is_refusal
+
+
+def test_a_program_that_has_no_limit_any_more_is_told_that_it_reads_further(cassette: Any, slow: Any) -> None:
+    with cassette("missing") as opened:
+        asyncio.run(heard_until(by_asyncio, slow.url, is_busy=False))
+        opened.save()
+    with cassette() as opened, pytest.raises(CassetteMiss, match="left-early"):
+        asyncio.run(read_on(slow.url))
+    assert [miss.reason for miss in opened.misses] == ["left-early"]
 
 
 @pytest.mark.parametrize("program", ["task", "thread"])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -96,6 +97,30 @@ def test_a_stream_that_was_left_early_is_left_early_in_replay(own: Any, leave: A
     ):
         leave(own(), 3)
     assert [miss.reason for miss in opened.misses] == ["left-early"]
+
+
+async def _heard_until_a_timeout(model: Any) -> list[str]:
+    session = Session(messages=[Message(role="user", content="Hi")])
+    heard = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1), aclosing(model.astream(session)) as pieces:
+            heard.append((await anext(pieces)).text)
+            await anext(pieces)
+    return heard
+
+
+def test_a_stream_that_a_timeout_ended_is_ended_by_it_in_replay(own: Any, cassette: Any) -> None:
+    class Slow(own):  # type: ignore[misc]
+        async def _astream(self, session: Session) -> AsyncGenerator[str]:
+            yield "a"
+            await asyncio.sleep(10)
+
+    with cassette("missing") as opened:
+        assert asyncio.run(_heard_until_a_timeout(Slow())) == ["a"]
+        opened.save()
+    with cassette("none") as opened:
+        assert asyncio.run(_heard_until_a_timeout(own())) == ["a"]
+    assert opened.misses == []
 
 
 def test_a_stream_that_nobody_goes_on_with_is_kept_as_far_as_it_was_heard(own: Any, cassette: Any) -> None:

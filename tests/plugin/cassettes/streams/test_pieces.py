@@ -255,7 +255,7 @@ def test_a_cancelled_stream_was_left(backend: str, cassette: Any, speaker: Any, 
         opened.save()
     cut = recorded(path).cut
     assert cut
-    assert cut.by == "client"
+    assert cut.by == "cancellation"
 
 
 def test_a_silent_server_runs_into_the_same_timeout_again(cassette: Any, speaker: Any, path: Path) -> None:
