@@ -49,6 +49,7 @@ def _fits_entry(key: str, value: Any, depth: int) -> bool:
 
 
 EVENTS: Final = ("text/event-stream",)
+DATA_LINES: Final = re.compile(r"data:(?<![^\r\n]data:)[^\r\n]*(?:(?:\r\n|\r|\n)data:[^\r\n]*)*")  # of one event
 LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 LONGEST: Final = 4 * 2**20  # characters of a body that is taken apart: that needs many times its memory
 _MOST_VALUES: Final = 100_000  # of JSON in it
@@ -102,8 +103,8 @@ def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Chu
         new: The same one with other texts in its units.
         arrivals: The pieces.
     """
-    if not has_type(headers, EVENTS + LINES):
-        return tuple(arrivals) if len(old) == len(new) else ()
+    if not has_type(headers, EVENTS + LINES) and len(old) == len(new):
+        return tuple(arrivals)
     old_ends = _unit_ends(headers, old) if arrivals else array("q")
     new_ends = old_ends if old == new else _unit_ends(headers, new)
     if not arrivals or len(old_ends) != len(new_ends):
@@ -121,7 +122,7 @@ def transferred(headers: Headers, old: bytes, new: bytes, arrivals: Sequence[Chu
 
 
 def _unit_ends(headers: Headers, body: bytes) -> array[int]:
-    end_mark = b"\n" if has_type(headers, LINES) else b"\r\n\r\n" if b"\r\n" in body else b"\n\n"
+    end_mark = (b"\r\n\r\n" if b"\r\n" in body else b"\n\n") if has_type(headers, EVENTS) else b"\n"
     return array("q", (found.end() for found in re.finditer(re.escape(end_mark), body)))
 
 

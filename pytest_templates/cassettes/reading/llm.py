@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from pytest_templates.cassettes.format.bodies import DATA_LINES
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, parse
 from pytest_templates.cassettes.format.media import digested, with_short_digests
 from pytest_templates.cassettes.reading.ids import numbered_ids
@@ -166,7 +167,19 @@ def documents_of(response: RecordedResponse) -> list[dict[str, Json]]:
     try:
         values = [parse(text)]
     except JsonError:
-        values = [_json(line.removeprefix("data:")) for line in text.splitlines()]
+        readings = (text, DATA_LINES.sub(_joined_data, text))  # an event may have a line of data, or several
+        return max((_objects_in(map(_json, _PAYLOAD.findall(reading))) for reading in readings), key=len)
+    return _objects_in(values)
+
+
+_PAYLOAD: Final = re.compile(r"(?:data:(?<![^\r\n]data:))?([^\r\n]+)")
+
+
+def _joined_data(lines: re.Match[str]) -> str:
+    return "data:" + " ".join(line.removeprefix("data:") for line in lines[0].splitlines())
+
+
+def _objects_in(values: Iterable[Json]) -> list[dict[str, Json]]:
     listed = (value if isinstance(value, list) else [value] for value in values)
     return [one for values in listed for one in values if isinstance(one, dict)]
 

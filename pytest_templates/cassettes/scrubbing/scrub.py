@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
-from pytest_templates.cassettes.format.bodies import EVENTS, LINES, LONGEST, has_type, transferred
+from pytest_templates.cassettes.format.bodies import DATA_LINES, EVENTS, LINES, LONGEST, has_type, transferred
 from pytest_templates.cassettes.format.canonical_json import Json, JsonError, dumps, may_be_json, parse, style_of
 from pytest_templates.cassettes.format.decompression import decoded
 from pytest_templates.cassettes.format.forms import boundary_of, line_of, parts_of, with_boundary
@@ -112,10 +112,8 @@ def _end_of_line(body: bytes, place: int) -> int:
 
 def _scrubbed(headers: Headers, text: str, secrets: Secrets) -> str:
     kind = header(headers, "content-type").lower()
-    if kind.startswith(EVENTS):
-        text = _lines(scrub_split_secrets(text, secrets, prefix="data:"), secrets)
-    elif kind.startswith(LINES):
-        text = _lines(scrub_split_secrets(text, secrets), secrets)
+    if kind.startswith(EVENTS + LINES):
+        text = _lines(scrub_split_secrets(headers, text, secrets), secrets)
     elif may_be_json(headers, text) and len(text) <= LONGEST:
         text = _document(text, secrets)
     elif kind.startswith("application/x-www-form-urlencoded"):
@@ -205,7 +203,12 @@ def _plain(text: str, secrets: Secrets) -> str:
     return secrets.replace(without_members(read if read != text and secrets.find(read) else text))
 
 
+_NEXT_DATA: Final = re.compile(r"(\r\n|\r|\n)data: ?")
 _PAYLOAD: Final = re.compile(r"[^\r\n]+")
+# a line with the mark of server-sent events, of Vercel's AI SDK (0:"Hel"), of RFC 7464, or with none
+_MARKED: Final = re.compile(r"(data: ?|[0-9a-z]:|\x1e)?([^\r\n]+)")
+_MORE: Final = re.compile(r"\s*\S")
+_NO_PAYLOAD: Final = re.compile(r"(?:\s|(?:event|id|retry)?:[^\r\n]*)*+")  # what may stand before the first one
 Place: TypeAlias = tuple[str | int, ...]
 
 
@@ -218,37 +221,48 @@ class _Event:
         text: As it stands there.
         root: A list with the value; a payload that is no JSON is a text.
         is_json: Whether it is JSON.
+        kind: What marks it, where others have other marks: texts of two kinds are no pieces of one.
+        line_end: What stands between its lines, where it has several.
     """
 
     start: int
     text: str
     root: list[Json]
     is_json: bool
+    kind: str = ""
+    line_end: str = ""
 
     @classmethod
-    def of(cls, start: int, text: str) -> _Event:
+    def of(cls, start: int, text: str, kind: str = "", line_end: str = "") -> _Event:
         """That of a payload. Numbers count as texts: a text that comes in pieces of its own may hold such a piece."""
         try:
-            value = parse(text)
+            value = parse(text.replace(line_end, "\n") if line_end else text)
         except JsonError:
             value = None
         is_json = isinstance(value, (str, list, dict))
-        return cls(start, text, [value if is_json else text], is_json)
+        return cls(start, text, [value if is_json else text], is_json, kind, line_end)
 
     @property
     def is_text(self) -> bool:
         """Whether it says a text alone."""
         return isinstance(self.root[0], str)
 
+    def replace(self, value: Json) -> bool:
+        """Take another value; returns whether it is another one."""
+        before, self.root = self.root, [value]
+        return before != self.root
+
     def unread(self) -> _Event:
         """The same, of which the marks of a text in JSON are letters as others."""
-        return _Event(self.start, self.text, [self.text], is_json=False) if self.is_text else self
+        return replace(self, root=[self.text], is_json=False) if self.is_text else self
 
     def written(self) -> str:
         """The payload as it is now."""
         if not self.is_json:
             return str(self.root[0])
-        return dumps(self.root[0], style_of(self.text, parse(self.text)) or "compact-ascii")
+        text = self.text.replace(self.line_end, "\n") if self.line_end else self.text
+        written = dumps(self.root[0], style_of(text, parse(text)) or "compact-ascii")
+        return written.replace("\n", self.line_end) if self.line_end else written
 
 
 class _Piece(NamedTuple):
@@ -263,18 +277,18 @@ class _Piece(NamedTuple):
         return str(self.holder[self.key])
 
 
-def scrub_split_secrets(text: str, secrets: Secrets, prefix: str = "") -> str:
+def scrub_split_secrets(headers: Headers, text: str, secrets: Secrets) -> str:
     """A stream without the secrets that are spread over its events.
 
     Args:
+        headers: The headers that came with it; their content type says what an event is.
         text: The stream: one event, or one field of an event, a line.
         secrets: What may not be kept.
-        prefix: What the lines that count begin with.
     """
-    events = list(_events(text, prefix))
+    events = list(_events(headers, text))
     text = _without_split_secrets(text, events, secrets)
     if _is_mixed(events):
-        text = _without_split_secrets(text, [event.unread() for event in _events(text, prefix)], secrets)
+        text = _without_split_secrets(text, [event.unread() for event in _events(headers, text)], secrets)
     return text
 
 
@@ -286,8 +300,8 @@ def _without_split_secrets(text: str, events: list[_Event], secrets: Secrets) ->
 
 
 def _scrub_pieces(events: Sequence[_Event], secrets: Secrets) -> set[_Event]:
-    """Take the secrets that are spread over events out of these; returns those that changed."""
-    changed: set[_Event] = set()
+    """Take the secrets that are spread over events, or over lines, out of these; returns the events that changed."""
+    changed = {event for event in events if event.line_end and event.replace(_value(event.root[0], secrets))}
     for pieces, texts in _texts_by_place(events):
         spans = _spans("".join(texts), secrets)
         if spans:
@@ -296,11 +310,17 @@ def _scrub_pieces(events: Sequence[_Event], secrets: Secrets) -> set[_Event]:
     return changed
 
 
-def _without_split_over_list(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
-    """A list of the pieces of an answer, as Gemini sends where no events are wanted, without secrets spread over it."""
-    if not body.lstrip().startswith(b"[") or len(body) > LONGEST:
+def _without_split_unsaid(headers: Headers, body: bytes, secrets: Secrets) -> bytes:
+    """An answer whose type says nothing of pieces, and that comes in some, without secrets spread over them.
+
+    Gemini sends a list where no events are wanted; others send lines of JSON, or events, as plain text.
+    """
+    is_one = not body.lstrip().startswith(b"[") and b"\n" not in body
+    if is_one or len(body) > LONGEST or has_type(headers, EVENTS + LINES):
         return body
     text = body.decode("utf-8", "surrogateescape")
+    if _is_of_lines(text):
+        return scrub_split_secrets(headers, text, secrets).encode("utf-8", "surrogateescape")
     items, pieces = _items(text) if may_be_json(headers, text) else ([], [])
     if not _scrub_pieces(pieces, secrets):
         return body
@@ -325,13 +345,20 @@ def _is_piece(item: Json) -> bool:
         return False
     answers = item.get("candidates", item.get("choices"))
     is_one_of_answers = isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers)
-    return is_one_of_answers or isinstance(item.get("delta"), (str, dict))
+    is_of_ollama = isinstance(item.get("done"), bool)
+    return is_one_of_answers or is_of_ollama or any(map(_is_delta, item.items()))
+
+
+def _is_delta(member: tuple[str, Json]) -> bool:
+    """Whether it is a piece of a text by its name, such as ``delta`` or ``argsTextDelta``."""
+    name, value = member
+    return name.lower().endswith("delta") and isinstance(value, (str, dict))
 
 
 def spread_texts(headers: Headers, text: str) -> Iterator[str]:
     """What the events or lines of a stream, or the items of a list, say in pieces, each text as one."""
-    is_stream = has_type(headers, EVENTS + LINES)
-    events = list(_events(text, "data:" if has_type(headers, EVENTS) else "")) if is_stream else _items(text)[1]
+    is_stream = has_type(headers, EVENTS + LINES) or _is_of_lines(text)
+    events = list(_events(headers, text)) if is_stream else _items(text)[1]
     readings = [events, [event.unread() for event in events]] if _is_mixed(events) else [events]
     return ("".join(texts) for reading in readings for _, texts in _texts_by_place(reading))
 
@@ -341,11 +368,37 @@ def _is_mixed(events: list[_Event]) -> bool:
     return len({event.is_json for event in events if event.is_text}) > 1
 
 
-def _events(text: str, prefix: str) -> Iterator[_Event]:
-    for line in _PAYLOAD.finditer(text):
-        if line[0].startswith(prefix):
-            payload = line[0].removeprefix(prefix).removeprefix(" ")
-            yield _Event.of(line.end() - len(payload), payload)
+def _is_of_lines(text: str) -> bool:
+    """Whether a text is a stream whatever its type says: several lines, and the first that counts is one of JSON."""
+    before = _NO_PAYLOAD.match(text)
+    first = _MARKED.match(text, before.end() if before else 0)
+    return first is not None and _MORE.match(text, first.end()) is not None and _Event.of(0, first[2]).is_json
+
+
+def _events(headers: Headers, text: str) -> Iterator[_Event]:
+    """The payloads of a stream: of events, of lines of JSON, or, where the type says nothing, of lines with JSON."""
+    if has_type(headers, EVENTS):
+        for data in DATA_LINES.finditer(text):
+            yield from _events_of_data(data)
+    elif has_type(headers, LINES):
+        yield from (_Event.of(line.start(), line[0]) for line in _PAYLOAD.finditer(text))
+    else:
+        lines = (_Event.of(line.start(2), line[2], line[1] or "") for line in _MARKED.finditer(text))
+        yield from (event for event in lines if event.is_json and (event.is_text or _is_piece(event.root[0])))
+
+
+def _events_of_data(data: re.Match[str]) -> Iterator[_Event]:
+    """What the lines of data that stand one below the other say: one document of JSON, or each a text."""
+    line_end = _NEXT_DATA.search(data[0])
+    if line_end is not None:
+        payload = data[0].removeprefix("data:").removeprefix(" ")
+        whole = _Event.of(data.end() - len(payload), payload, line_end=line_end[0])
+        if whole.is_json:
+            yield whole
+            return
+    for line in _PAYLOAD.finditer(data[0]):
+        payload = line[0].removeprefix("data:").removeprefix(" ")
+        yield _Event.of(data.start() + line.end() - len(payload), payload)
 
 
 def _texts_by_place(events: Sequence[_Event]) -> Iterator[tuple[list[_Piece], list[str]]]:
@@ -361,7 +414,7 @@ def _texts_by_place(events: Sequence[_Event]) -> Iterator[tuple[list[_Piece], li
 
 def _gather_texts(event: _Event, found: defaultdict[Place, list[_Piece]]) -> None:
     """Every text with its place; answers with different numbers, such as ``index``, have different places."""
-    waiting: list[tuple[Json, Place]] = [(event.root, ())]
+    waiting: list[tuple[Json, Place]] = [(event.root, (event.kind,))]
     while waiting:
         node, place = waiting.pop()
         if isinstance(node, dict):
@@ -432,7 +485,7 @@ def scrub_response(response: RecordedResponse, secrets: Secrets) -> RecordedResp
     """The response as it may be kept."""
     body = _unpacked(response.headers, response.body)
     headers = _headers(secrets).response(response.headers)
-    scrubbed = scrub_body(headers, _without_split_over_list(headers, body, secrets), secrets)
+    scrubbed = scrub_body(headers, _without_split_unsaid(headers, body, secrets), secrets)
     encoding = header(response.headers, "content-encoding")
     again = response.encoding if body is response.body else encoding
     return RecordedResponse(

@@ -43,6 +43,11 @@ SPOKEN = {
         chat("delta", {"content": "sunny."}),
         {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}},
     ),
+    "chat, streamed in lines": response(
+        b'event: m\ndata: {"choices": [{"index": 0,\ndata: "delta": {"content": "It is sunny."}}]}\n\n'
+        b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}\n\n',
+        "text/event-stream",
+    ),
     "responses": whole(
         {
             "output": [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,74 @@ def test_a_list_that_says_a_text_in_pieces_keeps_no_secret(size: int, indent: in
     assert "".join(left) == 'Your key is REDACTED, and {"password": "REDACTED"} too.'
     assert (len(left), usage) == (len(pieces), {"usageMetadata": {"trafficType": "\ud800"}})
     assert scrub(kept, secrets) == kept
+
+
+def _parts_of_vercel(piece: str) -> str:
+    return f"0:{json.dumps(piece)}\n"
+
+
+def _arguments_of_vercel(piece: str) -> str:
+    return f"c:{json.dumps({'toolCallId': 'a1', 'argsTextDelta': piece})}\n"
+
+
+def _of_ollama(piece: str) -> str:
+    return json.dumps({"response": piece, "done": False}) + "\n"
+
+
+def _events_of_lines(piece: str) -> str:
+    """One whose JSON stands in several lines."""
+    lines = json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}, indent=2).split("\n")
+    return "".join(f"data: {line}\n" for line in lines) + "\n"
+
+
+def _record(piece: str) -> str:
+    return "\x1e" + json.dumps({"delta": piece}) + "\n"
+
+
+@pytest.mark.parametrize("size", [1, 4, 9])
+@pytest.mark.parametrize(
+    ("write", "kind"),
+    [
+        (_parts_of_vercel, "text/plain; charset=utf-8"),
+        (_arguments_of_vercel, "text/plain"),
+        (_of_ollama, "application/json"),
+        (_of_ollama, "text/plain"),
+        (_record, "application/json-seq"),
+        (_events_of_lines, "text/event-stream"),
+    ],
+)
+def test_a_stream_in_any_form_says_no_secret_in_pieces(write: Any, kind: str, size: int) -> None:
+    secrets = secrets_of({"A_KEY": "k7w4711b9Lr"})
+    text = 'Your key is k7w4711b9Lr, and {"password": "blue-horse"} too.'
+    pieces = [text[start : start + size] for start in range(0, len(text), size)]
+    first, last = 'f:{"messageId":"m1"}\n', 'd:{"finishReason":"stop"}\n'
+    body = "".join([first, *map(write, pieces), last] if write is _parts_of_vercel else map(write, pieces))
+
+    kept = scrub(interaction(response=body.encode(), kind=kind), secrets).response.body.decode()
+
+    said = re.findall(r'(?:0|"(?:argsTextDelta|response|delta|content)"): ?("(?:[^"\\]|\\.)*")', kept)
+    assert "".join(map(json.loads, said)) == 'Your key is REDACTED, and {"password": "REDACTED"} too.'
+    assert len(said) == len(pieces)
+    assert len(kept.splitlines()) == len(body.splitlines())
+
+
+def test_a_secret_member_of_an_event_may_stand_in_lines_of_its_own() -> None:
+    body = b'event: a\ndata: {"api_key":\ndata: "blue-horse"}\n\n'
+    kept = scrub(interaction(response=body, kind="text/event-stream"), secrets_of({})).response.body
+    assert kept == b'event: a\ndata: {"api_key":"REDACTED"}\n\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"label": "Password:"}\n{"label": "Username1"}\n',
+        '"Password:"\nUsername1 is meant.\n',
+        '{"index": {"_id": "1"}}\n{"text": "My api_key:"}\n{"text": "key42abc is a string"}\n',
+    ],
+)
+def test_lines_of_json_that_are_no_pieces_of_an_answer_stay(body: str) -> None:
+    of_lines = interaction(body.encode(), body.encode(), kind="text/plain")
+    assert scrub(of_lines, secrets_of({})) == of_lines
 
 
 @pytest.mark.parametrize(
