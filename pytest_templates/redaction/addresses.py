@@ -4,8 +4,9 @@ Who has a signed address has what lies behind it. What changes with the signatur
 good, for whom) goes with it, so that tomorrow's address counts as the same. Address, region and permissions stay.
 
 The names are those that the services document: Amazon S3 and CloudFront, Google Cloud Storage, Azure's shared access
-signatures, and the clones of S3. Parameters such as ``key`` and ``token`` have other uses as well: there a value counts
-that looks random. All of it is found behind the escapes of JSON and HTML, and in an address that is a parameter itself.
+signatures, the clones of S3, and servers of pictures. Parameters such as ``key`` and ``token`` have other uses as well:
+there a value counts that looks random. All of it is found behind the escapes of JSON and HTML, and in an address that
+is a parameter itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from pytest_templates.redaction.policy import has_letter_and_digit, is_secret_pair
+from pytest_templates.redaction.policy import has_letter_and_digit, is_secret_pair, looks_random
 
 # The marks before parameters, also those of a fragment, as they are, in JSON, in HTML, or as a part of another address.
 # One set of characters comes first: it makes the search for it fast. No group with choices in it is repeated
@@ -28,6 +29,7 @@ _PARAMETER: Final = re.compile(
 )
 _ADDRESS: Final = ("://", r":\/\/")
 _USER: Final = re.compile(r"[^\s/?#@:\"'<>\\]{0,200}+:(?P<password>[^\s/?#@\"'<>\\]{1,1000}+)@(?=[\[\w])")
+_TOKEN: Final = re.compile(r"(?P<password>[A-Za-z0-9_-]{20,200}+)@(?=[\w.-]++)(?![\w.-]*sentry)")  # Sentry's is public
 
 _PASSING: Final = frozenset(  # what changes with a signature, in small letters
     [
@@ -37,10 +39,19 @@ _PASSING: Final = frozenset(  # what changes with a signature, in small letters
         *("x-oss-date", "x-oss-expires", "x-oss-credential", "x-oss-security-token", "ossaccesskeyid"),
         *("q-ak", "q-sign-time", "q-key-time", "x-cos-security-token"),
         *("ex", "is", "oe"),
+        *("e", "exp", "expire", "x-expires"),
     ]
 )
 # those that sign under a name with other uses: of Discord, of Facebook, of Akamai
 _UNCLEAR: Final = frozenset(["hm", "oh", "hdnts", "hdnea", "hdntl"])
+_SHAPED: Final = {  # those whose names are those of anything, by what they look like
+    "s": re.compile("[0-9a-f]{32}|[0-9a-f]{40}"),  # of imgix and Reddit
+    "t": re.compile("(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{40,60}"),  # of LinkedIn
+    "verify": re.compile(r"[0-9]{10}-\S{20,}"),  # of Cloudflare, with a time
+}
+_IN_PATH: Final = re.compile(  # of Cloudinary
+    r"(?:/|%2[fF])s--((?=[a-z_-]*[A-Z0-9])(?:[A-Za-z0-9_-]{8}|[A-Za-z0-9_-]{32}))--(?=[\s/%\\\"']|\Z)"
+)
 _GENERIC: Final = frozenset(
     [
         *("key", "token", "auth", "secret", "sig", "signature"),
@@ -64,19 +75,24 @@ def address_spans(text: str, placeholder: str) -> Iterator[tuple[int, int, str]]
         for one in query:
             if one["value"] not in {placeholder, ""} and (_is_secret(one) or (is_signed and _is_passing(one))):
                 yield *one.span("value"), "the signature of an address"
+    if "s--" in text:
+        yield from ((*found.span(1), "the signature of an address") for found in _IN_PATH.finditer(text))
     for user in _users(text):
         if not _NO_PASSWORD.fullmatch(user["password"]):
             yield *user.span("password"), "the password in an address"
 
 
 def _users(text: str) -> Iterator[re.Match[str]]:
-    """The user and password of each address that has them."""
+    """The user and password of each address that has them, or the token that is its user."""
     for mark in _ADDRESS:
         place = text.find(mark)
         while place >= 0:
-            user = _USER.match(text, place + len(mark))
+            start = place + len(mark)
+            user, token = _USER.match(text, start), _TOKEN.match(text, start)
             if user:
                 yield user
+            elif token and looks_random(token["password"]):
+                yield token
             place = text.find(mark, place + len(mark))
 
 
@@ -94,6 +110,8 @@ def _queries(text: str) -> Iterator[list[re.Match[str]]]:
 
 def _is_signature(one: re.Match[str]) -> bool:
     name = one["name"].lower()
+    if name in _SHAPED:
+        return _SHAPED[name].fullmatch(one["value"]) is not None
     is_clear = name in {"sig", "signature"} or name.endswith("-signature")
     return is_clear or (name in _UNCLEAR and _looks_random(one["value"]))
 

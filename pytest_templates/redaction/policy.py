@@ -18,7 +18,7 @@ from typing import Final
 SECRET_PARAMETERS: Final = frozenset(
     [
         *("key", "token", "auth", "sig", "signature", "secret", "assertion", "awsaccesskeyid", "accesskeyid"),
-        *("pass", "pwd", "jwt", "bearer", "hmac", "credential", "oauth_signature"),
+        *("pass", "pwd", "jwt", "bearer", "hmac", "credential", "oauth_signature", "authorization"),
         *("x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-goog-signature", "x-goog-credential"),
     ]
 )

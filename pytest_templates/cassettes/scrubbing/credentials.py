@@ -140,7 +140,7 @@ def _secret_parameters(address: str, nested: int = 0) -> Iterator[tuple[str, str
     What is a parameter may be anything, so it is taken apart at its marks, and need be no address.
     """
     path, _, query = address.partition("#")[0].partition("?")
-    of_path = (pair for part in path.split("/") for pair in part.split(";")[1:])
+    of_path = (pair for part in path.split("/") for pair in part.split(";"))
     for name, value in (*parse_qsl(query), *parse_qsl("&".join(of_path))):
         if is_secret_pair(name, value) and _is_mixed(value):
             yield name, value

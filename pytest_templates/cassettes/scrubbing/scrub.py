@@ -62,8 +62,7 @@ def scrub_form(query: str, secrets: Secrets) -> str:
 def _part(part: str, secrets: Secrets) -> str:
     if "%" in part and secrets.find(unquote(part)):
         return PLACEHOLDER
-    name, *parameters = part.split(";")
-    return ";".join([name, *(_parameter(pair, secrets) for pair in parameters)])
+    return ";".join(scrub_form(pairs, secrets) for pairs in part.split(";"))
 
 
 def _parameter(pair: str, secrets: Secrets) -> str:

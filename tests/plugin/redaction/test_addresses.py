@@ -16,8 +16,24 @@ from pytest_templates.redaction.secrets import secrets_of
 
 NONE = secrets_of({})
 DAYS = (  # what differs from one signing to the next
-    {"DATE": "20250131T101500Z", "SIGNATURE": "5a1fc37e" * 8, "DAY": "2025-01-31", "TIME": "1738318500"},
-    {"DATE": "20250201T090000Z", "SIGNATURE": "77aa66bb" * 8, "DAY": "2025-02-01", "TIME": "1738400400"},
+    {
+        "DATE": "20250131T101500Z",
+        "SIGNATURE": "5a1fc37e" * 8,
+        "DAY": "2025-01-31",
+        "TIME": "1738318500",
+        "HEX": "6b20d48f" * 4,
+        "LONG": "x-7c31E59-" * 4 + "aBc",
+        "SHORT": "8d_42-Fq",
+    },
+    {
+        "DATE": "20250201T090000Z",
+        "SIGNATURE": "77aa66bb" * 8,
+        "DAY": "2025-02-01",
+        "TIME": "1738400400",
+        "HEX": "88bb77cc" * 4,
+        "LONG": "99-cc88Dd_" * 4 + "eFg",
+        "SHORT": "1-Aa2_Bb",
+    },
 )
 SIGNED = {
     "s3": "https://shop.s3.eu-west-1.amazonaws.com/a/cat.png?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential="
@@ -42,6 +58,13 @@ SIGNED = {
     "discord": "https://cdn.discordapp.com/attachments/1/2/cat.png?ex=TIME&is=DATE&hm=SIGNATURE",
     "facebook": "https://scontent.xx.fbcdn.net/cat.jpg?page=1&oh=00_SIGNATURE&oe=TIME",
     "akamai": "https://shop.akamaized.net/cat.mp4?hdnts=exp=TIME~acl=/*~hmac=SIGNATURE",
+    "imgix": "https://shop.imgix.net/cat.png?size=200&expires=TIME&s=HEX",
+    "reddit": "https://preview.redd.it/cat.jpg?size=640&s=HEXaabbccdd",
+    "cloudflare": "https://img.example.com/cat.png?page=1&verify=TIME-SIGNATURE%2Ba%3D",
+    "cloudflare, pictures": "https://imagedelivery.net/a/cat/public?exp=TIME&sig=SIGNATURE",
+    "linkedin": "https://media.licdn.com/dms/image/v2/cat?e=TIME&v=beta&t=LONG",
+    "tiktok": "https://p16.tiktokcdn.com/cat.jpeg?x-expires=TIME&x-signature=SIGNATURE%3D",
+    "cloudinary": "https://res.cloudinary.com/demo/image/upload/s--SHORT--/w_300/cat.jpg?page=1",
     "not absolute": "?sv=2024-11-04&se=DAY&sr=b&sig=SIGNATURE",
 }
 PLACES = {
@@ -119,6 +142,10 @@ PLAIN = [
     "https://host/search?q=token&page_token=a1b2c3d4e5f6&max_tokens=100",
     "https://host/?expires=1738318500&policy=public&se=2025-01-31&st=1",
     "https://host/?signature=required&token=optional&key=value&auth=basic#token=none&key=value",
+    "https://host/?s=red+shoes&t=42&verify=true&e=mc2&exp=1 https://www.gravatar.com/avatar/6b20d48f?s=80&d=identicon",
+    "https://x.com/a/status/1?s=20&t=aB3dE5fG7hJ9kL1mN3pQ5r https://youtu.be/dQw4w9WgXcQ?t=42&si=aB3dE5fG7hJ9kL1m",
+    "https://host/s--/a--s--b--/c https://host/releases--stable--/s--about-us--/x",
+    "https://5a1fc37e5a1fc37e5a1fc37e5a1fc37e@o1.ingest.sentry.io/2 https://a-user-of-theirs-number1@host/",
     "https://host/?appid=730&appid=required&app_key=calendar&hm=1&oh=yes&is=a1b2c3d4e5f6&ex=1",
     "Use ?key=VALUE&token=TOKEN, or &auth=none; a=1&b=2 and c == d ? e : f && g",
     "https://host:8080/a@b?x=1:2@3 mailto:ada@example.com git@github.com:ada/repo.git http://[::1]:80/",
@@ -141,6 +168,19 @@ def test_the_password_of_an_address_is_replaced(scheme: str, around: str) -> Non
 
     assert NONE.replace(text) == text.replace("hunter%402", "REDACTED")
     assert NONE.replace(escaped) == escaped.replace("hunter%402", "REDACTED")
+
+
+@pytest.mark.parametrize("around", ["{}", "git clone {} here", '{{"url": "{}"}}'])
+def test_a_token_that_is_the_user_of_an_address_is_replaced(around: str) -> None:
+    text = around.format("https://q7Wm2ZxT9vLk4RbN8sYc@git.example.com/ada/repo.git")
+    assert NONE.replace(text) == text.replace("q7Wm2ZxT9vLk4RbN8sYc", "REDACTED")
+
+
+def test_a_signature_in_the_path_of_a_request_is_replaced() -> None:
+    uri = "https://x.b-cdn.net/bcdn_token=HS256-q7Wm2ZxT9vLk4RbN8sYc&expires=1738318500/a=1/v.mp4"
+    request = RecordedRequest("GET", uri, (), b"")
+    kept = scrub(Interaction(None, None, request, RecordedResponse(200, "", (), b"")), NONE).request.uri
+    assert kept == uri.replace("HS256-q7Wm2ZxT9vLk4RbN8sYc", "REDACTED")
 
 
 queries = st.lists(
