@@ -41,6 +41,7 @@ else:
 
 _MOST_SAID: Final = 500  # characters of what is wrong: it quotes the file
 _GZIP: Final = b"\x1f\x8b"
+_ZLIB: Final = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 _YAML_SAYS: Final = re.compile(rb"^(http_)?interactions\s*:|\A(---\s+)?(requests\s*:|-\s+request\s*:)", re.MULTILINE)
 _JSON_SAYS: Final = re.compile(rb'"(http_)?interactions"\s*:|\A\s*\[\s*\{\s*"request"\s*:')
 
@@ -263,6 +264,8 @@ def _message(node: dict[str, Any], written_out: Callable[[Any, Headers], bytes])
     """
     headers = _headers(node.get("headers"))
     kept = _kept(node, headers)
+    if isinstance(kept, str):
+        kept = _unpacked(kept, headers)
     if isinstance(kept, bytes):
         return headers, kept
     plain = tuple(pair for pair in headers if pair[0] != "content-encoding")  # what is text is not compressed any more
@@ -293,6 +296,45 @@ def _unwrapped(body: Any) -> Any:
     if body.get("string"):
         raise ValueError("it has two bodies, 'string' and 'base64_string'")
     return base64.b64decode("".join(body["base64_string"].split()), validate=True)
+
+
+def _unpacked(text: str, headers: Headers) -> str | bytes:
+    """A body that a serializer of somebody's has packed: base64 of what its headers say, which a text like it is not.
+
+    Returns:
+        Bytes where it is compressed as its headers say; a text that is not compressed; the same one for any other.
+    """
+    try:
+        packed = base64.b64decode("".join(text.split()), validate=True)
+        if packed.startswith(_GZIP) and header(headers, "content-encoding").lower() == "gzip":
+            return packed
+        unpacked = _inflated(packed).decode()
+    except (ValueError, OSError, EOFError):
+        return text
+    kind = header(headers, "content-type").lower()
+    is_meant = _is_json(unpacked) if "json" in kind else kind.startswith("text/") and packed.startswith(_GZIP)
+    return unpacked if is_meant and not _is_json(text) else text
+
+
+def _inflated(packed: bytes) -> bytes:
+    """What was compressed by gzip or zlib; raises `OSError`, `EOFError`."""
+    if not packed.startswith(_ZLIB):
+        return _unzipped(packed)
+    try:
+        inflated = zlib.decompressobj().decompress(packed, MOST_BYTES + 1)
+    except zlib.error as error:
+        raise OSError(EINVAL, f"it is damaged: {error}") from error
+    if len(inflated) > MOST_BYTES:
+        raise OSError(EFBIG, f"it holds more than {MOST_BYTES // 1024**2} MB")
+    return inflated
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _is_wrapped(body: Any) -> TypeGuard[dict[str, Any]]:

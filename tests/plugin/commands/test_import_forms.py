@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import zlib
 
 import pytest
 import yaml
@@ -36,6 +37,11 @@ GZIPPED = {"headers": {**JSON_TYPE, "Content-Encoding": ["gzip"]}}
 OLD_ADDRESS = {"protocol": "https", "host": "host.test", "port": 443, "path": "/v1?a=1", "uri": GONE}
 FORM_TYPE = {"headers": {"Content-Type": ["application/x-www-form-urlencoded"]}}
 HTTPX_OF_OLD = {"status_code": 200, "http_version": "HTTP/1.1", "content": SAID_TEXT, "body": GONE, "status": GONE}
+PACKED = {
+    "gzip": base64.b64encode(COMPRESSED).decode(),
+    "zlib": base64.encodebytes(zlib.compress(SAID_TEXT.encode(), 9)).decode(),
+    "none": base64.b64encode(SAID_TEXT.encode()).decode(),
+}
 BETAMAX_ASKED = {"body": {"encoding": "utf-8", "string": ASKED_TEXT}, "headers": {"content-type": "application/json"}}
 BETAMAX_SAID = {
     "body": {"encoding": None, "base64_string": base64.b64encode(COMPRESSED).decode()},
@@ -46,6 +52,9 @@ READ = {
     "bytes": theirs({"body": ASKED_TEXT.encode()}, {"body": {"string": SAID_TEXT.encode()}}),
     "compressed": theirs(None, {**GZIPPED, "body": {"string": COMPRESSED}}),
     "headers-that-say-compressed": theirs(None, {"headers": {**JSON_TYPE, "Content-Encoding": ["of-tomorrow"]}}),
+    "packed": theirs(None, {**GZIPPED, "body": {"string": PACKED["gzip"]}}),
+    **{f"packed by {by}": theirs(None, {"body": {"string": packed}}) for by, packed in PACKED.items()},
+    "packed request": theirs({"body": base64.b64encode(gzip.compress(ASKED_TEXT.encode())).decode()}),
     "parsed": theirs({"parsed_body": ASKED, "body": GONE}, {"parsed_body": SAID, "body": GONE}),
     "parsed-response": theirs(None, {"parsed_body": SAID, "body": GONE}),
     "parsed-within": theirs(None, {"body": {"string": SAID}}),
@@ -86,6 +95,15 @@ def test_every_form_gives_what_was_sent_and_answered(project, imported):
         assert json.loads(response.body) == SAID, name
         if "parsed" not in name:
             assert response.body.decode() == SAID_TEXT, name
+
+
+@pytest.mark.parametrize("text", ["1234", '"aGVsbG8="', "aGVsbG8=", "H4sIAAAA", "eJwAAAAA", "Hello, you."])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain"])
+def test_a_text_that_only_looks_packed_stays(project, imported, text, kind):
+    outcome = imported({"a": theirs(None, {"headers": {"content-type": [kind]}, "body": {"string": text}})})
+
+    assert (outcome.status, outcome.err) == (0, "")
+    assert load_cassette(project.path / "ours/a.yaml")[0].response.body.decode() == text
 
 
 def test_the_version_of_http_is_taken_over(project, imported):
