@@ -316,7 +316,7 @@ class Cassettes(Feature):
             )
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
-            if cassette.orphans:
+            if cassette.sought_in_orphans:
                 held = {str(path): count for path, count in cassette.orphans.items()}
                 ORPHANS.put(report, {"missed": cassette.sought_in_orphans, "held": held})
             place = place_of(attempt.item.path, attempt.item.config)

@@ -11,11 +11,11 @@ import os
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final, TypedDict
 
 import pytest
 
@@ -31,7 +31,7 @@ from pytest_templates.commands.survey import Survey, SurveyedStore, ask_pytest, 
 from pytest_templates.determinism.roles import write_nothing
 from pytest_templates.errors import SurveyError, UnknownName
 from pytest_templates.run.projects import project_of_run
-from pytest_templates.support.text import command_line, counted
+from pytest_templates.support.text import command_line, counted, cut
 
 _FILE: Final = "--templates-adoption"
 _SNAPSHOTS: Final = "__snapshots__"
@@ -81,7 +81,9 @@ def adopt_all(survey: Survey, arguments: Sequence[str], say: Callable[[str], Non
         SurveyError: pytest does not start here.
     """
     adopted = 0
-    for test, old, new, holds in _chosen(_missed(arguments), say):
+    answer = _asked(arguments)
+    missed = [_Missed(**row) for row in answer["missed"]]
+    for test, old, new, holds in _chosen(missed, say):
         surveyed = next((one for one in survey.stores if new.is_relative_to(one.store.folder)), None)
         if surveyed is None or surveyed.tests_of(own_name(old, surveyed.store.folder)):
             continue
@@ -98,12 +100,21 @@ def adopt_all(survey: Survey, arguments: Sequence[str], say: Callable[[str], Non
         say(f"{first}  {test}: {holds}")
         for line in others:
             say(f"  {line}")
+    if any(_without_a_test(survey)):
+        for test, why in answer["failed"].items():
+            say(f"{test}: failed before it asked anything, so what it misses is not known: {why}")
     what = f"{counted(adopted, 'cassette')} of a test that was renamed or moved"
     say("no test misses what a cassette without a test holds" if not adopted else what if move else f"{what}: {_YES}")
     return 0
 
 
 _YES: Final = "--yes moves what is listed"
+
+
+def _without_a_test(survey: Survey) -> Iterator[Path]:
+    """The cassettes without a test."""
+    for one in survey.stores:
+        yield from (path for path in one.store.paths() if not one.tests_of(own_name(path, one.store.folder)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,12 +270,26 @@ class _Missed:
     orphans: dict[str, int]
 
 
-def _missed(arguments: Sequence[str]) -> list[_Missed]:
+class _Answer(TypedDict):
+    """What the other process writes.
+
+    Attributes:
+        missed: What tests have missed, as `_Missed` takes it.
+        failed: The tests that failed before they missed anything, and why.
+    """
+
+    missed: list[dict[str, Any]]
+    failed: dict[str, str]
+
+
+def _asked(arguments: Sequence[str]) -> _Answer:
+    """Run the tests without a cassette."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "missed.json")
         words = ["-p", __name__, _FILE, str(file), "-q", "-k", "", "-m", "", "-o", f"cache_dir={folder}", *arguments]
         ask_pytest(words, file)
-        return [_Missed(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+        answer: _Answer = json.loads(file.read_text(encoding="utf-8"))
+    return answer
 
 
 def _chosen(missed: Sequence[_Missed], say: Callable[[str], None]) -> list[tuple[str, Path, Path, str]]:
@@ -347,6 +372,7 @@ class MissedTests:
         self._cassettes: dict[str, str] = {}
         self._requests = Counter[str]()
         self._orphans: dict[str, Counter[str]] = {}
+        self._failed: dict[str, str] = {}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -362,7 +388,9 @@ class MissedTests:
         self._config.hook.pytest_deselected(items=others)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take what a test has missed."""
+        """Take what a test has missed, or why it failed."""
+        if report.failed:
+            self._failed.setdefault(report.nodeid, _reason(report))
         for found in ORPHANS.all_of(report):
             self._orphans.setdefault(report.nodeid, Counter()).update(found["held"])
             self._requests[report.nodeid] += found["missed"]
@@ -372,6 +400,15 @@ class MissedTests:
         rows = [
             {"test": test, "cassette": self._cassettes[test], "requests": self._requests[test], "orphans": found}
             for test, found in self._orphans.items()
-            if test in self._cassettes
+            if found and test in self._cassettes
         ]
-        Path(str(self._config.getoption(_FILE))).write_text(json.dumps(rows), encoding="utf-8")
+        failed = {test: why for test, why in self._failed.items() if test in self._cassettes.keys() - self._orphans}
+        answer = _Answer(missed=rows, failed=failed)
+        Path(str(self._config.getoption(_FILE))).write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The first line of why a test failed."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = (report.longreprtext if crash is None else str(crash.message)).strip().splitlines()
+    return cut(lines[0]) if lines else report.when or ""

@@ -184,6 +184,36 @@ def test_one_question_in_common_is_no_proof(renamed, cassettes):
     assert files(project) == before
 
 
+FAILS = """
+@pytest.mark.llm_cassette
+def test_new():
+    import no_such_module
+"""
+
+
+def test_a_test_that_fails_before_it_asks_is_told(renamed, cassettes):
+    project = renamed(FAILS)
+    before = files(project)
+
+    outcome = cassettes("adopt", "--yes")
+
+    assert outcome.status == 0
+    assert (
+        "test_it.py::test_new: failed before it asked anything, so what it misses is not known: "
+        "ModuleNotFoundError: No module named 'no_such_module'"
+    ) in outcome.out
+    assert "no test misses what a cassette without a test holds" in outcome.out
+    assert files(project) == before
+
+
+def test_a_test_that_misses_what_no_cassette_holds_has_not_failed_before_it_asked(renamed, cassettes):
+    renamed(
+        TESTS.replace("Hello.", "Other words.").replace('["ada", "bob"]', '["eve"]').replace("test_old", "test_new")
+    )
+
+    assert cassettes("adopt").out == "no test misses what a cassette without a test holds\n"
+
+
 def test_files_that_git_knows_are_moved_in_git(renamed, cassettes):
     project = renamed(TESTS, "test_moved.py")
 
