@@ -140,16 +140,24 @@ class CallRecorder:
         run = self._run
         chosen_by = run.chooser_of_asked(model)
         if chosen_by is None:
-            outer = _recorder_of(CURRENT_CALL.get())
+            around = CURRENT_CALL.get()
+            outer = _recorder_of(around or run.call)
+            if outer is not None and around is None and not outer._keeps(model, self.session):
+                outer = None
             if outer is not None:
                 self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
-                around = outer._under_way
-                return CallUnderWay(around.template_path, around.template_id, _name_of(model), ref(self))
+                asking = outer._under_way
+                return CallUnderWay(asking.template_path, asking.template_id, _name_of(model), ref(self))
             run = self._run = _rendering(run)
             chosen_by = run.chooser_of(model)
         self.chosen_by = chosen_by
         self._part = run.part_playback
         return CallUnderWay(run.path, run.template_key, _name_of(model), ref(self))
+
+    def _keeps(self, model: Asked, session: Session) -> bool:
+        """Whether the model that is asked keeps another one, and asks it for the answer in a thread of its own."""
+        _, *kept = self._asked.with_all_within() if session is self.session else [None]
+        return any(one is model.origin for one in kept)
 
     def let_answer(self, model: Asked, chosen_by: ChosenBy) -> None:
         """Let another model answer: one that was put in place of the one that was asked, or stands in for it."""
@@ -176,6 +184,8 @@ class CallRecorder:
 
     def __enter__(self) -> Self:
         self._picture = self.session.history.picture()
+        if self._outer is None:
+            self.session.run.call = self._under_way
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
         if audience.follows_models:

@@ -26,7 +26,7 @@ from antiphon.progress import SavedProgress
 from antiphon.request import ANY_TEXT, Request
 from antiphon.threads import Signal, end_if_cancelled, signal
 from antiphon.tool_signatures import GivenToTools
-from antiphon.trace import ChosenBy, Trace
+from antiphon.trace import CallUnderWay, ChosenBy, Trace
 
 
 class Identified(Protocol):
@@ -355,6 +355,7 @@ class Run:
         has_parts: Whether parts of it are at work, each in a session of its own.
         part: What it is a part of; ``None`` for a run of its own.
         waiting: The signals of parts that go on when the program asks for the next step.
+        call: The call of a model that began last, for threads that do not have the context in which it is under way.
     """
 
     session: Session
@@ -377,6 +378,7 @@ class Run:
     part_playback: PartPlayback | None = None
     has_parts = False
     part: Part | None = None
+    call: CallUnderWay | None = None
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
         self.trace = trace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 from typing import Any
 
@@ -314,6 +315,33 @@ def test_inside_of_a_template_it_is_one_call_of_the_template(play: Any, answerin
     assert credits_of(session) == [("a", "linear/a", "strong", "template")]
     (inner,) = only_call(session).inner
     assert (inner.template_id, inner.template_path, inner.depth) == ("a", "linear/a", 0)
+
+
+def in_threads(session: Session, *models: Model) -> Message:
+    """As programs do that wait for no longer than so many seconds, or ask several at the same time."""
+    with ThreadPoolExecutor(len(models)) as pool:
+        first, *_ = [pool.submit(model.send, session) for model in models]
+        return first.result(10)
+
+
+def test_models_that_are_asked_in_threads_are_a_part_of_the_call(play: Any, answering: Any) -> None:
+    fast, strong = answering("Hello", name="fast"), answering("Hello, you", name="strong")
+    around = Around(fast, Around(strong, says=in_threads), says=in_threads)
+    tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate(template_id="a", model=around)])
+
+    session = play(Runner(answering()), template=tree)
+
+    assert credits_of(session) == [("a", "linear/a", "fast", "template")]
+    assert {"fast", "strong"} <= {one.model for one in only_call(session).inner}
+
+
+def test_other_models_in_threads_are_asked_by_themselves(play: Any, answering: Any) -> None:
+    helper = answering("Look", name="helper")
+    around = Around(says=lambda session: in_threads(session, helper).content)
+
+    session = play(Runner(around), template=LinearTemplate([UserTemplate("Hi"), AssistantTemplate(template_id="a")]))
+
+    assert [call.model for call in session.trace.calls] == ["helper", "around"]
 
 
 def test_a_model_around_a_model_around_a_model(ask: Ask, answering: Any) -> None:
