@@ -45,6 +45,7 @@ _PAIRS: Final = frozenset(
         *((kind, "secret") for kind in _KINDS_OF_SECRET),
         *(("connection", "string"), ("client", "assertion"), ("pass", "word"), ("pass", "phrase")),
         *(("secret", "string"), ("secret", "binary"), ("code", "verifier"), ("device", "code")),
+        *(("seed", "phrase"), ("recovery", "phrase")),
     ]
 )
 _SINGLE: Final = frozenset(
@@ -55,14 +56,26 @@ _SESSIONS: Final = frozenset(["sessionid", "sessid", "phpsessid", "jsessionid"])
 _GENERIC: Final = (
     _SESSIONS
     | {"token", "jwt", "code", "session", "bearer", "auth", "oauth", "authentication", "pat"}
-    | {"appkey", "hapikey", "registrationkey"}
+    | {"appkey", "hapikey", "registrationkey", "passkey"}
 )
 _ONE_TIME: Final = frozenset(["otp", "totp", "pin"])
 _KINDS_OF_CODE: Final = frozenset(["otp", "totp", "mfa", "fa", "sms", "verification", "security", "pin"])  # 2fa_code
 _GENERIC_KEYS: Final = frozenset(  # bare keys and those of databases and stores of objects are ids
     [
         *("primary", "secondary", "license", "write", "read", "query", "server", "session", "host", "system", "root"),
-        *("sas", "team", "consumer", "recovery", "integration", "app", "developer", "registration"),
+        *(
+            "client",
+            "user",
+            "pass",
+            "sas",
+            "team",
+            "consumer",
+            "recovery",
+            "integration",
+            "app",
+            "developer",
+            "registration",
+        ),
         *("openai", "azure", "mistral", "cohere", "gemini"),  # whose keys have no shape, or several
     ]
 )

@@ -31,6 +31,7 @@ from pytest_templates.redaction.policy import (
     is_credential_header,
     is_secret_header,
     is_secret_pair,
+    looks_random,
 )
 from pytest_templates.redaction.secrets import Secrets, Source, is_distinctive, secrets_for, values_of
 
@@ -124,10 +125,12 @@ def _in_credential(name: str, text: str) -> tuple[tuple[str, str, Source], ...]:
 @lru_cache(maxsize=64)
 def _in_address(address: str) -> tuple[tuple[str, str, Source], ...]:
     uri = urlsplit(address)
+    in_values = (found for _, value in parse_qsl(uri.query) for found in _members(value))
     user = Source("the user or password of an address")
     return (
         *(("", unquote(part), user) for part in _secret_parts(uri.netloc.rpartition("@")[0])),
         *((name, value, Source(f"the value of the parameter {name}")) for name, value in _secret_parameters(address)),
+        *(("", value, source) for value, source in in_values if _is_mixed(value)),
     )
 
 
@@ -140,12 +143,19 @@ def _secret_parameters(address: str, nested: int = 0) -> Iterator[tuple[str, str
     What is a parameter may be anything, so it is taken apart at its marks, and need be no address.
     """
     path, _, query = address.partition("#")[0].partition("?")
-    of_path = (pair for part in path.split("/") for pair in part.split(";"))
-    for name, value in (*parse_qsl(query), *parse_qsl("&".join(of_path))):
+    for name, value in (*parse_qsl(query), *parse_qsl("&".join(_in_path(path)))):
         if is_secret_pair(name, value) and _is_mixed(value):
             yield name, value
         elif "?" in value and nested < _MOST_NESTED:
             yield from _secret_parameters(value, nested + 1)
+
+
+def _in_path(path: str) -> Iterator[str]:
+    """The parameters of the parts of a path; where one is all of a part, its value has to look random."""
+    for part in path.split("/"):
+        name, *parameters = part.split(";")
+        yield from (pair for pair in name.split("&") if looks_random(pair.partition("=")[2]))
+        yield from parameters
 
 
 _SCHEME: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9_.-]*)\s+(?=\S)")

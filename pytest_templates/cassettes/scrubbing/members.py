@@ -1,7 +1,8 @@
 """Secret members in any text: in JSON after prose, in fences or in strings, in dicts of Python, YAML and variables.
 
 What is secret under a quoted name, `values` says. Prose and code use the same names without quotes ("the password:
-required", ``api_key=self.key``), so there a value has to look like one.
+required", ``api_key=self.key``), so there a value has to look like one. Where nothing but words, a mark of Markdown or
+the space behind an option stands in between ("the password is …", ``--api-key …``), it has to look random.
 
 Every pattern takes what it has matched for good, and looks at a bounded piece of text beside it: the time grows with
 the length of the text, whoever wrote it.
@@ -28,7 +29,7 @@ from pytest_templates.cassettes.scrubbing.values import (
     is_secret_word,
     placeholder,
 )
-from pytest_templates.redaction.policy import Certainty, certainty_of, is_name_member, is_value_member
+from pytest_templates.redaction.policy import Certainty, certainty_of, is_name_member, is_value_member, looks_random
 from pytest_templates.redaction.secrets import PLACEHOLDER, Span, merged
 
 # What the names of secrets end in, from a letter that is not too frequent on, so that few places have to be looked at:
@@ -45,12 +46,15 @@ _ENDS: Final = "|".join(  # those that begin alike together: few are left to be 
     f"{first}(?:{'|'.join(style[1:] for style in styles)})" for first, styles in groupby(_STYLES, key=itemgetter(0))
 )
 _NAME: Final = re.compile(  # its end, and what stands between it and the value
-    rf"(?:{_ENDS})[sS]?(?:[_-]?[vV]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=]))"
+    rf"(?:{_ENDS})[sS]?(?:[_-]?[vV]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=])"
+    r"|(?P<loose>(?=[`*\s|→])[`*]{0,3}(?:\s{0,40}(?:[:=|→]|is\b|to\b|was\b))?\s{0,40}[`*\"']{0,3}(?=[A-Za-z0-9_+/=.~-]{20})))"
 )
 _SPACE: Final = re.compile(r"\s{0,200}+")
 _REACH: Final = 128  # characters from the first letter of such an end to the colon or equals sign behind it
 _LONG_ESCAPE: Final = "\\" * 64  # what makes it more than that
 _LONGEST_SIGN: Final = len(":=")
+_LONG_WORD: Final = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")  # what may stand loosely behind a name
+_LEAST_LONG: Final = 20
 _DENSE: Final = 32  # characters for each of these signs: it takes longer to look between them than at all of the text
 _BARE_NAME: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 _MAX_NAME: Final = 100  # characters
@@ -107,6 +111,7 @@ class Name(NamedTuple):
         is_escaped: Whether these are escaped, as in JSON that stands as a text in JSON.
         certainty: How sure it is.
         gap: What stands between the name and its value.
+        is_loose: Whether that is no more than words, a mark of Markdown or a space.
     """
 
     end: int
@@ -114,6 +119,7 @@ class Name(NamedTuple):
     is_escaped: bool
     certainty: Certainty
     gap: str
+    is_loose: bool
 
 
 def secret_names(text: str) -> Iterator[Name]:
@@ -122,10 +128,19 @@ def secret_names(text: str) -> Iterator[Name]:
         quote = found["quote"] or ""
         start = found.start("quote" if quote else "gap") - len(written)
         certainty = certainty_of((is_value_member(written) and _named_before(text, start)) or written)
-        if certainty is not None:
+        is_loose = found["loose"] is not None
+        if certainty is not None and not (is_loose and _says_nothing(found["gap"], written, certainty)):
             space = _SPACE.match(text, found.end())
             end = space.end() if space else found.end()
-            yield Name(end, bool(quote), len(quote) > 1, certainty, text[found.start("gap") : end])
+            gap = text[found.start("gap") : end]
+            yield Name(end + text.startswith("`", end), bool(quote), len(quote) > 1, certainty, gap, is_loose)
+
+
+def _says_nothing(gap: str, name: str, certainty: Certainty) -> bool:
+    """Whether a name and what follows it loosely have nothing to do with each other."""
+    is_option = name.startswith("-")
+    is_telling = certainty in {Certainty.ANY, Certainty.VAGUE} or name.lower().endswith("token")
+    return not is_telling or (not gap.strip() and not is_option)
 
 
 def may_hold_members(text: str) -> bool:
@@ -142,24 +157,25 @@ def _names(text: str) -> Iterator[tuple[re.Match[str], str]]:
 
 
 def _near_signs(text: str) -> Iterator[tuple[int, int]]:
-    """The parts of a text before its colons and equals signs: in the rest, as in most prose, no name can stand."""
+    """The parts of a text before its colons, equals signs and long words: elsewhere, as in most prose, is no name."""
     signs = text.count(":") + text.count("=")
     if signs * _DENSE > len(text) or _LONG_ESCAPE in text:
         yield 0, len(text)
         return
     start = end = 0
-    for sign in sorted([*_places(":", text), *_places("=", text)]):
-        if sign - _REACH > end:
+    words = ((word.start(), _LONGEST_SIGN + _LEAST_LONG) for word in _LONG_WORD.finditer(text))
+    for place, length in sorted([*_places(":", text), *_places("=", text), *words]):
+        if place - _REACH > end:
             yield start, end
-            start = sign - _REACH
-        end = sign + _LONGEST_SIGN
+            start = place - _REACH
+        end = max(end, place + length)
     yield start, end
 
 
-def _places(sign: str, text: str) -> Iterator[int]:
+def _places(sign: str, text: str) -> Iterator[tuple[int, int]]:
     place = text.find(sign)
     while place >= 0:
-        yield place
+        yield place, _LONGEST_SIGN
         place = text.find(sign, place + 1)
 
 
@@ -217,7 +233,7 @@ def _under_bare(text: str, name: Name) -> list[Span]:
 def _bare_value(found: re.Match[str] | None, name: Name) -> list[Span]:
     if not found or found["after"]:
         return []
-    start, value = found.start("value"), found["value"].rstrip(".:!?")
+    start, value = found.start("value"), found["value"].rstrip(".:!?*")
     return [(start, start + len(value), A_MEMBER)] if _looks_secret(value, name) else []
 
 
@@ -267,6 +283,8 @@ def _looks_secret(value: str, name: Name) -> bool:
     """Whether what stands behind a name, both without quotes, is a secret and no code or prose."""
     if value == PLACEHOLDER or value[:1] in {"$", "<", "%"} or _NAME_OF_ONE.fullmatch(value):
         return False
+    if name.is_loose:
+        return looks_random(value)
     if name.certainty is Certainty.GENERIC:
         return is_like_one(value, name.certainty)
     if name.certainty is Certainty.CODE:

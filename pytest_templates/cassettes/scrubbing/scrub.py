@@ -37,6 +37,7 @@ from pytest_templates.redaction.policy import (
     is_name_member,
     is_secret_pair,
     is_value_member,
+    looks_random,
 )
 from pytest_templates.redaction.secrets import PLACEHOLDER, Secrets, Span, merged
 from pytest_templates.redaction.windows import OVERLAP, WINDOW
@@ -62,7 +63,13 @@ def scrub_form(query: str, secrets: Secrets) -> str:
 def _part(part: str, secrets: Secrets) -> str:
     if "%" in part and secrets.find(unquote(part)):
         return PLACEHOLDER
-    return ";".join(scrub_form(pairs, secrets) for pairs in part.split(";"))
+    name, *parameters = part.split(";")
+    if "=" in name:  # as some servers sign a path
+        signed = (
+            _parameter(pair, secrets) if looks_random(pair.partition("=")[2]) else pair for pair in name.split("&")
+        )
+        name = "&".join(signed)
+    return ";".join([name, *(_parameter(pair, secrets) for pair in parameters)])
 
 
 def _parameter(pair: str, secrets: Secrets) -> str:

@@ -234,6 +234,23 @@ GENERIC = (
 )
 
 
+LOOSE = [  # as people and models write: here a value has to look random
+    "The password is VALUE, and the region is north.",
+    "Set api_key to VALUE. My access_token was VALUE before.",
+    "**api_key**: `VALUE`, region: `north`",
+    "Use the `api_key`: `VALUE` or `client_secret` = `VALUE`",
+    "| api_key | VALUE |\n| region | north |",
+    "shop --api-key VALUE --region north",
+    "clientSecret → VALUE",
+    "new Client({apiKey: `VALUE`, region: `north`})",
+]
+
+
+@pytest.mark.parametrize("text", LOOSE)
+def test_a_key_that_stands_loosely_behind_its_name_is_replaced(text: str) -> None:
+    assert {cleaned(text.replace("VALUE", key)) for key in RANDOM} == {text.replace("VALUE", "REDACTED")}
+
+
 @pytest.mark.parametrize("name", GENERIC)
 def test_under_a_name_with_other_uses_what_looks_random_is_replaced(name: str) -> None:
     for value in RANDOM:
@@ -263,6 +280,10 @@ def test_a_value_that_is_named_beside_it_is_replaced() -> None:
 
 
 NO_MEMBERS = [
+    "The password is required. The token is claude-sonnet-4-5-20250929, and the api_key is an-id-of-theirs-2025.",
+    "| api_key | string | required |\n|---|---|\n| password | at_least_8_characters_1 |",
+    "Use --token YOUR_TOKEN_GOES_HERE_1 or --api-key environment_variable_2; the code is k7Qw9xLr2TzVb6NmYc41",
+    "The api_key is 3f2a6b1c-9d4e-4f5a-8b7c-0123456789ab; secret k7Qw9xLr2TzVb6NmYc41, row_key is k7Qw9xLr2TzVb6NmYc",
     "The password is required. Enter the password: it has 8 characters or more; password: required.",
     "Which api key? An API_KEY is a token; secret: the princess is a spy. Access token: see section 4b.",
     '{"max_tokens": 100, "token": "word1", "completion_tokens": 12345, "tokens": ["a1"], "key": "a1b2c3d4e5"}',
