@@ -197,7 +197,8 @@ class _Guard:
     def _sending(self, real: Call, leads_to: LeadsTo) -> Call:
         def send(connection: Any, data: Any, *more: Any, **options: Any) -> Any:
             if self._sent.begins(connection, data):
-                self._check(leads_to(connection))
+                with _shut_where_refused(connection):
+                    self._check(leads_to(connection))
             return real(connection, data, *more, **options)
 
         return send
@@ -249,6 +250,18 @@ class _Guard:
         if not serves_models(destination.host):
             lines.append(f"{LEAVE_ALONE} On this machine all but HTTP is let through anyway.")
         return NetworkRefused("\n".join(lines), host=str(destination))
+
+
+@contextmanager
+def _shut_where_refused(connection: Any) -> Iterator[None]:
+    """Let nothing more be sent where a block raises: a buffer would send it when it is closed, behind the test."""
+    try:
+        yield
+    except BaseException:
+        if isinstance(connection, socket.socket):
+            with suppress(OSError):  # it is not connected any more
+                connection.shutdown(socket.SHUT_RDWR)
+        raise
 
 
 _OURS: Final = frozenset({"antiphon", "pytest_templates"})

@@ -303,6 +303,22 @@ def refused(left_alone: Any, address: Any) -> list[Exception]:
     return errors
 
 
+def test_what_was_refused_is_not_sent_when_its_buffer_is_closed_behind_the_test() -> None:
+    errors: list[Exception] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        buffered = client.makefile("rwb")
+        buffered.write(b"POST / HTTP/1.1\r\n\r\n")
+        with guarded("test_it", errors.append), pytest.raises(NetworkRefused):
+            buffered.flush()
+        with suppress(OSError):
+            buffered.close()
+        received, _ = server.accept()
+        with received:
+            received.settimeout(10)
+            assert received.recv(100) == b""
+    assert len(errors) == 1
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_host_that_is_left_alone_is_let_through_by_any_of_its_names(listening: Any, host: str) -> None:
     port = listening[1]
