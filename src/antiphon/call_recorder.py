@@ -113,6 +113,7 @@ class CallRecorder:
     _by: ModelCall | None = None
     _text_after: float | None = None
     _outer: CallRecorder | None = None
+    _within: CallUnderWay | None = None  # the last that began
     _entered: ModelEntered | None = None
     _part: PartPlayback | None = None  # what keeps the call by itself
     _is_over = False
@@ -142,8 +143,8 @@ class CallRecorder:
         if chosen_by is None:
             around = CURRENT_CALL.get()
             outer = _recorder_of(around or run.call)
-            if outer is not None and around is None and not outer._keeps(model, self.session):
-                outer = None
+            if outer is not None and around is None:
+                outer = outer._keeping(model, self.session)
             if outer is not None:
                 self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
                 asking = outer._under_way
@@ -154,10 +155,16 @@ class CallRecorder:
         self._part = run.part_playback
         return CallUnderWay(run.path, run.template_key, _name_of(model), ref(self))
 
-    def _keeps(self, model: Asked, session: Session) -> bool:
-        """Whether the model that is asked keeps another one, and asks it for the answer in a thread of its own."""
+    def _keeping(self, model: Asked, session: Session) -> CallRecorder | None:
+        """What records the call of the model that asks another one in a thread of its own: one that keeps that.
+
+        It is this one, or the innermost within; ``None`` where no model keeps it.
+        """
         _, *kept = self._asked.with_all_within() if session is self.session else [None]
-        return any(one is model.origin for one in kept)
+        if not any(one is model.origin for one in kept):
+            return None
+        within = _recorder_of(self._within)
+        return self if within is None else within._keeping(model, session) or self
 
     def let_answer(self, model: Asked, chosen_by: ChosenBy) -> None:
         """Let another model answer: one that was put in place of the one that was asked, or stands in for it."""
@@ -186,6 +193,8 @@ class CallRecorder:
         self._picture = self.session.history.picture()
         if self._outer is None:
             self.session.run.call = self._under_way
+        else:
+            self._outer._within = self._under_way
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
         if audience.follows_models:
