@@ -36,6 +36,7 @@ UNCHECKED: Final = ReportData[str]("unchecked")  # why a test that recorded was 
 REPLAY: Final = pytest.StashKey["OpenCassette"]()  # of an attempt; what plays it once more
 DOUBTED: Final = pytest.StashKey[bool]()  # of an attempt; whether its recording is not known to replay
 _THREADS: Final = pytest.StashKey[set[Thread]]()  # of an attempt; those that are not its own
+_NAMES: Final = pytest.StashKey[dict[str, Any]]()  # of the attempt of a doctest
 _WHY_NOT: Final = pytest.StashKey[str]()
 _BY_FIXTURES: Final = pytest.StashKey[list[tuple["pytest.FixtureDef[Any]", "list[Interaction]"]]]()
 _SHOWN: Final = 12  # lines of a failure, and recordings that were not played
@@ -78,8 +79,13 @@ class RecordCheck(Feature):
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
-        """Note which threads there are."""
+        """Note which threads there are, and give a doctest the names again that it began with: it drops them."""
         attempt.stash[_THREADS] = set(enumerate_threads())
+        test = attempt.item.dtest if isinstance(attempt.item, pytest.DoctestItem) else None
+        if test is not None:
+            names = dict(test.globs) if attempt.repeats is None else attempt.repeats.stash[_NAMES]
+            attempt.stash[_NAMES] = names
+            test.globs.update(names)
 
     @hookimpl
     def may_be_repeated(self, attempt: Attempt) -> bool | None:

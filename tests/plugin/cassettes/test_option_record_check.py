@@ -136,6 +136,28 @@ def test_a_test_that_goes_otherwise_from_its_recording_fails_with_the_cause_and_
     assert len(cassettes()) == len(OTHERWISE) - 1
 
 
+def test_a_doctest_is_played_once_more_with_the_names_that_it_has(project, chat_server, records, cassettes):
+    project.file(
+        "conftest.py",
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker("llm_cassette")
+
+        @pytest.fixture(autouse=True)
+        def names(doctest_namespace):
+            doctest_namespace["name"] = "Hi."
+        """,
+    )
+    result = records('def greet():\n    """\n    >>> bool(say(name))\n    True\n    """\n', "--doctest-modules")
+
+    assert result.parseoutcomes() == {"passed": 1}
+    assert len(cassettes()) == len(chat_server.asked) == 1
+    project.run("--doctest-modules").assert_outcomes(passed=1)
+
+
 def test_a_stream_that_is_not_left_again_is_told_from_what_the_test_leaves_behind(project, serving, records, cassettes):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
