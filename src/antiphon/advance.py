@@ -15,7 +15,7 @@ from antiphon.errors import InvalidType, InvalidValue, TreeChanged, naming_templ
 from antiphon.history import History
 from antiphon.json_values import as_json, as_text, from_json
 from antiphon.messages import Message
-from antiphon.playback import PartPlayback, Playback, UserNeeded, asked_of_model, asked_of_user, begun_with
+from antiphon.playback import PartPlayback, Playback, asked_of_user, begun_with
 from antiphon.progress import (
     KeptCall,
     KeptChange,
@@ -31,6 +31,7 @@ from antiphon.progress import (
 from antiphon.session import Run, Session, begun
 from antiphon.tools import Farewell
 from antiphon.trace import ModelCall, Trace
+from antiphon.waiting import UserNeeded
 
 _Steps: TypeAlias = Generator[Any, Any, Session]
 _Effects: TypeAlias = Generator[Effect, Any, Any]
@@ -123,7 +124,7 @@ def _said_by_user(effect: AskUser, path: str, run: Run, part: PartPlayback) -> G
 def _answered_by_model(effect: AskModel, path: str, run: Run, part: PartPlayback) -> Generator[Effect, Any, Message]:
     model, session = effect.model, effect.session
     sent = session.history
-    found = asked_of_model(path, sent)
+    found = part.asked_of_model(path, sent)
     again = part.answer_again(found, run, model.with_all_within, sent, is_root=session is run.root)
     if again is not None:
         return again

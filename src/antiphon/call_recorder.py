@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 from weakref import ref
 
 from antiphon.errors import InvalidType, InvalidValue, shown
 from antiphon.events import TextDelta
 from antiphon.listeners import LISTENERS, Audience, tell
 from antiphon.messages import Message, Reply, ToolCall, Usage, text_message, total_usage
-from antiphon.playback import PartPlayback, asked_of_model
 from antiphon.session import Run, Session, run_at_work
 from antiphon.trace import CURRENT_CALL, NOTHING_NOTED, CallDraft, Caller, CallUnderWay, ChosenBy, ModelCall
+
+if TYPE_CHECKING:
+    from antiphon.playback import PartPlayback
 
 
 class Asked(Protocol):
@@ -186,7 +188,7 @@ class CallRecorder:
         if part is None or not part.is_keeping:
             return None
         sent = self.session.history
-        found = asked_of_model(run.path or "", sent)
+        found = part.asked_of_model(run.path or "", sent)
         return part.answer_again(found, run, self._asked.with_all_within, sent, is_root=self.session is run.root)
 
     def __enter__(self) -> Self:
@@ -337,7 +339,7 @@ class CallRecorder:
 
     def _keep(self, part: PartPlayback, call: ModelCall, error: BaseException | None) -> None:
         """Keep a call of its own for when the conversation goes on."""
-        found = asked_of_model(self._run.path or "", self.session.history)
+        found = part.asked_of_model(self._run.path or "", self.session.history)
         part.keep_answer(found, self._message, error, [call], self._picture, self._asked.with_all_within())
 
     def _made(self, error: BaseException | None, seconds: float) -> ModelCall:

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 from weakref import ref
 
-from antiphon.advance import played
 from antiphon.effects import Effect
 from antiphon.errors import InvalidType
 from antiphon.events import Event
@@ -113,6 +112,8 @@ class _Steps:
 
     def __init__(self, script: Script, run: Run) -> None:
         if run.part_playback is not None:
+            from antiphon.advance import played
+
             script = played(script, run, run.part_playback)
         self._script = script
         self._run = run

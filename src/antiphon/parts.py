@@ -14,9 +14,9 @@ from weakref import ref
 from antiphon.events import Event
 from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message
-from antiphon.playback import UserNeeded
 from antiphon.session import RENDERING, Part, Run, Session
 from antiphon.threads import THREADS, Signal, Tasks, ThreadCount, is_cancelled, signal, stepwise
+from antiphon.waiting import UserNeeded
 
 Said: TypeAlias = Message | Event
 Script: TypeAlias = Generator[Any, Any, Session]

@@ -14,6 +14,7 @@ from antiphon.json_values import as_json
 from antiphon.messages import Message
 from antiphon.progress import KeptCall, KeptError, Performed, Progress, Waiting, digest_of, digest_of_metadata, excerpt
 from antiphon.trace import ModelCall, ToolRun, Trace
+from antiphon.waiting import UserNeeded
 
 
 class Place(Protocol):
@@ -58,20 +59,6 @@ class Running(Protocol):
     def root(self) -> Root:
         """Its outermost session."""
         ...
-
-
-class UserNeeded(BaseException):
-    """The conversation waits for its user: what runs is left, and is driven again when the user has answered.
-
-    Nothing has ended: no after-transform runs, and no tool gets a result.
-
-    Attributes:
-        waiting: What the user is needed for.
-    """
-
-    def __init__(self, waiting: Waiting) -> None:
-        super().__init__()
-        self.waiting = waiting
 
 
 class Snapshot(NamedTuple):
@@ -520,6 +507,12 @@ class PartPlayback:
         """The answer that an effect had; ``None`` where it is to be performed: see ``Playback.next_of``."""
         return self.whole.next_of(found.path, self._branch, found, sent)
 
+    @staticmethod
+    def asked_of_model(path: str, messages: History) -> Performed:
+        """The effect that asks a model."""
+        last = messages[-1].content if messages else ""
+        return Performed(kind="model", path=path, asked=excerpt(last), digest=messages.digest())
+
     def answer_again(
         self,
         found: Performed,
@@ -633,9 +626,3 @@ def _check_unchanged(progress: Progress, messages: History, metadata: dict[str, 
 def asked_of_user(path: str, description: str | None) -> Performed:
     """The effect that asks the user."""
     return Performed(kind="user", path=path, asked=description or "", digest=digest_of(description))
-
-
-def asked_of_model(path: str, messages: History) -> Performed:
-    """The effect that asks a model."""
-    last = messages[-1].content if messages else ""
-    return Performed(kind="model", path=path, asked=excerpt(last), digest=messages.digest())

@@ -10,10 +10,9 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationInfo
-from pydantic_core import core_schema
+from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.attachments import Attachment
 from antiphon.errors import AntiphonError, InvalidValue
@@ -422,30 +421,6 @@ class _Places:
     def said_by_user(self, done: Performed) -> int | None:
         places = self._places.get((done.path, str(done.answer)), ())
         return next((place for place in places if self._messages[place].content == done.answer), None)
-
-
-class InSession:
-    """Marks the field of a session that holds its progress: its JSON names messages by their places in the session."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """The schema: a ``Progress``, or what it holds, in Python, and what it has written in JSON."""
-
-        def read(plain: Any, info: ValidationInfo) -> Progress | None:
-            return None if plain is None else Progress.read(plain, info.data.get("messages", ()))
-
-        def written(session: Any, progress: Progress | None) -> Any:
-            return None if progress is None else progress.written(session.messages)
-
-        return core_schema.json_or_python_schema(
-            json_schema=core_schema.with_info_plain_validator_function(read),
-            python_schema=core_schema.nullable_schema(handler.generate_schema(Progress)),
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                written, is_field_serializer=True, when_used="json", return_schema=core_schema.any_schema()
-            ),
-        )
-
-
-SavedProgress: TypeAlias = Annotated[Progress | None, InSession()]
 
 
 def digest_of(value: Any) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
 from contextvars import Context, copy_context
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
-from antiphon.advance import Turn
 from antiphon.connect import as_model
 from antiphon.copies import Copier
 from antiphon.drivers import InContext, adrive, drive
@@ -20,6 +19,9 @@ from antiphon.parameters import check_count, check_kind
 from antiphon.session import Rendering, Run, Session, begun, ended
 from antiphon.templates.base import Template
 from antiphon.threads import Owned
+
+if TYPE_CHECKING:
+    from antiphon.advance import Turn
 
 
 class Runner:
@@ -155,7 +157,7 @@ class Runner:
             TreeChanged: The template asks for something else than it did with the same answers.
             MessageLimitExceeded: As with ``run``.
         """
-        turn = Turn(check_kind(session, Session, "session"), answer)
+        turn = _turn(session, answer)
         if turn.is_due:
             with turn:
                 run, chosen = self._begun_again(turn, template, max_messages)
@@ -171,7 +173,7 @@ class Runner:
         max_messages: int | None = None,
     ) -> Session:
         """Hold a conversation by turns without blocking the event loop; the rest is as with ``advance``."""
-        turn = Turn(check_kind(session, Session, "session"), answer)
+        turn = _turn(session, answer)
         if turn.is_due:
             with turn:
                 run, chosen = self._begun_again(turn, template, max_messages)
@@ -190,7 +192,7 @@ class Runner:
 
         Nothing is yielded that an earlier turn has yielded. A generator that is closed early breaks the turn off.
         """
-        turn = Turn(check_kind(session, Session, "session"), answer)
+        turn = _turn(session, answer)
         return self._turned(copy_context(), turn, template, max_messages)
 
     def astream_advance(
@@ -202,7 +204,7 @@ class Runner:
         max_messages: int | None = None,
     ) -> AsyncGenerator[Message | Event]:
         """Hold a conversation by turns without blocking the event loop; the rest is as with ``stream_advance``."""
-        turn = Turn(check_kind(session, Session, "session"), answer)
+        turn = _turn(session, answer)
         return InContext(copy_context(), self._aturned(turn, template, max_messages))
 
     def hold(
@@ -215,7 +217,7 @@ class Runner:
         was said before is not yielded again. Where a conversation begins after another one, a system message that it
         repeats word for word is not said twice.
         """
-        turn = Turn(check_kind(session, Session, "session"), asks=True)
+        turn = _turn(session, asks=True)
         return self._turned(copy_context(), turn, template, max_messages)
 
     def _turned(
@@ -342,3 +344,10 @@ class Runner:
         if max_messages is not None:
             check_count(max_messages, "max_messages")
         return begun(worked_on, max_messages, self), chosen
+
+
+def _turn(session: Session, answer: str | None = None, *, asks: bool = False) -> Turn:
+    """A turn of a conversation; what these take is imported when the first one is held."""
+    from antiphon.advance import Turn
+
+    return Turn(check_kind(session, Session, "session"), answer, asks=asks)

@@ -21,12 +21,14 @@ from antiphon.history import History, Picture, as_history
 from antiphon.json_values import Kept, as_json, is_json
 from antiphon.messages import Message
 from antiphon.parameters import check_kind
-from antiphon.playback import PartPlayback
-from antiphon.progress import SavedProgress
 from antiphon.request import ANY_TEXT, Request
 from antiphon.threads import Signal, end_if_cancelled, signal
 from antiphon.tool_signatures import GivenToTools
 from antiphon.trace import CallUnderWay, ChosenBy, Trace
+from antiphon.waiting import SavedProgress
+
+if TYPE_CHECKING:
+    from antiphon.playback import PartPlayback
 
 
 class Identified(Protocol):

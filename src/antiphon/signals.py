@@ -6,8 +6,8 @@ with its clean-up and its after-transforms. They never leave a run.
 
 from __future__ import annotations
 
-from antiphon.playback import UserNeeded
 from antiphon.session import Session
+from antiphon.waiting import UserNeeded
 
 
 class Leaving(BaseException):

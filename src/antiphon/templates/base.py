@@ -22,7 +22,6 @@ from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Role, text_message
 from antiphon.model import Model
 from antiphon.parameters import check_text
-from antiphon.playback import UserNeeded
 from antiphon.rendering import Text
 from antiphon.request import ANY_TEXT, Request
 from antiphon.session import Session, ended, joined
@@ -30,6 +29,7 @@ from antiphon.signals import Leaving
 from antiphon.source_locations import SourceLocation, location_that_makes
 from antiphon.texts import file_of
 from antiphon.transforms import Transforms, as_transforms, transformed
+from antiphon.waiting import UserNeeded
 
 logger = logging.getLogger("antiphon")
 

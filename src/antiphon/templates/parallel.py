@@ -14,7 +14,6 @@ from antiphon.init_strategies import CleanSessionStrategy, SessionInitStrategy
 from antiphon.model import Model
 from antiphon.parameters import check_kind
 from antiphon.parts import Parts, Played
-from antiphon.playback import UserNeeded
 from antiphon.session import Part, Run, Session
 from antiphon.signals import EndConversation, LeaveLoop
 from antiphon.squash_strategies import LastMessageStrategy, SquashStrategy
@@ -28,6 +27,7 @@ from antiphon.templates.subroutine import (
     runner_for,
 )
 from antiphon.transforms import Transforms, transformed
+from antiphon.waiting import UserNeeded
 
 
 class ParallelTemplate(Template):

@@ -15,7 +15,6 @@ from antiphon.listeners import LISTENERS, tell
 from antiphon.messages import Message, Role, ToolCall, recast
 from antiphon.model import Model
 from antiphon.parameters import check_count, check_role
-from antiphon.playback import UserNeeded
 from antiphon.request import Request
 from antiphon.session import Session
 from antiphon.signals import EndConversation, Leaving
@@ -25,6 +24,7 @@ from antiphon.templates.subroutine import SubroutineTemplate
 from antiphon.templates.typed import TypedTemplate, broken_off, truncated
 from antiphon.tools import Farewell, Tool, is_function
 from antiphon.trace import ToolRun
+from antiphon.waiting import UserNeeded
 
 
 class ToolingTemplate(TypedTemplate):
