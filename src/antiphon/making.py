@@ -182,7 +182,10 @@ def _size(value: Any) -> int:
     return abs(value) if isinstance(value, int) else 0
 
 
-_SPACES: Final = tuple(filter(str.isspace, map(chr, range(0x3001))))
+_SPACES: Final = (  # all that `str.isspace` knows
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 _LONG: Final = 100_000  # characters of a text whose words are counted before they are listed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tracemalloc
 from collections import Counter, OrderedDict, deque
 from datetime import UTC, date, datetime, time, timedelta
@@ -217,12 +218,20 @@ def test_what_takes_all_memory_or_the_stack_is_refused(text):
     assert process_time() - begun < 20
 
 
-@pytest.mark.parametrize("text", ["{{ ('ab' * 10**7).split('a') }}", "{{ ('a ' * 10**7).split() }}"])
+WORDS = [f"ab{space}" for space in map(chr, range(sys.maxunicode + 1)) if space.isspace()]
+PARTS = [
+    "{{ ('ab' * 10**7).split('a') }}",
+    "{{ ('a ' * 10**7).split() }}",
+    f"{{{{ (words * {MOST // 53 // len(WORDS) + 1}).split() }}}}",  # of three characters and an item: just too many
+]
+
+
+@pytest.mark.parametrize("text", PARTS)
 def test_a_list_of_parts_is_paid_before_it_is_made(text: str):
     tracemalloc.start()
     try:
         with pytest.raises(RenderingError, match="makes too much"):
-            said(text)
+            said(text, words="".join(WORDS))
         assert tracemalloc.get_traced_memory()[1] < 100_000_000
     finally:
         tracemalloc.stop()
