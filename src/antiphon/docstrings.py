@@ -6,10 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from docstring_parser import Docstring  # imported where a tool is made: many programs make none
+from docstring_parser import Docstring, ParseError, google, numpydoc, rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,6 @@ def described(docstring: str) -> Described:
     Args:
         docstring: The text, cleaned as ``inspect.getdoc`` does it.
     """
-    from docstring_parser import ParseError, google, numpydoc, rest
-
     sections = [google.Section(title, "param", google.SectionType.MULTIPLE) for title in ("Args", "Arguments")]
     problem: str | None = None
     read: list[Docstring] = []

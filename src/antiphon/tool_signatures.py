@@ -12,7 +12,6 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_h
 
 from pydantic import ConfigDict, Field, create_model
 
-from antiphon.docstrings import Described, described
 from antiphon.errors import InvalidType, InvalidValue, in_words
 
 
@@ -74,6 +73,8 @@ class Arguments:
 
 def description_of(function: Callable[..., Any]) -> str:
     """What the docstring of a function says up to its sections; that of an object may stand at its ``__call__``."""
+    from antiphon.docstrings import described  # imported where a tool is made: many programs make none
+
     behind = _behind(function)
     return described(getdoc(behind) or ("" if isinstance(behind, type) else getdoc(_called(behind))) or "").text
 
@@ -165,8 +166,10 @@ def _called(function: Any) -> Any:
 
 def _described(function: Callable[..., Any], tool: str, parameters: set[str]) -> dict[str, str]:
     """What the docstring says of each parameter."""
+    from antiphon.docstrings import described
+
     behind = _behind(function)
-    said: Described = described(getdoc(behind if isinstance(behind, type) else _called(behind)) or "")
+    said = described(getdoc(behind if isinstance(behind, type) else _called(behind)) or "")
     if said.problem is not None and parameters:
         raise InvalidValue(f"what the docstring of the tool {tool!r} says of its parameters is unclear: {said.problem}")
     unknown = [name for name in said.parameters if name not in parameters]
