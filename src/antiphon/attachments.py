@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
 from hashlib import sha256
 from inspect import Parameter, Signature
 from pathlib import Path, PurePosixPath
@@ -342,6 +341,8 @@ def _is_file(path: Path) -> bool:
 
 
 def _guessed(name: str) -> str | None:
+    import mimetypes
+
     suffix = PurePosixPath(name).suffix.lower()
     return _MEDIA_TYPES.get(suffix) or mimetypes.guess_type(f"name{suffix}")[0]
 

@@ -160,11 +160,11 @@ def _line(message: Message) -> str:
     return f"{message.role}: {' '.join([message.content, *calls]).strip()}"
 
 
-_INDEX_LIST = re.compile(r"[\s\[(]*(?:none|(?P<indices>\d+(?:[\s,]+\d+)*))[\s\]).]*", re.IGNORECASE)
+_INDEX_LIST = r"[\s\[(]*(?:none|(?P<indices>\d+(?:[\s,]+\d+)*))[\s\]).]*"
 
 
 def _indices(answer: Message, count: int) -> list[int]:
-    listed = _INDEX_LIST.fullmatch(answer.content)
+    listed = re.fullmatch(_INDEX_LIST, answer.content, re.IGNORECASE)
     indices = [] if listed is None else sorted({int(text) for text in re.findall(r"\d+", listed["indices"] or "")})
     if listed is None or any(index >= count for index in indices):
         raise BadAnswer(

@@ -67,16 +67,15 @@ class ExtractCodeBlock(SessionTransformer):
     def process(self, session: Session) -> Session:
         """Find the block; its text comes without the fences and without the line break before the last one."""
         text = session.messages[-1].content if session.messages else ""
-        blocks = _CODE_BLOCK.finditer(text)
+        blocks = re.finditer(_CODE_BLOCK, text, re.DOTALL | re.MULTILINE)
         found = (block["code"] for block in blocks if self.lang in {None, block["lang"]})
         session.metadata[self.key] = next(found, None)
         return session
 
 
 # Fences as in CommonMark 0.31, section 4.5: three or more backticks or tildes, closed by at least as many.
-_CODE_BLOCK = re.compile(
-    r"^[ ]{0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<lang>[^\s`]*)[^\n`]*\n(?P<code>.*?)\n?^[ ]{0,3}(?P=fence)[`~]*[ \t]*$",
-    re.DOTALL | re.MULTILINE,
+_CODE_BLOCK = (
+    r"^[ ]{0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<lang>[^\s`]*)[^\n`]*\n(?P<code>.*?)\n?^[ ]{0,3}(?P=fence)[`~]*[ \t]*$"
 )
 
 Transform: TypeAlias = SessionTransformer | Callable[[Session], Session]
