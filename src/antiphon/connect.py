@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from pydantic import ValidationError
 
-from antiphon.attachment_rules import check_attachments
 from antiphon.attachments import KINDS
 from antiphon.copies import Shared
 from antiphon.errors import AntiphonError, ConnectionNotPossible, InvalidType, InvalidValue, shown
@@ -20,12 +19,12 @@ from antiphon.messages import Reply
 from antiphon.model import Model, ModelSettings
 from antiphon.parameters import check_kind
 from antiphon.providers.options import BEYOND_HTTP, USUAL, check_address, check_key, is_elsewhere
-from antiphon.rules import Provider, check_conversation, takes_prefill
 from antiphon.session import Session
 from antiphon.trace import current_caller
 
 if TYPE_CHECKING:
     from antiphon.providers.connection import Connection  # heavy: imported when a real model is first asked
+    from antiphon.rules import Provider  # likewise, or where a double is as strict
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +218,8 @@ class ConnectedModel(Model):
             InvalidConversation: The provider would refuse the conversation.
             InvalidValue: It would refuse what is attached to a message.
         """
+        from antiphon.attachment_rules import check_attachments
+
         calling = next((message for message in reversed(session.messages) if message.role != "tool"), None)
         is_doubles = calling is not None and calling.model == self.name and calling.provider_data is None
         self._check_conversation(session, thought=is_doubles)
@@ -249,6 +250,8 @@ class ConnectedModel(Model):
 
     def _check_conversation(self, session: Session, *, thought: bool = False) -> None:
         """Complain of what the provider refuses; ``thought`` is known of an answer that does not show it."""
+        from antiphon.rules import check_conversation, takes_prefill
+
         kind, _, model = self.name.partition(":")
         provider = None if kind.startswith("openai") and self._link.has_address else _PROVIDERS.get(kind)
         thinking = _is_switched_on(getattr(self.settings, "anthropic_thinking", None))
