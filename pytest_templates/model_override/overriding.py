@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Lock
 from typing import Final
 
@@ -113,9 +112,8 @@ class Overrides:
             if any(choice.model.origin is one.origin for one in models_within(model)):
                 return choice  # asked by the model in place, in a thread that does not know it
             self._used.add(target)
-        return replace(
-            choice, model=with_settings_of(choice.model, model) if is_by_name else model, chosen_by="override"
-        )
+        in_place = with_settings_of(choice.model, model) if is_by_name else model
+        return choice._replace(model=in_place, chosen_by="override")
 
     def _target_of(self, choice: Choice) -> str | None:
         caller = choice.caller

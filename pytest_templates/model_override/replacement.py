@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from antiphon import Model, ModelSettings, connect
 from antiphon.connect import as_model
@@ -40,7 +39,7 @@ class Replacement:
         for template, model in self._models:
             is_fit = is_meant(template, caller.template_path, caller.template_id)
             if is_fit and is_of_program(template, caller.template_id):
-                return replace(choice, model=with_settings_of(choice.model, model), chosen_by="override")
+                return choice._replace(model=with_settings_of(choice.model, model), chosen_by="override")
         return choice
 
 

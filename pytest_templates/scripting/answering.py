@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from antiphon import Model, Session
@@ -60,7 +59,7 @@ def answering_for_models(script: Script, like: Like | None, attempt: Attempt) ->
     def choose(choice: Choice) -> Choice:
         if is_double(choice.model) or models_within(choice.model):
             return choice
-        return replace(choice, model=StandIn(choice.model, script, like, attempt))
+        return choice._replace(model=StandIn(choice.model, script, like, attempt))
 
     with placeholder_keys(), replacing(choose), virtual_after_doubles():
         yield

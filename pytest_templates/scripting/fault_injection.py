@@ -141,13 +141,13 @@ class Faults:
             self._handing_on.setdefault(at, set()).update(names)
             if isinstance(choice.model, _HANDING_ON) or not self._may_come(callers):
                 return choice
-            return replace(choice, model=_KeepingModel(choice.model, self, lambda: self._due(callers)))
+            return choice._replace(model=_KeepingModel(choice.model, self, lambda: self._due(callers)))
         asked |= names
         fault = self._due(callers)
         if fault is None:
             return choice
         retries = _retries_of(choice)
-        return replace(choice, model=FaultyModel(choice.model, fault, self, retries, lambda: self._due(callers)))
+        return choice._replace(model=FaultyModel(choice.model, fault, self, retries, lambda: self._due(callers)))
 
     @contextmanager
     def watching(self) -> Iterator[Callable[[], bool]]:

@@ -8,7 +8,7 @@ from contextlib import aclosing, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from inspect import isgenerator
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -107,7 +107,7 @@ class AskModel(Effect):
                     yield piece
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class AskUser(Effect):
     """Ask the user; the answer is what the user says, or the default where there is nobody to ask.
 
@@ -187,7 +187,7 @@ class ToolExited:
     seconds: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ToolJob:
     """A call of a tool, and what became of it.
 
@@ -277,11 +277,13 @@ class ToolJob:
             self.seconds = perf_counter() - started
 
 
-@dataclass(frozen=True, slots=True)
 class Ended:
     """What a tool's subroutine gave back that ended the conversation."""
 
-    text: str
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 def _told(result: object) -> tuple[str, tuple[Attachment, ...]]:
@@ -311,8 +313,7 @@ def _text_of(error: BaseException) -> str:
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,}")  # of an object in memory: another one in the next run
 
 
-@dataclass(frozen=True, slots=True)
-class ToolToRun:
+class ToolToRun(NamedTuple):
     """A tool with the job that keeps what becomes of it.
 
     Attributes:
@@ -355,7 +356,7 @@ class ToolToRun:
             raise Enough
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class RunTools(Effect):
     """Run the first of some tools; in an event loop, where that one is async, all the async ones at the same time."""
 
@@ -383,9 +384,10 @@ def _is_over(tools: Iterable[ToolToRun]) -> bool:
     return any(one.tool.reraise and one.job.is_done and one.job.error is not None for one in tools)
 
 
-@dataclass(frozen=True, slots=True)
 class Pause(Effect):
     """Let other tasks run, between two turns of a loop in which nothing was awaited."""
+
+    __slots__ = ()
 
     def perform(self) -> None:
         """Do nothing: threads take turns by themselves."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, closing
-from dataclasses import dataclass
 from inspect import Parameter, Signature, isawaitable, iscoroutine
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeAlias, final
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, Self, TypeAlias, final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -260,8 +259,7 @@ class Model(ABC):
         return fork
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """Which model is about to be asked.
 
     Attributes:

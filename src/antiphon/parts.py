@@ -24,7 +24,7 @@ Script: TypeAlias = Generator[Any, Any, Session]
 _INTERRUPTIONS = (KeyboardInterrupt, SystemExit)  # they end the program, whatever else went wrong
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Played:
     """A script that is a part of a run.
 
@@ -48,7 +48,7 @@ class Played:
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Parts:
     """What a template yields that has parts played: at the same time in an event loop, else one after another.
 
