@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
-from dataclasses import dataclass
 from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from antiphon.rules import Provider  # likewise, or where a double is as strict
 
 
-@dataclass(frozen=True, slots=True)
-class LiveCall:
+class LiveCall(NamedTuple):
     """A real model is about to be called.
 
     Attributes:

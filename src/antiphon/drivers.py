@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing, suppress
 from contextvars import Context
-from dataclasses import dataclass
 from functools import partial
 from operator import call
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 from weakref import ref
 
 from antiphon.effects import Effect
@@ -341,8 +340,7 @@ class InContext(AsyncGenerator[_T]):
 _END = object()
 
 
-@dataclass(frozen=True, slots=True)
-class RunSuspended:
+class RunSuspended(NamedTuple):
     """A run stops at a message or an event: whoever goes through it has the word.
 
     Attributes:
@@ -354,8 +352,7 @@ class RunSuspended:
     session: Session
 
 
-@dataclass(frozen=True, slots=True)
-class RunResumed:
+class RunResumed(NamedTuple):
     """A run goes on, or is closed, after it was suspended.
 
     Attributes:

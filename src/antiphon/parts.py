@@ -8,7 +8,7 @@ from contextlib import aclosing, closing, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias, final
+from typing import Any, NamedTuple, TypeAlias, final
 from weakref import ref
 
 from antiphon.events import Event
@@ -85,8 +85,7 @@ class Parts:
         playing.raise_error()
 
 
-@dataclass(frozen=True, slots=True)
-class PartWaiting:
+class PartWaiting(NamedTuple):
     """A part of a run that goes on beside others waits for something, in an event loop: others may go on.
 
     Attributes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import ExitStack
-from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -113,7 +112,7 @@ def test_events_are_frozen(index, play, answering):
     with observing(Listening()) as listening:
         play(Runner(answering()), template=TREE)
 
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         listening.events[index].depth = 9
 
 

@@ -7,9 +7,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from types import GeneratorType
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, NamedTuple, TypedDict
 
 from antiphon.attachments import Attachment
 from antiphon.copies import Shared
@@ -317,8 +316,7 @@ class Template(Shared, ABC):
         return message
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateEntered:
+class TemplateEntered(NamedTuple):
     """A template is about to be rendered.
 
     Attributes:
@@ -334,8 +332,7 @@ class TemplateEntered:
     session: Session
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateExited:
+class TemplateExited(NamedTuple):
     """A template was rendered, or failed.
 
     Attributes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from inspect import isgenerator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from antiphon.connect import ModelSlot
 from antiphon.copies import isolated
@@ -224,8 +223,7 @@ def added_since(inherited: list[Message], messages: list[Message]) -> list[Messa
     return added
 
 
-@dataclass(frozen=True, slots=True)
-class SubroutineEntered:
+class SubroutineEntered(NamedTuple):
     """A subroutine begins; its before-transforms have run, its session does not exist yet.
 
     Attributes:
@@ -241,8 +239,7 @@ class SubroutineEntered:
     parent: Session
 
 
-@dataclass(frozen=True, slots=True)
-class SubroutineExited:
+class SubroutineExited(NamedTuple):
     """A subroutine has ended, and what returns to its parent is chosen; nothing was appended there yet.
 
     Attributes:
