@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inspect import iscoroutine, iscoroutinefunction
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol, Self
 from weakref import ref
 
 from antiphon.errors import InvalidType, InvalidValue, shown
@@ -69,8 +69,7 @@ class ModelEntered:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelExited:
+class ModelExited(NamedTuple):
     """A model has answered, or failed.
 
     Attributes:

@@ -169,8 +169,7 @@ class ToolEntered:
     session: Session
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ToolExited:
+class ToolExited(NamedTuple):
     """A tool has returned, failed, or was stopped; the model was not told yet.
 
     Attributes:

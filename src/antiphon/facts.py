@@ -5,14 +5,12 @@ Drawings, the prompt lock and coverage ask for these, and do not depend on the k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from antiphon.model import Model
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something that is known of a template before it is rendered.
 
     A drawing shows the label. The prompt lock compares the rest: the text and the details are what models are sent.
@@ -38,8 +36,7 @@ class Fact:
 RUNNERS_MODEL: Final = Fact("model", "model: the runner's")  # a drawing names the model that it is
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(NamedTuple):
     """A way through a template.
 
     Attributes:
@@ -51,8 +48,7 @@ class Branch:
     child: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """What was seen of a template while it was rendered once.
 
     Attributes:
