@@ -33,7 +33,7 @@ ROOMS = [  # in the order of their parts of the summary
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Register the hooks that projects may implement, and the rooms."""
-    pluginmanager.add_hookspecs(hooks)
+    pluginmanager.add_hookspecs(_for_pytest(hooks))
     for room in ROOMS:  # not `pytest_plugins`, which would search all that is installed for each, and rewrite asserts
         if not pluginmanager.is_blocked(room):
             pluginmanager.register(_for_pytest(import_module(room)), room)
@@ -42,9 +42,10 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def _for_pytest(room: ModuleType) -> ModuleType:
     """A room with its hooks and fixtures alone: pytest looks at every name of a plugin, and a module imports many."""
     part = ModuleType(room.__name__, room.__doc__)
-    vars(part).update(
-        (name, found) for name, found in vars(room).items() if name.startswith("pytest_") or isinstance(found, _FIXTURE)
-    )
+    named = {
+        name: found for name, found in vars(room).items() if name.startswith("pytest_") or isinstance(found, _FIXTURE)
+    }
+    vars(part).update(named, __dir__=lambda: list(named))
     return part
 
 

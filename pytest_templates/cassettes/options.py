@@ -99,12 +99,12 @@ def llm_cassette(
     return mark
 
 
-_NAME: Final = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*")
-_FILE: Final = re.compile(r"\.ya?ml$")
+_NAME: Final = r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*"  # compiled by `re` when it is first used
+_FILE: Final = r"\.ya?ml$"
 
 
 def _is_name(given: object) -> bool:
-    return isinstance(given, str) and bool(_NAME.fullmatch(given)) and not _FILE.search(given)
+    return isinstance(given, str) and bool(re.fullmatch(_NAME, given)) and not re.search(_FILE, given)
 
 
 def _texts(parameter: str, given: Any) -> tuple[str, ...]:

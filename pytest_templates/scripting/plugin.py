@@ -48,7 +48,7 @@ LIKE = Option["Like | None"](
 )
 OPTIONS = Options(FIXTURES, LIKE)
 
-_FILE: Final = re.compile(r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*\.ya?ml")
+_FILE: Final = r"(?!.*(^|/)\.+(/|$))[^/\\:]+(/[^/\\:]+)*\.ya?ml"  # compiled by `re` when it is first used
 
 
 class Scripted(NamedTuple):
@@ -67,7 +67,7 @@ class Scripted(NamedTuple):
 
 def llm_script(path: str, *, like: Like | None = None, allow_unused: bool = False) -> Scripted:
     """Let the script in a file below fixtures/ answer for the program's models, and for scripted ones without steps."""
-    if not isinstance(path, str) or not _FILE.fullmatch(path):  # type: ignore[redundant-expr]
+    if not isinstance(path, str) or not re.fullmatch(_FILE, path):  # type: ignore[redundant-expr]
         raise ValueError(f"path is that of a .yaml file below the folder of the fixtures, not {path!r}")
     check_like(like)
     if not isinstance(allow_unused, bool):

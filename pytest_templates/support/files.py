@@ -15,11 +15,12 @@ CACHE_FOLDER: Final = ".antiphon_cache"  # hidden, in the folder of a project: w
 _MAX_STEM_BYTES: Final = 110
 _HASH_BYTES: Final = 4
 _MAX_NAME_BYTES: Final = 200  # file systems take 255, and beside a file there may be one with a longer name
-_UNSAFE: Final = re.compile(r"[^\w\[\].,=+@()-]")
-_UNSAFE_START: Final = re.compile(r"^[.\-]+")
-_LOOKS_HASHED: Final = re.compile(rf"-[0-9a-f]{{{2 * _HASH_BYTES}}}$")
-_RESERVED: Final = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[\d\u00b9\u00b2\u00b3]|lpt[\d\u00b9\u00b2\u00b3])\s*(\.|$)", re.IGNORECASE
+# Patterns are texts, which `re` compiles once, when they are first used: every run of pytest imports this module.
+_UNSAFE: Final = r"[^\w\[\].,=+@()-]"
+_UNSAFE_START: Final = r"^[.\-]+"
+_LOOKS_HASHED: Final = rf"-[0-9a-f]{{{2 * _HASH_BYTES}}}$"
+_RESERVED: Final = (
+    r"(?i)(con|prn|aux|nul|conin\$|conout\$|com[\d\u00b9\u00b2\u00b3]|lpt[\d\u00b9\u00b2\u00b3])\s*(\.|$)"
 )
 _FORBIDDEN: Final = frozenset('<>:"\\|?*')  # on Windows
 
@@ -30,8 +31,8 @@ def safe_name(name: str) -> str:
     A text that a file system would refuse, cut, or mix up with another (``a?`` and ``a*``, ``Test`` and ``test``) is
     made safe and gets a short hash of the original.
     """
-    safe = _UNSAFE_START.sub("_", safe_part(name)) or "_"
-    safe = _shortened(f"_{safe}" if _RESERVED.match(safe) else safe)
+    safe = re.sub(_UNSAFE_START, "_", safe_part(name)) or "_"
+    safe = _shortened(f"_{safe}" if re.match(_RESERVED, safe) else safe)
     if safe == name and _is_unmistakable(name):
         return safe
     return f"{safe}-{_short_hash(name)}"
@@ -39,7 +40,7 @@ def safe_name(name: str) -> str:
 
 def safe_part(text: str) -> str:
     """A part of a text as it stands in the `safe_name` of the whole, where that is not too long."""
-    return _UNSAFE.sub("_", unicodedata.normalize("NFC", text))
+    return re.sub(_UNSAFE, "_", unicodedata.normalize("NFC", text))
 
 
 def refuse_unportable(path: str) -> None:
@@ -62,14 +63,14 @@ def _why_unportable(part: str) -> str:
         return f"holds the character {bad!r}"
     if part[-1] in ". ":
         return "ends in a dot or a space, which Windows drops"
-    if _RESERVED.match(part):
+    if re.match(_RESERVED, part):
         return "is the name of a device on Windows"
     return "is too long" if len(part.encode("utf-8")) > _MAX_NAME_BYTES else ""
 
 
 def is_hashed(name: str) -> bool:
     """Whether a name ends like one that was made safe."""
-    return bool(_LOOKS_HASHED.search(name))
+    return bool(re.search(_LOOKS_HASHED, name))
 
 
 def _is_unmistakable(name: str) -> bool:

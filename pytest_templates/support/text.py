@@ -67,14 +67,15 @@ def _table_lines(row: Sequence[str], widths: Sequence[int], are_numbers: Sequenc
         yield _GAP.join(padded(part, width, right=is_number) for part, width, is_number in cells)
 
 
-_PLACES_IN_NAMES: Final = re.compile(r"[^\s/:@._-]*(?:[\s/:@._-]+|$)")
-_BLANKS: Final = re.compile(r"\S*(?:\s+|$)")
+# Texts, which `re` compiles when they are first used: every run of pytest imports this module.
+_PLACES_IN_NAMES: Final = r"[^\s/:@._-]*(?:[\s/:@._-]+|$)"
+_BLANKS: Final = r"\S*(?:\s+|$)"
 
 
-def _folded(text: str, width: int, places: re.Pattern[str] = _PLACES_IN_NAMES) -> Iterator[str]:
+def _folded(text: str, width: int, places: str = _PLACES_IN_NAMES) -> Iterator[str]:
     """The lines of a text in so many columns of a terminal: folded behind blanks, in names behind slashes as well."""
     line = ""
-    for part in places.findall(text):
+    for part in re.findall(places, text):
         if line and columns_of(line + part) > width:
             yield line.rstrip()
             line = ""
