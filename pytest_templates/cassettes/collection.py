@@ -11,9 +11,8 @@ import pytest
 from _pytest.pathlib import ImportPathMismatchError  # pytest has no public name for it
 
 from pytest_templates.cassettes.options import MARKER, CassetteMark
-from pytest_templates.cassettes.places import CASSETTES, Place, place_of, store_in
+from pytest_templates.cassettes.places import CASSETTES, Place, as_main_knows, place_of, store_in
 from pytest_templates.run.features import Feature
-from pytest_templates.run.machines import view_of_main
 from pytest_templates.run.processes import is_worker, worker_output
 from pytest_templates.run.projects import Project, project_at
 from pytest_templates.support.text import cut
@@ -137,7 +136,7 @@ class Collector(Feature):
                 tests.setdefault(place, {})[identity_of(item)] = None
         return [
             CollectedPlace(
-                place=place.seen_by(view_of_main(config)).as_data(),
+                place=as_main_knows(place, config).as_data(),
                 owners=owned,
                 named=sorted(named.get(place, ())),
                 tests=[*tests.get(place, ())],

@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
 from pytest_templates.cassettes.storage.remote import is_url, store_at
 from pytest_templates.cassettes.storage.store import Store
-from pytest_templates.run.machines import MainView
 from pytest_templates.run.options import Option
+from pytest_templates.run.processes import is_worker
 from pytest_templates.run.projects import Project, project_at
 from pytest_templates.support.environment import HOW_TO_REACH
 from pytest_templates.support.files import CACHE_FOLDER
+
+if TYPE_CHECKING:
+    from pytest_templates.run.machines import MainView
 
 _KEY: Final = "templates_cassettes"
 _FOLDER: Final = "cassettes"
@@ -94,6 +97,15 @@ def place_of(path: Path, config: pytest.Config) -> Place:
         return CASSETTES.of(config)
     project = project_at(path.parent, config)
     return _by_conftest(path, project, config) or _by_ini(project, config)
+
+
+def as_main_knows(place: Place, config: pytest.Config) -> Place:
+    """A place of this process as the main process knows it."""
+    if not is_worker(config):
+        return place
+    from pytest_templates.run.machines import view_of_main
+
+    return place.seen_by(view_of_main(config))
 
 
 def is_settled(path: Path, config: pytest.Config) -> bool:

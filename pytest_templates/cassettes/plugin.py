@@ -9,15 +9,14 @@ from uuid import uuid4
 
 import pytest
 
-from pytest_templates.cassettes import sending, shared, unused
+from pytest_templates.cassettes import unused
 from pytest_templates.cassettes.collection import collection_of
 from pytest_templates.cassettes.options import MARKER, OPTIONS, RECORD, CassetteMark
-from pytest_templates.cassettes.places import Place, is_settled, place_of, store_in, stores_of
+from pytest_templates.cassettes.places import Place, as_main_knows, is_settled, place_of, store_in, stores_of
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.calls import CALLS, CallSource, asked_in
 from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.late import late_failures_in
-from pytest_templates.run.machines import shares_folder, view_of_main
 from pytest_templates.run.processes import is_worker, worker_input
 from pytest_templates.run.report_data import ReportData
 from pytest_templates.run.under_way import attempt_of_fixture
@@ -114,13 +113,19 @@ def pytest_configure(config: pytest.Config) -> None:
         record_check.watch(config, CASSETTE)
     collection_of(config)  # also tells a missing recording which tests are gone
     unused.watch(config)
-    shared.watch(config)
+    if RECORD.of(config) == "changed":
+        from pytest_templates.cassettes import shared
+
+        shared.watch(config)
     if records:
         from pytest_templates.cassettes import rerecorded
 
         rerecorded.watch(config)
     if not is_worker(config):
-        join(config, Summary(config), "cassettes-summary")
+        summary = Summary(config)
+        join(config, summary, "cassettes-summary")
+        if records:
+            join(config, ReportedTests(summary), "cassettes-reported-tests")
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -297,7 +302,7 @@ class Cassettes(Feature):
         """Send what became of the cassette, and redact the report."""
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and attempt.part_of is None and report.when == "teardown":
-            from pytest_templates.cassettes import rerecorded
+            from pytest_templates.cassettes import rerecorded, sending, shared
             from pytest_templates.cassettes.http.routing import take_late
 
             is_kept = not cassette.unsaved
@@ -321,7 +326,7 @@ class Cassettes(Feature):
                 ORPHANS.put(report, {"missed": cassette.sought_in_orphans, "held": held})
             place = place_of(attempt.item.path, attempt.item.config)
             sending.send(cassette, place, report, attempt.item.config)
-            seen = place.seen_by(view_of_main(attempt.item.config))
+            seen = as_main_knows(place, attempt.item.config)
             PLACE.put(report, seen.as_data())
             if row["recorded"] and not is_settled(attempt.item.path, attempt.item.config):
                 UNSETTLED.put(report, seen.root)
@@ -345,6 +350,9 @@ class Summary(Feature):
 
     Args:
         config: Of the main process, which knows from the reports where the cassettes lie.
+
+    Attributes:
+        reported: The tests that were reported, in a run that records; see `ReportedTests`.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -354,17 +362,17 @@ class Summary(Feature):
         self._unrecorded: list[str] = []
         self._late: list[str] = []
         self._unsettled: set[str] = set()
-        self._reported: set[str] = set()
+        self.reported: set[str] = set()
         self._died: list[str] = []
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @hookimpl
+    def report_arrives(self, report: pytest.TestReport) -> None:
         """Take what a report brings, and keep what a worker has recorded elsewhere."""
-        self._reported.add(report.nodeid)  # of a worker that was killed nothing else comes
         row = CASSETTE_USE.of(report)
         self._has_calls = self._has_calls or bool(CALLS.all_of(report))
         if row is not None:
             self._tests.append(row)
-            self._reported.add(row["test"])
+            self.reported.add(row["test"])
             self._unrecorded += [f"{report.nodeid}: {what}" for what in _unrecorded(row)]
         self._late += LATE.of(report) or []
         unsettled = UNSETTLED.of(report)
@@ -375,10 +383,12 @@ class Summary(Feature):
         self._keep(report)
 
     def _keep(self, report: pytest.TestReport) -> None:
+        from pytest_templates.cassettes import sending
+        from pytest_templates.errors import CassetteError
+
         sent = sending.SENT.of(report)
         if sent is None:
             return
-        from pytest_templates.errors import CassetteError
 
         try:
             sending.receive(sent, self._config)
@@ -388,7 +398,11 @@ class Summary(Feature):
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Note a worker that has died with what it had not sent yet."""
-        if error and RECORD.of(self._config) != "none" and not shares_folder(node, self._config):
+        if not error or RECORD.of(self._config) == "none":
+            return
+        from pytest_templates.run.machines import shares_folder
+
+        if not shares_folder(node, self._config):
             self._died.append(f"{node.gateway.id} ({node.gateway.spec})")
 
     @hookimpl
@@ -418,8 +432,8 @@ class Summary(Feature):
         from pytest_templates.cassettes.storage.journal import waiting_answers
 
         waiting = [pair for store in stores_of(self._config) for pair in waiting_answers(store).items()]
-        own = [f"{test} ({counted(answers, 'answer')})" for test, answers in waiting if test in self._reported]
-        others = sum(answers for test, answers in waiting if test not in self._reported)
+        own = [f"{test} ({counted(answers, 'answer')})" for test, answers in waiting if test in self.reported]
+        others = sum(answers for test, answers in waiting if test not in self.reported)
         which = [*([_first(own)] if own else []), *([f"{counted(others, 'answer')} of other tests"] if others else [])]
         if not which:
             return []
@@ -430,7 +444,20 @@ class Summary(Feature):
         """Where answers came from, as cassettes know it: clients that are used without the engine make no calls."""
         rows = CASSETTE_USE.all_within(reports)
         sources = {"cassette" for row in rows if row["played"]} | {"recorded" for row in rows if row["recorded"]}
-        return {"sources": sources}
+        from pytest_templates.cassettes import shared
+
+        return {"sources": sources, **shared.facts_of_test(reports, self._config)}
+
+
+class ReportedTests(Feature):
+    """Knows which tests were reported: of a worker that was killed nothing else comes."""
+
+    def __init__(self, summary: Summary) -> None:
+        self._summary = summary
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a test."""
+        self._summary.reported.add(report.nodeid)
 
 
 def _unrecorded(row: CassetteUse) -> Iterator[str]:

@@ -175,12 +175,12 @@ class SharedCassettes(Feature):
         """What was dropped."""
         return self._lines
 
-    @hookimpl
-    def test_facts(self, reports: list[dict[str, Any]]) -> dict[str, Any]:
-        """What a test has left of a cassette that others may share."""
-        rows = UNPLAYED.all_within(reports[-1:])
-        if not rows:
-            return {}
-        path = Path(rows[-1]["cassette"])
-        place = shown_in(self._config.rootpath, store_with(path, self._config).place(path)).replace("\\", "/")
-        return {"shared_cassette": {"file": place, "unplayed": rows[-1]["unplayed"]}}
+
+def facts_of_test(reports: list[dict[str, Any]], config: pytest.Config) -> dict[str, Any]:
+    """What a test has left of a cassette that others may share, as a field of the test in the report of the run."""
+    rows = UNPLAYED.all_within(reports[-1:])
+    if not rows:
+        return {}
+    path = Path(rows[-1]["cassette"])
+    place = shown_in(config.rootpath, store_with(path, config).place(path)).replace("\\", "/")
+    return {"shared_cassette": {"file": place, "unplayed": rows[-1]["unplayed"]}}

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_templates.run import attempt, hookspecs, late, machines, markers, under_way
+from pytest_templates.run import attempt, hookspecs, late, markers, under_way
 from pytest_templates.run.attempt import Attempt, attempt_of
 from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.phases import Phases
-from pytest_templates.run.processes import is_worker
+from pytest_templates.run.processes import has_workers, is_worker
 from pytest_templates.run.report_data import brought_by, drop_brought
 from pytest_templates.run.under_way import attempt_of_fixture
 
@@ -36,7 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
         manager.add_hookspecs(specs)
     under_way.listen(config)
     late.collect(config)
-    machines.watch(config)
+    if is_worker(config) or has_workers(config):
+        from pytest_templates.run import machines
+
+        machines.watch(config)
     config.pluginmanager.register(Opening(), "templates-opening")
     if not is_worker(config):
         config.pluginmanager.register(Receiving(config), "templates-receiving")

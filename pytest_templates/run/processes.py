@@ -13,6 +13,11 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def has_workers(config: pytest.Config) -> bool:
+    """Whether this process is the main process of a run with workers, in the words of `xdist.is_xdist_controller`."""
+    return not is_worker(config) and config.getoption("dist", "no") != "no"
+
+
 def worker_input(config: pytest.Config) -> dict[str, Any]:
     """What the main process has sent to this worker; empty in the main process."""
     return getattr(config, "workerinput", {})

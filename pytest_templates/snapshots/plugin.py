@@ -14,8 +14,7 @@ import pytest
 
 from pytest_templates.run.attempt import Attempt
 from pytest_templates.run.features import Feature, hookimpl, join
-from pytest_templates.run.processes import is_worker
-from pytest_templates.snapshots.sending import SnapshotReceiver, SnapshotSender
+from pytest_templates.run.processes import has_workers, is_worker
 from pytest_templates.support.environment import in_ci, known_ci, require_packages
 
 if TYPE_CHECKING:
@@ -46,8 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(UpdateGuard(config), "templates-snapshots")
     join(config, Repetitions(), "snapshots-repetitions")
     if is_worker(config):
+        from pytest_templates.snapshots.sending import SnapshotSender
+
         join(config, SnapshotSender(config), "snapshots-sender")
-    else:
+    elif has_workers(config):
+        from pytest_templates.snapshots.sending import SnapshotReceiver
+
         join(config, SnapshotReceiver(config), "snapshots-receiver")
 
 
