@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from pytest_templates.cassettes.storage.remote import is_url, store_at
-from pytest_templates.cassettes.storage.store import Store
+from pytest_templates.cassettes.storage.location import is_url
 from pytest_templates.run.options import Option
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.projects import Project, project_at
@@ -22,6 +21,7 @@ from pytest_templates.support.environment import HOW_TO_REACH
 from pytest_templates.support.files import CACHE_FOLDER
 
 if TYPE_CHECKING:
+    from pytest_templates.cassettes.storage.store import Store
     from pytest_templates.run.machines import MainView
 
 _KEY: Final = "templates_cassettes"
@@ -50,7 +50,14 @@ class Place(NamedTuple):
 
     def store(self) -> Store:
         """The store there. Raises `ImportError` where it needs a package that is not installed."""
+        from pytest_templates.cassettes.storage.remote import store_at
+
         return store_at(self.location, Path(self.root), Path(self.modules, CACHE_FOLDER))
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no such folder, and so no cassette; what lies behind a URL is not asked for."""
+        return not is_url(self.location) and not Path(self.root, self.location).is_dir()
 
     def as_data(self) -> list[str]:
         """The place as plain data; ``Place(*data)`` is the place."""
@@ -72,7 +79,8 @@ def _of_run(location: str, config: pytest.Config) -> Place:
             raise ValueError("it takes a folder or a URL, and this is a file")
     else:
         place = Place(location, str(config.rootpath), str(config.rootpath))
-    store_in(place, config)
+    if is_url(location):
+        store_in(place, config)  # or what it needs is missing
     return place
 
 
@@ -159,7 +167,7 @@ def _by_conftest(path: Path, project: Project, config: pytest.Config) -> Place |
     return None
 
 
-_STORES: Final = pytest.StashKey[dict[Place, Store]]()
+_STORES: Final = pytest.StashKey["dict[Place, Store]"]()
 
 
 def store_in(place: Place, config: pytest.Config) -> Store:
@@ -180,11 +188,14 @@ def store_in(place: Place, config: pytest.Config) -> Store:
 
 
 def stores_of(config: pytest.Config) -> list[Store]:
-    """The stores of all tests that this process knows of."""
+    """The stores of all tests that this process knows of, that of the run among them."""
+    store_in(CASSETTES.of(config), config)
     return list(config.stash.get(_STORES, {}).values())
 
 
 def store_with(path: Path, config: pytest.Config) -> Store:
     """The store that a cassette lies in."""
+    from pytest_templates.cassettes.storage.store import Store
+
     stores = [store for store in stores_of(config) if path.is_relative_to(store.folder)]
     return max(stores, key=lambda store: len(store.folder.parts), default=Store(path.parent))

@@ -14,7 +14,8 @@ import pytest
 from pytest_templates.cassettes.options import RECORD
 from pytest_templates.cassettes.places import CASSETTES
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CALLS, CallRow, CallSource, row_of
+from pytest_templates.run.call_rows import CallRow
+from pytest_templates.run.calls import CALLS, CallSource, row_of
 from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.totals import Sum, cost_cell, sum_of
 from pytest_templates.support.clock import seconds
@@ -35,7 +36,7 @@ _LEAST_OF_NAME: Final = 12  # columns, of the name of a test; where there are fe
 def header_of(config: pytest.Config) -> str:
     """What the header of a run that records says: that it does, and where."""
     from antiphon.printing import public_address
-    from pytest_templates.cassettes.storage.remote import is_url
+    from pytest_templates.cassettes.storage.location import is_url
 
     place = CASSETTES.of(config)
     folder = shown_in(config.invocation_params.dir, Path(place.root, place.location))

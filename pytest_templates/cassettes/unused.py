@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.cassettes.collection import CollectedPlace, CollectedTests, RunCollection, collection_of, covers
+from pytest_templates.cassettes.collection import CollectedTests, RunCollection, collection_of, covers
 from pytest_templates.cassettes.options import RECORD, UNUSED
-from pytest_templates.cassettes.places import Place, store_in, store_with
+from pytest_templates.cassettes.places import Place
 from pytest_templates.run.features import Feature, manager_of
 from pytest_templates.run.processes import fail_run, is_worker
 from pytest_templates.run.projects import project_of_run
 from pytest_templates.run.report_data import ReportData
-from pytest_templates.support.files import shown_in
-from pytest_templates.support.text import OUTSIDE, visible_lines
+from pytest_templates.support.text import visible_lines
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from pytest_templates.cassettes.cassette import OpenCassette
-    from pytest_templates.cassettes.storage.store import Store
+    from pytest_templates.cassettes.leftovers import Leftovers
 
 
 _NARROWING: Final = (
@@ -58,21 +55,6 @@ def wants_everything(config: pytest.Config) -> bool:
     return covers(config, project_of_run(config))
 
 
-class Leftovers(NamedTuple):
-    """What a full run did not use.
-
-    Attributes:
-        unplayed: The numbers of the interactions that were never played, by the file they are in.
-        orphans: The files that no test has.
-    """
-
-    unplayed: dict[Path, list[int]]
-    orphans: list[Path]
-
-    def __bool__(self) -> bool:
-        return bool(self.unplayed or self.orphans)
-
-
 class Unused(Feature):
     """Adds up what the tests of a run played, and reports what is left over.
 
@@ -85,7 +67,7 @@ class Unused(Feature):
         self._config = config
         self._collected = collected
         self._unplayed: dict[str, list[int] | None] = {}
-        self._leftovers = Leftovers({}, [])
+        self._leftovers: Leftovers | None = None
         self._trouble = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -100,8 +82,12 @@ class Unused(Feature):
         records = RECORD.of(self._config) != "none"
         if found is None or records or exitstatus != pytest.ExitCode.OK or not wants_everything(self._config):
             return
+        if all(not place["owners"] and Place(*place["place"]).is_missing for place in found["places"]):
+            return  # nothing is recorded
+        from pytest_templates.cassettes.leftovers import Leftovers
+
         try:
-            self._leftovers = self._left_by(found)
+            self._leftovers = Leftovers(found, self._unplayed, self._config)
         except OSError as error:
             self._trouble = f"templates: recordings without a test could not be looked for: {error}"
         if self._leftovers and UNUSED.of(self._config) == "fail":
@@ -113,73 +99,10 @@ class Unused(Feature):
             terminalreporter.line(visible_lines(self._trouble))
         if self._leftovers:
             terminalreporter.section("unused recordings")
-            for line in self._lines():
+            for line in self._leftovers.lines():
                 terminalreporter.line(visible_lines(line))
 
     def _found(self) -> CollectedTests | None:
         """What was collected, where all of it was run."""
         found = self._collected.found
         return found if found is not None and len(self._unplayed) == found["tests"] else None
-
-    def _left_by(self, found: CollectedTests) -> Leftovers:
-        unplayed: dict[Path, list[int]] = {}
-        without_test: list[Path] = []
-        for store, places in self._by_store(found):
-            if not store.folder.is_dir() and not any(place["owners"] for place in places):
-                continue  # there is nothing, and nothing is asked over a network
-            from pytest_templates.cassettes.storage.catalog import orphans
-
-            for name in sorted({name for place in places for name in place["owners"]}):
-                left = self._left_in(name, places)
-                if left:
-                    unplayed[store.folder / name] = left
-            without_test += orphans(places, store)
-        return Leftovers(unplayed, without_test)
-
-    def _by_store(self, found: CollectedTests) -> list[tuple[Store, list[CollectedPlace]]]:
-        """What was collected, by where cassettes lie: several projects may name one folder."""
-        stores: dict[Path, tuple[Store, list[CollectedPlace]]] = {}
-        for place in found["places"]:
-            store = store_in(Place(*place["place"]), self._config)
-            stores.setdefault(store.folder, (store, []))[1].append(place)
-        return list(stores.values())
-
-    def _left_in(self, name: str, places: list[CollectedPlace]) -> list[int]:
-        """The interactions that no test of a cassette played; none where one of its tests was not seen to its end."""
-        left = [self._unplayed.get(test) for place in places for test in place["owners"].get(name, ())]
-        folder = name.rpartition("/")[0]
-        if None in left or any(place["left_out"] and folder not in place["modules"] for place in places):
-            return []
-        return sorted(set.intersection(*(set(numbers or ()) for numbers in left)))
-
-    def _lines(self) -> Iterator[str]:
-        if self._leftovers.unplayed:
-            yield "never played:"
-            for path, numbers in self._leftovers.unplayed.items():
-                yield f"  {self._shown(path)}"
-                yield from (f"    {line}" for line in _interactions(path, numbers, self._store_of(path)))
-            yield "  To drop these, record their tests with --templates-record=changed (all tests for a named one)"
-        if self._leftovers.orphans:
-            yield "without a test:"
-            yield from (f"  {self._shown(path)}" for path in self._leftovers.orphans)
-            yield "  Remove these files with: python -m pytest_templates cassettes prune --yes"
-        if UNUSED.of(self._config) == "fail":
-            yield "The run fails for this, as templates_unused = fail asks."
-
-    def _shown(self, path: Path) -> str:
-        return shown_in(self._config.invocation_params.dir, self._store_of(path).place(path))
-
-    def _store_of(self, path: Path) -> Store:
-        return store_with(path, self._config)
-
-
-def _interactions(path: Path, numbers: list[int], store: Store) -> Iterator[str]:
-    from pytest_templates.cassettes.reading.llm import opening_of
-    from pytest_templates.cassettes.storage.store import load_cassette
-
-    interactions = load_cassette(path, store)
-    width = len(str(numbers[-1]))
-    for number in numbers:
-        interaction = interactions[number - 1]
-        sample = "" if interaction.sample == 1 else f"  sample {interaction.sample}"
-        yield f"{number:>{width}}{sample}  {interaction.template or OUTSIDE}  {opening_of(interaction)}".rstrip()

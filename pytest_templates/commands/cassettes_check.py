@@ -14,7 +14,7 @@ from pytest_templates.cassettes.scrubbing.leaks import find_leaks
 from pytest_templates.cassettes.scrubbing.scrub import scrub
 from pytest_templates.cassettes.storage.catalog import says_ours
 from pytest_templates.cassettes.storage.journal import check_journal, left_journals
-from pytest_templates.cassettes.storage.remote import is_url
+from pytest_templates.cassettes.storage.location import is_url
 from pytest_templates.cassettes.storage.store import Store, entries_of, remedy_for, writing
 from pytest_templates.commands.cassettes_scrub import changes
 from pytest_templates.commands.survey import Survey, shown

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from pytest_templates.reporting.document import Report, read
 from pytest_templates.reporting.regression import Finding, Rule, compared_tests, judged, objections
-from pytest_templates.run.calls import CallRow
+from pytest_templates.run.call_rows import CallRow
 from pytest_templates.run.totals import Line, Sum, cost_cell, lines_of, sum_of
 from pytest_templates.support.markdown import lines, markdown_table
 from pytest_templates.support.money import money

@@ -20,7 +20,7 @@ import pytest
 from pytest_templates.cassettes.collection import CollectedPlace, CollectedTests, Collector
 from pytest_templates.cassettes.options import OPTIONS
 from pytest_templates.cassettes.places import Place
-from pytest_templates.cassettes.storage.remote import is_url
+from pytest_templates.cassettes.storage.location import is_url
 from pytest_templates.cassettes.storage.store import Store
 from pytest_templates.errors import SurveyError
 from pytest_templates.run.features import Feature

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_templates.cassettes.options import RECORD
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CALLS, CallRow
+from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import Feature, hookimpl, join
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from antiphon.observers import LiveCall
     from pytest_templates.cassettes.settings import Override
     from pytest_templates.model_override.overriding import Overrides
+    from pytest_templates.run.call_rows import CallRow
 
 _OVERRIDES = pytest.StashKey["Overrides"]()
 

@@ -14,7 +14,7 @@ from antiphon.trace import ChosenBy
 from pytest_templates.errors import ReportError
 from pytest_templates.reporting.conversation import Attached, Failure, Message, Step, check_steps
 from pytest_templates.reporting.values import Count, Dollars, Rate, Seconds, Value
-from pytest_templates.run.calls import CallRow, Source, SourceOfTest
+from pytest_templates.run.call_rows import CallRow, Source, SourceOfTest
 from pytest_templates.run.totals import sum_of
 from pytest_templates.support import json_text
 from pytest_templates.support.files import atomic_write

@@ -9,7 +9,8 @@ import pytest
 
 from pytest_templates.redaction.reports import redaction_of
 from pytest_templates.run.attempt import Attempt
-from pytest_templates.run.calls import CALLS, CallRow
+from pytest_templates.run.call_rows import CallRow
+from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import Feature, hookimpl
 from pytest_templates.run.totals import sum_of
 from pytest_templates.support.text import visible

@@ -8,7 +8,8 @@ import pytest
 
 from pytest_templates.reporting.conversation_rows import CONVERSATION, conversation_facts
 from pytest_templates.reporting.failures import failure_in, is_of_subtest
-from pytest_templates.run.calls import CALLS, Source, source_of
+from pytest_templates.run.call_rows import Source
+from pytest_templates.run.calls import CALLS, source_of
 from pytest_templates.run.processes import worker_of
 from pytest_templates.run.report_data import brought_by
 from pytest_templates.support.text import as_text

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from antiphon.errors import InvalidValue
 from pytest_templates.reporting.document import Report, Test
-from pytest_templates.run.calls import CallRow
+from pytest_templates.run.call_rows import CallRow
 from pytest_templates.run.totals import Sum, sum_of
 from pytest_templates.support.money import money
 from pytest_templates.support.targets import did_you_mean

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Final
 
-from pytest_templates.run.calls import CallRow
+from pytest_templates.run.call_rows import CallRow
 from pytest_templates.support.money import money
 from pytest_templates.support.text import OUTSIDE, counted, table
 

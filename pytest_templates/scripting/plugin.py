@@ -16,8 +16,6 @@ from pytest_templates.run.markers import Marker
 from pytest_templates.run.options import Option, Options
 from pytest_templates.run.processes import is_worker
 from pytest_templates.run.under_way import attempt_of_fixture
-from pytest_templates.scripting.likeness import Like, check_like
-from pytest_templates.scripting.scripts import Scripts
 from pytest_templates.support.environment import require_packages
 from pytest_templates.support.files import refuse_unportable
 
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from antiphon import ModelCall
     from pytest_templates.scripting.factories import ScriptedModels, ScriptedUsers
     from pytest_templates.scripting.fault_injection import Faults
+    from pytest_templates.scripting.likeness import Like
+    from pytest_templates.scripting.scripts import Scripts
 
 FIXTURES = Option[Path](
     ini="templates_fixtures",
@@ -36,8 +36,12 @@ FIXTURES = Option[Path](
 
 def _read_like(value: str, config: pytest.Config) -> Like | None:
     del config
-    check_like(value or None)
-    return cast("Like | None", value or None)
+    if not value:
+        return None
+    from pytest_templates.scripting.likeness import check_like
+
+    check_like(value)
+    return cast("Like", value)
 
 
 LIKE = Option["Like | None"](
@@ -69,7 +73,10 @@ def llm_script(path: str, *, like: Like | None = None, allow_unused: bool = Fals
     """Let the script in a file below fixtures/ answer for the program's models, and for scripted ones without steps."""
     if not isinstance(path, str) or not re.fullmatch(_FILE, path):  # type: ignore[redundant-expr]
         raise ValueError(f"path is that of a .yaml file below the folder of the fixtures, not {path!r}")
-    check_like(like)
+    if like is not None:
+        from pytest_templates.scripting.likeness import check_like
+
+        check_like(like)
     if not isinstance(allow_unused, bool):
         raise TypeError(f"allow_unused is True or False, not {allow_unused!r}")
     return Scripted(path, like, allow_unused)
@@ -78,7 +85,7 @@ def llm_script(path: str, *, like: Like | None = None, allow_unused: bool = Fals
 MARKER = Marker(llm_script)
 
 
-_SCRIPTS: Final = pytest.StashKey[Scripts]()
+_SCRIPTS: Final = pytest.StashKey["Scripts"]()
 _DESELECTED: Final = pytest.StashKey[bool]()
 
 
@@ -138,6 +145,7 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 def _shared_models(request: pytest.FixtureRequest) -> Iterator[ScriptedModels]:
     from pytest_templates.errors import UnusedSteps
     from pytest_templates.scripting.factories import ScriptedModels
+    from pytest_templates.scripting.scripts import Scripts
     from pytest_templates.support.virtual_time import virtual_after_doubles
 
     scripts, failed = Scripts(LIKE.of(request.config)), request.session.testsfailed
@@ -254,5 +262,7 @@ def _check_name(path: str) -> None:
 def _scripts_of(attempt: Attempt) -> Scripts:
     """What is scripted for a test; a test that scripts nothing has none."""
     if _SCRIPTS not in attempt.stash:
+        from pytest_templates.scripting.scripts import Scripts
+
         attempt.stash[_SCRIPTS] = Scripts(LIKE.of(attempt.item.config))
     return attempt.stash[_SCRIPTS]

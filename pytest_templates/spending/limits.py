@@ -8,7 +8,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_templates.run.calls import CallRow
+from pytest_templates.run.call_rows import CallRow
 from pytest_templates.run.totals import cost_cell
 from pytest_templates.support.money import dollars, money
 from pytest_templates.support.text import table

@@ -10,7 +10,8 @@ from antiphon import ModelCall, Usage
 from antiphon.call_recorder import used_within
 from antiphon.errors import naming_template
 from pytest_templates.errors import BudgetExceeded
-from pytest_templates.run.calls import CallRow, Source, row_of
+from pytest_templates.run.call_rows import CallRow, Source
+from pytest_templates.run.calls import row_of
 from pytest_templates.run.totals import lines_of, table_of
 from pytest_templates.spending.limits import Entry, Limits, Tally, compared, table_of_limits
 from pytest_templates.support.text import OUTSIDE

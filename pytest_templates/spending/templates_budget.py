@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_templates.run.calls import CALLS, CallRow
+from pytest_templates.run.call_rows import CallRow
+from pytest_templates.run.calls import CALLS
 from pytest_templates.run.features import Feature
 from pytest_templates.run.processes import fail_run
 from pytest_templates.run.totals import Line, lines_of, table_of

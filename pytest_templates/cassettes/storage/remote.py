@@ -21,13 +21,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pytest_templates.cassettes.storage.location import is_url
 from pytest_templates.cassettes.storage.store import Blocks, Store
 from pytest_templates.support.files import atomic_write
-
-
-def is_url(location: str) -> bool:
-    """Whether a location of cassettes is a URL, not the path of a folder."""
-    return "://" in location
 
 
 def store_at(location: str, base: Path, cache: Path) -> Store:
