@@ -28,7 +28,8 @@ class Caches(Feature):
         """Forget what earlier tests were answered; without the engine nothing was."""
         caching = sys.modules.get("antiphon.caching")
         if caching is not None:
-            attempt.resources.enter_context(caching.fresh_memories())
+            caching.begin_afresh()
+            attempt.resources.callback(caching.begin_afresh)
 
     @hookimpl(tryfirst=True)
     def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:

@@ -162,7 +162,7 @@ class Cassettes(Feature):
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._run_id: str = worker_input(config).get(_RUN_ID) or uuid4().hex
-        self._open: OpenCassette | None = None
+        self._shared_fixtures = SharedFixtures()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -176,16 +176,6 @@ class Cassettes(Feature):
 
             for store in stores_of(self._config):
                 merging.remove_ledgers(store, self._run_id)
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
-        """Let the threads and loops of fixtures that tests share serve all these tests."""
-        if self._open is None or fixturedef.scope == "function":
-            return (yield)
-        from pytest_templates.cassettes.http.routing import set_up_for_several_tests
-
-        with set_up_for_several_tests():
-            return (yield)
 
     @hookimpl
     def attempt_opens(self, attempt: Attempt) -> None:
@@ -213,7 +203,8 @@ class Cassettes(Feature):
 
             cassette = attempt.repeats.stash[REPLAY]
             catching = attempt.repeats.stash[CASSETTE].played_from(cassette)
-        attempt.stash[CASSETTE] = self._open = cassette
+        attempt.stash[CASSETTE] = cassette
+        self._shared_fixtures.begin(self._config)
         attempt.resources.enter_context(redacted_logs(self._config, lambda: cassette.secrets))
         test, replays = attempt.item.nodeid, cassette.settings.mode == "none"
         attempt.resources.enter_context(messages.received())
@@ -247,9 +238,9 @@ class Cassettes(Feature):
     @hookimpl
     def source_of(self, attempt: Attempt, call: ModelCall) -> CallSource | None:
         """While a cassette is open, real models are replayed or recorded, and so are those that say so themselves."""
-        cassette = attempt.stash.get(CASSETTE, None)
-        if cassette is None:
+        if CASSETTE not in attempt.stash:
             return None
+        cassette = attempt.stash[CASSETTE]
         from antiphon.connect import ConnectedModel
         from pytest_templates.cassettes.http.routing import is_recorded_at_model_level
 
@@ -278,9 +269,10 @@ class Cassettes(Feature):
     @hookimpl
     def attempt_closes(self, attempt: Attempt) -> None:
         """Save what was recorded if all went well, else leave it to the next recording."""
-        cassette, self._open = attempt.stash.get(CASSETTE, None), None
-        if cassette is None or attempt.part_of is not None:
+        self._shared_fixtures.end()
+        if CASSETTE not in attempt.stash or attempt.part_of is not None:
             return
+        cassette = attempt.stash[CASSETTE]
         from pytest_templates.cassettes.record_check import DOUBTED
 
         if attempt.went_well:
@@ -300,6 +292,8 @@ class Cassettes(Feature):
     @hookimpl(trylast=True)
     def attempt_is_reported(self, attempt: Attempt, report: pytest.TestReport) -> None:
         """Send what became of the cassette, and redact the report."""
+        if CASSETTE not in attempt.stash and not MARKER.is_on(attempt.item):
+            return
         cassette = attempt.stash.get(CASSETTE, None)
         if cassette is not None and attempt.part_of is None and report.when == "teardown":
             from pytest_templates.cassettes import rerecorded, sending, shared
@@ -343,6 +337,38 @@ class Cassettes(Feature):
             from pytest_templates.redaction.secrets import secrets_of
 
             redact(report, secrets_of() if cassette is None else cassette.secrets, attempt.item.config)
+
+
+class SharedFixtures(Feature):
+    """Lets the threads and loops of fixtures that tests share serve all these tests, while a cassette is open.
+
+    It joins the run with the first cassette: pytest asks it about every fixture of every test.
+    """
+
+    def __init__(self) -> None:
+        self._has_joined = False
+        self._is_open = False
+
+    def begin(self, config: pytest.Config) -> None:
+        """A cassette is open."""
+        self._is_open = True
+        if not self._has_joined:
+            self._has_joined = True
+            join(config, self, "cassettes-shared-fixtures")
+
+    def end(self) -> None:
+        """None is any more."""
+        self._is_open = False
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+        """Let those that tests share serve all of them."""
+        if not self._is_open or fixturedef.scope == "function":
+            return (yield)
+        from pytest_templates.cassettes.http.routing import set_up_for_several_tests
+
+        with set_up_for_several_tests():
+            return (yield)
 
 
 class Summary(Feature):

@@ -151,7 +151,9 @@ class Isolation(Feature):
     @hookimpl
     def attempt_is_checked(self, attempt: Attempt) -> None:
         """Let the guard compare the states of parents whose subroutines have not ended."""
-        guard = attempt.stash.get(GUARD, None)
+        if GUARD not in attempt.stash:
+            return
+        guard = attempt.stash[GUARD]
         if guard is not None:
             guard.check()
 

@@ -15,8 +15,9 @@ from pytest_templates.run.report_data import brought_by
 from pytest_templates.support.text import as_text
 
 if TYPE_CHECKING:
-    from pytest_templates.reporting.document import Outcome
     import pluggy
+
+    from pytest_templates.reporting.document import Outcome
 
 MOST_TEXT: Final = 100_000  # characters of a failure
 

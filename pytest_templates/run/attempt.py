@@ -204,7 +204,10 @@ def beginning_with(make: Callable[[pytest.Item], Attempt], attempt: Attempt) -> 
 
 def attempt_of(item: pytest.Item) -> Attempt:
     """The attempt of a test that is under way; begins one where there is none yet."""
-    return item.stash[_ATTEMPT] if _ATTEMPT in item.stash else begin(item)
+    try:
+        return item.stash[_ATTEMPT]
+    except KeyError:
+        return begin(item)
 
 
 def forget(item: pytest.Item) -> None:

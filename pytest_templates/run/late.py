@@ -82,6 +82,8 @@ class LateFailures(Feature):
         """
         if processes_forked() != self._forked:
             self._receive()
+        if not self.found:
+            return []
         of_test = [failure for failure in self.found if failure.nodeid == nodeid]
         self.found = [failure for failure in self.found if failure.nodeid != nodeid]
         return [failure.text for failure in of_test]
@@ -168,6 +170,8 @@ class Failures(list[Exception]):
 
     def unsettled(self, begin: int = 0) -> list[Exception]:
         """The errors from a position on that are not marked as expected."""
+        if len(self) == begin:  # as of most tests, at all times
+            return []
         return [error for error in self[begin:] if id(error) not in self._settled]
 
     def add_those_of_forked(self) -> None:

@@ -43,7 +43,8 @@ class Marker(Generic[T]):
 
     def is_on(self, item: pytest.Item) -> bool:
         """Whether a test has the marker."""
-        return bool(self._marks(item))
+        marks = marks_of(item)
+        return bool(marks) and any(mark.name == self.name for mark in marks)
 
     def read(self, item: pytest.Item) -> T | None:
         """The value of the closest marker of this name; ``None`` where the test has none."""
@@ -95,8 +96,11 @@ def check_item(item: pytest.Item) -> None:
     Raises:
         pytest.Collector.CollectError: The text names the test, the marker and what it takes.
     """
-    names = {mark.name for mark in marks_of(item)}
-    for marker in item.config.stash.get(_MARKERS, []) if names else ():
+    marks = marks_of(item)
+    if not marks:
+        return
+    names = {mark.name for mark in marks}
+    for marker in item.config.stash.get(_MARKERS, []):
         if marker.name in names:
             marker.check(item)
 

@@ -18,6 +18,10 @@ class Phases:
 
     Args:
         attempt: The attempt.
+
+    Attributes:
+        attempt: The attempt.
+        is_under_way: Whether a phase has begun, and not ended.
     """
 
     def __init__(self, attempt: Attempt) -> None:
@@ -25,19 +29,11 @@ class Phases:
         self._shown = 0  # how many of the attempt's failures have made a phase fail
         self._shown_before: int | None = None  # the same before the phase that has just ended; None where none was new
         self._text = ""  # the text with which the phase that has just ended was made to fail
-        self._is_under_way = False
+        self.is_under_way = False
 
     def phase(self, name: str) -> Phase:
         """A phase, as a context manager."""
         return Phase(self, name)
-
-    def begin(self) -> None:
-        """A phase begins."""
-        self._is_under_way = True
-
-    def end(self) -> None:
-        """A phase has ended."""
-        self._is_under_way = False
 
     def end_of_own_fixtures(self) -> None:
         """The fixtures of the test alone are torn down, without an error; others may not be yet."""
@@ -66,7 +62,7 @@ class Phases:
         if self._text and is_unexpected_success(report, self.attempt.item):
             report.outcome, report.wasxfail = "skipped", ""  # it failed, as expected: for what the program swallowed
         _refuse_meaningless_xfail(report, self.attempt)
-        if self._is_under_way:  # the report of a subtest: one that is skipped does not skip the test
+        if self.is_under_way:  # the report of a subtest: one that is skipped does not skip the test
             self.attempt.failed = self.attempt.failed or report.failed
             return
         self.attempt.note_outcome(report)
@@ -86,11 +82,11 @@ class Phase:
         self._name = name
 
     def __enter__(self) -> None:
-        self._phases.begin()
+        self._phases.is_under_way = True
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         __tracebackhide__ = True
-        self._phases.end()
+        self._phases.is_under_way = False
         try:
             self._judge(error)
         finally:

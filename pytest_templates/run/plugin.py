@@ -161,7 +161,8 @@ class Receiving(Feature):
 
 
 def _phases_of(current: Attempt) -> Phases:
-    stash = current.stash
-    if _PHASES not in stash:
-        stash[_PHASES] = Phases(current)
-    return stash[_PHASES]
+    try:
+        return current.stash[_PHASES]
+    except KeyError:
+        phases = current.stash[_PHASES] = Phases(current)
+        return phases

@@ -131,4 +131,7 @@ class TestBudgets(Feature):
 
 
 def _budget_of(attempt: Attempt) -> Budget | None:
-    return attempt.whole.stash.get(_BUDGET, None)
+    stash = attempt.whole.stash
+    if _BUDGET not in stash:
+        return None
+    return stash[_BUDGET]

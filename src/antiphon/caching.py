@@ -72,14 +72,15 @@ _age = 0
 @contextmanager
 def fresh_memories() -> Iterator[None]:
     """Let all that is kept in memory be forgotten, before a block and after it. Stores that were given stay."""
-    _begin_afresh()
+    begin_afresh()
     try:
         yield
     finally:
-        _begin_afresh()
+        begin_afresh()
 
 
-def _begin_afresh() -> None:
+def begin_afresh() -> None:
+    """Let all that is kept in memory so far be forgotten."""
     global _age  # noqa: PLW0603  # the memories of a whole process
     _age = next(_ages)
 
