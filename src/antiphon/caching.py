@@ -43,7 +43,7 @@ class Store(Protocol):
 class _Kept(BaseModel):
     """What is kept of an answer, as JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     model: str
     reply: Reply
@@ -169,7 +169,7 @@ class CachedModel(Model):
             ) from error
         if call is not None:
             call.answered_by = kept.model
-        return kept.reply.model_copy(update={"usage": _FREE})
+        return kept.reply.model_copy(update={"usage": Usage(cost=Decimal(0))})
 
     def _keeping(self, key: str, message: Message) -> Message:
         if message.finish_reason != "error":
@@ -198,7 +198,6 @@ class CachedModel(Model):
 
 
 _VERSION: Final = 1  # of the form of questions and answers: what was kept in another one is not found
-_FREE: Final = Usage(cost=Decimal(0))
 _NOT_SENT: Final = frozenset({"metadata", "template_path", "model", "attachments"})  # of a message, as JSON
 _NOT_ASKED: Final = frozenset({"timeout", "request_timeout", "max_retries", "extra_headers"})  # how a model is reached
 

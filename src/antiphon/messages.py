@@ -14,7 +14,7 @@ from antiphon.json_values import Kept, storable
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
-_VALUE = ConfigDict(frozen=True, extra="forbid")
+_VALUE = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 _LEFT_OUT: Any = Field(default=None, exclude_if=lambda value: value is None)  # of JSON, where there is nothing
 _NONE_LEFT_OUT: Any = Field(default=(), exclude_if=lambda value: not value)
 

@@ -75,7 +75,7 @@ class Session(GivenToTools, BaseModel):
         runner: The runner that serves the session; set when a run begins.
     """
 
-    model_config = ConfigDict(validate_assignment=True, extra="forbid")
+    model_config = ConfigDict(validate_assignment=True, extra="forbid", defer_build=True)
     __slots__ = ("_earlier", "_run", "_unknown")
     if TYPE_CHECKING:
         _run: ClassVar[Run]  # a slot, set by join(); as a ClassVar it is no field to type checkers
@@ -88,6 +88,12 @@ class Session(GivenToTools, BaseModel):
     progress: SavedProgress = Field(default=None, repr=False, exclude_if=lambda progress: progress is None)
     is_over: bool = Field(default=False, repr=False, exclude_if=lambda is_over: not is_over)
     runner: Any = Field(default=None, exclude=True, repr=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Say what is wrong with a subclass's fields where it is written, not where it is first used."""
+        super().__pydantic_init_subclass__(**options)
+        cls.model_rebuild(raise_errors=False)
 
     def append(self, message: Message) -> None:
         """Add a message at the end; costs the same however long the conversation is.

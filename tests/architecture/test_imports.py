@@ -88,7 +88,7 @@ def test_importing_the_engine_makes_no_more_than_what_most_programs_use() -> Non
 
     assert modules <= 57
     assert dataclasses <= 18  # a frozen one takes as long as three modules
-    assert models <= 9
+    assert models == 0  # pydantic builds what checks them when the first one is made
 
 
 def test_naming_a_real_model_loads_no_provider(loaded_by: Callable[..., set[str]]) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, Field, PydanticSchemaGenerationError
 
 from antiphon import AssistantTemplate, LinearTemplate, Model, Runner, Session, UserTemplate
 from antiphon.errors import InvalidValue
@@ -33,6 +33,25 @@ class Basket(Session):
     client: Any = Field(default=None, exclude=True)
     helper: Any = None
     tags: set[int] = Field(default_factory=lambda: {3, 11})
+
+
+def test_a_field_that_pydantic_cannot_check_is_told_where_the_class_is_written() -> None:
+    with pytest.raises(PydanticSchemaGenerationError, match="Client"):
+
+        class Shop(Session):
+            client: Client
+
+
+def test_a_field_of_a_type_that_comes_later_is_known_when_it_is_there() -> None:
+    class Shop(Session):
+        owner: Person | None = None
+
+    class Person(BaseModel):
+        name: str
+
+    Shop.model_rebuild()
+
+    assert Shop(owner={"name": "Ada"}).owner == Person(name="Ada")  # type: ignore[arg-type]
 
 
 def tree(change: Any) -> LinearTemplate:
