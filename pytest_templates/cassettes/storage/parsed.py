@@ -42,6 +42,7 @@ from pytest_templates.support.files import atomic_write
 
 _IN_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
 _SUFFIX: Final = ".jsonl"
+_ANY_BYTES: Final = "surrogatepass"  # what a stream says may hold bytes that are no UTF-8, which stand as surrogates
 _BLOCK: Final = 2**16  # bytes that are read at once
 _UNUSED: Final = 30 * 24 * 3600  # seconds after which a file goes
 _LONGEST: Final = 2**24  # bytes of a file; who has a longer cassette waits
@@ -119,6 +120,8 @@ class ParsedCassette:
             with opened(self._file) as file:
                 known = _checked(file, self._heading)
         except (OSError, ValueError, TypeError, LookupError, FaultError, RecursionError):
+            return None
+        except (OverflowError, MemoryError):  # it says that a body is longer than any can be
             return None
         with suppress(OSError):
             os.utime(self._file)  # it was used
@@ -199,7 +202,7 @@ class _Lines:
                     *(one.found.is_plain, one.found.said, one.fingerprint.hex()),
                 ]
             )
-            text = b"[%b, %b\n" % (line.start, facts[1:].encode("utf-8"))
+            text = b"[%b, %b\n" % (line.start, facts[1:].encode("utf-8", _ANY_BYTES))
             digest.update(text)
             yield text
             yield request or b""
@@ -247,7 +250,7 @@ def _checked(file: BinaryIO, heading: bytes) -> list[Parsed]:
     known: list[Parsed] = []
     while (line := file.readline()).startswith(b"["):
         digest.update(line)
-        facts = json.loads(line.decode("utf-8"))
+        facts = json.loads(line.decode("utf-8", _ANY_BYTES))
         around, template, model, sample, checksum, *sizes, is_plain, said, fingerprint = facts
         shown = known[around].interaction if isinstance(around, int) else interaction_at(around, ())
         if not (isinstance(template, _NAMED) and isinstance(model, _NAMED) and isinstance(sample, int)):

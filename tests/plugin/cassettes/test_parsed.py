@@ -157,7 +157,7 @@ def with_fact(place: int, value: Any) -> Callable[[bytes, list[bytes]], list[byt
         with_text(b', "m", 1, "', b', "m", 1, "0'),
         *(with_fact(0, number) for number in (1, 3, 17, "0", None)),
         *(with_fact(place, value) for place, value in ((1, 7), (2, ["m"]), (3, "1"), (4, "0" * 12), (4, None))),
-        *(with_fact(5, size) for size in (0, 7, 10**9, -1, None, "7")),
+        *(with_fact(5, size) for size in (0, 7, 10**9, 10**15, 10**30, -1, None, "7")),
         *(with_fact(6, size) for size in (0, 3, None)),
         *(with_fact(place, value) for place, value in ((8, 3), (9, "no digits"), (9, None))),
     ],
@@ -173,6 +173,14 @@ def test_an_interaction_that_is_not_what_was_read_is_not_taken(
     assert file.read_bytes() != sound
     assert opening() == INTERACTIONS
     assert file.read_bytes() == sound
+
+
+def test_what_is_said_in_bytes_that_are_no_text_is_kept(opening: Callable[..., list[Interaction]], path: Path) -> None:
+    bodies = (b'data: {"delta": "a\xff"}\n\ndata: {"delta": "b"}\n\n', b'data: {"delta": "\\ud800"}\n\ndata: {}\n\n')
+    streams = [Interaction("desk", "m", asked(0), RecordedResponse(200, "", EVENTS_TYPE, body)) for body in bodies]
+    path.write_text(to_text(streams), encoding="utf-8")
+    assert opening() == streams
+    assert opening() == streams
 
 
 def test_a_cassette_that_was_changed_is_read_anew(opening: Callable[..., list[Interaction]], path: Path) -> None:
