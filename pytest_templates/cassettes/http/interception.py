@@ -130,13 +130,24 @@ class _PatchSet:
         self._places = [(vars(patch.owner), patch.attribute) for patch in self._patches]
         self._owners = _owners()
         self._before = self._standing()
+        pairs = zip(self._patches, self._before, strict=True)
+        self._heirs = [patch for patch, before in pairs if before is MISSING]
+        self._inherited = self._from_bases()
 
     def fits(self) -> bool:
         """Whether the same libraries are loaded as when it was made, and nobody has put anything else in its places."""
-        return all(map(is_, _owners(), self._owners)) and all(map(is_, self._standing(), self._before))
+        return (
+            all(map(is_, _owners(), self._owners))
+            and all(map(is_, self._standing(), self._before))
+            and all(map(is_, self._from_bases(), self._inherited))
+        )
 
     def _standing(self) -> list[object]:
         return [held.get(attribute, MISSING) for held, attribute in self._places]
+
+    def _from_bases(self) -> list[object]:
+        """What classes have of their bases where nothing of their own stands."""
+        return [getattr(patch.owner, patch.attribute, MISSING) for patch in self._heirs]
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from multiprocessing.pool import Pool, ThreadPool
 from typing import Any
 
 import httpx
@@ -66,6 +67,24 @@ def test_a_class_in_place_of_a_library_s_own_is_caught(
     with cassette(), pytest.raises(CassetteMiss):
         library.get(web.url)
     assert not web.asked
+
+
+def test_what_a_program_has_put_into_a_base_class_is_called(cassette: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cassette():
+        pass
+    real, called = Pool.imap, []
+
+    def spying(pool: Any, *arguments: Any, **settings: Any) -> Any:
+        called.append(pool)
+        return real(pool, *arguments, **settings)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Pool, "imap", spying)
+        with cassette(), ThreadPool(1) as pool:
+            assert list(pool.imap(str, [1])) == ["1"]
+    with cassette(), ThreadPool(1) as pool:
+        assert list(pool.imap(str, [1])) == ["1"]
+    assert len(called) == 1
 
 
 def test_pools_of_urllib3_are_let_go_with_their_cassette(cassette: Opener, web: Any) -> None:
