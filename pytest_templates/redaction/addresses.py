@@ -46,7 +46,7 @@ _PASSING: Final = frozenset(  # what changes with a signature, in small letters
 _UNCLEAR: Final = frozenset(["hm", "oh", "hdnts", "hdnea", "hdntl"])
 _SHAPED: Final = {  # those whose names are those of anything, by what they look like
     "s": re.compile("[0-9a-f]{32}|[0-9a-f]{40}"),  # of imgix and Reddit
-    "t": re.compile("(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{40,60}"),  # of LinkedIn
+    "t": re.compile("(?=[A-Za-z_-]*[0-9])(?=[a-z0-9_-]*[A-Z])[A-Za-z0-9_-]{40,60}"),  # of LinkedIn
     "verify": re.compile(r"[0-9]{10}-\S{20,}"),  # of Cloudflare, with a time
 }
 _IN_PATH: Final = re.compile(  # of Cloudinary

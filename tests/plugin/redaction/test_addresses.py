@@ -144,6 +144,7 @@ PLAIN = [
     "https://host/?signature=required&token=optional&key=value&auth=basic#token=none&key=value",
     "https://host/?s=red+shoes&t=42&verify=true&e=mc2&exp=1 https://www.gravatar.com/avatar/6b20d48f?s=80&d=identicon",
     "https://x.com/a/status/1?s=20&t=aB3dE5fG7hJ9kL1mN3pQ5r https://youtu.be/dQw4w9WgXcQ?t=42&si=aB3dE5fG7hJ9kL1m",
+    "https://blog.example.com/?t=how-to-build-an-agent-in-2025-with-prompts-and-tests&e=1",
     "https://host/s--/a--s--b--/c https://host/releases--stable--/s--about-us--/x",
     "https://5a1fc37e5a1fc37e5a1fc37e5a1fc37e@o1.ingest.sentry.io/2 https://a-user-of-theirs-number1@host/",
     "https://host/?appid=730&appid=required&app_key=calendar&hm=1&oh=yes&is=a1b2c3d4e5f6&ex=1",
