@@ -321,7 +321,7 @@ def _without_split_unsaid(headers: Headers, body: bytes, secrets: Secrets) -> by
 
     Gemini sends a list where no events are wanted; others send lines of JSON, or events, as plain text.
     """
-    is_one = not body.lstrip().startswith(b"[") and b"\n" not in body
+    is_one = not body.lstrip().startswith(b"[") and b"\n" not in body and b"\r" not in body
     if is_one or len(body) > LONGEST or has_type(headers, EVENTS + LINES):
         return body
     text = body.decode("utf-8", "surrogateescape")

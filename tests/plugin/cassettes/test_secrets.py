@@ -205,6 +205,10 @@ def _events_of_lines(piece: str) -> str:
     return "".join(f"data: {line}\n" for line in lines) + "\n"
 
 
+def _event_with_carriage_returns(piece: str) -> str:
+    return f"data: {json.dumps({'delta': piece})}\r\r"
+
+
 def _record(piece: str) -> str:
     return "\x1e" + json.dumps({"delta": piece}) + "\n"
 
@@ -219,6 +223,8 @@ def _record(piece: str) -> str:
         (_of_ollama, "text/plain"),
         (_record, "application/json-seq"),
         (_events_of_lines, "text/event-stream"),
+        (_event_with_carriage_returns, "text/event-stream"),
+        (_event_with_carriage_returns, "text/plain"),
     ],
 )
 def test_a_stream_in_any_form_says_no_secret_in_pieces(write: Any, kind: str, size: int) -> None:
