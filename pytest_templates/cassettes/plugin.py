@@ -315,7 +315,7 @@ class Cassettes(Feature):
             )
             CASSETTE_USE.put(report, row)
             LATE.put(report, take_late())
-            if cassette.sought_in_orphans:
+            if cassette.misses:
                 held = {str(path): count for path, count in cassette.orphans.items()}
                 ORPHANS.put(report, {"missed": cassette.sought_in_orphans, "held": held})
             place = place_of(attempt.item.path, attempt.item.config)

@@ -311,3 +311,12 @@ def test_what_a_run_has_collected_is_read_once_however_many_cassettes_there_are(
 
     assert not any(collected.has_no_test(name, folder) for name in list(owners.keys()))
     assert Owners.read <= 2
+
+
+def test_a_test_whose_answer_waits_for_the_next_recording_has_asked(renamed, cassettes, chat_server):
+    project = renamed(TESTS.replace("test_old", "test_new").replace('"Hello.") ==', '"Other words.") == 1 +'))
+    result = project.run("--templates-record=missing", "-k", "test_new")
+    result.assert_outcomes(failed=1, deselected=2)
+    chat_server.asked.clear()
+
+    assert cassettes("adopt").out == "no test misses what a cassette without a test holds\n"
