@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_templates.cassettes.recorded import Interaction, RecordedRequest, RecordedResponse
@@ -194,10 +195,11 @@ queries = st.lists(
 
 
 @given(queries, st.sampled_from(sorted(PLACES)), st.text(max_size=20))
+@example([("sig", "0==+")], "quoted", "")
 def test_redacting_twice_is_redacting_once_and_names_stay(query: list[tuple[str, str]], place: str, end: str) -> None:
     text = PLACES[place]("https://host/path?" + "&".join(f"{name}={value}" for name, value in query)) + end
     kept = NONE.replace(text)
 
     assert NONE.replace(kept) == kept
     assert kept.replace("REDACTED", "").count("=") <= text.count("=")
-    assert kept.startswith(text.partition("?")[0])
+    assert kept.startswith(re.split(r"\?|%3F", text)[0])
