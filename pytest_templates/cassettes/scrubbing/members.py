@@ -2,7 +2,8 @@
 
 What is secret under a quoted name, `values` says. Prose and code use the same names without quotes ("the password:
 required", ``api_key=self.key``), so there a value has to look like one. Where nothing but words, a mark of Markdown or
-the space behind an option stands in between ("the password is …", ``--api-key …``), it has to look random.
+the space behind an option stands in between ("the password is …", ``--api-key …``), or the name is of two words ("API
+key: …"), it has to look random.
 
 Every pattern takes what it has matched for good, and looks at a bounded piece of text beside it: the time grows with
 the length of the text, whoever wrote it.
@@ -47,7 +48,7 @@ _ENDS: Final = "|".join(  # those that begin alike together: few are left to be 
 )
 _NAME: Final = re.compile(  # its end, and what stands between it and the value
     rf"(?:{_ENDS})[sS]?(?:[_-]?[vV]?[0-9]{{1,3}})?(?P<quote>\\*+[\"'])?\]?(?P<gap>\s{{0,40}}(?::=|=>|[:=])"
-    r"|(?P<loose>(?=[`*\s|→])[`*]{0,3}(?:\s{0,40}(?:[:=|→]|is\b|to\b|was\b))?\s{0,40}[`*\"']{0,3}(?=[A-Za-z0-9_+/=.~-]{20})))"
+    r"|(?P<loose>(?=[`*\s|→])[`*]{0,3}(?:\s{0,40}(?:->|[:=|→]|(?:is|to|was)\b:?))?\s{0,40}[`*\"']{0,3}(?=[A-Za-z0-9_+/=.~-]{20})))"
 )
 _SPACE: Final = re.compile(r"\s{0,200}+")
 _REACH: Final = 128  # characters from the first letter of such an end to the colon or equals sign behind it
@@ -57,6 +58,8 @@ _LONG_WORD: Final = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")  # what may stand loo
 _LEAST_LONG: Final = 20
 _DENSE: Final = 32  # characters for each of these signs: it takes longer to look between them than at all of the text
 _BARE_NAME: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+_KEYS: Final = frozenset(["key", "Key", "KEY", "keys", "Keys", "KEYS"])
+_WORD_BEFORE: Final = re.compile(r"[A-Za-z]{1,20} \Z")
 _MAX_NAME: Final = 100  # characters
 _MAX_DEPTH: Final = 8  # of lists and objects under a secret name
 _NAMED: Final = re.compile(  # what says what a value is called, just before it: in JSON, in dicts of Python and in YAML
@@ -111,7 +114,7 @@ class Name(NamedTuple):
         is_escaped: Whether these are escaped, as in JSON that stands as a text in JSON.
         certainty: How sure it is.
         gap: What stands between the name and its value.
-        is_loose: Whether that is no more than words, a mark of Markdown or a space.
+        is_loose: Whether that is no more than words, a mark of Markdown or a space, or the name is of two words.
     """
 
     end: int
@@ -128,7 +131,7 @@ def secret_names(text: str) -> Iterator[Name]:
         quote = found["quote"] or ""
         start = found.start("quote" if quote else "gap") - len(written)
         certainty = certainty_of((is_value_member(written) and _named_before(text, start)) or written)
-        is_loose = found["loose"] is not None
+        is_loose = found["loose"] is not None or " " in written
         if certainty is not None and not (is_loose and _says_nothing(found["gap"], written, certainty)):
             space = _SPACE.match(text, found.end())
             end = space.end() if space else found.end()
@@ -188,7 +191,16 @@ def _bare(text: str, end: int) -> str:
     near = text[max(0, end - _MAX_NAME) : end].rstrip("]")
     rest = near.rstrip(_BARE_NAME)
     name = near[len(rest) :]
-    return name[1:] if rest.endswith("\\") else name  # \n of JSON stands before it
+    if rest.endswith("\\"):
+        return name[1:]  # \n of JSON stands before it
+    return _in_two_words(rest, name) if name in _KEYS else name
+
+
+def _in_two_words(before: str, key: str) -> str:
+    """A key with the word before it, where the two say that it is secret, as in prose: an API key."""
+    word = _WORD_BEFORE.search(before)
+    name = f"{word[0]}{key}" if word else key
+    return name if certainty_of(name) is Certainty.ANY else key
 
 
 def _named_before(text: str, end: int) -> str:

@@ -242,6 +242,9 @@ LOOSE = [  # as people and models write: here a value has to look random
     "| api_key | VALUE |\n| region | north |",
     "shop --api-key VALUE --region north",
     "clientSecret → VALUE",
+    "clientSecret -> VALUE and the access_token is: VALUE",
+    "Your API key is VALUE. The secret key: `VALUE`",
+    "API Key: VALUE\nRegion: north",
     "new Client({apiKey: `VALUE`, region: `north`})",
 ]
 
@@ -284,6 +287,8 @@ NO_MEMBERS = [
     "| api_key | string | required |\n|---|---|\n| password | at_least_8_characters_1 |",
     "Use --token YOUR_TOKEN_GOES_HERE_1 or --api-key environment_variable_2; the code is k7Qw9xLr2TzVb6NmYc41",
     "The api_key is 3f2a6b1c-9d4e-4f5a-8b7c-0123456789ab; secret k7Qw9xLr2TzVb6NmYc41, row_key is k7Qw9xLr2TzVb6NmYc",
+    "Your API key: see-section-4. The primary key is k7Qw9xLr2TzVb6NmYc41; an API key k7Qw9xLr2TzVb6NmYc41",
+    "The private key: claude-sonnet-4-5-20250929. The key: k7Qw9xLr2TzVb6NmYc41. A monkey: k7Qw9xLr2TzVb6NmYc41",
     "The password is required. Enter the password: it has 8 characters or more; password: required.",
     "Which api key? An API_KEY is a token; secret: the princess is a spy. Access token: see section 4b.",
     '{"max_tokens": 100, "token": "word1", "completion_tokens": 12345, "tokens": ["a1"], "key": "a1b2c3d4e5"}',
