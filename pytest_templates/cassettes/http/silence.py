@@ -55,7 +55,12 @@ class Silence:
         """Wait in a thread: the clock of an event loop stands still where a test has frozen time."""
         from anyio import CapacityLimiter, to_thread  # httpx brings it
 
-        await to_thread.run_sync(self._left.wait, self._patience(), abandon_on_cancel=True, limiter=CapacityLimiter(1))
+        wait, limiter = self._left.wait, CapacityLimiter(1)
+        try:
+            await to_thread.run_sync(wait, self._patience(), abandon_on_cancel=True, limiter=limiter)
+        except BaseException:  # it was cancelled: the thread ends, too, for which Python would wait at its end
+            self.leave()
+            raise
 
     def _is_read_ahead(self) -> bool:
         return self._cut is not None and self._cut.is_leaving and not self._is_pulled

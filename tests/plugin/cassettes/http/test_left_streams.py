@@ -14,6 +14,8 @@ import anyio
 import httpx2
 import pytest
 
+from pytest_templates.cassettes.http.silence import Silence
+from pytest_templates.cassettes.recorded import Truncation
 from pytest_templates.cassettes.storage.store import load_cassette
 from pytest_templates.errors import CassetteMiss
 
@@ -156,6 +158,17 @@ def test_a_stream_that_a_limit_of_time_ends_is_ended_by_it_in_replay(
     assert recorded.response.cut is not None
     assert recorded.response.cut.by == "cancellation"
     assert not recorded.response.is_refusal
+
+
+def test_no_thread_waits_on_when_a_limit_of_time_has_ended_a_stream() -> None:
+    before = set(threading.enumerate())
+    silence = Silence(Truncation(100.0, "cancellation"), is_pulled=True)
+    with suppress(TimeoutError):
+        asyncio.run(by_asyncio(silence.akeep()))
+    left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in left)
 
 
 def test_a_program_that_has_no_limit_any_more_is_told_that_it_reads_further(cassette: Any, slow: Any) -> None:
