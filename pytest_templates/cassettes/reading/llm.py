@@ -172,11 +172,12 @@ def documents_of(response: RecordedResponse) -> list[dict[str, Json]]:
     return _objects_in(values)
 
 
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _PAYLOAD: Final = re.compile(r"(?:data:(?<![^\r\n]data:))?([^\r\n]+)")
 
 
 def _joined_data(lines: re.Match[str]) -> str:
-    return "data:" + " ".join(line.removeprefix("data:") for line in lines[0].splitlines())
+    return "data:" + " ".join(line.removeprefix("data:") for line in _LINE_END.split(lines[0]))
 
 
 def _objects_in(values: Iterable[Json]) -> list[dict[str, Json]]:

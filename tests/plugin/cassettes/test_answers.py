@@ -125,6 +125,11 @@ def test_words_and_tokens_are_read(response):
     assert answer_of(response) == Answer("It is sunny.", 7, 3)
 
 
+def test_a_text_in_an_event_of_several_lines_keeps_other_line_separators():
+    event = 'data: {"choices": [{"index": 0,\ndata:\ndata: "delta": {"content": "It is\u2028data: sunny."}}]}\n\n'
+    assert answer_of(response(event.encode(), "text/event-stream")).text == "It is\u2028data: sunny."
+
+
 CALLING = {
     "chat": whole(chat("message", called(name="weather", arguments=ARGUMENTS))),
     "chat, streamed": streamed(
