@@ -131,7 +131,7 @@ class _PatchSet:
         self._owners = _owners()
         self._before = self._standing()
         pairs = zip(self._patches, self._before, strict=True)
-        self._heirs = [patch for patch, before in pairs if before is MISSING]
+        self._overriding = [patch for patch, before in pairs if before is MISSING]
         self._inherited = self._from_bases()
 
     def fits(self) -> bool:
@@ -147,7 +147,7 @@ class _PatchSet:
 
     def _from_bases(self) -> list[object]:
         """What classes have of their bases where nothing of their own stands."""
-        return [getattr(patch.owner, patch.attribute, MISSING) for patch in self._heirs]
+        return [getattr(patch.owner, patch.attribute, MISSING) for patch in self._overriding]
 
     @contextmanager
     def applied(self) -> Iterator[None]:
