@@ -220,6 +220,6 @@ class Kept:
             json_schema=core_schema.no_info_after_validator_function(from_json, plain),
             python_schema=plain,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda value: _encoded(value, (), _leave_to_fallback), when_used="json", return_schema=handler(Any)
+                lambda value: _encoded(value, (), _leave_to_fallback), when_used="json", return_schema=plain
             ),
         )

@@ -33,11 +33,12 @@ class InSession:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """The schema: a ``Progress``, or what it holds, in Python, and what it has written in JSON."""
+        plain = core_schema.nullable_schema(core_schema.dict_schema())
         return core_schema.json_or_python_schema(
-            json_schema=core_schema.with_info_plain_validator_function(_read),
+            json_schema=core_schema.with_info_plain_validator_function(_read, json_schema_input_schema=plain),
             python_schema=core_schema.no_info_plain_validator_function(_checked),
             serialization=core_schema.plain_serializer_function_ser_schema(
-                _written, is_field_serializer=True, when_used="json", return_schema=core_schema.any_schema()
+                _written, is_field_serializer=True, when_used="json-unless-none", return_schema=plain
             ),
         )
 
@@ -58,8 +59,8 @@ def _checked(given: Any) -> Progress | None:
     return Progress.model_validate(given)
 
 
-def _written(session: Any, progress: Progress | None) -> Any:
-    return None if progress is None else progress.written(session.messages)
+def _written(session: Any, progress: Progress) -> Any:
+    return progress.written(session.messages)
 
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import pytest
@@ -85,6 +85,16 @@ values = st.recursive(
     max_leaves=6,
 )
 metadata = st.dictionaries(st.text(max_size=9), values, max_size=3)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+def test_a_program_that_serves_sessions_can_describe_them(mode: Literal["validation", "serialization"]) -> None:
+    described = Session.model_json_schema(mode=mode)
+
+    assert described["properties"]["metadata"]["type"] == "object"
+    assert described["$defs"]["Message"]["properties"]["metadata"]["type"] == "object"
+    assert {"type": "object", "additionalProperties": True} in described["properties"]["progress"]["anyOf"]
 
 
 @settings(max_examples=100)
