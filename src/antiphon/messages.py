@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, TypedDict, Unpack
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from antiphon.attachments import Attachment
+from antiphon.deferring import built_when_used
 from antiphon.json_values import Kept, storable
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -28,6 +29,7 @@ BROKEN_OFF: Mapping[str, str] = {
 
 
 @storable
+@built_when_used
 class ToolCall(BaseModel):
     """A model's request to run a tool.
 
@@ -44,6 +46,7 @@ class ToolCall(BaseModel):
     arguments: Annotated[dict[str, Any], Kept()] = Field(default_factory=dict)
 
 
+@built_when_used
 class ProviderData(BaseModel):
     """An answer as its provider gave it, where text and calls alone would lose some of it.
 
@@ -61,6 +64,7 @@ class ProviderData(BaseModel):
     answer: Annotated[dict[str, Any], Kept()]
 
 
+@built_when_used
 class Citation(BaseModel):
     """A source that an answer names.
 
@@ -82,6 +86,7 @@ class Citation(BaseModel):
 
 
 @storable
+@built_when_used
 class Message(BaseModel):
     """A message of a conversation; immutable.
 
@@ -231,6 +236,7 @@ _SOME_TOKENS: Any = Field(default=0, ge=0, le=_MOST_TOKENS, exclude_if=lambda va
 
 
 @storable
+@built_when_used
 class Usage(BaseModel):
     """The tokens and the cost of one model call.
 
@@ -288,6 +294,7 @@ class _ReplyFields(TypedDict, total=False):
 
 
 @storable
+@built_when_used
 class Reply(BaseModel):
     """What a provider answered to one call.
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from antiphon.call_recorder import CallRecorder
 from antiphon.copies import Copier, isolated
+from antiphon.deferring import built_when_used
 from antiphon.errors import InvalidType, shown
 from antiphon.events import TextDelta
 from antiphon.listeners import registered
@@ -21,6 +22,7 @@ from antiphon.threads import in_thread
 from antiphon.trace import Caller, ChosenBy, ModelCall
 
 
+@built_when_used
 class ModelSettings(BaseModel):
     """The settings of a model; one that is ``None`` is left to the provider.
 

@@ -16,6 +16,7 @@ from weakref import ref
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
+from antiphon.deferring import built_when_used
 from antiphon.errors import InvalidValue, MessageLimitExceeded, SavedByNewerVersion, naming_template
 from antiphon.history import History, Picture, as_history
 from antiphon.json_values import Kept, as_json, is_json
@@ -58,6 +59,7 @@ def _known_version(version: str) -> str:
     return version
 
 
+@built_when_used
 class Session(GivenToTools, BaseModel):
     """A conversation.
 
@@ -88,12 +90,6 @@ class Session(GivenToTools, BaseModel):
     progress: SavedProgress = Field(default=None, repr=False, exclude_if=lambda progress: progress is None)
     is_over: bool = Field(default=False, repr=False, exclude_if=lambda is_over: not is_over)
     runner: Any = Field(default=None, exclude=True, repr=False)
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        """Say what is wrong with a subclass's fields where it is written, not where it is first used."""
-        super().__pydantic_init_subclass__(**options)
-        cls.model_rebuild(raise_errors=False)
 
     def append(self, message: Message) -> None:
         """Add a message at the end; costs the same however long the conversation is.

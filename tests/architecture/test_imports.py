@@ -86,7 +86,7 @@ def test_importing_the_engine_makes_no_more_than_what_most_programs_use() -> Non
     run = subprocess.run([sys.executable, "-c", COUNTING], capture_output=True, text=True, timeout=120, check=True)
     modules, dataclasses, models = map(int, run.stdout.split())
 
-    assert modules <= 57
+    assert modules <= 58
     assert dataclasses <= 18  # a frozen one takes as long as three modules
     assert models == 0  # pydantic builds what checks them when the first one is made
 

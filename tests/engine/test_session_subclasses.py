@@ -8,9 +8,21 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field, PydanticSchemaGenerationError
+from pydantic import BaseModel, Field, PydanticSchemaGenerationError, TypeAdapter
 
-from antiphon import AssistantTemplate, LinearTemplate, Model, Runner, Session, UserTemplate
+from antiphon import (
+    AssistantTemplate,
+    LinearTemplate,
+    Message,
+    Model,
+    ModelSettings,
+    Reply,
+    Runner,
+    Session,
+    ToolCall,
+    Usage,
+    UserTemplate,
+)
 from antiphon.errors import InvalidValue
 
 
@@ -40,6 +52,11 @@ def test_a_field_that_pydantic_cannot_check_is_told_where_the_class_is_written()
 
         class Shop(Session):
             client: Client
+
+
+@pytest.mark.parametrize("kind", [Message, ModelSettings, Reply, Session, ToolCall, Usage])
+def test_an_adapter_of_pydantic_is_built_where_it_is_made(kind: type[BaseModel]) -> None:
+    assert TypeAdapter(kind).pydantic_complete  # web frameworks tell pydantic how to warn while they make theirs
 
 
 def test_a_field_of_a_type_that_comes_later_is_known_when_it_is_there() -> None:
