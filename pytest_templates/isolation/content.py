@@ -332,14 +332,17 @@ def _function(value: Any) -> View:
         return IDENTITY
     names = value.__code__.co_freevars
     closure = {name: _content_of(cell) for name, cell in zip(names, value.__closure__ or (), strict=True)}
-    parts = {**value.__dict__, **(value.__kwdefaults__ or {}), **closure}
-    parts.update(zip(_names_of_defaults(value), value.__defaults__ or (), strict=True))
-    return View("object", attributes=parts, has_identity=True)
+    return View("object", attributes={**value.__dict__, **closure, **defaults_of(value)}, has_identity=True)
 
 
-def _names_of_defaults(function: FunctionType) -> tuple[str, ...]:
+def defaults_of(function: FunctionType) -> dict[str, Any]:
+    """The defaults of a function by the names of its parameters.
+
+    It may have more than it has parameters, as decorators leave them that keep a signature: Python uses the last ones.
+    """
     parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
-    return parameters[len(parameters) - len(function.__defaults__ or ()) :]
+    by_position = zip(reversed(parameters), reversed(function.__defaults__ or ()), strict=False)
+    return {**(function.__kwdefaults__ or {}), **dict(by_position)}
 
 
 def _content_of(cell: CellType) -> Any:

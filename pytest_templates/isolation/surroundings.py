@@ -32,7 +32,7 @@ from antiphon import (
 from antiphon.copies import ATOMS, Shared, attributes
 from pytest_templates.isolation.adapters import adapter_of
 from pytest_templates.isolation.borrowed import Borrowed
-from pytest_templates.isolation.content import ASSOCIATION_PROXIES, Plan
+from pytest_templates.isolation.content import ASSOCIATION_PROXIES, Plan, defaults_of
 from pytest_templates.isolation.packing import packed
 from pytest_templates.isolation.state import Custom, Edge, Exact, StateReader, Trail, same
 from pytest_templates.isolation.static import Layout, bases_of, has, is_a, module_of, short_name_of
@@ -494,11 +494,8 @@ def state_of(function: FunctionType) -> dict[str, Any]:
     closure = {
         name: cell.cell_contents for name, cell in zip(names, function.__closure__ or (), strict=True) if _is_set(cell)
     }
-    parameters = function.__code__.co_varnames[: function.__code__.co_argcount]
-    defaults = function.__defaults__ or ()
-    by_position = dict(zip(parameters[len(parameters) - len(defaults) :], defaults, strict=True))
     held = {name: value for name, value in vars(function).items() if name != "__wrapped__"}
-    return {**held, **(function.__kwdefaults__ or {}), **by_position, **closure}
+    return {**held, **defaults_of(function), **closure}
 
 
 def name_of(function: FunctionType) -> str:

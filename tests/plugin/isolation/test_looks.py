@@ -243,6 +243,15 @@ def test_defaults_of_a_function_are_state_under_the_names_of_its_parameters():
     del re.sub.note
 
 
+def test_a_function_may_have_more_defaults_than_parameters():  # as decorators leave them that keep a signature
+    def decorated(*given):
+        return given
+
+    decorated.__defaults__ = ([1], [2])
+
+    assert changes(decorated, lambda value: setattr(value, "note", 1)) == ["it.note was added: 1"]
+
+
 def test_a_variable_of_a_closure_that_gets_its_value_later_is_no_change():
     def function():
         return later
