@@ -181,14 +181,21 @@ def has_letter_and_digit(value: str) -> bool:
 _MIN_RANDOM: Final = 20  # characters of a text that looks random
 _ONE_WORD: Final = re.compile(r"[A-Za-z0-9_+/=.~:|%-]+")
 _RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")  # a UUID has none: most of them are ids
+_LONE_LETTERS: Final = 5  # in both cases and without such a run: names of models and of constants have fewer
 
 
 def looks_random(value: str) -> bool:
     """Whether a text is a long row of letters and digits that are no words and no UUID."""
     if len(value) < _MIN_RANDOM or not _ONE_WORD.fullmatch(value) or not has_letter_and_digit(value):
         return False
-    words = (word for run in _RUN.findall(value) for word in _WORDS.findall(run))
-    return any(len(word) == 1 and word.isalpha() for word in words)
+    if any(map(_lone_letters, _RUN.findall(value))):
+        return True
+    return not value.isupper() and not value.islower() and _lone_letters(value) >= _LONE_LETTERS
+
+
+def _lone_letters(text: str) -> int:
+    """How many letters stand alone where a text is taken for words in camel case."""
+    return sum(len(word) == 1 and word.isalpha() for word in _WORDS.findall(text))
 
 
 _CODE: Final = re.compile(r"[0-9]{4,10}|[0-9]{3,4}[ -][0-9]{3,4}")

@@ -128,7 +128,12 @@ def test_what_is_named_is_the_value() -> None:
         ("aB3" * 6 + "xQ", True),  # twenty characters
         ("aB3" * 6 + "x", False),
         ("aB3" * 5 + "q" + "-...", True),  # a row of sixteen letters and digits
-        ("aB3" * 5 + "-....", False),
+        ("aB3-" * 2 + "a-" + "." * 10, True),  # five letters stand alone
+        ("aB3-" * 2 + "." * 12, False),
+        ("ab3-" * 2 + "a-b-c-" + "." * 6, False),  # in one case
+        ("0kLJ8X-PqT4vZ_m1Yd-W7gAe_Rb3sN-x5UcQ_h2Fi", True),
+        ("Qwen2.5-Coder-32B-Instruct-Q4_K_M.gguf", False),
+        ("attributes.k8s_attributes.K8S_NODE_NAME", False),
         ("aB3" * 6 + "x Q", False),
         ("abcdefghijklmnopqrstuvwx", False),
         ("123456789012345678901234", False),
