@@ -13,6 +13,7 @@ import decimal
 import enum
 import fractions
 import re
+import sys
 import types
 import uuid
 import weakref
@@ -144,7 +145,8 @@ class Copier:
         if array.dtype.char != "O":
             return self.copy_by_its_own_means(array)
         copy = self.remember(array, array.copy())
-        self._copy_objects(copy.reshape(-1))
+        plain = copy.view(sys.modules["numpy"].ndarray)  # a matrix has two dimensions, whatever is asked of it
+        self._copy_objects(plain.reshape(-1))
         return copy
 
     def copy_table(self, table: Any) -> Any:

@@ -95,3 +95,16 @@ def test_what_can_be_closed_and_says_how_it_is_copied_is_copied() -> None:
     isolated({"it": original})["it"].values.append(2)
 
     assert original.values == [1]
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_objects_in_a_matrix_are_copied() -> None:
+    lists = np.empty((1, 2), dtype=object)
+    lists[0, 0], lists[0, 1] = ["a"], ["b"]
+    matrix = np.asmatrix(lists)
+
+    copied = isolated(matrix)
+    copied[0, 0].append("b")
+
+    assert type(copied) is np.matrix
+    assert matrix.tolist() == [[["a"], ["b"]]]
