@@ -423,7 +423,7 @@ def is_shared(kind: type[Any]) -> bool:
         issubclass(kind, type | enum.Enum)
         or (
             any(name in vars(base) for base in kind.__mro__ for name in _HAS_TO_BE_CLOSED)
-            and not hasattr(kind, "__deepcopy__")
+            and getattr(kind, "__deepcopy__", BaseModel.__deepcopy__) is BaseModel.__deepcopy__  # says no more of it
         )
         or any(base.__module__.partition(".")[0] in _CONCURRENCY for base in kind.__mro__)
     )

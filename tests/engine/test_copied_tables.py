@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
 from antiphon.copies import isolated
 
@@ -95,6 +96,21 @@ def test_what_can_be_closed_and_says_how_it_is_copied_is_copied() -> None:
     isolated({"it": original})["it"].values.append(2)
 
     assert original.values == [1]
+
+
+class Client(BaseModel):
+    """As clients of vendors are that keep their settings as fields."""
+
+    is_open: bool = True
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+def test_a_pydantic_object_that_has_to_be_closed_is_shared() -> None:
+    client = Client()
+
+    assert isolated({"client": client})["client"] is client
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
