@@ -114,7 +114,6 @@ class CallRecorder:
     _by: ModelCall | None = None
     _text_after: float | None = None
     _outer: CallRecorder | None = None
-    _within: CallUnderWay | None = None  # the last that began
     _entered: ModelEntered | None = None
     _part: PartPlayback | None = None  # what keeps the call by itself
     _is_over = False
@@ -129,6 +128,7 @@ class CallRecorder:
         self._asked = self._model = model
         self._heard: list[str] = []
         self._inner: list[tuple[ModelCall, Message | None]] = []
+        self._within: list[CallUnderWay] = []
         self._run = session.run
         self._under_way = self._credited(model)
 
@@ -142,10 +142,7 @@ class CallRecorder:
         run = self._run
         chosen_by = run.chooser_of_asked(model)
         if chosen_by is None:
-            around = CURRENT_CALL.get()
-            outer = _recorder_of(around or run.call)
-            if outer is not None and around is None:
-                outer = outer._keeping(model, self.session)
+            outer = _recorder_of(CURRENT_CALL.get()) or _keeping(run.calls, model, self.session)
             if outer is not None:
                 self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
                 asking = outer._under_way
@@ -164,8 +161,7 @@ class CallRecorder:
         _, *kept = self._asked.with_all_within() if session is self.session else [None]
         if not any(one is model.origin for one in kept):
             return None
-        within = _recorder_of(self._within)
-        return self if within is None else within._keeping(model, session) or self
+        return _keeping(self._within, model, session) or self
 
     def let_answer(self, model: Asked, chosen_by: ChosenBy) -> None:
         """Let another model answer: one that was put in place of the one that was asked, or stands in for it."""
@@ -192,10 +188,8 @@ class CallRecorder:
 
     def __enter__(self) -> Self:
         self._picture = self.session.history.picture()
-        if self._outer is None:
-            self.session.run.call = self._under_way
-        else:
-            self._outer._within = self._under_way
+        self._beside = self.session.run.calls if self._outer is None else self._outer._within
+        self._beside.append(self._under_way)
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
         if audience.follows_models:
@@ -314,6 +308,7 @@ class CallRecorder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._is_over = True
         self._under_way.recorder = None
+        self._beside.remove(self._under_way)
         call = self._made(error, perf_counter() - self._started)
         outer = None if self._outer is None or self._outer._is_over else self._outer  # who went on without it
         if outer is None:
@@ -413,6 +408,13 @@ def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:
     """What records a call; ``None`` where there is none, or where it has ended."""
     recorder = None if call is None or call.recorder is None else call.recorder()
     return recorder if isinstance(recorder, CallRecorder) else None
+
+
+def _keeping(calls: list[CallUnderWay], model: Asked, session: Session) -> CallRecorder | None:
+    """What records the innermost of the calls whose model keeps another one; of several, that which began last."""
+    recorders = map(_recorder_of, reversed(calls))
+    found = (one._keeping(model, session) for one in recorders if one is not None)
+    return next((one for one in found if one is not None), None)
 
 
 def calls_within() -> tuple[ModelCall, ...]:

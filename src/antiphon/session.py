@@ -359,7 +359,7 @@ class Run:
         has_parts: Whether parts of it are at work, each in a session of its own.
         part: What it is a part of; ``None`` for a run of its own.
         waiting: The signals of parts that go on when the program asks for the next step.
-        call: The call of a model that began last, for threads that do not have the context in which it is under way.
+        calls: The calls of models under way, for threads that do not have the context of one.
     """
 
     session: Session
@@ -382,7 +382,6 @@ class Run:
     part_playback: PartPlayback | None = None
     has_parts = False
     part: Part | None = None
-    call: CallUnderWay | None = None
 
     def __init__(self, trace: Trace, session: Session | None = None, max_messages: int | None = None) -> None:
         self.trace = trace
@@ -391,6 +390,7 @@ class Run:
         self.max_messages = max_messages
         self.active = session is not None
         self.waiting: list[Signal] = []
+        self.calls: list[CallUnderWay] = []
 
     @property
     def whole(self) -> Run:

@@ -31,7 +31,7 @@ class Caller:
     model: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class CallUnderWay:
     """A call of a model; what has copied the context of one, such as an open connection, may keep this for long.
 

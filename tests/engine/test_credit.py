@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Thread
+from contextvars import Context, copy_context
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -333,6 +334,50 @@ def test_models_that_are_asked_in_threads_are_a_part_of_the_call(play: Any, answ
 
     assert credits_of(session) == [("a", "linear/a", "fast", "template")]
     assert sorted(one.model for one in only_call(session).inner) == ["fast", "strong"]
+
+
+def test_a_thread_that_was_begun_in_an_earlier_call_asks_for_the_later_one(play: Any, answering: Any) -> None:
+    begun: list[Context] = []
+
+    def in_kept_thread(session: Session, model: Model) -> Message:
+        begun.append(copy_context())
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(begun[0].run, model.send, session).result(10)
+
+    around = Around(answering("One", "Two", name="inner"), says=in_kept_thread)
+    tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate(), UserTemplate("So"), AssistantTemplate()])
+
+    session = play(Runner(around), template=tree)
+
+    assert [[one.model for one in call.inner] for call in session.trace.calls] == [["inner"], ["inner"]]
+
+
+def test_what_models_that_are_asked_at_once_ask_in_threads_is_a_part_of_the_right_call(
+    play: Any, answering: Any
+) -> None:
+    both_are_at_work = Barrier(2)
+
+    def when_both_are_at_work(session: Session, model: Model) -> Message:
+        both_are_at_work.wait(10)
+        return in_threads(session, model)
+
+    first, second = [
+        Around(answering("Hello", name=f"{name}'s"), says=when_both_are_at_work, name=name) for name in ("one", "other")
+    ]
+
+    def at_once(session: Session) -> Session:
+        in_threads(session, first, second)
+        return session
+
+    around = Around(first, second, says=in_threads)
+    tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate(), UserTemplate("Bye", after_transform=at_once)])
+
+    session = play(Runner(around), template=tree)
+
+    (whole, *by_themselves) = session.trace.calls
+    for calls in (whole.inner, by_themselves):
+        asked_within = {call.asked: [one.model for one in call.inner] for call in calls}
+        assert asked_within == {first: ["one's"], second: ["other's"]}
 
 
 def test_other_models_in_threads_are_asked_by_themselves(play: Any, answering: Any) -> None:
