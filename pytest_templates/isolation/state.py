@@ -258,12 +258,17 @@ class StateReader:
             "runner": self._part(session.runner, None, "root", "runner"),
         }
         if type(session) is not Session:
-            own = {name: value for name, value in vars(session).items() if name not in Session.model_fields}
             state |= {
-                f"session.{name}": self._part(value, None, "root", f"session.{name}") for name, value in own.items()
+                f"session.{name}": self._part(value, None, "root", f"session.{name}")
+                for name, value in self._fields_of_subclass(session)
             }
         self._read_all()
         return state
+
+    def _fields_of_subclass(self, session: Session) -> list[tuple[str, Any]]:
+        held = {**vars(session), **(session.model_extra or {})}
+        left_out = self._left_out(session, set(plan_of(type(session)).lazy & held.keys()))
+        return [(name, value) for name, value in held.items() if name not in left_out | Session.model_fields.keys()]
 
     def _message(self, message: Message, index: int) -> Node:
         if type(message) is Message and id(message) not in self._memo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cached_property
 
 import pytest
 
@@ -67,9 +68,13 @@ def test_a_message_replaced_by_an_equal_one_is_a_change(session):
         session.messages[3] = session.messages[3].model_copy()
 
 
-class Basket(Session):
+class Basket(Session, extra="allow"):
     items: list[str] = []  # noqa: RUF012 - pydantic copies it
     templates: str = "none"
+
+    @cached_property
+    def size(self) -> int:
+        return len(self.items)
 
 
 def test_a_field_of_the_programs_own_session_is_a_part_of_it():
@@ -84,6 +89,20 @@ def test_a_field_of_the_programs_own_session_is_a_part_of_it():
         assert_isolated(basket),
     ):
         basket.templates = "some"
+
+
+def test_a_field_that_the_programs_own_session_allows_is_a_part_of_it():
+    basket = Basket(notes=["old"])
+
+    with pytest.raises(IsolationViolation, match=r"session\.notes\[1\] was added"), assert_isolated(basket):
+        basket.notes.append("new")
+
+
+def test_a_property_that_the_programs_own_session_caches_is_no_part_of_it():
+    basket = Basket(items=["milk"])
+
+    with assert_isolated(basket):
+        assert basket.size == 1
 
 
 def test_a_model_that_plays_a_script_may_be_asked(session):
