@@ -247,3 +247,17 @@ def test_arguments_that_hold_no_number_of_json_are_told_to_the_model(
     assert session.messages[1].tool_calls[0].arguments == {"INVALID_JSON": '{"title": NaN}'}
     assert RAN == ["Ivanhoe"]
     assert Session.model_validate_json(session.model_dump_json()) == session
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.is_native], ids=str)
+def test_half_a_character_in_arguments_is_replaced(
+    provider: Any, wires: Any, refusals: Any, mode: Any, case: Case
+) -> None:
+    wire, session = wires[case.wire], Session()
+    odd = json.dumps(played(wire, mode, "two calls"), ensure_ascii=False).replace("Emma", "Em\ud83dma")
+    provider.plays(json.loads(odd), said(wire, mode, '{"euros": ', "11}"))
+
+    mode.play(runner(provider, wire, refusals, case), session)
+
+    assert "Em\ufffdma" in RAN
+    assert Session.model_validate_json(session.model_dump_json()) == session

@@ -6,6 +6,7 @@ That is kept as ``ProviderData``, in pydantic-ai's JSON form of a ``ModelRespons
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -26,15 +27,33 @@ _SENT_BACK: Final = frozenset({"container_id", "conversation_id"})  # of the det
 _API: Final = "api"  # two of one provider, such as OpenAI's, do not take each other's ids
 
 
+def with_whole_characters(response: wire.ModelResponse) -> wire.ModelResponse:
+    """The answer with whole characters in what was said, thought, and given to tools: see ``_whole``."""
+    return replace(response, parts=[*map(_whole_part, response.parts)])
+
+
+def _whole_part(part: wire.ModelResponsePart) -> wire.ModelResponsePart:
+    if isinstance(part, wire.TextPart | wire.ThinkingPart):
+        whole = _whole(part.content)
+        return part if whole is part.content else replace(part, content=whole)
+    if not isinstance(part, wire.ToolCallPart) or not part.args:
+        return part
+    text = part.args if isinstance(part.args, str) else json.dumps(part.args, ensure_ascii=False)
+    whole = _whole(text)
+    if whole is text:
+        return part
+    return replace(part, args=whole if isinstance(part.args, str) else json.loads(whole))
+
+
 def thinking_in(parts: Sequence[wire.ModelResponsePart]) -> str | None:
     """What the model thought, as far as it is shown; ``None`` where nothing is."""
     thoughts = [part.content for part in parts if isinstance(part, wire.ThinkingPart) and part.content]
-    return _whole("\n\n".join(thoughts)) or None
+    return "\n\n".join(thoughts) or None
 
 
 def text_in(parts: Sequence[wire.ModelResponsePart]) -> str:
     """What the model said."""
-    return _whole("".join(part.content for part in parts if isinstance(part, wire.TextPart)))
+    return "".join(part.content for part in parts if isinstance(part, wire.TextPart))
 
 
 def without_half(text: str) -> tuple[str, str]:

@@ -20,7 +20,14 @@ from pydantic_ai.tools import ToolDefinition
 from antiphon.attachments import Attachment, attachment_of
 from antiphon.messages import Message, Reply, Usage
 from antiphon.model import ModelSettings
-from antiphon.providers.answers import answer_to_wire, provider_data_of, speaks, text_in, thinking_in
+from antiphon.providers.answers import (
+    answer_to_wire,
+    provider_data_of,
+    speaks,
+    text_in,
+    thinking_in,
+    with_whole_characters,
+)
 from antiphon.providers.calls import calls_in, with_ids
 from antiphon.providers.contents import content_of
 from antiphon.request import Request
@@ -115,7 +122,7 @@ def from_wire(response: wire.ModelResponse, model: models.Model, asked: Sequence
         raise theirs.UnexpectedModelBehavior("the answer has yet to be made, and is not fetched later")
     if not (response.parts or response.provider_details or response.usage.has_values()):
         raise theirs.UnexpectedModelBehavior("what came holds no text, no tool calls, and no reason for that")
-    response = with_ids(response, asked)
+    response = with_ids(with_whole_characters(response), asked)
     return Reply(
         text_in(response.parts),
         tool_calls=tuple(calls_in(response.parts)),
