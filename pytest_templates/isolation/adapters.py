@@ -221,7 +221,8 @@ def _document(value: Any) -> View:
 
 def _mail(value: Any) -> View:
     headers = [f"{name}: {text}" for name, text in value.raw_items()]
-    return View("object", attributes={"headers": headers, "payload": value.get_payload()})
+    around = {"preamble": value.preamble, "epilogue": value.epilogue}
+    return View("object", attributes={"headers": headers, "payload": value.get_payload(), **around})
 
 
 def _config(value: Any) -> View:

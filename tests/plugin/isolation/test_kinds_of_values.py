@@ -343,6 +343,8 @@ CHANGED = {
     ),
     "mail": (lambda: mail("Ada"), lambda value: value.replace_header("To", "Bo")),
     "text of a mail": (lambda: mail("Ada"), lambda value: value.set_content("Bye.")),
+    "text before the parts of a mail": (lambda: mail("Ada"), lambda value: setattr(value, "preamble", "Hi.")),
+    "text after the parts of a mail": (lambda: mail("Ada"), lambda value: setattr(value, "epilogue", "Bye.")),
     "settings from a file": (settings, lambda value: value.set("desk", "open", "no")),
     "message of protobuf": (lambda: Timestamp(seconds=1), lambda value: setattr(value, "seconds", 2)),
     "number of C": (lambda: ctypes.c_int(1), lambda value: setattr(value, "value", 2)),
