@@ -280,6 +280,8 @@ def _text(module: str, name: str) -> _Look:
 
 UNCHANGING.update([_scalar, _index])
 COMPLETE: Final = frozenset([_array, _django_row, _peewee_row, _whole, _attributes])  # what looks at all attributes
+OWN: Final[Mapping[_Look, frozenset[str]]] = {_queue: frozenset({"queue", "unfinished_tasks"})}
+"""Public attributes of libraries' classes that are no more state than what is looked at, or no state at all."""
 _KNOWN: Final[Mapping[tuple[str, str], _Look]] = {
     ("numpy", "ndarray"): _array,
     ("numpy", "generic"): _scalar,

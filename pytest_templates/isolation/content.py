@@ -44,7 +44,7 @@ from pydantic import BaseModel, RootModel
 from antiphon import Model
 from antiphon.copies import Shared, is_shared
 from antiphon.history import History
-from pytest_templates.isolation.adapters import COMPLETE, UNCHANGING, adapter_of
+from pytest_templates.isolation.adapters import COMPLETE, OWN, UNCHANGING, adapter_of
 from pytest_templates.isolation.static import (
     Layout,
     bases_of,
@@ -245,10 +245,11 @@ def _with_public_attributes(look: _Look, layout: Layout, value: Any) -> View:
     view = look(value)
     if view.form == "identity":
         return view
+    seen = OWN.get(look, frozenset()) | view.attributes.keys()
     held = {
         name: item
         for name, item in layout.attributes(value).items()
-        if name[:1] != "_" and name not in view.attributes and plan_of(type(item)).is_copied
+        if name[:1] != "_" and name not in seen and plan_of(type(item)).is_copied
     }
     return view._replace(attributes={**view.attributes, **held}) if held else view
 

@@ -398,6 +398,7 @@ USED = {
     "flag that is joined": (lambda: re.ASCII, lambda value: value | re.IGNORECASE),
     "dates": (lambda: [Day(2026, 1, 2), Moment.now(dt.UTC)], lambda value: [one.year for one in value]),
     "column of objects": (lambda: objects(2000), lambda value: (value["a"].sum(), value.index.is_unique)),
+    "queue of the program's own class": (lambda: Desk(), lambda value: (value.put(1), value.get())),
 }
 
 
