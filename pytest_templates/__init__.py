@@ -123,3 +123,6 @@ if not TYPE_CHECKING:  # for type checkers, only the names above exist
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         home = import_module(f"{__name__}.{_HOMES.get(name, 'errors')}")
         return home if name == "faults" else getattr(home, name)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pytest_templates.run.attempt import Attempt
 from pytest_templates.scripting.likeness import Like
 from pytest_templates.scripting.model import ScriptedModel
 from pytest_templates.scripting.scripts import Scripts
 from pytest_templates.scripting.steps import ModelStep, UserStep
 from pytest_templates.scripting.user import ScriptedUser
 from pytest_templates.support.environment import require_packages
-
-if TYPE_CHECKING:
-    from pytest_templates.run.attempt import Attempt
 
 
 class ScriptedModels:

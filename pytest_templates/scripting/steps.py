@@ -17,10 +17,7 @@ from pytest_templates.scripting.happened import happens
 from pytest_templates.tool_calls import CallTool
 
 Answer: TypeAlias = Reply | Message | str
-Calls: TypeAlias = "CallTool | list[CallTool] | tuple[CallTool, ...]"
-ModelStep: TypeAlias = (
-    "Answer | Calls | Stream | Fail | BaseModel | BaseException | type[BaseException] | Callable[[Session], Any]"
-)
+Calls: TypeAlias = CallTool | list[CallTool] | tuple[CallTool, ...]
 UserStep: TypeAlias = str | Callable[[Session], str]
 
 
@@ -65,6 +62,11 @@ class Fail:
 
     def __repr__(self) -> str:
         return f"Fail({self.fault!r})"
+
+
+ModelStep: TypeAlias = (
+    Answer | Calls | Stream | Fail | BaseModel | BaseException | type[BaseException] | Callable[[Session], Any]
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import inspect
 import pkgutil
 import pydoc
 from importlib import import_module
+from types import ModuleType
+from typing import get_type_hints
 
 import pytest
 
@@ -71,3 +73,17 @@ def test_help_of_the_plugin_shows_nothing_of_the_environment(name: str, monkeypa
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-whoever-asks")
 
     assert "sk-of-whoever-asks" not in pydoc.render_doc(getattr(pytest_templates, name))
+
+
+def test_consoles_and_editors_are_told_the_names_of_the_plugin() -> None:
+    assert set(pytest_templates.__all__) - set(dir(pytest_templates)) == set()
+
+
+@pytest.mark.parametrize("package", [antiphon, pytest_templates], ids=lambda package: package.__name__)
+def test_annotations_of_what_is_public_can_be_evaluated(package: ModuleType) -> None:
+    for named in (getattr(package, name) for name in package.__all__):
+        members = dict(vars(named)) if inspect.isclass(named) else {"__call__": named}
+        for name, member in members.items():
+            called = getattr(member, "__func__", getattr(member, "fget", member))
+            if inspect.isfunction(called) and (name in {"__init__", "__call__"} or not name.startswith("_")):
+                get_type_hints(called)
