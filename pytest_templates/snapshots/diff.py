@@ -141,7 +141,7 @@ def conversation_difference(old: str, new: str) -> list[str]:
     """The difference between two snapshots, for people; no lines where they are the same.
 
     Messages that only moved to another iteration of a loop are counted, not listed. The first change is taken for the
-    cause of the others, since models answer to what was said before.
+    cause of the others, since models answer to what was said before. Where nothing was said before, nothing changed.
 
     Args:
         old: The text of the snapshot.
@@ -150,7 +150,7 @@ def conversation_difference(old: str, new: str) -> list[str]:
     changes, moved = changes_of(from_text(old), from_text(new))
     first = "first of all, " if len(changes) > 1 else ""
     return [
-        *(f"{first}{cause_of(change)}:" for change in changes[:1]),
+        *(f"{first}{cause_of(change)}:" for change in changes[:1] if old),
         *shortened(line for change in changes for line in _change_lines(change)),
         *([f"{moved} more say the same in another iteration of their loop"] if moved else []),
     ]

@@ -52,7 +52,7 @@ def test_a_snapshot_that_is_missing_fails_and_is_not_written(
     result = run(TEST)
 
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["E *does not exist!*"])
+    result.stdout.fnmatch_lines(["E *does not exist!*", "E *message 1 is new: *"], consecutive=True)
     assert kept() == {}
 
 
