@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from pytest_templates.reporting.message_rows import json_data
 from pytest_templates.reporting.transcript import transcript
 from pytest_templates.support.failures import error_text, is_left_early
 from pytest_templates.support.text import OUTSIDE, command_line, counted, folded, visible, visible_lines
@@ -138,6 +136,10 @@ def _text(said: Any) -> str:
 
 
 def _json(arguments: Any) -> str:
+    import json
+
+    from pytest_templates.reporting.message_rows import json_data
+
     return json.dumps(json_data(arguments), ensure_ascii=False)
 
 

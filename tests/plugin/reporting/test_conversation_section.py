@@ -506,3 +506,22 @@ def test_values_that_cannot_be_written_end_no_run(project):
 
     result.assert_outcomes(failed=5)
     project.says(result, "> look", '"(1, 2)": 3', "Speechless, whose text cannot be had")
+
+
+def test_a_test_may_hide_what_only_calls_of_tools_are_shown_with(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it=f"""
+        import sys
+        from antiphon import *
+        {TALK.replace(chr(10), chr(10) + "    ")}
+        def test_fails(scripted_model, monkeypatch):
+            talk(scripted_model("parcel", "Soon."))
+            monkeypatch.setitem(sys.modules, "json", None)
+            assert False
+        """
+    )
+
+    result = pytester.runpytest_subprocess()
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["[[]user[]] desk/user-1"])
