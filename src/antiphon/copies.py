@@ -45,7 +45,8 @@ def isolated(value: T, *, sharing: tuple[type, ...] = ()) -> T:
     Shared are: objects that have to be closed (clients, connections, files, executors) and do not say how they are
     copied, locks and the other primitives of threads and event loops, iterators and generators, functions, classes and
     modules, and objects of classes that have one object only. A bound method becomes one of the copied object, and a
-    weak reference to what is being copied one to the copy. Lists and the like in tables of pandas are copied with them.
+    weak reference to what was copied before it one to the copy. Lists and the like in tables of pandas are copied with
+    them.
 
     Args:
         value: Anything.
@@ -172,9 +173,15 @@ class Copier:
         return bool(places)
 
     def copy_reference(self, reference: weakref.ReferenceType[Any]) -> weakref.ReferenceType[Any]:
-        """A weak reference: to the copy of what is being copied, as of the tree above a node; to all else, the same."""
+        """A weak reference: to the copy of what was copied before, as of the tree above a node; to all else, the same.
+
+        It calls what belongs to the copies, such as a method. Any other function would tell the original of their end.
+        """
         known = self._memo.get(id(reference()))
-        return reference if known is None else weakref.ref(known[1], self(reference.__callback__))
+        if known is None:
+            return reference
+        callback = self(reference.__callback__)
+        return weakref.ref(known[1], None if callback is reference.__callback__ else callback)
 
     def copy_plain(self, value: Any) -> Any:
         """The copy of an object that is no more than its attributes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import threading
 import weakref
 from typing import Any
@@ -147,3 +148,42 @@ def test_a_weak_reference_to_what_is_not_copied_is_kept(copied):
     elsewhere = Node()
 
     assert copied([weakref.ref(elsewhere)])[0]() is elsewhere
+
+
+class Registry:
+    """Knows nodes for as long as they live."""
+
+    def __init__(self) -> None:
+        self.nodes = [Node()]
+        self.known = {"first": weakref.ref(self.nodes[0], lambda _: self.known.pop("first"))}
+
+
+def test_what_a_weak_reference_calls_is_not_called_for_the_end_of_a_copy(copied):
+    registry = Registry()
+
+    copied(registry).nodes.clear()
+    gc.collect()
+
+    assert list(registry.known) == ["first"]
+
+
+class OwnRegistry:
+    """Forgets a node by a method of its own."""
+
+    def __init__(self) -> None:
+        self.nodes = [Node()]
+        self.ended: list[object] = []
+        self.known = weakref.ref(self.nodes[0], self.forget)
+
+    def forget(self, reference: object) -> None:
+        self.ended.append(reference)
+
+
+def test_the_method_that_a_weak_reference_calls_is_one_of_the_copy(copied):
+    registry = OwnRegistry()
+
+    copy = copied(registry)
+    copy.nodes.clear()
+    gc.collect()
+
+    assert (len(registry.ended), len(copy.ended)) == (0, 1)
