@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from antiphon.tools import Farewell, Tool
 from antiphon.trace import ChosenBy
 
 
-class Effect:
+class Effect(ABC):
     """Something to be done outside of a template; its answer comes back as the value of the ``yield``.
 
     In a conversation that waits for its user the answer is kept as JSON, and given once more when it goes on.
@@ -40,13 +41,13 @@ class Effect:
         """What is to be done, as text: by it a conversation that goes on knows the effect again."""
         return ""
 
+    @abstractmethod
     def perform(self) -> Any:
         """Do it, blocking."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def aperform(self) -> Any:
         """Do it without blocking the event loop."""
-        raise NotImplementedError
 
     def stream(self) -> Generator[Event, None, Any]:
         """Do it, and yield what happens meanwhile; by default that is nothing."""

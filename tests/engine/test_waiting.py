@@ -968,6 +968,15 @@ class Draw(Effect):
         return self.perform()
 
 
+def test_an_effect_that_lacks_a_way_to_be_performed_is_refused_where_it_is_made() -> None:
+    class OnlyBlocking(Effect):
+        def perform(self) -> None:
+            """Do nothing."""
+
+    with pytest.raises(TypeError, match="aperform"):
+        OnlyBlocking()  # type: ignore[abstract]
+
+
 class Drawing(Template):
     """Says what it drew."""
 
