@@ -84,6 +84,17 @@ def test_a_character_that_comes_in_halves_is_put_together(
     assert session.model_dump_json()
 
 
+def test_half_a_character_at_the_end_of_a_stream_is_told_as_the_answer_has_it(provider: Any, wire: Any) -> None:
+    text = json.dumps(wire.answers["stream"])
+    provider.plays(json.loads(text.replace(" is late.", " is late. \ud83d")))
+    session = Session()
+
+    steps = list(Runner(provider.connect(wire), template=TREE).stream(session))
+
+    assert session.last.content == "The parcel is late. \ufffd"
+    assert "".join(step.text for step in steps if isinstance(step, TextDelta)) == session.last.content
+
+
 @pytest.mark.parametrize("name", ["openai", "openai-responses", "anthropic"])  # Google's client writes it as ASCII
 def test_half_a_character_is_not_sent_and_the_error_shows_it(provider: Any, wires: Any, mode: Any, name: str) -> None:
     wire = wires[name]

@@ -143,6 +143,8 @@ class Connection:
                     text, half = without_half(half + text_of(event))
                     if text:
                         yield text
+                if half:
+                    yield "\ufffd"  # as the whole answer has it
                 answer = response.get()
                 reply = from_wire(answer, self._model, prepared["messages"])
                 check_ended(answer, self._model)
