@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
-from sys import intern
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Protocol, Self, TypeVar
 from weakref import ref
@@ -390,6 +389,7 @@ class Run:
         self.max_messages = max_messages
         self.active = session is not None
         self.waiting: list[Signal] = []
+        self._keys: dict[str, str] = {}
         self.calls: list[CallUnderWay] = []
 
     @property
@@ -442,7 +442,8 @@ class Run:
         """The id of the rendered template, or its path without iterations; ``""`` between runs."""
         if self.template is not None and self.template.template_id is not None:
             return self.template.template_id
-        return intern(_ITERATION.sub("", self.path or ""))  # the calls of a loop have one text for it
+        key = _ITERATION.sub("", self.path or "")
+        return self._keys.setdefault(key, key)  # the calls of a loop have one text for it
 
     @property
     def is_again(self) -> bool:

@@ -5,6 +5,7 @@ The limits are a little above what is needed now, with the observer of this test
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import tracemalloc
 
@@ -60,6 +61,42 @@ def test_a_turn_keeps_little_memory():
         tracemalloc.stop()
 
     assert (held[1] - held[0]) / 200 < 1300  # 2,200 where pydantic makes the messages
+
+
+RUNS_OF_TEMPLATES_THAT_GO = """
+import gc
+import tracemalloc
+
+from antiphon import AssistantTemplate, LinearTemplate, Model, Runner, Session, UserTemplate
+
+
+class Echo(Model):
+    name = "echo"
+
+    def _send(self, session):
+        return "Yes"
+
+
+def runs(number, name):
+    for place in range(number):
+        tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate()], template_id=f"{name}-{place}")
+        Runner(Echo()).run(Session(), template=tree)
+    gc.collect()
+
+
+runs(50, "first")
+tracemalloc.start()
+runs(50, "second")
+before = tracemalloc.get_traced_memory()[0]
+runs(500, "third")
+print(tracemalloc.get_traced_memory()[0] - before)
+"""
+
+
+def test_nothing_is_kept_of_templates_that_are_gone():  # in a process of its own: the plugin keeps what tests run
+    kept = subprocess.run([sys.executable, "-c", RUNS_OF_TEMPLATES_THAT_GO], check=True, capture_output=True, text=True)
+
+    assert int(kept.stdout) / 500 < 40  # less than the shortest text takes
 
 
 def test_a_piece_of_an_answer_takes_the_same_however_long_the_answer_is(calls_of):
