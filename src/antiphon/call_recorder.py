@@ -128,7 +128,6 @@ class CallRecorder:
         self._asked = self._model = model
         self._heard: list[str] = []
         self._inner: list[tuple[ModelCall, Message | None]] = []
-        self._within: list[CallUnderWay] = []
         self._run = session.run
         self._under_way = self._credited(model)
 
@@ -142,7 +141,7 @@ class CallRecorder:
         run = self._run
         chosen_by = run.chooser_of_asked(model)
         if chosen_by is None:
-            outer = _recorder_of(CURRENT_CALL.get()) or _keeping(run.calls, model, self.session)
+            outer = _recorder_of(CURRENT_CALL.get()) or _keeping(run.calls, model)
             if outer is not None:
                 self._outer, self._run, self.chosen_by, self.is_in_place = outer, outer._run, "model", outer.is_in_place
                 asking = outer._under_way
@@ -153,15 +152,10 @@ class CallRecorder:
         self._part = run.part_playback
         return CallUnderWay(run.path, run.template_key, _name_of(model), ref(self))
 
-    def _keeping(self, model: Asked, session: Session) -> CallRecorder | None:
-        """What records the call of the model that asks another one in a thread of its own: one that keeps that.
-
-        It is this one, or the innermost within; ``None`` where no model keeps it.
-        """
-        _, *kept = self._asked.with_all_within() if session is self.session else [None]
-        if not any(one is model.origin for one in kept):
-            return None
-        return _keeping(self._within, model, session) or self
+    def _keeps(self, model: Asked) -> bool:
+        """Whether the model that is asked keeps another one, which it may ask in a thread of its own."""
+        _, *kept = self._asked.with_all_within()
+        return any(one is model.origin for one in kept)
 
     def let_answer(self, model: Asked, chosen_by: ChosenBy) -> None:
         """Let another model answer: one that was put in place of the one that was asked, or stands in for it."""
@@ -188,8 +182,8 @@ class CallRecorder:
 
     def __enter__(self) -> Self:
         self._picture = self.session.history.picture()
-        self._beside = self.session.run.calls if self._outer is None else self._outer._within
-        self._beside.append(self._under_way)
+        self._beside = beside = self.session.run.calls
+        beside.append(self._under_way)
         self._audience = audience = LISTENERS.now
         self._started = perf_counter()
         if audience.follows_models:
@@ -410,11 +404,10 @@ def _recorder_of(call: CallUnderWay | None) -> CallRecorder | None:
     return recorder if isinstance(recorder, CallRecorder) else None
 
 
-def _keeping(calls: list[CallUnderWay], model: Asked, session: Session) -> CallRecorder | None:
-    """What records the innermost of the calls whose model keeps another one; of several, that which began last."""
+def _keeping(calls: list[CallUnderWay], model: Asked) -> CallRecorder | None:
+    """What records the call that began last of those whose models keep another one: of nested ones the innermost."""
     recorders = map(_recorder_of, reversed(calls))
-    found = (one._keeping(model, session) for one in recorders if one is not None)
-    return next((one for one in found if one is not None), None)
+    return next((one for one in recorders if one is not None and one._keeps(model)), None)
 
 
 def calls_within() -> tuple[ModelCall, ...]:
