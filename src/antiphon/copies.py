@@ -423,14 +423,23 @@ def _is_plain(kind: type[Any]) -> bool:
     return says_nothing and kind.__dictoffset__ != 0 and not any(vars(base).get("__slots__") for base in kind.__mro__)
 
 
+def _has_to_be_closed(kind: type[Any]) -> bool:
+    """Whether objects of a class have to be closed, as clients, and do not say how they are copied.
+
+    Pydantic objects are data: ``close`` of an order closes the order. One that closes something when it is collected
+    would do so for its copy as well.
+    """
+    is_data = issubclass(kind, BaseModel)
+    if hasattr(kind, "__deepcopy__") and not is_data:  # which all classes of pydantic inherit
+        return False
+    return any(name in vars(base) for base in kind.__mro__ for name in (("__del__",) if is_data else _HAS_TO_BE_CLOSED))
+
+
 @lru_cache(maxsize=1024)
 def is_shared(kind: type[Any]) -> bool:
     """Whether copies share objects of this kind, because they cannot sensibly exist twice."""
     return (
         issubclass(kind, type | enum.Enum)
-        or (
-            any(name in vars(base) for base in kind.__mro__ for name in _HAS_TO_BE_CLOSED)
-            and getattr(kind, "__deepcopy__", BaseModel.__deepcopy__) is BaseModel.__deepcopy__  # says no more of it
-        )
+        or _has_to_be_closed(kind)
         or any(base.__module__.partition(".")[0] in _CONCURRENCY for base in kind.__mro__)
     )

@@ -98,8 +98,8 @@ def test_what_can_be_closed_and_says_how_it_is_copied_is_copied() -> None:
     assert original.values == [1]
 
 
-class Client(BaseModel):
-    """As clients of vendors are that keep their settings as fields."""
+class Order(BaseModel):
+    """Data with a method that closes nothing but it."""
 
     is_open: bool = True
 
@@ -107,7 +107,22 @@ class Client(BaseModel):
         self.is_open = False
 
 
-def test_a_pydantic_object_that_has_to_be_closed_is_shared() -> None:
+class Client(Order):
+    """As clients of vendors are that keep their settings as fields, and close a connection when they are collected."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def test_a_pydantic_object_that_is_closed_is_data() -> None:
+    order = Order()
+
+    isolated({"order": order})["order"].close()
+
+    assert order.is_open
+
+
+def test_a_pydantic_object_that_closes_something_when_it_is_collected_is_shared() -> None:
     client = Client()
 
     assert isolated({"client": client})["client"] is client
