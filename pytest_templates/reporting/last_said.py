@@ -136,7 +136,7 @@ def _text(said: Any) -> str:
 
 
 def _json(arguments: Any) -> str:
-    import json
+    import json  # where it is needed: a failing test may have hidden it, and this is imported while it has
 
     from pytest_templates.reporting.message_rows import json_data
 

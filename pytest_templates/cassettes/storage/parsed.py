@@ -43,6 +43,7 @@ from pytest_templates.support.files import atomic_write
 _IN_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
 _SUFFIX: Final = ".jsonl"
 _ANY_BYTES: Final = "surrogatepass"  # what a stream says may hold bytes that are no UTF-8, which stand as surrogates
+_TOO_LONG: Final = (OverflowError, MemoryError)  # what reading raises where a body is said to be longer than any can be
 _BLOCK: Final = 2**16  # bytes that are read at once
 _UNUSED: Final = 30 * 24 * 3600  # seconds after which a file goes
 _LONGEST: Final = 2**24  # bytes of a file; who has a longer cassette waits
@@ -119,9 +120,7 @@ class ParsedCassette:
         try:
             with opened(self._file) as file:
                 known = _checked(file, self._heading)
-        except (OSError, ValueError, TypeError, LookupError, FaultError, RecursionError):
-            return None
-        except (OverflowError, MemoryError):  # it says that a body is longer than any can be
+        except (OSError, ValueError, TypeError, LookupError, FaultError, RecursionError, *_TOO_LONG):
             return None
         with suppress(OSError):
             os.utime(self._file)  # it was used
