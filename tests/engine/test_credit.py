@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import Context, copy_context
 from threading import Barrier, Thread
 from typing import Any
@@ -378,6 +379,22 @@ def test_what_models_that_are_asked_at_once_ask_in_threads_is_a_part_of_the_righ
     for calls in (whole.inner, by_themselves):
         asked_within = {call.asked: [one.model for one in call.inner] for call in calls}
         assert asked_within == {first: ["one's"], second: ["other's"]}
+
+
+@pytest.mark.parametrize("answer", ["Hello", LookupError("busy")], ids=["answered", "failed"])
+def test_a_call_that_has_ended_is_no_longer_under_way(play: Any, answering: Any, answer: Any) -> None:
+    runs = []
+
+    def noting(session: Session, model: Model) -> Message:
+        runs.append((session.run, len(session.run.calls)))
+        return in_threads(session, model)
+
+    tree = LinearTemplate([UserTemplate("Hi"), AssistantTemplate()])
+    with suppress(LookupError):
+        play(Runner(Around(answering(answer), says=noting)), template=tree)
+
+    [(run, under_way)] = runs
+    assert (under_way, run.calls) == (1, [])
 
 
 def test_other_models_in_threads_are_asked_by_themselves(play: Any, answering: Any) -> None:
